@@ -1,0 +1,125 @@
+"""Folders and files that appear whole or not at all.
+
+A process may be killed at any moment. What is written is therefore built under a temporary name beside its
+target and renamed when it is complete: a reader sees the old, the new, or nothing, never a half.
+"""
+
+import ctypes
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.errors import UserError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+class FolderError(UserError):
+    """A target that can't be written; the message says which and what to do."""
+
+
+@contextmanager
+def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Build a folder whole or not at all.
+
+    Args:
+        target: where the folder is to appear; its parents are made.
+        replace: whether a folder that is there already may be replaced. An empty one always may.
+
+    Yields:
+        A temporary folder beside the target. It takes the target's name when the block ends without an error, and
+        is removed otherwise.
+
+    Raises:
+        FolderError: if the target is a file, or a folder with something in it and ``replace`` is not given.
+    """
+    target = Path(os.path.abspath(target))
+    check_target(target, replace=replace)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        yield part
+        part.chmod(0o755)  # mkdtemp makes it private, safetensors its files; a served folder is read by other users
+        for file in part.rglob("*"):
+            if file.is_file():
+                file.chmod(0o644)
+                _fsync(file)
+        _swap(part, target)
+        _fsync(target.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_target(target: Path, *, replace: bool = False) -> None:
+    """Ask before long work whether ``new_folder`` would take the target.
+
+    Raises:
+        FolderError: if it would not.
+    """
+    if target.exists() and not target.is_dir():
+        raise FolderError(f"{target} is a file; name a folder that does not exist yet")
+    if not replace and target.is_dir() and any(target.iterdir()):
+        raise FolderError(f"{target} is there already and not empty; name another folder, or replace it with --force")
+
+
+def write_file(target: Path, content: bytes) -> None:
+    """Write a file whole or not at all; what was there is replaced."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sha256(file: Path) -> str:
+    """The hex digest of a file's content."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _swap(part: Path, target: Path) -> None:
+    """Give ``part`` the name ``target``; an old folder of that name ends up under the name ``part``."""
+    if not target.exists():
+        part.rename(target)
+        return
+    if _exchange(part, target):
+        return
+    # No atomic exchange on this system: between the two renames the name is absent, never half-written.
+    old = part.with_suffix(".old")
+    target.rename(old)
+    part.rename(target)
+    old.rename(part)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step (Linux's renameat2); false where the system can't."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    if renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _fsync(path: Path) -> None:
+    """Flush a file or a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,48 @@
+"""An onnxruntime session on a device that was checked, not assumed."""
+
+from pathlib import Path
+
+import onnxruntime as ort
+
+from runtime.errors import UserError
+
+
+class SessionError(UserError):
+    """A network that can't be run on the device it was meant for."""
+
+
+def open_session(network: Path, device: str, *, threads: int = 1) -> ort.InferenceSession:
+    """Open an exported network.
+
+    onnxruntime falls back to the CPU without an error when CUDA's libraries can't be loaded, and lists CUDA among
+    its providers even then; so the session itself is asked what it runs on.
+
+    Args:
+        network: the ``.onnx`` file.
+        device: ``cpu`` or ``cuda:N``.
+        threads: threads within one operator on the CPU. One a worker is best when there are as many workers as
+            cores; onnxruntime's own default is all cores for each worker.
+
+    Raises:
+        SessionError: if the file can't be read, or the session does not run on ``device``.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]
+    kind, _, index = device.partition(":")
+    if kind == "cuda":
+        ort.preload_dlls()  # finds the CUDA libraries that torch's wheels carry
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": index or "0"}))
+    try:
+        session = ort.InferenceSession(str(network), options, providers=providers)
+    except Exception as error:  # onnxruntime's own exception classes are not public
+        raise SessionError(f"{network} can't be opened by onnxruntime {ort.__version__}: {error}") from error
+    actual = session.get_providers()[0]
+    if (actual == "CUDAExecutionProvider") != (kind == "cuda"):
+        raise SessionError(
+            f"{network} was to run on {device} and onnxruntime {ort.__version__} chose {actual}; "
+            "check that the CUDA and cuDNN libraries match, or choose the device cpu"
+        )
+    return session
