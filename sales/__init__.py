@@ -1,0 +1,1 @@
+"""What training and serving share for forecasts: tables to columns to sales."""

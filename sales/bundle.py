@@ -1,0 +1,158 @@
+"""A sales bundle: the folder that training writes and everything else reads. JSON and safetensors, never a pickle.
+
+bundle.json         the manifest: columns, codes, medians, figures, and the hash of every other file
+weights.safetensors the network's weights
+model.onnx          the same network, exported
+tables.safetensors  the panel: calendar, stores, weather, trend, sales
+golden.json         requests and the forecasts that training computed for them
+MODEL_CARD.md       what it is for, and what not
+
+Errors::
+
+    BundleError(UserError)   the folder is not a bundle, is damaged, or is of a format that is not known
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from runtime.errors import UserError
+from runtime.folder import new_folder, sha256
+from sales.panel import Panel
+from sales.preprocess import Preprocessor
+from schemas.bundle import FORMAT_VERSION, SalesManifest
+
+MANIFEST = "bundle.json"
+WEIGHTS = "weights.safetensors"
+NETWORK = "model.onnx"
+TABLES = "tables.safetensors"
+GOLDEN = "golden.json"
+CARD = "MODEL_CARD.md"
+FILES = (WEIGHTS, NETWORK, TABLES, GOLDEN, CARD)
+
+Golden = list[dict[str, Any]]  # one store's day each: the request's fields and the forecast ``sales``
+
+
+class BundleError(UserError):
+    """A folder that can't be taken for a bundle; the message names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle in memory, its files verified."""
+
+    folder: Path
+    manifest: SalesManifest
+    panel: Panel
+    preprocessor: Preprocessor
+    golden: Golden
+
+
+def save(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    *,
+    weights: Mapping[str, NDArray[np.generic]],
+    network: bytes,
+    panel: Panel,
+    golden: Golden,
+    card: str,
+    replace: bool = False,
+) -> SalesManifest:
+    """Write a bundle, whole or not at all.
+
+    Args:
+        folder: where it is to appear.
+        manifest: ``SalesManifest``'s fields but ``version`` and ``files``, which follow from the content.
+        weights: the network's state dict.
+        network: the network as an ONNX file.
+        panel: what the network's columns are looked up in.
+        golden: requests and the forecasts that training computed for them.
+        card: the model card's text.
+        replace: whether a bundle that is there already may be replaced.
+
+    Raises:
+        FolderError: if ``folder`` is there already and may not be replaced.
+    """
+    with new_folder(folder, replace=replace) as part:
+        save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, part / WEIGHTS)
+        save_file({name: np.ascontiguousarray(array) for name, array in panel.arrays().items()}, part / TABLES)
+        (part / NETWORK).write_bytes(network)
+        (part / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+        (part / CARD).write_text(card, encoding="utf-8")
+        files = {name: sha256(part / name) for name in FILES}
+        version = f"{manifest['cutoff']:%Y%m%d}-{files[WEIGHTS][:8]}"
+        whole = SalesManifest(**manifest, version=version, files=files)
+        (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return whole
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle and verify its files.
+
+    Raises:
+        BundleError: if it is not a bundle, a file is missing, changed or there without being listed, or its format
+            is not known.
+    """
+    manifest = read_manifest(folder)
+    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()} - {MANIFEST}
+    missing, foreign = sorted({*FILES, *manifest.files} - there), sorted(there - set(manifest.files))
+    try:
+        changed = [n for n, digest in manifest.files.items() if n in there and sha256(folder / n) != digest]
+    except OSError as error:
+        raise BundleError(f"{error.filename} can't be read: {error.strerror}") from None
+    faults = [
+        f"{what} {', '.join(names)}"
+        for what, names in (("missing:", missing), ("not listed in it:", foreign), ("changed since:", changed))
+        if names
+    ]
+    if faults:
+        raise BundleError(f"{folder} is not as its {MANIFEST} says ({'; '.join(faults)}); export it again")
+    levels = {name: tuple(values) for name, values in manifest.levels.items()}
+    try:
+        panel = Panel.of(load_file(folder / TABLES), levels)
+        golden = json.loads((folder / GOLDEN).read_text(encoding="utf-8"))
+        preprocessor = Preprocessor.of(manifest.preprocess, levels)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise BundleError(f"{folder} can't be read: {type(error).__name__}: {error}; export it again") from error
+    return Bundle(folder, manifest, panel, preprocessor, golden)
+
+
+def read_manifest(folder: Path) -> SalesManifest:
+    """Read ``bundle.json`` alone.
+
+    Raises:
+        BundleError: if there is none, or it is not one that this version reads.
+    """
+    file = folder / MANIFEST
+    if not folder.is_dir():
+        raise BundleError(f"{folder} is not a folder; name a bundle that shopcat train has written")
+    try:
+        content = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise BundleError(f"{folder} has no {MANIFEST}; name a bundle that shopcat train has written") from None
+    except OSError as error:
+        raise BundleError(f"{file} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise BundleError(f"{file} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise BundleError(f"{file} is not a JSON object")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{file} has the format version {content.get('format_version')!r}; this version of shopcat reads "
+            f"{FORMAT_VERSION}: export it again, or use the version that wrote it"
+        )
+    try:
+        return SalesManifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{file} is not a sales bundle's: {where}: {first['msg']}") from None

@@ -1,0 +1,351 @@
+"""(store, day) rows -> the model's columns, for training and for serving.
+
+Every column depends on the store, the day, the state and day, or the store and day. So each is computed once for a
+whole panel, and a row is four look-ups, however many columns there are. Only what a client states of a day itself
+(promo, holidays, weather) is computed for the request: one store's window, not the grid.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sales.calendar import (
+    FIELDS,
+    STATE_HOLIDAYS,
+    Calendar,
+    count_last,
+    count_last_listed,
+    date_of,
+    datepart,
+    days_since,
+    days_until,
+    iso_monday,
+)
+from sales.history import NAMES as HISTORY
+from sales.history import History
+from sales.panel import MISSING, WEATHER, Panel
+
+LONG_CLOSURE = 5  # days
+SINCE = {"Promo": 14, "StateHoliday": 30, "SchoolHoliday": 30, "Easter": 30, "Christmas": 30, "LongClosure": 60}
+UNTIL = 14  # days; a plan is seldom known further ahead
+
+Mode = Literal["production", "parity"]
+Table = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The columns that a model takes, in their order."""
+
+    cat_names: tuple[str, ...]
+    cont_names: tuple[str, ...]
+
+
+# The lesson's lists (fast.ai 2019, lesson 6): 22 and 16 columns. They look ahead: the weather and Google's trend of
+# the day itself are known to nobody who forecasts it. They are here to compare with the published figures.
+PARITY = FeatureSet(
+    cat_names=(
+        "Store", "DayOfWeek", "Year", "Month", "Day", "StateHoliday", "CompetitionMonthsOpen", "Promo2Weeks",
+        "StoreType", "Assortment", "PromoInterval", "CompetitionOpenSinceYear", "Promo2SinceYear", "State", "Week",
+        "Events", "Promo_fw", "Promo_bw", "StateHoliday_fw", "StateHoliday_bw", "SchoolHoliday_fw",
+        "SchoolHoliday_bw",
+    ),
+    cont_names=(
+        "CompetitionDistance", "Max_TemperatureC", "Mean_TemperatureC", "Min_TemperatureC", "Max_Humidity",
+        "Mean_Humidity", "Min_Humidity", "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover", "trend",
+        "trend_DE", "AfterStateHoliday", "BeforeStateHoliday", "Promo", "SchoolHoliday",
+    ),
+)  # fmt: skip
+
+
+# Only what is known when the forecast is made: the planned calendar, what stores and dates are, and sales up to the
+# last day known. No year and no time that runs on: tomorrow's were never seen.
+PRODUCTION = FeatureSet(
+    cat_names=(
+        "Store", "DayOfWeek", "Month", "Day", "Week", "State", "StoreType", "Assortment", "StateHolidayType", "Promo",
+        "SchoolHoliday", "PromoInterval", "Promo2Month", "Promo2Weeks", "CompetitionMonthsOpen", "OpenBefore_2",
+        "OpenBefore_1", "OpenAfter_1", "OpenAfter_2", "Promo_bw", "Promo_fw", "SchoolHoliday_bw", "SchoolHoliday_fw",
+        "StateHoliday_bw", "StateHoliday_fw",
+    ),
+    cont_names=(
+        "SincePromo", "UntilPromo", "SinceStateHoliday", "UntilStateHoliday", "SinceSchoolHoliday",
+        "UntilSchoolHoliday", "SinceEaster", "UntilEaster", "SinceChristmas", "UntilChristmas", "SinceLongClosure",
+        "UntilLongClosure", "Open_bw", "Open_fw", "DaysToMonthEnd", "Sin_1", "Cos_1", "Sin_2", "Cos_2", "Sin_3",
+        "Cos_3", "LogCompetitionDistance", "CompetitionMonths", "CompetitionOpen", "Max_TemperatureC",
+        "Mean_TemperatureC", "Mean_Humidity", "Mean_Wind_SpeedKm_h", "CloudCover", *HISTORY,
+    ),
+)  # fmt: skip
+FEATURE_SETS: Mapping[Mode, FeatureSet] = MappingProxyType({"production": PRODUCTION, "parity": PARITY})
+
+
+class Columns(NamedTuple):
+    """The model's raw columns for some rows.
+
+    Attributes:
+        cats: ``[row, cat_name]`` int32, numbers or codes of words; -1 is missing.
+        conts: ``[row, cont_name]`` float32; NaN is missing.
+    """
+
+    cats: NDArray[np.int32]
+    conts: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a client states of some days, as calendars of its own beside the panel's.
+
+    Attributes:
+        calendar: ``[plan, day]``, that store's days with what the client states of them.
+        row: ``[row]``, the plan of each row; -1 where the panel's own calendar holds.
+    """
+
+    calendar: Calendar
+    row: NDArray[np.int64]
+
+
+class Features:
+    """The columns of a panel, computed once; ``build`` looks them up."""
+
+    def __init__(self, panel: Panel, mode: Mode) -> None:
+        self.panel, self.mode, self.feature_set = panel, mode, FEATURE_SETS[mode]
+        tables = {
+            "store": _store_columns(panel),
+            "day": _day_columns(panel),
+            "state": _state_columns(panel, mode),
+            "cell": _cell_columns(panel),
+        }
+        tables["plan"] = _plan_columns(panel.calendar, mode)
+        looked_up = [name for name in self.feature_set.cont_names if name not in HISTORY]
+        self._cats = _LookUp(self.feature_set.cat_names, tables, np.dtype(np.int32))
+        self._conts = _LookUp(looked_up, tables, np.dtype(np.float32))
+        self._history = History(panel) if len(looked_up) < len(self.feature_set.cont_names) else None
+        # [day], where the weather is only what is usual in the season, unless the client states it
+        self.season_only = (np.arange(panel.calendar.days) > panel.cutoff) & (mode == "production")
+        self._events = {str(word): code for code, word in enumerate(panel.levels["Events"])}
+        # The weather's columns: whether among the categorical or the continuous ones, and where. Empty if unused.
+        self.weather = {
+            name: (out, names.index(name))
+            for out, names in enumerate((self.feature_set.cat_names, self.feature_set.cont_names))
+            for name in (*WEATHER, "Events")
+            if name in names
+        }
+
+    def build(
+        self,
+        store: NDArray[np.int64],
+        day: NDArray[np.int64],
+        plan: Plan | None = None,
+        weather: Mapping[int, Mapping[str, float | str]] | None = None,
+        origin: NDArray[np.int64] | None = None,
+    ) -> Columns:
+        """The columns of some rows.
+
+        Args:
+            store: ``[row]``, index into the panel's stores.
+            day: ``[row]``, index into the panel's days.
+            plan: what the client states of days, if anything.
+            weather: by row, the weather that the client states, by the names of ``WEATHER`` and ``Events``.
+            origin: ``[row]``, the last day whose sales may be known to each row; as ``History.columns`` has it.
+        """
+        index = {
+            "store": (store,),
+            "day": (day,),
+            "state": (self.panel.state[store], day),
+            "cell": (store, day),
+            "plan": (store, day),
+        }
+        cats, conts = self._cats(index, len(store)), self._conts(index, len(store))
+        if plan is not None:
+            stated = np.flatnonzero(plan.row >= 0)
+            columns = _plan_columns(plan.calendar, self.mode)
+            at = (plan.row[stated], day[stated])
+            self._cats.put(cats, stated, "plan", columns, at)
+            self._conts.put(conts, stated, "plan", columns, at)
+        for row, values in (weather or {}).items():
+            for name, value in values.items():
+                if name in self.weather:
+                    out, column = self.weather[name]
+                    code = self._events.get(str(value), len(self._events)) if name == "Events" else value
+                    (cats, conts)[out][row, column] = code
+        if self._history is not None:
+            promo = self.panel.calendar.promo[store, day].astype(np.int64)
+            if plan is not None:
+                promo[stated] = plan.calendar.promo[at]
+            conts = np.concatenate([conts, self._history.columns(store, day, promo, origin)], axis=1)
+        return Columns(cats, conts)
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class _LookUp:
+    """Some columns, each in one of several tables, stacked so that a row costs one look-up a table."""
+
+    def __init__(self, names: Sequence[str], tables: Mapping[str, Table], dtype: np.dtype[np.generic]) -> None:
+        self._dtype, self._width = dtype, len(names)
+        unknown = [name for name in names if not any(name in table for table in tables.values())]
+        if unknown:
+            raise KeyError(f"no table gives the columns {', '.join(unknown)}")
+        self._names = {key: [name for name in names if name in table] for key, table in tables.items()}
+        self._places = {key: [names.index(name) for name in found] for key, found in self._names.items()}
+        self._stacks = {key: self._stack(key, table) for key, table in tables.items() if self._names[key]}
+
+    def _stack(self, key: str, table: Table) -> NDArray[np.generic]:
+        """A table's columns on a last axis of their own."""
+        return np.stack([np.asarray(table[name], dtype=self._dtype) for name in self._names[key]], axis=-1)
+
+    def __call__(self, index: Mapping[str, tuple[NDArray[np.generic], ...]], rows: int) -> NDArray[Any]:
+        """The columns ``[row, column]`` at an index for each table."""
+        out = np.empty((rows, self._width), dtype=self._dtype)
+        for key, stack in self._stacks.items():
+            out[:, self._places[key]] = stack[index[key]]
+        return out
+
+    def put(
+        self, out: NDArray[Any], rows: NDArray[np.int64], key: str, table: Table, index: tuple[NDArray[np.int64], ...]
+    ) -> None:
+        """Replace one table's columns of some rows by those of another table of the same names."""
+        if self._names[key]:
+            out[rows[:, None], self._places[key]] = self._stack(key, table)[index]
+
+
+def _store_columns(panel: Panel) -> Table:
+    """``[store]`` columns: what a store is."""
+    return {
+        "Store": np.arange(len(panel.calendar.stores)),
+        "StoreType": panel.store_type,
+        "Assortment": panel.assortment,
+        "PromoInterval": panel.promo_interval,
+        "State": panel.state,
+        "CompetitionOpenSinceYear": panel.competition_year,
+        "Promo2SinceYear": panel.promo2_year,
+        "CompetitionDistance": panel.competition_distance,
+        "LogCompetitionDistance": np.log1p(panel.competition_distance),
+    }
+
+
+def _day_columns(panel: Panel) -> Table:
+    """``[day]`` columns: what a date is."""
+    parts = datepart(panel.date)
+    year = {
+        f"{name}_{k}": wave(2 * np.pi * k * parts["Dayofyear"] / 365.25)
+        for name, wave in (("Sin", np.sin), ("Cos", np.cos))
+        for k in (1, 2, 3)
+    }
+    month_end = date_of(parts["Year"], parts["Month"] + 1, 1) - 1
+    return {**parts, **year, "DayOfWeek": parts["Dayofweek"] + 1, "DaysToMonthEnd": month_end - panel.date}
+
+
+def _cell_columns(panel: Panel) -> Table:
+    """``[store, day]`` columns that no request changes: the competitor and Promo2, and how long they have been there.
+
+    The notebook's rules: days before the start and starts before 1990 count as 0; months and weeks are capped.
+    """
+    since = panel.date - date_of(panel.competition_year, panel.competition_month, 15)[:, None]
+    competes = (panel.competition_year >= 1990)[:, None]
+    open_days = np.where(competes, np.maximum(since, 0), 0)
+    promo2_days = np.maximum(panel.date - iso_monday(panel.promo2_year, panel.promo2_week)[:, None], 0)
+    promo2_days[panel.promo2_year < 1990] = 0
+    # Promo2 begins anew in the months of its interval. A last row without months is for stores that have none.
+    begins = np.array([*(_months(str(interval)) for interval in panel.levels["PromoInterval"]), np.zeros(12, bool)])
+    this_month = begins[panel.promo_interval][:, datepart(panel.date)["Month"] - 1]
+    return {
+        "CompetitionDaysOpen": open_days,
+        "CompetitionMonthsOpen": np.minimum(open_days // 30, 24),
+        "CompetitionMonths": np.where(competes, np.clip(since / 30, -6, 24), 24),
+        "CompetitionOpen": competes & (since >= 0),
+        "Promo2Days": promo2_days,
+        "Promo2Weeks": np.minimum(promo2_days // 7, 25),
+        "Promo2Month": this_month & (promo2_days > 0),
+    }
+
+
+def _months(interval: str) -> NDArray[np.bool_]:
+    """``[month]``, which months an interval like ``Jan,Apr,Jul,Oct`` names; September is ``Sept`` there."""
+    named = {name.strip()[:3].title() for name in interval.split(",")}
+    return np.array([name in named for name in _MONTHS])
+
+
+def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
+    """``[plan, day]`` columns that follow from what is planned.
+
+    The lesson knows no days beyond its tables, so in parity mode what is only assumed is no event.
+    """
+    columns: dict[str, NDArray[np.generic]] = {"StateHolidayType": calendar.state_holiday}
+    listed = calendar.gap == 0
+    open_ = calendar.open > 0
+    events: dict[str, NDArray[np.bool_]] = {}
+    for name, field in {"SchoolHoliday": "school_holiday", "StateHoliday": "state_holiday", "Promo": "promo"}.items():
+        columns[name] = event = getattr(calendar, field) > 0
+        if mode == "parity":
+            event = event & (calendar.assumed >> FIELDS.index(field) & 1 == 0)
+        events[name] = event
+        # The notebook's convention: days since count up, days until count down to 0, and 0 where there is no event.
+        columns[f"After{name}"] = np.maximum(days_since(event), 0)
+        columns[f"Before{name}"] = -np.maximum(days_until(event), 0)
+        columns[f"{name}_bw"] = count_last_listed(event, listed, 7)
+        columns[f"{name}_fw"] = count_last_listed(event[:, ::-1], listed[:, ::-1], 7)[:, ::-1]
+    columns["Open_bw"], columns["Open_fw"] = count_last(open_, 7), count_last(open_[:, ::-1], 7)[:, ::-1]
+    events["Easter"] = calendar.state_holiday == STATE_HOLIDAYS.index("b")
+    events["Christmas"] = calendar.state_holiday == STATE_HOLIDAYS.index("c")
+    # A closure of a working week or more, such as a refurbishment: sales differ before it and after.
+    ends = count_last(~open_, LONG_CLOSURE) == LONG_CLOSURE
+    events["LongClosure"] = count_last(ends[:, ::-1], LONG_CLOSURE)[:, ::-1] > 0
+    for name, event in events.items():
+        since, until = days_since(event), days_until(event)
+        columns[f"Since{name}"] = np.where(since < 0, SINCE[name], np.minimum(since, SINCE[name]))
+        columns[f"Until{name}"] = np.where(until < 0, UNTIL, np.minimum(until, UNTIL))
+    around = np.pad(calendar.open.astype(np.int8), ((0, 0), (2, 2)), constant_values=MISSING)
+    for name, start in {"OpenBefore_2": 0, "OpenBefore_1": 1, "OpenAfter_1": 3, "OpenAfter_2": 4}.items():
+        columns[name] = around[:, start : start + calendar.days]
+    return columns
+
+
+def _state_columns(panel: Panel, mode: Mode) -> Table:
+    """``[state, day]`` columns: the weather and what people search for.
+
+    In production mode the weather of a day to come is what is usual in the season. So it is of a random half of the
+    days of the past, drawn once and for all: so the network learns to do with either.
+    """
+    weather = panel.weather
+    if mode == "production":
+        known = np.arange(panel.calendar.days) <= panel.cutoff
+        usual = _climatology(np.where(known[:, None], weather, np.float32(np.nan)), panel.date)
+        observed = known & (np.random.default_rng(0).random(weather.shape[:2]) < 0.5)
+        weather = np.where(observed[:, :, None], weather, usual)
+    columns = {name: weather[:, :, i] for i, name in enumerate(WEATHER)}
+    trend = _lesson_trend(panel)
+    country = np.broadcast_to(trend[-1], trend[:-1].shape)
+    return {**columns, "Events": panel.events, "trend": trend[:-1], "trend_DE": country}
+
+
+def _climatology(weather: NDArray[np.float32], date: NDArray[np.int64]) -> NDArray[np.float32]:
+    """``[state, day, column]``, the mean of all days within a week of the day of the year; NaN where there is none."""
+    season = np.minimum(datepart(date)["Dayofyear"], 365) - 1
+    known = ~np.isnan(weather)
+    total, count = np.zeros((2, len(weather), 365, weather.shape[2]))
+    for day in range(weather.shape[1]):
+        total[:, season[day]] += np.where(known[:, day], weather[:, day], 0)
+        count[:, season[day]] += known[:, day]
+    total, count = (np.sum([np.roll(each, days, axis=1) for days in range(-7, 8)], axis=0) for each in (total, count))
+    usual = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return usual[:, season].astype(np.float32)
+
+
+def _lesson_trend(panel: Panel) -> NDArray[np.float32]:
+    """``[state + 1, day]``: the notebook's join on (Year, Week).
+
+    A trend week begins on a Sunday, whose ISO week is the one before: so a day gets the interest of the week to come.
+    The year is the calendar's and the week ISO's: so the last days of December can get January's.
+    """
+    weeks = datepart(panel.trend_week + 7 * np.arange(panel.trend.shape[1]))
+    days = datepart(panel.date)
+    key, wanted = weeks["Year"] * 100 + weeks["Week"], days["Year"] * 100 + days["Week"]
+    # Of two weeks with the same key (the year's first days and its last can be) the later counts.
+    places = {int(each): place for place, each in enumerate(key)}
+    place = np.array([places.get(int(each), -1) for each in wanted])
+    return np.where(place >= 0, panel.trend[:, place], np.float32(np.nan))

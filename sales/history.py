@@ -1,0 +1,195 @@
+"""What a store's own sales say about its next weeks, as of the last day that is known when the forecast is made.
+
+Columns are means of log sales over days up to an origin, the last day that is known. For a forecast the origin is the
+panel's cutoff. A training row draws one from the weeks before its day, so that the network learns how much the past
+tells at every distance, which ``DaysAhead`` states.
+
+A mean over a window is a difference of two cumulative sums: a row costs a few look-ups, whatever the windows are.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sales.panel import YEAR, Panel
+
+HORIZON: Final = 49  # days; seven weeks. Kaggle's horizon is 48
+DELTAS: Final = (14, 28, 56, 91, 182)
+DELTAS_TO_ALL: Final = (28, 91)
+CELLS: Final = (91, 182, 364)
+WEEKDAYS: Final = (28, 91, 364)
+PROMO_EFFECTS: Final = (182, 364)
+RESIDUALS: Final = (7, 14, 28, 56, 112)
+RESIDUALS_TO_ALL: Final = (14, 56)
+BLOCK: Final = 8192  # rows at a time, so that what is computed on the way stays in the processor's cache
+ENOUGH: Final = 3  # days; a mean of fewer residuals is not known
+
+NAMES: Final = (
+    "Level",
+    *(f"Delta_{k}" for k in DELTAS),
+    *(f"DeltaToAll_{k}" for k in DELTAS_TO_ALL),
+    *(f"WeekdayPromo_{k}" for k in CELLS),
+    "WeekdayPromo_n",
+    *(f"Weekday_{k}" for k in WEEKDAYS),
+    *(f"PromoEffect_{k}" for k in PROMO_EFFECTS),
+    "Spread_182",
+    *(f"Residual_{k}" for k in RESIDUALS),
+    *(f"ResidualToAll_{k}" for k in RESIDUALS_TO_ALL),
+    "SundayShare",
+    "DaysAhead",
+)
+"""The columns of ``History.columns``, by their windows in days. All but the first and the last are differences.
+
+Level: mean log sales over the last 364 days, or over the longest of 91, 28 and 14 that has sales on a seventh of them.
+Delta_k: the same mean over k days, less the level. DeltaToAll_k: that, less its mean over all stores.
+WeekdayPromo_k: mean log sales on the row's weekday with or without a promotion, as planned for the row, less the level;
+    WeekdayPromo_n is how many such days there were in 364, at most 30. Weekday_k: the same for the weekday alone.
+PromoEffect_k: the mean of promotions' days less that of the others, Monday to Friday.
+Spread_182: standard deviation of log sales.
+Residual_k: mean over k days of what a day sold beyond the days of its weekday, with or without promotion, in the 364
+    days before it. ResidualToAll_k: that, less its mean over all stores.
+SundayShare: share of the Sundays of 364 days on which the store was open. DaysAhead: from the origin to the day.
+"""
+
+Floats = NDArray[np.float64]
+Index = NDArray[Any]  # integers
+
+
+class History:
+    """A panel's sales, ready to be asked. It knows nothing after the panel's cutoff."""
+
+    def __init__(self, panel: Panel) -> None:
+        known = panel.cutoff + 1
+        self._cutoff = panel.cutoff
+        sales = panel.sales[:, :known].astype(np.float64)
+        sold = ~np.isnan(sales)
+        log = np.log(sales, where=sold, out=np.zeros_like(sales))
+        promo = panel.calendar.promo[:, :known] > 0
+        weekday = (np.arange(known) + panel.first_day + 3) % 7  # Monday is 0
+        # Sums and counts side by side, [store, day + 1, sum or count], so that both are one look-up.
+        self._cells = np.stack([_weekly(log * (promo == p), sold & (promo == p)) for p in (False, True)])
+        self._log, self._square = _running(log, sold), _running(log * log, sold)
+        workday = sold & (weekday < 5)
+        self._promo = [_running(log * on, on) for on in (workday & promo, workday & ~promo)]
+        sunday = np.broadcast_to(weekday == 6, sold.shape)
+        self._sunday = _running(sunday & (panel.calendar.open[:, :known] > 0), sunday)
+
+        store, day = _grid(*sold.shape)
+        residual = np.where(
+            sold, log - _mean(self._cell(store, day, day, promo.astype(np.int64), YEAR), ENOUGH), np.nan
+        )
+        self._residual = _running(np.nan_to_num(residual), ~np.isnan(residual))
+        # What all stores did, for every origin: [day + 1].
+        store, end = _grid(len(sales), known + 1)
+        year = self._mean_log(store, end, YEAR, YEAR // 13)
+        self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
+        self._all_residuals = {k: _mean_of_stores(self._mean_residual(store, end, k)) for k in RESIDUALS_TO_ALL}
+
+        # All that a forecast can ask for, since its origin is the cutoff: [store, day of the week, promo, name].
+        store, weekday, planned = _grid(len(sales), 7, 2)
+        self._forecast = self._columns(store, known + weekday, np.full_like(store, panel.cutoff), planned)
+
+    def columns(self, store: Index, day: Index, promo: Index, origin: Index | None = None) -> NDArray[np.float32]:
+        """The columns ``NAMES`` of some rows.
+
+        Args:
+            store: ``[row]``, index into the panel's stores.
+            day: ``[row]``, the day to forecast.
+            promo: ``[row]``, 1 if a promotion is planned for the day.
+            origin: ``[row]``, the last day known, at most the panel's cutoff; it may lie before the panel's first day.
+                If left out, the cutoff for days after it and ``HORIZON`` days before the day for the others.
+
+        Returns:
+            ``[row, name]`` float32; NaN where the days up to the origin don't say.
+        """
+        if origin is None and (day > self._cutoff).all():
+            columns: NDArray[np.float32] = self._forecast[store, (day - self._cutoff - 1) % 7, promo]
+            columns[:, -1] = np.minimum(day - self._cutoff, HORIZON)
+            return columns
+        if origin is None:
+            origin = np.where(day > self._cutoff, self._cutoff, day - HORIZON)
+        blocks = range(0, len(store), BLOCK)
+        parts = [self._columns(*(x[i : i + BLOCK] for x in (store, day, origin, promo))) for i in blocks]
+        return np.concatenate(parts) if parts else self._columns(store, day, origin, promo)
+
+    def _columns(self, store: Index, day: Index, origin: Index, promo: Index) -> NDArray[np.float32]:
+        """``columns``, computed; of any shape."""
+        end = np.maximum(origin + 1, 0)  # sums run to an exclusive end
+        means = {k: self._mean_log(store, end, k) for k in (YEAR, *DELTAS)}
+        level = means[YEAR]
+        for k in (91, 28, 14):
+            level = np.where(np.isnan(level), means[k], level)
+        cells = {k: self._cell(store, day, end, promo, k) for k in CELLS}
+        others = {k: self._cell(store, day, end, 1 - promo, k) for k in WEEKDAYS if k in CELLS}
+        month = self._cell(store, day, end, promo, 28) + self._cell(store, day, end, 1 - promo, 28)
+        weekdays = [month, *(cells[k] + others[k] for k in others)]
+        promos = [[_mean(_window(days, store, end, k), ENOUGH + 1) for days in self._promo] for k in PROMO_EFFECTS]
+        residuals = {k: self._mean_residual(store, end, k) for k in RESIDUALS}
+        spread = _mean(_window(self._square, store, end, 182), 14) - self._mean_log(store, end, 182, 14) ** 2
+        columns = (
+            level,
+            *(means[k] - level for k in DELTAS),
+            *(means[k] - level - self._all_deltas[k][end] for k in DELTAS_TO_ALL),
+            *(_mean(cells[k]) - level for k in CELLS),
+            np.minimum(cells[YEAR][..., 1], 30),
+            *(_mean(weekday) - level for weekday in weekdays),
+            *(on - off for on, off in promos),
+            np.sqrt(np.maximum(spread, 0)),
+            *(residuals[k] for k in RESIDUALS),
+            *(residuals[k] - self._all_residuals[k][end] for k in RESIDUALS_TO_ALL),
+            _mean(_window(self._sunday, store, end, YEAR)),
+            np.minimum(day - origin, HORIZON),
+        )
+        return np.stack(columns, axis=-1, dtype=np.float32, casting="same_kind")
+
+    def _mean_log(self, store: Index, end: Index, days: int, enough: int | None = None) -> Floats:
+        """Mean log sales of the ``days`` before ``end``, if there were sales on ``enough``, or a seventh, of them."""
+        return _mean(_window(self._log, store, end, days), enough or days // 7)
+
+    def _mean_residual(self, store: Index, end: Index, days: int) -> Floats:
+        """Mean residual of the ``days`` before ``end``."""
+        return _mean(_window(self._residual, store, end, days), ENOUGH)
+
+    def _cell(self, store: Index, day: Index, end: Index, promo: Index, days: int) -> Floats:
+        """Sum and count of log sales on a day's weekday, with or without promotion, in the ``days`` before ``end``."""
+        last = end - 1 - (end - 1 - day) % 7  # the last such weekday; ``days`` is a multiple of 7
+        after, before = np.maximum(last + 7, 0), np.maximum(last + 7 - days, 0)
+        return np.asarray(self._cells[promo, store, after] - self._cells[promo, store, before])
+
+
+def _grid(*shape: int) -> tuple[Index, ...]:
+    """The indices of every cell of a grid, an array of its shape for each axis."""
+    return tuple(np.indices(shape))
+
+
+def _running(values: NDArray[np.generic], counted: NDArray[np.bool_]) -> Floats:
+    """Cumulative sums and counts ``[store, day + 1, 2]``, with a 0 before the first day."""
+    both = np.stack([np.asarray(values, dtype=np.float64), counted], axis=-1)
+    return np.pad(np.cumsum(both, axis=1), ((0, 0), (1, 0), (0, 0)))
+
+
+def _weekly(values: Floats, counted: NDArray[np.bool_]) -> Floats:
+    """Cumulative sums and counts ``[store, day + 7, 2]`` over a day, the same weekday before, and so on."""
+    stores, days = values.shape
+    weeks = -(-days // 7) + 1
+    padded = np.zeros((stores, 7 * weeks, 2))
+    padded[:, 7 : 7 + days] = np.stack([values, counted], axis=-1)
+    return np.cumsum(padded.reshape(stores, weeks, 7, 2), axis=1).reshape(stores, -1, 2)
+
+
+def _window(sums: Floats, store: Index, end: Index, days: int) -> Floats:
+    """Sum and count ``[..., 2]`` of the ``days`` before ``end``."""
+    return np.asarray(sums[store, end] - sums[store, np.maximum(end - days, 0)])
+
+
+def _mean(sums: Floats, enough: int = 1) -> Floats:
+    """Sum by count; NaN where the count is not enough."""
+    total, count = sums[..., 0], sums[..., 1]
+    return np.where(count >= enough, total / np.maximum(count, 1), np.nan)
+
+
+def _mean_of_stores(values: Floats) -> Floats:
+    """Mean over the first axis of what is known; 0 where nothing is."""
+    known = ~np.isnan(values)
+    return np.asarray(np.nansum(values, axis=0) / np.maximum(known.sum(axis=0), 1))

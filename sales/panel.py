@@ -1,0 +1,235 @@
+"""All that is known about the stores and days, as arrays: made from the tables offline, kept in the bundle.
+
+Training and serving look their columns up in the same panel; so a forecast can be repeated offline to the digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sales.calendar import EPOCH, FIELDS, STATE_HOLIDAYS, Calendar
+
+if TYPE_CHECKING:  # pandas stays out of the request path
+    import pandas as pd
+
+    from sales.tables import Tables
+
+MISSING = -1  # the raw code of a category without a value
+DAYS_AHEAD = 366  # how far beyond the data's cutoff the calendar goes, on assumptions where no plan is stated
+WEATHER = (
+    "Max_TemperatureC", "Mean_TemperatureC", "Min_TemperatureC",
+    "Max_Humidity", "Mean_Humidity", "Min_Humidity",
+    "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover",
+)  # fmt: skip
+FORTNIGHT = 14  # days
+YEAR = 364  # days; 52 weeks, so that it ends on the same weekday
+NEVER = 1900  # the year that the lesson's notebook puts where a competitor or Promo2 has no start
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Levels = dict[str, tuple[int | str, ...]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is known of the stores and days when the forecast is made. Days index the calendar's columns.
+
+    Attributes:
+        calendar: the plan, ``[store, day]``.
+        levels: what a column's codes stand for: words, and the stores' ids, ascending. A code is an index.
+        cutoff: the last day whose sales are known. What comes after is a forecast.
+        store_type: ``[store]`` codes, as are ``assortment``, ``promo_interval`` and ``state``; -1 is missing.
+        competition_distance: ``[store]`` in metres, NaN where not known.
+        competition_year: ``[store]``, 1900 where there is none; with ``competition_month`` 1 to 12.
+        promo2_year: ``[store]``, 1900 where there is none; with the ISO week ``promo2_week``.
+        weather: ``[state, day, column of WEATHER]``, observed or forecast, NaN where not known.
+        events: ``[state, day]`` codes of weather events.
+        trend: ``[state + 1, week]``, Google's search interest; the last row is the whole country's.
+        trend_week: the date of the Sunday that begins week 0, in days since 1970-01-01.
+        sales: ``[store, day]``, NaN where a store was closed or its sales are not known.
+    """
+
+    calendar: Calendar
+    levels: Levels
+    cutoff: int
+    store_type: Ints
+    assortment: Ints
+    promo_interval: Ints
+    state: Ints
+    competition_distance: Floats
+    competition_year: Ints
+    competition_month: Ints
+    promo2_year: Ints
+    promo2_week: Ints
+    weather: Floats
+    events: Ints
+    trend: Floats
+    trend_week: int
+    sales: Floats
+
+    @property
+    def first_day(self) -> int:
+        """The date of day 0, in days since 1970-01-01."""
+        return self.calendar.first_day
+
+    @property
+    def date(self) -> NDArray[np.int64]:
+        """``[day]``, the date of each day in days since 1970-01-01."""
+        return np.arange(self.first_day, self.first_day + self.calendar.days)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The panel as flat named arrays, for the bundle; ``Panel.of`` is the way back."""
+        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("calendar", "levels")}
+        grid = {f"calendar.{f.name}": np.asarray(getattr(self.calendar, f.name)) for f in fields(self.calendar)}
+        return {**own, **grid}
+
+    @classmethod
+    def of(cls, arrays: dict[str, NDArray[np.generic]], levels: Levels) -> Panel:
+        """A panel from its flat arrays.
+
+        Raises:
+            KeyError: if an array is missing.
+        """
+        scalars = {"first_day", "cutoff", "trend_week"}
+
+        def value(name: str, key: str) -> object:
+            return arrays[key].item() if name in scalars else arrays[key]
+
+        calendar = Calendar(**{f.name: value(f.name, f"calendar.{f.name}") for f in fields(Calendar)})  # type: ignore[arg-type]
+        own = {f.name: value(f.name, f.name) for f in fields(cls) if f.name not in ("calendar", "levels")}
+        return cls(calendar=calendar, levels=levels, **own)  # type: ignore[arg-type]
+
+
+def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) -> Panel:
+    """The panel that the seven tables give.
+
+    Args:
+        tables: the lesson's tables, checked.
+        cutoff: the last day whose sales may be known; the last day of the train table if left out. The rows after it
+            stay in the calendar as a plan, and their sales are left out.
+    """
+    train, plan, store = tables.train, tables.test, tables.store.sort_values("Store")
+    stores = store["Store"].to_numpy(np.int32)
+    days = [_days(table["Date"]) for table in (train, plan)]
+    first = int(min(d.min() for d in days if d.size))
+    last_known = int(days[0].max()) if cutoff is None else int((cutoff - EPOCH).astype(int))
+    last = max(int(max(d.max() for d in days if d.size)), last_known + DAYS_AHEAD)
+    shape = (len(stores), last - first + 1)
+    store_ids = np.concatenate([train["Store"].to_numpy(), plan["Store"].to_numpy()])
+    cell = (np.searchsorted(stores, store_ids), np.concatenate(days) - first)  # where each row belongs
+    calendar = _calendar(stores, first, shape, cell, train, plan)
+    sales = np.full(shape, np.nan, dtype=np.float32)
+    sold = train["Sales"].to_numpy(np.float32)
+    rows = np.flatnonzero((sold > 0) & (days[0] <= last_known))
+    sales[cell[0][rows], cell[1][rows]] = sold[rows]
+
+    store = store.merge(tables.store_states, on="Store", how="left")
+    words = {name: store[name] for name in ("StoreType", "Assortment", "PromoInterval", "State")}
+    words["Events"] = tables.weather["Events"]
+    levels: Levels = {name: tuple(sorted(column.dropna().unique())) for name, column in words.items()}
+    levels["Store"] = tuple(stores.tolist())
+    weather, events = _weather(tables.weather, levels, first, shape[1])
+    trend, trend_week = _trend(tables.googletrend, levels["State"])
+    return Panel(
+        calendar=calendar,
+        levels=levels,
+        cutoff=last_known - first,
+        store_type=_codes(store["StoreType"], levels["StoreType"]),
+        assortment=_codes(store["Assortment"], levels["Assortment"]),
+        promo_interval=_codes(store["PromoInterval"], levels["PromoInterval"]),
+        state=_codes(store["State"], levels["State"]),
+        competition_distance=store["CompetitionDistance"].to_numpy(np.float32),
+        competition_year=store["CompetitionOpenSinceYear"].fillna(NEVER).to_numpy(np.int32),
+        competition_month=store["CompetitionOpenSinceMonth"].fillna(1).to_numpy(np.int32),
+        promo2_year=store["Promo2SinceYear"].fillna(NEVER).to_numpy(np.int32),
+        promo2_week=store["Promo2SinceWeek"].fillna(1).to_numpy(np.int32),
+        weather=weather,
+        events=events,
+        trend=trend,
+        trend_week=trend_week,
+        sales=sales,
+    )
+
+
+def _days(dates: pd.Series) -> NDArray[np.int64]:
+    """Dates as days since 1970-01-01."""
+    return dates.to_numpy("datetime64[D]").astype(np.int64)
+
+
+def _codes(words: pd.Series, levels: tuple[int | str, ...]) -> Ints:
+    """Words as indices of their levels, -1 where missing."""
+    index = {word: code for code, word in enumerate(levels)}
+    return np.asarray(words.map(index).fillna(MISSING), dtype=np.int32)
+
+
+def _calendar(
+    stores: NDArray[np.int32],
+    first: int,
+    shape: tuple[int, int],
+    cell: tuple[NDArray[np.int64], ...],
+    train: pd.DataFrame,
+    plan: pd.DataFrame,
+) -> Calendar:
+    """The rows of both tables on the grid; elsewhere what is assumed, and that it is assumed.
+
+    Where no table has a row a store is open on the weekdays on which it usually was in the last year of its rows, and
+    there is no state holiday. After its last row promotions go on in their fortnightly turn, and schools close as they
+    did 52 weeks before: an end of the plan is not an end of promotions, and the days before it look ahead.
+    """
+
+    def on_grid(column: str, fill: int) -> NDArray[np.uint8]:
+        out = np.zeros(shape, dtype=np.uint8)
+        values = [table[column].to_numpy(np.float32, na_value=fill) for table in (train, plan)]
+        out[cell] = np.concatenate(values).astype(np.uint8)
+        return out
+
+    listed = np.zeros(shape, dtype=np.uint8)
+    listed[cell] = 1
+    open_, promo, school = on_grid("Open", 1), on_grid("Promo", 0), on_grid("SchoolHoliday", 0)
+    holiday = np.zeros(shape, dtype=np.uint8)
+    kinds = np.concatenate([table["StateHoliday"].to_numpy(str) for table in (train, plan)])
+    holiday[cell] = np.searchsorted(np.array(STATE_HOLIDAYS), kinds)
+    assumed = np.where(listed, 0, 2 ** len(FIELDS) - 1).astype(np.uint8)
+    unstated = np.concatenate([table["Open"].isna().to_numpy() for table in (train, plan)])
+    assumed[cell[0][unstated], cell[1][unstated]] = 1 << FIELDS.index("open")
+
+    last_row = shape[1] - 1 - np.argmax(listed[:, ::-1], axis=1)
+    after = np.arange(shape[1]) > last_row[:, None]
+    for weekday in range(7):
+        on = slice((weekday - first - 3) % 7, None, 7)  # 1970-01-01 was a Thursday
+        recent = np.arange(shape[1])[on] > last_row[:, None] - YEAR
+        last_year = (listed[:, on] == 1) & (holiday[:, on] == 0) & recent
+        usually = (open_[:, on] * last_year).sum(axis=1) * 2 > last_year.sum(axis=1)
+        open_[:, on] = np.where(listed[:, on], open_[:, on], usually[:, None])
+    for grid, turn in ((promo, FORTNIGHT), (school, YEAR)):
+        for day in range(turn, shape[1]):
+            grid[:, day] = np.where(after[:, day], grid[:, day - turn], grid[:, day])
+    gap = ((listed == 0) & ~after).astype(np.uint8)
+    return Calendar(stores, first, open_, promo, holiday, school, assumed, gap)
+
+
+def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tuple[Floats, Ints]:
+    """The weather of each state and day; days that the table does not have are NaN."""
+    states = levels["State"]
+    observed = np.full((len(states), days, len(WEATHER)), np.nan, dtype=np.float32)
+    events = np.full((len(states), days), MISSING, dtype=np.int32)
+    state, day = _codes(table["State"], states), _days(table["Date"]) - first
+    rows = np.flatnonzero((state != MISSING) & (day >= 0) & (day < days))
+    observed[state[rows], day[rows]] = table[list(WEATHER)].to_numpy(np.float32)[rows]
+    events[state[rows], day[rows]] = _codes(table["Events"], levels["Events"])[rows]
+    return observed, events
+
+
+def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Floats, int]:
+    """Google's trend by state and week, the country's in the last row."""
+    start = _days(table["Date"])
+    state = np.where(table["file"] == "Rossmann_DE", len(states), _codes(table["State"], states))
+    first = int(start.min())
+    trend = np.full((len(states) + 1, int(start.max() - first) // 7 + 1), np.nan, dtype=np.float32)
+    known = state != MISSING
+    trend[state[known], (start[known] - first) // 7] = table["trend"].to_numpy(np.float32)[known]
+    return trend, first

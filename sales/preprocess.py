@@ -1,0 +1,203 @@
+"""FillMissing, Categorify, Normalize: set up once on the training rows, saved, and then only applied.
+
+The names are fastai's, and so are the rules, with two differences that a service needs. Code 0 (``#na#``) stands for
+missing or never seen in every category; and every continuous column has a median, also one that had no gaps in
+training. What was filled or never seen is reported, row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sales.features import Columns
+from sales.panel import MISSING
+from schemas.bundle import PreprocessSpec
+
+Levels = Mapping[str, Sequence[int | str]]
+
+
+class Prepared(NamedTuple):
+    """The network's input for some rows, and what had to be done to get it.
+
+    Attributes:
+        cats: ``[row, cat]`` int64 codes, the ``_na`` columns last.
+        conts: ``[row, cont]`` float32, normalised.
+        filled: ``[row, cont]``, true where a missing value was filled with the median.
+        unseen: ``[row, cat]``, true where a value that training never saw became ``#na#``, or a missing one in a
+            column that had no gaps in training; without the ``_na`` columns.
+        outside: ``[row, cont]``, true where a value lies outside the range of training.
+    """
+
+    cats: NDArray[np.int64]
+    conts: NDArray[np.float32]
+    filled: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FillMissing:
+    """Gaps in continuous columns become the training median, and a column of their own says where they were.
+
+    Attributes:
+        medians: ``[cont]``; 0 for a column that had no value at all.
+        gapped: ``[cont]``, true for columns with gaps in training: only they get an ``_na`` column.
+    """
+
+    medians: NDArray[np.float64]
+    gapped: NDArray[np.bool_]
+
+    @classmethod
+    def fit(cls, conts: NDArray[np.float32]) -> FillMissing:
+        """Medians of the training rows ``[row, cont]``."""
+        missing = np.isnan(conts)
+        medians = [
+            np.median(column[~gaps]) if not gaps.all() else 0.0 for column, gaps in zip(conts.T, missing.T, strict=True)
+        ]
+        return cls(np.array(medians, dtype=np.float64), np.asarray(missing.any(axis=0)))
+
+    def __call__(self, conts: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The filled columns and where they were filled, ``[row, cont]`` both."""
+        missing = np.isnan(conts)
+        return np.where(missing, self.medians, conts), missing
+
+
+class Categorify:
+    """Values become codes: 1 for the smallest that training saw, 2 for the next; 0 for missing or never seen."""
+
+    def __init__(self, classes: Sequence[NDArray[np.int64]], gapped: NDArray[np.bool_]) -> None:
+        """Set up.
+
+        Args:
+            classes: by column, the values that training saw, ascending and none negative.
+            gapped: ``[cat]``, true for columns with missing values in training.
+        """
+        self.classes, self.gapped = classes, gapped
+        # All columns share one table, so that a row costs one look-up. Each has a 0 before and after its values, where
+        # everything outside them lands.
+        self._least = np.array([values[0] if values.size else 0 for values in classes], dtype=np.int32)
+        self._size = np.array([values[-1] - values[0] + 1 if values.size else 0 for values in classes], dtype=np.int32)
+        self._start = np.concatenate([[0], np.cumsum(self._size + 2)[:-1]]).astype(np.int32) + np.int32(1)
+        self._codes = np.zeros(int((self._size + 2).sum()), dtype=np.int64)
+        for values, start, least in zip(classes, self._start, self._least, strict=True):
+            self._codes[start + values - least] = np.arange(1, values.size + 1)
+
+    @classmethod
+    def fit(cls, cats: NDArray[np.int32]) -> Categorify:
+        """The classes of the training rows ``[row, cat]``."""
+        seen = [np.unique(column).astype(np.int64) for column in cats.T]
+        return cls([v[v != MISSING] for v in seen], np.array([MISSING in v for v in seen], dtype=np.bool_))
+
+    def __call__(self, cats: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The codes, and where one is 0 that training would not have given; ``[row, cat]`` both."""
+        place = cats - self._least
+        np.clip(place, np.int32(-1), self._size, out=place)
+        place += self._start
+        codes = self._codes.take(place)
+        return codes, (codes == 0) & ~((cats == MISSING) & self.gapped)
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """Continuous columns get mean 0 and standard deviation 1 on the training rows, as fastai v1 does it (ddof 1).
+
+    fastai v2 divides by n where v1 divides by n - 1: 1e-6 apart on the Rossmann rows. A column that never varied is
+    only shifted, where fastai would divide by 1e-7 and turn the first new value into a millions.
+    """
+
+    means: NDArray[np.float64]
+    stds: NDArray[np.float64]
+    mins: NDArray[np.float64]
+    maxs: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, conts: NDArray[np.float64]) -> Normalize:
+        """Statistics of the filled training rows ``[row, cont]``."""
+        stds = conts.std(axis=0, ddof=1) if len(conts) > 1 else np.zeros(conts.shape[1])
+        return cls(conts.mean(axis=0), stds, conts.min(axis=0), conts.max(axis=0))
+
+    def __call__(self, conts: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The normalised columns ``[row, cont]``."""
+        scale = np.where(self.stds > 0, self.stds + 1e-7, 1.0)
+        return ((conts - self.means) / scale).astype(np.float32)
+
+    def outside(self, conts: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Where a value lies outside the range of training."""
+        return (conts < self.mins) | (conts > self.maxs)
+
+
+@dataclass(frozen=True)
+class Preprocessor:
+    """The three, in the lesson's order."""
+
+    cat_names: tuple[str, ...]
+    cont_names: tuple[str, ...]
+    fill_missing: FillMissing
+    categorify: Categorify
+    normalize: Normalize
+
+    @classmethod
+    def fit(cls, columns: Columns, cat_names: Sequence[str], cont_names: Sequence[str]) -> Preprocessor:
+        """Set up on the training rows alone.
+
+        Raises:
+            ValueError: if there are no rows.
+        """
+        if not len(columns.cats):
+            raise ValueError("there are no training rows to fit the preprocessors on")
+        fill_missing = FillMissing.fit(columns.conts)
+        normalize = Normalize.fit(fill_missing(columns.conts)[0])
+        return cls(tuple(cat_names), tuple(cont_names), fill_missing, Categorify.fit(columns.cats), normalize)
+
+    @property
+    def n_codes(self) -> list[int]:
+        """How many codes each categorical column has, ``#na#`` included; the ``_na`` columns last."""
+        return [len(values) + 1 for values in self.categorify.classes] + [3] * int(self.fill_missing.gapped.sum())
+
+    def transform(self, columns: Columns) -> Prepared:
+        """The network's input."""
+        conts, filled = self.fill_missing(columns.conts)
+        codes, unseen = self.categorify(columns.cats)
+        flags = filled[:, self.fill_missing.gapped] + np.int64(1)  # False and True have the codes 1 and 2
+        cats = np.concatenate([codes, flags], axis=1)
+        return Prepared(cats, self.normalize(conts), filled, unseen, self.normalize.outside(conts))
+
+    def spec(self, levels: Levels) -> PreprocessSpec:
+        """What the bundle saves; ``levels`` says what the codes of a column stand for."""
+        classes = {
+            name: [levels[name][value] if name in levels else int(value) for value in values]
+            for name, values in zip(self.cat_names, self.categorify.classes, strict=True)
+        }
+        return PreprocessSpec(
+            cat_names=list(self.cat_names),
+            cont_names=list(self.cont_names),
+            classes=classes,
+            gapped=[n for n, gaps in zip(self.cat_names, self.categorify.gapped, strict=True) if gaps],
+            na_names=[n for n, gaps in zip(self.cont_names, self.fill_missing.gapped, strict=True) if gaps],
+            medians=self.fill_missing.medians.tolist(),
+            means=self.normalize.means.tolist(),
+            stds=self.normalize.stds.tolist(),
+            mins=self.normalize.mins.tolist(),
+            maxs=self.normalize.maxs.tolist(),
+        )
+
+    @classmethod
+    def of(cls, spec: PreprocessSpec, levels: Levels) -> Preprocessor:
+        """The preprocessors that a bundle saved."""
+        index = {name: {word: code for code, word in enumerate(words)} for name, words in levels.items()}
+        classes = [
+            np.array([index[name][v] if name in index else v for v in spec.classes[name]], dtype=np.int64)
+            for name in spec.cat_names
+        ]
+        return cls(
+            tuple(spec.cat_names),
+            tuple(spec.cont_names),
+            FillMissing(np.array(spec.medians), np.array([name in spec.na_names for name in spec.cont_names])),
+            Categorify(classes, np.array([name in spec.gapped for name in spec.cat_names])),
+            Normalize(np.array(spec.means), np.array(spec.stds), np.array(spec.mins), np.array(spec.maxs)),
+        )

@@ -1,0 +1,279 @@
+"""The seven tables of the lesson: read them, check them, give every column one clean dtype.
+
+Offline only, and the one place that knows how the CSV files look: quotes, empty fields, the state that is called
+"HB,NI". What the tables must hold stands in `table_checks.py`. Whatever is wrong with any table is collected and raised
+once, so that a person mends the tables in one go. A mere gap (no competition known, no cloud cover that day) is left as
+it is: `preprocess.py` knows what to do with it.
+"""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sales.calendar import STATE_HOLIDAYS
+from sales.table_checks import (
+    COLUMNS,
+    COUNTRY,
+    Column,
+    Frames,
+    TableProblem,
+    TablesError,
+    Wrong,
+    check_joins,
+    check_rows,
+    complain,
+    wrong_numbers,
+)
+
+# As PromoInterval has them.
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec")
+_NOTHING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # empty fields, as R, SQL and Python write them
+_TEXTS = {"text", "holiday", "months", "date", "week"}  # the kinds of columns that are not read as numbers
+_EARLIEST, _LATEST = "1990-01-01", "2099-12-31"  # a date outside is a slip of the pen, and would blow up the calendar
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The seven tables, checked, in the order of their files' rows.
+
+    Dates are ``datetime64[s]``, stores and other whole numbers ``int32``, flags ``int8``, other numbers
+    ``float64``, and whatever may have gaps is a float with NaN. ``StateHoliday`` is a categorical with the categories
+    ``STATE_HOLIDAYS``, so its codes are 0 to 3.
+
+    Attributes:
+        train: one row per store and day: Store, Date, Sales, Open, Promo, StateHoliday, SchoolHoliday, and Customers if
+            the file has it.
+        test: the plan of the days to forecast, without sales; Open may be NaN. Id counts from 1 if the file has none.
+        store: one row per store.
+        store_states: Store, State.
+        state_names: StateName, State.
+        googletrend: file, trend, Date (the first day of the week) and State (``COUNTRY`` for the whole country; the
+            file's "NI" is the state "HB,NI").
+        weather: one row per state and day, with the State that belongs to its file.
+    """
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    store: pd.DataFrame
+    store_states: pd.DataFrame
+    state_names: pd.DataFrame
+    googletrend: pd.DataFrame
+    weather: pd.DataFrame
+
+
+def read_tables(folder: Path) -> Tables:
+    """Read and check the seven CSV files in ``folder``: UTF-8, commas, a header line; columns and rows in any order.
+
+    Raises:
+        TablesError: with all problems of all tables, if there are any.
+    """
+    if not folder.is_dir():
+        raise TablesError(folder, [TableProblem(str(folder), "-", 0, "no such folder", "name the folder of the CSVs")])
+    problems: list[TableProblem] = []
+    frames: Frames = {}
+    for table in COLUMNS:
+        raw = _read(folder / f"{table}.csv", COLUMNS[table], problems)
+        if raw is not None:
+            frames[table] = _parse(table, raw, problems)
+    _add_keys(frames)
+    check_rows(frames, problems)
+    check_joins(frames, problems)
+    if problems:
+        problems.sort(key=lambda problem: list(COLUMNS).index(problem.table.removesuffix(".csv")))
+        raise TablesError(folder, problems)
+    return Tables(**{table: _finish(frame, COLUMNS[table]) for table, frame in frames.items()})
+
+
+def _read(file: Path, columns: Mapping[str, Column], problems: list[TableProblem]) -> pd.DataFrame | None:
+    """A file as it is: numbers as float64 if all of them are, anything else as categories of text.
+
+    Categories make a million rows cheap: only the distinct texts of a column are ever parsed.
+    """
+    dtypes = {name: "category" if column.kind in _TEXTS else "float64" for name, column in columns.items()}
+    # Categories that are all numbers become numbers, and the state "06" would be 6. Only the big tables need the speed.
+    words = {name: "str" for name, column in columns.items() if column.kind == "text"}
+    # A state may well be called NA; it must have a name, so that only an empty field is none.
+    nothing = {name: _NOTHING if column.gaps or column.kind not in _TEXTS else [""] for name, column in columns.items()}
+    try:
+        try:
+            frame = _read_csv(file, dtypes | words, nothing)
+        except ValueError as error:
+            if type(error) is not ValueError:  # the file is broken, not just a number in it
+                raise
+            frame = _read_csv(file, defaultdict(lambda: "category", words), nothing)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        cause, remedy = _why_unreadable(error, columns)
+        problems.append(TableProblem(file.name, "-", 0, cause, remedy))
+        return None
+
+    header = [str(name) for name in frame.columns]
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        cause = f"not CSV: fields are separated by {';' if ';' in header[0] else 'tabs'}"
+        problems.append(TableProblem(file.name, "-", 0, cause, "save it with commas, and points in decimals"))
+        return None
+    for name, column in columns.items():
+        if name not in header and not column.optional:
+            similar = get_close_matches(name.lower(), [other.strip().lower() for other in header], n=1)
+            near = [other for other in header if [other.strip().lower()] == similar]
+            remedy = f"rename {near[0]!r} to {name!r}" if near else f"add it; the file has {', '.join(header)}"[:120]
+            problems.append(TableProblem(file.name, name, 0, "the column is missing", remedy))
+        if f"{name}.1" in header:
+            problems.append(TableProblem(file.name, name, 0, "the column is there twice", "keep one of them"))
+    frame = frame[[name for name in columns if name in header]]
+    frame = frame.assign(**{name: frame[name].astype("category") for name in words if name in header})
+    if frame.shape[1] and frame.iloc[:, 0].isna().any():
+        frame = frame.dropna(how="all")  # blank lines; the index keeps counting them, so that line numbers are right
+    if frame.shape[1] and frame.empty:
+        problems.append(TableProblem(file.name, "-", 0, "there are no rows below the header", "add them"))
+        return None
+    return frame
+
+
+def _read_csv(file: Path, dtype: Any, nothing: Mapping[str, list[str]]) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the header would be lost
+        return pd.read_csv(
+            file,
+            dtype=dtype,
+            na_values=dict(nothing),
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            index_col=False,
+            skip_blank_lines=False,
+            low_memory=False,
+        )
+
+
+def _why_unreadable(error: Exception, columns: Iterable[str]) -> tuple[str, str]:
+    """Cause and remedy in a person's words."""
+    match error:
+        case FileNotFoundError():
+            return "the file is missing", f"add it, with the columns {', '.join(columns)}"
+        case OSError():
+            return f"the file can't be read: {error.strerror}", "make it a file that you may read"
+        case UnicodeDecodeError():
+            return f"not UTF-8 text (byte {error.start})", "save it as CSV in UTF-8"
+        case pd.errors.EmptyDataError():
+            return "the file or its first line is empty", "put the columns' names in the first line"
+    why = "line 2 has more fields than the header"
+    if not isinstance(error, pd.errors.ParserWarning):
+        why = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+    return f"not CSV: {why}", "separate fields by commas; put a field with a comma in it in double quotes"
+
+
+def _parse(table: str, raw: pd.DataFrame, problems: list[TableProblem]) -> pd.DataFrame:
+    """Numbers for texts: dates and weeks become days since 1970, holidays codes; what is wrong becomes NaN."""
+    parsed: dict[str, Any] = {}
+    for name, column in COLUMNS[table].items():
+        if name not in raw:
+            continue
+        series = raw[name]
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            if column.kind in _TEXTS:
+                series = series.cat.rename_categories(str)  # or a 42004.0 would be quoted as the date that it isn't
+            codes = series.cat.codes.to_numpy()
+            texts = np.array([str(text).strip() for text in series.cat.categories], dtype=object)
+            values, wrong = _parse_texts(texts, column)
+            absent = codes < 0
+            bad = [(np.append(mask, False)[codes], cause, remedy) for mask, cause, remedy in wrong]
+            nothing: Any = None if values.dtype == object else np.nan
+            values = np.append(values, nothing)[codes]  # code -1, an empty field, takes what is last
+        else:
+            values = series.to_numpy(copy=True)
+            absent = np.isnan(values)
+            bad = wrong_numbers(values, column)
+        if not column.gaps:
+            bad.append((absent, "empty", "fill it in"))
+        for mask, cause, remedy in bad:
+            if mask.any():
+                complain(problems, table, series[mask].to_frame(), cause, remedy)
+                if values.dtype != object:
+                    values[mask] = np.nan
+        parsed[name] = values
+    return pd.DataFrame(parsed, index=raw.index)
+
+
+def _parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any], Wrong]:
+    """Values and what is wrong with them, for the distinct texts of a column."""
+    match column.kind:
+        case "text":
+            return texts, []
+        case "months":
+            known = {*MONTHS, "Sep"}
+            unknown = [not {part.strip() for part in text.split(",")} <= known for text in texts]
+            remedy = f"write months as in Jan,Apr,Jul,Oct; there are {', '.join(MONTHS)}"
+            return texts, [(np.array(unknown, dtype=bool), "not a list of months", remedy)]
+        case "holiday":
+            codes = {text: float(code) for code, text in enumerate(STATE_HOLIDAYS)} | {"0.0": 0.0}
+            values = np.array([codes.get(text, np.nan) for text in texts], dtype=np.float64)
+            remedy = "write 0, a (public), b (Easter) or c (Christmas)"
+            return values, [(np.isnan(values), "not a holiday code", remedy)]
+        case "date":
+            values = _days(texts)
+            outside = (values < _days([_EARLIEST])) | (values > _days([_LATEST]))
+            return values, [
+                (np.isnan(values), "not a date", "write YYYY-MM-DD"),
+                (outside, f"not between {_EARLIEST} and {_LATEST}", "correct the year"),
+            ]
+        case "week":
+            values = _days(text.partition(" - ")[0] for text in texts)
+            ends = _days(text.partition(" - ")[2] for text in texts)
+            wrong = ~(ends - values == 6)  # NaN included
+            return values, [(wrong, "not a week", "write its first and last day, as in 2012-12-02 - 2012-12-08")]
+    if column.kind == "flag":
+        texts = np.array([{"true": "1", "false": "0"}.get(text.lower(), text) for text in texts], dtype=object)
+    values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64, copy=True)
+    unreadable = (np.isnan(values), "not a number", "write digits, with a point for decimals")
+    return values, [unreadable, *wrong_numbers(values, column)]
+
+
+def _days(texts: Iterable[str]) -> NDArray[np.float64]:
+    """Days since 1970-01-01 of dates like 2015-07-31; NaN for anything else."""
+    dates = pd.to_datetime(pd.Series(list(texts), dtype=object), format="%Y-%m-%d", errors="coerce")
+    days = dates.to_numpy("datetime64[D]")
+    return np.where(np.isnat(days), np.nan, days.astype(np.int64))
+
+
+def _add_keys(frames: Frames) -> None:
+    """The columns that joins need and files lack: the trend's Date and State, the weather's State, the plan's Id."""
+    states = frames.get("state_names", pd.DataFrame()).reindex(columns=["StateName", "State"]).dropna()
+    if "googletrend" in frames:
+        trend = frames["googletrend"]
+        if "week" in trend:
+            frames["googletrend"] = trend = trend.rename(columns={"week": "Date"})
+        if "file" in trend:
+            # "NI" stands for the state "HB,NI", unless there is a state of just that name.
+            codes = {part: code for code in states["State"] for part in code.split(",")}
+            codes |= {code: code for code in states["State"]}
+            part = trend["file"].str.split("_", n=2).str[2]
+            trend["State"] = part.map(lambda name: codes.get(name, name)).where(part.notna(), COUNTRY)
+    if "file" in frames.get("weather", ()):
+        names = states.drop_duplicates("StateName").set_index("StateName")["State"]
+        frames["weather"]["State"] = frames["weather"]["file"].map(names)
+    if "test" in frames and "Id" not in frames["test"]:
+        frames["test"].insert(0, "Id", np.arange(1, len(frames["test"]) + 1))
+
+
+def _finish(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """The dtypes that `Tables` promises, and rows counted from 0."""
+    done: dict[str, Any] = {}
+    for name in map(str, frame):
+        values = frame[name].to_numpy()
+        column = columns.get(name, Column("date" if name == "Date" else "text"))
+        if column.kind == "date":
+            done[name] = values.astype("datetime64[D]").astype("datetime64[s]")
+        elif column.kind == "holiday":
+            done[name] = pd.Categorical.from_codes(values.astype(np.int8), pd.Index(STATE_HOLIDAYS))
+        elif column.kind in ("flag", "whole") and not column.gaps:
+            done[name] = values.astype(np.int8 if column.kind == "flag" else np.int32)
+        else:
+            done[name] = values
+    return pd.DataFrame(done)

@@ -1,0 +1,133 @@
+"""Folders and files that appear whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runtime import folder as folders
+from runtime.folder import FolderError, check_target, new_folder, sha256, write_file
+
+
+class Interrupted(BaseException):
+    """Like KeyboardInterrupt, which is no Exception."""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "down" / "target"
+    with new_folder(target) as part:
+        (part / "file").write_text("new")
+        assert part.parent == target.parent  # so that a rename suffices
+        assert not target.exists()
+    assert (target / "file").read_text() == "new"
+    assert names(target.parent) == ["target"]
+
+
+def test_everybody_may_read_it(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "target") as part:
+        (part / "file").write_text("new")
+        (part / "file").chmod(0o600)
+    assert (tmp_path / "target").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "target" / "file").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("error", [ValueError, Interrupted])
+@pytest.mark.parametrize("old", [False, True])
+def test_an_error_leaves_all_as_it_was(tmp_path: Path, error: type[BaseException], old: bool) -> None:
+    target = tmp_path / "target"
+    if old:
+        target.mkdir()
+        (target / "file").write_text("old")
+
+    def build() -> None:
+        with new_folder(target, replace=True) as part:
+            (part / "file").write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        build()
+    assert names(tmp_path) == (["target"] if old else [])
+    assert not old or (target / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize("exchange", ["in one step", "in two"])
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path, exchange: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if exchange == "in two":  # as on systems that can't exchange names
+        monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "gone").write_text("old")
+    (target / "file").write_text("old")
+    with new_folder(target, replace=True) as part:
+        (part / "file").write_text("new")
+        assert (target / "file").read_text() == "old"
+    assert names(target) == ["file"]
+    assert (target / "file").read_text() == "new"
+    assert names(tmp_path) == ["target"]
+
+
+def test_linux_exchanges_names_in_one_step(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    if folders._exchange(tmp_path / "one", tmp_path / "other"):
+        assert names(tmp_path / "one") == ["other"]
+        assert names(tmp_path / "other") == ["one"]
+    else:
+        assert os.uname().sysname != "Linux"
+    with pytest.raises(OSError, match="nowhere"):
+        folders._exchange(tmp_path / "one", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_is_there_is_not_overwritten_by_mistake(tmp_path: Path, replace: bool) -> None:
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    (tmp_path / "empty").mkdir()
+    refused = {"file": "is a file"} if replace else {"file": "is a file", "full": "not empty.*--force"}
+    for name in ("file", "full", "empty", "nowhere"):
+        if name in refused:
+            for check in (check_target, lambda target, **options: new_folder(target, **options).__enter__()):
+                with pytest.raises(FolderError, match=refused[name]):
+                    check(tmp_path / name, replace=replace)
+        else:
+            check_target(tmp_path / name, replace=replace)
+    assert names(tmp_path) == ["empty", "file", "full"]
+    with new_folder(tmp_path / "empty") as part:
+        (part / "file").touch()
+    assert names(tmp_path / "empty") == ["file"]
+
+
+def test_a_relative_target_stays_where_it_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with new_folder(Path("target")):
+        monkeypatch.chdir("/")
+    assert names(tmp_path) == ["target"]
+
+
+def test_write_file_replaces_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "deep" / "file"
+    write_file(target, b"old")
+    assert target.read_bytes() == b"old"
+    assert target.stat().st_mode & 0o777 == 0o644
+    write_file(target, b"new")
+    assert target.read_bytes() == b"new"
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_file(target, b"third")
+    assert target.read_bytes() == b"new"
+    assert names(target.parent) == ["file"]
+
+
+def test_sha256_is_the_well_known_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

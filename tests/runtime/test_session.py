@@ -1,0 +1,78 @@
+"""A session runs on the device that was asked for, or there is none."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+
+from runtime.session import SessionError, open_session
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """A network that doubles."""
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "x"], ["y"])],
+        "double",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["row"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["row"])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def test_it_runs(network: Path) -> None:
+    session = open_session(network, "cpu", threads=2)
+    for rows in (1, 3):
+        (y,) = session.run(None, {"x": np.ones(rows, dtype=np.float32)})
+        assert y.tolist() == [2] * rows
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    assert session.get_session_options().intra_op_num_threads == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", b"\x80\x04."])
+def test_a_file_that_is_no_network(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(SessionError, match=r"model\.onnx can't be opened by onnxruntime"):
+        open_session(tmp_path / "model.onnx", "cpu")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match=r"nowhere\.onnx can't be opened"):
+        open_session(tmp_path / "nowhere.onnx", "cpu")
+
+
+class FellBack:
+    """A session as onnxruntime gives it where CUDA's libraries can't be loaded: on the CPU, without an error."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.asked = options["providers"]
+
+    def get_providers(self) -> list[str]:
+        return ["CPUExecutionProvider"]
+
+
+def test_falling_back_to_the_cpu_is_an_error(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(ort, "InferenceSession", FellBack)
+    with pytest.raises(SessionError, match=r"was to run on cuda:0 and onnxruntime .* chose CPUExecutionProvider"):
+        open_session(network, "cuda:0")
+
+
+@pytest.mark.parametrize(("device", "index"), [("cuda", "0"), ("cuda:0", "0"), ("cuda:3", "3")])
+def test_the_gpu_that_was_asked_for(network: Path, monkeypatch: pytest.MonkeyPatch, device: str, index: str) -> None:
+    class OnGpu(FellBack):
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(ort, "InferenceSession", OnGpu)
+    session: Any = open_session(network, device)
+    assert session.asked == [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
+    with pytest.raises(SessionError, match="was to run on cpu"):
+        open_session(network, "cpu")

@@ -1,0 +1,165 @@
+"""The model's columns: parity mode is the lesson's notebook to the digit, whatever the tables look like."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fastai.tabular.core import add_elapsed_times
+from numpy.typing import NDArray
+
+from sales import features
+from sales.calendar import FIELDS
+from sales.features import FEATURE_SETS, PARITY, Features, FeatureSet, Mode, Plan
+from sales.network import emb_sz_lesson
+from sales.panel import MISSING, Panel, panel_from_tables
+from sales.preprocess import Preprocessor
+from sales.tables import Tables, read_tables
+from tests.sales.notebook_reference import EVENTS, lesson_columns
+
+DURATIONS = tuple(
+    name for event in EVENTS for name in (f"After{event}", f"Before{event}", f"{event}_bw", f"{event}_fw")
+)
+
+
+def places(panel: Panel, rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where rows with a Store and a Date stand in the panel."""
+    store = np.searchsorted(panel.calendar.stores, rows["Store"].to_numpy())
+    return store, rows["Date"].to_numpy("datetime64[D]").astype(np.int64) - panel.first_day
+
+
+def assert_same_columns(panel: Panel, lesson: pd.DataFrame) -> None:
+    """All columns of parity mode are the notebook's: the same values and words, and nothing where it has nothing."""
+    cats, conts = Features(panel, "parity").build(*places(panel, lesson))
+    for name, ours in zip(PARITY.cat_names, cats.T, strict=True):
+        expected = lesson[name].astype(object).where(lesson[name].notna(), None).to_numpy()
+        if name in panel.levels:
+            ours = np.array([*panel.levels[name], None], dtype=object)[ours]  # the code -1 is the last: None
+        np.testing.assert_array_equal(ours, expected, err_msg=name)
+    for name, ours in zip(PARITY.cont_names, conts.T, strict=True):
+        np.testing.assert_array_equal(ours, lesson[name].to_numpy(np.float32), err_msg=name)
+
+
+def assert_same_durations(panel: Panel, lesson: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All twelve columns of elapsed days and 7-day counts, of which the lesson's model takes only eight."""
+    monkeypatch.setattr(features, "FEATURE_SETS", {"parity": FeatureSet((), DURATIONS)})
+    _, conts = Features(panel, "parity").build(*places(panel, lesson))
+    for name, ours in zip(DURATIONS, conts.T, strict=True):
+        np.testing.assert_array_equal(ours, lesson[name].to_numpy(np.float32), err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def ragged_folder(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo tables with stores that the tables know only in part, as the real ones have them, and odd starts."""
+    folder = tmp_path_factory.mktemp("ragged") / "tables"
+    shutil.copytree(demo_folder, folder)
+    train, test = (pd.read_csv(folder / f"{name}.csv", dtype={"StateHoliday": str}) for name in ("train", "test"))
+    store, day = train["Store"], train["Date"]
+    absent = (
+        (store.eq(1) & day.between("2014-07-01", "2014-12-31"))  # the real tables' 180 stores without half a year
+        | (store.eq(2) & day.between("2014-04-16", "2014-04-23"))  # a gap at Easter
+        | (store.eq(3) & day.lt("2014-03-05"))  # opened late
+        | (store.eq(4) & day.gt("2015-06-11"))  # a gap between past and plan
+        | (store.eq(5) & ~day.isin(["2014-05-01", "2014-12-24", "2015-03-02"]))  # three rows
+        | (store.eq(6) & (pd.to_datetime(day).dt.dayofweek == 6))  # no Sundays
+    )
+    train[~absent].to_csv(folder / "train.csv", index=False)
+    plan = test["Date"]
+    dropped = test["Store"].isin([6, 7]) | (test["Store"].eq(8) & plan.between("2015-08-03", "2015-08-12"))
+    test[~dropped].to_csv(folder / "test.csv", index=False)
+    about = pd.read_csv(folder / "store.csv")
+    about.loc[0, ["CompetitionOpenSinceYear", "CompetitionOpenSinceMonth"]] = [1961, 4]  # before 1990: counts as 0
+    about.loc[1, ["CompetitionOpenSinceYear", "CompetitionOpenSinceMonth"]] = [2015, 12]  # not there yet
+    about.loc[2, ["Promo2", "Promo2SinceYear", "Promo2SinceWeek"]] = [1, 2009, 53]
+    about.to_csv(folder / "store.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize("which", ["demo_folder", "ragged_folder"])
+def test_parity_is_the_notebook(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = request.getfixturevalue(which)
+    lesson, panel = lesson_columns(folder), panel_from_tables(read_tables(folder))
+    assert panel.calendar.gap.any()
+    assert_same_columns(panel, lesson)
+    assert_same_durations(panel, lesson, monkeypatch)
+
+
+def test_durations_are_fastais(ragged_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [
+        pd.read_csv(ragged_folder / f"{name}.csv", dtype={"StateHoliday": str}, parse_dates=["Date"])
+        for name in ("train", "test")
+    ]
+    rows = pd.concat(tables, ignore_index=True)[["Store", "Date", *EVENTS]]
+    rows["StateHoliday"] = rows["StateHoliday"] != "0"
+    elapsed = add_elapsed_times(rows, list(EVENTS), "Date", "Store")
+    assert_same_durations(panel_from_tables(read_tables(ragged_folder)), elapsed, monkeypatch)
+
+
+def test_parity_is_the_notebook_on_the_real_tables(
+    rossmann: Path, rossmann_tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lesson, panel = lesson_columns(rossmann), panel_from_tables(rossmann_tables)
+    sold, planned = (rossmann_tables.train["Sales"] > 0).sum(), len(rossmann_tables.test)
+    assert len(lesson) == sold + planned
+    assert panel.calendar.gap.any(axis=1).sum() >= 180  # stores that the tables leave out for half a year
+    assert_same_columns(panel, lesson)
+    assert_same_durations(panel, lesson, monkeypatch)
+
+
+def test_the_lessons_network_has_229_inputs(rossmann_tables: Tables) -> None:
+    panel = panel_from_tables(rossmann_tables)
+    assert (len(PARITY.cat_names), len(PARITY.cont_names)) == (22, 16)
+    store, day = np.nonzero(~np.isnan(panel.sales))
+    columns = Features(panel, "parity").build(store, day)
+    preprocessor = Preprocessor.fit(columns, PARITY.cat_names, PARITY.cont_names)
+    assert preprocessor.spec(panel.levels).na_names == ["CompetitionDistance", "CloudCover"]
+    assert len(preprocessor.n_codes) == 24
+    assert dict(zip(PARITY.cat_names, preprocessor.n_codes, strict=False))["Store"] == 1116
+    assert sum(map(emb_sz_lesson, preprocessor.n_codes)) + 16 == 229
+
+
+@pytest.mark.parametrize("mode", FEATURE_SETS)
+@pytest.mark.parametrize("store", [0, 7])
+def test_a_plan_is_a_calendar_with_the_statement_in_it(demo_tables: Tables, mode: Mode, store: int) -> None:
+    """What a request states of three days to come gives the columns of a panel that has known it all along."""
+    panel = panel_from_tables(demo_tables)
+    calendar = panel.calendar
+    stated = np.random.default_rng(store).integers(panel.cutoff + 1, calendar.days - 20, 3)
+    grids = {name: getattr(calendar, name).copy() for name in FIELDS}
+    for grid in grids.values():
+        grid[store, stated] = 1 - (grid[store, stated] > 0)
+    known = replace(calendar, **grids)
+    day = (stated[:, None] + np.arange(-20, 21)).ravel()
+    stores = np.full(day.size, store)
+    own = np.where(np.arange(day.size) % 2, 0, -1)  # every other row has the plan, the rest the panel's own calendar
+    planned = Features(panel, mode).build(stores, day, Plan(known.rows(np.array([store])), own))
+    anew, before = (Features(replace(panel, calendar=each), mode).build(stores, day) for each in (known, calendar))
+    for got, after, without in zip(planned, anew, before, strict=True):
+        np.testing.assert_array_equal(got, np.where(own[:, None] == 0, after, without))
+        assert (got != without).any()  # it does make a difference
+
+
+def test_stated_weather_takes_the_place_of_the_tables(demo_tables: Tables) -> None:
+    panel = panel_from_tables(demo_tables)
+    built = Features(panel, "parity")
+    store, day = np.array([0, 0, 0]), np.array([400, 401, 402])
+    stated: dict[int, dict[str, float | str]] = {
+        0: {"Max_TemperatureC": 31.5, "Events": str(panel.levels["Events"][0])},
+        2: {"Events": "Frogs"},
+    }
+    before, after = built.build(store, day), built.build(store, day, None, stated)
+    events, hottest = PARITY.cat_names.index("Events"), PARITY.cont_names.index("Max_TemperatureC")
+    assert after.conts[0, hottest] == 31.5
+    assert after.cats[0, events] == 0
+    assert after.cats[2, events] not in (MISSING, *range(len(panel.levels["Events"])))  # not missing, but never seen
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old[1], new[1])
+        assert (old != new).sum() <= 2
+
+
+def test_a_column_that_no_table_gives_is_named(demo_tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "FEATURE_SETS", {"parity": FeatureSet(("Store", "Moon"), ())})
+    with pytest.raises(KeyError, match="Moon"):
+        Features(panel_from_tables(demo_tables), "parity")

@@ -1,0 +1,123 @@
+"""A store's own past: right by brute force, and never of the future."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sales.features import Features
+from sales.history import HORIZON, NAMES, History
+from sales.panel import Panel, panel_from_tables
+from sales.tables import Tables
+
+
+@pytest.fixture(scope="module")
+def panel(demo_tables: Tables) -> Panel:
+    return panel_from_tables(demo_tables)
+
+
+def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict[str, float]:
+    """The columns of one row, from a frame of the store's days, in the words of their definitions."""
+    days = pd.DataFrame(
+        {
+            "log": np.log(panel.sales[store].astype(float)),
+            "promo": panel.calendar.promo[store],
+            "open": panel.calendar.open[store],
+            "weekday": (panel.date + 3) % 7,
+        }
+    )
+
+    def last(k: int, end: int = origin + 1) -> pd.DataFrame:
+        return days.iloc[max(end - k, 0) : end]
+
+    def cell(k: int, at: int, on_promo: int, end: int = origin + 1) -> "pd.Series[float]":
+        window = last(k, end)
+        return window[(window.weekday == days.weekday[at]) & (window.promo == on_promo)].log
+
+    def mean(values: "pd.Series[float]", enough: int = 1) -> float:
+        return float(values.mean()) if values.count() >= enough else np.nan
+
+    days["residual"] = np.nan
+    for at in range(max(origin - 111, 0), origin + 1):
+        days.loc[at, "residual"] = days.log[at] - mean(cell(364, at, days.promo[at], end=at), enough=3)
+
+    def workdays(k: int, on_promo: int) -> "pd.Series[float]":
+        return last(k)[(last(k).weekday < 5) & (last(k).promo == on_promo)].log
+
+    def weekday(k: int) -> "pd.Series[float]":
+        return last(k)[last(k).weekday == days.weekday[day]].log
+
+    means = {k: mean(last(k).log, enough=k // 7) for k in (364, 182, 91, 56, 28, 14)}
+    level = next((means[k] for k in (364, 91, 28, 14) if not np.isnan(means[k])), np.nan)
+    return {
+        "Level": level,
+        **{f"Delta_{k}": means[k] - level for k in (14, 28, 56, 91, 182)},
+        **{f"WeekdayPromo_{k}": mean(cell(k, day, promo)) - level for k in (91, 182, 364)},
+        "WeekdayPromo_n": min(int(cell(364, day, promo).count()), 30),
+        **{f"Weekday_{k}": mean(weekday(k)) - level for k in (28, 91, 364)},
+        **{f"PromoEffect_{k}": mean(workdays(k, 1), 4) - mean(workdays(k, 0), 4) for k in (182, 364)},
+        "Spread_182": float(last(182).log.std(ddof=0)) if last(182).log.count() >= 14 else np.nan,
+        **{f"Residual_{k}": mean(last(k).residual, enough=3) for k in (7, 14, 28, 56, 112)},
+        "SundayShare": float(last(364)[last(364).weekday == 6].open.mean()),
+        "DaysAhead": day - origin,
+    }
+
+
+def test_columns_are_what_their_definitions_say(panel: Panel) -> None:
+    history, rng = History(panel), np.random.default_rng(0)
+    for _ in range(25):
+        store, day = int(rng.integers(len(panel.sales))), int(rng.integers(450, panel.cutoff + 1))
+        ahead, promo = int(rng.integers(1, HORIZON + 1)), int(rng.integers(2))
+        row = history.columns(*(np.array([value]) for value in (store, day, promo, day - ahead)))[0]
+        named = dict(zip(NAMES, row, strict=True))
+        for name, value in by_hand(panel, store, day, day - ahead, promo).items():
+            assert named[name] == pytest.approx(value, abs=2e-5, nan_ok=True), (name, store, day, ahead)
+
+
+def test_to_all_is_the_difference_to_the_stores_mean(panel: Panel) -> None:
+    history, every = History(panel), np.arange(len(panel.sales))
+    origin = np.full_like(every, panel.cutoff)
+    rows = history.columns(every, origin + 7, np.zeros_like(every), origin)
+    for name, windows in (("Delta", (28, 91)), ("Residual", (14, 56))):
+        for k in windows:
+            own, to_all = (rows[:, NAMES.index(f"{each}_{k}")] for each in (name, f"{name}ToAll"))
+            np.testing.assert_allclose(to_all, own - np.nanmean(own), atol=1e-5)
+
+
+def test_nothing_after_the_origin_is_known(panel: Panel) -> None:
+    store, day = (axis.ravel() for axis in np.indices((len(panel.sales), 60)))
+    day, origin = day + 600, np.full_like(day, 599)
+    before = History(panel).columns(store, day, np.zeros_like(store), origin)
+    sales = panel.sales.copy()
+    sales[:, 600:] = 1e6
+    after = History(replace(panel, sales=sales)).columns(store, day, np.zeros_like(store), origin)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_a_forecast_knows_the_cutoff_and_a_day_of_the_past_its_horizon(panel: Panel) -> None:
+    history = History(panel)
+    store, promo = np.array([0, 1]), np.array([0, 1])
+    ahead = np.array([1, 200])
+    forecast = history.columns(store, panel.cutoff + ahead, promo)
+    computed = history.columns(store, panel.cutoff + ahead, promo, np.full(2, panel.cutoff))
+    np.testing.assert_array_equal(forecast, computed)
+    assert forecast[:, NAMES.index("DaysAhead")].tolist() == [1, HORIZON]
+    mixed = history.columns(store, np.array([panel.cutoff + 1, 700]), promo)
+    np.testing.assert_array_equal(mixed[0], forecast[0])
+    np.testing.assert_array_equal(mixed[1], history.columns(*(np.array([x]) for x in (1, 700, 1, 700 - HORIZON)))[0])
+
+
+def test_production_mode_knows_no_sales_weather_or_trend_of_the_future(demo_tables: Tables) -> None:
+    """What is known on the cutoff alone decides every column of every later day."""
+    cutoff = np.datetime64("2015-05-31")
+    honest = panel_from_tables(demo_tables, cutoff=cutoff)
+    train, weather, trend = demo_tables.train.copy(), demo_tables.weather.copy(), demo_tables.googletrend.copy()
+    train.loc[train.Date > cutoff, "Sales"] = 1.0
+    weather.loc[weather.Date > cutoff, "Mean_TemperatureC"] = 99.0
+    trend.loc[trend.Date > cutoff, "trend"] = 0.0
+    other = panel_from_tables(replace(demo_tables, train=train, weather=weather, googletrend=trend), cutoff=cutoff)
+    store, day = (axis.ravel() for axis in np.indices((len(honest.sales), 49)))
+    day = day + honest.cutoff + 1
+    for ours, theirs in zip(*(Features(p, "production").build(store, day) for p in (honest, other)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,207 @@
+"""FillMissing, Categorify, Normalize: fastai's own, and what a service needs beyond them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fastai.tabular.core import Categorify as TheirCategorify
+from fastai.tabular.core import FillMissing as TheirFillMissing
+from fastai.tabular.core import Normalize as TheirNormalize
+from fastai.tabular.core import TabularPandas
+
+from sales.features import PARITY, Columns, Features
+from sales.panel import Panel, panel_from_tables
+from sales.preprocess import Prepared, Preprocessor
+from sales.tables import Tables
+from schemas.bundle import PreprocessSpec
+
+NAN = float("nan")
+
+
+@pytest.fixture(scope="module")
+def panel(demo_tables: Tables) -> Panel:
+    return panel_from_tables(demo_tables)
+
+
+@pytest.fixture(scope="module")
+def columns(panel: Panel) -> Columns:
+    """Rows of all stores; the last third are later days, with categories that the first two thirds do not have."""
+    store, day = np.nonzero(~np.isnan(panel.sales))
+    order = np.argsort(day, kind="stable")[::3]
+    return Features(panel, "parity").build(store[order], day[order])
+
+
+@pytest.fixture(scope="module")
+def first(columns: Columns) -> Columns:
+    """The rows that count as training."""
+    return part(columns, slice(0, 2 * len(columns.cats) // 3))
+
+
+def part(columns: Columns, rows: Any) -> Columns:
+    return Columns(columns.cats[rows].copy(), columns.conts[rows].copy())
+
+
+@pytest.fixture(scope="module")
+def theirs(panel: Panel, columns: Columns, first: Columns) -> TabularPandas:
+    """fastai's preprocessing of the same columns, with the categories as the words that they stand for."""
+    frame: dict[str, Any] = {}
+    for name, codes in zip(PARITY.cat_names, columns.cats.T, strict=True):
+        words = np.array([*panel.levels[name], None], dtype=object) if name in panel.levels else None
+        frame[name] = codes.astype(np.int64) if words is None else words[codes]
+    frame.update(zip(PARITY.cont_names, columns.conts.T.astype(np.float64), strict=True))
+    rows = np.arange(len(columns.cats))
+    return TabularPandas(
+        pd.DataFrame(frame),
+        procs=[TheirCategorify, TheirFillMissing, TheirNormalize],
+        cat_names=list(PARITY.cat_names),
+        cont_names=list(PARITY.cont_names),
+        splits=(rows[: len(first.cats)].tolist(), rows[len(first.cats) :].tolist()),
+        do_setup=True,
+        reduce_memory=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def ours(first: Columns) -> Preprocessor:
+    return Preprocessor.fit(first, PARITY.cat_names, PARITY.cont_names)
+
+
+def test_categories_have_fastais_codes(
+    panel: Panel, columns: Columns, ours: Preprocessor, theirs: TabularPandas
+) -> None:
+    prepared = ours.transform(columns)
+    assert theirs.cat_names == [*PARITY.cat_names, "CompetitionDistance_na", "CloudCover_na"]
+    np.testing.assert_array_equal(prepared.cats, theirs.cats.to_numpy())
+    assert ours.n_codes == [len(theirs.classes[name]) for name in theirs.cat_names]
+    saved = ours.spec(panel.levels).classes
+    for name in PARITY.cat_names:
+        assert list(theirs.classes[name]) == ["#na#", *saved[name]], name
+    # The rows put it to the test: gaps that training knew, and values that it did not.
+    events, year = PARITY.cat_names.index("Events"), PARITY.cat_names.index("CompetitionOpenSinceYear")
+    assert (prepared.cats[:, events] == 0).any()
+    assert not prepared.unseen[columns.cats[:, events] == -1, events].any()
+    assert prepared.unseen.any()
+    np.testing.assert_array_equal(prepared.unseen, (prepared.cats[:, :-2] == 0) & (columns.cats != -1))
+    assert (prepared.cats[:, year] > 0).all()
+
+
+def test_gaps_are_filled_with_fastais_medians(columns: Columns, ours: Preprocessor, theirs: TabularPandas) -> None:
+    medians = dict(zip(ours.cont_names, ours.fill_missing.medians, strict=True))
+    assert {**theirs.fill_missing.na_dict} == {name: medians[name] for name in ("CompetitionDistance", "CloudCover")}
+    prepared = ours.transform(columns)
+    np.testing.assert_array_equal(prepared.filled, np.isnan(columns.conts))
+    assert prepared.filled.any(axis=0).sum() == 2
+    filled, _ = ours.fill_missing(columns.conts)
+    back = theirs.conts.to_numpy() * np.array([*theirs.normalize.stds.values()])
+    np.testing.assert_allclose(filled, back + np.array([*theirs.normalize.means.values()]), rtol=1e-9, atol=1e-9)
+
+
+def test_normalize_is_fastai_v1s(columns: Columns, first: Columns, ours: Preprocessor, theirs: TabularPandas) -> None:
+    """fastai v2 divides by the standard deviation of n, v1 and ours by that of n - 1: a known factor apart."""
+    n = len(first.cats)
+    names = list(ours.cont_names)
+    means, stds = (np.array([of[name] for name in names]) for of in (theirs.normalize.means, theirs.normalize.stds))
+    np.testing.assert_allclose(ours.normalize.means, means, rtol=1e-12)
+    np.testing.assert_allclose(ours.normalize.stds, (stds - 1e-7) * np.sqrt(n / (n - 1)), rtol=1e-9)
+    scale = stds / (ours.normalize.stds + 1e-7)
+    assert (scale != 1).all()
+    np.testing.assert_allclose(
+        ours.transform(columns).conts, theirs.conts[names].to_numpy() * scale, rtol=1e-5, atol=1e-6
+    )
+
+
+def fit(cats: list[list[int]], conts: list[list[float]]) -> Preprocessor:
+    columns = raw(cats, conts)
+    return Preprocessor.fit(columns, [f"cat{i}" for i in range(columns.cats.shape[1])], ["a", "b"])
+
+
+def raw(cats: list[list[int]], conts: list[list[float]]) -> Columns:
+    return Columns(np.array(cats, dtype=np.int32), np.array(conts, dtype=np.float32))
+
+
+def test_only_the_given_rows_count(columns: Columns, first: Columns) -> None:
+    """Whatever the later rows hold, the preprocessors are those of the first."""
+    alone = Preprocessor.fit(first, PARITY.cat_names, PARITY.cont_names).spec({})
+    wild = part(columns, slice(None))
+    wild.conts[len(first.conts) :] *= 1000
+    again = Preprocessor.fit(part(wild, slice(0, len(first.cats))), PARITY.cat_names, PARITY.cont_names).spec({})
+    assert alone == again
+    assert alone != Preprocessor.fit(wild, PARITY.cat_names, PARITY.cont_names).spec({})
+
+
+def test_gaps_in_columns_that_had_none() -> None:
+    """Where fastai fails with an assertion: the median that was saved for every column, and no new column."""
+    preprocessor = fit([[3], [5], [5]], [[1, 10], [2, NAN], [9, 30]])
+    got = preprocessor.transform(raw([[-1], [4], [5]], [[NAN, 10], [2, 20], [2, NAN]]))
+    assert got.cats.tolist() == [[0, 1], [0, 1], [2, 2]]  # the category, and b_na: 1 for no, 2 for yes
+    assert got.filled.tolist() == [[True, False], [False, False], [False, True]]
+    assert got.unseen.tolist() == [[True], [True], [False]]  # training saw neither a gap nor a 4
+    at_median = preprocessor.transform(raw([[3]] * 2, [[2, 20], [2, 20]])).conts
+    np.testing.assert_array_equal(got.conts[0, 0], at_median[0, 0])
+    np.testing.assert_array_equal(got.conts[2, 1], at_median[0, 1])
+
+
+def test_a_missing_category_is_no_news_where_training_had_gaps() -> None:
+    preprocessor = fit([[-1], [7]], [[0, 0], [1, 1]])
+    got = preprocessor.transform(raw([[-1], [7], [8]], [[0, 0]] * 3))
+    assert got.cats.tolist() == [[0], [1], [0]]
+    assert got.unseen.tolist() == [[False], [False], [True]]
+
+
+@pytest.mark.parametrize("value", [-(2**31), -2, 0, 4, 6, 8, 2**31 - 1])
+def test_any_value_beside_the_known_ones_is_unseen(value: int) -> None:
+    preprocessor = fit([[5, 1], [7, 2]], [[0, 0], [1, 1]])
+    got = preprocessor.transform(raw([[value, 2], [5, value]], [[0, 0]] * 2))
+    assert got.cats.tolist() == [[0, 2], [1, 0]]
+    assert got.unseen.tolist() == [[True, False], [False, True]]
+
+
+def test_columns_that_are_empty_or_never_vary() -> None:
+    preprocessor = fit([[-1, 4]] * 3, [[NAN, 5]] * 3)
+    seen = preprocessor.transform(raw([[-1, 4]], [[NAN, 5]]))
+    assert seen.cats.tolist() == [[0, 1, 2]]
+    assert seen.conts.tolist() == [[0, 0]]
+    assert not seen.unseen.any()
+    new = preprocessor.transform(raw([[4, -1]], [[3, 7]]))
+    assert new.cats.tolist() == [[0, 0, 1]]
+    assert new.unseen.tolist() == [[True, True]]
+    assert new.outside.tolist() == [[True, True]]
+    assert new.conts.tolist() == [[3, 2]]  # shifted only: no division by next to nothing
+
+
+def test_outside_the_range_of_training() -> None:
+    preprocessor = fit([[0]] * 3, [[-1, 0], [0, 0.5], [4, 1]])
+    got = preprocessor.transform(raw([[0]] * 3, [[-1, 1], [-1.5, 0], [4.25, 1.25]]))
+    assert got.outside.tolist() == [[False, False], [True, False], [True, True]]
+
+
+def test_the_smallest_inputs() -> None:
+    one = fit([[3]], [[1, NAN]])  # a sample of 1 has no standard deviation
+    assert one.transform(raw([[3]], [[2, 2]])).conts.tolist() == [[1, 2]]
+    nothing = one.transform(Columns(np.empty((0, 1), np.int32), np.empty((0, 2), np.float32)))
+    assert nothing.cats.shape == (0, 2)
+    with pytest.raises(ValueError, match="no training rows"):
+        Preprocessor.fit(Columns(np.empty((0, 1), np.int32), np.empty((0, 2), np.float32)), ["c"], ["a", "b"])
+
+
+def test_saved_and_read_again_it_does_the_same(panel: Panel, columns: Columns, ours: Preprocessor) -> None:
+    text = ours.spec(panel.levels).model_dump_json()
+    again = Preprocessor.of(PreprocessSpec.model_validate_json(text), panel.levels)
+    assert again.n_codes == ours.n_codes
+    odd = part(columns, slice(0, 400))
+    odd.cats[::7] = -1
+    odd.cats[::11] = 10_000
+    odd.conts[::5] = np.nan
+    for rows in (columns, odd):
+        assert_equal(again.transform(rows), ours.transform(rows))
+    words = ours.spec(panel.levels).classes
+    assert words["StoreType"] == sorted(words["StoreType"])
+    assert {*words["StoreType"]} <= {*"abcd"}
+
+
+def assert_equal(one: Prepared, other: Prepared) -> None:
+    for name in Prepared._fields:
+        got, expected = getattr(one, name), getattr(other, name)
+        np.testing.assert_array_equal(got, expected)
+        assert got.dtype == expected.dtype

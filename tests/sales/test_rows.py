@@ -1,0 +1,229 @@
+"""A CSV in, a CSV with forecasts out: Kaggle's own file, anybody's spreadsheet, and every slip that they come with."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sales.forecaster import Forecaster
+from sales.rows import RowsError, forecast_csv
+from schemas.sales import Forecasts, ItemForecast, parse_request
+
+HEADER = "store,date,promo\n"
+
+
+def forecast(forecaster: Forecaster, folder: Path, text: str | bytes) -> tuple[list[dict[str, str]], Counter[str]]:
+    """The rows written for a CSV, and what was counted."""
+    source, out = folder / "rows.csv", folder / "out.csv"
+    source.write_bytes(text.encode() if isinstance(text, str) else text)
+    count, kinds = forecast_csv(forecaster, source, out)
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert len(rows) == count
+    assert sorted(path.name for path in folder.iterdir()) == ["out.csv", "rows.csv"]
+    return rows, kinds
+
+
+def refused(forecaster: Forecaster, folder: Path, text: str | bytes) -> str:
+    """The error's text; nothing is written, and what was there stays."""
+    source, out = folder / "rows.csv", folder / "out.csv"
+    source.write_bytes(text.encode() if isinstance(text, str) else text)
+    out.write_text("from last week\n")
+    with pytest.raises(RowsError) as caught:
+        forecast_csv(forecaster, source, out)
+    assert out.read_text() == "from last week\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["out.csv", "rows.csv"]
+    assert str(source) in str(caught.value)
+    return str(caught.value)
+
+
+def asked(forecaster: Forecaster, *items: dict[str, Any]) -> list[float]:
+    """The same from the service."""
+    (answer,) = forecaster.answer([parse_request({"items": [*items]})])
+    assert isinstance(answer, Forecasts)
+    return [item.sales for item in answer.items if isinstance(item, ItemForecast)]
+
+
+def test_kaggles_test_csv(forecaster: Forecaster, demo_folder: Path, tmp_path: Path) -> None:
+    rows, kinds = forecast(forecaster, tmp_path, (demo_folder / "test.csv").read_bytes())
+    plan = pd.read_csv(demo_folder / "test.csv", dtype={"StateHoliday": str})
+    assert [*rows[0]] == ["Id", "Sales"]
+    assert [int(row["Id"]) for row in rows] == plan["Id"].tolist()
+    sales = np.array([float(row["Sales"]) for row in rows])
+    assert ((sales == 0) == (plan["Open"] == 0)).all()
+    assert 0 < (plan["Open"] == 0).sum() < len(plan)
+    assert kinds["beyond_horizon"] == kinds["training_period"] == 0
+    assert kinds["open assumed"] == plan["Open"].isna().sum() > 0  # Kaggle leaves it out in 11 rows
+    # The file is the plan that the model has; so to ask for its days without it gives the same.
+    bare = plan[["Id", "Store", "Date"]]
+    again, _ = forecast(forecaster, tmp_path, bare.to_csv(index=False))
+    assert again == rows
+
+
+def test_any_other_csv_keeps_its_columns_and_gets_one(forecaster: Forecaster, tmp_path: Path) -> None:
+    text = (
+        'note,DATE ,Store,promo,price\n"a, b",2015-08-22,3,1,007\n,2015-08-24,3,,1.50\n"say ""x""",2015-08-22,4,0,NA\n'
+    )
+    rows, kinds = forecast(forecaster, tmp_path, text)
+    assert [*rows[0]] == ["note", "DATE ", "Store", "promo", "price", "Sales"]
+    assert [[*row.values()][:5] for row in rows] == [*csv.reader(text.splitlines()[1:])]
+    expected = asked(
+        forecaster,
+        {"store": 3, "date": "2015-08-22", "promo": True},
+        {"store": 3, "date": "2015-08-24"},
+        {"store": 4, "date": "2015-08-22", "promo": False},
+    )
+    assert [float(row["Sales"]) for row in rows] == pytest.approx(expected, rel=1e-5)
+    assert {*kinds} <= {"weather assumed", "unseen", "out_of_range", "filled"}
+
+
+def test_sales_that_are_there_already_stay(forecaster: Forecaster, tmp_path: Path) -> None:
+    rows, _ = forecast(forecaster, tmp_path, "Id,Store,Date,Sales\n9,1,2015-08-22,5263\n")
+    assert [*rows[0]] == ["Id", "Store", "Date", "Sales", "Forecast"]
+    assert rows[0]["Sales"] == "5263"
+    assert float(rows[0]["Forecast"]) > 0
+
+
+def test_what_the_rows_state_is_one_plan(forecaster: Forecaster, tmp_path: Path) -> None:
+    """Open, promo and holidays of all rows of a store count for its other rows, as among the items of one request."""
+    text = (
+        "Store,Date,Open,Promo,StateHoliday,SchoolHoliday\n"
+        "3,2015-08-22,1,,,\n3,2015-08-24,1,{promo},a,1\n3,2015-08-25,0,0,0,0\n"
+    )
+    items = [
+        {"store": 3, "date": "2015-08-22", "open": True},
+        {"store": 3, "date": "2015-08-24", "open": True, "state_holiday": "a", "school_holiday": True},
+        {
+            "store": 3,
+            "date": "2015-08-25",
+            "open": False,
+            "promo": False,
+            "state_holiday": "0",
+            "school_holiday": False,
+        },
+    ]
+    found = {}
+    for promo in (0, 1):
+        rows, _ = forecast(forecaster, tmp_path, text.format(promo=promo))
+        found[promo] = [float(row["Sales"]) for row in rows]
+        items[1]["promo"] = bool(promo)
+        assert found[promo] == pytest.approx(asked(forecaster, *items), rel=1e-5)
+        assert found[promo][2] == 0
+    assert found[0][0] != found[1][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Windows line ends", "store,date,promo\r\n3,2015-08-22,1\r\n4,2015-08-22,0\r\n"),
+        ("a byte order mark", "\ufeffstore,date,promo\n3,2015-08-22,1\n4,2015-08-22,0\n"),
+        ("no line end at the end", "store,date,promo\n3,2015-08-22,1\n4,2015-08-22,0"),
+        ("blanks", "store,date,promo\n 3 , 2015-08-22 ,1 \n4,2015-08-22, 0\n"),
+        ("quotes", '"store","date","promo"\n"3","2015-08-22","1"\n"4","2015-08-22","0"\n'),
+        ("flags of pandas", "store,date,promo\n3,2015-08-22,1.0\n4,2015-08-22,0.0\n"),
+        ("flags in words", "store,date,promo\n3,2015-08-22,true\n4,2015-08-22,False\n"),
+        ("columns in another order", "promo,date,store\n1,2015-08-22,3\n0,2015-08-22,4\n"),
+        ("names in capitals", "STORE,Date,PROMO\n3,2015-08-22,1\n4,2015-08-22,0\n"),
+        ("blank lines", "store,date,promo\n\n3,2015-08-22,1\n\n4,2015-08-22,0\n\n"),
+        ("a short line", "store,date,promo,open\n3,2015-08-22,1,\n4,2015-08-22,0\n"),
+        ("zeros in front", "store,date,promo\n0003,2015-08-22,1\n004,2015-08-22,0\n"),
+        (
+            "more columns",
+            "store,date,promo,state_holiday,schoolHoliday,Customers\n3,2015-08-22,1,,,5\n4,2015-08-22,0,,,\n",
+        ),
+    ],
+)
+def test_files_as_they_come(forecaster: Forecaster, tmp_path: Path, name: str, text: str) -> None:
+    items = [{"store": 3 + place, "date": "2015-08-22", "promo": promo} for place, promo in enumerate((True, False))]
+    rows, _ = forecast(forecaster, tmp_path, text)
+    assert [float(row["Sales"]) for row in rows] == pytest.approx(asked(forecaster, *items), rel=1e-5), name
+
+
+def test_empty_fields_are_not_stated(forecaster: Forecaster, tmp_path: Path) -> None:
+    text = "store,date,open,promo,stateholiday,schoolholiday\n{}\n"
+    for date, kinds in (("2015-08-22", {}), ("2015-11-07", {"promo assumed": 1, "beyond_horizon": 1})):
+        bare, counted = forecast(forecaster, tmp_path, text.format(f"1,{date},,,,"))
+        expected = asked(forecaster, {"store": 1, "date": date})
+        assert [float(row["Sales"]) for row in bare] == pytest.approx(expected, rel=1e-5)
+        assert {kind: counted[kind] for kind in ("promo assumed", "beyond_horizon") if counted[kind]} == kinds
+    _, counted = forecast(forecaster, tmp_path, text.format("1,2015-11-07,1,0,0,0"))
+    assert {*counted} & {"open assumed", "promo assumed", "school_holiday assumed"} == set()
+
+
+def test_a_row_counts_once_for_each_kind(forecaster: Forecaster, tmp_path: Path) -> None:
+    rows, kinds = forecast(forecaster, tmp_path, "store,date\n1,2015-11-07\n2,2015-11-07\n1,2015-08-22\n1,2014-05-02\n")
+    assert len(rows) == 4
+    assert (kinds["promo assumed"], kinds["weather assumed"], kinds["beyond_horizon"], kinds["training_period"]) == (
+        2,
+        3,
+        2,
+        1,
+    )
+
+
+# Mistakes.
+
+
+def test_bad_rows_are_told_by_their_lines(forecaster: Forecaster, tmp_path: Path) -> None:
+    wrong = ["99,2015-08-22,1", "1,2015-02-30,1", "1,2015-08-22,maybe", "x,2015-08-22,1", ",2015-08-22,1"]
+    wrong += ["1,,1", "1,1999-01-01,1", "-1,2015-08-22,1"]
+    rows = ["1,2015-08-22,1"] * 20
+    for place, row in enumerate(wrong):
+        rows[2 * place + 1] = row
+    text = refused(forecaster, tmp_path, HEADER + "\n".join(rows) + "\n")
+    assert "8 rows can't be forecast, so nothing was written" in text
+    lines = [line.split(":")[0].strip() for line in text.splitlines() if line.startswith("  line")]
+    assert lines == ["line 3", "line 5", "line 7", "line 9", "line 11"]
+    assert "and 3 more" in text
+    for part in ("store 99 is not known", "2015-02-30", "maybe", "'x'", "required"):
+        assert part in text
+
+
+def test_one_bad_row_is_enough(forecaster: Forecaster, tmp_path: Path) -> None:
+    text = refused(forecaster, tmp_path, HEADER + "1,2015-08-22,1\n\n1,2015-08-22,2\n")
+    assert text.splitlines()[0].endswith(": 1 row can't be forecast, so nothing was written")
+    assert text.splitlines()[1:] == ["  line 4: promo: must be true or false (sent: '2')"]
+
+
+def test_all_rows_bad(forecaster: Forecaster, tmp_path: Path) -> None:
+    text = refused(forecaster, tmp_path, HEADER + "99,2015-08-22,1\n1,2015-02-30,\n-1,2015-08-22,1\n")
+    assert "3 rows can't be forecast" in text
+    starts = [line.strip().split(": ")[:2] for line in text.splitlines()[1:]]
+    assert starts[0][0] == "line 2"
+    assert starts[0][1].startswith("store 99 is not known")
+    assert starts[1:] == [["line 3", "date"], ["line 4", "store"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "is not a CSV"),
+        ("\n\n", "is not a CSV"),
+        ("store,date\n", "no rows"),
+        ("shop,day\n1,2015-08-22\n", "no column store and date; its columns are shop, day"),
+        ("store,day\n1,2015-08-22\n", "no column date"),
+        ("store;date\n1;2015-08-22\n", "no column store and date"),
+        ('store,date\n1,"2015-08-22\n', "is not a CSV"),
+        ("store,date\n1,2015-08-22,1,2\n1,2,3,4,5\n", "is not a CSV"),
+        (b"store,date,note\n1,2015-08-22,caf\xe9\n", "is not a CSV"),
+        (b"\xff\xfes\x00t\x00o\x00r\x00e\x00\n\x00", "is not a CSV"),
+        ("store,date\n1,2015-08-22,1\n", "is not a CSV"),  # pandas alone would move the columns by one
+        ("store,Store,date\n1,2,2015-08-22\n", "two columns for store: 'store' and 'Store'"),
+        ("store,date,StateHoliday,state_holiday\n1,2015-08-22,a,0\n", "two columns for state_holiday"),
+    ],
+)
+def test_files_that_are_something_else(
+    forecaster: Forecaster, tmp_path: Path, text: str | bytes, complaint: str
+) -> None:
+    assert complaint in refused(forecaster, tmp_path, text)
+
+
+def test_a_file_that_is_not_there(forecaster: Forecaster, tmp_path: Path) -> None:
+    for source in (tmp_path / "nowhere.csv", tmp_path):
+        with pytest.raises(RowsError, match=source.name):
+            forecast_csv(forecaster, source, tmp_path / "out.csv")
+    assert [*tmp_path.iterdir()] == []

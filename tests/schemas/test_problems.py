@@ -1,0 +1,112 @@
+"""Errors as the client gets them: RFC 9457 problem details, in words that need no knowledge of the code."""
+
+import json
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from schemas.problems import FieldError, Kind, Problem, ProblemError, invalid, pointer, shown
+
+STATUSES = {
+    "malformed-request": 400,
+    "invalid-request": 422,
+    "unknown-store": 404,
+    "outside-calendar": 422,
+    "internal-error": 500,
+}
+
+
+class Inner(BaseModel):
+    count: int = Field(strict=True, ge=0)
+
+
+class Outer(BaseModel, extra="forbid"):
+    name: str
+    parts: dict[str, Inner] = {}
+
+
+def caught(value: Any) -> ValidationError:
+    with pytest.raises(ValidationError) as error:
+        Outer.model_validate(value)
+    return error.value
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_body_is_rfc_9457s(kind: Kind) -> None:
+    """type is a URI, the same title for the same type, status as sent, detail for this time, and one extension."""
+    body = json.loads(Problem.of(kind, "what and why", [FieldError(path="/a", detail="wrong")]).to_json())
+    assert {*body} == {"type", "title", "status", "detail", "errors"}
+    assert body["type"] == f"urn:shopcat:problem:{kind}"
+    assert body["title"] == Problem.of(kind, "another time").title
+    assert body["status"] == STATUSES[kind]
+    assert body["detail"] == "what and why"
+    assert body["errors"] == [{"path": "/a", "detail": "wrong"}]
+    assert Problem.model_validate(body).to_json() == json.dumps(body, separators=(",", ":")).encode()
+
+
+def test_what_is_not_there_is_not_sent() -> None:
+    assert "errors" not in json.loads(Problem.of("internal-error", "").to_json())
+
+
+def test_an_error_carries_its_problem() -> None:
+    problem = Problem.of("unknown-store", "store 9 is not known")
+    assert ProblemError(problem).problem is problem
+    assert str(ProblemError(problem)) == "store 9 is not known"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.5, "1.5"),
+        (None, "None"),
+        ("2015", "'2015'"),
+        ([1, "a"], "[1, 'a']"),
+        ("zwölf", r"'zw\xf6lf'"),
+        ("\ud800", r"'\ud800'"),  # half a character, which UTF-8 can't carry
+        ("line\nbreak\x1b[31m", r"'line\nbreak\x1b[31m'"),
+        ("x" * 58, "'" + "x" * 58 + "'"),
+        ("x" * 59, "'" + "x" * 56 + "..."),
+        (10**100, "1" + "0" * 56 + "..."),
+    ],
+)
+def test_a_wrong_value_is_repeated_short_and_plain(value: Any, text: str) -> None:
+    assert shown(value) == text
+    assert shown(value).isascii()
+    assert shown(value).isprintable()
+    assert len(shown(value)) <= 60
+
+
+def test_pointers_are_rfc_6901s() -> None:
+    assert pointer() == ""
+    assert pointer("items", 3, "date") == "/items/3/date"
+    assert pointer("a/b", "m~n", "") == "/a~1b/m~0n/"
+
+
+def test_every_wrong_field_is_named_with_its_place() -> None:
+    problem = invalid(caught({"parts": {"a/b": {"count": -1}, "c": {"count": "1"}, "d": {}}, "nam": "x"}))
+    assert [(error.path, error.value) for error in problem.errors] == [
+        ("/name", None),
+        ("/parts/a~1b/count", "-1"),
+        ("/parts/c/count", "'1'"),
+        ("/parts/d/count", None),
+        ("/nam", "'x'"),
+    ]
+    details = [error.detail for error in problem.errors]
+    assert details[0] == details[3] == "required, and not there"
+    assert details[2] == "must be a whole number"
+    assert "spelling" in details[4]
+    assert problem.detail == "/name: required, and not there; and 4 more"
+    assert problem.status == 422
+
+
+def test_a_place_within_the_request_comes_first() -> None:
+    problem = invalid(caught({"name": "x", "parts": {"c": {"count": 1.5}}}), at=("items", 7))
+    assert problem.errors[0].path == "/items/7/parts/c/count"
+    assert problem.detail == "/items/7/parts/c/count: must be a whole number (sent: 1.5)"
+
+
+def test_the_request_itself_may_be_what_is_wrong() -> None:
+    problem = invalid(caught("a text"))
+    assert problem.errors[0].path == ""
+    assert problem.detail.startswith("the request: must be a JSON object")

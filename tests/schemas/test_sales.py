@@ -1,0 +1,372 @@
+"""The sales contract: every form of a request, every kind of mistake, and nothing but a problem for either."""
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.problems import Problem, ProblemError
+from schemas.sales import MAX_DAYS, MAX_ITEMS, Bad, ForecastRequest, Item, Weather, parse_request
+
+DAY = dt.date(2015, 8, 1)
+GOOD: dict[str, Any] = {"store": 1, "date": "2015-08-01"}
+
+
+def parse(request: Any) -> ForecastRequest:
+    return parse_request(json.dumps(request).encode())
+
+
+def item_of(request: Any) -> Item:
+    parsed = parse(request)
+    (item,) = parsed.items
+    assert parsed.single
+    assert isinstance(item, Item)
+    return item
+
+
+def items_of(request: Any) -> list[Item]:
+    parsed = parse(request)
+    assert not parsed.single
+    good = [item for item in parsed.items if isinstance(item, Item)]
+    assert len(good) == len(parsed.items)
+    return good
+
+
+def problem_of(request: Any) -> Problem:
+    with pytest.raises(ProblemError) as caught:
+        parse_request(request) if isinstance(request, bytes) else parse(request)
+    problem = caught.value.problem
+    assert problem.status == {"malformed-request": 400}.get(problem.type.rsplit(":", 1)[1], 422)
+    assert json.loads(problem.to_json())["detail"] == problem.detail
+    return problem
+
+
+# The three forms.
+
+
+def test_one_item() -> None:
+    assert item_of(GOOD) == Item(store=1, date=DAY)
+    everything = {
+        **GOOD,
+        "open": True,
+        "promo": False,
+        "state_holiday": "b",
+        "school_holiday": None,
+        "weather": {"max_temperature": 21, "cloud_cover": 7.5, "events": "Fog-Rain", "mean_humidity": None},
+    }
+    item = item_of(everything)
+    assert (item.open, item.promo, item.state_holiday, item.school_holiday) == (True, False, "b", None)
+    assert item.weather == Weather(max_temperature=21, cloud_cover=7.5, events="Fog-Rain")
+    assert parse_request(everything) == parse(everything)  # TorchServe may have parsed the body already
+
+
+@pytest.mark.parametrize("holiday", [0, False, "0", "a", "b", "c"])
+def test_kaggles_holidays(holiday: Any) -> None:
+    assert item_of({**GOOD, "state_holiday": holiday}).state_holiday == str(holiday or 0)
+
+
+def test_items_in_their_order() -> None:
+    stores = [3, 1, 2, 1]
+    parsed = parse({"items": [{**GOOD, "store": store} for store in stores]})
+    assert [item.store for item in parsed.items] == stores
+    assert not parsed.single
+    assert not parse({"items": [GOOD]}).single
+
+
+def test_a_bad_item_keeps_its_place_and_what_it_named() -> None:
+    items = [GOOD, {"store": "one", "date": 7, "promo": "?"}, 5, None, [], {"store": 2, "date": "2015-08-02"}]
+    parsed = parse({"items": items})
+    assert [isinstance(item, Item) for item in parsed.items] == [True, False, False, False, False, True]
+    bad = parsed.items[1]
+    assert isinstance(bad, Bad)
+    assert (bad.store, bad.date) == ("one", 7)
+    assert [error.path for error in bad.problem.errors] == ["/items/1/promo", "/items/1/store", "/items/1/date"]
+    other = parsed.items[2]
+    assert isinstance(other, Bad)
+    assert (other.store, other.date, other.problem.errors[0].path) == (None, None, "/items/2")
+
+
+def test_nothing_but_bad_items_is_a_problem() -> None:
+    problem = problem_of({"items": [{"store": 1}, {"date": "2015-08-01"}]})
+    assert [error.path for error in problem.errors] == ["/items/0/date", "/items/1/store"]
+    assert problem.detail == "none of the 2 items can be forecast; the first: /items/0/date: required, and not there"
+    assert problem_of({"items": [{"store": 1}]}).detail == "/items/0/date: required, and not there"
+
+
+def test_a_range_stands_for_its_days() -> None:
+    items = items_of({"store": 7, "start": "2015-12-30", "days": 4, "promo": True, "weather": {"cloud_cover": 3}})
+    assert [str(item.date) for item in items] == ["2015-12-30", "2015-12-31", "2016-01-01", "2016-01-02"]
+    assert {item.store for item in items} == {7}
+    assert {(item.promo, item.open, item.weather) for item in items} == {(True, None, Weather(cloud_cover=3))}
+
+
+def test_a_range_may_say_it_day_by_day() -> None:
+    by_day = {
+        "open": [True, False, None],
+        "promo": [None, None, True],
+        "state_holiday": ["a", 0, None],
+        "school_holiday": [True] * 3,
+        "weather": [{"events": "Rain"}, None, {}],
+    }
+    items = items_of({"store": 7, "start": "2015-08-01", "days": 3, **by_day})
+    assert items == [
+        Item(store=7, date=DAY, open=True, state_holiday="a", school_holiday=True, weather=Weather(events="Rain")),
+        Item(store=7, date=dt.date(2015, 8, 2), open=False, state_holiday="0", school_holiday=True),
+        Item(store=7, date=dt.date(2015, 8, 3), promo=True, school_holiday=True, weather=Weather()),
+    ]
+
+
+# Limits.
+
+
+def test_a_thousand_items_and_no_more() -> None:
+    assert len(items_of({"items": [GOOD] * MAX_ITEMS})) == 1000
+    for count in (0, 1001):
+        problem = problem_of({"items": [GOOD] * count})
+        assert problem.errors[0].path == "/items"
+        assert f"items has {count:,}; send a list of 1 to 1,000 items" in problem.detail
+
+
+def test_a_leap_year_and_no_more() -> None:
+    longest = items_of({"store": 1, "start": "2015-08-01", "days": MAX_DAYS})
+    assert (len(longest), str(longest[-1].date)) == (366, "2016-07-31")
+    for days in (367, 0, -1):
+        problem = problem_of({"store": 1, "start": "2015-08-01", "days": days})
+        assert [(error.path, error.value) for error in problem.errors] == [("/days", str(days))]
+
+
+def test_a_range_ends_within_the_calendar() -> None:
+    assert items_of({"store": 1, "start": "9999-12-30", "days": 1})[0].date == dt.date(9999, 12, 30)
+    for start, days in (("9999-12-31", 366), ("9999-12-30", 3)):
+        problem = problem_of({"store": 1, "start": start, "days": days})
+        assert problem.errors[0].path == "/start"
+        assert start in problem.detail
+
+
+@pytest.mark.parametrize("store", [0, 1, 2**31 - 1])
+def test_stores_that_may_be(store: int) -> None:
+    assert item_of({**GOOD, "store": store}).store == store
+
+
+# Mistakes.
+
+WRONG: dict[str, list[Any]] = {
+    "store": [-1, 2**31, 10**30, 1.0, 1.5, "1", True, None, [1], {}],
+    "date": [
+        *("2015-02-29", "2015-13-01", "01.08.2015", "2015-8-1", "20150801", "15-08-01", "2015-W31-6", "0000-01-01"),
+        *("2015-08-01T00:00", "2015-08-01 ", " 2015-08-1", "tomorrow..", "", "1438387200"),  # the last one in seconds
+        *(20150801, 1438387200, 1438387200.0, None, True, [], {}),
+    ],
+    "open": ["maybe", 2, 0.5, [], {}, ""],
+    "promo": ["maybe", 2, 0.5, [], {}, ""],
+    "school_holiday": ["maybe", 2, 0.5, [], {}, ""],
+    "state_holiday": ["d", "A", "", 1, True, 0.0, "00", [], {}],
+    "weather": ["rain", 5, [], True],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field in WRONG for value in WRONG[field]])
+def test_a_wrong_value_is_named_with_its_path(field: str, value: Any) -> None:
+    problem = problem_of({**GOOD, field: value})
+    assert [error.path for error in problem.errors] == [f"/{field}"]
+    assert problem.type == "urn:shopcat:problem:invalid-request"
+    assert problem.detail.startswith(f"/{field}: ")
+    assert problem.errors[0].value is not None
+    listed = parse({"items": [GOOD, {**GOOD, field: value}]}).items[1]
+    assert isinstance(listed, Bad)
+    assert [error.path for error in listed.problem.errors] == [f"/items/1/{field}"]
+
+
+WILD: dict[str, list[Any]] = {
+    "temperature": [-101, 101, "hot"],
+    "humidity": [-1, 101, [50]],
+    "wind_speed": [-0.1, 501, True],
+    "cover": [-1, 8.01, 10**400],
+    "events": ["x" * 61, 5, ["Rain"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(name, value) for name in Weather.model_fields for kind in WILD if name.endswith(kind) for value in WILD[kind]]
+    + [("snow", 1)],
+)
+def test_weather_out_of_this_world(field: str, value: Any) -> None:
+    assert [error.path for error in problem_of({**GOOD, "weather": {field: value}}).errors] == [f"/weather/{field}"]
+
+
+@pytest.mark.parametrize("field", ["Promo", "promo2", "dat", "sales", "", "a/b", "__class__", "storė"])
+def test_a_field_that_is_none_is_named(field: str) -> None:
+    """A slip of the pen must not pass for nothing stated."""
+    problem = problem_of({**GOOD, field: 1})
+    assert [error.path for error in problem.errors] == ["/" + field.replace("/", "~1")]
+    assert "spelling" in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("request_", "paths"),
+    [
+        ({}, ["/store", "/date"]),
+        ({"store": 1}, ["/date"]),
+        ({"start": "2015-08-01"}, ["/store", "/days"]),
+        ({"store": 1, "days": 3}, ["/start"]),
+        ({"store": 1, "date": "2015-08-01", "start": "2015-08-01", "days": 1}, ["/date"]),
+        ({"items": [GOOD], "promo": True}, ["/promo"]),
+        ({"items": [GOOD], "store": 1, "start": "2015-08-01", "days": 1}, ["/store"]),
+        ({"items": {}}, ["/items"]),
+        ({"items": None}, ["/items"]),
+        ({"items": "all"}, ["/items"]),
+        ({"store": 1, "start": "2015-08-01", "days": 3, "promo": [True, False]}, ["/promo"]),
+        ({"store": 1, "start": "2015-08-01", "days": 3, "open": []}, ["/open"]),
+        ({"store": 1, "start": "2015-08-01", "days": 1, "weather": [{}, {}]}, ["/weather"]),
+        ({"store": 1, "start": "2015-08-01", "days": True}, ["/days"]),
+        ({"store": 1, "start": "2015-08-01", "days": "3"}, ["/days"]),
+        ({"store": 1, "start": 20150801, "days": 3}, ["/start"]),
+        ({"store": 1.5, "start": "2015-08-01", "days": 3.5}, ["/store", "/days"]),
+    ],
+)
+def test_a_form_that_is_none_of_the_three(request_: Any, paths: list[str]) -> None:
+    assert [error.path for error in problem_of(request_).errors] == paths
+
+
+@pytest.mark.parametrize("value", ["maybe", [True, "maybe"], {"a": 1}])
+def test_a_ranges_wrong_value(value: Any) -> None:
+    problem = problem_of({"store": 1, "start": "2015-08-01", "days": 2, "promo": value})
+    assert all(error.path.startswith("/promo") for error in problem.errors)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"store": 1, "date": "2015-08-01"',
+        b'{"store": 1, "date": "2015-08-01"} {}',
+        b"{'store': 1}",
+        b"store=1&date=2015-08-01",
+        b'{"store": NaN, "date": "2015-08-01"}',
+        b'{"store": 1, "date": "2015-08-01", "weather": {"max_temperature": Infinity}}',
+        b'{"store": 1, "date": "2015-08-01", "weather": {"max_temperature": -Infinity}}',
+        b'{"store": 01, "date": "2015-08-01"}',
+        b"\xff\xfe{\x00}\x00",
+        b'{"store": 1, "date": "2015-08-01\xff"}',
+        b'\xef\xbb\xbf{"store": 1, "date": "2015-08-01"}',
+        b'{"date": "\\ud800"}',
+        b"[" * 100_000,
+        b'{"items": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    ],
+)
+def test_what_is_not_json(body: bytes) -> None:
+    problem = problem_of(body)
+    assert problem.status == 400
+    assert problem.detail.startswith("the body is not JSON: ")
+    assert len(problem.detail) < 200
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b"[]", "array"),
+        (b'"x"', "string"),
+        (b"1", "number"),
+        (b"1.5", "number"),
+        (b"true", "boolean"),
+        (b"null", "null"),
+    ],
+)
+def test_json_that_is_no_object(body: bytes, what: str) -> None:
+    problem = problem_of(body)
+    assert problem.status == 400
+    assert f"the body is a JSON {what}; send an object" in problem.detail
+
+
+def test_numbers_too_large_for_anyone() -> None:
+    digits = b"9" * 4000  # Python itself refuses to read an int of more than 4,300
+    for body in (b'{"store": %s, "date": "2015-08-01"}' % digits, b'{"store": 1, "date": %s}' % digits):
+        assert len(problem_of(body).detail) < 300
+    for body in (b'{"store": 1e999, "date": "2015-08-01"}', b'{"store": %s0, "date": 1}' % (b"9" * 10_000)):
+        problem_of(body)
+    huge = {**GOOD, "weather": {"max_temperature": 10**400}}
+    assert problem_of(huge).errors[0].path == "/weather/max_temperature"
+
+
+def test_not_a_number_among_parsed_values() -> None:
+    """A body that TorchServe has parsed may hold what JSON can't."""
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ProblemError) as caught:
+            parse_request({**GOOD, "weather": {"cloud_cover": value}})
+        assert caught.value.problem.errors[0].path == "/weather/cloud_cover"
+
+
+def test_a_field_that_is_there_twice_is_the_last_one() -> None:
+    assert parse_request(b'{"store": 1, "store": 2, "date": "2015-08-01"}').items[0].store == 2
+
+
+def test_a_long_value_is_cut_short() -> None:
+    problem = problem_of({**GOOD, "date": "x" * 1_000_000})
+    assert len(problem.to_json()) < 600
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bodies_of_any_kind_of_bytes(kind: Any) -> None:
+    assert parse_request(kind(json.dumps(GOOD).encode())) == ForecastRequest((Item(store=1, date=DAY),), single=True)
+
+
+# Anything at all.
+
+FIELDS = ["store", "date", "items", "start", "days", "open", "promo", "state_holiday", "school_holiday", "weather"]
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.dates().map(str)
+    | st.sampled_from(["0", "a", "2015-08-01", 1, 3]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), inner),
+    max_leaves=12,
+)
+REQUESTS = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, VALUES)) | VALUES
+
+
+def answered(body: Any) -> None:
+    """It is read, or a problem says why not; the problem can be sent."""
+    try:
+        items: Iterable[Item | Bad] = parse_request(body).items
+    except ProblemError as error:
+        items = [Bad(None, None, error.problem)]
+    else:
+        assert any(isinstance(item, Item) for item in items)
+    for item in items:
+        if isinstance(item, Bad):
+            assert item.problem.status in (400, 422)
+            json.loads(item.problem.to_json())
+        else:
+            assert type(item.store) is int
+            assert type(item.date) is dt.date
+
+
+@settings(max_examples=200)
+@given(REQUESTS)
+def test_only_problems_escape(request_: Any) -> None:
+    answered(request_)  # with NaN and half characters, as Python can have them
+    answered(json.dumps(request_).encode())
+
+
+@given(st.binary(max_size=60))
+def test_only_problems_escape_from_bytes(body: bytes) -> None:
+    answered(body)
+
+
+@given(st.data())
+def test_only_problems_escape_from_damaged_requests(data: st.DataObject) -> None:
+    body = bytearray(json.dumps({"items": [{**GOOD, "promo": True, "weather": {"cloud_cover": 3.5}}, GOOD]}).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    answered(bytes(body))

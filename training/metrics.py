@@ -1,0 +1,167 @@
+"""How far forecasts are from what was sold. Pure functions of numpy arrays in sales (not logarithms), shapes ``[row]``.
+
+Each is taken over all rows at once, never as a mean of batches, which is another figure. A percentage error of a row
+without sales does not exist: those rows (closed days, mostly) are left out where the docstring says so, as Kaggle's
+scoring of Rossmann does. Where no row is left the answer is NaN.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Metric = Callable[[ArrayLike, ArrayLike], float]
+
+
+def rmspe(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Root mean square percentage error, ``sqrt(mean(((a - f) / a) ** 2))``; rows with actual 0 are left out.
+
+    Kaggle's measure for Rossmann, and the lesson's ``exp_rmspe`` (see there). 0.1 is 10 %.
+
+    Args:
+        actual: ``[row]``, sales, not negative.
+        forecast: ``[row]``, sales.
+
+    Raises:
+        ValueError: if the shapes differ, a value is NaN or infinite, or an actual is negative. So in all functions.
+
+    >>> rmspe([100, 200, 0], [110, 180, 5])
+    0.1
+    """
+    a, f = _sold(actual, forecast)
+    return _root_mean_square((a - f) / a)
+
+
+def exp_rmspe(log_actual: ArrayLike, log_forecast: ArrayLike) -> float:
+    """``rmspe`` of what the network works in, natural logarithms of sales: after ``exp`` of both.
+
+    >>> round(exp_rmspe(np.log([100, 200]), np.log([110, 180])), 9)
+    0.1
+    """
+    return rmspe(np.exp(np.asarray(log_actual, np.float64)), np.exp(np.asarray(log_forecast, np.float64)))
+
+
+def rmse_log(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Root mean square error of the logarithms, ``sqrt(mean((ln a - ln f) ** 2))``; rows with actual 0 are left out.
+
+    Infinite if a forecast is 0 or below where something was sold.
+
+    >>> rmse_log([1, 1], [np.e, 1 / np.e])
+    1.0
+    """
+    a, f = _sold(actual, forecast)
+    if (f <= 0).any():
+        return float("inf")
+    return _root_mean_square(np.log(a) - np.log(f))
+
+
+def wape(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Weighted absolute percentage error, ``sum(|a - f|) / sum(a)``, over all rows.
+
+    >>> wape([100, 300, 0], [110, 260, 10])
+    0.15
+    """
+    a, f = _checked(actual, forecast)
+    return _ratio(np.abs(a - f).sum(), a.sum())
+
+
+def bias(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Share by which the forecasts are too high in total, ``sum(f - a) / sum(a)``, over all rows.
+
+    >>> bias([100, 300], [110, 330])
+    0.1
+    """
+    a, f = _checked(actual, forecast)
+    return _ratio((f - a).sum(), a.sum())
+
+
+def mape(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Mean absolute percentage error, ``mean(|a - f| / a)``; rows with actual 0 are left out.
+
+    >>> mape([100, 200, 0], [110, 140, 5])
+    0.2
+    """
+    a, f = _sold(actual, forecast)
+    return float((np.abs(a - f) / a).mean()) if len(a) else float("nan")
+
+
+def median_ape(actual: ArrayLike, forecast: ArrayLike) -> float:
+    """Median absolute percentage error, ``median(|a - f| / a)``; rows with actual 0 are left out.
+
+    >>> median_ape([100, 100, 100, 0], [110, 120, 190, 5])
+    0.2
+    """
+    a, f = _sold(actual, forecast)
+    return float(np.median(np.abs(a - f) / a)) if len(a) else float("nan")
+
+
+METRICS: Mapping[str, Metric] = {
+    "rmspe": rmspe,
+    "rmse_log": rmse_log,
+    "wape": wape,
+    "bias": bias,
+    "mape": mape,
+    "median_ape": median_ape,
+}
+
+
+def score(actual: ArrayLike, forecast: ArrayLike, metrics: Mapping[str, Metric] = METRICS) -> dict[str, float]:
+    """All metrics, by name, and ``rows``, the number of rows.
+
+    >>> score([100, 0], [110, 0], {"wape": wape})
+    {'rows': 2, 'wape': 0.1}
+    """
+    return {"rows": np.size(actual), **{name: metric(actual, forecast) for name, metric in metrics.items()}}
+
+
+def by_slice(
+    actual: ArrayLike, forecast: ArrayLike, slices: ArrayLike, metrics: Mapping[str, Metric] = METRICS
+) -> dict[str, dict[str, float]]:
+    """``score`` for the rows of each slice, such as each store type or weekday.
+
+    Args:
+        actual: ``[row]``, sales.
+        forecast: ``[row]``, sales.
+        slices: ``[row]``, the slice that a row belongs to: text, numbers or booleans.
+        metrics: which.
+
+    Returns:
+        By slice, as text, in the order of the slices' values.
+
+    >>> by_slice([100, 100, 200], [110, 90, 200], ["b", "a", "b"], {"bias": bias})
+    {'a': {'rows': 1, 'bias': -0.1}, 'b': {'rows': 2, 'bias': 0.03333333333333333}}
+    """
+    a, f = _checked(actual, forecast)
+    labels = np.asarray(slices)
+    if labels.shape != a.shape:
+        raise ValueError(f"slices have the shape {labels.shape}, actual sales {a.shape}; each row is in one slice")
+    return {str(label): score(a[labels == label], f[labels == label], metrics) for label in np.unique(labels)}
+
+
+def _checked(actual: ArrayLike, forecast: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both in float64: sums of a million float32 sales lose digits."""
+    a, f = np.asarray(actual, np.float64), np.asarray(forecast, np.float64)
+    if a.shape != f.shape or a.ndim != 1:
+        raise ValueError(f"actual sales have the shape {a.shape} and forecasts {f.shape}; both must be [row]")
+    for name, values, wrong in (
+        ("actual", a, ~np.isfinite(a) | (a < 0)),
+        ("forecast", f, ~np.isfinite(f)),
+    ):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise ValueError(f"{name} sales are {values[row]} in row {row} ({wrong.sum()} such rows)")
+    return a, f
+
+
+def _sold(actual: ArrayLike, forecast: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The rows in which something was sold."""
+    a, f = _checked(actual, forecast)
+    return a[a != 0], f[a != 0]
+
+
+def _root_mean_square(error: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(error**2))) if len(error) else float("nan")
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
