@@ -1,0 +1,152 @@
+"""A batch of HTTP requests in, as many answers out: what every model's handler shares.
+
+TorchServe hands a handler several requests at once and knows one outcome for all of them: an exception fails every
+request of the batch. Here each request is read on its own, the good ones run as one batch, and each gets its own
+status and body.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from schemas.problems import Problem, ProblemError
+
+logger = logging.getLogger(__name__)
+
+Request = TypeVar("Request")
+
+
+class Reply(Protocol):
+    """An answer that can write itself."""
+
+    def to_json(self) -> bytes:
+        """The body that the client gets."""
+        ...
+
+
+class Context(Protocol):
+    """What a handler uses of TorchServe's context; ``idx`` is a request's place in the batch."""
+
+    system_properties: Mapping[str, Any]
+
+    def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
+        """The headers of a request."""
+        ...
+
+    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
+        """Set the HTTP status of an answer."""
+        ...
+
+    def set_response_content_type(self, idx: int, value: str) -> None:
+        """Set the content type of an answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One HTTP request as TorchServe hands it over.
+
+    Attributes:
+        fields: the ``body``, or the form's or the query's fields by name.
+        headers: as the client spelt them.
+    """
+
+    fields: Mapping[str, Any]
+    headers: Mapping[str, Any]
+
+    def body(self) -> Any:
+        """The body: bytes, or parsed JSON from a TorchServe that was left to parse it.
+
+        Raises:
+            ProblemError: if there is none.
+        """
+        body = self.fields.get("body", self.fields.get("data"))
+        if isinstance(body, str):  # what TorchServe makes of text/plain
+            body = body.encode()
+        if body is None and self.fields:
+            # curl -d without a content type ends here: its JSON was taken for the name of a form's field.
+            raise _malformed("the request has form fields and no body; send JSON with Content-Type: application/json")
+        if body is None or body == b"":
+            raise _malformed("the request has no body; POST a JSON object with Content-Type: application/json")
+        return body
+
+
+def answer_batch(
+    data: Sequence[Mapping[str, Any]],
+    context: Context,
+    *,
+    parse: Callable[[Sent], Request],
+    run: Callable[[Sequence[Request]], Sequence[Reply | Problem]],
+) -> list[bytes]:
+    """Answer each request of a batch, whatever the others are.
+
+    Args:
+        data: the requests' fields, as TorchServe gives them.
+        context: gets each request's status and content type.
+        parse: reads one request; raises `ProblemError` if the client is at fault.
+        run: answers all requests that could be read, in their order, in one go.
+
+    Returns:
+        A body for each request. A request that could not be read gets its problem. If ``run`` fails, each request is
+        run alone, so that only those that fail alone get a 500; its id is in the log, with the cause.
+    """
+    outcomes: dict[int, Reply | Problem] = {}
+    requests: dict[int, Request] = {}
+    for place, fields in enumerate(data):
+        try:
+            requests[place] = parse(Sent(fields, context.get_all_request_header(place)))
+        except ProblemError as error:
+            outcomes[place] = error.problem
+        except Exception:
+            outcomes[place] = _internal_error()
+    outcomes.update(zip(requests, _run(run, list(requests.values())), strict=True))
+    return [_write(context, place, outcomes[place]) for place in range(len(data))]
+
+
+def _run(
+    run: Callable[[Sequence[Request]], Sequence[Reply | Problem]], requests: Sequence[Request]
+) -> Sequence[Reply | Problem]:
+    if not requests:
+        return []
+    try:
+        outcomes = run(requests)
+        if len(outcomes) != len(requests):
+            raise RuntimeError(f"the model gave {len(outcomes)} answers to {len(requests)} requests")
+        return outcomes
+    except ProblemError as error:
+        if len(requests) == 1:
+            return [error.problem]
+    except Exception:
+        if len(requests) == 1:
+            return [_internal_error()]
+        logger.warning("a batch of %d requests failed; each is run alone", len(requests))
+    return [outcome for request in requests for outcome in _run(run, [request])]
+
+
+def _write(context: Context, place: int, outcome: Reply | Problem) -> bytes:
+    """The body of an outcome; its status and content type go to the context."""
+    try:
+        body = outcome.to_json()
+    except Exception:
+        outcome = _internal_error()
+        body = outcome.to_json()
+    if isinstance(outcome, Problem):
+        # The reason phrase is left to TorchServe: it counts characters where it sends bytes.
+        context.set_response_status(outcome.status, idx=place)
+        context.set_response_content_type(place, "application/problem+json")
+    else:
+        context.set_response_content_type(place, "application/json")
+    return body
+
+
+def _internal_error() -> Problem:
+    """A 500 for the exception being handled: the client gets an id, the log the id and the cause."""
+    error_id = uuid.uuid4().hex[:12]
+    logger.exception("internal error %s", error_id)
+    return Problem.of("internal-error", f"an unexpected error; the server's log has its cause under the id {error_id}")
+
+
+def _malformed(detail: str) -> ProblemError:
+    return ProblemError(Problem.of("malformed-request", detail))

@@ -1,0 +1,316 @@
+"""TorchServe, started and stopped as one thing: its front end in Java, its workers, its files.
+
+Each server has a private folder for its configuration, sockets and log, so that several can run on one machine, and
+is a process group of its own, so that nothing of it is left behind.
+"""
+
+import contextlib
+import ctypes
+import http.client
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import string
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from handlers.archive import CONFIGURATION, find_archives
+from handlers.greedy import write_greedy_class
+from handlers.java import find_java
+from handlers.ports import HOST, Ports
+from runtime.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.05
+_STOP_S = 10.0  # to end by itself, before it is killed
+_SHOWN_LINES = 30  # of the log, when a start fails
+# What of our environment the server gets. The rest could change it from afar: TorchServe reads many variables, and
+# takes TS_CONFIG_FILE over the configuration that it is given.
+_PASSED = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|LD_LIBRARY_PATH|(CUDA|NVIDIA|OMP|MKL|OPENBLAS|ORT|PROMETHEUS|SHOPCAT)_\w+"
+)
+_LOG_PREFIX = re.compile(r"^\S+ \[\w+ *\] \S+ MODEL_LOG - ")
+_WORKER_DIED = "Backend worker process died."
+
+
+class ServerError(UserError):
+    """A server that can't be started or that ended by itself; the message has the cause."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A TorchServe of which every worker is ready.
+
+    Attributes:
+        models: their names, as in ``/predictions/NAME``.
+        log: the file with what the front end and the workers wrote. It goes with the server, unless it was named.
+        process: the front end, the leader of the server's process group.
+    """
+
+    ports: Ports
+    models: tuple[str, ...]
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def url(self, model: str) -> str:
+        """The address that takes a model's requests."""
+        return f"http://{HOST}:{self.ports.inference}/predictions/{model}"
+
+    def wait(self) -> None:
+        """Return when the server ends, which it does not do by itself.
+
+        Raises:
+            ServerError: always.
+        """
+        code = self.process.wait()
+        raise ServerError(f"TorchServe ended by itself, with the exit status {code}\n{_tail(self.log)}")
+
+
+@contextlib.contextmanager
+def running_server(
+    model_store: Path,
+    *,
+    ports: Ports | None = None,
+    workers: int = 0,
+    log: Path | None = None,
+    timeout: float = 120.0,
+) -> Iterator[Server]:
+    """Run TorchServe on the archives of a model store for as long as the block lasts.
+
+    Args:
+        model_store: the folder of the archives.
+        ports: 8080, 8081 and 8082 if left out.
+        workers: for each model; one for each GPU, or each core if there is no GPU, if 0.
+        log: a file to append the log to; a temporary one if left out.
+        timeout: seconds for all workers to be ready.
+
+    Yields:
+        The server, once every worker of every model is ready. It is stopped, with all its processes, when the block
+        ends. If this process is killed so that it can't, the server's front end ends with it (on Linux), and the
+        workers with the front end.
+
+    Raises:
+        ArchiveError: if the store has no archives.
+        JavaError: if there is no Java to run it.
+        PortError: if a port is taken.
+        ServerError: if a model can't be loaded: with the cause, as the worker's log has it.
+    """
+    ports = ports or Ports()
+    model_store = model_store.resolve()
+    archives = find_archives(model_store)
+    java = find_java()
+    ports.check_free()
+    with _private_folder() as folder:
+        log = (log or folder / "torchserve.log").absolute()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        start = log.stat().st_size if log.exists() else 0
+        command = _command(java, folder, _configuration(model_store, archives, ports, workers))
+        with _process(command, folder, log) as process:
+            server = Server(ports, tuple(archives), log, process)
+            _wait_until_ready(server, start, timeout)
+            yield server
+
+
+def serve(model_store: Path, on_ready: Callable[[Server], None], **options: Any) -> None:
+    """Run TorchServe until SIGINT (Ctrl-C) or SIGTERM.
+
+    Args:
+        model_store: the folder of the archives.
+        on_ready: called once with the server when it is ready.
+        **options: as for `running_server`.
+
+    Raises:
+        ServerError: if it can't be started, or ends by itself; see `running_server` for others.
+    """
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    # SIGINT too: a shell's background job starts with it ignored.
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with running_server(model_store, **options) as server:
+            on_ready(server)
+            server.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder for one server's files; its path is short, because Unix sockets' paths are limited to 107 bytes."""
+    parent = tempfile.gettempdir()
+    folder = Path(tempfile.mkdtemp(prefix="shopcat-", dir=parent if len(os.fsencode(parent)) < 60 else "/tmp"))  # noqa: S108
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _configuration(model_store: Path, archives: dict[str, Path], ports: Ports, workers: int) -> str:
+    """config.properties, filled in."""
+    template = string.Template((CONFIGURATION / "config.properties").read_text())
+    values = {
+        "inference_port": ports.inference,
+        "management_port": ports.management,
+        "metrics_port": ports.metrics,
+        "model_store": model_store,
+        "load_models": ",".join(f"{name}={path.name}" for name, path in archives.items()),
+        "workers": workers,
+        "allowed_urls": f"file://{re.escape(str(model_store))}/.*",
+    }
+    # Java's property files are ASCII with the escapes that JSON has too.
+    return template.substitute({key: json.dumps(str(value))[1:-1] for key, value in values.items()})
+
+
+def _command(java: Path, folder: Path, configuration: str) -> list[str]:
+    """The front end's command line; writes what it needs into the server's folder."""
+    found = find_spec("ts")
+    if found is None or found.origin is None:
+        raise ServerError("TorchServe is not installed in this Python; run `pip install torchserve`")
+    package = Path(found.origin).parent
+    jar = package / "frontend" / "model-server.jar"
+    if not write_greedy_class(jar, folder / "classes"):
+        logger.warning("this TorchServe is not 0.12.0: a lone request waits for maxBatchDelay")
+    (folder / "config.properties").write_text(configuration, encoding="ascii")
+    (folder / "tmp").mkdir()
+    return [
+        str(java),
+        f"-Dmodel_server_home={package.parent}",
+        f"-Djava.io.tmpdir={folder / 'tmp'}",
+        f"-Dlog4j.configurationFile={(CONFIGURATION / 'log4j2.xml').as_uri()}",
+        "-cp",
+        f"{folder / 'classes'}{os.pathsep}{jar}",
+        "org.pytorch.serve.ModelServer",
+        *("--python", sys.executable),
+        *("-f", str(folder / "config.properties")),
+        "-ncs",
+    ]
+
+
+@contextlib.contextmanager
+def _process(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The front end, in a session of its own; at the end no process of that session is left."""
+    environment = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
+    environment["TMPDIR"] = str(folder / "tmp")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        environment.setdefault(name, "1")  # there is a worker for each core
+    # The C library is opened here: between fork and exec there is no time for it.
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=(lambda: prctl(1, signal.SIGTERM)) if prctl else None,  # PR_SET_PDEATHSIG
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the front end and its workers, politely and then not."""
+    asked = {signal.SIGINT, signal.SIGTERM}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, asked)  # a second Ctrl-C must not leave half of it running
+    try:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            logger.warning("TorchServe did not end within %s s and is killed", _STOP_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        until = time.monotonic() + _STOP_S
+        while _group_exists(process.pid) and time.monotonic() < until:
+            time.sleep(0.01)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
+    """Return when every worker of every model is ready; ``start`` is where the server's part of the log begins."""
+    waiting = list(server.models)
+    until = time.monotonic() + timeout
+    while waiting:
+        # The log is read first: a worker that fails is started again, and looks alive in between.
+        text = _read(server.log, start)
+        if _WORKER_DIED in text:
+            raise ServerError(f"a model can't be loaded: {_cause(text)}\n{_tail(server.log, start)}")
+        if server.process.poll() is not None:
+            raise ServerError(f"TorchServe ended while it was starting\n{_tail(server.log, start)}")
+        if "Failed to load model" in text or "Failed to register" in text:
+            raise ServerError(f"TorchServe can't read an archive\n{_tail(server.log, start)}")
+        if time.monotonic() > until:
+            raise ServerError(f"{', '.join(waiting)} not ready after {timeout:g} s\n{_tail(server.log, start)}")
+        if _is_ready(server.ports.management, waiting[0]):
+            waiting.pop(0)
+        else:
+            time.sleep(_POLL_S)
+
+
+def _is_ready(port: int, model: str) -> bool:
+    """Whether all workers of a model have loaded it. ``/ping`` would say Healthy long before."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", f"/models/{model}")
+        response = connection.getresponse()
+        if response.status != http.HTTPStatus.OK:
+            return False
+        (state,) = json.load(response)
+    except (OSError, http.client.HTTPException):  # not listening yet
+        return False
+    finally:
+        connection.close()
+    ready = [worker["status"] == "READY" for worker in state["workers"]]
+    return all(ready) and len(ready) >= max(1, state["minWorkers"])
+
+
+def _cause(text: str) -> str:
+    """The error that ended a worker: the last line of its traceback."""
+    lines = (_LOG_PREFIX.sub("", line) for line in text.partition(_WORKER_DIED)[2].splitlines())
+    errors = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
+    # TorchServe looks for a handler that can't be imported in a package of its own, and fails there again.
+    own = [line for line in errors if "ts.torch_handler" not in line]
+    return (own or errors or ["its log does not say why"])[-1]
+
+
+def _read(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def _tail(log: Path, start: int = 0) -> str:
+    """The end of the log, without what each of its lines begins with."""
+    lines = [_LOG_PREFIX.sub("", line) for line in _read(log, start).splitlines()]
+    return "\n".join([f"The log, {log}, ends:", *(f"  {line}" for line in lines[-_SHOWN_LINES:])])

@@ -1,0 +1,178 @@
+"""handlers.archive: whole or not at all, remade when stale, and what TorchServe expects."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from handlers.archive import ArchiveError, archive, find_archives
+
+
+def write_bundle(folder: Path, *, version: str = "1", **changes: Any) -> Path:
+    """Something with a bundle's outside."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"weights.safetensors": os.urandom(50_000), "golden.json": b"[]"}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    manifest = {
+        "kind": "sales",
+        "name": "demo",
+        "version": version,
+        "created": "2026-11-23T08:37:34Z",
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest | changes))
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_an_archive_has_the_bundle_and_what_torchserve_needs(bundle: Path, store: Path) -> None:
+    made = archive(bundle, store)
+    assert find_archives(store) == {"sales": made}
+    assert content(made / "bundle") == content(bundle)
+    manifest = json.loads((made / "MAR-INF" / "MANIFEST.json").read_text())
+    assert manifest["model"] == {
+        "modelName": "sales",
+        "modelVersion": "1",
+        "handler": "handlers.sales",
+        "configFile": "model-config.yaml",
+    }
+    settings = yaml.safe_load((made / "model-config.yaml").read_text())
+    assert settings["batchSize"] > 1
+    assert settings["maxBatchDelay"] == 1  # 0 would be 100
+
+
+def test_the_archiver_writes_the_same_manifest(bundle: Path, store: Path, tmp_path: Path) -> None:
+    """torch-model-archiver, asked for the same, names the same things."""
+    handler, settings = tmp_path / "handlers.py", tmp_path / "model-config.yaml"
+    handler.write_text("")
+    settings.write_text("batchSize: 1\n")
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", "sales", "--version", "1"]
+    command += ["--handler", str(handler), "-c", str(settings), "--archive-format", "no-archive"]
+    command += ["--export-path", str(tmp_path / "out")]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    theirs = json.loads((tmp_path / "out" / "sales" / "MAR-INF" / "MANIFEST.json").read_text())
+    ours = json.loads((archive(bundle, store) / "MAR-INF" / "MANIFEST.json").read_text())
+    assert ours.keys() - {"shopcat"} == theirs.keys()
+    assert ours["model"].keys() == theirs["model"].keys()
+    assert ours["runtime"] == theirs["runtime"]
+    assert ours["archiverVersion"] == theirs["archiverVersion"]
+    assert ours["model"]["modelName"] == theirs["model"]["modelName"]
+    assert ours["model"]["modelVersion"] == theirs["model"]["modelVersion"]
+    assert ours["model"]["configFile"] == theirs["model"]["configFile"]
+
+
+def test_the_same_bundle_is_not_written_again(bundle: Path, store: Path) -> None:
+    inode = archive(bundle, store).stat().st_ino
+    assert archive(bundle, store).stat().st_ino == inode
+
+
+def test_a_new_bundle_replaces_the_old(bundle: Path, store: Path) -> None:
+    archive(bundle, store)
+    write_bundle(bundle, version="2")
+    made = archive(bundle, store)
+    assert content(made / "bundle") == content(bundle)
+    assert [path.name for path in store.iterdir()] == ["sales.archive"]
+
+
+@pytest.mark.parametrize("damage", ["bundle/weights.safetensors", "model-config.yaml", "MAR-INF/MANIFEST.json"])
+@pytest.mark.parametrize("how", ["changed", "gone"])
+def test_a_damaged_archive_is_remade(bundle: Path, store: Path, damage: str, how: str) -> None:
+    made = archive(bundle, store)
+    whole = content(made)
+    if how == "changed":
+        (made / damage).write_bytes(b"{}")
+    else:
+        (made / damage).unlink()
+    assert content(archive(bundle, store)) == whole
+
+
+def test_a_foreign_file_in_an_archive_has_it_remade(bundle: Path, store: Path) -> None:
+    made = archive(bundle, store)
+    (made / "bundle" / "numpy.py").write_text("raise SystemExit")
+    archive(bundle, store)
+    assert not (made / "bundle" / "numpy.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "dogs"}, "of the kind 'dogs'"),
+        ({"kind": "../sales"}, "of the kind '../sales'"),
+        ({"kind": "server"}, "of the kind 'server'"),  # a module of handlers, and no handler
+        ({"kind": None}, "not a bundle's manifest"),
+        ({"files": {"../../etc/passwd": "0"}}, "missing or changed"),
+        ({"files": {"absent": "0"}}, "absent missing or changed"),
+        ({"files": ["weights.safetensors"]}, "not a bundle's manifest"),
+    ],
+)
+def test_a_bundle_that_is_not_one_is_refused(tmp_path: Path, store: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArchiveError, match=said):
+        archive(write_bundle(tmp_path / "bad", **changes), store)
+    assert not store.exists()
+
+
+@pytest.mark.parametrize("manifest", [b"", b"[]", b"{}", b"\xff", b"null"])
+def test_a_manifest_that_is_not_one_is_refused(bundle: Path, store: Path, manifest: bytes) -> None:
+    (bundle / "bundle.json").write_bytes(manifest)
+    with pytest.raises(ArchiveError, match="train it again"):
+        archive(bundle, store)
+
+
+def test_a_changed_file_is_named(bundle: Path, store: Path) -> None:
+    (bundle / "weights.safetensors").write_bytes(b"x")
+    with pytest.raises(ArchiveError, match=r"weights\.safetensors missing or changed"):
+        archive(bundle, store)
+
+
+def test_no_bundle_there(tmp_path: Path, store: Path) -> None:
+    with pytest.raises(ArchiveError, match="is not a bundle"):
+        archive(tmp_path / "nowhere", store)
+
+
+def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="shopcat archive"):
+        find_archives(tmp_path)
+
+
+def test_killed_at_any_moment_nothing_half_made_is_taken(bundle: Path, store: Path) -> None:
+    """SIGKILL at many moments of a process that archives over and over, alternately two bundles."""
+    other = write_bundle(bundle.parent / "other", version="2")
+    program = (
+        "import sys\nfrom itertools import cycle\nfrom pathlib import Path\nfrom handlers.archive import archive\n"
+        "print(flush=True)\nfor bundle in cycle(sys.argv[2:]): archive(Path(bundle), Path(sys.argv[1]))"
+    )
+    wholes = [content(bundle), content(other)]
+    for attempt in range(8):
+        command = [sys.executable, "-c", program, str(store), str(bundle), str(other)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.004 * attempt)
+            process.send_signal(signal.SIGKILL)
+        for made in store.glob("*.archive"):
+            assert content(made / "bundle") in wholes
+            assert {"MAR-INF/MANIFEST.json", "model-config.yaml"} <= content(made).keys()
+    assert content(archive(bundle, store) / "bundle") == wholes[0]

@@ -1,0 +1,187 @@
+"""handlers.batch: each request of a batch gets its own answer, whatever the others are."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from ts.context import Context as TorchServeContext
+from ts.context import RequestProcessor
+from ts.protocol.otf_message_handler import create_predict_response
+
+from handlers.batch import Sent, answer_batch
+from schemas.problems import Problem, ProblemError
+
+
+@dataclass
+class Doubled:
+    value: int
+
+    def to_json(self) -> bytes:
+        if self.value == 2 * 13:
+            raise ValueError("can't be written")
+        return b"%d" % self.value
+
+
+@dataclass
+class Model:
+    """Doubles whole numbers. 7 makes it raise, whoever else is in the batch; 404 is not known to it."""
+
+    batches: list[list[int]] = field(default_factory=list)
+
+    def run(self, requests: Sequence[int]) -> list[Doubled | Problem]:
+        self.batches.append(list(requests))
+        if 7 in requests:
+            raise RuntimeError("seven")
+        return [Problem.of("unknown-store", "404") if r == 404 else Doubled(2 * r) for r in requests]
+
+
+def parse(sent: Sent) -> int:
+    body = sent.body()
+    if body == b"bug":
+        raise KeyError("a bug in parse")
+    try:
+        return int(body)
+    except ValueError:
+        raise ProblemError(Problem.of("malformed-request", "not a number")) from None
+
+
+def context(requests: int) -> TorchServeContext:
+    made = TorchServeContext("sales", "/", None, requests, None, "0.12.0")
+    made.request_processor = [RequestProcessor({"X-Place": str(place)}) for place in range(requests)]
+    return made
+
+
+def answer(bodies: Sequence[Any], run: Callable[..., Any] | None = None) -> list[tuple[int, str, Any]]:
+    """Status, content type and content of each answer."""
+    data = [{} if body is None else {"body": body} for body in bodies]
+    given = context(len(data))
+    answers = answer_batch(data, given, parse=parse, run=run or Model().run)
+    assert all(isinstance(body, bytes) for body in answers)
+    return [
+        (given.get_response_status(place)[0], given.get_response_content_type(place), json.loads(body))
+        for place, body in enumerate(answers)
+    ]
+
+
+def test_good_requests_run_as_one_batch_and_keep_their_order() -> None:
+    model = Model()
+    answers = answer([b"3", b"1", b"2"], model.run)
+    assert answers == [(200, "application/json", 6), (200, "application/json", 2), (200, "application/json", 4)]
+    assert model.batches == [[3, 1, 2]]
+
+
+def test_a_bad_request_harms_no_other() -> None:
+    model = Model()
+    answers = answer([b"1", b"x", b"404", b"", None, b"2"], model.run)
+    assert [status for status, _, _ in answers] == [200, 400, 404, 400, 400, 200]
+    assert [kind for _, kind, _ in answers][1:5] == ["application/problem+json"] * 4
+    assert [answers[0][2], answers[5][2]] == [2, 4]
+    assert model.batches == [[1, 404, 2]]
+
+
+def test_a_batch_of_bad_requests_does_not_reach_the_model() -> None:
+    model = Model()
+    assert [status for status, _, _ in answer([b"x", b"y"], model.run)] == [400, 400]
+    assert model.batches == []
+    assert answer([], model.run) == []
+
+
+def test_only_the_request_that_fails_alone_gets_a_500(caplog: pytest.LogCaptureFixture) -> None:
+    model = Model()
+    answers = answer([b"1", b"7", b"x", b"2"], model.run)
+    assert [status for status, _, _ in answers] == [200, 500, 400, 200]
+    assert model.batches == [[1, 7, 2], [1], [7], [2]]
+    (error_id,) = re.findall(r"under the id ([0-9a-f]{12})", answers[1][2]["detail"])
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert error_id in record.getMessage()
+    assert record.exc_info is not None
+    assert "seven" in str(record.exc_info[1])
+    assert "seven" not in json.dumps(answers[1][2])  # the cause is for the log, not for the client
+
+
+def test_a_bug_in_reading_or_writing_costs_its_request_alone() -> None:
+    answers = answer([b"1", b"bug", b"13", b"2"])
+    assert [status for status, _, _ in answers] == [200, 500, 500, 200]
+
+
+@pytest.mark.parametrize("wrong", [[], [Doubled(1)] * 3])
+def test_a_wrong_number_of_answers_is_an_error(wrong: list[Doubled]) -> None:
+    assert [status for status, _, _ in answer([b"1", b"2"], lambda requests: wrong)] == [500, 500]
+
+
+def test_a_problem_that_the_model_raises_goes_to_its_request() -> None:
+    def run(requests: Sequence[int]) -> list[Doubled]:
+        if 5 in requests:
+            raise ProblemError(Problem.of("unknown-store", "five"))
+        return [Doubled(2 * request) for request in requests]
+
+    assert [status for status, _, _ in answer([b"1", b"5"], run)] == [200, 404]
+
+
+def test_out_of_memory_is_not_everyones_fate() -> None:
+    def run(requests: Sequence[int]) -> list[Doubled]:
+        if len(requests) > 1:
+            raise MemoryError
+        return [Doubled(2 * request) for request in requests]
+
+    assert [status for status, _, _ in answer([b"1", b"2"], run)] == [200, 200]
+
+
+def test_exit_is_not_caught() -> None:
+    def run(requests: Sequence[int]) -> list[Doubled]:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        answer([b"1"], run)
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ({"body": b"1"}, b"1"),
+        ({"body": bytearray(b"1")}, bytearray(b"1")),
+        ({"data": b"1"}, b"1"),
+        ({"body": {"store": 1}}, {"store": 1}),
+        ({"body": "1"}, b"1"),
+        ({"body": []}, []),
+        ({"body": 0}, 0),
+    ],
+)
+def test_body(fields: dict[str, Any], body: Any) -> None:
+    assert Sent(fields, {}).body() == body
+
+
+@pytest.mark.parametrize("fields", [{}, {"body": b""}, {"body": bytearray()}, {"body": ""}, {"body": None}])
+def test_no_body(fields: dict[str, Any]) -> None:
+    with pytest.raises(ProblemError, match="Content-Type: application/json") as raised:
+        Sent(fields, {}).body()
+    assert raised.value.problem.status == 400
+
+
+def test_a_form_in_place_of_a_body() -> None:
+    with pytest.raises(ProblemError, match="form fields"):
+        Sent({"store": b"1"}, {}).body()
+
+
+def test_headers_reach_parse() -> None:
+    seen = []
+
+    def keep(sent: Sent) -> int:
+        seen.append(sent.headers["X-Place"])
+        return int(sent.body())
+
+    answer_batch([{"body": b"1"}, {"body": b"2"}], context(2), parse=keep, run=Model().run)
+    assert seen == ["0", "1"]
+
+
+def test_torchserve_can_send_the_answers() -> None:
+    """What it frames must have lengths in bytes: its reason phrases have them in characters."""
+    given = context(3)
+    answers = answer_batch([{"body": b"1"}, {"body": "ü".encode()}, {}], given, parse=parse, run=Model().run)
+    frame = create_predict_response(answers, {0: "a", 1: "b", 2: "c"}, "Prediction success", 200, context=given)
+    assert all(body in frame for body in answers)
+    assert all(given.get_response_status(place)[1] in (None, "") for place in range(3))

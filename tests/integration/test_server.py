@@ -1,0 +1,318 @@
+"""A real TorchServe: its answers, its start and its end."""
+
+import http.client
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from handlers.archive import archive
+from handlers.ports import HOST, PortError, Ports
+from handlers.server import Server, ServerError, running_server, serve
+from sales.forecaster import Forecaster
+from schemas.sales import parse_request
+
+pytestmark = pytest.mark.integration
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+DAY = {"store": 1, "date": "2015-08-05"}
+
+
+@dataclass
+class Answer:
+    status: int
+    kind: str | None
+    content: Any
+
+
+def ask(
+    server: Server, body: bytes | dict[str, Any] | None, *, method: str = "POST", kind: str = JSON, path: str = ""
+) -> Answer:
+    """One request on a connection of its own."""
+    sent = json.dumps(body).encode() if isinstance(body, dict) else body
+    with closing(http.client.HTTPConnection(HOST, server.ports.inference, timeout=60)) as connection:
+        connection.request(method, path or "/predictions/sales", sent, {"Content-Type": kind} if kind else {})
+        response = connection.getresponse()
+        content = response.read()
+        return Answer(response.status, response.headers["content-type"], json.loads(content) if content else None)
+
+
+def processes(server: Server) -> list[psutil.Process]:
+    """The front end and everything that it started."""
+    front_end = psutil.Process(server.process.pid)
+    return [front_end, *front_end.children(recursive=True)]
+
+
+def gone(running: list[psutil.Process], within: float = 15) -> bool:
+    """Whether all of them end within some seconds; a zombie has ended."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        if not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in running):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_forecast(server: Server) -> None:
+    answer = ask(server, DAY)
+    assert (answer.status, answer.kind) == (200, JSON)
+    assert (answer.content["store"], answer.content["date"]) == (1, "2015-08-05")
+    assert answer.content["sales"] > 0
+
+
+def test_the_same_as_offline(server: Server, demo_bundle: Path) -> None:
+    forecaster = Forecaster.load(demo_bundle)
+    body = {"items": [{"store": 1 + row % 12, "date": f"2015-08-{1 + row % 28:02}"} for row in range(1000)]}
+    (offline,) = forecaster.answer([parse_request(json.dumps(body).encode())])
+    ours, theirs = json.loads(offline.to_json())["items"], ask(server, body).content["items"]
+    assert [item["sales"] for item in theirs] == pytest.approx([item["sales"] for item in ours], rel=1e-4)
+    assert [item["warnings"] for item in theirs] == [item["warnings"] for item in ours]
+
+
+@pytest.mark.parametrize(
+    "kind", [JSON, "text/plain", "application/octet-stream", "", "application/json; charset=utf-8"]
+)
+def test_any_content_type_will_do(server: Server, kind: str) -> None:
+    assert ask(server, DAY, kind=kind).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"store": 1, "date": ', 400),
+        (b"", 400),
+        (b"\xff\xfe\x00", 400),
+        (b"null", 400),
+        (b'"' + "ü".encode() * 1000 + b'"', 400),
+        (b'{"store": 1, "date": "2015-08-05", "weather": {"cloud_cover": NaN}}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"store": 987654, "date": "2015-08-05"}', 404),
+        (b'{"store": 1, "date": "2015-02-30"}', 422),
+        (b'{"store": "\xc3\xbc\xe2\x82\xac", "date": "2015-08-05"}', 422),
+        (b'{"items": []}', 422),
+    ],
+)
+def test_a_bad_request_is_told_why(server: Server, body: bytes, status: int) -> None:
+    answer = ask(server, body)
+    assert (answer.status, answer.kind) == (status, PROBLEM)
+    assert answer.content["status"] == status
+    assert answer.content["detail"]
+
+
+def test_curl_without_a_content_type_is_told_which(server: Server) -> None:
+    answer = ask(server, DAY, kind="application/x-www-form-urlencoded")
+    assert (answer.status, answer.kind) == (400, PROBLEM)
+    assert "Content-Type: application/json" in answer.content["detail"]
+
+
+def test_get_is_told_to_post(server: Server) -> None:
+    answer = ask(server, None, method="GET", kind="", path="/predictions/sales?store=1&date=2015-08-05")
+    assert (answer.status, answer.kind) == (400, PROBLEM)
+
+
+def test_good_and_bad_at_once_each_get_their_own(server: Server) -> None:
+    """So many at once that batches mix them."""
+    kinds: list[tuple[bytes, int]] = [
+        (json.dumps(DAY).encode(), 200),
+        (b"nothing", 400),
+        (json.dumps(DAY | {"store": 2}).encode(), 200),
+        (json.dumps(DAY | {"store": 987654}).encode(), 404),
+        (json.dumps(DAY | {"promo": "perhaps"}).encode(), 422),
+    ]
+    asked = kinds * 60
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda each: ask(server, each[0]), asked))
+    assert [answer.status for answer in answers] == [status for _, status in asked]
+    alone = {store: ask(server, DAY | {"store": store}).content["sales"] for store in (1, 2)}
+    for answer in answers:
+        if answer.status == 200:
+            assert answer.content["sales"] == pytest.approx(alone[answer.content["store"]], rel=1e-5)
+
+
+def test_ten_megabytes_are_let_in_and_more_are_not(server: Server) -> None:
+    assert ask(server, b"[" + b" " * 10_000_000).status == 400  # ours: the handler has read it
+    assert ask(server, b"[" + b" " * 11_000_000).status == 413
+
+
+def test_requests_leave_no_line_in_the_log(server: Server) -> None:
+    before = server.log.stat().st_size
+    for _ in range(20):
+        ask(server, DAY)
+    assert server.log.stat().st_size == before
+
+
+def test_management_registers_nothing(server: Server) -> None:
+    with closing(http.client.HTTPConnection(HOST, server.ports.management)) as connection:
+        connection.request("POST", "/models?url=https://example.org/evil.mar")
+        assert connection.getresponse().status in (403, 405)
+
+
+def test_metrics_are_scraped(server: Server) -> None:
+    ask(server, DAY)
+    with closing(http.client.HTTPConnection(HOST, server.ports.metrics)) as connection:
+        connection.request("GET", "/metrics")
+        assert b'ts_inference_requests_total{model_name="sales"' in connection.getresponse().read()
+
+
+def test_only_loopback_listens(server: Server) -> None:
+    listening = [each.laddr for each in psutil.Process(server.process.pid).net_connections("inet") if not each.raddr]
+    assert {server.ports.inference, server.ports.management, server.ports.metrics} <= {each.port for each in listening}
+    assert {each.ip.removeprefix("::ffff:") for each in listening} == {HOST}
+
+
+def test_a_second_server_beside_the_first_and_nothing_left_of_it(
+    server: Server, demo_bundle: Path, tmp_path: Path
+) -> None:
+    settings = archive(demo_bundle, tmp_path) / "model-config.yaml"
+    settings.write_text(settings.read_text().replace("maxBatchDelay: 1\n", "maxBatchDelay: 20000\n"))
+    with running_server(tmp_path, ports=Ports.any_free(), workers=1) as second:
+        running = processes(second)
+        private = Path(running[0].cwd())
+        assert len(running) >= 2
+        start = time.monotonic()
+        assert [ask(each, DAY).status for each in (server, second)] == [200, 200]
+        assert time.monotonic() - start < 10  # a lone request waits for no company, whatever maxBatchDelay says
+    assert not any(one.is_running() for one in running)
+    assert not private.exists()
+    assert ask(server, DAY).status == 200
+
+
+def test_a_port_that_is_taken_is_named(server: Server, model_store: Path) -> None:
+    ports = Ports(Ports.any_free().inference, server.ports.management, Ports.any_free().metrics)
+    with (
+        pytest.raises(PortError, match=f"port {ports.management} .*--management-port"),
+        running_server(model_store, ports=ports),
+    ):
+        pass
+
+
+def test_a_broken_bundle_is_refused_with_its_cause(demo_bundle: Path, tmp_path: Path) -> None:
+    """The archive is well made, and what is in it can't be loaded."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(demo_bundle, bundle)
+    folder = archive(bundle, tmp_path / "store")
+    (folder / "bundle" / "weights.safetensors").write_bytes(b"broken")
+    start = time.monotonic()
+    with (
+        pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*weights\.safetensors") as raised,
+        running_server(folder.parent, ports=Ports.any_free(), workers=1),
+    ):
+        pass
+    assert "Traceback" in str(raised.value)
+    assert time.monotonic() - start < 60
+
+
+def test_a_server_that_ends_by_itself_is_an_error(
+    model_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And on the way: a log that is kept, and an environment that does not reach TorchServe."""
+    log = tmp_path / "logs" / "torchserve.log"
+    log.parent.mkdir()
+    log.write_text("Backend worker process died.\n")  # of an earlier server, and no longer true
+    # TorchServe would take this over the configuration that it is given.
+    (tmp_path / "other.properties").write_text("inference_address=http://127.0.0.1:1\n")
+    monkeypatch.setenv("TS_CONFIG_FILE", str(tmp_path / "other.properties"))
+    monkeypatch.setenv("SHOPCAT_TOLD", "yes")
+    environment: dict[str, str] = {}
+
+    def look_and_kill(server: Server) -> None:
+        assert ask(server, DAY).status == 200
+        front_end = psutil.Process(server.process.pid)
+        environment.update(front_end.environ())
+        assert Path(environment["TMPDIR"]).parent == Path(front_end.cwd())
+        server.process.kill()
+
+    with pytest.raises(ServerError, match="ended by itself, with the exit status -9"):
+        serve(model_store, look_and_kill, ports=Ports.any_free(), workers=1, log=log)
+    assert "TS_CONFIG_FILE" not in environment
+    assert environment["SHOPCAT_TOLD"] == "yes"
+    assert "Torch worker started" in log.read_text()
+
+
+@pytest.fixture
+def foreground(model_store: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], list[psutil.Process]]]]:
+    """Starts `serve` in a process of its own: that process, and the server's."""
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
+        "serve(Path(sys.argv[1]), lambda server: print(server.process.pid, flush=True),"
+        " ports=Ports.any_free(), workers=1)"
+    )
+    started: list[subprocess.Popen[str]] = []
+    seen: list[psutil.Process] = []
+
+    def start() -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+        command = [sys.executable, "-c", program, str(model_store)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        front_end = psutil.Process(int(process.stdout.readline()))
+        seen.extend([front_end, *front_end.children(recursive=True)])
+        return process, list(seen)
+
+    yield start
+    for one in seen:
+        if one.is_running():
+            one.kill()
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_leaves_nothing(foreground: Any, how: signal.Signals) -> None:
+    process, running = foreground()
+    private = Path(running[0].cwd())
+    assert len(running) >= 2
+    process.send_signal(how)
+    _, complaint = process.communicate(timeout=30)
+    assert (process.returncode, complaint) == (0, "")
+    assert gone(running, within=0.5)
+    assert not private.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
+    process, running = foreground()
+    private = Path(running[0].cwd())
+    process.kill()
+    assert gone(running)
+    shutil.rmtree(private)  # all that is left: nobody was there to remove it
+
+
+def test_a_signal_during_the_start_leaves_nothing(model_store: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
+        "print(flush=True)\nserve(Path(sys.argv[1]), print, ports=Ports.any_free(), workers=1)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(model_store)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        until = time.monotonic() + 30
+        while not (running := psutil.Process(process.pid).children(recursive=True)) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert running
+    assert gone(running, within=0.5)
+
+
+def test_free_ports_are_free_and_different() -> None:
+    ports = Ports.any_free()
+    assert len({ports.inference, ports.management, ports.metrics}) == 3
+    ports.check_free()
+    with socket.create_server((HOST, ports.metrics)), pytest.raises(PortError, match="--metrics-port"):
+        ports.check_free()
