@@ -75,8 +75,8 @@ PRODUCTION = FeatureSet(
         "SincePromo", "UntilPromo", "SinceStateHoliday", "UntilStateHoliday", "SinceSchoolHoliday",
         "UntilSchoolHoliday", "SinceEaster", "UntilEaster", "SinceChristmas", "UntilChristmas", "SinceLongClosure",
         "UntilLongClosure", "Open_bw", "Open_fw", "DaysToMonthEnd", "Sin_1", "Cos_1", "Sin_2", "Cos_2", "Sin_3",
-        "Cos_3", "LogCompetitionDistance", "CompetitionMonths", "CompetitionOpen", "Max_TemperatureC",
-        "Mean_TemperatureC", "Mean_Humidity", "Mean_Wind_SpeedKm_h", "CloudCover", *HISTORY,
+        "Cos_3", "LogCompetitionDistance", "CompetitionMonths", "CompetitionOpen", "Mean_TemperatureC",
+        "Mean_Humidity", "Mean_Wind_SpeedKm_h", "CloudCover", "Precipitationmm", *HISTORY,
     ),
 )  # fmt: skip
 FEATURE_SETS: Mapping[Mode, FeatureSet] = MappingProxyType({"production": PRODUCTION, "parity": PARITY})

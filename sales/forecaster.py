@@ -358,6 +358,7 @@ _WEATHER = {
     "max_wind_speed": "Max_Wind_SpeedKm_h",
     "mean_wind_speed": "Mean_Wind_SpeedKm_h",
     "cloud_cover": "CloudCover",
+    "precipitation": "Precipitationmm",
     "events": "Events",
 }
 

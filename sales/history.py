@@ -20,10 +20,7 @@ DELTAS_TO_ALL: Final = (28, 91)
 CELLS: Final = (91, 182, 364)
 WEEKDAYS: Final = (28, 91, 364)
 PROMO_EFFECTS: Final = (182, 364)
-RESIDUALS: Final = (7, 14, 28, 56, 112)
-RESIDUALS_TO_ALL: Final = (14, 56)
 BLOCK: Final = 8192  # rows at a time, so that what is computed on the way stays in the processor's cache
-ENOUGH: Final = 3  # days; a mean of fewer residuals is not known
 
 NAMES: Final = (
     "Level",
@@ -34,8 +31,6 @@ NAMES: Final = (
     *(f"Weekday_{k}" for k in WEEKDAYS),
     *(f"PromoEffect_{k}" for k in PROMO_EFFECTS),
     "Spread_182",
-    *(f"Residual_{k}" for k in RESIDUALS),
-    *(f"ResidualToAll_{k}" for k in RESIDUALS_TO_ALL),
     "SundayShare",
     "DaysAhead",
 )
@@ -47,8 +42,6 @@ WeekdayPromo_k: mean log sales on the row's weekday with or without a promotion,
     WeekdayPromo_n is how many such days there were in 364, at most 30. Weekday_k: the same for the weekday alone.
 PromoEffect_k: the mean of promotions' days less that of the others, Monday to Friday.
 Spread_182: standard deviation of log sales.
-Residual_k: mean over k days of what a day sold beyond the days of its weekday, with or without promotion, in the 364
-    days before it. ResidualToAll_k: that, less its mean over all stores.
 SundayShare: share of the Sundays of 364 days on which the store was open. DaysAhead: from the origin to the day.
 """
 
@@ -75,16 +68,10 @@ class History:
         sunday = np.broadcast_to(weekday == 6, sold.shape)
         self._sunday = _running(sunday & (panel.calendar.open[:, :known] > 0), sunday)
 
-        store, day = _grid(*sold.shape)
-        residual = np.where(
-            sold, log - _mean(self._cell(store, day, day, promo.astype(np.int64), YEAR), ENOUGH), np.nan
-        )
-        self._residual = _running(np.nan_to_num(residual), ~np.isnan(residual))
         # What all stores did, for every origin: [day + 1].
         store, end = _grid(len(sales), known + 1)
         year = self._mean_log(store, end, YEAR, YEAR // 13)
         self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
-        self._all_residuals = {k: _mean_of_stores(self._mean_residual(store, end, k)) for k in RESIDUALS_TO_ALL}
 
         # All that a forecast can ask for, since its origin is the cutoff: [store, day of the week, promo, name].
         store, weekday, planned = _grid(len(sales), 7, 2)
@@ -124,8 +111,7 @@ class History:
         others = {k: self._cell(store, day, end, 1 - promo, k) for k in WEEKDAYS if k in CELLS}
         month = self._cell(store, day, end, promo, 28) + self._cell(store, day, end, 1 - promo, 28)
         weekdays = [month, *(cells[k] + others[k] for k in others)]
-        promos = [[_mean(_window(days, store, end, k), ENOUGH + 1) for days in self._promo] for k in PROMO_EFFECTS]
-        residuals = {k: self._mean_residual(store, end, k) for k in RESIDUALS}
+        promos = [[_mean(_window(days, store, end, k), 4) for days in self._promo] for k in PROMO_EFFECTS]
         spread = _mean(_window(self._square, store, end, 182), 14) - self._mean_log(store, end, 182, 14) ** 2
         columns = (
             level,
@@ -136,8 +122,6 @@ class History:
             *(_mean(weekday) - level for weekday in weekdays),
             *(on - off for on, off in promos),
             np.sqrt(np.maximum(spread, 0)),
-            *(residuals[k] for k in RESIDUALS),
-            *(residuals[k] - self._all_residuals[k][end] for k in RESIDUALS_TO_ALL),
             _mean(_window(self._sunday, store, end, YEAR)),
             np.minimum(day - origin, HORIZON),
         )
@@ -146,10 +130,6 @@ class History:
     def _mean_log(self, store: Index, end: Index, days: int, enough: int | None = None) -> Floats:
         """Mean log sales of the ``days`` before ``end``, if there were sales on ``enough``, or a seventh, of them."""
         return _mean(_window(self._log, store, end, days), enough or days // 7)
-
-    def _mean_residual(self, store: Index, end: Index, days: int) -> Floats:
-        """Mean residual of the ``days`` before ``end``."""
-        return _mean(_window(self._residual, store, end, days), ENOUGH)
 
     def _cell(self, store: Index, day: Index, end: Index, promo: Index, days: int) -> Floats:
         """Sum and count of log sales on a day's weekday, with or without promotion, in the ``days`` before ``end``."""

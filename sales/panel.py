@@ -23,7 +23,7 @@ DAYS_AHEAD = 366  # how far beyond the data's cutoff the calendar goes, on assum
 WEATHER = (
     "Max_TemperatureC", "Mean_TemperatureC", "Min_TemperatureC",
     "Max_Humidity", "Mean_Humidity", "Min_Humidity",
-    "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover",
+    "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover", "Precipitationmm",
 )  # fmt: skip
 FORTNIGHT = 14  # days
 YEAR = 364  # days; 52 weeks, so that it ends on the same weekday
@@ -219,7 +219,7 @@ def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tupl
     events = np.full((len(states), days), MISSING, dtype=np.int32)
     state, day = _codes(table["State"], states), _days(table["Date"]) - first
     rows = np.flatnonzero((state != MISSING) & (day >= 0) & (day < days))
-    observed[state[rows], day[rows]] = table[list(WEATHER)].to_numpy(np.float32)[rows]
+    observed[state[rows], day[rows]] = table.reindex(columns=list(WEATHER)).to_numpy(np.float32)[rows]
     events[state[rows], day[rows]] = _codes(table["Events"], levels["Events"])[rows]
     return observed, events
 

@@ -49,7 +49,8 @@ class Weather(BaseModel):
     min_humidity: float | None = Field(default=None, ge=0, le=100, description="lowest relative humidity, percent")
     max_wind_speed: float | None = Field(default=None, ge=0, le=500, description="highest wind speed, km/h")
     mean_wind_speed: float | None = Field(default=None, ge=0, le=500, description="mean wind speed, km/h")
-    cloud_cover: float | None = Field(default=None, ge=0, le=8, description="cloud cover, oktas")
+    cloud_cover: float | None = Field(default=None, ge=0, le=9, description="cloud cover, eighths; 9 is hidden by fog")
+    precipitation: float | None = Field(default=None, ge=0, le=1000, description="rain and snow, mm")
     events: str | None = Field(default=None, max_length=60, description="events, e.g. Rain or Fog-Rain")
 
 

@@ -294,7 +294,7 @@ def test_what_nobody_stated_is_assumed(made_up: Forecaster) -> None:
 def test_weather_that_the_client_states_counts_and_is_not_assumed(forecaster: Forecaster) -> None:
     day = {"store": 1, "date": "2015-08-22"}
     stated = {
-        "max_temperature": 38,
+        "precipitation": 0,
         "mean_temperature": 30,
         "mean_humidity": 40,
         "mean_wind_speed": 5,

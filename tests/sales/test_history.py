@@ -38,10 +38,6 @@ def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict
     def mean(values: "pd.Series[float]", enough: int = 1) -> float:
         return float(values.mean()) if values.count() >= enough else np.nan
 
-    days["residual"] = np.nan
-    for at in range(max(origin - 111, 0), origin + 1):
-        days.loc[at, "residual"] = days.log[at] - mean(cell(364, at, days.promo[at], end=at), enough=3)
-
     def workdays(k: int, on_promo: int) -> "pd.Series[float]":
         return last(k)[(last(k).weekday < 5) & (last(k).promo == on_promo)].log
 
@@ -58,7 +54,6 @@ def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict
         **{f"Weekday_{k}": mean(weekday(k)) - level for k in (28, 91, 364)},
         **{f"PromoEffect_{k}": mean(workdays(k, 1), 4) - mean(workdays(k, 0), 4) for k in (182, 364)},
         "Spread_182": float(last(182).log.std(ddof=0)) if last(182).log.count() >= 14 else np.nan,
-        **{f"Residual_{k}": mean(last(k).residual, enough=3) for k in (7, 14, 28, 56, 112)},
         "SundayShare": float(last(364)[last(364).weekday == 6].open.mean()),
         "DaysAhead": day - origin,
     }
@@ -79,10 +74,9 @@ def test_to_all_is_the_difference_to_the_stores_mean(panel: Panel) -> None:
     history, every = History(panel), np.arange(len(panel.sales))
     origin = np.full_like(every, panel.cutoff)
     rows = history.columns(every, origin + 7, np.zeros_like(every), origin)
-    for name, windows in (("Delta", (28, 91)), ("Residual", (14, 56))):
-        for k in windows:
-            own, to_all = (rows[:, NAMES.index(f"{each}_{k}")] for each in (name, f"{name}ToAll"))
-            np.testing.assert_allclose(to_all, own - np.nanmean(own), atol=1e-5)
+    for k in (28, 91):
+        own, to_all = (rows[:, NAMES.index(f"{name}_{k}")] for name in ("Delta", "DeltaToAll"))
+        np.testing.assert_allclose(to_all, own - np.nanmean(own), atol=1e-5)
 
 
 def test_nothing_after_the_origin_is_known(panel: Panel) -> None:

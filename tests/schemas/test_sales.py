@@ -185,7 +185,7 @@ WILD: dict[str, list[Any]] = {
     "temperature": [-101, 101, "hot"],
     "humidity": [-1, 101, [50]],
     "wind_speed": [-0.1, 501, True],
-    "cover": [-1, 8.01, 10**400],
+    "cover": [-1, 9.01, 10**400],
     "events": ["x" * 61, 5, ["Rain"]],
 }
 

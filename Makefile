@@ -1,0 +1,52 @@
+# Two commands: `make serve` shows it running, `make test` proves it. Python 3.11 or newer is all they need.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   := model_store/demo
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+.PHONY: serve test lint bench clean
+
+serve: $(VENV)/.serve $(DEMO)/bundle.json
+	@exec $(BIN)/shopcat serve $(DEMO)
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/train_rate.py
+	$(BIN)/python benchmarks/features_rate.py
+	$(BIN)/python benchmarks/request_latency.py
+	$(BIN)/python benchmarks/serve_sales.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) model_store/archives build
+
+# The demonstration bundle: made-up tables, trained in about a minute. It appears whole or not at all.
+$(DEMO)/bundle.json: | $(VENV)/.serve
+	@test -d build/demo-tables || $(BIN)/shopcat demo build/demo-tables
+	@$(BIN)/shopcat train sales build/demo-tables --out $(DEMO) --report build/demo-report
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Installed in full or, after an interruption, again: the stamp comes last.
+$(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) '.[test]'
+	@touch $@ $(VENV)/.serve
+
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) '.[bench]'
+	@touch $@

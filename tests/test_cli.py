@@ -1,0 +1,156 @@
+"""The front door as a person meets it: help, a whole run, and what happens when something is wrong."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import main
+
+QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
+
+
+def shopcat(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+def test_help_names_every_command_and_needs_no_torch() -> None:
+    result = shopcat("--help")
+    assert result.exit_code == 0
+    for command in ("demo", "train", "lr-find", "evaluate", "forecast", "archive", "serve", "check"):
+        assert f"\n  {command} " in result.output
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import cli, sys; print('torch' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("command", ["train sales", "lr-find", "evaluate", "forecast", "archive", "check", "demo"])
+def test_no_arguments_say_what_is_missing(command: str) -> None:
+    result = shopcat(*command.split())
+    assert result.exit_code == 2
+    assert "Missing argument" in result.output
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (("check", "nowhere"), "nowhere is not a folder"),
+        (("train", "sales", "nowhere"), "nowhere"),
+        (("archive", "nowhere"), "nowhere"),
+        (("serve", "nowhere"), "nowhere"),
+        (("evaluate", "nowhere", "nowhere"), "nowhere is not a folder"),
+    ],
+)
+def test_a_wrong_path_is_named_in_one_line(args: tuple[str, ...], named: str, tmp_path: Path) -> None:
+    with CliRunner().isolated_filesystem(tmp_path):
+        result = shopcat(*args)
+    assert result.exit_code == 2
+    assert named in result.output
+    assert "Traceback" not in result.output
+
+
+def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "store" / "sales"
+    result = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "RMSPE" in result.output
+    assert (tmp_path / "store" / "report" / "sales" / "report.md").is_file()
+    assert "SYNTHETIC" in shopcat("check", out).output
+
+    kaggle = tmp_path / "submission.csv"
+    result = shopcat("forecast", out, demo_folder / "test.csv", "--out", kaggle)
+    assert result.exit_code == 0, result.output
+    with kaggle.open() as written, (demo_folder / "test.csv").open() as asked:
+        rows, plan = list(csv.DictReader(written)), list(csv.DictReader(asked))
+    assert list(rows[0]) == ["Id", "Sales"]
+    assert [row["Id"] for row in rows] == [row["Id"] for row in plan]
+    assert all(float(row["Sales"]) == 0 for row, day in zip(rows, plan, strict=True) if day["Open"] == "0")
+    assert all(float(row["Sales"]) > 0 for row, day in zip(rows, plan, strict=True) if day["Open"] == "1")
+
+    again = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
+    assert again.exit_code == 2, "a bundle is not overwritten unasked"
+    assert "--force" in again.output
+
+
+def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, tmp_path: Path) -> None:
+    kept, refitted = tmp_path / "kept", tmp_path / "refitted"
+    assert shopcat("train", "sales", demo_folder, "--out", kept, "--no-refit", *QUICK).exit_code == 0
+    result = shopcat("evaluate", kept, demo_folder, "--report", tmp_path / "judged")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((kept / "bundle.json").read_text())["metrics"]
+    assert f"RMSPE {figures['rmspe']:.4f}" in result.output, "the same rows give the same figure, whoever asks"
+
+    assert shopcat("train", "sales", demo_folder, "--out", refitted, *QUICK).exit_code == 0
+    result = shopcat("evaluate", refitted, demo_folder, "--report", tmp_path / "judged")
+    assert result.exit_code == 2
+    assert "no sales after 2015-07-31" in result.output
+
+
+def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "lr.png"
+    result = shopcat("lr-find", demo_folder, "--out", plot, "--layers", "16,8")
+    assert result.exit_code == 0, result.output
+    assert 1e-5 < float(result.output.split("suggested learning rate: ")[1].split()[0]) < 1
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_options_that_do_not_go_together(demo_folder: Path, tmp_path: Path) -> None:
+    result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "x", "--layers", "10")
+    assert result.exit_code == 2
+    assert "--ps" in result.output
+    result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "x", "--layers", "wide")
+    assert result.exit_code == 2
+    assert "1000,500" in result.output
+
+
+def test_wrong_tables_are_all_reported_and_nothing_is_written(demo_folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "tables"
+    shutil.copytree(demo_folder, broken)
+    (broken / "weather.csv").unlink()
+    (broken / "store.csv").write_text((broken / "store.csv").read_text().replace("Assortment", "Range"))
+    result = shopcat("train", "sales", broken, "--out", tmp_path / "store" / "sales")
+    assert result.exit_code == 2
+    assert "weather.csv" in result.output
+    assert "Assortment" in result.output
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_training_leaves_no_bundle_and_goes_on(
+    demo_folder: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    out = tmp_path / "sales"
+    command = [sys.executable, "-m", "cli", "train", "sales", str(demo_folder), "--out", str(out)]
+    command += ["--epochs", "200", "--layers", "64,32"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert process.stderr is not None
+    while "epoch 2" not in (line := process.stderr.readline()):
+        assert line, "it ended before the second epoch"
+    process.send_signal(sent)
+    process.wait(timeout=30)
+    assert process.returncode in (130, -sent)
+    assert not out.exists()
+    time.sleep(0.1)
+    resumed = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert resumed.stderr is not None
+    seen = ""
+    while "epoch 4" not in seen:
+        line = resumed.stderr.readline()
+        assert line, seen
+        seen += line
+    resumed.kill()
+    resumed.wait()
+    assert "going on after epoch" in seen
+    assert "epoch 1:" not in seen
