@@ -15,6 +15,7 @@ Bools = NDArray[np.bool_]
 
 EPOCH = np.datetime64("1970-01-01", "D")
 FIELDS = ("open", "promo", "state_holiday", "school_holiday")  # what a table or a client states of a day
+GRIDS = (*FIELDS, "assumed", "gap")
 STATE_HOLIDAYS = ("0", "a", "b", "c")  # none, public holiday, Easter, Christmas: Kaggle's codes, stored as 0 to 3
 
 
@@ -62,8 +63,12 @@ class Calendar:
 
     def rows(self, store: Ints) -> "Calendar":
         """The calendar of some stores, in the order given; ``store`` indexes the first axis and may repeat."""
-        grids = ("open", "promo", "state_holiday", "school_holiday", "assumed", "gap")
-        return replace(self, stores=self.stores[store], **{name: getattr(self, name)[store] for name in grids})
+        return replace(self, stores=self.stores[store], **{name: getattr(self, name)[store] for name in GRIDS})
+
+    def between(self, first: int, end: int) -> "Calendar":
+        """The calendar of the days from ``first``, which is not negative, to before ``end``, which may be too late."""
+        grids = {name: getattr(self, name)[:, first:end] for name in GRIDS}
+        return replace(self, first_day=self.first_day + first, **grids)
 
 
 def datepart(day: Ints) -> dict[str, Ints]:

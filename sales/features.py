@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sales.blocks import in_blocks
 from sales.calendar import (
     FIELDS,
     STATE_HOLIDAYS,
@@ -32,9 +33,11 @@ from sales.panel import MISSING, WEATHER, Panel
 LONG_CLOSURE = 5  # days
 SINCE = {"Promo": 14, "StateHoliday": 30, "SchoolHoliday": 30, "Easter": 30, "Christmas": 30, "LongClosure": 60}
 UNTIL = 14  # days; a plan is seldom known further ahead
+REACH = max(SINCE.values()) + LONG_CLOSURE  # days; what lies further from a day is in none of its production columns
 
 Mode = Literal["production", "parity"]
 Table = Mapping[str, NDArray[np.generic]]
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,39 @@ class Features:
             weather: by row, the weather that the client states, by the names of ``WEATHER`` and ``Events``.
             origin: ``[row]``, the last day whose sales may be known to each row; as ``History.columns`` has it.
         """
+        promo = self.panel.calendar.promo[store, day].astype(np.int64)
+        if plan is not None:
+            stated = np.flatnonzero(plan.row >= 0)
+            at = (plan.row[stated], day[stated])
+            promo[stated] = plan.calendar.promo[at]
+        columns = in_blocks(
+            lambda some: self._look_up(store[some], day[some], promo[some], None if origin is None else origin[some]),
+            len(store),
+        )
+        if plan is not None:
+            planned, first = self._planned(plan.calendar, at[1])
+            at = (at[0], at[1] - first)
+            self._cats.put(columns.cats, stated, "plan", planned, at)
+            self._conts.put(columns.conts, stated, "plan", planned, at)
+        for row, values in (weather or {}).items():
+            for name, value in values.items():
+                if name in self.weather:
+                    out, column = self.weather[name]
+                    code = self._events.get(str(value), len(self._events)) if name == "Events" else value
+                    columns[out][row, column] = code
+        return columns
+
+    def _planned(self, calendar: Calendar, day: Index) -> tuple[Table, int]:
+        """The plan's columns for some days, computed on no more days than tell, and the first of those days."""
+        if self.mode == "production" and day.size:
+            first = max(int(day.min()) - REACH, 0)
+            some = calendar.between(first, int(day.max()) + REACH + 1)
+            if not some.gap.any():  # listed days are counted across a gap, however long it is
+                return _plan_columns(some, self.mode), first
+        return _plan_columns(calendar, self.mode), 0
+
+    def _look_up(self, store: Index, day: Index, promo: Index, origin: Index | None) -> Columns:
+        """The columns of some rows, as the panel's own calendar has them."""
         index = {
             "store": (store,),
             "day": (day,),
@@ -159,24 +195,17 @@ class Features:
             "plan": (store, day),
         }
         cats, conts = self._cats(index, len(store)), self._conts(index, len(store))
-        if plan is not None:
-            stated = np.flatnonzero(plan.row >= 0)
-            columns = _plan_columns(plan.calendar, self.mode)
-            at = (plan.row[stated], day[stated])
-            self._cats.put(cats, stated, "plan", columns, at)
-            self._conts.put(conts, stated, "plan", columns, at)
-        for row, values in (weather or {}).items():
-            for name, value in values.items():
-                if name in self.weather:
-                    out, column = self.weather[name]
-                    code = self._events.get(str(value), len(self._events)) if name == "Events" else value
-                    (cats, conts)[out][row, column] = code
         if self._history is not None:
-            promo = self.panel.calendar.promo[store, day].astype(np.int64)
-            if plan is not None:
-                promo[stated] = plan.calendar.promo[at]
             conts = np.concatenate([conts, self._history.columns(store, day, promo, origin)], axis=1)
         return Columns(cats, conts)
+
+
+def _smallest(columns: Sequence[NDArray[np.generic]]) -> np.dtype[Any]:
+    """The smallest type that holds all columns: an integer or, if one is not of integers, float32."""
+    if any(column.dtype.kind == "f" for column in columns):
+        return np.dtype(np.float32)
+    bounds = [int(bound) for column in columns if column.size for bound in (column.min(), column.max())]
+    return np.result_type(np.int8, *map(np.min_scalar_type, bounds))
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -195,8 +224,13 @@ class _LookUp:
         self._stacks = {key: self._stack(key, table) for key, table in tables.items() if self._names[key]}
 
     def _stack(self, key: str, table: Table) -> NDArray[np.generic]:
-        """A table's columns on a last axis of their own."""
-        return np.stack([np.asarray(table[name], dtype=self._dtype) for name in self._names[key]], axis=-1)
+        """A table's columns on a last axis of their own, in the smallest type that holds them."""
+        columns = [np.asarray(table[name]) for name in self._names[key]]
+        stack = np.empty((*columns[0].shape, len(columns)), dtype=_smallest(columns))
+        for row in range(len(stack)):  # a row stays in the cache while it is filled
+            for i, column in enumerate(columns):
+                stack[row, ..., i] = column[row]
+        return stack
 
     def __call__(self, index: Mapping[str, tuple[NDArray[np.generic], ...]], rows: int) -> NDArray[Any]:
         """The columns ``[row, column]`` at an index for each table."""
@@ -209,8 +243,8 @@ class _LookUp:
         self, out: NDArray[Any], rows: NDArray[np.int64], key: str, table: Table, index: tuple[NDArray[np.int64], ...]
     ) -> None:
         """Replace one table's columns of some rows by those of another table of the same names."""
-        if self._names[key]:
-            out[rows[:, None], self._places[key]] = self._stack(key, table)[index]
+        for name, place in zip(self._names[key], self._places[key], strict=True):
+            out[rows, place] = table[name][index]
 
 
 def _store_columns(panel: Panel) -> Table:
@@ -271,25 +305,28 @@ def _months(interval: str) -> NDArray[np.bool_]:
 
 
 def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
-    """``[plan, day]`` columns that follow from what is planned.
-
-    The lesson knows no days beyond its tables, so in parity mode what is only assumed is no event.
-    """
+    """``[plan, day]`` columns that follow from what is planned."""
     columns: dict[str, NDArray[np.generic]] = {"StateHolidayType": calendar.state_holiday}
     listed = calendar.gap == 0
-    open_ = calendar.open > 0
     events: dict[str, NDArray[np.bool_]] = {}
     for name, field in {"SchoolHoliday": "school_holiday", "StateHoliday": "state_holiday", "Promo": "promo"}.items():
         columns[name] = event = getattr(calendar, field) > 0
-        if mode == "parity":
+        if mode == "parity":  # the lesson knows no days beyond its tables, so what is only assumed is no event
             event = event & (calendar.assumed >> FIELDS.index(field) & 1 == 0)
         events[name] = event
-        # The notebook's convention: days since count up, days until count down to 0, and 0 where there is no event.
-        columns[f"After{name}"] = np.maximum(days_since(event), 0)
-        columns[f"Before{name}"] = -np.maximum(days_until(event), 0)
         columns[f"{name}_bw"] = count_last_listed(event, listed, 7)
         columns[f"{name}_fw"] = count_last_listed(event[:, ::-1], listed[:, ::-1], 7)[:, ::-1]
+    if mode == "parity":
+        for name, event in events.items():
+            # The notebook's convention: days since count up, days until count down to 0, and 0 where there is none.
+            columns[f"After{name}"] = np.maximum(days_since(event), 0)
+            columns[f"Before{name}"] = -np.maximum(days_until(event), 0)
+        return columns
+    open_ = calendar.open > 0
     columns["Open_bw"], columns["Open_fw"] = count_last(open_, 7), count_last(open_[:, ::-1], 7)[:, ::-1]
+    around = np.pad(calendar.open.astype(np.int8), ((0, 0), (2, 2)), constant_values=MISSING)
+    for name, start in {"OpenBefore_2": 0, "OpenBefore_1": 1, "OpenAfter_1": 3, "OpenAfter_2": 4}.items():
+        columns[name] = around[:, start : start + calendar.days]
     events["Easter"] = calendar.state_holiday == STATE_HOLIDAYS.index("b")
     events["Christmas"] = calendar.state_holiday == STATE_HOLIDAYS.index("c")
     # A closure of a working week or more, such as a refurbishment: sales differ before it and after.
@@ -299,9 +336,6 @@ def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
         since, until = days_since(event), days_until(event)
         columns[f"Since{name}"] = np.where(since < 0, SINCE[name], np.minimum(since, SINCE[name]))
         columns[f"Until{name}"] = np.where(until < 0, UNTIL, np.minimum(until, UNTIL))
-    around = np.pad(calendar.open.astype(np.int8), ((0, 0), (2, 2)), constant_values=MISSING)
-    for name, start in {"OpenBefore_2": 0, "OpenBefore_1": 1, "OpenAfter_1": 3, "OpenAfter_2": 4}.items():
-        columns[name] = around[:, start : start + calendar.days]
     return columns
 
 

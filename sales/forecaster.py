@@ -17,7 +17,7 @@ from sales.bundle import Bundle, BundleError
 from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.features import Features, Plan
 from sales.panel import Panel
-from sales.preprocess import Prepared, Preprocessor
+from sales.preprocess import Doubts, Preprocessor
 from schemas.problems import FieldError, Problem
 from schemas.sales import (
     Bad,
@@ -31,7 +31,7 @@ from schemas.sales import (
     all_bad,
 )
 
-Run = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
+Run = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
 Answer = Forecast | Forecasts | Problem
 
 GOLDEN_TOLERANCE = 1e-4  # relative; onnxruntime and torch agree to about 1e-6
@@ -228,7 +228,7 @@ class Forecaster:
         for row in np.flatnonzero(model.features.season_only[rows.day]).tolist():
             if row not in weather or not model.features.weather.keys() <= weather[row].keys():
                 assumed[row] |= _WEATHER_BIT
-        warnings = self._warnings(rows, prepared, weather)
+        warnings = self._warnings(rows, model.preprocessor.doubts(columns, prepared), weather)
         return [
             # as many digits of sales as float32 has
             _Day(item.store, item.date, float(f"{sold:.7g}"), _ASSUMED[bits], warnings.get(row, []))
@@ -280,7 +280,7 @@ class Forecaster:
         return Plan(planned, index)
 
     def _warnings(
-        self, rows: _Rows, prepared: Prepared, weather: Mapping[int, Mapping[str, Any]]
+        self, rows: _Rows, doubts: Doubts, weather: Mapping[int, Mapping[str, Any]]
     ) -> dict[int, list[ForecastWarning]]:
         """What a client should know, by row."""
         model, spec = self.model, self.model.preprocessor
@@ -289,12 +289,12 @@ class Forecaster:
         def warn(row: int, code: Any, field: str, detail: str) -> None:
             found.setdefault(row, []).append(ForecastWarning.model_construct(code=code, field=field, detail=detail))
 
-        for row, column in np.argwhere(prepared.filled):
+        for row, column in np.argwhere(doubts.filled):
             median = spec.fill_missing.medians[column]
             warn(int(row), "filled", spec.cont_names[column], f"not known; the training median {median:.6g} was used")
-        for row, column in np.argwhere(prepared.unseen):
+        for row, column in np.argwhere(doubts.unseen):
             warn(int(row), "unseen", spec.cat_names[column], "a value that training never saw was taken as missing")
-        for row, column in np.argwhere(prepared.outside):
+        for row, column in np.argwhere(doubts.outside):
             low, high = spec.normalize.mins[column], spec.normalize.maxs[column]
             warn(
                 int(row),
@@ -321,7 +321,7 @@ def _onnx(bundle: Bundle, device: str, threads: int) -> Run:
     """The bundle's exported network on a device."""
     session = open_session(bundle.folder / bundles.NETWORK, device, threads=threads)
 
-    def run(cats: NDArray[np.int64], conts: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(cats: NDArray[np.int32], conts: NDArray[np.float32]) -> NDArray[np.float32]:
         y: NDArray[np.float32] = session.run(None, {"cats": cats, "conts": conts})[0]
         return y
 

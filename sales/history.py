@@ -20,7 +20,6 @@ DELTAS_TO_ALL: Final = (28, 91)
 CELLS: Final = (91, 182, 364)
 WEEKDAYS: Final = (28, 91, 364)
 PROMO_EFFECTS: Final = (182, 364)
-BLOCK: Final = 8192  # rows at a time, so that what is computed on the way stays in the processor's cache
 
 NAMES: Final = (
     "Level",
@@ -96,9 +95,7 @@ class History:
             return columns
         if origin is None:
             origin = np.where(day > self._cutoff, self._cutoff, day - HORIZON)
-        blocks = range(0, len(store), BLOCK)
-        parts = [self._columns(*(x[i : i + BLOCK] for x in (store, day, origin, promo))) for i in blocks]
-        return np.concatenate(parts) if parts else self._columns(store, day, origin, promo)
+        return self._columns(store, day, origin, promo)
 
     def _columns(self, store: Index, day: Index, origin: Index, promo: Index) -> NDArray[np.float32]:
         """``columns``, computed; of any shape."""

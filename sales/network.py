@@ -84,7 +84,7 @@ class TabularNet(nn.Module):
         """The log of the target.
 
         Args:
-            cats: int64 ``[row, categorical column]``, codes below those of ``emb_szs``.
+            cats: int32 or int64 ``[row, categorical column]``, codes below those of ``emb_szs``.
             conts: float32 ``[row, continuous column]``, normalised.
 
         Returns:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sales.blocks import in_blocks
 from sales.features import Columns
 from sales.panel import MISSING
 from schemas.bundle import PreprocessSpec
@@ -22,19 +23,27 @@ Levels = Mapping[str, Sequence[int | str]]
 
 
 class Prepared(NamedTuple):
-    """The network's input for some rows, and what had to be done to get it.
+    """The network's input for some rows.
 
     Attributes:
-        cats: ``[row, cat]`` int64 codes, the ``_na`` columns last.
+        cats: ``[row, cat]`` int32 codes, the ``_na`` columns last.
         conts: ``[row, cont]`` float32, normalised.
+    """
+
+    cats: NDArray[np.int32]
+    conts: NDArray[np.float32]
+
+
+class Doubts(NamedTuple):
+    """What had to be done to get the network's input: what a client should know of a forecast.
+
+    Attributes:
         filled: ``[row, cont]``, true where a missing value was filled with the median.
         unseen: ``[row, cat]``, true where a value that training never saw became ``#na#``, or a missing one in a
             column that had no gaps in training; without the ``_na`` columns.
         outside: ``[row, cont]``, true where a value lies outside the range of training.
     """
 
-    cats: NDArray[np.int64]
-    conts: NDArray[np.float32]
     filled: NDArray[np.bool_]
     unseen: NDArray[np.bool_]
     outside: NDArray[np.bool_]
@@ -49,22 +58,24 @@ class FillMissing:
         gapped: ``[cont]``, true for columns with gaps in training: only they get an ``_na`` column.
     """
 
-    medians: NDArray[np.float64]
+    medians: NDArray[np.float32]
     gapped: NDArray[np.bool_]
 
     @classmethod
     def fit(cls, conts: NDArray[np.float32]) -> FillMissing:
         """Medians of the training rows ``[row, cont]``."""
-        missing = np.isnan(conts)
-        medians = [
-            np.median(column[~gaps]) if not gaps.all() else 0.0 for column, gaps in zip(conts.T, missing.T, strict=True)
-        ]
-        return cls(np.array(medians, dtype=np.float64), np.asarray(missing.any(axis=0)))
+        medians, gapped = np.zeros(conts.shape[1], dtype=np.float32), np.zeros(conts.shape[1], dtype=np.bool_)
+        for i, column in enumerate(conts.T):
+            known = column[~np.isnan(column)]
+            gapped[i] = known.size < column.size
+            if known.size:
+                medians[i] = np.median(known)
+        return cls(medians, gapped)
 
-    def __call__(self, conts: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """The filled columns and where they were filled, ``[row, cont]`` both."""
+    def __call__(self, conts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """The filled columns ``[row, cont]``, and the codes of the ``_na`` columns ``[row, na]``: 1 known, 2 filled."""
         missing = np.isnan(conts)
-        return np.where(missing, self.medians, conts), missing
+        return np.where(missing, self.medians, conts), missing[:, self.gapped] + np.int32(1)
 
 
 class Categorify:
@@ -83,7 +94,7 @@ class Categorify:
         self._least = np.array([values[0] if values.size else 0 for values in classes], dtype=np.int32)
         self._size = np.array([values[-1] - values[0] + 1 if values.size else 0 for values in classes], dtype=np.int32)
         self._start = np.concatenate([[0], np.cumsum(self._size + 2)[:-1]]).astype(np.int32) + np.int32(1)
-        self._codes = np.zeros(int((self._size + 2).sum()), dtype=np.int64)
+        self._codes = np.zeros(int((self._size + 2).sum()), dtype=np.int32)
         for values, start, least in zip(classes, self._start, self._least, strict=True):
             self._codes[start + values - least] = np.arange(1, values.size + 1)
 
@@ -93,13 +104,12 @@ class Categorify:
         seen = [np.unique(column).astype(np.int64) for column in cats.T]
         return cls([v[v != MISSING] for v in seen], np.array([MISSING in v for v in seen], dtype=np.bool_))
 
-    def __call__(self, cats: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The codes, and where one is 0 that training would not have given; ``[row, cat]`` both."""
+    def __call__(self, cats: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The codes ``[row, cat]``."""
         place = cats - self._least
         np.clip(place, np.int32(-1), self._size, out=place)
         place += self._start
-        codes = self._codes.take(place)
-        return codes, (codes == 0) & ~((cats == MISSING) & self.gapped)
+        return self._codes.take(place)
 
 
 @dataclass(frozen=True)
@@ -116,19 +126,19 @@ class Normalize:
     maxs: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, conts: NDArray[np.float64]) -> Normalize:
-        """Statistics of the filled training rows ``[row, cont]``."""
-        stds = conts.std(axis=0, ddof=1) if len(conts) > 1 else np.zeros(conts.shape[1])
-        return cls(conts.mean(axis=0), stds, conts.min(axis=0), conts.max(axis=0))
+    def fit(cls, conts: NDArray[np.float32], fill: NDArray[np.float32]) -> Normalize:
+        """Statistics of the training rows ``[row, cont]`` with their gaps filled, ``fill`` is ``[cont]``."""
+        means, stds, mins, maxs = np.zeros((4, conts.shape[1]))
+        for i, column in enumerate(conts.T):
+            values = np.where(np.isnan(column), fill[i], column).astype(np.float64)
+            means[i], mins[i], maxs[i] = values.mean(), values.min(), values.max()
+            stds[i] = values.std(ddof=1) if len(values) > 1 else 0.0
+        return cls(means, stds, mins, maxs)
 
-    def __call__(self, conts: NDArray[np.float64]) -> NDArray[np.float32]:
+    def __call__(self, conts: NDArray[np.float32]) -> NDArray[np.float32]:
         """The normalised columns ``[row, cont]``."""
         scale = np.where(self.stds > 0, self.stds + 1e-7, 1.0)
         return ((conts - self.means) / scale).astype(np.float32)
-
-    def outside(self, conts: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Where a value lies outside the range of training."""
-        return (conts < self.mins) | (conts > self.maxs)
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ class Preprocessor:
         if not len(columns.cats):
             raise ValueError("there are no training rows to fit the preprocessors on")
         fill_missing = FillMissing.fit(columns.conts)
-        normalize = Normalize.fit(fill_missing(columns.conts)[0])
+        normalize = Normalize.fit(columns.conts, fill_missing.medians)
         return cls(tuple(cat_names), tuple(cont_names), fill_missing, Categorify.fit(columns.cats), normalize)
 
     @property
@@ -161,11 +171,20 @@ class Preprocessor:
 
     def transform(self, columns: Columns) -> Prepared:
         """The network's input."""
-        conts, filled = self.fill_missing(columns.conts)
-        codes, unseen = self.categorify(columns.cats)
-        flags = filled[:, self.fill_missing.gapped] + np.int64(1)  # False and True have the codes 1 and 2
-        cats = np.concatenate([codes, flags], axis=1)
-        return Prepared(cats, self.normalize(conts), filled, unseen, self.normalize.outside(conts))
+
+        def transform(some: slice) -> Prepared:
+            conts, na = self.fill_missing(columns.conts[some])
+            return Prepared(
+                np.concatenate([self.categorify(columns.cats[some]), na], axis=1, dtype=np.int32), self.normalize(conts)
+            )
+
+        return in_blocks(transform, len(columns.cats))
+
+    def doubts(self, columns: Columns, prepared: Prepared) -> Doubts:
+        """Where the network's input is not what the columns say, or not like any that it was trained on."""
+        na = (prepared.cats[:, : len(self.cat_names)] == 0) & ~((columns.cats == MISSING) & self.categorify.gapped)
+        outside = (columns.conts < self.normalize.mins) | (columns.conts > self.normalize.maxs)  # a gap is neither
+        return Doubts(np.isnan(columns.conts), na, outside)
 
     def spec(self, levels: Levels) -> PreprocessSpec:
         """What the bundle saves; ``levels`` says what the codes of a column stand for."""
@@ -197,7 +216,9 @@ class Preprocessor:
         return cls(
             tuple(spec.cat_names),
             tuple(spec.cont_names),
-            FillMissing(np.array(spec.medians), np.array([name in spec.na_names for name in spec.cont_names])),
+            FillMissing(
+                np.array(spec.medians, dtype=np.float32), np.array([name in spec.na_names for name in spec.cont_names])
+            ),
             Categorify(classes, np.array([name in spec.gapped for name in spec.cat_names])),
             Normalize(np.array(spec.means), np.array(spec.stds), np.array(spec.mins), np.array(spec.maxs)),
         )

@@ -118,7 +118,7 @@ class Fitted:
     def run(self, device: str) -> Run:
         """The network as the forecaster runs it: here in torch, the reference for the exported one."""
 
-        def run(cats: NDArray[np.int64], conts: NDArray[np.float32]) -> NDArray[np.float32]:
+        def run(cats: NDArray[np.int32], conts: NDArray[np.float32]) -> NDArray[np.float32]:
             return predict(self.net, torch.from_numpy(cats), torch.from_numpy(conts), device=device)
 
         return run
@@ -340,7 +340,7 @@ def _learner(fitted: Fitted, options: Options, device: str, checkpoint: Path | N
 
 def _exported(fitted: Fitted, device: str) -> bytes:
     """The network as ONNX."""
-    cats = torch.zeros((2, len(fitted.spec.emb_szs)), dtype=torch.int64, device=device)
+    cats = torch.zeros((2, len(fitted.spec.emb_szs)), dtype=torch.int32, device=device)
     return to_onnx(fitted.net, (cats, torch.zeros((2, fitted.spec.n_cont), device=device)), ("cats", "conts"))
 
 

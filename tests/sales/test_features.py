@@ -134,10 +134,13 @@ def test_a_plan_is_a_calendar_with_the_statement_in_it(demo_tables: Tables, mode
     day = (stated[:, None] + np.arange(-20, 21)).ravel()
     stores = np.full(day.size, store)
     own = np.where(np.arange(day.size) % 2, 0, -1)  # every other row has the plan, the rest the panel's own calendar
-    planned = Features(panel, mode).build(stores, day, Plan(known.rows(np.array([store])), own))
+    features, plan = Features(panel, mode), known.rows(np.array([store]))
+    planned = features.build(stores, day, Plan(plan, own))
+    alone = [features.build(stores[[i]], day[[i]], Plan(plan, own[[i]])) for i in range(day.size)]
     anew, before = (Features(replace(panel, calendar=each), mode).build(stores, day) for each in (known, calendar))
-    for got, after, without in zip(planned, anew, before, strict=True):
+    for got, apart, after, without in zip(planned, zip(*alone, strict=True), anew, before, strict=True):
         np.testing.assert_array_equal(got, np.where(own[:, None] == 0, after, without))
+        np.testing.assert_array_equal(np.concatenate(apart), got)
         assert (got != without).any()  # it does make a difference
 
 

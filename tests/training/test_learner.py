@@ -223,6 +223,7 @@ class TestLearningRateFinder:
 
 
 class TestCheckpoint:
+    @pytest.mark.integration
     def test_killed_anywhere_it_ends_with_the_same_weights(self, tmp_path):
         path = tmp_path / "run.safetensors"
         context = multiprocessing.get_context("forkserver")  # fork alone would copy torch's threads half-way
