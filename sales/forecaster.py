@@ -86,6 +86,7 @@ class Forecaster:
         self._stores = {int(store): index for index, store in enumerate(calendar.stores)}
         self._grids = {name: getattr(calendar, name) for name in FIELDS}
         self.cutoff = calendar.date(model.panel.cutoff)
+        self._doubts = _doubts(model.preprocessor)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", threads: int = 1) -> Forecaster:
@@ -283,25 +284,16 @@ class Forecaster:
         self, rows: _Rows, doubts: Doubts, weather: Mapping[int, Mapping[str, Any]]
     ) -> dict[int, list[ForecastWarning]]:
         """What a client should know, by row."""
-        model, spec = self.model, self.model.preprocessor
+        model = self.model
         found: dict[int, list[ForecastWarning]] = {}
 
         def warn(row: int, code: Any, field: str, detail: str) -> None:
             found.setdefault(row, []).append(ForecastWarning.model_construct(code=code, field=field, detail=detail))
 
-        for row, column in np.argwhere(doubts.filled):
-            median = spec.fill_missing.medians[column]
-            warn(int(row), "filled", spec.cont_names[column], f"not known; the training median {median:.6g} was used")
-        for row, column in np.argwhere(doubts.unseen):
-            warn(int(row), "unseen", spec.cat_names[column], "a value that training never saw was taken as missing")
-        for row, column in np.argwhere(doubts.outside):
-            low, high = spec.normalize.mins[column], spec.normalize.maxs[column]
-            warn(
-                int(row),
-                "out_of_range",
-                spec.cont_names[column],
-                f"outside {low:.6g} to {high:.6g}, the range of training",
-            )
+        for doubt, warnings in zip(doubts, self._doubts, strict=True):
+            at = np.nonzero(doubt)
+            for row, column in zip(*(index.tolist() for index in at), strict=True):
+                found.setdefault(row, []).append(warnings[column])
         for row, stated in weather.items():
             for name in stated:
                 if name not in model.features.weather:
@@ -328,6 +320,23 @@ def _onnx(bundle: Bundle, device: str, threads: int) -> Run:
     return run
 
 
+def _doubts(preprocessor: Preprocessor) -> tuple[list[ForecastWarning], ...]:
+    """The warning of each column for each field of ``Doubts``, written once: there are many of the same."""
+    normalize, unseen = preprocessor.normalize, "a value that training never saw was taken as missing"
+    filled = [f"not known; the training median {median:.6g} was used" for median in preprocessor.fill_missing.medians]
+    ranges = zip(normalize.mins, normalize.maxs, strict=True)
+    outside = [f"outside {low:.6g} to {high:.6g}, the range of training" for low, high in ranges]
+    conts, cats = preprocessor.cont_names, preprocessor.cat_names
+    return (
+        [ForecastWarning(code="filled", field=name, detail=each) for name, each in zip(conts, filled, strict=True)],
+        [ForecastWarning(code="unseen", field=name, detail=unseen) for name in cats],
+        [
+            ForecastWarning(code="out_of_range", field=name, detail=each)
+            for name, each in zip(conts, outside, strict=True)
+        ],
+    )
+
+
 _ASSUMABLE = (*FIELDS, "weather")
 _ASSUMED = [[name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1] for bits in range(2 ** len(_ASSUMABLE))]
 _WEATHER_BIT = np.uint8(1 << len(FIELDS))
@@ -335,7 +344,8 @@ _WEATHER_BIT = np.uint8(1 << len(FIELDS))
 
 def _states(item: Item) -> bool:
     """Whether an item states anything of its day."""
-    return any(getattr(item, name) is not None for name in FIELDS)
+    none = item.open is None and item.promo is None
+    return not (none and item.state_holiday is None and item.school_holiday is None)
 
 
 def _stated(item: Item) -> dict[str, int]:

@@ -37,6 +37,7 @@ from training.batches import TensorBatches, predict
 from training.card import model_card
 from training.evaluation import Evaluation, HoldoutError, Rows
 from training.export import to_onnx
+from training.folded import FoldedNet
 from training.learner import History, Learner
 from training.lr_finder import FoundLR
 from training.metrics import rmspe
@@ -341,7 +342,9 @@ def _learner(fitted: Fitted, options: Options, device: str, checkpoint: Path | N
 def _exported(fitted: Fitted, device: str) -> bytes:
     """The network as ONNX."""
     cats = torch.zeros((2, len(fitted.spec.emb_szs)), dtype=torch.int32, device=device)
-    return to_onnx(fitted.net, (cats, torch.zeros((2, fitted.spec.n_cont), device=device)), ("cats", "conts"))
+    return to_onnx(
+        FoldedNet(fitted.net), (cats, torch.zeros((2, fitted.spec.n_cont), device=device)), ("cats", "conts")
+    )
 
 
 def _golden(fitted: Fitted, name: str, device: str) -> bundles.Golden:
