@@ -19,11 +19,11 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.bench
-	$(BIN)/python benchmarks/train_rate.py
-	$(BIN)/python benchmarks/features_rate.py
-	$(BIN)/python benchmarks/request_latency.py
-	$(BIN)/python benchmarks/serve_sales.py
+bench: $(VENV)/.bench $(DEMO)/bundle.json
+	$(BIN)/python -m benchmarks.train_rate --bfloat16
+	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.features_rate
+	$(BIN)/python -m benchmarks.request_latency $(DEMO)
+	$(BIN)/python -m benchmarks.serve_sales $(DEMO)
 
 clean:
 	rm -rf $(VENV) $(DEMO) model_store/archives build

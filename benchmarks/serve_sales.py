@@ -25,6 +25,7 @@ from benchmarks.load import Load, generator, measure
 from handlers.archive import archive
 from handlers.ports import HOST, Ports
 from handlers.server import running_server
+from sales.bundle import read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, NOOP, FASTAPI = "TorchServe, sales", "TorchServe, no-op", "FastAPI, onnxruntime"
@@ -60,10 +61,9 @@ def main() -> None:
 
 
 def request(bundle: Path) -> bytes:
-    """One store's day, two weeks after the last that the model knows."""
-    store = json.loads((bundle / "golden.json").read_bytes())[0]["store"]
-    cutoff = dt.date.fromisoformat(json.loads((bundle / "bundle.json").read_bytes())["cutoff"])
-    return json.dumps({"store": store, "date": str(cutoff + dt.timedelta(days=14))}).encode()
+    """The first store's day, two weeks after the last that the model knows."""
+    about = read_manifest(bundle)
+    return json.dumps({"store": about.levels["Store"][0], "date": str(about.cutoff + dt.timedelta(days=14))}).encode()
 
 
 @contextlib.contextmanager

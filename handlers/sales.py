@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from handlers import wire
 from handlers.batch import Context, Sent, answer_batch
 from sales.forecaster import Forecaster
 from schemas.sales import ForecastRequest, parse_request
@@ -21,6 +22,7 @@ class SalesHandler:
         """Load the bundle of the archive. TorchServe calls it once, before the worker is ready."""
         # TorchServe writes two lines for each batch from here. Without them there is room for half as many again.
         logging.getLogger().setLevel(logging.WARNING)
+        wire.read_in_one_go()
         properties = context.system_properties
         gpu = properties.get("gpu_id")
         device = "cpu" if gpu is None else f"cuda:{gpu}"

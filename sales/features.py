@@ -115,27 +115,24 @@ class Features:
 
     def __init__(self, panel: Panel, mode: Mode) -> None:
         self.panel, self.mode, self.feature_set = panel, mode, FEATURE_SETS[mode]
+        cat_names, cont_names = self.feature_set.cat_names, self.feature_set.cont_names
+        state = _state_columns(panel, mode)
+        dates = {name: np.broadcast_to(column, state["Events"].shape) for name, column in _day_columns(panel).items()}
         tables = {
             "store": _store_columns(panel),
-            "day": _day_columns(panel),
-            "state": _state_columns(panel, mode),
-            "cell": _cell_columns(panel),
+            "state": {**dates, **state},
+            "cell": {**_cell_columns(panel), **_plan_columns(panel.calendar, mode)},
         }
-        tables["plan"] = _plan_columns(panel.calendar, mode)
-        looked_up = [name for name in self.feature_set.cont_names if name not in HISTORY]
-        self._cats = _LookUp(self.feature_set.cat_names, tables, np.dtype(np.int32))
-        self._conts = _LookUp(looked_up, tables, np.dtype(np.float32))
-        self._history = History(panel) if len(looked_up) < len(self.feature_set.cont_names) else None
+        self._looked_up = _LookUp([name for name in (*cat_names, *cont_names) if name not in HISTORY], tables)
+        self._history = History(panel) if any(name in HISTORY for name in cont_names) else None
+        # Where each column is: among the categorical (0) or the continuous ones (1), and its place there.
+        self._places = {
+            name: (out, i) for out, names in enumerate((cat_names, cont_names)) for i, name in enumerate(names)
+        }
         # [day], where the weather is only what is usual in the season, unless the client states it
         self.season_only = (np.arange(panel.calendar.days) > panel.cutoff) & (mode == "production")
         self._events = {str(word): code for code, word in enumerate(panel.levels["Events"])}
-        # The weather's columns: whether among the categorical or the continuous ones, and where. Empty if unused.
-        self.weather = {
-            name: (out, names.index(name))
-            for out, names in enumerate((self.feature_set.cat_names, self.feature_set.cont_names))
-            for name in (*WEATHER, "Events")
-            if name in names
-        }
+        self.weather = frozenset(self._places).intersection((*WEATHER, "Events"))  # the weather's columns that are used
 
     def build(
         self,
@@ -165,15 +162,16 @@ class Features:
         )
         if plan is not None:
             planned, first = self._planned(plan.calendar, at[1])
-            at = (at[0], at[1] - first)
-            self._cats.put(columns.cats, stated, "plan", planned, at)
-            self._conts.put(columns.conts, stated, "plan", planned, at)
+            for name, column in planned.items():
+                if name in self._places:
+                    out, place = self._places[name]
+                    columns[out][stated, place] = column[at[0], at[1] - first]
         for row, values in (weather or {}).items():
             for name, value in values.items():
                 if name in self.weather:
-                    out, column = self.weather[name]
+                    out, place = self._places[name]
                     code = self._events.get(str(value), len(self._events)) if name == "Events" else value
-                    columns[out][row, column] = code
+                    columns[out][row, place] = code
         return columns
 
     def _planned(self, calendar: Calendar, day: Index) -> tuple[Table, int]:
@@ -187,17 +185,60 @@ class Features:
 
     def _look_up(self, store: Index, day: Index, promo: Index, origin: Index | None) -> Columns:
         """The columns of some rows, as the panel's own calendar has them."""
-        index = {
-            "store": (store,),
-            "day": (day,),
-            "state": (self.panel.state[store], day),
-            "cell": (store, day),
-            "plan": (store, day),
-        }
-        cats, conts = self._cats(index, len(store)), self._conts(index, len(store))
+        state = self.panel.state[store]
+        columns = self._looked_up({"store": (store,), "state": (state, day), "cell": (store, day)}, len(store))
+        n_cats = len(self.feature_set.cat_names)
+        cats, conts = columns[:, :n_cats].astype(np.int32), columns[:, n_cats:]
         if self._history is not None:
             conts = np.concatenate([conts, self._history.columns(store, day, promo, origin)], axis=1)
         return Columns(cats, conts)
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class _LookUp:
+    """Columns from several tables, stacked so that a row costs few look-ups, however many columns there are."""
+
+    def __init__(self, names: Sequence[str], tables: Mapping[str, Table]) -> None:
+        """Set up.
+
+        Args:
+            names: the columns; each is in one of the tables.
+            tables: the tables, each with an index of its own.
+
+        Raises:
+            KeyError: if no table has a column.
+        """
+        self._width = len(names)
+        unknown = [name for name in names if not any(name in table for table in tables.values())]
+        if unknown:
+            raise KeyError(f"no table gives the columns {', '.join(unknown)}")
+        self._stacks: list[tuple[str, list[int], NDArray[np.generic]]] = []
+        for key, table in tables.items():
+            # Whole numbers are small and apart: a table of all stores and days takes a quarter of the memory.
+            for whole in (True, False):
+                places = [
+                    i for i, name in enumerate(names) if name in table and (table[name].dtype.kind != "f") == whole
+                ]
+                if places:
+                    self._stacks.append((key, places, _stack([table[names[i]] for i in places])))
+
+    def __call__(self, index: Mapping[str, tuple[NDArray[np.generic], ...]], rows: int) -> NDArray[np.float32]:
+        """The columns ``[row, column]`` at an index for each table."""
+        out = np.empty((rows, self._width), dtype=np.float32)  # exact for whole numbers up to 2 ** 24
+        for key, places, stack in self._stacks:
+            out[:, places] = stack[index[key]]
+        return out
+
+
+def _stack(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.generic]:
+    """Columns of one shape on a last axis of their own, in the smallest type that holds them."""
+    stack = np.empty((*columns[0].shape, len(columns)), dtype=_smallest(columns))
+    for row in range(len(stack)):  # a row stays in the cache while it is filled
+        for i, column in enumerate(columns):
+            stack[row, ..., i] = column[row]
+    return stack
 
 
 def _smallest(columns: Sequence[NDArray[np.generic]]) -> np.dtype[Any]:
@@ -206,45 +247,6 @@ def _smallest(columns: Sequence[NDArray[np.generic]]) -> np.dtype[Any]:
         return np.dtype(np.float32)
     bounds = [int(bound) for column in columns if column.size for bound in (column.min(), column.max())]
     return np.result_type(np.int8, *map(np.min_scalar_type, bounds))
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-class _LookUp:
-    """Some columns, each in one of several tables, stacked so that a row costs one look-up a table."""
-
-    def __init__(self, names: Sequence[str], tables: Mapping[str, Table], dtype: np.dtype[np.generic]) -> None:
-        self._dtype, self._width = dtype, len(names)
-        unknown = [name for name in names if not any(name in table for table in tables.values())]
-        if unknown:
-            raise KeyError(f"no table gives the columns {', '.join(unknown)}")
-        self._names = {key: [name for name in names if name in table] for key, table in tables.items()}
-        self._places = {key: [names.index(name) for name in found] for key, found in self._names.items()}
-        self._stacks = {key: self._stack(key, table) for key, table in tables.items() if self._names[key]}
-
-    def _stack(self, key: str, table: Table) -> NDArray[np.generic]:
-        """A table's columns on a last axis of their own, in the smallest type that holds them."""
-        columns = [np.asarray(table[name]) for name in self._names[key]]
-        stack = np.empty((*columns[0].shape, len(columns)), dtype=_smallest(columns))
-        for row in range(len(stack)):  # a row stays in the cache while it is filled
-            for i, column in enumerate(columns):
-                stack[row, ..., i] = column[row]
-        return stack
-
-    def __call__(self, index: Mapping[str, tuple[NDArray[np.generic], ...]], rows: int) -> NDArray[Any]:
-        """The columns ``[row, column]`` at an index for each table."""
-        out = np.empty((rows, self._width), dtype=self._dtype)
-        for key, stack in self._stacks.items():
-            out[:, self._places[key]] = stack[index[key]]
-        return out
-
-    def put(
-        self, out: NDArray[Any], rows: NDArray[np.int64], key: str, table: Table, index: tuple[NDArray[np.int64], ...]
-    ) -> None:
-        """Replace one table's columns of some rows by those of another table of the same names."""
-        for name, place in zip(self._names[key], self._places[key], strict=True):
-            out[rows, place] = table[name][index]
 
 
 def _store_columns(panel: Panel) -> Table:

@@ -227,7 +227,7 @@ class Forecaster:
             open_[planned], assumed[planned] = plan.calendar.open[at], plan.calendar.assumed[at]
         sales *= open_
         for row in np.flatnonzero(model.features.season_only[rows.day]).tolist():
-            if row not in weather or not model.features.weather.keys() <= weather[row].keys():
+            if row not in weather or not model.features.weather <= weather[row].keys():
                 assumed[row] |= _WEATHER_BIT
         warnings = self._warnings(rows, model.preprocessor.doubts(columns, prepared), weather)
         return [
