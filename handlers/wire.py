@@ -49,26 +49,29 @@ class _Reader:
     """Strings of a message, from a socket that is read as seldom as can be."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self._connection, self._data, self._at = connection, bytearray(), 0
+        self._connection, self._data, self._at = connection, b"", 0
 
     def string(self) -> bytes | None:
         """The next string; nothing if a list ends here."""
         start = self._at + 4
-        if len(self._data) < start:
+        if start > len(self._data):
             self._receive(start)
         (length,) = _INT.unpack_from(self._data, self._at)
         if length < 0:
             self._at = start
             return None
         self._at = end = start + length
-        if len(self._data) < end:
+        if end > len(self._data):
             self._receive(end)
-        return bytes(self._data[start:end])
+        return self._data[start:end]
 
     def _receive(self, size: int) -> None:
         """Read on until there are so many bytes of the message."""
-        while len(self._data) < size:
-            received = self._connection.recv(max(CHUNK, size - len(self._data)))
+        parts, missing = [self._data], size - len(self._data)
+        while missing > 0:
+            received = self._connection.recv(max(CHUNK, missing))
             if not received:
                 sys.exit(0)  # as TorchServe's reader does: the front end is gone
-            self._data += received
+            parts.append(received)
+            missing -= len(received)
+        self._data = b"".join(parts)
