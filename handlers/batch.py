@@ -8,8 +8,7 @@ status and body.
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from schemas.problems import Problem, ProblemError
 
@@ -44,8 +43,7 @@ class Context(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(NamedTuple):
     """One HTTP request as TorchServe hands it over.
 
     Attributes:

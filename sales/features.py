@@ -186,7 +186,9 @@ class Features:
     def _look_up(self, store: Index, day: Index, promo: Index, origin: Index | None) -> Columns:
         """The columns of some rows, as the panel's own calendar has them."""
         state = self.panel.state[store]
-        columns = self._looked_up({"store": (store,), "state": (state, day), "cell": (store, day)}, len(store))
+        days = self.panel.calendar.days
+        index = {"store": store, "state": state * days + day, "cell": store * days + day}
+        columns = self._looked_up(index, len(store))
         n_cats = len(self.feature_set.cat_names)
         cats, conts = columns[:, :n_cats].astype(np.int32), columns[:, n_cats:]
         if self._history is not None:
@@ -214,7 +216,7 @@ class _LookUp:
         unknown = [name for name in names if not any(name in table for table in tables.values())]
         if unknown:
             raise KeyError(f"no table gives the columns {', '.join(unknown)}")
-        self._stacks: list[tuple[str, list[int], NDArray[np.generic]]] = []
+        self._stacks: list[tuple[str, Index, NDArray[np.generic]]] = []
         for key, table in tables.items():
             # Whole numbers are small and apart: a table of all stores and days takes a quarter of the memory.
             for whole in (True, False):
@@ -222,13 +224,14 @@ class _LookUp:
                     i for i, name in enumerate(names) if name in table and (table[name].dtype.kind != "f") == whole
                 ]
                 if places:
-                    self._stacks.append((key, places, _stack([table[names[i]] for i in places])))
+                    stack = _stack([table[names[i]] for i in places])
+                    self._stacks.append((key, np.array(places), stack.reshape(-1, len(places))))
 
-    def __call__(self, index: Mapping[str, tuple[NDArray[np.generic], ...]], rows: int) -> NDArray[np.float32]:
-        """The columns ``[row, column]`` at an index for each table."""
+    def __call__(self, index: Mapping[str, Index], rows: int) -> NDArray[np.float32]:
+        """The columns ``[row, column]`` at an index for each table, into all of its axes taken as one."""
         out = np.empty((rows, self._width), dtype=np.float32)  # exact for whole numbers up to 2 ** 24
         for key, places, stack in self._stacks:
-            out[:, places] = stack[index[key]]
+            out[:, places] = stack.take(index[key], axis=0)
         return out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,16 +34,6 @@ Run = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
 Answer = Forecast | Forecasts | Problem
 
 GOLDEN_TOLERANCE = 1e-4  # relative; onnxruntime and torch agree to about 1e-6
-
-
-class _Day(NamedTuple):
-    """What a forecast of one item says, whatever the form of the answer."""
-
-    store: int
-    date: dt.date
-    sales: float
-    assumed: list[str]
-    warnings: list[ForecastWarning]
 
 
 class _Rows(NamedTuple):
@@ -160,16 +149,15 @@ class Forecaster:
             answers.append(self._reply(request, results))
         return answers
 
-    def _reply(self, request: ForecastRequest, results: Sequence[_Day | ItemProblem]) -> Answer:
+    def _reply(self, request: ForecastRequest, results: Sequence[ItemForecast | ItemProblem]) -> Answer:
         """One request's answer from its items' results."""
         problems = [result.problem for result in results if isinstance(result, ItemProblem)]
         if len(problems) == len(results):
             return all_bad(problems)
         about: Any = {"model": self.name, "version": self.version, "cutoff": self.cutoff}
-        if request.single and isinstance(results[0], _Day):
-            return Forecast(**results[0]._asdict(), **about)
-        items = [ItemForecast(**result._asdict()) if isinstance(result, _Day) else result for result in results]
-        return Forecasts(items=items, **about)
+        if request.single:
+            return Forecast(**vars(results[0]), **about)
+        return Forecasts(items=list(results), **about)
 
     def _rows(self, requests: Sequence[ForecastRequest]) -> tuple[_Rows, dict[tuple[int, int], ItemProblem]]:
         """The items that can be forecast, and the problems of the others by (request, place)."""
@@ -210,7 +198,7 @@ class Forecaster:
         error = FieldError(path=f"{at}/date", value=str(item.date), detail=allowed)
         return Problem.of("outside-calendar", detail, [error])
 
-    def _forecast(self, rows: _Rows) -> list[_Day]:
+    def _forecast(self, rows: _Rows) -> list[ItemForecast]:
         """The forecasts of the rows, in order."""
         if not rows.items:
             return []
@@ -232,7 +220,7 @@ class Forecaster:
         warnings = self._warnings(rows, model.preprocessor.doubts(columns, prepared), weather)
         return [
             # as many digits of sales as float32 has
-            _Day(item.store, item.date, float(f"{sold:.7g}"), _ASSUMED[bits], warnings.get(row, []))
+            ItemForecast(item.store, item.date, float(f"{sold:.7g}"), _ASSUMED[bits], warnings.get(row, []))
             for row, (item, sold, bits) in enumerate(zip(rows.items, sales.tolist(), assumed.tolist(), strict=True))
         ]
 
@@ -288,24 +276,24 @@ class Forecaster:
         found: dict[int, list[ForecastWarning]] = {}
 
         def warn(row: int, code: Any, field: str, detail: str) -> None:
-            found.setdefault(row, []).append(ForecastWarning.model_construct(code=code, field=field, detail=detail))
+            found.setdefault(row, []).append(ForecastWarning(code, field, detail))
 
         for doubt, warnings in zip(doubts, self._doubts, strict=True):
-            at = np.nonzero(doubt)
-            for row, column in zip(*(index.tolist() for index in at), strict=True):
-                found.setdefault(row, []).append(warnings[column])
+            if doubt.any():  # mostly not
+                for row, column in np.argwhere(doubt).tolist():
+                    found.setdefault(row, []).append(warnings[column])
         for row, stated in weather.items():
             for name in stated:
                 if name not in model.features.weather:
                     warn(row, "unused", name, "this model does not look at it")
         ahead = rows.day - model.panel.cutoff
-        for row in np.flatnonzero((ahead <= 0) | (ahead > model.horizon)):
+        for row in np.flatnonzero((ahead <= 0) | (ahead > model.horizon)).tolist():
             if ahead[row] <= 0:
                 detail = f"the model has seen the sales up to {self.cutoff}; this is a fit, not a forecast"
-                warn(int(row), "training_period", "date", detail)
+                warn(row, "training_period", "date", detail)
             else:
                 detail = f"{ahead[row]} days after {self.cutoff}; the model was made for {model.horizon}"
-                warn(int(row), "beyond_horizon", "date", detail)
+                warn(row, "beyond_horizon", "date", detail)
         return found
 
 

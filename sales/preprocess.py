@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -137,8 +138,11 @@ class Normalize:
 
     def __call__(self, conts: NDArray[np.float32]) -> NDArray[np.float32]:
         """The normalised columns ``[row, cont]``."""
-        scale = np.where(self.stds > 0, self.stds + 1e-7, 1.0)
-        return ((conts - self.means) / scale).astype(np.float32)
+        return ((conts - self.means) / self._scale).astype(np.float32)
+
+    @cached_property
+    def _scale(self) -> NDArray[np.float64]:
+        return np.where(self.stds > 0, self.stds + 1e-7, 1.0)
 
 
 @dataclass(frozen=True)

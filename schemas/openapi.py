@@ -5,7 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
 from schemas.problems import STATUSES, Problem
 from schemas.sales import Forecast, Forecasts, Item, Many, Range
@@ -24,9 +25,12 @@ _EXAMPLES = {
 
 def openapi() -> dict[str, Any]:
     """The document."""
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in (Item, Many, Range)]
-        + [(model, "serialization") for model in (Forecast, Forecasts, Problem)],
+    modes: dict[Any, JsonSchemaMode] = {
+        **dict.fromkeys((Item, Many, Range), "validation"),
+        **dict.fromkeys((Forecast, Forecasts, Problem), "serialization"),
+    }
+    _, schemas = TypeAdapter.json_schemas(
+        [(kind.__name__, mode, TypeAdapter(kind)) for kind, mode in modes.items()],
         ref_template="#/components/schemas/{model}",
     )
     problems = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from schemas.problems import FieldError, Problem, ProblemError, invalid, shown
@@ -98,52 +98,65 @@ class Range(BaseModel):
     weather: Weather | list[Weather | None] | None = None
 
 
-class ForecastWarning(BaseModel):
+# Answers are made by the thousand each second and are ours: they are dataclasses, which nobody validates.
+
+
+@dataclass
+class ForecastWarning:
     """What a client should know about a forecast before it relies on it."""
 
     code: Literal["filled", "unseen", "out_of_range", "unused", "beyond_horizon", "training_period"]
-    field: str = Field(description="the model's column or the request's field concerned")
+    field: Annotated[str, Field(description="the model's column or the request's field concerned")]
     detail: str
 
 
-class _Forecast(BaseModel):
+@dataclass
+class ItemForecast:
+    """One item's forecast among many."""
+
     store: int
     date: dt.date
-    sales: float = Field(ge=0, description="forecast sales of the day, in the currency of the training tables")
-    assumed: list[str] = Field(description="what neither the client nor the tables state, so that it was assumed")
+    sales: Annotated[float, Field(ge=0, description="forecast of the day, in the currency of the training tables")]
+    assumed: Annotated[list[str], Field(description="what neither client nor tables state, so that it was assumed")]
     warnings: list[ForecastWarning]
 
 
-class ItemForecast(_Forecast):
-    """One item's forecast among many."""
-
-
-class ItemProblem(BaseModel):
+@dataclass
+class ItemProblem:
     """One item's error among many; the others have their forecasts."""
 
-    store: Any = Field(default=None, description="the store as it was sent")
-    date: Any = Field(default=None, description="the date as it was sent")
+    store: Annotated[Any, Field(description="the store as it was sent")]
+    date: Annotated[Any, Field(description="the date as it was sent")]
     problem: Problem
 
 
-class _Model(BaseModel):
-    model: str = Field(description="the model's name")
-    version: str = Field(description="the model's version")
-    cutoff: dt.date = Field(description="the last day whose sales the model knows")
+@dataclass
+class _Model:
+    model: Annotated[str, Field(description="the model's name")]
+    version: Annotated[str, Field(description="the model's version")]
+    cutoff: Annotated[dt.date, Field(description="the last day whose sales the model knows")]
 
     def to_json(self) -> bytes:
         """The body that the client gets."""
-        return self.model_dump_json().encode()
+        return WRITERS[type(self)].dump_json(self)
 
 
-class Forecast(_Model, _Forecast):
+@dataclass
+class Forecast(_Model, ItemForecast):
     """The answer to one store and day."""
 
 
-class Forecasts(_Model):
+@dataclass
+class _Items:
+    items: list[ItemForecast | ItemProblem]
+
+
+@dataclass
+class Forecasts(_Items, _Model):
     """The answer to items or a range: in the order asked, a forecast or a problem each."""
 
-    items: list[ItemForecast | ItemProblem]
+
+WRITERS: dict[type[_Model], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Forecast, Forecasts)}
 
 
 @dataclass(frozen=True)
