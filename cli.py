@@ -202,7 +202,7 @@ def train_sales(
     check_target(out, replace=force)
     check_target(report, replace=(report / "report.md").is_file())
     tables = read_tables(data)
-    manifest, holdout, history = train(
+    manifest, holdout, history, lr = train(
         tables,
         out,
         options,
@@ -217,6 +217,7 @@ def train_sales(
         holdout,
         title=f"Sales model {manifest.name} {manifest.version}",
         history=history,
+        lr=lr,
         synthetic=manifest.synthetic,
         mode=manifest.mode,
         command=_this_command(),

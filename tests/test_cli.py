@@ -68,7 +68,10 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     result = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
     assert result.exit_code == 0, result.output
     assert "RMSPE" in result.output
-    assert (tmp_path / "store" / "report" / "sales" / "report.md").is_file()
+    report = tmp_path / "store" / "report" / "sales"
+    assert {file.name for file in report.iterdir()} == {
+        "report.md", "training.png", "lr_find.png", "forecasts.png", "slices.png"
+    }  # fmt: skip
     assert "SYNTHETIC" in shopcat("check", out).output
 
     kaggle = tmp_path / "submission.csv"

@@ -278,7 +278,7 @@ def _plot_training(history: History) -> Figure:
         axes = figure.add_subplot(grid[:, 1])
         axes.plot([epoch.number for epoch in epochs], scores, color=ORANGE, marker="o", linewidth=1.8)
         axes.annotate(percent(scores[-1]), last, (4, 8), textcoords="offset points", ha="right", color=ORANGE)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(scores))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         _style(axes, "Holdout after each epoch", xlabel="epoch", ylabel="RMSPE")

@@ -10,10 +10,11 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ from training.card import model_card
 from training.evaluation import Evaluation, HoldoutError, Rows
 from training.export import to_onnx
 from training.folded import FoldedNet
-from training.learner import History, Learner
+from training.learner import DivergedError, History, Learner
 from training.lr_finder import FoundLR
 from training.metrics import rmspe
 
@@ -115,6 +116,7 @@ class Fitted:
     net: TabularNet
     spec: NetworkSpec
     history: History = field(default_factory=History)
+    lr: FoundLR | None = None
 
     def run(self, device: str) -> Run:
         """The network as the forecaster runs it: here in torch, the reference for the exported one."""
@@ -128,6 +130,22 @@ class Fitted:
         """Forecast sales ``[row]`` of open days."""
         prepared = self.preprocessor.transform(self.features.build(rows.store, rows.day))
         return np.exp(self.run(device)(prepared.cats, prepared.conts).astype(np.float64))
+
+
+class Trained(NamedTuple):
+    """What training gives beside the bundle that it wrote.
+
+    Attributes:
+        manifest: the bundle's.
+        holdout: the first fit's forecasts of the days that it did not see.
+        history: of the first fit.
+        lr: what the learning-rate finder saw before the first fit; nothing if the loss diverged at once.
+    """
+
+    manifest: SalesManifest
+    holdout: Evaluation
+    history: History
+    lr: FoundLR | None
 
 
 def holdout_cutoff(tables: Tables, options: Options) -> np.datetime64:
@@ -168,7 +186,7 @@ def train(
     replace: bool = False,
     resume: bool = True,
     progress: bool | None = None,
-) -> tuple[SalesManifest, Evaluation, History]:
+) -> Trained:
     """Train, judge, and write a bundle; interrupted, it goes on after the last finished epoch.
 
     Args:
@@ -183,7 +201,7 @@ def train(
         progress: show a bar; only on a terminal if left out.
 
     Returns:
-        The bundle's manifest; the first fit's forecasts of the holdout and its history, for the report.
+        What the report is written of.
 
     Raises:
         HoldoutError: if the tables leave nothing to train on or to judge by.
@@ -233,7 +251,7 @@ def train(
         replace=replace,
     )
     shutil.rmtree(checkpoints, ignore_errors=True)
-    return whole, holdout, first.history
+    return Trained(whole, holdout, first.history, first.lr)
 
 
 def fit(
@@ -251,11 +269,16 @@ def fit(
         panel: what is known.
         options: how to train.
         device: where to train.
-        judge: rows to look at after each epoch: their RMSPE goes to the progress bar and the history.
+        judge: rows to look at after each epoch: their RMSPE goes to the progress bar and the history. The
+            learning-rate finder has a look, too, and leaves no trace.
         checkpoint: file to save to after each epoch, and to go on from.
         progress: show a bar; only on a terminal if left out.
     """
     fitted, batches = _prepare(panel, options, device)
+    found = None
+    if judge is not None:
+        with suppress(DivergedError):  # a plot less
+            found = _learner(fitted, options, device, None, progress).lr_find(batches)
     learner = _learner(fitted, options, device, checkpoint, progress)
     evaluate = None
     if judge is not None:
@@ -269,7 +292,7 @@ def fit(
     learner.fit_one_cycle(batches, options.epochs, options.lr_max, pct_start=options.pct_start, evaluate=evaluate)
     fitted.net.load_state_dict(learner.trained.state_dict())
     fitted.net.eval()
-    return Fitted(panel, fitted.features, fitted.preprocessor, fitted.net, fitted.spec, learner.history)
+    return Fitted(panel, fitted.features, fitted.preprocessor, fitted.net, fitted.spec, learner.history, found)
 
 
 def lr_find(panel: Panel, options: Options, *, device: str = "cpu") -> FoundLR:
