@@ -1,0 +1,52 @@
+"""What the README shows is what happens."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli import main
+from sales.forecaster import Forecaster
+from schemas.sales import parse_request
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+JSON = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+COMMANDS = sorted({found[0] for found in re.findall(r"^shopcat ((?:train )?[a-z-]+)( |$)", README, re.MULTILINE)})
+
+
+def objects(text: str) -> list[dict[str, object]]:
+    """JSON objects, one after the other."""
+    found, decoder, text = [], json.JSONDecoder(), text.strip()
+    while text:
+        value, end = decoder.raw_decode(text)
+        found.append(value)
+        text = text[end:].strip()
+    return found
+
+
+def test_the_answer_has_the_fields_that_an_answer_has(forecaster: Forecaster) -> None:
+    (shown,) = objects(JSON[0])
+    (curl,) = re.findall(r"-d '(.*?)'", README)
+    (answer,) = forecaster.answer([parse_request(curl.encode())])
+    answered = json.loads(answer.to_json())
+    assert list(shown) == list(answered)
+    for field in ("store", "date", "assumed", "warnings", "model", "cutoff"):
+        assert shown[field] == answered[field]
+
+
+@pytest.mark.parametrize("request_", [json.dumps(each) for each in objects(JSON[1])])
+def test_every_request_can_be_asked(forecaster: Forecaster, request_: str) -> None:
+    (answer,) = forecaster.answer([parse_request(request_.encode())])
+    assert all("sales" in item for item in json.loads(answer.to_json())["items"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_exists(command: str) -> None:
+    assert CliRunner().invoke(main, [*command.split(), "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)h#][^)]*)\)", README))
+def test_every_link_leads_somewhere(path: str) -> None:
+    assert (Path(__file__).parents[1] / path).exists()
