@@ -33,14 +33,14 @@ _FORCE = click.option("--force", is_flag=True, help="Replace what is there alrea
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="shopcat")
 def main() -> None:
-    r"""Sales forecasts and pet breeds from one TorchServe.
+    """Sales forecasts and pet breeds from one TorchServe.
 
     \b
     First steps without data of your own:
       shopcat demo tables              write seven made-up tables
       shopcat train sales tables       train on them; writes model_store/sales
       shopcat serve model_store/sales  serve the bundle on 127.0.0.1:8080
-    """
+    """  # noqa: D301 - click's mark is the character, not a backslash and a b
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for ours in ("training", "sales", "handlers"):
         logging.getLogger(ours).setLevel(logging.INFO)
@@ -80,9 +80,10 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 )
 @_command
 def demo(folder: Path, stores: int, seed: int) -> None:
-    """Write seven made-up tables to FOLDER, in the format that training reads.
+    """Write made-up tables to train on.
 
-    They are synthetic and say so: known effects of weekday, promotion, holidays, season, weather and competition.
+    FOLDER gets seven CSV files in the format that training reads. They are synthetic and say so: known effects of
+    weekday, promotion, holidays, season, weather and competition.
     """
     from training.demo import write_demo
 
@@ -92,7 +93,7 @@ def demo(folder: Path, stores: int, seed: int) -> None:
 
 @main.group(cls=_Commands)
 def train() -> None:
-    """Train a model; writes a bundle and a report."""
+    """Train a model: tables in, bundle and report out."""
 
 
 def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str | None], tuple[Any, ...] | None]:
@@ -109,8 +110,27 @@ def _numbers(kind: type) -> Callable[[click.Context, click.Parameter, str | None
     return convert
 
 
+# Of ``training.sales.Options``, which would import torch for each --help; a test compares.
+DEFAULTS = {
+    "epochs": ("5", "10"),
+    "batch_size": ("1024, fewer for few rows", "256"),
+    "lr_max": ("0.002", "0.001"),
+    "wd": ("0.1", "0.2"),
+    "layers": ("1000,500", "1000,500"),
+    "ps": ("0.1,0.2", "0.001,0.01"),
+    "emb_drop": ("0.1", "0.04"),
+    "ema": ("None", "0.998"),
+}  # in production mode, and in parity mode
+
+
+def _default(name: str) -> str:
+    """How a training option's default stands in its help."""
+    production, parity = DEFAULTS[name]
+    return f"[default: {production}]" if production == parity else f"[default: {production}; parity: {parity}]"
+
+
 def _training_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options of everything that trains the sales model; the defaults stand in ``training.sales.Options``."""
+    """The options of everything that trains the sales model."""
     options = [
         click.option(
             "--mode",
@@ -120,31 +140,36 @@ def _training_options(function: Callable[..., None]) -> Callable[..., None]:
             help="production: only what is known when the forecast is made. parity: the lesson's columns, which look "
             "ahead, to compare with its figures.",
         ),
-        click.option("--epochs", type=click.IntRange(1), help="Passes over the rows."),
-        click.option("--batch-size", type=click.IntRange(2), help="Rows in a batch."),
+        click.option("--epochs", type=click.IntRange(1), help=f"Passes over the rows.  {_default('epochs')}"),
+        click.option("--batch-size", type=click.IntRange(2), help=f"Rows in a batch.  {_default('batch_size')}"),
         click.option(
-            "--lr", "lr_max", type=click.FloatRange(0, min_open=True), help="Highest learning rate; see lr-find."
+            "--lr",
+            "lr_max",
+            type=click.FloatRange(0, min_open=True),
+            help=f"Highest learning rate; see lr-find.  {_default('lr_max')}",
         ),
-        click.option("--wd", type=click.FloatRange(0), help="Weight decay."),
-        click.option("--layers", callback=_numbers(int), help="Widths of the hidden layers, like 1000,500."),
-        click.option("--ps", callback=_numbers(float), help="Dropout after each hidden layer, like 0.001,0.01."),
-        click.option("--emb-drop", type=click.FloatRange(0, 1, max_open=True), help="Dropout on the embeddings."),
+        click.option("--wd", type=click.FloatRange(0), help=f"Weight decay.  {_default('wd')}"),
+        click.option("--layers", callback=_numbers(int), help=f"Widths of the hidden layers.  {_default('layers')}"),
+        click.option("--ps", callback=_numbers(float), help=f"Dropout after each.  {_default('ps')}"),
+        click.option(
+            "--emb-drop", type=click.FloatRange(0, 1, max_open=True), help=f"On embeddings.  {_default('emb_drop')}"
+        ),
         click.option(
             "--emb-rule",
             type=click.Choice(["lesson", "fastai"]),
-            help="How wide embeddings are: min(50, n/2 + 1), or fastai's newer rule.",
+            help="How wide embeddings are: min(50, n/2 + 1), or fastai's newer rule.  [default: lesson]",
         ),
         click.option(
             "--ema",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
-            help="Decay of a moving average of the weights, which is then used.",
+            help=f"Decay of a moving average of the weights, which is then used.  {_default('ema')}",
         ),
         click.option(
             "--bfloat16/--float32",
             default=None,
             help="Compute matrix products in bfloat16.  [default: if the device is faster in it; not in parity mode]",
         ),
-        click.option("--seed", type=int, help="Of initial weights, batch order and dropout."),
+        click.option("--seed", type=int, help="Of initial weights, batch order and dropout.  [default: 0]"),
         click.option(
             "--holdout",
             type=click.IntRange(1),
@@ -184,11 +209,11 @@ def _options(given: dict[str, Any]) -> Any:
 def train_sales(
     data: Path, out: Path, report: Path | None, name: str, fresh: bool, force: bool, device: str | None, **given: Any
 ) -> None:
-    """Train the sales model on the seven tables in DATA.
+    """Train the sales model on tables.
 
-    DATA has train.csv, test.csv, store.csv, store_states.csv, state_names.csv, googletrend.csv and weather.csv, as in
-    fastai's rossmann.tgz. The model is judged on the last days, which it does not see, and then fitted on all. An
-    interrupted run goes on after its last finished epoch when the command is given again.
+    DATA is a folder with train.csv, test.csv, store.csv, store_states.csv, state_names.csv, googletrend.csv and
+    weather.csv, as in fastai's rossmann.tgz. The model is judged on the last days, which it does not see, and then
+    fitted on all. An interrupted run goes on after its last finished epoch when the command is given again.
     """
     from runtime.device import pick_device
     from runtime.folder import check_target
@@ -238,7 +263,10 @@ def train_sales(
 @_training_options
 @_command
 def lr_find(data: Path, out: Path, device: str | None, **given: Any) -> None:
-    """Look for a learning rate for the sales model on the tables in DATA; prints it and plots the losses."""
+    """Find a learning rate for the sales model.
+
+    It trains for a moment on the tables in DATA with a rising rate, plots the losses and suggests a rate.
+    """
     from runtime.device import pick_device
     from sales.panel import panel_from_tables
     from sales.tables import read_tables
@@ -261,7 +289,10 @@ def lr_find(data: Path, out: Path, device: str | None, **given: Any) -> None:
 @_DEVICE
 @_command
 def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[int, ...], device: str | None) -> None:
-    """Judge BUNDLE on the sales in DATA that are later than all that it has seen."""
+    """Judge a bundle on later sales.
+
+    Those are the sales of the tables in DATA after the last day that BUNDLE has seen. Writes a report.
+    """
     from runtime.device import pick_device
     from runtime.folder import check_target
     from sales.forecaster import Forecaster
@@ -293,7 +324,7 @@ def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[int, ...], de
 @_DEVICE
 @_command
 def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
-    """Forecast every row of the CSV ROWS with BUNDLE.
+    """Forecast every row of a CSV file.
 
     Kaggle's test.csv gives Id,Sales. Any other CSV with the columns Store and Date (and, if known, Open, Promo,
     StateHoliday and SchoolHoliday) keeps its columns and gets one added.
@@ -314,7 +345,10 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
 @_DEVICE
 @_command
 def check(bundle: Path, device: str | None) -> None:
-    """Verify BUNDLE: its files, and that its golden rows are forecast as training did."""
+    """Verify a bundle.
+
+    The hash of each file, and that the golden rows are forecast as they were in training.
+    """
     from runtime.device import pick_device
     from sales.bundle import load
     from sales.forecaster import Forecaster
@@ -337,7 +371,7 @@ def check(bundle: Path, device: str | None) -> None:
 )
 @_command
 def archive(bundle: Path, model_store: Path) -> None:
-    """Make of BUNDLE what TorchServe loads."""
+    """Make of a bundle what TorchServe loads."""
     from handlers.archive import archive
 
     click.echo(f"{archive(bundle, model_store)}")
@@ -365,8 +399,9 @@ def serve(
     model_store: Path,
     log: Path | None,
 ) -> None:
-    """Serve BUNDLES, or model_store/sales if none is named, on 127.0.0.1 until Ctrl-C.
+    """Serve bundles until Ctrl-C.
 
+    BUNDLES are served on 127.0.0.1; model_store/sales if none is named.
     Each is archived for TorchServe first. The addresses, and a request with its answer, are printed when all workers
     are ready.
     """

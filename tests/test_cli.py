@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from click.testing import CliRunner, Result
 
+import cli
 from cli import main
+from training.sales import Options
 
 QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
 
@@ -108,6 +111,16 @@ def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert 1e-5 < float(result.output.split("suggested learning rate: ")[1].split()[0]) < 1
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("place", "mode"), [(0, "production"), (1, "parity")])
+def test_the_defaults_in_the_help_are_those_of_training(place: int, mode: Literal["production", "parity"]) -> None:
+    options = Options.of(mode)
+    for name, shown in cli.DEFAULTS.items():
+        default = getattr(options, name)
+        if name == "batch_size" and default is None:
+            default = f"{options.batch_size_for(10**9)}, fewer for few rows"
+        assert (",".join(map(str, default)) if isinstance(default, tuple) else str(default)) == shown[place]
 
 
 def test_options_that_do_not_go_together(demo_folder: Path, tmp_path: Path) -> None:
