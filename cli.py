@@ -24,7 +24,6 @@ class _Commands(click.Group):
 
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_THERE = click.Path(path_type=Path, file_okay=False, exists=True)
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")
 _FORCE = click.option("--force", is_flag=True, help="Replace what is there already.")
@@ -169,7 +168,9 @@ def _training_options(function: Callable[..., None]) -> Callable[..., None]:
             default=None,
             help="Compute matrix products in bfloat16.  [default: if the device is faster in it; not in parity mode]",
         ),
-        click.option("--seed", type=int, help="Of initial weights, batch order and dropout.  [default: 0]"),
+        click.option(
+            "--seed", type=click.IntRange(0), help="Of initial weights, batch order and dropout.  [default: 0]"
+        ),
         click.option(
             "--holdout",
             type=click.IntRange(1),
@@ -220,14 +221,27 @@ def train_sales(
     from sales.tables import read_tables
     from training.demo import is_synthetic
     from training.report import write_report
-    from training.sales import train
+    from training.sales import Trained, train
 
     options = _options(given)
     report = report or out.parent / "report" / out.name
-    check_target(out, replace=force)
+    check_target(out, replace=force, remedy=", or replace it with --force")
     check_target(report, replace=(report / "report.md").is_file())
     tables = read_tables(data)
-    manifest, holdout, history, lr = train(
+
+    def write(trained: Trained) -> None:
+        write_report(
+            report,
+            trained.holdout,
+            title=f"Sales model {trained.manifest.name} {trained.manifest.version}",
+            history=trained.history,
+            lr=trained.lr,
+            synthetic=trained.manifest.synthetic,
+            mode=trained.manifest.mode,
+            command=_this_command(),
+        )
+
+    manifest = train(
         tables,
         out,
         options,
@@ -236,19 +250,10 @@ def train_sales(
         synthetic=is_synthetic(data),
         replace=force,
         resume=not fresh,
-    )
-    written = write_report(
-        report,
-        holdout,
-        title=f"Sales model {manifest.name} {manifest.version}",
-        history=history,
-        lr=lr,
-        synthetic=manifest.synthetic,
-        mode=manifest.mode,
-        command=_this_command(),
-    )
+        report=write,
+    ).manifest
     _print_figures(manifest.metrics)
-    click.echo(f"bundle: {out} ({manifest.version})\nreport: {written / 'report.md'}\nserve it: shopcat serve {out}")
+    click.echo(f"bundle: {out} ({manifest.version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
 
 
 @main.command("lr-find")
@@ -268,12 +273,14 @@ def lr_find(data: Path, out: Path, device: str | None, **given: Any) -> None:
     It trains for a moment on the tables in DATA with a rising rate, plots the losses and suggests a rate.
     """
     from runtime.device import pick_device
+    from runtime.folder import check_file
     from sales.panel import panel_from_tables
     from sales.tables import read_tables
     from training.report import plot_lr
     from training.sales import holdout_cutoff, lr_find
 
     options = _options(given)
+    check_file(out)
     tables = read_tables(data)
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
     found = lr_find(panel, options, device=pick_device(device))
@@ -330,9 +337,11 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
     StateHoliday and SchoolHoliday) keeps its columns and gets one added.
     """
     from runtime.device import pick_device
+    from runtime.folder import check_file
     from sales.forecaster import Forecaster
     from sales.rows import forecast_csv
 
+    check_file(out)
     forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
     count, notes = forecast_csv(forecaster, rows, out)
     click.echo(f"{out}: {count:,} forecasts by {forecaster.name} {forecaster.version}")
@@ -402,22 +411,26 @@ def serve(
     """Serve bundles until Ctrl-C.
 
     BUNDLES are served on 127.0.0.1; model_store/sales if none is named.
-    Each is archived for TorchServe first. The addresses, and a request with its answer, are printed when all workers
-    are ready.
+    Each is archived for TorchServe first; the server keeps a copy, so what is archived later does not change it. The
+    addresses, and a request with its answer, are printed when all workers are ready.
     """
-    from handlers.archive import archive
+    from handlers.archive import archive, check_bundles
     from handlers.ports import Ports
     from handlers.server import Server, serve
 
-    paths = [archive(bundle, model_store) for bundle in bundles or (Path("model_store/sales"),)]
+    bundles = bundles or (Path("model_store/sales"),)
+    ports = Ports(port, management_port, metrics_port)
+    check_bundles(bundles)
+    ports.check_free()  # before anything is written
+    paths = [archive(bundle, model_store) for bundle in bundles]
 
     def show(server: Server) -> None:
-        for path in paths:
-            click.echo(_first_answer(server.url(path.stem), path / "bundle"))
+        for name, path in server.models.items():
+            click.echo(_first_answer(server.url(name), path / "bundle"))
         click.echo(f"log: {server.log}\nCtrl-C stops it.")
 
     click.echo(f"starting TorchServe with {', '.join(path.name for path in paths)} ...")
-    serve(model_store, show, ports=Ports(port, management_port, metrics_port), workers=workers, log=log)
+    serve(paths, show, ports=ports, workers=workers, log=log)
     click.echo("stopped")
 
 

@@ -74,7 +74,7 @@ def torchserve(bundle: Path, store: Path, workers: int, *, noop: bool) -> Iterat
         shutil.copy(ROOT / "benchmarks" / "noop_handler.py", folder)
         manifest = folder / "MAR-INF" / "MANIFEST.json"
         manifest.write_text(manifest.read_text().replace("handlers.sales", "noop_handler.py"))
-    with running_server(store, ports=Ports.any_free(), workers=workers) as server:
+    with running_server([folder], ports=Ports.any_free(), workers=workers) as server:
         yield server.url("sales")
 
 

@@ -12,6 +12,7 @@ It holds no code: the handler is a module of the installed `handlers` package.
 
 import json
 import shutil
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 from runtime.errors import UserError
 from runtime.folder import new_folder, sha256
 
+# In the repository as in an installation: the wheel has the folder beside this package.
 CONFIGURATION = Path(__file__).resolve().parents[1] / "model_store" / "torchserve"
 
 _MANIFEST = Path("MAR-INF", "MANIFEST.json")
@@ -44,13 +46,12 @@ def archive(bundle: Path, model_store: Path) -> Path:
         The archive's folder.
 
     Raises:
-        ArchiveError: if the bundle is not whole, or of a kind that there is no handler for.
+        ArchiveError: if the bundle is not whole, or of a kind that there is no handler for, or if this installation
+            is not whole.
     """
     manifest = _read_bundle(bundle)
     kind = manifest["kind"]
-    settings = CONFIGURATION / f"{kind}.yaml"
-    if not kind.isidentifier() or find_spec(f"handlers.{kind}") is None or not settings.is_file():
-        raise ArchiveError(f"{bundle} is a bundle of the kind {kind!r}, and there is no handler for it in this version")
+    settings = _settings(kind, bundle)
     target = model_store / f"{kind}{_SUFFIX}"
     description = {
         "createdOn": manifest["created"],
@@ -76,16 +77,64 @@ def archive(bundle: Path, model_store: Path) -> Path:
     return target
 
 
-def find_archives(model_store: Path) -> dict[str, Path]:
-    """The archives in a model store, by the name of their model.
+def check_bundles(bundles: Iterable[Path]) -> None:
+    """Ask before anything is written whether bundles can be archived and served together.
 
     Raises:
-        ArchiveError: if there are none.
+        ArchiveError: if one can't be archived, or two are of the same kind: a server has one model of each.
     """
-    archives = {folder.stem: folder for folder in sorted(model_store.glob(f"*{_SUFFIX}")) if folder.is_dir()}
-    if not archives:
-        raise ArchiveError(f"{model_store} has no archives; make one with `shopcat archive BUNDLE`")
-    return archives
+    seen: dict[str, Path] = {}
+    for bundle in bundles:
+        kind = _read_bundle(bundle)["kind"]
+        _settings(kind, bundle)
+        if kind in seen:
+            raise ArchiveError(
+                f"{seen[kind]} and {bundle} are both of the kind {kind!r}, of which a server has one; "
+                f"name one of them, and serve the other with a second command on other ports"
+            )
+        seen[kind] = bundle
+
+
+def copy_archives(archives: Iterable[Path], folder: Path) -> dict[str, Path]:
+    """Copy archives into a folder, where nobody replaces them.
+
+    Returns:
+        The copies, by the name of their model.
+
+    Raises:
+        ArchiveError: if one is not an archive, can't be copied, or was replaced meanwhile.
+    """
+    copies: dict[str, Path] = {}
+    for source in archives:
+        if source.suffix != _SUFFIX or not (source / _MANIFEST).is_file():
+            raise ArchiveError(f"{source} is not an archive; make one with `shopcat archive BUNDLE`")
+        if source.stem in copies:
+            raise ArchiveError(f"{source} is the second archive of {source.stem}; name one")
+        before = source.stat().st_ino
+        try:
+            copies[source.stem] = Path(shutil.copytree(source, folder / source.name))
+            replaced = source.stat().st_ino != before
+        except OSError as error:
+            raise ArchiveError(f"{source} can't be copied to {folder}: {error}") from error
+        if replaced:  # the copy may be half the old one and half the new
+            raise ArchiveError(f"{source} was replaced while it was copied; try again")
+    return copies
+
+
+def _settings(kind: str, bundle: Path) -> Path:
+    """The file with the settings for a kind of model, which only a kind with a handler has."""
+    if not (CONFIGURATION / "config.properties").is_file():
+        raise ArchiveError(
+            f"{CONFIGURATION} has no config.properties: shopcat is not installed whole; install it again"
+        )
+    settings = CONFIGURATION / f"{kind}.yaml"
+    if not kind.isidentifier() or find_spec(f"handlers.{kind}") is None:
+        raise ArchiveError(f"{bundle} is a bundle of the kind {kind!r}, and there is no handler for it in this version")
+    if not settings.is_file():
+        raise ArchiveError(
+            f"{bundle} is a bundle of the kind {kind!r}, and the settings for it, {settings}, are missing"
+        )
+    return settings
 
 
 def _read_bundle(bundle: Path) -> dict[str, Any]:

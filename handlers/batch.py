@@ -14,6 +14,8 @@ from schemas.problems import Problem, ProblemError
 
 logger = logging.getLogger(__name__)
 
+MAX_ANSWER = 10_000_000  # bytes; TorchServe's front end kills the worker that sends more than max_response_size
+
 Request = TypeVar("Request")
 
 
@@ -63,11 +65,9 @@ class Sent(NamedTuple):
         body = self.fields.get("body", self.fields.get("data"))
         if isinstance(body, str):  # what TorchServe makes of text/plain
             body = body.encode()
-        if body is None and self.fields:
-            # curl -d without a content type ends here: its JSON was taken for the name of a form's field.
-            raise _malformed("the request has form fields and no body; send JSON with Content-Type: application/json")
         if body is None or body == b"":
-            raise _malformed("the request has no body; POST a JSON object with Content-Type: application/json")
+            # Also what curl -d sends without a content type: TorchServe takes its JSON for a form.
+            raise _malformed("the request has no JSON body; POST it with the header Content-Type: application/json")
         return body
 
 
@@ -127,6 +127,10 @@ def _write(context: Context, place: int, outcome: Reply | Problem) -> bytes:
     """The body of an outcome; its status and content type go to the context."""
     try:
         body = outcome.to_json()
+        if len(body) > MAX_ANSWER:
+            detail = f"the answer would have {len(body):,} bytes, more than {MAX_ANSWER:,}; ask for less at a time"
+            outcome = Problem.of("invalid-request", detail)
+            body = outcome.to_json()
     except Exception:
         outcome = _internal_error()
         body = outcome.to_json()

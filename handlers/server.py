@@ -1,11 +1,12 @@
 """TorchServe, started and stopped as one thing: its front end in Java, its workers, its files.
 
-Each server has a private folder for its configuration, sockets and log, so that several can run on one machine, and
-is a process group of its own, so that nothing of it is left behind.
+Each server has a private folder for its configuration, archives, sockets and log, so that several can run on one
+machine and none meets another's model, and is a process group of its own, so that nothing of it is left behind.
 """
 
 import contextlib
 import ctypes
+import fcntl
 import http.client
 import json
 import logging
@@ -18,14 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from handlers.archive import CONFIGURATION, find_archives
+from handlers.archive import CONFIGURATION, copy_archives
 from handlers.greedy import write_greedy_class
 from handlers.java import find_java
 from handlers.ports import HOST, Ports
@@ -54,13 +55,13 @@ class Server:
     """A TorchServe of which every worker is ready.
 
     Attributes:
-        models: their names, as in ``/predictions/NAME``.
+        models: the archives that it runs, copies of its own, by their names as in ``/predictions/NAME``.
         log: the file with what the front end and the workers wrote. It goes with the server, unless it was named.
         process: the front end, the leader of the server's process group.
     """
 
     ports: Ports
-    models: tuple[str, ...]
+    models: Mapping[str, Path]
     log: Path
     process: subprocess.Popen[bytes]
 
@@ -80,17 +81,18 @@ class Server:
 
 @contextlib.contextmanager
 def running_server(
-    model_store: Path,
+    archives: Iterable[Path],
     *,
     ports: Ports | None = None,
     workers: int = 0,
     log: Path | None = None,
     timeout: float = 120.0,
 ) -> Iterator[Server]:
-    """Run TorchServe on the archives of a model store for as long as the block lasts.
+    """Run TorchServe on archives for as long as the block lasts.
 
     Args:
-        model_store: the folder of the archives.
+        archives: each of another model. The server gets copies: a worker that starts again later finds what the first
+            one found, whatever was archived since.
         ports: 8080, 8081 and 8082 if left out.
         workers: for each model; one for each GPU, or each core if there is no GPU, if 0.
         log: a file to append the log to; a temporary one if left out.
@@ -102,32 +104,31 @@ def running_server(
         workers with the front end.
 
     Raises:
-        ArchiveError: if the store has no archives.
+        ArchiveError: if one is not an archive or can't be copied.
         JavaError: if there is no Java to run it.
         PortError: if a port is taken.
         ServerError: if a model can't be loaded: with the cause, as the worker's log has it.
     """
     ports = ports or Ports()
-    model_store = model_store.resolve()
-    archives = find_archives(model_store)
     java = find_java()
     ports.check_free()
     with _private_folder() as folder:
+        models = copy_archives(archives, folder / "models")
         log = (log or folder / "torchserve.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
-        command = _command(java, folder, _configuration(model_store, archives, ports, workers))
+        command = _command(java, folder, _configuration(folder / "models", models, ports, workers))
         with _process(command, folder, log) as process:
-            server = Server(ports, tuple(archives), log, process)
+            server = Server(ports, models, log, process)
             _wait_until_ready(server, start, timeout)
             yield server
 
 
-def serve(model_store: Path, on_ready: Callable[[Server], None], **options: Any) -> None:
+def serve(archives: Iterable[Path], on_ready: Callable[[Server], None], **options: Any) -> None:
     """Run TorchServe until SIGINT (Ctrl-C) or SIGTERM.
 
     Args:
-        model_store: the folder of the archives.
+        archives: as for `running_server`.
         on_ready: called once with the server when it is ready.
         **options: as for `running_server`.
 
@@ -141,7 +142,7 @@ def serve(model_store: Path, on_ready: Callable[[Server], None], **options: Any)
     # SIGINT too: a shell's background job starts with it ignored.
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with running_server(model_store, **options) as server:
+        with running_server(archives, **options) as server:
             on_ready(server)
             server.wait()
     except KeyboardInterrupt:
@@ -154,15 +155,19 @@ def serve(model_store: Path, on_ready: Callable[[Server], None], **options: Any)
 @contextlib.contextmanager
 def _private_folder() -> Iterator[Path]:
     """A folder for one server's files; its path is short, because Unix sockets' paths are limited to 107 bytes."""
-    parent = tempfile.gettempdir()
+    parent = os.path.realpath(tempfile.gettempdir())
     folder = Path(tempfile.mkdtemp(prefix="shopcat-", dir=parent if len(os.fsencode(parent)) < 60 else "/tmp"))  # noqa: S108
+    # Locked, so that systemd, which empties /tmp of what is some days old, lets it be.
+    lock = os.open(folder, os.O_RDONLY)
     try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
         yield folder
     finally:
+        os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _configuration(model_store: Path, archives: dict[str, Path], ports: Ports, workers: int) -> str:
+def _configuration(model_store: Path, models: Mapping[str, Path], ports: Ports, workers: int) -> str:
     """config.properties, filled in."""
     template = string.Template((CONFIGURATION / "config.properties").read_text())
     values = {
@@ -170,7 +175,7 @@ def _configuration(model_store: Path, archives: dict[str, Path], ports: Ports, w
         "management_port": ports.management,
         "metrics_port": ports.metrics,
         "model_store": model_store,
-        "load_models": ",".join(f"{name}={path.name}" for name, path in archives.items()),
+        "load_models": ",".join(f"{name}={path.name}" for name, path in models.items()),
         "workers": workers,
         "allowed_urls": f"file://{re.escape(str(model_store))}/.*",
     }

@@ -2,7 +2,8 @@
 
 TorchServe's own reader (``ts/protocol/otf_message_handler.py``) asks the socket for each length and each value of each
 header. That was a quarter of the worker's time for a forecast. This reader takes what has arrived and picks the fields
-out of memory; what it returns is the same.
+out of memory. What it returns is the same as TorchServe's with ``decode_input_request=false``, which our configuration
+has: bodies are left as they came.
 """
 
 import socket

@@ -8,7 +8,7 @@ UserError(ValueError)   its message says what is wrong, with what, and what to d
 ├── OptionsError        training/sales.py       training options that do not go together
 ├── CheckpointError     training/checkpoint.py  a checkpoint of another run, or a damaged one
 ├── DivergedError       training/learner.py     the loss is no number any more
-├── ArchiveError        handlers/archive.py     a bundle that can't be archived, or a model store without archives
+├── ArchiveError        handlers/archive.py     a bundle that can't be archived, or a folder that is no archive
 ├── PortError           handlers/ports.py       a port that is taken
 ├── JavaError           handlers/java.py        no Java that runs TorchServe
 ├── ServerError         handlers/server.py      a server that does not start, or ended by itself

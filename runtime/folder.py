@@ -55,8 +55,13 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def check_target(target: Path, *, replace: bool = False) -> None:
-    """Ask before long work whether ``new_folder`` would take the target.
+def check_target(target: Path, *, replace: bool = False, remedy: str = "") -> None:
+    """Ask before long work whether ``new_folder`` would take the target. It leaves no trace.
+
+    Args:
+        target: where a folder is to appear.
+        replace: as ``new_folder`` has it.
+        remedy: what else can be done about a folder that is there already, such as an option to give.
 
     Raises:
         FolderError: if it would not.
@@ -64,7 +69,31 @@ def check_target(target: Path, *, replace: bool = False) -> None:
     if target.exists() and not target.is_dir():
         raise FolderError(f"{target} is a file; name a folder that does not exist yet")
     if not replace and target.is_dir() and any(target.iterdir()):
-        raise FolderError(f"{target} is there already and not empty; name another folder, or replace it with --force")
+        raise FolderError(f"{target} is there already and not empty; name another folder{remedy}")
+    _check_room_beside(target)
+
+
+def check_file(target: Path) -> None:
+    """Ask before long work whether ``write_file`` could write the target. It leaves no trace.
+
+    Raises:
+        FolderError: if it could not.
+    """
+    if target.is_dir():
+        raise FolderError(f"{target} is a folder; name a file")
+    _check_room_beside(target)
+
+
+def _check_room_beside(target: Path) -> None:
+    """Whether something can be written where the target is to appear, or where its first missing parent is."""
+    parent = Path(os.path.abspath(target)).parent
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=parent):
+            pass
+    except OSError as error:
+        raise FolderError(f"{target} can't be written: {parent}: {error.strerror}; name another place") from None
 
 
 def write_file(target: Path, content: bytes) -> None:

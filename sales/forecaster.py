@@ -174,7 +174,9 @@ class Forecaster:
                     continue
                 store, day = self._stores.get(item.store), calendar.day(item.date)
                 if store is None or not 0 <= day < calendar.days:
-                    problem = self._impossible(item, store, "" if request.single else f"/items/{place}")
+                    problem = self._impossible(
+                        item, store, request.path(place, "date" if store is not None else "store")
+                    )
                     problems[number, place] = ItemProblem(store=item.store, date=item.date, problem=problem)
                     continue
                 items.append(item)
@@ -183,19 +185,19 @@ class Forecaster:
                 days.append(day)
         return _Rows(items, of, np.array(stores, dtype=np.int64), np.array(days, dtype=np.int64)), problems
 
-    def _impossible(self, item: Item, store: int | None, at: str) -> Problem:
-        """Why an item can't be forecast: its store or its date is not in the calendar."""
+    def _impossible(self, item: Item, store: int | None, path: str) -> Problem:
+        """Why an item can't be forecast: its store or its date, at ``path``, is not in the calendar."""
         calendar = self.model.panel.calendar
         if store is None:
             detail = (
                 f"store {item.store} is not known to the model, which has {len(calendar.stores):,} stores "
                 f"from {calendar.stores[0]} to {calendar.stores[-1]}; train it with that store's sales"
             )
-            error = FieldError(path=f"{at}/store", value=str(item.store), detail="not known to the model")
+            error = FieldError(path=path, value=str(item.store), detail="not known to the model")
             return Problem.of("unknown-store", detail, [error])
         allowed = f"allowed are {calendar.date(0)} to {calendar.date(calendar.days - 1)}"
         detail = f"the model's calendar does not reach {item.date}; {allowed}, and {self.cutoff} is its last known day"
-        error = FieldError(path=f"{at}/date", value=str(item.date), detail=allowed)
+        error = FieldError(path=path, value=str(item.date), detail=allowed)
         return Problem.of("outside-calendar", detail, [error])
 
     def _forecast(self, rows: _Rows) -> list[ItemForecast]:
@@ -217,7 +219,7 @@ class Forecaster:
         for row in np.flatnonzero(model.features.season_only[rows.day]).tolist():
             if row not in weather or not model.features.weather <= weather[row].keys():
                 assumed[row] |= _WEATHER_BIT
-        warnings = self._warnings(rows, model.preprocessor.doubts(columns, prepared), weather)
+        warnings = self._warnings(rows, open_, model.preprocessor.doubts(columns, prepared), weather)
         return [
             # as many digits of sales as float32 has
             ItemForecast(item.store, item.date, float(f"{sold:.7g}"), _ASSUMED[bits], warnings.get(row, []))
@@ -269,7 +271,7 @@ class Forecaster:
         return Plan(planned, index)
 
     def _warnings(
-        self, rows: _Rows, doubts: Doubts, weather: Mapping[int, Mapping[str, Any]]
+        self, rows: _Rows, open_: NDArray[np.uint8], doubts: Doubts, weather: Mapping[int, Mapping[str, Any]]
     ) -> dict[int, list[ForecastWarning]]:
         """What a client should know, by row."""
         model = self.model
@@ -280,12 +282,12 @@ class Forecaster:
 
         for doubt, warnings in zip(doubts, self._doubts, strict=True):
             if doubt.any():  # mostly not
-                for row, column in np.argwhere(doubt).tolist():
+                for row, column in np.argwhere(doubt & (open_ > 0)[:, None]).tolist():  # a closed store sells 0
                     found.setdefault(row, []).append(warnings[column])
         for row, stated in weather.items():
             for name in stated:
                 if name not in model.features.weather:
-                    warn(row, "unused", name, "this model does not look at it")
+                    warn(row, "unused", _CLIENTS_WEATHER[name], "this model does not look at it")
         ahead = rows.day - model.panel.cutoff
         for row in np.flatnonzero((ahead <= 0) | (ahead > model.horizon)).tolist():
             if ahead[row] <= 0:
@@ -359,6 +361,9 @@ _WEATHER = {
     "precipitation": "Precipitationmm",
     "events": "Events",
 }
+
+
+_CLIENTS_WEATHER = {theirs: ours for ours, theirs in _WEATHER.items()}
 
 
 def _weather(items: Sequence[Item]) -> dict[int, Mapping[str, Any]]:

@@ -5,7 +5,7 @@ torch alone; nothing here knows where the columns come from.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -98,6 +98,14 @@ class TabularNet(nn.Module):
         low, high = self.y_range
         y: Tensor = self.layers(torch.cat(columns, dim=1)).squeeze(1)
         return torch.sigmoid(y) * (high - low) + low
+
+    def blocks(self) -> Iterator[tuple[nn.Linear, nn.BatchNorm1d | None]]:
+        """The linear layers in order, each with the batch norm behind it; the last one has none."""
+        for layer in self.layers:
+            parts = list(layer.children())
+            norms = [part for part in parts if isinstance(part, nn.BatchNorm1d)]
+            assert isinstance(parts[0], nn.Linear)
+            yield parts[0], norms[0] if norms else None
 
     def start_at(self, y: float) -> None:
         """Make the untrained network answer about ``y``; it need not spend its first epoch on the target's mean."""

@@ -176,9 +176,10 @@ def _calendar(
 ) -> Calendar:
     """The rows of both tables on the grid; elsewhere what is assumed, and that it is assumed.
 
-    Where no table has a row a store is open on the weekdays on which it usually was in the last year of its rows, and
-    there is no state holiday. After its last row promotions go on in their fortnightly turn, and schools close as they
-    did 52 weeks before: an end of the plan is not an end of promotions, and the days before it look ahead.
+    Where no table has a row a store is open on the weekdays on which it usually was in the last year of its rows (on
+    weekdays without rows, as most stores are), and there is no state holiday. After its last row promotions go on in
+    their fortnightly turn, and schools close as they did 52 weeks before: an end of the plan is not an end of
+    promotions, and the days before it look ahead.
     """
 
     def on_grid(column: str, fill: int) -> NDArray[np.uint8]:
@@ -197,13 +198,19 @@ def _calendar(
     unstated = np.concatenate([table["Open"].isna().to_numpy() for table in (train, plan)])
     assumed[cell[0][unstated], cell[1][unstated]] = 1 << FIELDS.index("open")
 
-    last_row = shape[1] - 1 - np.argmax(listed[:, ::-1], axis=1)
+    has_rows = listed.any(axis=1)
+    last_row = np.where(has_rows, shape[1] - 1 - np.argmax(listed[:, ::-1], axis=1), -1)
     after = np.arange(shape[1]) > last_row[:, None]
     for weekday in range(7):
         on = slice((weekday - first - 3) % 7, None, 7)  # 1970-01-01 was a Thursday
         recent = np.arange(shape[1])[on] > last_row[:, None] - YEAR
         last_year = (listed[:, on] == 1) & (holiday[:, on] == 0) & recent
         usually = (open_[:, on] * last_year).sum(axis=1) * 2 > last_year.sum(axis=1)
+        # A store without such rows, as one that is new, would count as closed, and its forecast would be 0 without a
+        # word. Tables may leave out closed days; so a store that has rows, but none on this weekday, counts as closed
+        # among the others: few that open on Sundays do not open them all.
+        most = usually[has_rows].sum() * 2 > has_rows.sum()
+        usually = np.where(last_year.any(axis=1), usually, most)
         open_[:, on] = np.where(listed[:, on], open_[:, on], usually[:, None])
     for grid, turn in ((promo, FORTNIGHT), (school, YEAR)):
         for day in range(turn, shape[1]):

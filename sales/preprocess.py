@@ -118,7 +118,7 @@ class Normalize:
     """Continuous columns get mean 0 and standard deviation 1 on the training rows, as fastai v1 does it (ddof 1).
 
     fastai v2 divides by n where v1 divides by n - 1: 1e-6 apart on the Rossmann rows. A column that never varied is
-    only shifted, where fastai would divide by 1e-7 and turn the first new value into a millions.
+    only shifted, where fastai would divide by 1e-7 and turn the first new value into millions.
     """
 
     means: NDArray[np.float64]

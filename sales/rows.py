@@ -1,30 +1,40 @@
 """A CSV of store days in, a CSV with their forecasts out. Offline: pandas reads and writes."""
 
-import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from runtime.errors import UserError
 from runtime.folder import write_file
+from sales.calendar import EPOCH, STATE_HOLIDAYS
 from sales.forecaster import Forecaster
+from sales.table_checks import COLUMNS, Column
+from sales.tables import NOTHING, UnreadableError, parse_texts, read_csv
 from schemas.problems import Problem, invalid
 from schemas.sales import Bad, ForecastRequest, Forecasts, Item, ItemForecast, ItemProblem
 
-_FIELDS = {  # the columns that count, as Kaggle and as the contract call them, in lower case
-    "store": "store",
-    "date": "date",
-    "open": "open",
-    "promo": "promo",
-    "stateholiday": "state_holiday",
-    "state_holiday": "state_holiday",
-    "schoolholiday": "school_holiday",
-    "school_holiday": "school_holiday",
+_FIELDS = {  # the columns that count, as the contract and as Kaggle call them
+    "store": "Store",
+    "date": "Date",
+    "open": "Open",
+    "promo": "Promo",
+    "state_holiday": "StateHoliday",
+    "school_holiday": "SchoolHoliday",
+}
+_NAMES = {name.lower(): field for field, kaggles in _FIELDS.items() for name in (field, kaggles)}
+_TEST = {name.lower() for name in (*COLUMNS["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
+# By the kind of column: what the contract has for the number that the tables have.
+_VALUES: Mapping[str, Callable[[float], Any]] = {
+    "whole": int,
+    "flag": bool,
+    "date": lambda day: (EPOCH + int(day)).item(),
+    "holiday": lambda code: STATE_HOLIDAYS[int(code)],
 }
 _SHOWN = 5  # how many wrong rows an error quotes
 
@@ -36,13 +46,14 @@ class RowsError(UserError):
 def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, Counter[str]]:
     """Forecast every row of a CSV.
 
-    Kaggle's test.csv gives ``Id,Sales``; any other CSV with a store and a date keeps its columns and gets ``Sales``
-    added (``Forecast`` if it has sales already). What the rows state of a store's days (open, promo, holidays) is taken
-    together as its plan, as among the items of one request.
+    Kaggle's test.csv, which has an Id and none but Kaggle's columns, gives ``Id,Sales``; any other CSV with a store
+    and a date keeps its columns and gets ``Sales`` added (``Forecast`` if it has sales already). What the rows state of
+    a store's days (open, promo, holidays) is taken together as its plan, as among the items of one request.
 
     Args:
         forecaster: the model.
-        source: the rows. Names of columns count without case; an empty field is not stated.
+        source: the rows. Names of columns count without case, values are read as `read_tables` reads them, and an empty
+            field is not stated.
         out: where to write; whole or not at all.
 
     Returns:
@@ -54,22 +65,29 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
     table = _read(source)
     columns: dict[str, str] = {}
     for name in table.columns:
-        field = _FIELDS.get(name.strip().lower())
-        if field in columns:
-            raise RowsError(f"{source} has two columns for {field}: {columns[field]!r} and {name!r}; keep one of them")
-        if field is not None:
-            columns[field] = name
+        field = _NAMES.get(name.strip().lower())
+        if field is None:
+            continue
+        if field in columns or f"{name}.1" in table:  # pandas' name for a second column of the same name
+            first = columns.get(field, name)
+            raise RowsError(f"{source} has two columns for {field}: {first!r} and {name!r}; keep one of them")
+        columns[field] = name
     missing = [name for name in ("store", "date") if name not in columns]
     if missing:
         raise RowsError(
             f"{source} has no column {' and '.join(missing)}; its columns are {', '.join(map(str, table.columns))}"
         )
     if table.empty:
-        raise RowsError(f"{source} has no rows")
-    items = [
-        _item(dict(zip(columns, values, strict=True)))
-        for values in zip(*(table[name] for name in columns.values()), strict=True)
-    ]
+        raise RowsError(f"{source}: there are no rows below the header; add them")
+    names = [name.strip().lower() for name in table.columns]
+    kaggles = names.count("id") == 1 and {*names} <= _TEST
+    added = next((name for name in ("Sales", "Forecast") if name.lower() not in names), None)
+    if added is None:
+        raise RowsError(
+            f"{source} has the columns Sales and Forecast already; rename one, so that forecasts have a name"
+        )
+    stated = [_values(table[name], COLUMNS["test"][_FIELDS[field]]) for field, name in columns.items()]
+    items = [_item(dict(zip(columns, values, strict=True))) for values in zip(*stated, strict=True)]
     lines = table.index + 2  # the header is line 1
     (answer,) = forecaster.answer([ForecastRequest(tuple(items), single=False)])
     if isinstance(answer, Problem):  # no row is good; each has its own reason
@@ -84,11 +102,9 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
         raise RowsError(_wrong(source, bad))
     good = [result for result in results if isinstance(result, ItemForecast)]
     sales = [result.sales for result in good]
-    names = {str(name).lower(): name for name in table.columns}
-    if "id" in names and "sales" not in names:
-        table = pd.DataFrame({"Id": table[names["id"]], "Sales": sales})
-    else:
-        table["Forecast" if "sales" in names else "Sales"] = sales
+    if kaggles:
+        table = pd.DataFrame({"Id": table.iloc[:, names.index("id")]})
+    table[added] = sales
     text = StringIO()
     table.to_csv(text, index=False)
     write_file(out, text.getvalue().encode())
@@ -102,28 +118,31 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
 def _read(source: Path) -> pd.DataFrame:
     """The CSV as text, without blank lines; the index counts them, so that line numbers are right."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the header would be lost
-            table = pd.read_csv(
-                source, dtype=str, na_filter=False, encoding="utf-8-sig", index_col=False, skip_blank_lines=False
-            )
-    except OSError as error:
-        raise RowsError(f"{source} can't be read: {error.strerror}") from None
-    except (ValueError, pd.errors.ParserWarning) as error:
-        raise RowsError(f"{source} is not a CSV: {error}") from None
+        table = read_csv(source, ("Store", "Date"), dtype=str, nothing={})
+    except UnreadableError as error:
+        raise RowsError(f"{source}: {error}") from None
     return table[(table != "").any(axis=1)]
 
 
-def _item(values: Mapping[str, str]) -> Item | Bad:
-    """One row as an item; empty fields are not stated."""
-    stated: dict[str, Any] = {name: value.strip() for name, value in values.items() if value.strip()}
-    if stated.get("store", "").isdecimal():
-        stated["store"] = int(stated["store"])
-    for name in ("open", "promo", "school_holiday"):
-        if stated.get(name) in ("1.0", "0.0"):  # as pandas writes a flag with gaps
-            stated[name] = stated[name][0]
+def _values(texts: pd.Series, column: Column) -> list[Any]:
+    """A column's values as the contract has them, None where nothing is stated.
+
+    The tables' spellings are read, as 1.0 for a store. Any other text stays: the contract takes it or says why not.
+    """
+    words = np.array([text.strip() for text in texts], dtype=object)
+    values, wrong = parse_texts(words, column)
+    unread = np.any([mask for mask, _, _ in wrong], axis=0)
+    read = _VALUES[column.kind]
+    return [
+        None if word in NOTHING else word if left else read(value)
+        for word, value, left in zip(words, values, unread, strict=True)
+    ]
+
+
+def _item(values: Mapping[str, Any]) -> Item | Bad:
+    """One row as an item; None is not stated."""
     try:
-        return Item.model_validate(stated)
+        return Item.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         return Bad(values.get("store"), values.get("date"), invalid(error))
 

@@ -1,9 +1,9 @@
 """The seven tables of the lesson: read them, check them, give every column one clean dtype.
 
 Offline only, and the one place that knows how the CSV files look: quotes, empty fields, the state that is called
-"HB,NI". What the tables must hold stands in `table_checks.py`. Whatever is wrong with any table is collected and raised
-once, so that a person mends the tables in one go. A mere gap (no competition known, no cloud cover that day) is left as
-it is: `preprocess.py` knows what to do with it.
+"HB,NI"; `rows.py` reads with its help. What the tables must hold stands in `table_checks.py`. Whatever is wrong with
+any table is collected and raised once, so that a person mends the tables in one go. A mere gap (no competition known,
+no cloud cover that day) is left as it is: `preprocess.py` knows what to do with it.
 """
 
 import warnings
@@ -35,9 +35,22 @@ from sales.table_checks import (
 
 # As PromoInterval has them.
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec")
-_NOTHING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # empty fields, as R, SQL and Python write them
+NOTHING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # empty fields, as R, SQL and Python write them
 _TEXTS = {"text", "holiday", "months", "date", "week"}  # the kinds of columns that are not read as numbers
 _EARLIEST, _LATEST = "1990-01-01", "2099-12-31"  # a date outside is a slip of the pen, and would blow up the calendar
+
+
+class UnreadableError(Exception):
+    """A file that is no CSV.
+
+    Attributes:
+        cause: what is wrong, in a person's words.
+        remedy: what to do.
+    """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}; {remedy}")
+        self.cause, self.remedy = cause, remedy
 
 
 @dataclass(frozen=True)
@@ -101,24 +114,19 @@ def _read(file: Path, columns: Mapping[str, Column], problems: list[TableProblem
     # Categories that are all numbers become numbers, and the state "06" would be 6. Only the big tables need the speed.
     words = {name: "str" for name, column in columns.items() if column.kind == "text"}
     # A state may well be called NA; it must have a name, so that only an empty field is none.
-    nothing = {name: _NOTHING if column.gaps or column.kind not in _TEXTS else [""] for name, column in columns.items()}
+    nothing = {name: NOTHING if column.gaps or column.kind not in _TEXTS else [""] for name, column in columns.items()}
     try:
         try:
-            frame = _read_csv(file, dtypes | words, nothing)
-        except ValueError as error:
-            if type(error) is not ValueError:  # the file is broken, not just a number in it
+            frame = read_csv(file, columns, dtypes | words, nothing)
+        except UnreadableError as error:
+            if type(error.__cause__) is not ValueError:  # the file is broken, not just a number in it
                 raise
-            frame = _read_csv(file, defaultdict(lambda: "category", words), nothing)
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        cause, remedy = _why_unreadable(error, columns)
-        problems.append(TableProblem(file.name, "-", 0, cause, remedy))
+            frame = read_csv(file, columns, defaultdict(lambda: "category", words), nothing)
+    except UnreadableError as error:
+        problems.append(TableProblem(file.name, "-", 0, error.cause, error.remedy))
         return None
 
     header = [str(name) for name in frame.columns]
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        cause = f"not CSV: fields are separated by {';' if ';' in header[0] else 'tabs'}"
-        problems.append(TableProblem(file.name, "-", 0, cause, "save it with commas, and points in decimals"))
-        return None
     for name, column in columns.items():
         if name not in header and not column.optional:
             similar = get_close_matches(name.lower(), [other.strip().lower() for other in header], n=1)
@@ -137,19 +145,39 @@ def _read(file: Path, columns: Mapping[str, Column], problems: list[TableProblem
     return frame
 
 
-def _read_csv(file: Path, dtype: Any, nothing: Mapping[str, list[str]]) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the header would be lost
-        return pd.read_csv(
-            file,
-            dtype=dtype,
-            na_values=dict(nothing),
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-            skip_blank_lines=False,
-            low_memory=False,
-        )
+def read_csv(file: Path, columns: Iterable[str], dtype: Any, nothing: Mapping[str, list[str]]) -> pd.DataFrame:
+    """A CSV file as pandas has it: UTF-8, commas, a header line. Row ``i`` is line ``i + 2``: blank lines are rows too.
+
+    Args:
+        file: the file.
+        columns: the names of its columns, for the remedy if it is missing.
+        dtype: pandas' dtype, for all columns or by name.
+        nothing: what stands for an empty field, by column. If there is none, empty fields are empty texts.
+
+    Raises:
+        UnreadableError: if it can't be read. Its ``__cause__`` is a mere ``ValueError`` if a value is not of its dtype.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the header would be lost
+            frame = pd.read_csv(
+                file,
+                dtype=dtype,
+                na_values=dict(nothing),
+                na_filter=bool(nothing),
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                index_col=False,
+                skip_blank_lines=False,
+                low_memory=False,
+            )
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        raise UnreadableError(*_why_unreadable(error, columns)) from error
+    header = [str(name) for name in frame.columns]
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        cause = f"not CSV: fields are separated by {'semicolons' if ';' in header[0] else 'tabs'}"
+        raise UnreadableError(cause, "save it with commas, and points in decimals")
+    return frame
 
 
 def _why_unreadable(error: Exception, columns: Iterable[str]) -> tuple[str, str]:
@@ -158,7 +186,7 @@ def _why_unreadable(error: Exception, columns: Iterable[str]) -> tuple[str, str]
         case FileNotFoundError():
             return "the file is missing", f"add it, with the columns {', '.join(columns)}"
         case OSError():
-            return f"the file can't be read: {error.strerror}", "make it a file that you may read"
+            return f"the file can't be read: {error.strerror or error}", "make it a file that you may read"
         case UnicodeDecodeError():
             return f"not UTF-8 text (byte {error.start})", "save it as CSV in UTF-8"
         case pd.errors.EmptyDataError():
@@ -181,7 +209,7 @@ def _parse(table: str, raw: pd.DataFrame, problems: list[TableProblem]) -> pd.Da
                 series = series.cat.rename_categories(str)  # or a 42004.0 would be quoted as the date that it isn't
             codes = series.cat.codes.to_numpy()
             texts = np.array([str(text).strip() for text in series.cat.categories], dtype=object)
-            values, wrong = _parse_texts(texts, column)
+            values, wrong = parse_texts(texts, column)
             absent = codes < 0
             bad = [(np.append(mask, False)[codes], cause, remedy) for mask, cause, remedy in wrong]
             nothing: Any = None if values.dtype == object else np.nan
@@ -201,8 +229,17 @@ def _parse(table: str, raw: pd.DataFrame, problems: list[TableProblem]) -> pd.Da
     return pd.DataFrame(parsed, index=raw.index)
 
 
-def _parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any], Wrong]:
-    """Values and what is wrong with them, for the distinct texts of a column."""
+def parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any], Wrong]:
+    """Values and what is wrong with them, for texts of a column without blanks around them.
+
+    Args:
+        texts: ``[text]``.
+        column: what they must be.
+
+    Returns:
+        ``[text]``, the values: numbers, flags, days since 1970 and holiday codes as floats, NaN where unreadable, and
+        texts as they are; and masks ``[text]`` of the wrong ones, each with cause and remedy.
+    """
     match column.kind:
         case "text":
             return texts, []

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT_VERSION: Literal[1] = 1
 
+NAME = r"^[a-z][a-z0-9_-]{0,39}$"  # of a model: it stands in addresses, file names and labels
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,7 +47,7 @@ class SalesManifest(_Strict):
 
     format_version: Literal[1] = FORMAT_VERSION
     kind: Literal["sales"] = "sales"
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")
+    name: str = Field(pattern=NAME)
     version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
     created: dt.datetime
     synthetic: bool = Field(description="trained on generated tables; its forecasts mean nothing")

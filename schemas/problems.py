@@ -3,6 +3,7 @@
 ProblemError: raised where a request can't be answered; carries the Problem that the client gets.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ STATUSES: Mapping[int, Sequence[str]] = {
 
 _WORDS = {  # pydantic's error types that can be said better to someone who does not know pydantic
     "missing": "required, and not there",
-    "extra_forbidden": "not a field of this request; check its spelling against /openapi.json",
+    "extra_forbidden": "not a field of this request; check its spelling",
     "int_type": "must be a whole number",
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -32,6 +33,7 @@ _WORDS = {  # pydantic's error types that can be said better to someone who does
     "date_parsing": "must be a date of the calendar, like 2015-08-01",
 }
 _SHOWN = 60  # characters of a wrong value that an error repeats
+MAX_ERRORS = 10  # that a problem lists: an answer must not grow with what is wrong with the request
 
 
 class FieldError(BaseModel):
@@ -75,8 +77,8 @@ class ProblemError(ValueError):
 
 
 def shown(value: Any) -> str:
-    """A value as an error repeats it: short, and in plain characters."""
-    text = ascii(value) if isinstance(value, str) else ascii(str(value))[1:-1]
+    """A value as an error repeats it: as JSON has it, short, and in plain characters."""
+    text = ascii(value) if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
@@ -89,19 +91,26 @@ def pointer(*parts: str | int) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def invalid(error: ValidationError, *, at: Sequence[str | int] = ()) -> Problem:
-    """The problem behind pydantic's validation error; ``at`` is where the validated part stands in the request."""
+def invalid(error: ValidationError, *, at: Sequence[str | int] = (), after: Sequence[int] = ()) -> Problem:
+    """The problem behind pydantic's validation error.
+
+    Args:
+        error: what pydantic found.
+        at: where the validated part stands in the request.
+        after: the place in a list, if the part's one field was taken from a list.
+    """
     errors = []
-    for each in error.errors(include_url=False, include_context=False):
+    found = error.errors(include_url=False, include_context=False)
+    for each in found[:MAX_ERRORS]:
         missing = each["type"] == "missing"
         errors.append(
             FieldError(
-                path=pointer(*at, *each["loc"]),
+                path=pointer(*at, *each["loc"][:1], *after, *each["loc"][1:]),
                 value=None if missing else shown(each["input"]),
                 detail=_WORDS.get(each["type"], each["msg"].removeprefix("Value error, ")),
             )
         )
     first = errors[0]
     value = "" if first.value is None else f" (sent: {first.value})"
-    more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
+    more = f"; and {len(found) - 1:,} more" if len(found) > 1 else ""
     return Problem.of("invalid-request", f"{first.path or 'the request'}: {first.detail}{value}{more}", errors)

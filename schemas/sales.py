@@ -3,18 +3,18 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from schemas.problems import FieldError, Problem, ProblemError, invalid, shown
+from schemas.problems import MAX_ERRORS, FieldError, Problem, ProblemError, invalid, shown
 
 MAX_ITEMS = 1000
 MAX_DAYS = 366
+MAX_ECHO = 60  # characters
 
 StateHoliday = Literal["0", "a", "b", "c"]
-T = TypeVar("T")
 
 
 def _iso_date(value: Any) -> Any:
@@ -83,14 +83,19 @@ class Many(BaseModel):
     items: list[Item] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
-class Range(BaseModel):
-    """One store and several days in a row. What is known holds for all days, or is a list with a value for each."""
+class Span(BaseModel):
+    """One store and several days in a row."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     store: Store
     start: Date
     days: int = Field(strict=True, ge=1, le=MAX_DAYS, description="how many days, the first included")
+
+
+class Range(Span):
+    """One store and several days in a row. What is known holds for all days, or is a list with a value for each."""
+
     open: bool | list[bool | None] | None = None
     promo: bool | list[bool | None] | None = None
     state_holiday: Holiday | list[Holiday | None] | None = None
@@ -175,10 +180,18 @@ class ForecastRequest:
     Attributes:
         items: at least one of them is good.
         single: whether the answer is one forecast rather than a list.
+        span: whether the items are the days of a range.
     """
 
     items: tuple[Item | Bad, ...]
     single: bool
+    span: bool = False
+
+    def path(self, place: int, field: Literal["store", "date"]) -> str:
+        """The JSON pointer to where the request states an item's store or date."""
+        if self.span:
+            return "/store" if field == "store" else "/days" if place else "/start"
+        return f"/{field}" if self.single else f"/items/{place}/{field}"
 
 
 def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any) -> ForecastRequest:
@@ -228,7 +241,8 @@ def _many(body: Mapping[str, Any]) -> ForecastRequest:
             parsed.append(Item.model_validate(item))
         except ValidationError as error:
             named = item if isinstance(item, Mapping) else {}
-            parsed.append(Bad(named.get("store"), named.get("date"), invalid(error, at=("items", place))))
+            store, date = _echoed(named.get("store")), _echoed(named.get("date"))
+            parsed.append(Bad(store, date, invalid(error, at=("items", place))))
     bad = [item.problem for item in parsed if isinstance(item, Bad)]
     if len(bad) == len(parsed):
         raise ProblemError(all_bad(bad))
@@ -240,7 +254,7 @@ def all_bad(problems: Sequence[Problem]) -> Problem:
     if len(problems) == 1:
         return problems[0]
     first = problems[0]
-    errors = [error for problem in problems for error in problem.errors]
+    errors = list({error.path: error for problem in problems for error in problem.errors}.values())[:MAX_ERRORS]
     detail = f"none of the {len(problems):,} items can be forecast; the first: {first.detail}"
     if any(problem.type != first.type for problem in problems):
         return Problem.of("invalid-request", detail, errors)
@@ -250,30 +264,44 @@ def all_bad(problems: Sequence[Problem]) -> Problem:
 def _range(body: Mapping[str, Any]) -> ForecastRequest:
     """A range as the items that it stands for."""
     try:
-        asked = Range.model_validate(body)
+        asked = Span.model_validate({name: body[name] for name in body if name not in Known.model_fields})
     except ValidationError as error:
         raise ProblemError(invalid(error)) from None
     if asked.start > dt.date.max - dt.timedelta(days=asked.days):
         raise _wrong("start", asked.start, "too late for a calendar")
-    known = {name: _by_day(name, getattr(asked, name), asked.days) for name in Known.model_fields}
+    known = {name: _by_day(name, body.get(name), asked.days) for name in Known.model_fields}
     items = tuple(
         Item.model_construct(
             store=asked.store, date=asked.start + dt.timedelta(days=day), **{name: known[name][day] for name in known}
         )
         for day in range(asked.days)
     )
-    return ForecastRequest(items, single=False)
+    return ForecastRequest(items, single=False, span=True)
 
 
-def _by_day(name: str, value: T | list[T], days: int) -> Sequence[T]:
-    """A value for each day of a range."""
+def _by_day(name: str, value: Any, days: int) -> Sequence[Any]:
+    """What is known of each day of a range: one value for all days, or a list with one for each."""
     if not isinstance(value, list):
-        return [value] * days
+        return [_known(name, value)] * days
     if len(value) != days:
         raise _wrong(
             name, None, f"the list has {len(value):,} values and the range {days:,} days; send one for each day"
         )
-    return value
+    return [_known(name, each, day) for day, each in enumerate(value)]
+
+
+def _known(name: str, value: Any, *day: int) -> Any:
+    """One value of what is known, checked; ``day`` is its place in a list."""
+    try:
+        return getattr(Known.model_validate({name: value}), name)
+    except ValidationError as error:
+        raise ProblemError(invalid(error, after=day)) from None
+
+
+def _echoed(value: Any) -> Any:
+    """A value that an answer repeats, itself if it is short."""
+    plain = value is None or isinstance(value, bool | float | str) or (type(value) is int and abs(value) < 2**63)
+    return value if plain and (not isinstance(value, str) or len(value) <= MAX_ECHO) else shown(value)
 
 
 def _wrong(field: str, value: Any, detail: str) -> ProblemError:

@@ -113,6 +113,46 @@ def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        (("--lr", "nan"), "lr"),
+        (("--wd", "inf"), "wd"),
+        (("--layers", "0,5", "--ps", "0,0"), "layers"),
+        (("--layers", "5,5", "--ps", "2,0"), "ps"),
+        (("--seed", "-1"), "seed"),
+        (("--name", "Bad Name"), "name 'Bad Name'"),
+        (("--report", "/proc/report"), "/proc/report can't be written"),
+        (("--out", "/proc/bundle"), "/proc/bundle can't be written"),
+    ],
+)
+def test_what_can_not_end_well_is_said_before_the_work(
+    demo_folder: Path, tmp_path: Path, option: tuple[str, ...], named: str
+) -> None:
+    result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "store" / "x", *QUICK, *option)
+    assert result.exit_code == 2, result.output
+    assert named in result.output
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_report_that_fails_costs_no_second_training(
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "sales"
+    command = ("train", "sales", demo_folder, "--out", out, *QUICK)
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("training.report.write_report", full)
+        assert "no space left" in shopcat(*command).output
+    monkeypatch.setattr("training.learner.Learner._train_epoch", full)  # whoever trains again fails
+    again = shopcat(*command, "--force")
+    assert again.exit_code == 0, again.output
+    assert (tmp_path / "report" / "sales" / "report.md").is_file()
+
+
 @pytest.mark.parametrize(("place", "mode"), [(0, "production"), (1, "parity")])
 def test_the_defaults_in_the_help_are_those_of_training(place: int, mode: Literal["production", "parity"]) -> None:
     options = Options.of(mode)

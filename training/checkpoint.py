@@ -79,7 +79,7 @@ def check_same(path: Path, what: str, saved: Mapping[str, Any], ours: Mapping[st
     if differing:
         raise CheckpointError(
             f"{path} belongs to another run ({what}): {'; '.join(differing)}. "
-            "Delete it to start over, or run with what it was started with"
+            "Start anew with --fresh, or run with what it was started with"
         )
 
 

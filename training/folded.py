@@ -30,17 +30,13 @@ class FoldedNet(nn.Module):
         self.low, self.high = net.y_range
         tables = [cast(nn.Embedding, embed).weight.detach() for embed in net.embeds]
         self._look_up_of(tables)
-        hidden = [cast(nn.Sequential, layer) for layer in net.layers]
-        # What stands between a linear layer and the one before it, as a product and a sum for each of its inputs.
-        scales, shifts = zip(
-            _before_first(sum(table.shape[1] for table in tables), net.bn_cont),
-            *(_scale_and_shift(cast(nn.BatchNorm1d, layer[2])) for layer in hidden[:-1]),
-            strict=True,
-        )
-        self.layers = nn.ModuleList(
-            _folded(cast(nn.Linear, layer[0]), scale, shift)
-            for layer, scale, shift in zip(hidden, scales, shifts, strict=True)
-        )
+        self.layers = nn.ModuleList()
+        # What stands before a linear layer, as a product and a sum for each of its inputs.
+        before = _before_first(sum(table.shape[1] for table in tables), net.bn_cont)
+        for linear, norm in net.blocks():
+            self.layers.append(_folded(linear, *before))
+            if norm is not None:
+                before = _scale_and_shift(norm)
 
     def _look_up_of(self, tables: Sequence[Tensor]) -> None:
         """All tables in a row, and for each element of a row's embeddings: its column, its width, its offset."""

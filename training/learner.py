@@ -256,7 +256,8 @@ class Learner:
                 record = Epoch(number, stage, mean, metrics, time.perf_counter() - began)
                 self.history.epochs.append(record)
                 bar.set_postfix({name: f"{value:.4g}" for name, value in {"loss": mean, **metrics}.items()})
-                log.info("epoch %d: loss %.5g, %s, %.1f s", number, mean, metrics, record.seconds)
+                figures = "".join(f", {name} {value:.4f}" for name, value in metrics.items())
+                log.info("epoch %d: loss %.5g%s, %.1f s", number, mean, figures, record.seconds)
                 if self.checkpoint is not None:
                     self._save(self.checkpoint, epoch + 1, optimizer)
                 if on_epoch is not None:

@@ -8,8 +8,10 @@ the lesson's figures, stops after the first.
 import hashlib
 import json
 import logging
+import math
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +34,7 @@ from sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson, emb_s
 from sales.panel import Panel, panel_from_tables
 from sales.preprocess import Preprocessor
 from sales.tables import Tables
-from schemas.bundle import NetworkSpec, SalesManifest
+from schemas.bundle import NAME, NetworkSpec, SalesManifest
 from schemas.sales import Forecast, ForecastRequest, Item
 from training.batches import TensorBatches, predict
 from training.card import model_card
@@ -78,9 +80,19 @@ class Options:
         """The defaults of a mode, and what is given instead.
 
         Raises:
-            OptionsError: if the layers and their dropouts differ in number.
+            OptionsError: if a value makes no sense, or the layers and their dropouts differ in number.
         """
         options = cls(mode=mode, **({**_LESSON, **given} if mode == "parity" else given))
+        wrong = {
+            "lr": not 0 < options.lr_max < math.inf,
+            "wd": not 0 <= options.wd < math.inf,
+            "layers": not all(width > 0 for width in options.layers),
+            "ps": not all(0 <= p < 1 for p in options.ps),
+            "seed": options.seed < 0,
+        }
+        for name, bad in wrong.items():
+            if bad:
+                raise OptionsError(f"{name} has a value that can't be trained with; see --help for usual ones")
         if len(options.layers) != len(options.ps):
             raise OptionsError(
                 f"{len(options.layers)} layers ({options.layers}) need as many dropouts; ps has {len(options.ps)} "
@@ -188,6 +200,7 @@ def train(
     replace: bool = False,
     resume: bool = True,
     progress: bool | None = None,
+    report: Callable[[Trained], None] | None = None,
 ) -> Trained:
     """Train, judge, and write a bundle; interrupted, it goes on after the last finished epoch.
 
@@ -201,15 +214,19 @@ def train(
         replace: whether a bundle that is there already may be replaced.
         resume: whether to go on from a checkpoint; else it starts anew.
         progress: show a bar; only on a terminal if left out.
+        report: called with the result before the checkpoints go: if it fails, the next run is done in a moment.
 
     Returns:
         What the report is written of.
 
     Raises:
+        OptionsError: if the name can't be a model's.
         HoldoutError: if the tables leave nothing to train on or to judge by.
         CheckpointError: if the checkpoint is of other tables or options.
         DivergedError: if the loss is no number any more.
     """
+    if not re.fullmatch(NAME, name):
+        raise OptionsError(f"name {name!r} can't be a model's: lower-case letters, digits, - and _, 40 at most")
     checkpoints = out.with_name(f".{out.name}.checkpoint")
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -252,8 +269,11 @@ def train(
         card=model_card(manifest),
         replace=replace,
     )
+    trained = Trained(whole, holdout, first.history, first.lr)
+    if report is not None:
+        report(trained)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    return Trained(whole, holdout, first.history, first.lr)
+    return trained
 
 
 def fit(
@@ -349,7 +369,7 @@ def _learner(fitted: Fitted, options: Options, device: str, checkpoint: Path | N
     """The learner of a network; its checkpoint goes with these data and options alone."""
     fingerprint = {}
     if checkpoint is not None:
-        fingerprint = {"data": _digest(fitted.panel), "options": json.loads(json.dumps(asdict(options)))}
+        fingerprint = {"data": _digest(fitted.panel), **json.loads(json.dumps(asdict(options)))}
     return Learner(
         fitted.net,
         nn.functional.mse_loss,

@@ -3,17 +3,22 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from handlers.archive import ArchiveError, archive, find_archives
+import handlers.archive
+from handlers.archive import ArchiveError, archive, check_bundles, copy_archives
+
+ROOT = Path(__file__).parents[2]
 
 
 def write_bundle(folder: Path, *, version: str = "1", **changes: Any) -> Path:
@@ -49,7 +54,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_an_archive_has_the_bundle_and_what_torchserve_needs(bundle: Path, store: Path) -> None:
     made = archive(bundle, store)
-    assert find_archives(store) == {"sales": made}
+    assert made == store / "sales.archive"
     assert content(made / "bundle") == content(bundle)
     manifest = json.loads((made / "MAR-INF" / "MANIFEST.json").read_text())
     assert manifest["model"] == {
@@ -152,9 +157,75 @@ def test_no_bundle_there(tmp_path: Path, store: Path) -> None:
         archive(tmp_path / "nowhere", store)
 
 
-def test_an_empty_store_says_how_to_fill_it(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="shopcat archive"):
-        find_archives(tmp_path)
+def test_an_installation_without_the_configuration_says_so(
+    bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers.archive, "CONFIGURATION", tmp_path / "absent")
+    with pytest.raises(ArchiveError, match=r"absent has no config\.properties: shopcat is not installed whole"):
+        archive(bundle, store)
+
+
+def test_two_bundles_of_a_kind_are_both_named(bundle: Path) -> None:
+    other = write_bundle(bundle.parent / "other")
+    check_bundles([bundle])
+    with pytest.raises(ArchiveError, match=f"{bundle} and {other} are both of the kind 'sales'"):
+        check_bundles([bundle, other])
+
+
+def test_a_copy_outlives_what_it_is_of(bundle: Path, store: Path, tmp_path: Path) -> None:
+    made = archive(bundle, store)
+    copies = copy_archives([made], tmp_path / "copies")
+    assert copies == {"sales": tmp_path / "copies" / "sales.archive"}
+    whole = content(made)
+    shutil.rmtree(made)
+    assert content(copies["sales"]) == whole
+
+
+@pytest.mark.parametrize("name", ["bundle", "absent.archive", "empty.archive"])
+def test_only_an_archive_is_copied(bundle: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty.archive").mkdir()
+    with pytest.raises(ArchiveError, match=f"{name} is not an archive; make one with `shopcat archive BUNDLE`"):
+        copy_archives([tmp_path / name], tmp_path / "copies")
+
+
+def test_two_archives_of_a_model_are_not_copied(bundle: Path, store: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="second archive of sales"):
+        copy_archives([archive(bundle, store), archive(bundle, tmp_path / "other")], tmp_path / "copies")
+
+
+def test_an_archive_replaced_during_the_copy_is_not_taken(
+    bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write_bundle(tmp_path / "other", version="2")
+
+    def copy_and_replace(source: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        copied: Path = shutil.copytree(source, target)
+        archive(other, store)
+        return copied
+
+    made = archive(bundle, store)
+    monkeypatch.setattr(shutil, "copytree", copy_and_replace)
+    with pytest.raises(ArchiveError, match="was replaced while it was copied"):
+        copy_archives([made], tmp_path / "copies")
+
+
+def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
+    """All packages of the repository, TorchServe's configuration beside them, and the contract."""
+    tree = tmp_path / "tree"  # setuptools writes into the tree that it builds from
+    tree.mkdir()
+    packages = ("schemas", "runtime", "sales", "training", "handlers")
+    for name in (*packages, "model_store/torchserve"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "cli.py"):
+        shutil.copyfile(ROOT / name, tree / name)
+    program = "import sys\nfrom setuptools import build_meta\nbuild_meta.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=tree, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("shopcat-*.whl")
+    carried = set(zipfile.ZipFile(wheel).namelist())
+    ours = {str(file.relative_to(ROOT)) for name in packages for file in (ROOT / name).rglob("*.py")}
+    configuration = {str(file.relative_to(ROOT)) for file in handlers.archive.CONFIGURATION.iterdir()}
+    assert ours | configuration | {"cli.py", "schemas/openapi.json"} <= carried
 
 
 def test_killed_at_any_moment_nothing_half_made_is_taken(bundle: Path, store: Path) -> None:

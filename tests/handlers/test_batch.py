@@ -12,7 +12,7 @@ from ts.context import Context as TorchServeContext
 from ts.context import RequestProcessor
 from ts.protocol.otf_message_handler import create_predict_response
 
-from handlers.batch import Sent, answer_batch
+from handlers.batch import MAX_ANSWER, Sent, answer_batch
 from schemas.problems import Problem, ProblemError
 
 
@@ -163,7 +163,7 @@ def test_no_body(fields: dict[str, Any]) -> None:
 
 
 def test_a_form_in_place_of_a_body() -> None:
-    with pytest.raises(ProblemError, match="form fields"):
+    with pytest.raises(ProblemError, match="no JSON body"):
         Sent({"store": b"1"}, {}).body()
 
 
@@ -185,3 +185,14 @@ def test_torchserve_can_send_the_answers() -> None:
     frame = create_predict_response(answers, {0: "a", 1: "b", 2: "c"}, "Prediction success", 200, context=given)
     assert all(body in frame for body in answers)
     assert all(given.get_response_status(place)[1] in (None, "") for place in range(3))
+
+
+def test_an_answer_that_torchserve_could_not_send_is_a_problem() -> None:
+    class Huge:
+        def to_json(self) -> bytes:
+            return b"x" * (MAX_ANSWER + 1)
+
+    given = context(1)
+    (answer,) = answer_batch([{"body": b"1"}], given, parse=parse, run=lambda requests: [Huge()])
+    assert given.get_response_status(0)[0] == 422
+    assert "ask for less" in json.loads(answer)["detail"]

@@ -11,15 +11,13 @@ from handlers.server import Server, running_server
 
 
 @pytest.fixture(scope="session")
-def model_store(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model store with the demonstration bundle's archive; its path is such as people have."""
-    store = tmp_path_factory.mktemp("store") / "my models, ü"
-    archive(demo_bundle, store)
-    return store
+def archived(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demonstration bundle's archive, in a model store with a path such as people have."""
+    return archive(demo_bundle, tmp_path_factory.mktemp("store") / "my models, ü")
 
 
 @pytest.fixture(scope="session")
-def server(model_store: Path) -> Iterator[Server]:
+def server(archived: Path) -> Iterator[Server]:
     """A running server with two workers, on ports of its own."""
-    with running_server(model_store, ports=Ports.any_free(), workers=2) as running:
+    with running_server([archived], ports=Ports.any_free(), workers=2) as running:
         yield running

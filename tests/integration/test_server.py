@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,10 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
-from handlers.archive import archive
+from cli import main
+from handlers.archive import ArchiveError, archive
 from handlers.ports import HOST, PortError, Ports
 from handlers.server import Server, ServerError, running_server, serve
 from sales.forecaster import Forecaster
@@ -48,6 +51,24 @@ def ask(
         response = connection.getresponse()
         content = response.read()
         return Answer(response.status, response.headers["content-type"], json.loads(content) if content else None)
+
+
+def manage(server: Server, path: str) -> Any:
+    """What the management port says."""
+    with closing(http.client.HTTPConnection(HOST, server.ports.management, timeout=60)) as connection:
+        connection.request("GET", path)
+        return json.load(connection.getresponse())
+
+
+def started_again(server: Server, pid: int, within: float = 60) -> bool:
+    """Whether another worker gets ready in place of one that is dead."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        (worker,) = manage(server, "/models/sales")[0]["workers"]
+        if worker["pid"] not in (pid, -1) and worker["status"] == "READY":
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def processes(server: Server) -> list[psutil.Process]:
@@ -176,9 +197,10 @@ def test_only_loopback_listens(server: Server) -> None:
 def test_a_second_server_beside_the_first_and_nothing_left_of_it(
     server: Server, demo_bundle: Path, tmp_path: Path
 ) -> None:
-    settings = archive(demo_bundle, tmp_path) / "model-config.yaml"
+    made = archive(demo_bundle, tmp_path)
+    settings = made / "model-config.yaml"
     settings.write_text(settings.read_text().replace("maxBatchDelay: 1\n", "maxBatchDelay: 20000\n"))
-    with running_server(tmp_path, ports=Ports.any_free(), workers=1) as second:
+    with running_server([made], ports=Ports.any_free(), workers=1) as second:
         running = processes(second)
         private = Path(running[0].cwd())
         assert len(running) >= 2
@@ -190,11 +212,72 @@ def test_a_second_server_beside_the_first_and_nothing_left_of_it(
     assert ask(server, DAY).status == 200
 
 
-def test_a_port_that_is_taken_is_named(server: Server, model_store: Path) -> None:
+def test_a_server_keeps_the_bundle_it_started_with(
+    demo_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that starts again finds the same, whatever became of the store; and no more than asked is served."""
+    store = tmp_path / "store"
+    made = archive(demo_bundle, store)
+    shutil.copytree(made, store / "stale.archive")
+    newer = tmp_path / "newer"
+    shutil.copytree(demo_bundle, newer)
+    manifest = json.loads((newer / "bundle.json").read_text())
+    (newer / "bundle.json").write_text(json.dumps(manifest | {"version": "newer"}))
+    with tempfile.TemporaryDirectory(prefix="ä, b ", dir="/tmp") as private:
+        monkeypatch.setattr(tempfile, "tempdir", private)
+        with running_server([made], ports=Ports.any_free(), workers=1) as server:
+            monkeypatch.undo()
+            before = ask(server, DAY).content
+            assert list(server.models) == ["sales"]
+            assert Path(private) in server.models["sales"].parents
+            assert [model["modelName"] for model in manage(server, "/models")["models"]] == ["sales"]
+            assert archive(newer, store) == made
+            (worker,) = manage(server, "/models/sales")[0]["workers"]
+            psutil.Process(worker["pid"]).kill()
+            assert started_again(server, worker["pid"])
+            assert ask(server, DAY).content == before
+            assert before["version"] == manifest["version"]
+        assert not any(Path(private).iterdir())
+
+
+def test_a_serve_that_fails_or_is_unclear_writes_nothing(server: Server, demo_bundle: Path, tmp_path: Path) -> None:
+    store, other = tmp_path / "store", tmp_path / "other"
+    shutil.copytree(demo_bundle, other)
+    taken = [str(port) for port in (server.ports.inference, server.ports.management, server.ports.metrics)]
+    options = [
+        "--port",
+        taken[0],
+        "--management-port",
+        taken[1],
+        "--metrics-port",
+        taken[2],
+        "--model-store",
+        str(store),
+    ]
+    for bundles, said in (
+        ([other], f"port {taken[0]} "),
+        ([demo_bundle, other], f"{demo_bundle} and {other} are both of the kind 'sales'"),
+        ([demo_bundle, tmp_path / "nowhere"], "nowhere is not a bundle"),
+    ):
+        result = CliRunner().invoke(main, ["serve", *map(str, bundles), *options])
+        assert result.exit_code == 2
+        assert said in result.output
+        assert not store.exists()
+
+
+def test_a_folder_that_is_no_archive_is_refused(demo_bundle: Path) -> None:
+    with (
+        pytest.raises(ArchiveError, match="shopcat archive BUNDLE"),
+        running_server([demo_bundle], ports=Ports.any_free()),
+    ):
+        pass
+
+
+def test_a_port_that_is_taken_is_named(server: Server, archived: Path) -> None:
     ports = Ports(Ports.any_free().inference, server.ports.management, Ports.any_free().metrics)
     with (
         pytest.raises(PortError, match=f"port {ports.management} .*--management-port"),
-        running_server(model_store, ports=ports),
+        running_server([archived], ports=ports),
     ):
         pass
 
@@ -208,7 +291,7 @@ def test_a_broken_bundle_is_refused_with_its_cause(demo_bundle: Path, tmp_path: 
     start = time.monotonic()
     with (
         pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*weights\.safetensors") as raised,
-        running_server(folder.parent, ports=Ports.any_free(), workers=1),
+        running_server([folder], ports=Ports.any_free(), workers=1),
     ):
         pass
     assert "Traceback" in str(raised.value)
@@ -216,7 +299,7 @@ def test_a_broken_bundle_is_refused_with_its_cause(demo_bundle: Path, tmp_path: 
 
 
 def test_a_server_that_ends_by_itself_is_an_error(
-    model_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And on the way: a log that is kept, and an environment that does not reach TorchServe."""
     log = tmp_path / "logs" / "torchserve.log"
@@ -236,25 +319,25 @@ def test_a_server_that_ends_by_itself_is_an_error(
         server.process.kill()
 
     with pytest.raises(ServerError, match="ended by itself, with the exit status -9"):
-        serve(model_store, look_and_kill, ports=Ports.any_free(), workers=1, log=log)
+        serve([archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
     assert "TS_CONFIG_FILE" not in environment
     assert environment["SHOPCAT_TOLD"] == "yes"
     assert "Torch worker started" in log.read_text()
 
 
 @pytest.fixture
-def foreground(model_store: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], list[psutil.Process]]]]:
+def foreground(archived: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], list[psutil.Process]]]]:
     """Starts `serve` in a process of its own: that process, and the server's."""
     program = (
         "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
-        "serve(Path(sys.argv[1]), lambda server: print(server.process.pid, flush=True),"
+        "serve([Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
         " ports=Ports.any_free(), workers=1)"
     )
     started: list[subprocess.Popen[str]] = []
     seen: list[psutil.Process] = []
 
     def start() -> tuple[subprocess.Popen[str], list[psutil.Process]]:
-        command = [sys.executable, "-c", program, str(model_store)]
+        command = [sys.executable, "-c", program, str(archived)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout is not None
@@ -292,12 +375,12 @@ def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
     shutil.rmtree(private)  # all that is left: nobody was there to remove it
 
 
-def test_a_signal_during_the_start_leaves_nothing(model_store: Path) -> None:
+def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
-        "print(flush=True)\nserve(Path(sys.argv[1]), print, ports=Ports.any_free(), workers=1)"
+        "print(flush=True)\nserve([Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(model_store)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", program, str(archived)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         until = time.monotonic() + 30

@@ -1,12 +1,13 @@
 """Folders and files that appear whole or not at all."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from runtime import folder as folders
-from runtime.folder import FolderError, check_target, new_folder, sha256, write_file
+from runtime.folder import FolderError, check_file, check_target, new_folder, sha256, write_file
 
 
 class Interrupted(BaseException):
@@ -89,7 +90,7 @@ def test_what_is_there_is_not_overwritten_by_mistake(tmp_path: Path, replace: bo
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     (tmp_path / "empty").mkdir()
-    refused = {"file": "is a file"} if replace else {"file": "is a file", "full": "not empty.*--force"}
+    refused = {"file": "is a file"} if replace else {"file": "is a file", "full": "not empty; name another"}
     for name in ("file", "full", "empty", "nowhere"):
         if name in refused:
             for check in (check_target, lambda target, **options: new_folder(target, **options).__enter__()):
@@ -131,3 +132,18 @@ def test_write_file_replaces_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monk
 def test_sha256_is_the_well_known_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("check", [check_target, check_file])
+def test_a_place_that_can_not_be_written_is_known_before_the_work(
+    tmp_path: Path, check: Callable[[Path], None]
+) -> None:
+    check(tmp_path / "new" / "deep" / "target")
+    assert not list(tmp_path.iterdir()), "asking leaves no trace"
+    with pytest.raises(FolderError, match=r"can't be written: /proc: .*; name another place"):
+        check(Path("/proc/nowhere/target"))
+
+
+def test_a_file_is_not_written_over_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="is a folder; name a file"):
+        check_file(tmp_path)

@@ -101,7 +101,7 @@ def test_a_panel_lacking_an_array_is_named(bundle: Bundle) -> None:
 def test_a_bundle_is_replaced_only_if_asked(bundle: Bundle, tmp_path: Path) -> None:
     target = tmp_path / "sales"
     save(target, bundle)
-    with pytest.raises(FolderError, match=r"there already and not empty.*--force"):
+    with pytest.raises(FolderError, match="there already and not empty; name another folder"):
         save(target, bundle, card="new\n")
     assert (target / CARD).read_text() == "a card\n"
     save(target, bundle, card="new\n", replace=True)

@@ -310,7 +310,7 @@ def test_weather_that_the_client_states_counts_and_is_not_assumed(forecaster: Fo
         [],
     ]
     assert whole.sales != getattr(bare, "sales", None) != getattr(part, "sales", None)
-    assert warnings(unused)["unused"] == {"Events"}
+    assert warnings(unused)["unused"] == {"events"}
 
 
 def test_beyond_the_plan_a_store_is_open_as_usual(made_up: Forecaster) -> None:
@@ -358,9 +358,8 @@ def test_warnings_of_values(parity: Forecaster) -> None:
 def test_what_is_stated_for_nothing_is_said_so(made_up: Forecaster) -> None:
     weather = {"max_temperature": 25.0, "events": "Rain"}
     (answer,) = ask(made_up, {"store": 2, "date": SATURDAY, "weather": {**weather, "cloud_cover": None}})
-    names = made_up.model.features.feature_set
-    used = {*names.cat_names, *names.cont_names}
-    assert warnings(answer).get("unused", set()) == {"Max_TemperatureC", "Events"} - used
+    parity = made_up.model.features.mode == "parity"
+    assert warnings(answer).get("unused", set()) == (set() if parity else {"max_temperature", "events"})
 
 
 # What can't be forecast.
@@ -378,6 +377,31 @@ def test_an_unknown_store_is_a_404(made_up: Forecaster) -> None:
     assert problem_of(single).type == "urn:shopcat:problem:unknown-store"
     assert "13" in problem_of(single).detail
     assert "12 stores from 1 to 12" in problem_of(single).detail
+
+
+def test_a_range_that_can_not_be_forecast_points_at_its_own_fields(forecaster: Forecaster) -> None:
+    unknown, late, half = ask(
+        forecaster,
+        {"store": 4711, "start": MONDAY, "days": 366},
+        {"store": 1, "start": dt.date(2030, 1, 1), "days": 3},
+        {"store": 1, "start": dt.date(2016, 6, 1), "days": 300},
+    )
+    assert [error.path for error in problem_of(unknown).errors] == ["/store"]
+    assert [error.path for error in problem_of(late).errors] == ["/start", "/days"]
+    assert isinstance(half, Forecasts)
+    bad = [item.problem for item in half.items if isinstance(item, ItemProblem)]
+    assert 0 < len(bad) < 300
+    assert {error.path for problem in bad for error in problem.errors} == {"/days"}
+
+
+def test_a_closed_day_is_no_doubt(forecaster: Forecaster) -> None:
+    """It is 0, whatever would have been filled for the network."""
+    closed, open_ = ask(forecaster, *({"store": 1, "date": MONDAY, "open": o} for o in (False, True)))
+    assert isinstance(closed, Forecast)
+    assert closed.sales == 0
+    assert not warnings(closed).keys() & {"filled", "unseen", "out_of_range"}
+    assert isinstance(open_, Forecast)
+    assert open_.sales > 0
 
 
 def test_the_calendar_ends(made_up: Forecaster) -> None:

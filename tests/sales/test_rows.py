@@ -88,6 +88,33 @@ def test_sales_that_are_there_already_stay(forecaster: Forecaster, tmp_path: Pat
     assert float(rows[0]["Forecast"]) > 0
 
 
+def test_an_id_alone_does_not_make_a_csv_kaggles(forecaster: Forecaster, tmp_path: Path) -> None:
+    rows, _ = forecast(forecaster, tmp_path, "id,store,date,region\n7,1,2015-08-22,north\n7,2,2015-08-22,south\n")
+    assert [*rows[0]] == ["id", "store", "date", "region", "Sales"]
+    assert [[*row.values()][:4] for row in rows] == [
+        ["7", "1", "2015-08-22", "north"],
+        ["7", "2", "2015-08-22", "south"],
+    ]
+    assert float(rows[0]["Sales"]) > 0
+    kaggles, _ = forecast(forecaster, tmp_path, "ID,store,dayofweek,DATE,promo\n7,1,6,2015-08-22,\n8,2,6,2015-08-22,\n")
+    assert kaggles == [{"Id": str(7 + i), "Sales": row["Sales"]} for i, row in enumerate(rows)]
+    two, _ = forecast(forecaster, tmp_path, "id,Id,store,date\n7,8,1,2015-08-22\n")
+    assert two == [{"id": "7", "Id": "8", "store": "1", "date": "2015-08-22", "Sales": rows[0]["Sales"]}]
+
+
+def test_no_column_is_overwritten(forecaster: Forecaster, tmp_path: Path) -> None:
+    values = "1,2015-08-22,mine"
+    for header, added in (("Forecast", "Sales"), ("forecast", "Sales"), ("sales", "Forecast"), (" SALES", "Forecast")):
+        rows, _ = forecast(forecaster, tmp_path, f"store,date,{header}\n{values}\n")
+        assert [*rows[0]] == ["store", "date", header, added]
+        assert rows[0][header] == "mine"
+        assert float(rows[0][added]) > 0
+    (tmp_path / "out.csv").unlink()
+    for header in ("Sales,Forecast", "forecast,SALES"):
+        text = refused(forecaster, tmp_path, f"store,date,{header}\n{values},mine\n")
+        assert "has the columns Sales and Forecast already; rename one" in text
+
+
 def test_what_the_rows_state_is_one_plan(forecaster: Forecaster, tmp_path: Path) -> None:
     """Open, promo and holidays of all rows of a store count for its other rows, as among the items of one request."""
     text = (
@@ -126,6 +153,8 @@ def test_what_the_rows_state_is_one_plan(forecaster: Forecaster, tmp_path: Path)
         ("quotes", '"store","date","promo"\n"3","2015-08-22","1"\n"4","2015-08-22","0"\n'),
         ("flags of pandas", "store,date,promo\n3,2015-08-22,1.0\n4,2015-08-22,0.0\n"),
         ("flags in words", "store,date,promo\n3,2015-08-22,true\n4,2015-08-22,False\n"),
+        ("stores of pandas", "store,date,promo\n3.0,2015-08-22,1\n4.0,2015-08-22,0\n"),
+        ("dates without zeros", "store,date,promo\n3,2015-8-22,1\n4,2015-8-22,0\n"),
         ("columns in another order", "promo,date,store\n1,2015-08-22,3\n0,2015-08-22,4\n"),
         ("names in capitals", "STORE,Date,PROMO\n3,2015-08-22,1\n4,2015-08-22,0\n"),
         ("blank lines", "store,date,promo\n\n3,2015-08-22,1\n\n4,2015-08-22,0\n\n"),
@@ -152,6 +181,34 @@ def test_empty_fields_are_not_stated(forecaster: Forecaster, tmp_path: Path) -> 
         assert {kind: counted[kind] for kind in ("promo assumed", "beyond_horizon") if counted[kind]} == kinds
     _, counted = forecast(forecaster, tmp_path, text.format("1,2015-11-07,1,0,0,0"))
     assert {*counted} & {"open assumed", "promo assumed", "school_holiday assumed"} == set()
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"])
+def test_gaps_of_other_programs_are_not_stated(forecaster: Forecaster, tmp_path: Path, nothing: str) -> None:
+    """What train takes for a gap is one here too, and columns that do not count keep it."""
+    header = "store,date,note,open,promo,stateholiday,schoolholiday"
+    text = f"{header}\n1,2015-11-07,{nothing}{f',{nothing}' * 4}\n"
+    rows, kinds = forecast(forecaster, tmp_path, text)
+    assert rows[0]["note"] == nothing
+    expected = asked(forecaster, {"store": 1, "date": "2015-11-07"})
+    assert [float(row["Sales"]) for row in rows] == pytest.approx(expected, rel=1e-5)
+    assert kinds["open assumed"] == kinds["promo assumed"] == kinds["school_holiday assumed"] == 1
+    if nothing.strip():
+        assert "date: " in refused(forecaster, tmp_path, f"store,date\n1,{nothing}\n")
+
+
+def test_what_train_reads_forecast_reads(forecaster: Forecaster, demo_folder: Path, tmp_path: Path) -> None:
+    """pandas turns whole numbers, flags and holidays of columns with gaps to floats; `read_tables` knows that."""
+    rows, kinds = forecast(forecaster, tmp_path, (demo_folder / "test.csv").read_bytes())
+    plan = pd.read_csv(demo_folder / "test.csv", dtype={"StateHoliday": str})
+    plan["StateHoliday"] = plan["StateHoliday"].replace("0", "0.0")
+    for name in ("Store", "Open", "Promo"):
+        plan[name] = plan[name].astype(float)
+    plan["SchoolHoliday"] = plan["SchoolHoliday"] == 1
+    text = plan.to_csv(index=False, na_rep="NaN")
+    assert ",NaN," in text
+    assert ",0.0,True\n" in text
+    assert forecast(forecaster, tmp_path, text) == (rows, kinds)
 
 
 def test_a_row_counts_once_for_each_kind(forecaster: Forecaster, tmp_path: Path) -> None:
@@ -201,17 +258,20 @@ def test_all_rows_bad(forecaster: Forecaster, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "is not a CSV"),
-        ("\n\n", "is not a CSV"),
-        ("store,date\n", "no rows"),
+        ("", "the file or its first line is empty; put the columns' names in the first line"),
+        ("\n\n", "the file or its first line is empty; put the columns' names in the first line"),
+        ("store,date\n", "no rows below the header; add them"),
         ("shop,day\n1,2015-08-22\n", "no column store and date; its columns are shop, day"),
         ("store,day\n1,2015-08-22\n", "no column date"),
-        ("store;date\n1;2015-08-22\n", "no column store and date"),
-        ('store,date\n1,"2015-08-22\n', "is not a CSV"),
-        ("store,date\n1,2015-08-22,1,2\n1,2,3,4,5\n", "is not a CSV"),
-        (b"store,date,note\n1,2015-08-22,caf\xe9\n", "is not a CSV"),
-        (b"\xff\xfes\x00t\x00o\x00r\x00e\x00\n\x00", "is not a CSV"),
-        ("store,date\n1,2015-08-22,1\n", "is not a CSV"),  # pandas alone would move the columns by one
+        ("store;date\n1;2015-08-22\n", "fields are separated by semicolons; save it with commas"),
+        ("store\tdate\n1\t2015-08-22\n", "fields are separated by tabs; save it with commas"),
+        ('store,date\n1,"2015-08-22\n', "double quotes"),
+        ("store,date\n1,2015-08-22\n1,2,3,4,5\n", "in line 3, saw 5; separate fields by commas"),
+        (b"store,date,note\n1,2015-08-22,caf\xe9\n", "not UTF-8 text (byte 32); save it as CSV in UTF-8"),
+        (b"\xff\xfes\x00t\x00o\x00r\x00e\x00\n\x00", "not UTF-8 text (byte 0); save it as CSV in UTF-8"),
+        # pandas alone would move the columns by one
+        ("store,date\n1,2015-08-22,1\n", "line 2 has more fields than the header; separate fields by commas"),
+        ("store,store,date\n1,2,2015-08-22\n", "two columns for store: 'store' and 'store'; keep one"),
         ("store,Store,date\n1,2,2015-08-22\n", "two columns for store: 'store' and 'Store'"),
         ("store,date,StateHoliday,state_holiday\n1,2015-08-22,a,0\n", "two columns for state_holiday"),
     ],
@@ -223,7 +283,7 @@ def test_files_that_are_something_else(
 
 
 def test_a_file_that_is_not_there(forecaster: Forecaster, tmp_path: Path) -> None:
-    for source in (tmp_path / "nowhere.csv", tmp_path):
-        with pytest.raises(RowsError, match=source.name):
+    for source, remedy in ((tmp_path / "nowhere.csv", "add it"), (tmp_path, "make it a file that you may read")):
+        with pytest.raises(RowsError, match=f"{source.name}: .*; {remedy}"):
             forecast_csv(forecaster, source, tmp_path / "out.csv")
     assert [*tmp_path.iterdir()] == []

@@ -300,7 +300,7 @@ def test_a_store_that_is_not_described(folder: Path, table: str, other: str) -> 
         (FILES["store"].split("\n")[0].encode(), "no rows"),
         (FILES["store"].replace('"c"', '"c\xfc"').encode("latin-1"), "not UTF-8"),
         (FILES["store"].encode("utf-16"), "not UTF-8"),
-        (FILES["store"].replace(",", ";").encode(), "separated by ;"),
+        (FILES["store"].replace(",", ";").encode(), "separated by semicolons"),
         (FILES["store"].replace(",", "\t").encode(), "separated by tabs"),
         (FILES["store"].replace('2,"a","a"', '2,"a","a",1,1').encode(), "in line 3, saw 12"),
         (FILES["store"].replace('0,,,""', '0,,,"",x').encode(), "line 2 has more fields"),

@@ -59,9 +59,9 @@ def test_an_error_carries_its_problem() -> None:
     ("value", "text"),
     [
         (1.5, "1.5"),
-        (None, "None"),
+        (None, "null"),
         ("2015", "'2015'"),
-        ([1, "a"], "[1, 'a']"),
+        ([1, "a"], '[1, "a"]'),
         ("zwölf", r"'zw\xf6lf'"),
         ("\ud800", r"'\ud800'"),  # half a character, which UTF-8 can't carry
         ("line\nbreak\x1b[31m", r"'line\nbreak\x1b[31m'"),

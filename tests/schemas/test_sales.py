@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.problems import Problem, ProblemError
+from schemas.problems import MAX_ERRORS, Problem, ProblemError
 from schemas.sales import MAX_DAYS, MAX_ITEMS, Bad, ForecastRequest, Item, Weather, parse_request
 
 DAY = dt.date(2015, 8, 1)
@@ -223,6 +223,11 @@ def test_a_field_that_is_none_is_named(field: str) -> None:
         ({"store": 1, "start": "2015-08-01", "days": 3, "promo": [True, False]}, ["/promo"]),
         ({"store": 1, "start": "2015-08-01", "days": 3, "open": []}, ["/open"]),
         ({"store": 1, "start": "2015-08-01", "days": 1, "weather": [{}, {}]}, ["/weather"]),
+        ({"store": 1, "start": "2015-08-01", "days": 3, "promo": "x"}, ["/promo"]),
+        ({"store": 1, "start": "2015-08-01", "days": 3, "state_holiday": ["a", "z", "0"]}, ["/state_holiday/1"]),
+        ({"store": 1, "start": "2015-08-01", "days": 1, "weather": {"cloud_cover": 99}}, ["/weather/cloud_cover"]),
+        ({"store": 1, "start": "2015-08-01", "days": 1, "weather": [{"hail": 1}]}, ["/weather/0/hail"]),
+        ({"store": 1, "start": "2015-08-01", "days": 1, "Promo": True}, ["/Promo"]),
         ({"store": 1, "start": "2015-08-01", "days": True}, ["/days"]),
         ({"store": 1, "start": "2015-08-01", "days": "3"}, ["/days"]),
         ({"store": 1, "start": 20150801, "days": 3}, ["/start"]),
@@ -370,3 +375,20 @@ def test_only_problems_escape_from_damaged_requests(data: st.DataObject) -> None
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     answered(bytes(body))
+
+
+def test_an_answer_does_not_grow_with_what_is_wrong() -> None:
+    """TorchServe kills a worker whose answer is over its limit, and with it all requests of the batch."""
+    unknown = {f"k{i}": 1 for i in range(50_000)}
+    long = [1e15] * 10_000
+    items = parse_request({"items": [GOOD, {**GOOD, **unknown}, {"store": long, "date": "x" * 10_000}]}).items
+    assert len(problem_of({**GOOD, **unknown}).to_json()) < 3_000
+    many, odd = items[1:]
+    assert isinstance(many, Bad)
+    assert isinstance(odd, Bad)
+    assert len(many.problem.to_json()) < 3_000
+    assert len(many.problem.errors) == MAX_ERRORS
+    assert "and 49,999 more" in many.problem.detail
+    assert len(str(odd)) < 1_000
+    assert problem_of({"items": [{"store": "x"}] * 1000}).status == 422
+    assert len(problem_of({"items": [{"store": "x"}] * 1000}).to_json()) < 3_000

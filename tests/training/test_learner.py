@@ -260,7 +260,7 @@ class TestCheckpoint:
         train = TensorBatches(*data(), batch_size=32)
         learner(path, fingerprint={"data": "a1", "layers": (16, 8)}).fit_one_cycle(train, 1)
         learner(path, fingerprint={"data": "a1", "layers": (16, 8)})
-        with pytest.raises(CheckpointError, match=r"run\.safetensors .* data is 'b2' here and 'a1' there.* Delete it"):
+        with pytest.raises(CheckpointError, match=r"run\.safetensors .* data is 'b2' here and 'a1' there.* --fresh"):
             learner(path, fingerprint={"data": "b2", "layers": (16, 8)})
         with pytest.raises(CheckpointError, match="seed is 4 here and 0 there"):
             learner(path, fingerprint={"data": "a1", "layers": (16, 8)}, seed=4)
