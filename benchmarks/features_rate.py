@@ -25,7 +25,7 @@ def measure(folder: Path, mode: str) -> dict[str, float]:
     from sales.panel import panel_from_tables
     from sales.preprocess import Preprocessor
     from sales.tables import read_tables
-    from training.evaluation import Rows
+    from training.sales.evaluation import Rows
 
     times = [time.perf_counter()]
     tables = read_tables(folder)

@@ -66,7 +66,8 @@ class Sent(NamedTuple):
         if isinstance(body, str):  # what TorchServe makes of text/plain
             body = body.encode()
         if body is None or body == b"":
-            # Also what curl -d sends without a content type: TorchServe takes its JSON for a form.
+            # A form or a query and nothing else; where handlers/verbatim.py does not apply, also what curl -d sends
+            # without a content type.
             raise _malformed("the request has no JSON body; POST it with the header Content-Type: application/json")
         return body
 

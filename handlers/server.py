@@ -30,13 +30,14 @@ from handlers.archive import CONFIGURATION, copy_archives
 from handlers.greedy import write_greedy_class
 from handlers.java import find_java
 from handlers.ports import HOST, Ports
+from handlers.verbatim import write_verbatim_class
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _STOP_S = 10.0  # to end by itself, before it is killed
-_SHOWN_LINES = 30  # of the log, when a start fails
+_SHOWN_LINES = 40  # of the log, when a start fails
 # What of our environment the server gets. The rest could change it from afar: TorchServe reads many variables, and
 # takes TS_CONFIG_FILE over the configuration that it is given.
 _PASSED = re.compile(
@@ -192,6 +193,8 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
     jar = package / "frontend" / "model-server.jar"
     if not write_greedy_class(jar, folder / "classes"):
         logger.warning("this TorchServe is not 0.12.0: a lone request waits for maxBatchDelay")
+    if not write_verbatim_class(jar, folder / "classes"):
+        logger.warning("this TorchServe is not 0.12.0: it drops the query, and takes what curl sends for a form")
     (folder / "config.properties").write_text(configuration, encoding="ascii")
     (folder / "tmp").mkdir()
     return [

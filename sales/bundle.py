@@ -7,9 +7,7 @@ tables.safetensors  the panel: calendar, stores, weather, trend, sales
 golden.json         requests and the forecasts that training computed for them
 MODEL_CARD.md       what it is for, and what not
 
-Errors::
-
-    BundleError(UserError)   the folder is not a bundle, is damaged, or is of a format that is not known
+Reading one raises `runtime.bundle.BundleError` if the folder is not a bundle, is damaged, or is of an unknown format.
 """
 
 import json
@@ -20,17 +18,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from runtime.errors import UserError
+from runtime import bundle
+from runtime.bundle import MANIFEST, BundleError, check_files
 from runtime.folder import new_folder, sha256
 from sales.panel import Panel
 from sales.preprocess import Preprocessor
 from schemas.bundle import FORMAT_VERSION, SalesManifest
 
-MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
 NETWORK = "model.onnx"
 TABLES = "tables.safetensors"
@@ -39,10 +36,6 @@ CARD = "MODEL_CARD.md"
 FILES = (WEIGHTS, NETWORK, TABLES, GOLDEN, CARD)
 
 Golden = list[dict[str, Any]]  # one store's day each: the request's fields and the forecast ``sales``
-
-
-class BundleError(UserError):
-    """A folder that can't be taken for a bundle; the message names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -103,19 +96,7 @@ def load(folder: Path) -> Bundle:
             is not known.
     """
     manifest = read_manifest(folder)
-    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()} - {MANIFEST}
-    missing, foreign = sorted({*FILES, *manifest.files} - there), sorted(there - set(manifest.files))
-    try:
-        changed = [n for n, digest in manifest.files.items() if n in there and sha256(folder / n) != digest]
-    except OSError as error:
-        raise BundleError(f"{error.filename} can't be read: {error.strerror}") from None
-    faults = [
-        f"{what} {', '.join(names)}"
-        for what, names in (("missing:", missing), ("not listed in it:", foreign), ("changed since:", changed))
-        if names
-    ]
-    if faults:
-        raise BundleError(f"{folder} is not as its {MANIFEST} says ({'; '.join(faults)}); export it again")
+    check_files(folder, manifest, FILES)
     levels = {name: tuple(values) for name, values in manifest.levels.items()}
     try:
         panel = Panel.of(load_file(folder / TABLES), levels)
@@ -132,27 +113,4 @@ def read_manifest(folder: Path) -> SalesManifest:
     Raises:
         BundleError: if there is none, or it is not one that this version reads.
     """
-    file = folder / MANIFEST
-    if not folder.is_dir():
-        raise BundleError(f"{folder} is not a folder; name a bundle that shopcat train has written")
-    try:
-        content = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise BundleError(f"{folder} has no {MANIFEST}; name a bundle that shopcat train has written") from None
-    except OSError as error:
-        raise BundleError(f"{file} can't be read: {error.strerror}") from None
-    except ValueError as error:
-        raise BundleError(f"{file} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise BundleError(f"{file} is not a JSON object")
-    if content.get("format_version") != FORMAT_VERSION:
-        raise BundleError(
-            f"{file} has the format version {content.get('format_version')!r}; this version of shopcat reads "
-            f"{FORMAT_VERSION}: export it again, or use the version that wrote it"
-        )
-    try:
-        return SalesManifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BundleError(f"{file} is not a sales bundle's: {where}: {first['msg']}") from None
+    return bundle.read_manifest(folder, SalesManifest, kind="sales", format_version=FORMAT_VERSION)

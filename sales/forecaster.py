@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.bundle import BundleError
 from runtime.session import open_session
 from sales import bundle as bundles
-from sales.bundle import Bundle, BundleError
+from sales.bundle import Bundle
 from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.features import Features, Plan
 from sales.panel import Panel

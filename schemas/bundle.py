@@ -62,3 +62,55 @@ class SalesManifest(_Strict):
     metrics: dict[str, Any] = Field(description="the holdout's figures")
     training: dict[str, Any] = Field(description="the options it was trained with")
     files: dict[str, str] = Field(description="sha256 of every other file in the folder")
+
+
+class ImageSpec(_Strict):
+    """How a photo becomes the network's input."""
+
+    size: int = Field(ge=32, le=1024, description="side of the network's input, pixels")
+    crop_pct: float = Field(gt=0, le=1, description="share of the shorter side that the network sees")
+    mean: tuple[float, float, float] = Field(description="of red, green and blue, where 255 counts as 1")
+    std: tuple[float, float, float]
+
+
+class BackboneSpec(_Strict):
+    """A backbone by name, and what it wants."""
+
+    name: str
+    channels: int = Field(description="of its last feature map")
+    mean: tuple[float, float, float] = Field(description="that its input is normalised with")
+    std: tuple[float, float, float]
+
+
+class HeadSpec(_Strict):
+    """What makes logits of a feature map."""
+
+    hidden: int | None = Field(description="units of the hidden layer behind concat pooling; null: one linear layer")
+    p: float = Field(ge=0, lt=1, description="dropout before the last layer")
+    bn_final: bool = Field(description="whether a batch norm follows the last layer")
+
+
+class BreedSpec(_Strict):
+    """A class."""
+
+    name: str
+    species: Literal["cat", "dog"] | None = None
+
+
+class PetsManifest(_Strict):
+    """``bundle.json`` of a pets bundle."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    kind: Literal["pets"] = "pets"
+    name: str = Field(pattern=NAME)
+    version: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")
+    created: dt.datetime
+    classes: list[BreedSpec] = Field(min_length=2, description="in the order of the logits")
+    image: ImageSpec
+    backbone: BackboneSpec
+    head: HeadSpec
+    temperature: float = Field(gt=0, description="logits are divided by it before they become probabilities")
+    threshold: float = Field(ge=0, le=1, description="predictions less probable than this are for review")
+    metrics: dict[str, Any] = Field(description="of the photos that it was judged by")
+    training: dict[str, Any] = Field(description="the options it was trained with")
+    files: dict[str, str] = Field(description="sha256 of every other file in the folder")

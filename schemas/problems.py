@@ -4,22 +4,37 @@ ProblemError: raised where a request can't be answered; carries the Problem that
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-Kind = Literal["malformed-request", "invalid-request", "unknown-store", "outside-calendar", "internal-error"]
+Kind = Literal[
+    "malformed-request",
+    "invalid-request",
+    "unknown-store",
+    "outside-calendar",
+    "unsupported-media-type",
+    "not-an-image",
+    "damaged-image",
+    "image-too-large",
+    "unknown-class",
+    "internal-error",
+]
 
 _TITLES: Mapping[Kind, tuple[int, str]] = {
     "malformed-request": (400, "The request is not what this address takes"),
     "invalid-request": (422, "A field of the request has a value that is not allowed"),
+    # sales
     "unknown-store": (404, "The store is not known to the model"),
     "outside-calendar": (422, "The date is outside the days that the model can forecast"),
-    "internal-error": (500, "The forecast failed; the request was not at fault"),
-}
-STATUSES: Mapping[int, Sequence[str]] = {
-    status: [title for each, title in _TITLES.values() if each == status] for status, _ in _TITLES.values()
+    # pets
+    "unsupported-media-type": (415, "The content type is not one that this address takes"),
+    "not-an-image": (422, "The image is in no format that is known"),
+    "damaged-image": (422, "The image is damaged or incomplete"),
+    "image-too-large": (413, "The image is too large to be decoded"),
+    "unknown-class": (422, "The class is not one of the model's"),
+    "internal-error": (500, "The model failed; the request was not at fault"),
 }
 
 _WORDS = {  # pydantic's error types that can be said better to someone who does not know pydantic
@@ -74,6 +89,14 @@ class ProblemError(ValueError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
         self.problem = problem
+
+
+def statuses(kinds: Iterable[Kind]) -> Mapping[int, Sequence[str]]:
+    """The HTTP statuses of kinds of problems, in order, each with the titles that it comes with."""
+    found: dict[int, list[str]] = {}
+    for status, title in sorted((_TITLES[kind] for kind in kinds), key=lambda each: each[0]):
+        found.setdefault(status, []).append(title)
+    return found
 
 
 def shown(value: Any) -> str:

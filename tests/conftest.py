@@ -1,15 +1,22 @@
-"""What the tests share: made-up tables, a small bundle trained on them, and the real tables where there are any."""
+"""What the tests share: made-up tables and photos, small bundles trained on them, real data where there is any."""
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sales.bundle import Bundle, load
 from sales.forecaster import Forecaster
 from sales.tables import Tables, read_tables
-from training.demo import write_demo
-from training.sales import Options, train
+from training.sales.demo import write_demo
+from training.sales.fit import Options, train
+
+if TYPE_CHECKING:  # torchvision and timm are imported by the tests that need them
+    from training.pets.data import PetData
+    from training.pets.train import Trained
 
 ROOT = Path(__file__).parent.parent
 STORES = 12
@@ -51,20 +58,57 @@ def forecaster(demo_bundle: Path) -> Forecaster:
 
 @pytest.fixture(scope="session")
 def rossmann() -> Path:
-    """The folder of the real tables.
+    """The folder of the real tables."""
+    return real_data("rossmann")
+
+
+@pytest.fixture(scope="session")
+def oxford_pets() -> Path:
+    """The folder of the real photos."""
+    return real_data("oxford-iiit-pet")
+
+
+def real_data(name: str) -> Path:
+    """A folder of real data.
 
     They are not the project's to ship. Without SHOPCAT_DATA the tests that need them are skipped; with
     SHOPCAT_DATA_REQUIRED they fail instead, so that a build can't pass by not looking.
     """
     folder = os.environ.get("SHOPCAT_DATA")
     if folder:
-        return (ROOT / folder / "rossmann").resolve(strict=True)
+        return (ROOT / folder / name).resolve(strict=True)
     if os.environ.get("SHOPCAT_DATA_REQUIRED"):
-        pytest.fail("SHOPCAT_DATA is not set, and SHOPCAT_DATA_REQUIRED says that the real tables must be tested")
-    pytest.skip("SHOPCAT_DATA is not set; it names a folder that has rossmann/ in it")
+        pytest.fail("SHOPCAT_DATA is not set, and SHOPCAT_DATA_REQUIRED says that real data must be tested with")
+    pytest.skip(f"SHOPCAT_DATA is not set; it names a folder that has {name}/ in it")
 
 
 @pytest.fixture(scope="session")
 def rossmann_tables(rossmann: Path) -> Tables:
     """The real tables, read."""
     return read_tables(rossmann)
+
+
+@pytest.fixture(scope="session")
+def pet_data(tmp_path_factory: pytest.TempPathFactory) -> PetData:
+    """Drawn photos of three "breeds", a shape and a colour each, in a folder each; read."""
+    from tests.training.pets.drawn import draw_photos
+    from training.pets.data import read_pets
+
+    return read_pets(draw_photos(tmp_path_factory.mktemp("drawn")))
+
+
+@pytest.fixture(scope="session")
+def pets_training(pet_data: PetData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
+    """A bundle trained for a moment on the drawn photos, and what training told of it. Do not write to it; copy it."""
+    from training.pets.fit import Options
+    from training.pets.train import train
+
+    options = Options(backbone="efficientnet_lite0", size=96, crop_pct=0.9, frozen_epochs=20, passes=2, batch_size=8)
+    out = tmp_path_factory.mktemp("pets") / "pets"
+    return out, train(pet_data, out, options, progress=False)
+
+
+@pytest.fixture(scope="session")
+def pets_bundle(pets_training: tuple[Path, Trained]) -> Path:
+    """The bundle trained on the drawn photos. Do not write to it; copy it."""
+    return pets_training[0]

@@ -14,9 +14,11 @@ from typing import Literal
 import pytest
 from click.testing import CliRunner, Result
 
-import cli
+import cli.pets
+import cli.sales
 from cli import main
-from training.sales import Options
+from training.pets.fit import Options as PetOptions
+from training.sales.fit import Options
 
 QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
 
@@ -28,7 +30,18 @@ def shopcat(*args: object) -> Result:
 def test_help_names_every_command_and_needs_no_torch() -> None:
     result = shopcat("--help")
     assert result.exit_code == 0
-    for command in ("demo", "train", "lr-find", "evaluate", "forecast", "archive", "serve", "check"):
+    for command in (
+        "demo",
+        "train",
+        "lr-find",
+        "show",
+        "classify",
+        "evaluate",
+        "forecast",
+        "archive",
+        "serve",
+        "check",
+    ):
         assert f"\n  {command} " in result.output
     loaded = subprocess.run(
         [sys.executable, "-c", "import cli, sys; print('torch' in sys.modules)"],
@@ -39,7 +52,12 @@ def test_help_names_every_command_and_needs_no_torch() -> None:
     assert loaded.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("command", ["train sales", "lr-find", "evaluate", "forecast", "archive", "check", "demo"])
+COMMANDS = (
+    "train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|classify|archive|check|demo"
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS.split("|"))
 def test_no_arguments_say_what_is_missing(command: str) -> None:
     result = shopcat(*command.split())
     assert result.exit_code == 2
@@ -107,7 +125,7 @@ def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: 
 
 def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
     plot = tmp_path / "lr.png"
-    result = shopcat("lr-find", demo_folder, "--out", plot, "--layers", "16,8")
+    result = shopcat("lr-find", "sales", demo_folder, "--out", plot, "--layers", "16,8")
     assert result.exit_code == 0, result.output
     assert 1e-5 < float(result.output.split("suggested learning rate: ")[1].split()[0]) < 1
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -145,7 +163,7 @@ def test_a_report_that_fails_costs_no_second_training(
         raise OSError("no space left")
 
     with monkeypatch.context() as patched:
-        patched.setattr("training.report.write_report", full)
+        patched.setattr("training.sales.report.write_report", full)
         assert "no space left" in shopcat(*command).output
     monkeypatch.setattr("training.learner.Learner._train_epoch", full)  # whoever trains again fails
     again = shopcat(*command, "--force")
@@ -156,11 +174,25 @@ def test_a_report_that_fails_costs_no_second_training(
 @pytest.mark.parametrize(("place", "mode"), [(0, "production"), (1, "parity")])
 def test_the_defaults_in_the_help_are_those_of_training(place: int, mode: Literal["production", "parity"]) -> None:
     options = Options.of(mode)
-    for name, shown in cli.DEFAULTS.items():
+    for name, shown in cli.sales.DEFAULTS.items():
         default = getattr(options, name)
         if name == "batch_size" and default is None:
             default = f"{options.batch_size_for(10**9)}, fewer for few rows"
         assert (",".join(map(str, default)) if isinstance(default, tuple) else str(default)) == shown[place]
+
+
+@pytest.mark.parametrize(("place", "recipe"), [(0, "default"), (1, "lesson")])
+def test_the_defaults_in_the_help_of_pets_are_those_of_training(
+    place: int, recipe: Literal["default", "lesson"]
+) -> None:
+    options = PetOptions.of(recipe)
+    for name, shown in cli.pets.DEFAULTS.items():
+        default = getattr(options, name)
+        if default is None:
+            assert shown[place].startswith("none")
+        else:
+            text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+            assert text == shown[place]
 
 
 def test_options_that_do_not_go_together(demo_folder: Path, tmp_path: Path) -> None:

@@ -1,22 +1,30 @@
 """What the README shows is what happens."""
 
+import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from cli import main
+from pets.classifier import Classifier
 from sales.forecaster import Forecaster
+from schemas.pets import PetRequest
 from schemas.sales import parse_request
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 JSON = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
-COMMANDS = sorted({found[0] for found in re.findall(r"^shopcat ((?:train )?[a-z-]+)( |$)", README, re.MULTILINE)})
+COMMANDS = sorted(
+    {found[0] for found in re.findall(r"^shopcat ((?:train |lr-find |show )?[a-z-]+)( |$)", README, re.MULTILINE)}
+)
 
 
-def objects(text: str) -> list[dict[str, object]]:
+def objects(text: str) -> list[dict[str, Any]]:
     """JSON objects, one after the other."""
     found, decoder, text = [], json.JSONDecoder(), text.strip()
     while text:
@@ -42,6 +50,22 @@ def test_every_request_can_be_asked(forecaster: Forecaster, request_: str) -> No
     assert all("sales" in item for item in json.loads(answer.to_json())["items"])
 
 
+def test_the_pets_answer_has_the_fields_that_an_answer_has() -> None:
+    """The photo of the README is not there to send; any other gets the same fields."""
+    (shown,) = objects(JSON[2])
+    classifier = Classifier.load(ROOT / "model_store" / "pets")
+    photo = io.BytesIO()
+    Image.linear_gradient("L").save(photo, "PNG")
+    request = PetRequest.model_validate({"image": photo.getvalue(), "heatmap": "gradcam", "top_k": 2})
+    (answer,) = classifier.answer([classifier.read(request)])
+    answered = json.loads(answer.to_json())
+    assert list(shown) == list(answered)
+    assert list(shown["heatmap"]) == list(answered["heatmap"])
+    for field in ("model", "version"):
+        assert shown[field] == answered[field]
+    assert [len(row) for row in shown["heatmap"]["grid"]] == [len(answered["heatmap"]["grid"][0])]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_exists(command: str) -> None:
     assert CliRunner().invoke(main, [*command.split(), "--help"]).exit_code == 0
@@ -49,4 +73,4 @@ def test_every_command_exists(command: str) -> None:
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)h#][^)]*)\)", README))
 def test_every_link_leads_somewhere(path: str) -> None:
-    assert (Path(__file__).parents[1] / path).exists()
+    assert (ROOT / path).exists()

@@ -29,6 +29,8 @@ class TensorBatches:
         tensors: the inputs and, last, the target; all with the same number of rows, on one device.
         batch_size: rows in a batch, at least 2.
         shuffle: whether to draw a new order (from torch's global generator) each time.
+        weights: ``[row]``, how often each row is drawn, relative to the others; an epoch stays as long. Each once if
+            left out.
 
     Raises:
         ValueError: if the tensors differ in length, there are fewer than 2 rows, or ``batch_size`` is below 2.
@@ -37,21 +39,24 @@ class TensorBatches:
     [[0, 1], [2, 3]]
     """
 
-    def __init__(self, *tensors: Tensor, batch_size: int, shuffle: bool = True) -> None:
+    def __init__(self, *tensors: Tensor, batch_size: int, shuffle: bool = True, weights: Tensor | None = None) -> None:
         rows = {len(tensor) for tensor in tensors}
         if len(rows) != 1:
             raise ValueError(f"inputs and target must have equally many rows; they have {[len(t) for t in tensors]}")
         self.rows = rows.pop()
         if self.rows < 2 or batch_size < 2:
             raise ValueError(f"training needs 2 rows in a batch; there are {self.rows} and batch_size is {batch_size}")
-        self.tensors, self.batch_size, self.shuffle = tensors, batch_size, shuffle
+        self.tensors, self.batch_size, self.shuffle, self.weights = tensors, batch_size, shuffle, weights
 
     def __len__(self) -> int:
         return max(self.rows // self.batch_size, 1)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         device = self.tensors[0].device
-        order = torch.randperm(self.rows, device=device) if self.shuffle else torch.arange(self.rows, device=device)
+        if self.weights is not None:
+            order = torch.multinomial(self.weights, self.rows, replacement=True).to(device)
+        else:
+            order = torch.randperm(self.rows, device=device) if self.shuffle else torch.arange(self.rows, device=device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             rows = order[start : start + self.batch_size]
             yield tuple(tensor.index_select(0, rows) for tensor in self.tensors)

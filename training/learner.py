@@ -48,6 +48,7 @@ __all__ = [
     "TensorBatches",
     "freeze",
     "predict",
+    "seeded",
     "spread_lr",
     "unfreeze",
     "valley",
@@ -381,7 +382,7 @@ class Learner:
     def _seeded(self, number: int) -> AbstractContextManager[None]:
         """Torch's generators as epoch ``number`` finds them, whatever came before; then again as they were."""
         seed = np.random.SeedSequence([self.seed, number]).generate_state(1, np.uint64)[0]
-        return _seeded(int(seed), self.device)
+        return seeded(int(seed), self.device)
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bfloat16 else nullcontext()
@@ -396,8 +397,11 @@ class Learner:
         checkpoints.check_same(self.checkpoint, f"fit_one_cycle call {stage + 1}", resume.stages[stage], options)
         if stage < len(resume.stages) - 1:
             return int(options["epochs"])
-        names = [self._names[param] for param in _params(optimizer)]
-        state = {i: checkpoints.group(resume.optimizer, f"{name}/") for i, name in enumerate(names)}
+        state = {}
+        for i, param in enumerate(_params(optimizer)):
+            entries = checkpoints.group(resume.optimizer, f"{self._names[param]}/")
+            # laid out in memory like the parameter: fused AdamW goes by the memory's order and does not look
+            state[i] = {k: torch.empty_like(param).copy_(v) if v.ndim else v for k, v in entries.items()}
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         self._resume = None
         return resume.epochs
@@ -449,7 +453,8 @@ def _moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
 
 @contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's global generator starts from a seed in the block, and is put back after it."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield

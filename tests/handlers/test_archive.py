@@ -211,21 +211,23 @@ def test_an_archive_replaced_during_the_copy_is_not_taken(
 
 
 def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
-    """All packages of the repository, TorchServe's configuration beside them, and the contract."""
+    """Every package of the repository, TorchServe's configuration beside them, and the contract."""
     tree = tmp_path / "tree"  # setuptools writes into the tree that it builds from
     tree.mkdir()
-    packages = ("schemas", "runtime", "sales", "training", "handlers")
+    packages = sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - {"benchmarks"})
+    assert {"handlers", "pets", "sales", "cli"} <= {*packages}
     for name in (*packages, "model_store/torchserve"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "cli.py"):
+    for name in ("pyproject.toml", "README.md"):
         shutil.copyfile(ROOT / name, tree / name)
     program = "import sys\nfrom setuptools import build_meta\nbuild_meta.build_wheel(sys.argv[1])"
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=tree, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("shopcat-*.whl")
     carried = set(zipfile.ZipFile(wheel).namelist())
-    ours = {str(file.relative_to(ROOT)) for name in packages for file in (ROOT / name).rglob("*.py")}
-    configuration = {str(file.relative_to(ROOT)) for file in handlers.archive.CONFIGURATION.iterdir()}
-    assert ours | configuration | {"cli.py", "schemas/openapi.json"} <= carried
+    code = {str(file.relative_to(ROOT)) for name in packages for file in (ROOT / name).rglob("*.py")}
+    names = {file.name for file in handlers.archive.CONFIGURATION.iterdir()}
+    assert {"config.properties", "log4j2.xml", "sales.yaml", "pets.yaml"} <= names
+    assert code | {f"model_store/torchserve/{name}" for name in names} | {"schemas/openapi.json"} <= carried
 
 
 def test_killed_at_any_moment_nothing_half_made_is_taken(bundle: Path, store: Path) -> None:

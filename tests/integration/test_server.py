@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,38 +25,11 @@ from handlers.ports import HOST, PortError, Ports
 from handlers.server import Server, ServerError, running_server, serve
 from sales.forecaster import Forecaster
 from schemas.sales import parse_request
+from tests.integration.client import JSON, PROBLEM, ask, manage
 
 pytestmark = pytest.mark.integration
 
-JSON = "application/json"
-PROBLEM = "application/problem+json"
 DAY = {"store": 1, "date": "2015-08-05"}
-
-
-@dataclass
-class Answer:
-    status: int
-    kind: str | None
-    content: Any
-
-
-def ask(
-    server: Server, body: bytes | dict[str, Any] | None, *, method: str = "POST", kind: str = JSON, path: str = ""
-) -> Answer:
-    """One request on a connection of its own."""
-    sent = json.dumps(body).encode() if isinstance(body, dict) else body
-    with closing(http.client.HTTPConnection(HOST, server.ports.inference, timeout=60)) as connection:
-        connection.request(method, path or "/predictions/sales", sent, {"Content-Type": kind} if kind else {})
-        response = connection.getresponse()
-        content = response.read()
-        return Answer(response.status, response.headers["content-type"], json.loads(content) if content else None)
-
-
-def manage(server: Server, path: str) -> Any:
-    """What the management port says."""
-    with closing(http.client.HTTPConnection(HOST, server.ports.management, timeout=60)) as connection:
-        connection.request("GET", path)
-        return json.load(connection.getresponse())
 
 
 def started_again(server: Server, pid: int, within: float = 60) -> bool:
@@ -104,10 +76,17 @@ def test_the_same_as_offline(server: Server, demo_bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [JSON, "text/plain", "application/octet-stream", "", "application/json; charset=utf-8"]
+    "kind",
+    [
+        *(JSON, "application/json; charset=utf-8", "text/plain", "application/octet-stream", ""),
+        "application/x-www-form-urlencoded",  # what curl -d says if it is not told
+        "multipart/form-data; boundary=b",
+    ],
 )
 def test_any_content_type_will_do(server: Server, kind: str) -> None:
-    assert ask(server, DAY, kind=kind).status == 200
+    answer = ask(server, DAY, kind=kind)
+    assert (answer.status, answer.kind) == (200, JSON)
+    assert (answer.content["store"], answer.content["date"]) == (1, "2015-08-05")
 
 
 @pytest.mark.parametrize(
@@ -133,15 +112,16 @@ def test_a_bad_request_is_told_why(server: Server, body: bytes, status: int) -> 
     assert answer.content["detail"]
 
 
-def test_curl_without_a_content_type_is_told_which(server: Server) -> None:
-    answer = ask(server, DAY, kind="application/x-www-form-urlencoded")
+@pytest.mark.parametrize("query", ["?store=1&date=2015-08-05", ""])
+def test_get_is_told_to_post(server: Server, query: str) -> None:
+    answer = ask(server, None, method="GET", kind="", path=f"/predictions/sales{query}")
     assert (answer.status, answer.kind) == (400, PROBLEM)
-    assert "Content-Type: application/json" in answer.content["detail"]
+    assert "POST it with the header Content-Type: application/json" in answer.content["detail"]
 
 
-def test_get_is_told_to_post(server: Server) -> None:
-    answer = ask(server, None, method="GET", kind="", path="/predictions/sales?store=1&date=2015-08-05")
-    assert (answer.status, answer.kind) == (400, PROBLEM)
+def test_a_body_counts_and_a_query_beside_it_does_not(server: Server) -> None:
+    answer = ask(server, DAY, path="/predictions/sales?store=2&body=nothing&data=nothing")
+    assert (answer.status, answer.content["store"]) == (200, 1)
 
 
 def test_good_and_bad_at_once_each_get_their_own(server: Server) -> None:

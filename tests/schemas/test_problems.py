@@ -6,13 +6,18 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from schemas.problems import FieldError, Kind, Problem, ProblemError, invalid, pointer, shown
+from schemas.problems import FieldError, Kind, Problem, ProblemError, invalid, pointer, shown, statuses
 
 STATUSES = {
     "malformed-request": 400,
     "invalid-request": 422,
     "unknown-store": 404,
     "outside-calendar": 422,
+    "unsupported-media-type": 415,
+    "not-an-image": 422,
+    "damaged-image": 422,
+    "image-too-large": 413,
+    "unknown-class": 422,
     "internal-error": 500,
 }
 
@@ -43,6 +48,16 @@ def test_a_body_is_rfc_9457s(kind: Kind) -> None:
     assert body["detail"] == "what and why"
     assert body["errors"] == [{"path": "/a", "detail": "wrong"}]
     assert Problem.model_validate(body).to_json() == json.dumps(body, separators=(",", ":")).encode()
+
+
+def test_statuses_come_in_order_with_the_titles_of_their_kinds() -> None:
+    listed = statuses(get_args(Kind))
+    assert list(listed) == sorted(set(STATUSES.values()))
+    assert sum(map(len, listed.values())) == len(STATUSES)
+    assert statuses(["internal-error", "unknown-store"]) == {
+        404: [Problem.of("unknown-store", "").title],
+        500: [Problem.of("internal-error", "").title],
+    }
 
 
 def test_what_is_not_there_is_not_sent() -> None:

@@ -1,0 +1,5 @@
+"""`python -m cli` is `shopcat`."""
+
+from cli import main
+
+main()

@@ -1,0 +1,297 @@
+"""The sales model's commands."""
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.common import DEVICE, FILE, FOLDER, FORCE, command, numbers, post, this_command
+
+
+@click.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--stores", default=40, show_default=True, type=click.IntRange(1, 5000), help="How many stores.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed gives the same tables."
+)
+@command
+def demo(folder: Path, stores: int, seed: int) -> None:
+    """Write made-up tables to train on.
+
+    FOLDER gets seven CSV files in the format that training reads. They are synthetic and say so: known effects of
+    weekday, promotion, holidays, season, weather and competition.
+    """
+    from training.sales.demo import write_demo
+
+    write_demo(folder, stores=stores, seed=seed)
+    click.echo(f"{folder}: seven synthetic tables of {stores} stores. Train on them: shopcat train sales {folder}")
+
+
+# Of ``training.sales.fit.Options``, which would import torch for each --help; a test compares.
+DEFAULTS = {
+    "epochs": ("5", "10"),
+    "batch_size": ("1024, fewer for few rows", "256"),
+    "lr_max": ("0.002", "0.001"),
+    "wd": ("0.1", "0.2"),
+    "layers": ("1000,500", "1000,500"),
+    "ps": ("0.1,0.2", "0.001,0.01"),
+    "emb_drop": ("0.1", "0.04"),
+    "ema": ("None", "0.998"),
+}  # in production mode, and in parity mode
+
+
+def _default(name: str) -> str:
+    """How a training option's default stands in its help."""
+    production, parity = DEFAULTS[name]
+    return f"[default: {production}]" if production == parity else f"[default: {production}; parity: {parity}]"
+
+
+def _training_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of everything that trains the sales model."""
+    options = [
+        click.option(
+            "--mode",
+            type=click.Choice(["production", "parity"]),
+            default="production",
+            show_default=True,
+            help="production: only what is known when the forecast is made. parity: the lesson's columns, which look "
+            "ahead, to compare with its figures.",
+        ),
+        click.option("--epochs", type=click.IntRange(1), help=f"Passes over the rows.  {_default('epochs')}"),
+        click.option("--batch-size", type=click.IntRange(2), help=f"Rows in a batch.  {_default('batch_size')}"),
+        click.option(
+            "--lr",
+            "lr_max",
+            type=click.FloatRange(0, min_open=True),
+            help=f"Highest learning rate; see lr-find.  {_default('lr_max')}",
+        ),
+        click.option("--wd", type=click.FloatRange(0), help=f"Weight decay.  {_default('wd')}"),
+        click.option("--layers", callback=numbers(int), help=f"Widths of the hidden layers.  {_default('layers')}"),
+        click.option("--ps", callback=numbers(float), help=f"Dropout after each.  {_default('ps')}"),
+        click.option(
+            "--emb-drop", type=click.FloatRange(0, 1, max_open=True), help=f"On embeddings.  {_default('emb_drop')}"
+        ),
+        click.option(
+            "--emb-rule",
+            type=click.Choice(["lesson", "fastai"]),
+            help="How wide embeddings are: min(50, n/2 + 1), or fastai's newer rule.  [default: lesson]",
+        ),
+        click.option(
+            "--ema",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            help=f"Decay of a moving average of the weights, which is then used.  {_default('ema')}",
+        ),
+        click.option(
+            "--bfloat16/--float32",
+            default=None,
+            help="Compute matrix products in bfloat16.  [default: if the device is faster in it; not in parity mode]",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(0), help="Of initial weights, batch order and dropout.  [default: 0]"
+        ),
+        click.option(
+            "--holdout",
+            type=click.IntRange(1),
+            help="Days at the end to judge by.  [default: as long as the plan in test.csv]",
+        ),
+        DEVICE,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _options(given: dict[str, Any]) -> Any:
+    """The training options that were given, the others at their defaults."""
+    from training.sales.fit import Options
+
+    known = {field.name for field in fields(Options)}
+    return Options.of(given.pop("mode"), **{k: v for k, v in given.items() if k in known and v is not None})
+
+
+@click.command("sales")
+@click.argument("data", type=FOLDER)
+@click.option("--out", type=FOLDER, default=Path("model_store/sales"), show_default=True, help="The bundle's folder.")
+@click.option("--report", type=FOLDER, help="The report's folder.  [default: report/ beside the bundle]")
+@click.option("--name", default="sales", show_default=True, help="The model's name.")
+@click.option(
+    "--no-refit",
+    "refit",
+    flag_value=False,
+    default=None,
+    help="Keep the fit that did not see the last days, instead of fitting all rows again.",
+)
+@click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted run could go on.")
+@FORCE
+@_training_options
+@command
+def train_sales(
+    data: Path, out: Path, report: Path | None, name: str, fresh: bool, force: bool, device: str | None, **given: Any
+) -> None:
+    """Train the sales model on tables.
+
+    DATA is a folder with train.csv, test.csv, store.csv, store_states.csv, state_names.csv, googletrend.csv and
+    weather.csv, as in fastai's rossmann.tgz. The model is judged on the last days, which it does not see, and then
+    fitted on all. An interrupted run goes on after its last finished epoch when the command is given again.
+    """
+    from runtime.device import pick_device
+    from runtime.folder import check_target
+    from sales.tables import read_tables
+    from training.sales.demo import is_synthetic
+    from training.sales.fit import Trained, train
+    from training.sales.report import write_report
+
+    options = _options(given)
+    report = report or out.parent / "report" / out.name
+    check_target(out, replace=force, remedy=", or replace it with --force")
+    check_target(report, replace=(report / "report.md").is_file())
+    tables = read_tables(data)
+
+    def write(trained: Trained) -> None:
+        write_report(
+            report,
+            trained.holdout,
+            title=f"Sales model {trained.manifest.name} {trained.manifest.version}",
+            history=trained.history,
+            lr=trained.lr,
+            synthetic=trained.manifest.synthetic,
+            mode=trained.manifest.mode,
+            command=this_command(),
+        )
+
+    manifest = train(
+        tables,
+        out,
+        options,
+        device=pick_device(device),
+        name=name,
+        synthetic=is_synthetic(data),
+        replace=force,
+        resume=not fresh,
+        report=write,
+    ).manifest
+    _print_figures(manifest.metrics)
+    click.echo(f"bundle: {out} ({manifest.version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
+
+
+@click.command("sales")
+@click.argument("data", type=FOLDER)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("lr_find.png"),
+    show_default=True,
+    help="The plot.",
+)
+@_training_options
+@command
+def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> None:
+    """Find a learning rate for the sales model.
+
+    It trains for a moment on the tables in DATA with a rising rate, plots the losses and suggests a rate.
+    """
+    from runtime.device import pick_device
+    from runtime.folder import check_file
+    from sales.panel import panel_from_tables
+    from sales.tables import read_tables
+    from training.sales.fit import holdout_cutoff, lr_find
+    from training.sales.report import plot_lr
+
+    options = _options(given)
+    check_file(out)
+    tables = read_tables(data)
+    panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
+    found = lr_find(panel, options, device=pick_device(device))
+    plot_lr(found, out)
+    click.echo(f"suggested learning rate: {found.suggestion:.2g}\nplot: {out}")
+
+
+@click.command()
+@click.argument("bundle", type=FOLDER)
+@click.argument("rows", type=FILE)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The CSV to write.")
+@DEVICE
+@command
+def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
+    """Forecast every row of a CSV file.
+
+    Kaggle's test.csv gives Id,Sales. Any other CSV with the columns Store and Date (and, if known, Open, Promo,
+    StateHoliday and SchoolHoliday) keeps its columns and gets one added.
+    """
+    from runtime.device import pick_device
+    from runtime.folder import check_file
+    from sales.forecaster import Forecaster
+    from sales.rows import forecast_csv
+
+    check_file(out)
+    forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
+    count, notes = forecast_csv(forecaster, rows, out)
+    click.echo(f"{out}: {count:,} forecasts by {forecaster.name} {forecaster.version}")
+    for code, number in sorted(notes.items()):
+        click.echo(f"  {number:,} rows: {code.replace('_', ' ')}")
+
+
+def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
+    """Judge a sales bundle on later sales, and write a report."""
+    from sales.forecaster import Forecaster
+    from sales.tables import read_tables
+    from training.sales.demo import is_synthetic
+    from training.sales.evaluation import evaluate
+    from training.sales.report import write_report
+
+    forecaster = Forecaster.load(bundle, device=device, threads=0)
+    result = evaluate(forecaster, read_tables(data))
+    write_report(
+        report,
+        result,
+        title=f"Sales model {forecaster.name} {forecaster.version}",
+        stores=stores or None,
+        synthetic=is_synthetic(data),
+        mode=forecaster.model.features.mode,
+        command=this_command(),
+    )
+    _print_figures(result.metrics())
+
+
+def check(bundle: Path, device: str) -> str:
+    """What there is to say of a sales bundle that is as training wrote it."""
+    from sales.bundle import load
+    from sales.forecaster import Forecaster
+
+    whole = load(bundle)
+    Forecaster.load(bundle, device=device)
+    about = whole.manifest
+    return (
+        f"{bundle}: {about.kind} bundle {about.name} {about.version}, {about.mode} mode, cutoff {about.cutoff}"
+        f"{', SYNTHETIC' if about.synthetic else ''}\n"
+        f"{len(about.files)} files as listed; {len(whole.golden)} golden rows as training computed them, on {device}"
+    )
+
+
+def first_answer(url: str, bundle: Path) -> str:
+    """The model's address, and a curl line with what it gives: the first store's sales of the first day to come."""
+    from datetime import timedelta
+
+    from sales.bundle import read_manifest
+
+    about = read_manifest(bundle)
+    body = json.dumps({"store": about.levels["Store"][0], "date": str(about.cutoff + timedelta(days=1))})
+    answer = post(url, body.encode(), "application/json")
+    return f"{url}\n\ncurl -s {url} -H 'Content-Type: application/json' -d '{body}'\n{answer}\n"
+
+
+def _print_figures(figures: dict[str, Any]) -> None:
+    """The figures that count, in two lines."""
+    click.echo(
+        f"{figures['from']} to {figures['to']}, {figures['rows']:,} rows: RMSPE {figures['rmspe']:.4f}, "
+        f"WAPE {figures['wape']:.4f}, bias {figures['bias']:+.4f}"
+    )
+    if naive := figures.get("last_year_same_weekday"):
+        ours = figures["where_last_year_is_known"]
+        click.echo(
+            f"last year's same weekday, {naive['rows']:,} rows: RMSPE {naive['rmspe']:.4f}; "
+            f"the model on these rows: {ours['rmspe']:.4f}"
+        )

@@ -1,0 +1,32 @@
+"""What a worker does once, before it is ready: the same for every model."""
+
+import gc
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from handlers import wire
+from handlers.batch import Context
+
+Model = TypeVar("Model")
+
+
+def load_model(context: Context, load: Callable[[Path, str], Model]) -> Model:
+    """Load the bundle of the archive, and make the worker ready to serve it.
+
+    Args:
+        context: TorchServe's, with the archive's folder and the GPU that this worker has, if any.
+        load: makes the model of a bundle's folder and a device, ``cpu`` or ``cuda:0``. It should run the model once, so
+            that the first client does not pay for the first run.
+    """
+    # TorchServe writes two lines for each batch from here. Without them there is room for half as many again.
+    logging.getLogger().setLevel(logging.WARNING)
+    wire.read_in_one_go()
+    properties = context.system_properties
+    gpu = properties.get("gpu_id")
+    model = load(Path(properties["model_dir"], "bundle").resolve(), "cpu" if gpu is None else f"cuda:{gpu}")
+    # What is loaded stays; the garbage collector need not walk it again while clients wait.
+    gc.collect()
+    gc.freeze()
+    return model

@@ -1,0 +1,277 @@
+"""What a picture's file holds, before any decoder sees it: its format, its size, and no more than makes the picture.
+
+A decoder must not be asked to open what it can't finish. Each format's limits are checked in its headers first, and
+what is left for Pillow are the bytes of the first picture and its orientation: no comments, profiles, previews, later
+frames or appended films, whose number and size are anyone's to choose. What is kept is copied and never changed.
+"""
+
+import itertools
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+from schemas.problems import Problem, ProblemError
+
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 65_535  # pixels: the most that JPEG and GIF can say; a million short rows cost more than their pixels
+MAX_PARTS = 65_536  # chunks, segments, blocks, strips: each costs a decoder some microseconds, however little is in it
+MAX_SCANNED = 20 * MAX_PIXELS  # pixels that all the scans of a progressive JPEG visit together; ten scans are usual
+MAX_RLE = 2_000_000  # pixels and bytes of a run-length BMP, which Pillow decodes in Python
+
+_STRANGERS = (  # what else people send: where its mark is, the mark, what it is
+    (4, b"ftypheic", "a HEIC photo"),
+    (4, b"ftypheix", "a HEIC photo"),
+    (4, b"ftypmif1", "a HEIF photo"),
+    (4, b"ftypavif", "an AVIF picture"),
+    (4, b"ftyp", "a video"),
+    (0, b"\x1aE\xdf\xa3", "a video"),
+    (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"8BPS", "a Photoshop document"),
+    (0, b"II+\0", "a BigTIFF picture"),
+    (0, b"MM\0+", "a BigTIFF picture"),
+    (0, b"<", "a text, HTML or SVG"),
+    (0, b"{", "a JSON text"),
+)
+
+
+def extract(content: bytes) -> tuple[str, bytes]:
+    """The format of a picture, and a file of that format with its first frame and orientation alone.
+
+    Returns:
+        The format, as Pillow calls it: JPEG, PNG, WEBP, GIF, BMP or TIFF; and the file.
+
+    Raises:
+        ProblemError: not-an-image, damaged-image or image-too-large.
+    """
+    for name, (magic, read) in _FORMATS.items():
+        if magic.match(content):
+            try:
+                return name, read(content)
+            except (struct.error, IndexError) as error:
+                raise damaged(name, "it ends before its picture does") from error
+    stranger = next((what for at, mark, what in _STRANGERS if content.startswith(mark, at)), "of no known format")
+    raise ProblemError(
+        Problem.of(
+            "not-an-image", f"the file is {stranger} ({len(content):,} bytes); send one of {', '.join(_FORMATS)}"
+        )
+    )
+
+
+def damaged(name: str, detail: str) -> ProblemError:
+    """The error for a file whose format is known and whose picture can't be had."""
+    return ProblemError(Problem.of("damaged-image", f"the {name} file can't be read: {detail}"))
+
+
+def too_large(detail: str) -> ProblemError:
+    """The error for a picture that would take too much time or memory."""
+    return ProblemError(Problem.of("image-too-large", detail))
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """That a picture of this size may be decoded.
+
+    Raises:
+        ProblemError: damaged-image for a picture without pixels, image-too-large for one over MAX_PIXELS or MAX_SIDE.
+    """
+    if width < 1 or height < 1:
+        raise damaged(name, f"it says that it is {width:,} x {height:,} pixels")
+    if width * height > MAX_PIXELS:
+        raise too_large(
+            f"the picture is {width:,} x {height:,} pixels, {width * height:,} in all; "
+            f"at most {MAX_PIXELS:,} are allowed: send a smaller one"
+        )
+    if max(width, height) > MAX_SIDE:
+        raise too_large(f"the picture is {width:,} x {height:,} pixels; at most {MAX_SIDE:,} are allowed on a side")
+
+
+def _parts(name: str) -> Iterator[int]:
+    """Counts the parts of a file, as far as there may be."""
+    yield from range(MAX_PARTS)
+    raise too_large(f"the {name} file has more than {MAX_PARTS:,} parts: save it again with a common program")
+
+
+# A marker of a JPEG file; in the data between markers, 0xFF is followed by 0 or is a restart.
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+_SOF, _OTHER_SOF = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}, {0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF}
+_EOI, _SOS = 0xD9, 0xDA
+_TABLES = {0xC4, 0xCC, 0xDB, 0xDD}  # DHT, DAC, DQT, DRI
+_JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE
+
+
+def _jpeg(content: bytes) -> bytes:
+    """SOI, the header's tables, frame, JFIF, EXIF and Adobe segments, and all from the first scan to EOI."""
+    kept, at, scans, size, first_scan, exif = [content[:2]], 2, 0, (0, 0), 0, False
+    for _ in _parts("JPEG"):
+        found = _MARKER.search(content, at)
+        if found is None:
+            raise damaged("JPEG", "it ends before its picture does")
+        start, marker = found.start(), found[1][0]
+        if marker == _EOI:
+            if not scans:
+                raise damaged("JPEG", "it has no picture")
+            return b"".join([*kept, content[first_scan : start + 2]])
+        if marker in (0x01, 0xD8):  # TEM and SOI stand alone
+            at = start + 2
+            continue
+        at = start + 2 + struct.unpack_from(">H", content, start + 2)[0]
+        if marker in _OTHER_SOF:
+            raise damaged("JPEG", "it is lossless or hierarchical, which is not supported; save it as a baseline JPEG")
+        if marker in _SOF:
+            height, width = struct.unpack_from(">HH", content, start + 5)
+            check_size("JPEG", width, height)
+            size = (width, height)
+        elif marker == _SOS:
+            scans, first_scan = scans + 1, first_scan or start
+            if scans * size[0] * size[1] > MAX_SCANNED:
+                raise too_large(f"the JPEG file has too many scans for {size[0]:,} x {size[1]:,} pixels: save it again")
+        if not scans:
+            is_exif = marker == _EXIF and not exif and content.startswith(b"Exif\0\0", start + 4)
+            exif = exif or is_exif
+            if is_exif or marker in _SOF | _TABLES | {_JFIF, _ADOBE}:
+                kept.append(content[start:at])
+    raise AssertionError("_parts raises")
+
+
+def _png(content: bytes) -> bytes:
+    """IHDR, palette, transparency, EXIF, one IDAT, IEND; the checksums of all these are checked."""
+    kept: dict[bytes, bytes] = {}
+    data, at = [], 8
+    for _ in _parts("PNG"):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        end = at + 12 + length
+        if kind in (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"):
+            (checksum,) = struct.unpack_from(">I", content, end - 4)
+            if zlib.crc32(memoryview(content)[at + 4 : end - 4]) != checksum:
+                raise damaged("PNG", f"the checksum of its part {kind.decode()} is wrong")
+            if kind == b"IDAT":
+                data.append(content[at + 8 : end - 4])
+            else:
+                kept.setdefault(kind, content[at:end])
+        if kind == b"IHDR":
+            check_size("PNG", *struct.unpack_from(">II", content, at + 8))
+        elif b"IHDR" not in kept:
+            raise damaged("PNG", "it does not begin with its header")
+        elif kind == b"IEND":
+            break
+        at = end
+    body = b"IDAT" + b"".join(data)
+    picture = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    head = b"".join(kept.get(kind, b"") for kind in (b"IHDR", b"PLTE", b"tRNS", b"eXIf"))
+    return content[:8] + head + picture + kept[b"IEND"]
+
+
+def _gif(content: bytes) -> bytes:
+    """The screen, the first frame's transparency, and all from that frame on: Pillow reads no further than its end."""
+    width, height, flags = struct.unpack_from("<HHB", content, 6)
+    check_size("GIF", width, height)
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    screen, control = content[:at], b""
+    parts = _parts("GIF")
+    while content[at] == 0x21:  # extensions
+        start, at = at, at + 2
+        while content[at]:
+            next(parts)
+            at += 1 + content[at]
+        at += 1
+        next(parts)
+        if content[start + 1] == 0xF9:
+            control = content[start:at]
+    if content[at] != 0x2C:
+        raise damaged("GIF", "it has no picture")
+    left, top, width, height = struct.unpack_from("<4H", content, at + 1)
+    check_size("GIF", left + width, top + height)
+    return screen + control + content[at:]
+
+
+def _webp(content: bytes) -> bytes:
+    """All of it, once its size is known: libwebp allocates the canvas first, and decodes the first frame alone."""
+    kind = content[12:16]
+    if kind == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", content, 26))
+    elif kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, 21)
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
+    check_size("WEBP", width, height)
+    return content
+
+
+def _bmp(content: bytes) -> bytes:
+    """All of it: there is nothing else in it."""
+    if struct.unpack_from("<I", content, 14)[0] == 12:
+        width, height, compression = *struct.unpack_from("<HH", content, 18), 0
+    else:
+        width, height, compression = *struct.unpack_from("<ii", content, 18), struct.unpack_from("<I", content, 30)[0]
+    check_size("BMP", width, abs(height))
+    if compression in (1, 2) and max(width * abs(height), len(content)) > MAX_RLE:
+        raise too_large(f"a run-length BMP may have {MAX_RLE:,} pixels and bytes: save the picture as PNG")
+    return content
+
+
+_WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 259, 277, 322, 323
+_TAGS = {
+    *(_WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT),
+    *(258, 262, 266, 273, 274, 278, 279, 284),  # bits, colours, fill order, strips, orientation, rows, bytes, planes
+    *(
+        292,
+        293,
+        317,
+        320,
+        324,
+        325,
+        332,
+        338,
+        339,
+    ),  # fax options, predictor, palette, tiles, inks, alpha, sample format
+    *(347, 529, 530, 531, 532),  # JPEG tables, how YCbCr is coded
+}
+
+
+def _tiff(content: bytes) -> bytes:
+    """The file, with a first directory of only what makes the picture, appended, and no second one."""
+    order = "<" if content.startswith(b"II") else ">"
+    (start,) = struct.unpack_from(order + "I", content, 4)
+    (count,) = struct.unpack_from(order + "H", content, start)
+    entries: dict[int, bytes] = {}
+    numbers: dict[int, int] = {}
+    for at in itertools.islice(itertools.count(start + 2, 12), count):
+        tag, kind, length = struct.unpack_from(order + "HHI", content, at)
+        if tag not in _TAGS or tag in entries:
+            continue
+        if length > MAX_PARTS:
+            raise too_large(f"the TIFF file has {length:,} parts; {MAX_PARTS:,} are allowed: save it as PNG")
+        entries[tag] = content[at : at + 12]
+        if kind in (3, 4) and length == 1:
+            (numbers[tag],) = struct.unpack_from(order + {3: "H", 4: "I"}[kind], content, at + 8)
+    if not {_WIDTH, _HEIGHT} <= numbers.keys():
+        raise damaged("TIFF", "it does not say how large its picture is")
+    check_size("TIFF", numbers[_WIDTH], numbers[_HEIGHT])
+    if {_TILE_WIDTH, _TILE_HEIGHT} & entries.keys():
+        # Every tile is decoded in full, also where it is outside the picture, and one tile's data may serve for all.
+        tile = (numbers.get(_TILE_WIDTH, 0), numbers.get(_TILE_HEIGHT, 0))
+        check_size("TIFF", *tile)
+        check_size(
+            "TIFF", *(-(-numbers[tag] // side) * side for tag, side in zip((_WIDTH, _HEIGHT), tile, strict=True))
+        )
+    if numbers.get(_COMPRESSION) == 7 and (b"\xff\xc2" in content or b"\xff\xca" in content):
+        raise damaged("TIFF", "it holds a progressive JPEG, which TIFF does not allow; send the JPEG itself")
+    if numbers.get(_SAMPLES, 1) > 6:
+        raise damaged("TIFF", f"it has {numbers[_SAMPLES]:,} values in a pixel")
+    body = content + b"\0" * (len(content) % 2)
+    directory = b"".join(entries[tag] for tag in sorted(entries))
+    head = struct.pack(order + "I", len(body))
+    return body[:4] + head + body[8:] + struct.pack(order + "H", len(entries)) + directory + b"\0\0\0\0"
+
+
+_FORMATS: dict[str, tuple[re.Pattern[bytes], Callable[[bytes], bytes]]] = {
+    "JPEG": (re.compile(rb"\xff\xd8\xff"), _jpeg),
+    "PNG": (re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
+    "WEBP": (re.compile(rb"RIFF....WEBPVP8[ LX]", re.DOTALL), _webp),
+    "GIF": (re.compile(rb"GIF8[79]a"), _gif),
+    "BMP": (re.compile(rb"BM"), _bmp),
+    "TIFF": (re.compile(rb"II\*\0|MM\0\*"), _tiff),
+}

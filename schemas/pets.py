@@ -1,0 +1,331 @@
+"""The pets contract: what a client asks of ``/predictions/pets`` and what it gets.
+
+A photo is sent as it is, as the field ``image`` of a form, or in base64 as the field ``image`` of a JSON object. The
+options are fields beside it, or parameters of the query.
+"""
+
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
+from pydantic_core import from_json
+
+from schemas.multipart import Part, read_form
+from schemas.problems import MAX_ERRORS, FieldError, Kind, Problem, ProblemError, invalid, pointer, shown
+
+MAX_TOP = 100
+MAX_NAME = 100  # characters of a class's name
+
+Method = Literal["activation", "gradcam", "contrast"]
+Species = Literal["cat", "dog"]
+
+JSON = "application/json"
+FORM = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
+UNNAMED = ("", "application/octet-stream")  # content types of a sender that leaves it to us to find out
+
+_HOW = (
+    "send the photo's file with its content type (curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg), as the "
+    "field image of a form (curl -F image=@photo.jpg), or as the field image of a JSON object, in base64"
+)
+_DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.+-]+=[^;,]{0,60}){0,4};base64,", re.ASCII | re.IGNORECASE)
+
+ClassName = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_NAME)]
+
+
+class Options(BaseModel):
+    """What a client may ask for beside the breed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    heatmap: Literal["none", "activation", "gradcam", "contrast"] = Field(
+        default="none",
+        description="the heatmap to draw: none; activation, where the network's last layer is active; gradcam, what "
+        "speaks for a class; contrast, what speaks for a class rather than another",
+    )
+    class_: ClassName | None = Field(
+        default=None,
+        alias="class",
+        description="the class that the heatmap explains, the most probable one if left out; upper and lower case, "
+        "spaces and underscores are alike",
+        examples=["Maine Coon"],
+    )
+    versus: ClassName | None = Field(
+        default=None,
+        description="the class that a contrast is drawn against, the most probable other one if left out",
+        examples=["Ragdoll"],
+    )
+    top_k: int = Field(
+        default=5,
+        strict=True,
+        ge=1,
+        le=MAX_TOP,
+        description="how many breeds to list, most probable first; all if the model has fewer",
+    )
+    overlay: Literal["none", "png"] = Field(
+        default="png", description="whether a heatmap comes painted on the photo too, as a PNG in base64"
+    )
+
+    @field_validator("class_", "versus")
+    @classmethod
+    def _has_a_heatmap(cls, name: str | None, info: ValidationInfo) -> str | None:
+        """A class is named for a heatmap's sake: without one the client expects what it will not get."""
+        heatmap = info.data.get("heatmap")  # not there if it is wrong itself
+        if name is None or heatmap is None:
+            return name
+        if info.field_name == "versus" and heatmap != "contrast":
+            raise ValueError("goes with heatmap contrast alone")
+        if heatmap in ("none", "activation"):
+            raise ValueError("goes with heatmap gradcam or contrast alone")
+        if info.field_name == "versus" and class_key(name) == class_key(info.data.get("class_") or ""):
+            raise ValueError("must be another class than the one that the heatmap explains")
+        return name
+
+
+class PetRequest(Options):
+    """A request that was read.
+
+    Attributes:
+        image: the photo's file as it was sent, at least one byte.
+        content_type: what the sender calls it, in lower case, as ``image/jpeg``; often wrong.
+    """
+
+    image: bytes = Field(min_length=1, repr=False)
+    content_type: str | None = None
+
+
+class JsonRequest(Options):
+    """A photo and options in JSON. It describes the request; `parse_request` reads it."""
+
+    image: str = Field(
+        description="the photo's file in base64, without line breaks; may begin like data:image/jpeg;base64,",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
+
+
+# Answers are ours: they are dataclasses, which nobody validates.
+
+
+@dataclass
+class Breed:
+    """One breed and how probable it is."""
+
+    breed: Annotated[str, Field(description="the class's name")]
+    species: Annotated[Species | None, Field(description="null if the model does not know it")]
+    probability: Annotated[float, Field(ge=0, le=1, description="calibrated; 0 to 1, all classes' sum is 1")]
+
+
+@dataclass
+class BoxAnswer:
+    """A part of the photo, in pixels of the upright original; may be fractional."""
+
+    left: Annotated[float, Field(description="pixels from the left edge")]
+    top: Annotated[float, Field(description="pixels from the upper edge")]
+    right: Annotated[float, Field(description="pixels from the left edge")]
+    bottom: Annotated[float, Field(description="pixels from the upper edge")]
+
+
+@dataclass
+class HeatmapAnswer:
+    """Where the network looked. The grid's cells divide the box evenly; outside it the network sees nothing."""
+
+    method: Method
+    class_: Annotated[str | None, Field(alias="class", description="the class explained; null for activation")]
+    versus: Annotated[str | None, Field(description="the class that a contrast is drawn against; else null")]
+    grid: Annotated[
+        list[list[float]],
+        Field(description="rows from the top, cells from the left; the network's own units, higher is more"),
+    ]
+    min: Annotated[float, Field(description="the grid's lowest value")]
+    max: Annotated[float, Field(description="the grid's highest value")]
+    all_zero: Annotated[bool, Field(description="whether nothing in the photo speaks for the class: a blank map")]
+    box: Annotated[BoxAnswer, Field(description="what the grid covers: the part of the photo that the network sees")]
+    width: Annotated[int, Field(ge=1, description="of the upright original, pixels")]
+    height: Annotated[int, Field(ge=1, description="of the upright original, pixels")]
+    overlay: Annotated[
+        str | None,
+        Field(
+            description="the grid painted on the whole upright photo, a PNG in base64; null if it was not asked for",
+            json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+        ),
+    ]
+
+
+@dataclass
+class PetWarning:
+    """What a client should know about an answer before it relies on it."""
+
+    code: Literal["small_image", "unusual_aspect"]
+    detail: str
+
+
+@dataclass
+class Prediction:
+    """The answer to one photo."""
+
+    breed: Annotated[str, Field(description="the most probable class")]
+    species: Annotated[Species | None, Field(description="null if the model does not know it")]
+    probability: Annotated[float, Field(ge=0, le=1, description="of the breed, calibrated; 0 to 1")]
+    top: Annotated[list[Breed], Field(description="the most probable breeds, best first, as many as asked for")]
+    decision: Annotated[
+        Literal["accept", "review"],
+        Field(description="review if the probability is below the model's threshold: let a person look"),
+    ]
+    heatmap: Annotated[HeatmapAnswer | None, Field(description="null if it was not asked for")]
+    warnings: list[PetWarning]
+    model: Annotated[str, Field(description="the model's name")]
+    version: Annotated[str, Field(description="the model's version")]
+
+    def to_json(self) -> bytes:
+        """The body that the client gets."""
+        return _WRITER.dump_json(self, by_alias=True)
+
+
+_WRITER = TypeAdapter(Prediction)
+_NAMES = tuple(field.alias or name for name, field in Options.model_fields.items())
+
+
+def class_key(name: str) -> str:
+    """What two spellings of a class's name have in common.
+
+    >>> class_key(" maine_coon") == class_key("Maine  Coon")
+    True
+    """
+    return " ".join(name.replace("_", " ").casefold().split())
+
+
+def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> PetRequest:
+    """Read a request in any of its forms.
+
+    Args:
+        fields: as TorchServe gives them, bytes or text: the ``body``, or a form's fields if TorchServe has read it; the
+            query's parameters beside.
+        headers: as the client spelt them; TorchServe adds a mapping with its own ``content-type`` for each field.
+
+    Raises:
+        ProblemError: if it has no image, or if an option is unknown or wrong. The image is not opened here.
+    """
+    coding = _header(headers, "content-encoding").strip().lower()
+    if coding not in ("", "identity"):
+        raise _problem("unsupported-media-type", f"the content encoding {shown(coding)} is not read; send it as it is")
+    image, content_type, options = _read(fields, headers)
+    if not (content_type in UNNAMED or content_type.startswith("image/")):
+        raise _problem("unsupported-media-type", f"the content type {shown(content_type)} is not an image's; {_HOW}")
+    if not image:
+        raise _problem("malformed-request", f"the image is empty: it has no bytes; {_HOW}")
+    unknown = [name for name in options if name not in _NAMES][:MAX_ERRORS]
+    if unknown:
+        detail = f"not an option; the options are {', '.join(_NAMES)}"
+        raise _invalid(*(FieldError(path=pointer(_short(name)), detail=detail) for name in unknown))
+    try:
+        return PetRequest.model_validate({**options, "image": image, "content_type": content_type or None})
+    except ValidationError as error:
+        raise ProblemError(invalid(error)) from None
+
+
+def _read(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
+    """A request's image, what the sender calls it, and the options."""
+    header = _header(headers, "content-type")
+    kind = header.partition(";")[0].strip().lower()
+    body = _as_bytes(fields.get("body"))
+    others = {name: _as_bytes(value) for name, value in fields.items() if name != "body"}
+    if kind == FORM or (kind == URLENCODED and "body" not in fields):
+        form = {name: Part(value, _type_of(name, headers)) for name, value in others.items()}
+        return _from_form(form | _form(body, header) if "body" in fields else form)
+    if kind == JSON or (kind in (*UNNAMED, URLENCODED) and body.lstrip().startswith(b"{")):  # as no image does
+        image, content_type, options = _from_json(body)
+        return image, content_type, _texts(others) | options
+    return body, "" if kind == URLENCODED else kind, _texts(others)  # curl calls everything URLENCODED
+
+
+def _form(body: bytes, header: str) -> dict[str, Part]:
+    try:
+        return read_form(body, header)
+    except ValueError as error:
+        raise _problem("malformed-request", str(error)) from None
+
+
+def _from_form(form: dict[str, Part]) -> tuple[bytes, str, dict[str, Any]]:
+    if "image" not in form:
+        has = ", ".join(ascii(_short(name)) for name in [*form][:3]) or "none"
+        raise _problem("malformed-request", f"the form has no field image; its fields: {has}; {_HOW}")
+    image = form.pop("image")
+    return *image, _texts({name: part.content for name, part in form.items()})
+
+
+def _from_json(body: bytes) -> tuple[bytes, str, dict[str, Any]]:
+    try:
+        content = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise _problem("malformed-request", f"the body is not JSON: {error}") from None
+    if not isinstance(content, dict) or content.get("image") is None:
+        raise _problem("malformed-request", f"the JSON is no object with a field image; {_HOW}")
+    image, content_type = _from_base64(content.pop("image"))
+    return image, content_type, content
+
+
+def _from_base64(text: Any) -> tuple[bytes, str]:
+    """An image's bytes, and what a data URL calls them."""
+    if not isinstance(text, str):
+        raise _wrong("image", text, "must be a string, the photo's file in base64")
+    content_type = ""
+    if text[:5].lower() == "data:":
+        url = _DATA_URL.match(text)
+        if url is None:
+            raise _wrong("image", text, "must begin like data:image/jpeg;base64, if it is a data URL")
+        content_type, text = url["type"].lower(), text[url.end() :]
+    try:
+        return binascii.a2b_base64(text, strict_mode=True), content_type
+    except ValueError as error:
+        detail = f"not base64 of the plain alphabet, padded and without line breaks ({error})"
+        raise _wrong("image", text, detail) from None
+
+
+def _texts(options: Mapping[str, bytes]) -> dict[str, Any]:
+    """The options of a form or a query: text; a browser sends those that nobody filled in as well, empty."""
+    texts: dict[str, Any] = {}
+    for name, value in options.items():
+        try:
+            text = value.decode().strip()
+        except UnicodeDecodeError:
+            raise _wrong(name, repr(value[:MAX_NAME])[2:-1], "must be text in UTF-8") from None
+        if text or name not in _NAMES:
+            number = name == "top_k" and len(text) < 10 and text.isascii() and text.isdigit()
+            texts[name] = int(text) if number else text
+    return texts
+
+
+def _header(headers: Mapping[str, Any], name: str) -> str:
+    """A request's header; a field of a form that has its name does not count."""
+    return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), "")
+
+
+def _type_of(field: str, headers: Mapping[str, Any]) -> str:
+    """The content type of a form's field that TorchServe has read."""
+    own = headers.get(field)
+    return str(own.get("content-type", "")).partition(";")[0].strip().lower() if isinstance(own, Mapping) else ""
+
+
+def _as_bytes(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value or b"")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME else name[:MAX_NAME] + "..."
+
+
+def _wrong(field: str, value: Any, detail: str) -> ProblemError:
+    """An invalid request for one field's sake."""
+    return _invalid(FieldError(path=pointer(_short(field)), value=shown(value), detail=detail))
+
+
+def _invalid(*errors: FieldError) -> ProblemError:
+    value = "" if errors[0].value is None else f" (sent: {errors[0].value})"
+    return _problem("invalid-request", f"{errors[0].path}: {errors[0].detail}{value}", *errors)
+
+
+def _problem(kind: Kind, detail: str, *errors: FieldError) -> ProblemError:
+    return ProblemError(Problem.of(kind, detail, errors))

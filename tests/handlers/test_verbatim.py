@@ -1,0 +1,55 @@
+"""handlers.verbatim: some bytes of one known class, and nothing else."""
+
+import subprocess
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from handlers.java import find_java
+from handlers.verbatim import CLASS, write_verbatim_class
+
+
+@pytest.fixture(scope="session")
+def jar() -> Path:
+    spec = find_spec("ts")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "frontend" / "model-server.jar"
+
+
+def test_some_bytes_change(jar: Path, tmp_path: Path) -> None:
+    assert write_verbatim_class(jar, tmp_path)
+    with zipfile.ZipFile(jar) as opened:
+        known = opened.read(CLASS)
+    changed = (tmp_path / CLASS).read_bytes()
+    pairs = [(a, b) for a, b in zip(known, changed, strict=True) if a != b]
+    assert [f"{a:02x}>{b:02x}" for a, b in pairs] == [
+        # the call for /predictions: `aload 4, iconst_0, handlePredictions` > `aload_3, aload 4, handleLegacyPredict`
+        *("19>2d", "04>19", "03>04", "41>45"),
+        # handleLegacyPredict: `!=` > `<`, two times "predict" > "predictions", and places in the address
+        *("a0>a1", "6c>2b", "06>04", "05>06", "6c>2b", "05>04", "04>05"),
+        # two conditions > `pop, iconst_0, nop` and `pop, pop, iconst_0`
+        *("b8>57", "01>03", "90>00", "b6>57", "01>57", "9c>03"),
+    ]
+
+
+def test_java_takes_it(jar: Path, tmp_path: Path) -> None:
+    """Java links a class, and so verifies its every instruction, before it misses a main method in it."""
+    assert write_verbatim_class(jar, tmp_path)
+    name = CLASS.removesuffix(".class").replace("/", ".")
+    command = [str(find_java()), "-cp", f"{tmp_path}:{jar}", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "VerifyError" not in done.stderr
+    assert f"not found in class {name}" in done.stderr
+
+
+def test_an_unknown_class_is_left_alone(jar: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(jar) as opened:
+        known = opened.read(CLASS)
+    other = tmp_path / "other.jar"
+    with zipfile.ZipFile(other, "w") as made:
+        made.writestr(CLASS, known + b"\0")
+    assert not write_verbatim_class(other, tmp_path / "classes")
+    assert not (tmp_path / "classes").exists()

@@ -1,0 +1,46 @@
+"""What the tests ask a running server with."""
+
+import http.client
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.ports import HOST
+from handlers.server import Server
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+@dataclass
+class Answer:
+    status: int
+    kind: str | None
+    content: Any
+
+
+def ask(
+    server: Server,
+    body: bytes | dict[str, Any] | Iterable[bytes] | None,
+    *,
+    method: str = "POST",
+    kind: str = JSON,
+    path: str = "/predictions/sales",
+    headers: Mapping[str, str] = {},
+) -> Answer:
+    """One request on a connection of its own; pieces of a body are sent as chunks."""
+    sent = json.dumps(body).encode() if isinstance(body, dict) else body
+    with closing(http.client.HTTPConnection(HOST, server.ports.inference, timeout=60)) as connection:
+        connection.request(method, path, sent, {**({"Content-Type": kind} if kind else {}), **headers})
+        response = connection.getresponse()
+        content = response.read()
+        return Answer(response.status, response.headers["content-type"], json.loads(content) if content else None)
+
+
+def manage(server: Server, path: str) -> Any:
+    """What the management port says."""
+    with closing(http.client.HTTPConnection(HOST, server.ports.management, timeout=60)) as connection:
+        connection.request("GET", path)
+        return json.load(connection.getresponse())

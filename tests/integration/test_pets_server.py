@@ -1,0 +1,481 @@
+"""The pets model under a real TorchServe, beside the sales model.
+
+Not every answer is a handler's. What never reaches a worker TorchServe's front end refuses by itself, with JSON of its
+own (``code``, ``type`` and ``message``) or with no body, but not with problem details: see `REFUSALS`.
+"""
+
+import base64
+import io
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from ts.context import Context as TorchServeContext
+from ts.context import RequestProcessor
+
+from handlers.archive import archive
+from handlers.pets import PetsHandler
+from handlers.ports import Ports
+from handlers.server import Server, running_server
+from pets.classifier import GOLDEN_TOLERANCE, Classifier
+from schemas.pets import PetRequest
+from tests.integration.client import JSON, PROBLEM, Answer, ask, manage
+from tests.pets.hostile import Hostile, encoded, hostile_inputs
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = ROOT / "model_store" / "pets"
+COLOUR = 5 / 255  # a step or two of the colour map
+DAY = {"store": 1, "date": "2015-08-05"}
+URLENCODED = "application/x-www-form-urlencoded"
+FORM = "multipart/form-data; boundary=frontier"
+
+# What the front end was seen to answer by itself: the request's difference from a good one, and the status.
+REFUSALS: dict[str, tuple[dict[str, Any], int]] = {
+    "a model that is not there": ({"path": "/predictions/cats"}, 404),
+    "a version that is not there": ({"path": "/predictions/pets/1.0"}, 404),
+    "an address that is not there": ({"path": "/pets"}, 404),
+    "the address of TorchServe's first days": ({"path": "/pets/predict"}, 404),
+    "an address of more than 4096 bytes": ({"path": "/predictions/pets?class=" + "x" * 5000}, 400),
+    "headers of more than 8192 bytes": ({"headers": {"X-Long": "x" * 9000}}, 400),
+    "a percent sign that is no byte's": ({"path": "/predictions/pets?class=50%"}, 403),
+    "an expectation that it can't meet": ({"headers": {"Expect": "200-ok"}}, 417),
+    "a body of more than max_request_size": ({"body": bytes(10_485_761)}, 413),
+}
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    """The bundle, offline."""
+    return Classifier.load(BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Both models in one server, a worker for each."""
+    store = tmp_path_factory.mktemp("store")
+    archives = [archive(bundle, store) for bundle in (BUNDLE, demo_bundle)]
+    with running_server(archives, ports=Ports.any_free(), workers=1) as running:
+        yield running
+
+
+@cache
+def scene(seed: int, width: int = 480, height: int = 320) -> Image.Image:
+    """A smooth picture without any symmetry; do not change it."""
+    colours = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@cache
+def photo(seed: int = 0) -> bytes:
+    """A small photo's file."""
+    return encoded(scene(seed), "JPEG", quality=90)
+
+
+def pets(
+    server: Server,
+    body: bytes | dict[str, Any] | Iterable[bytes],
+    kind: str = "image/jpeg",
+    headers: Mapping[str, str] = {},
+    **options: object,
+) -> Answer:
+    """One photo's answer; the options go into the query, ``class_`` as ``class``."""
+    query = urlencode({name.rstrip("_"): value for name, value in options.items()})
+    return ask(
+        server, body, kind=kind, path=f"/predictions/pets?{query}" if query else "/predictions/pets", headers=headers
+    )
+
+
+def form(fields: Mapping[str, bytes]) -> bytes:
+    """A form as browsers send it; ``image`` is a file."""
+    parts = []
+    for name, content in fields.items():
+        file = '; filename="photo.jpg"\r\nContent-Type: image/jpeg' if name == "image" else ""
+        head = f'--frontier\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+        parts.append(head.encode() + content + b"\r\n")
+    return b"".join(parts) + b"--frontier--\r\n"
+
+
+def offline(classifier: Classifier, content: bytes, **options: Any) -> Any:
+    """The answer without a server."""
+    (answer,) = classifier.answer([classifier.read(PetRequest(image=content, **options))])
+    return json.loads(answer.to_json())
+
+
+def leaves(content: Any, at: str = "") -> dict[str, Any]:
+    """An answer's values by where they stand; a grid and an overlay are one each, as arrays."""
+    if at == "/heatmap/grid":
+        return {at: np.array(content)}
+    if at == "/heatmap/overlay" and content is not None:
+        return {at: pixels(content)}
+    if isinstance(content, dict | list):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        return {path: leaf for name, value in items for path, leaf in leaves(value, f"{at}/{name}").items()}
+    return {at: content}
+
+
+def pixels(overlay: str) -> NDArray[np.float64]:
+    """An overlay's colours, ``[row, column, 3]``, 0 to 1."""
+    with Image.open(io.BytesIO(base64.b64decode(overlay)), formats=["PNG"]) as image:
+        return np.asarray(image.convert("RGB")) / 255
+
+
+def assert_alike(answer: Any, expected: Any) -> None:
+    """Two answers say the same: figures as close as a bundle's golden pictures must be, all else exactly."""
+    one, other = leaves(answer), leaves(expected)
+    assert one.keys() == other.keys()
+    for path, value in other.items():
+        if isinstance(value, np.ndarray):
+            assert one[path].shape == value.shape, path
+            tolerance = COLOUR if path.endswith("overlay") else GOLDEN_TOLERANCE * np.abs(value).max()
+            assert np.abs(one[path] - value).max() <= tolerance, path
+        elif isinstance(value, float):
+            assert one[path] == pytest.approx(value, rel=GOLDEN_TOLERANCE, abs=GOLDEN_TOLERANCE), path
+        else:
+            assert one[path] == value, path
+
+
+# One photo, however it is sent
+
+
+BASE64 = base64.b64encode(photo()).decode()
+OPTIONS = {"heatmap": "contrast", "top_k": 3}
+QUERY = "?heatmap=contrast&top_k=3"
+AS_FIELDS = {name: str(value).encode() for name, value in OPTIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "query", "headers"),
+    [
+        pytest.param(photo(), "image/jpeg", QUERY, {}, id="bytes"),
+        pytest.param(photo(), "IMAGE/JPEG; q=1", QUERY, {}, id="a content type with more to it"),
+        pytest.param(photo(), "image/png", QUERY, {}, id="a wrong image type"),
+        pytest.param(photo(), "", QUERY, {}, id="no content type"),
+        pytest.param(photo(), "application/octet-stream", QUERY, {}, id="octet-stream"),
+        pytest.param(photo(), URLENCODED, QUERY, {}, id="curl --data-binary"),
+        pytest.param(photo(), "image/jpeg", QUERY, {"Expect": "100-continue"}, id="curl with a large photo"),
+        pytest.param([photo()[:1000], photo()[1000:]], "image/jpeg", QUERY, {}, id="in chunks"),
+        pytest.param(photo(), "image/jpeg", QUERY + "&class=&versus=&overlay=png", {}, id="options left empty"),
+        pytest.param(photo(), "image/jpeg", QUERY + "&body=other", {}, id="a query that has a body"),
+        pytest.param(form({"image": photo(), **AS_FIELDS}), FORM, "", {}, id="form"),
+        pytest.param(form({**AS_FIELDS, "class": b"", "image": photo()}), FORM, "", {}, id="form, photo last"),
+        pytest.param(form({"image": photo()}), FORM, QUERY, {}, id="form, options in the query"),
+        pytest.param({"image": BASE64, **OPTIONS}, JSON, "", {}, id="JSON"),
+        pytest.param({"image": BASE64}, JSON, QUERY, {}, id="JSON, options in the query"),
+        pytest.param({"image": BASE64, **OPTIONS}, URLENCODED, "", {}, id="curl -d with JSON"),
+        pytest.param({"image": f"data:image/jpeg;base64,{BASE64}", **OPTIONS}, JSON, "", {}, id="JSON, data URL"),
+    ],
+)
+def test_a_photo_gets_the_same_answer_however_it_is_sent(
+    server: Server, expected: Any, body: Any, kind: str, query: str, headers: dict[str, str]
+) -> None:
+    answer = ask(server, body, kind=kind, path=f"/predictions/pets{query}", headers=headers)
+    assert (answer.status, answer.kind) == (200, JSON)
+    assert_alike(answer.content, expected)
+
+
+@pytest.fixture(scope="module")
+def expected(classifier: Classifier) -> Any:
+    """What the model says of the photo with these options, offline."""
+    return offline(classifier, photo(), **OPTIONS)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("-H", "Content-Type: image/jpeg", "--data-binary", "@photo.jpg"),
+        ("--data-binary", "@photo.jpg"),
+        ("-T", "photo.jpg"),
+        ("-F", "image=@photo.jpg"),
+        ("-d", "@photo.json"),
+        ("--json", "@photo.json"),
+    ],
+    ids=" ".join,
+)
+def test_curl_is_understood(server: Server, expected: Any, how: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photo())
+    (tmp_path / "photo.json").write_text(json.dumps({"image": BASE64}))
+    command = ["curl", "-s", "-m", "30", *how, f"{server.url('pets')}{QUERY}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    assert_alike(json.loads(done.stdout), expected)
+
+
+# The same offline, in the handler and in the server
+
+
+def in_the_handler(classifier: Classifier, content: bytes, **options: object) -> Any:
+    """What the handler answers to what TorchServe would hand it."""
+    handler = PetsHandler()
+    handler.classifier = classifier
+    context = TorchServeContext("pets", "/", None, 1, None, "0.12.0")
+    context.request_processor = [RequestProcessor({"Content-Type": "image/jpeg"})]
+    fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}
+    (body,) = handler.handle([{"body": bytearray(content), **fields}], context)
+    assert context.get_response_status(0)[0] == 200
+    return json.loads(body)
+
+
+@pytest.mark.parametrize("method", ["none", "activation", "gradcam", "contrast"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_offline_handler_and_server_agree(server: Server, classifier: Classifier, method: str, seed: int) -> None:
+    ours = offline(classifier, photo(seed), heatmap=method)
+    assert_alike(in_the_handler(classifier, photo(seed), heatmap=method), ours)
+    assert_alike(pets(server, photo(seed), heatmap=method).content, ours)
+
+
+def test_a_real_photo_is_recognised_everywhere(server: Server, classifier: Classifier, oxford_pets: Path) -> None:
+    content = (oxford_pets / "images" / "samoyed_32.jpg").read_bytes()  # of the official test split
+    ours = offline(classifier, content, heatmap="gradcam")
+    assert_alike(in_the_handler(classifier, content, heatmap="gradcam"), ours)
+    assert_alike(pets(server, content, heatmap="gradcam").content, ours)
+    assert (ours["breed"].lower(), ours["species"]) == ("samoyed", "dog")
+
+
+TURNED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("name", ["JPEG", "PNG"])
+def test_a_photo_and_its_turned_twin_get_the_same_answer(server: Server, orientation: int, name: str) -> None:
+    """A phone that is held upright stores the picture lying, and says so in EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    # A colour for each of JPEG's blocks, which it then rounds the same however they lie.
+    upright = scene(3, 1600 // 8, 1200 // 8).resize((1600, 1200), Image.Resampling.NEAREST)
+    turned = upright.transpose(TURNED[orientation])
+    options = {"subsampling": 0} if name == "JPEG" else {}
+    answer = pets(server, encoded(upright, name, **options), heatmap="gradcam").content
+    twins = pets(server, encoded(turned, name, exif=exif, **options), heatmap="gradcam").content
+    assert (twins["heatmap"]["width"], twins["heatmap"]["height"]) == (1600, 1200)
+    assert_alike(twins, answer)
+
+
+# Heatmaps and options
+
+
+def test_without_options_there_is_no_heatmap(server: Server, classifier: Classifier) -> None:
+    answer = pets(server, photo()).content
+    assert answer["heatmap"] is None
+    assert len(answer["top"]) == 5
+    assert answer["top"][0] == {name: answer[name] for name in ("breed", "species", "probability")}
+    assert [each["probability"] for each in answer["top"]] == sorted(
+        (each["probability"] for each in answer["top"]), reverse=True
+    )
+    assert (answer["model"], answer["version"]) == (classifier.manifest.name, classifier.manifest.version)
+
+
+def test_top_k_is_cut_to_the_number_of_classes(server: Server, classifier: Classifier) -> None:
+    top = pets(server, photo(), top_k=100).content["top"]
+    assert {each["breed"] for each in top} == {*classifier.classes}
+    assert sum(each["probability"] for each in top) == pytest.approx(1)
+    assert len(pets(server, photo(), top_k=1).content["top"]) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"heatmap": "activation"},
+        {"heatmap": "activation", "overlay": "none", "top_k": 2},
+        {"heatmap": "gradcam"},
+        {"heatmap": "gradcam", "class_": 0},
+        {"heatmap": "gradcam", "class_": 0, "overlay": "none", "top_k": 1},
+        {"heatmap": "contrast"},
+        {"heatmap": "contrast", "class_": 0},
+        {"heatmap": "contrast", "class_": 0, "versus": 1},
+        {"heatmap": "contrast", "class_": 1, "versus": 0, "overlay": "none", "top_k": 20},
+    ],
+)
+def test_a_heatmap_is_as_asked(server: Server, classifier: Classifier, options: dict[str, Any]) -> None:
+    """Classes stand here by their number, and are spelt as nobody spells them."""
+    named = {name: classifier.classes[options[name]] for name in ("class_", "versus") if name in options}
+    asked = options | named
+    spelt = asked | {name: value.upper().replace(" ", "_") for name, value in named.items()}
+    answer = pets(server, photo(), **spelt)
+    assert answer.status == 200
+    heatmap = answer.content["heatmap"]
+    assert heatmap["method"] == asked["heatmap"]
+    best = answer.content["breed"]
+    if asked["heatmap"] == "activation":
+        assert (heatmap["class"], heatmap["versus"]) == (None, None)
+    else:
+        assert heatmap["class"] == asked.get("class_", best)
+        assert (heatmap["versus"] is not None) == (asked["heatmap"] == "contrast")
+        assert heatmap["versus"] != heatmap["class"]
+        assert asked.get("versus") in (None, heatmap["versus"])
+    grid = np.array(heatmap["grid"])
+    assert grid.ndim == 2
+    assert min(grid.shape) > 1
+    assert (grid.min(), grid.max()) == (heatmap["min"], heatmap["max"])
+    assert heatmap["all_zero"] == (not grid.any())
+    assert (heatmap["width"], heatmap["height"]) == scene(0).size
+    if asked.get("overlay") == "none":
+        assert heatmap["overlay"] is None
+    else:
+        assert pixels(heatmap["overlay"]).shape == (320, 480, 3)
+    assert len(answer.content["top"]) == asked.get("top_k", 5)
+    assert_alike(answer.content, offline(classifier, photo(), **asked))
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"heatmap": "rainbow"}, "/heatmap"),
+        ({"top_k": 0}, "/top_k"),
+        ({"top_k": "many"}, "/top_k"),
+        ({"overlay": "jpeg"}, "/overlay"),
+        ({"colour": "red"}, "/colour"),
+        ({"class_": "Beagle"}, "/class"),  # without a heatmap
+        ({"heatmap": "gradcam", "class_": "x" * 101}, "/class"),
+        ({"heatmap": "gradcam", "versus": "Beagle"}, "/versus"),
+    ],
+)
+def test_a_bad_option_is_named(server: Server, options: dict[str, Any], path: str) -> None:
+    fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}
+    for answer in (pets(server, photo(), **options), pets(server, form({"image": photo(), **fields}), FORM)):
+        assert (answer.status, answer.kind) == (422, PROBLEM)
+        assert answer.content["type"] == "urn:shopcat:problem:invalid-request"
+        assert [error["path"] for error in answer.content["errors"]] == [path]
+
+
+@pytest.mark.parametrize("option", ["class", "versus"])
+def test_an_unknown_class_is_told_with_the_close_ones(server: Server, classifier: Classifier, option: str) -> None:
+    name = max(classifier.classes, key=len)
+    answer = pets(server, photo(), heatmap="contrast", **{option: name[:3] + name[4:]})
+    assert (answer.status, answer.kind) == (422, PROBLEM)
+    assert answer.content["type"] == "urn:shopcat:problem:unknown-class"
+    assert answer.content["errors"][0]["path"] == f"/{option}"
+    assert name in answer.content["detail"]
+
+
+def test_a_breed_is_not_told_from_itself(server: Server) -> None:
+    answer = pets(server, photo(), heatmap="contrast", versus=pets(server, photo()).content["breed"])
+    assert (answer.status, answer.kind) == (422, PROBLEM)
+    assert answer.content["errors"][0]["path"] == "/versus"
+
+
+# What is no photo
+
+
+def worker(server: Server) -> psutil.Process:
+    """The one worker of the pets model."""
+    (state,) = manage(server, "/models/pets")
+    (only,) = state["workers"]
+    return psutil.Process(only["pid"])
+
+
+def send(server: Server, sent: Hostile) -> Answer:
+    return pets(server, sent.content, sent.content_type)
+
+
+def test_hostile_inputs_get_problems_and_harm_nobody(server: Server) -> None:
+    """One after another, and then so many at once that batches mix them with good photos."""
+    hostile = hostile_inputs()
+    assert len(hostile) > 200
+    good = [Hostile("a good photo", photo(seed), "image/jpeg") for seed in range(4)]
+    alone = {each.content: send(server, each).content for each in good}
+    before = worker(server)
+    memory = before.memory_info().rss
+    answers = [(each, send(server, each)) for each in hostile]
+    mixed = list(hostile)
+    for place in range(len(mixed), 0, -8):
+        mixed.insert(place, good[place // 8 % 4])
+    with ThreadPoolExecutor(16) as pool:
+        answers += zip(mixed, pool.map(lambda each: send(server, each), mixed), strict=True)
+    for sent, answer in answers:
+        if sent.content in alone:
+            assert (answer.status, answer.kind) == (200, JSON)
+            assert_alike(answer.content, alone[sent.content])
+        else:
+            assert (answer.status // 100, answer.kind) == (4, PROBLEM), sent.name
+            assert answer.content["status"] == answer.status
+    after = worker(server)
+    assert after == before  # one that died would have another in its place
+    assert after.memory_info().rss - memory < 100e6
+    assert "internal error" not in server.log.read_text()
+
+
+def test_hostile_inputs_in_forms_and_json(server: Server) -> None:
+    """Some of them: the photo is read by the same code, whatever it came in."""
+    for hostile in hostile_inputs()[::25]:
+        if hostile.content:
+            text = base64.b64encode(hostile.content).decode()
+            answers = [pets(server, form({"image": hostile.content}), FORM), pets(server, {"image": text}, JSON)]
+            assert [answer.kind for answer in answers] == [PROBLEM, PROBLEM], hostile.name
+            assert all(400 <= answer.status < 500 for answer in answers), hostile.name
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"", "image/jpeg", 400),
+        (b"--frontier\r\n", FORM, 400),
+        (photo(), "multipart/form-data", 400),
+        (form({"photo": photo()}), FORM, 400),
+        (form({"image": b""}), FORM, 400),
+        (form({"image": photo()})[:-20], FORM, 400),
+        (form({"image": photo()}) + form({"image": photo()}), FORM, 200),  # what follows a form's end does not count
+        (form({"image": photo()}).removesuffix(b"--\r\n") + b"\r\n" + form({"image": photo()})[12:], FORM, 400),
+        (form({f"field{number}": b"" for number in range(100_000)}), FORM, 400),
+        (b'{"image": ', JSON, 400),
+        (b"[" * 1_000_000, JSON, 400),
+        (b"{}", JSON, 400),
+        (b'{"image": "cat.jpg"}', JSON, 422),
+        (photo(), "text/html", 415),
+        (photo(), "video/mp4", 415),
+    ],
+)
+def test_a_request_that_holds_no_photo_is_told_why(server: Server, body: bytes, kind: str, status: int) -> None:
+    answer = pets(server, body, kind)
+    assert (answer.status, answer.kind) == (status, JSON if status == 200 else PROBLEM)
+    assert status == 200 or answer.content["detail"]
+
+
+def test_ten_megabytes_are_let_in_and_more_are_not(server: Server) -> None:
+    answer = pets(server, bytes(10_485_760))
+    assert (answer.status, answer.kind) == (422, PROBLEM)  # ours: a worker has read it
+    assert pets(server, bytes(10_485_761)) == Answer(413, None, None)
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_what_the_front_end_refuses_by_itself(server: Server, what: str) -> None:
+    changes, status = REFUSALS[what]
+    # Without a body, unless that is the trouble: the front end may close the connection while it is still sent.
+    answer = ask(server, **({"body": b"", "kind": "image/jpeg", "path": "/predictions/pets"} | changes))
+    assert answer.status == status
+    if answer.content is not None:
+        assert answer.kind == JSON
+        assert answer.content.keys() == {"code", "type", "message"}
+
+
+# Both models
+
+
+def test_both_models_answer_at_once(server: Server, classifier: Classifier) -> None:
+    ours, theirs = offline(classifier, photo()), ask(server, DAY)
+    assert theirs.status == 200
+
+    def either(number: int) -> Answer:
+        return pets(server, photo()) if number % 2 else ask(server, DAY)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(either, range(60)))
+    assert {answer.status for answer in answers} == {200}
+    for number, answer in enumerate(answers):
+        if number % 2:
+            assert_alike(answer.content, ours)
+        else:
+            assert answer.content["sales"] == pytest.approx(theirs.content["sales"], rel=1e-5)
+    assert {model["modelName"] for model in manage(server, "/models")["models"]} == {"pets", "sales"}

@@ -1,0 +1,272 @@
+"""A pets bundle is whole or it is not one, and its graph computes what its weights say; see tests/sales too."""
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from pets import bundle as bundles
+from pets.bundle import CARD, FILES, GOLDEN, NETWORK, WEIGHTS, Bundle, load
+from pets.classifier import BEST_OTHER, NOBODY, PREDICTED, Classifier
+from pets.images import normalise
+from pets.network import ExplainedNet, Head, PetNet, make_backbone
+from runtime.bundle import MANIFEST, BundleError, kind_of
+from runtime.folder import FolderError, sha256
+from sales.bundle import load as load_sales
+from schemas.bundle import PetsManifest
+
+
+@pytest.fixture(scope="module")
+def bundle(pets_bundle: Path) -> Bundle:
+    return load(pets_bundle)
+
+
+@pytest.fixture
+def folder(pets_bundle: Path, tmp_path: Path) -> Path:
+    """A bundle of one's own to spoil."""
+    return Path(shutil.copytree(pets_bundle, tmp_path / "pets"))
+
+
+def fields(manifest: PetsManifest) -> dict[str, Any]:
+    """What ``save`` is given of a manifest."""
+    return {name: getattr(manifest, name) for name in type(manifest).model_fields if name not in ("version", "files")}
+
+
+def save(
+    folder: Path, bundle: Bundle, network: Callable[[Path], bytes] = lambda file: b"an ONNX file", **other: Any
+) -> PetsManifest:
+    given = {
+        "weights": {"layer.weight": np.arange(6, dtype=np.float16).reshape(2, 3), "many": np.array(7)},
+        "network": network,
+        "golden": bundle.golden,
+        "card": "a card\n",
+        **other,
+    }
+    return bundles.save(folder, fields(bundle.manifest), **given)
+
+
+def rebuilt(bundle: Bundle) -> PetNet:
+    """The network in torch, made of the manifest and the weights alone."""
+    manifest = bundle.manifest
+    made = make_backbone(manifest.backbone.name, pretrained=False)
+    net = PetNet(made.body, Head(made.spec.channels, len(manifest.classes), manifest.head))
+    weights = load_file(bundle.folder / WEIGHTS)
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    return net.eval()
+
+
+# The graph and the weights.
+
+
+def test_the_graph_is_the_network_of_the_weights(bundle: Bundle) -> None:
+    """Half precision and all: what is served is what was judged. All codes of target and rival, in one batch."""
+    size = bundle.manifest.image.size
+    targets = [PREDICTED, PREDICTED, PREDICTED, 0, 1, 2, 2, 1]
+    rivals = [NOBODY, BEST_OTHER, 1, NOBODY, BEST_OTHER, 0, BEST_OTHER, 1]
+    pixels = np.random.default_rng(0).integers(0, 256, (len(targets), size, size, 3), dtype=np.uint8)
+    classifier = Classifier.load(bundle.folder)
+    got = classifier.look(pixels, targets, rivals)
+    image = bundle.manifest.image
+    with torch.no_grad():
+        wanted = ExplainedNet(rebuilt(bundle)).eval()(
+            torch.from_numpy(normalise(pixels, image.mean, image.std)), torch.tensor(targets), torch.tensor(rivals)
+        )
+    for name, theirs in zip(got._fields, wanted, strict=True):
+        mine = getattr(got, name)
+        assert mine.shape == tuple(theirs.shape), name
+        np.testing.assert_allclose(mine, theirs, atol=1e-4 * max(float(theirs.abs().max()), 1e-9), err_msg=name)
+    assert got.target.dtype == got.rival.dtype == np.int64
+    assert got.gradcam[:6].any()
+    assert not got.gradcam[7].any()  # a class against itself
+
+
+def test_the_weights_are_there_once_and_in_half_precision(bundle: Bundle) -> None:
+    weights = load_file(bundle.folder / WEIGHTS)
+    assert {array.dtype for array in weights.values() if array.ndim > 1} == {np.dtype(np.float16)}
+    assert all(np.isfinite(array).all() for array in weights.values())
+    graph = onnx.load(str(bundle.folder / NETWORK), load_external_data=False).graph
+    outside = {each.name for each in graph.initializer if each.data_location == onnx.TensorProto.EXTERNAL}
+    assert {f"net.{name}_half" for name, array in weights.items() if array.ndim > 1} <= outside
+    inside = [each for each in graph.initializer if each.name not in outside]
+    assert max(np.prod(each.dims) for each in inside) < 5000  # constants of the maps, and what is no weight
+    assert {e.value for each in graph.initializer for e in each.external_data if e.key == "location"} == {WEIGHTS}
+    assert (bundle.folder / NETWORK).stat().st_size < (bundle.folder / WEIGHTS).stat().st_size / 20
+
+
+# Written and read.
+
+
+def test_what_is_read_is_what_was_written(bundle: Bundle, tmp_path: Path) -> None:
+    seen = []
+
+    def network(file: Path) -> bytes:
+        seen.append(load_file(file))
+        return b"an ONNX file"
+
+    written = save(tmp_path / "a" / "b", bundle, network)
+    again = load(tmp_path / "a" / "b")
+    assert again.manifest == written
+    assert {*FILES, MANIFEST} == {file.name for file in again.folder.iterdir()}
+    assert again.golden == bundle.golden
+    assert fields(again.manifest) == fields(bundle.manifest)
+    assert kind_of(again.folder) == "pets"
+    assert (again.folder / CARD).read_text() == "a card\n"
+    assert (again.folder / NETWORK).read_bytes() == b"an ONNX file"
+    weights = load_file(again.folder / WEIGHTS)
+    for arrays in (weights, *seen):
+        np.testing.assert_array_equal(arrays["layer.weight"], np.arange(6).reshape(2, 3))
+        assert arrays["layer.weight"].dtype == np.float16
+        assert arrays["many"].shape == ()
+    assert again.manifest.version == f"{written.created:%Y%m%d}-{sha256(again.folder / WEIGHTS)[:8]}"
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in again.folder.iterdir())
+
+
+def test_a_bundle_is_replaced_only_if_asked(bundle: Bundle, tmp_path: Path) -> None:
+    save(tmp_path / "pets", bundle)
+    with pytest.raises(FolderError, match="there already and not empty"):
+        save(tmp_path / "pets", bundle, card="new\n")
+    assert load(tmp_path / "pets").manifest.files[CARD] == sha256(tmp_path / "pets" / CARD)
+    assert (tmp_path / "pets" / CARD).read_text() == "a card\n"
+    save(tmp_path / "pets", bundle, card="new\n", replace=True)
+    assert (tmp_path / "pets" / CARD).read_text() == "new\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["pets"]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"network": lambda file: file / 1}, {"golden": [object()]}, {"card": None}, {"weights": None}]
+)
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_save_that_fails_leaves_what_was_there(
+    bundle: Bundle, tmp_path: Path, broken: dict[str, Any], replace: bool
+) -> None:
+    if replace:
+        save(tmp_path / "pets", bundle)
+    with pytest.raises((TypeError, AttributeError, ValueError, KeyError)):
+        save(tmp_path / "pets", bundle, replace=replace, **broken)
+    assert [path.name for path in tmp_path.iterdir()] == ["pets"] * replace
+    if replace:
+        load(tmp_path / "pets")
+
+
+def test_a_manifest_that_makes_no_sense_is_not_written(bundle: Bundle, tmp_path: Path) -> None:
+    manifest = {**fields(bundle.manifest), "temperature": 0.0}
+    with pytest.raises(ValueError, match="temperature"):
+        bundles.save(tmp_path / "pets", manifest, weights={}, network=lambda file: b"", golden=[], card="")
+    assert not [*tmp_path.iterdir()]
+
+
+# Damaged.
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_a_short_and_a_missing_file_are_named(folder: Path, name: str) -> None:
+    whole = (folder / name).read_bytes()
+    middle = len(whole) // 2
+    for content in (whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :], whole[:middle], b""):
+        (folder / name).write_bytes(content)
+        with pytest.raises(BundleError, match=f"changed since: {name}.*export it again"):
+            load(folder)
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=f"missing: {name}"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["model.pth", "notes/a.txt", ".hidden", "report.md"])
+def test_a_foreign_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"x")
+    with pytest.raises(BundleError, match=f"not listed in it: {name}"):
+        load(folder)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    content = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(change(content)))
+
+
+def fix_hashes(folder: Path) -> None:
+    edit(folder, lambda content: content | {"files": {name: sha256(folder / name) for name in FILES}})
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda content: content | {"format_version": 2}, "format version 2"),
+        (lambda content: content | {"kind": "sales"}, "not a pets bundle's: kind"),
+        (lambda content: content | {"classes": content["classes"][:1]}, "classes"),
+        (lambda content: content | {"surprise": 1}, "surprise"),
+        (lambda content: content | {"temperature": -1}, "temperature"),
+        (lambda content: content | {"threshold": 1.5}, "threshold"),
+        (lambda content: content | {"image": content["image"] | {"size": 10**6}}, r"image\.size"),
+        (lambda content: content | {"name": "../pets"}, "name"),
+    ],
+)
+def test_a_manifest_of_something_else(folder: Path, change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
+    edit(folder, change)
+    with pytest.raises(BundleError, match=complaint):
+        load(folder)
+
+
+def test_it_is_none_of_the_other_model(pets_bundle: Path) -> None:
+    with pytest.raises(BundleError, match="not a sales bundle's: kind"):
+        load_sales(pets_bundle)
+
+
+def test_a_pickle_is_never_opened(folder: Path) -> None:
+    (folder / GOLDEN).write_bytes(pickle.dumps({"a": 1}))
+    fix_hashes(folder)
+    with pytest.raises(BundleError, match=rf"{GOLDEN} can't be read"):
+        load(folder)
+
+
+# Tampered with, and the hashes made to fit: the golden pictures tell.
+
+
+def of_the_head(folder: Path) -> None:
+    """A percent more of one logit."""
+    arrays = load_file(folder / WEIGHTS)
+    (name,) = (name for name, array in arrays.items() if name.startswith("head") and array.ndim == 2)
+    arrays[name][0] *= np.float16(1.03)
+    save_file(arrays, folder / WEIGHTS)
+
+
+def other_normalisation(folder: Path) -> None:
+    edit(folder, lambda content: content | {"image": content["image"] | {"mean": [0.48, 0.5, 0.5]}})
+
+
+def maps_swapped(folder: Path) -> None:
+    model = onnx.load(str(folder / NETWORK), load_external_data=False)
+    one, other = (each for each in model.graph.output if each.name in ("activation", "gradcam"))
+    spare = onnx.ValueInfoProto()
+    spare.CopyFrom(one)
+    one.CopyFrom(other)
+    other.CopyFrom(spare)
+    (folder / NETWORK).write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("spoil", [of_the_head, other_normalisation, maps_swapped])
+def test_golden_pictures_refuse_what_training_did_not_compute(folder: Path, spoil: Callable[[Path], None]) -> None:
+    Classifier.load(folder)
+    spoil(folder)
+    fix_hashes(folder)
+    load(folder)  # nothing wrong with the files
+    with pytest.raises(BundleError, match=r"golden picture \d are not what training computed; do not serve it"):
+        Classifier.load(folder)
+
+
+def test_nothing_is_no_number(folder: Path) -> None:
+    """A logit that is NaN differs from what it was."""
+    content = json.loads((folder / GOLDEN).read_text())
+    content[0]["logits"][0] = float("nan")
+    (folder / GOLDEN).write_text(json.dumps(content))
+    fix_hashes(folder)
+    with pytest.raises(BundleError, match="the logits of golden picture 0"):
+        Classifier.load(folder)

@@ -1,0 +1,118 @@
+"""Forms with files: what clients send is read as it is, and what is none is said so."""
+
+import contextlib
+import secrets
+from email.mime.application import MIMEApplication
+from email.mime.multipart import MIMEMultipart
+from email.policy import HTTP
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.multipart import MAX_PARTS, Part, read_form
+
+TYPE = "multipart/form-data; boundary=xyz"
+DISPOSITION = 'Content-Disposition: form-data; name="image"'
+
+
+def form(*parts: str, end: str = "--xyz--\r\n") -> bytes:
+    return "".join(f"--xyz\r\n{part}\r\n" for part in parts).encode("latin-1") + end.encode()
+
+
+def test_as_curl_sends_it() -> None:
+    body = form(
+        f'{DISPOSITION}; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\r\n--xy\r\n',
+        'Content-Disposition: form-data; name="top_k"\r\n\r\n3',
+    )
+    assert read_form(body, TYPE) == {"image": Part(b"\xff\xd8\r\n--xy\r\n", "image/jpeg"), "top_k": Part(b"3", "")}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        'multipart/form-data; boundary="xyz"',
+        "Multipart/Form-Data; charset=utf-8; BOUNDARY=xyz",
+        "multipart/form-data;boundary=xyz; charset=nope",
+    ],
+)
+def test_spellings_of_the_boundary(content_type: str) -> None:
+    assert read_form(form(f"{DISPOSITION}\r\n\r\nphoto"), content_type)["image"].content == b"photo"
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("content-disposition: form-data; name=image", "image"),
+        ('CONTENT-DISPOSITION:form-data;filename="b";name="image"', "image"),
+        ('Content-Disposition: form-data; name="Größe"'.encode().decode("latin-1"), "Größe"),
+        (f"X-Other: 1\r\n{DISPOSITION}\r\nContent-Transfer-Encoding: Binary", "image"),
+    ],
+)
+def test_spellings_of_a_parts_headers(part: str, name: str) -> None:
+    assert read_form(form(f"{part}\r\n\r\nphoto"), TYPE) == {name: Part(b"photo", "")}
+
+
+def test_what_stands_around_the_parts_is_no_part() -> None:
+    body = b"a preamble\r\n" + form(f"{DISPOSITION}\r\n\r\n") + b"an epilogue\r\n--xyz\r\n"
+    assert read_form(body, TYPE) == {"image": Part(b"", "")}
+    assert read_form(form(), TYPE) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        (form(f"{DISPOSITION}\r\n\r\n1"), "multipart/form-data", "no boundary"),
+        (form(f"{DISPOSITION}\r\n\r\n1"), "multipart/form-data; boundary=", "no boundary"),
+        (form(f"{DISPOSITION}\r\n\r\n1"), "multipart/form-data; boundary=" + 71 * "x", "no boundary"),
+        (b"", TYPE, "cut off"),
+        (b"\xff\xd8 a photo", TYPE, "cut off"),
+        (form(f"{DISPOSITION}\r\n\r\n1", end=""), TYPE, "cut off"),
+        (form(f"{DISPOSITION}\r\n\r\n1", end="--xy"), TYPE, "cut off"),
+        (form(DISPOSITION), TYPE, "no headers"),
+        (form(f"{DISPOSITION}\r\nX: {4096 * 'x'}\r\n\r\n1"), TYPE, "no headers"),
+        (form("Content-Type: image/jpeg\r\n\r\n1"), TYPE, "no name"),
+        (form("Content-Disposition: form-data\r\n\r\n1"), TYPE, "no name"),
+        (form('Content-Disposition: form-data; name=""\r\n\r\n1'), TYPE, "no name"),
+        (form('Content-Disposition: attachment; name="image"\r\n\r\n1'), TYPE, "no name"),
+        (form(f"{DISPOSITION}\r\nContent-Transfer-Encoding: base64\r\n\r\n1"), TYPE, "encoded as 'base64'"),
+        (form(f"{DISPOSITION}\r\n\r\n1", f"{DISPOSITION}\r\n\r\n2"), TYPE, "the field 'image' twice"),
+        (form(*(f'Content-Disposition: form-data; name="{n}"\r\n\r\n' for n in range(33))), TYPE, "more than 32"),
+    ],
+)
+def test_what_is_no_form(body: bytes, content_type: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_form(body, content_type)
+
+
+def test_as_many_fields_as_are_allowed() -> None:
+    parts = [f'Content-Disposition: form-data; name="{n}"\r\n\r\n{n}' for n in range(MAX_PARTS)]
+    assert len(read_form(form(*parts), TYPE)) == MAX_PARTS
+
+
+@given(st.dictionaries(st.sampled_from(["image", "class", "top_k"]), st.binary(max_size=200), min_size=1))
+def test_the_same_as_the_standard_librarys(fields: dict[str, bytes]) -> None:
+    """What `email` writes, with a boundary that is in none of the parts."""
+    message = MIMEMultipart("form-data", boundary=secrets.token_hex())
+    for name, content in fields.items():
+        part = MIMEApplication(content, _encoder=lambda part: None)
+        part.add_header("Content-Disposition", "form-data", name=name)
+        part["Content-Transfer-Encoding"] = "binary"
+        part.set_payload("@" + name + "@")
+        message.attach(part)
+    body = message.as_bytes(policy=HTTP).partition(b"\r\n\r\n")[2]
+    for name, content in fields.items():
+        body = body.replace(b"@" + name.encode() + b"@", content, 1)
+    read = read_form(body, str(message["content-type"]))
+    assert read == {name: Part(content, "application/octet-stream") for name, content in fields.items()}
+
+
+@given(st.binary(max_size=300), st.text(max_size=80))
+def test_anything_else_is_no_more_than_a_value_error(noise: bytes, content_type: str) -> None:
+    bodies = (noise, b"--xyz\r\n" + noise, b"--xyz\r\n" + noise + b"\r\n\r\n1\r\n--xyz--")
+    types = (content_type, TYPE, f"multipart/form-data; boundary={content_type}")
+    for body, sent_as in zip(bodies, types, strict=True):
+        with contextlib.suppress(ValueError):
+            read_form(body, sent_as)
+        with contextlib.suppress(ValueError):
+            read_form(body, TYPE)

@@ -1,0 +1,339 @@
+"""The pets contract: every way to send a photo, every option, and nothing but a problem for a mistake."""
+
+import base64
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.pets import (
+    BoxAnswer,
+    Breed,
+    HeatmapAnswer,
+    PetRequest,
+    PetWarning,
+    Prediction,
+    class_key,
+    parse_request,
+)
+from schemas.problems import MAX_ERRORS, Problem, ProblemError
+
+PHOTO = b"\xff\xd8\xff a photo \r\n\x00\x00"
+TEXT = base64.b64encode(PHOTO).decode()
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "multipart/form-data; boundary=xyz"}
+JPEG = {"Content-Type": "image/jpeg"}
+# As strings, as a query and a form have them; JSON has a number.
+OPTIONS = {"heatmap": "contrast", "class": "Maine Coon", "versus": "ragdoll", "top_k": "3", "overlay": "none"}
+EXPECTED = PetRequest(image=PHOTO, heatmap="contrast", class_="Maine Coon", versus="ragdoll", top_k=3, overlay="none")
+
+
+def body_of(content: Any, **query: Any) -> dict[str, Any]:
+    """The fields of a request with a JSON body."""
+    return {"body": json.dumps(content).encode(), **query}
+
+
+def form_of(**fields: bytes | str) -> bytes:
+    """A form as it goes over the wire."""
+    parts = []
+    for name, value in fields.items():
+        content = value.encode() if isinstance(value, str) else value
+        parts.append(b'--xyz\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), content))
+    return b"".join(parts) + b"--xyz--\r\n"
+
+
+def options_of(request: PetRequest) -> dict[str, Any]:
+    """All but what the sender calls the image."""
+    return request.model_dump(exclude={"content_type"})
+
+
+def problem_of(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> Problem:
+    with pytest.raises(ProblemError) as caught:
+        parse_request(fields, headers)
+    problem = caught.value.problem
+    assert json.loads(problem.to_json())["detail"] == problem.detail
+    return problem
+
+
+# The ways to send a photo.
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers"),
+    [
+        ({"body": PHOTO, **OPTIONS}, JPEG),
+        ({"body": bytearray(PHOTO), **{name: bytearray(value.encode()) for name, value in OPTIONS.items()}}, JPEG),
+        ({"body": form_of(image=PHOTO, **OPTIONS)}, FORM),
+        ({"body": form_of(image=PHOTO), **OPTIONS}, FORM),
+        ({"image": PHOTO, **OPTIONS}, FORM),  # a form that TorchServe has read
+        (body_of({"image": TEXT, **OPTIONS, "top_k": 3}), JSON),
+        (body_of({"image": TEXT}, **OPTIONS), JSON),
+    ],
+    ids=["raw", "raw, bytes", "form", "form and query", "form read by TorchServe", "JSON", "JSON and query"],
+)
+def test_every_way_gives_the_same_request(fields: dict[str, Any], headers: dict[str, Any]) -> None:
+    assert options_of(parse_request(fields, headers)) == options_of(EXPECTED)
+
+
+def test_a_photo_alone() -> None:
+    request = parse_request({"body": PHOTO}, JPEG)
+    assert request == PetRequest(image=PHOTO, content_type="image/jpeg")
+    assert (request.heatmap, request.class_, request.versus, request.top_k) == ("none", None, None, 5)
+    assert PHOTO.hex() not in repr(request)
+    assert "photo" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("headers", "content_type"),
+    [
+        ({}, None),
+        ({"content-type": "application/octet-stream"}, "application/octet-stream"),
+        ({"CONTENT-TYPE": "Image/JPEG; q=1"}, "image/jpeg"),
+        ({"Content-Type": "image/x-unheard-of"}, "image/x-unheard-of"),  # the bytes decide
+        ({"Content-Type": "application/x-www-form-urlencoded"}, None),  # what curl calls everything
+        ({"Content-Type": "image/png", "Content-Encoding": "identity"}, "image/png"),
+        ({"Content-Type": "image/png", "body": {"content-type": "text/html"}, "explain": "False"}, "image/png"),
+    ],
+)
+def test_content_types_of_a_photo(headers: dict[str, Any], content_type: str | None) -> None:
+    assert parse_request({"body": PHOTO}, headers) == PetRequest(image=PHOTO, content_type=content_type)
+
+
+def test_the_content_type_of_a_forms_photo_is_its_own() -> None:
+    part = b'--xyz\r\nContent-Disposition: form-data; name="image"\r\nContent-Type: image/webp\r\n\r\n%s\r\n--xyz--\r\n'
+    assert parse_request({"body": part % PHOTO}, FORM).content_type == "image/webp"
+    assert (
+        parse_request({"image": PHOTO}, FORM | {"image": {"content-type": "image/webp"}}).content_type == "image/webp"
+    )
+    assert parse_request({"image": PHOTO}, FORM | {"image": {"content-type": ""}}).content_type is None
+    assert problem_of({"body": part.replace(b"image/webp", b"text/html") % PHOTO}, FORM).status == 415
+
+
+def test_a_form_that_curl_encoded_and_torchserve_has_read() -> None:
+    assert parse_request({"image": PHOTO}, {"Content-Type": "application/x-www-form-urlencoded"}).image == PHOTO
+
+
+@pytest.mark.parametrize("headers", [{}, JSON, {"Content-Type": "application/x-www-form-urlencoded"}])
+def test_json_is_known_by_its_brace(headers: dict[str, str]) -> None:
+    """curl -d sends it under the content type of a form."""
+    assert parse_request({"body": b" \n" + body_of({"image": TEXT})["body"]}, headers).image == PHOTO
+
+
+@pytest.mark.parametrize(
+    ("start", "content_type"),
+    [
+        ("data:image/png;base64,", "image/png"),
+        ("DATA:image/SVG+xml;charset=utf-8;BASE64,", "image/svg+xml"),
+        ("data:;base64,", None),
+    ],
+)
+def test_data_urls(start: str, content_type: str | None) -> None:
+    request = parse_request(body_of({"image": start + TEXT}), JSON)
+    assert (request.image, request.content_type) == (PHOTO, content_type)
+
+
+@pytest.mark.parametrize("blank", ["", " ", b"", b"\t"])
+def test_an_option_that_nobody_filled_in_is_left_out(blank: bytes | str) -> None:
+    fields = dict.fromkeys(OPTIONS, blank)
+    assert parse_request({"body": PHOTO, **fields}, JPEG) == PetRequest(image=PHOTO, content_type="image/jpeg")
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "status", "words"),
+    [
+        ({}, {}, 400, "image is empty"),
+        ({"body": b""}, JPEG, 400, "image is empty"),
+        ({"body": b""}, JSON, 400, "not JSON"),
+        ({"body": b""}, FORM, 400, "cut off"),
+        ({}, FORM, 400, "no field image; its fields: none"),
+        ({"body": form_of(image=b"")}, FORM, 400, "image is empty"),
+        ({"body": form_of(img=PHOTO, top_k="3")}, FORM, 400, "its fields: 'img', 'top_k'"),
+        ({"body": PHOTO}, {"Content-Type": "multipart/form-data"}, 400, "no boundary"),
+        ({"\xff\xd8": b"\xff"}, {"Content-Type": "application/x-www-form-urlencoded"}, 400, "curl"),
+        ({"body": b"{"}, {}, 400, "not JSON"),
+        ({"body": b'{"image": NaN}'}, JSON, 400, "not JSON"),
+        ({"body": b"[]"}, JSON, 400, "no object"),
+        ({"body": b"{}"}, JSON, 400, "field image"),
+        ({"body": b'{"image": null}'}, JSON, 400, "field image"),
+        ({"body": b'{"image": ""}'}, JSON, 400, "image is empty"),
+        ({"body": b'{"image": "data:image/png;base64,"}'}, JSON, 400, "image is empty"),
+        ({"body": PHOTO}, {"Content-Type": "text/html"}, 415, "'text/html' is not an image's; send"),
+        ({"body": PHOTO}, {"Content-Type": "video/mp4"}, 415, "curl -F image=@photo.jpg"),
+        ({"body": b"{}"}, {"Content-Type": "text/plain"}, 415, "text/plain"),
+        ({"body": PHOTO}, {"Content-Type": "multipart/mixed; boundary=xyz"}, 415, "multipart/mixed"),
+        ({"body": b'{"image": "data:text/html;base64,AAAA"}'}, JSON, 415, "text/html"),
+        ({"body": PHOTO}, {**JPEG, "Content-Encoding": "gzip"}, 415, "gzip"),
+    ],
+)
+def test_a_request_that_is_none(fields: dict[str, Any], headers: dict[str, Any], status: int, words: str) -> None:
+    problem = problem_of(fields, headers)
+    assert problem.status == status
+    assert words in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TEXT[:-1], "padding"),
+        (TEXT + "=", "base64"),
+        (TEXT + "AAAA", "base64"),
+        (TEXT[:8] + "\n" + TEXT[8:], "line breaks"),
+        (TEXT.replace("/", "_"), "plain alphabet"),
+        ("ü", "base64"),
+        ("data:image/png,AAAA", "data URL"),
+        ("data:image/png;base64", "data URL"),
+        (7, "must be a string"),
+        ({"$ref": "x"}, "must be a string"),
+    ],
+)
+def test_base64_is_read_strictly(text: Any, words: str) -> None:
+    problem = problem_of(body_of({"image": text}), JSON)
+    assert (problem.status, problem.errors[0].path) == (422, "/image")
+    assert words in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("heatmap", "saliency", "'none', 'activation', 'gradcam' or 'contrast'"),
+        ("heatmap", "GradCAM", "'gradcam'"),
+        ("overlay", "jpeg", "'none' or 'png'"),
+        ("top_k", "0", "greater than or equal to 1"),
+        ("top_k", "101", "less than or equal to 100"),
+        ("top_k", "3.5", "whole number"),
+        ("top_k", "-1", "whole number"),
+        ("top_k", "٣", "whole number"),
+        ("top_k", "9" * 5000, "whole number"),
+        ("class", "x" * 101, "100 characters"),
+        ("class", b"\xff\xfe", "UTF-8"),
+        ("top_k", b"\xff", "UTF-8"),
+    ],
+)
+def test_an_option_with_a_wrong_value(option: str, value: bytes | str, words: str) -> None:
+    heatmap = {"heatmap": "gradcam"} if option == "class" else {}
+    for fields in (
+        {"body": PHOTO, **heatmap, option: value},
+        {"body": form_of(image=PHOTO, **heatmap, **{option: value})},
+    ):
+        problem = problem_of(fields, FORM if fields["body"] != PHOTO else JPEG)
+        assert (problem.status, problem.errors[0].path) == (422, f"/{option}")
+        assert words in problem.detail
+        assert len(problem.to_json()) < 1000
+
+
+@pytest.mark.parametrize("value", ["3", 3.5, True, None, [3], 10**400])
+def test_json_has_numbers_for_numbers(value: Any) -> None:
+    problem = problem_of(body_of({"image": TEXT, "top_k": value}), JSON)
+    assert (problem.status, problem.errors[0].path) == (422, "/top_k")
+
+
+def test_what_json_says_goes_before_the_query() -> None:
+    assert parse_request(body_of({"image": TEXT, "top_k": 3}, top_k="7"), JSON).top_k == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ({"class": "Ragdoll"}, "/class"),
+        ({"class": "Ragdoll", "heatmap": "activation"}, "/class"),
+        ({"versus": "Ragdoll", "heatmap": "gradcam"}, "/versus"),
+        ({"versus": "Ragdoll"}, "/versus"),
+        ({"class": "Maine Coon", "versus": "maine_coon", "heatmap": "contrast"}, "/versus"),
+    ],
+)
+def test_options_that_would_say_nothing(options: dict[str, str], path: str) -> None:
+    problem = problem_of({"body": PHOTO, **options}, JPEG)
+    assert [error.path for error in problem.errors] == [path]
+    assert problem.status == 422
+
+
+@pytest.mark.parametrize("name", ["heat_map", "class_", "content_type", "Class", "x" * 5000, "a/b", "", "image"])
+def test_an_unknown_option_is_named_with_those_that_there_are(name: str) -> None:
+    problem = problem_of({"body": PHOTO, name: b"1"}, JPEG)
+    assert problem.status == 422
+    assert "the options are heatmap, class, versus, top_k, overlay" in problem.detail
+    assert len(problem.to_json()) < 1000
+
+
+def test_many_unknown_options_make_a_short_answer() -> None:
+    problem = problem_of(body_of({"image": TEXT, **{f"option {n}": n for n in range(1000)}}), JSON)
+    assert len(problem.errors) == MAX_ERRORS
+
+
+def test_a_field_that_has_a_headers_name_is_no_header() -> None:
+    headers = {"content-type": {"content-type": "text/html"}, **FORM}
+    fields = {"image": PHOTO, "content-type": b"text/html"}
+    assert problem_of(fields, headers).errors[0].path == "/content-type"
+
+
+values = st.one_of(st.binary(max_size=40), st.text(max_size=40), st.sampled_from([PHOTO, form_of(image=PHOTO), b"{}"]))
+names = st.one_of(st.sampled_from(["body", "image", *OPTIONS]), st.text(max_size=10))
+types = st.one_of(st.sampled_from([*JSON.values(), *FORM.values(), *JPEG.values(), ""]), st.text(max_size=40))
+
+
+@given(st.dictionaries(names, values, max_size=4), types)
+def test_anything_is_a_request_or_a_problem(fields: dict[str, Any], content_type: str) -> None:
+    with contextlib.suppress(ProblemError):
+        assert parse_request(fields, {"Content-Type": content_type}).image
+
+
+@given(st.dictionaries(names, st.recursive(st.none() | st.integers() | st.text(max_size=20), st.lists), max_size=4))
+def test_any_json_is_a_request_or_a_problem(content: dict[str, Any]) -> None:
+    for image in ({}, {"image": TEXT}):
+        with contextlib.suppress(ProblemError):
+            assert parse_request(body_of(content | image), JSON).image
+
+
+# Names and answers.
+
+
+@pytest.mark.parametrize("name", ["Maine Coon", "maine_coon", " MAINE  COON", "Maine\tCoon_"])
+def test_spellings_of_a_class(name: str) -> None:
+    assert class_key(name) == class_key("Maine Coon")
+    assert class_key(name) != class_key("Mainecoon")
+
+
+def test_an_answer_in_json() -> None:
+    heatmap = HeatmapAnswer(
+        method="gradcam",
+        class_="Ragdoll",
+        versus=None,
+        grid=[[0.0, 0.5], [1.5, 2.0]],
+        min=0.0,
+        max=2.0,
+        all_zero=False,
+        box=BoxAnswer(62.5, 0.0, 437.5, 375.0),
+        width=500,
+        height=375,
+        overlay="iVBORw0=",
+    )
+    top = [Breed("Ragdoll", "cat", 0.75), Breed("Löwchen", None, 0.125)]
+    warnings = [PetWarning("small_image", "the photo is small")]
+    answer = Prediction("Ragdoll", "cat", 0.75, top, "accept", heatmap, warnings, "pets", "1")
+    content = json.loads(answer.to_json())
+    assert list(content) == [
+        *("breed", "species", "probability", "top", "decision", "heatmap", "warnings", "model", "version")
+    ]
+    assert content["top"][1] == {"breed": "Löwchen", "species": None, "probability": 0.125}
+    assert content["heatmap"] == {
+        "method": "gradcam",
+        "class": "Ragdoll",
+        "versus": None,
+        "grid": [[0.0, 0.5], [1.5, 2.0]],
+        "min": 0.0,
+        "max": 2.0,
+        "all_zero": False,
+        "box": {"left": 62.5, "top": 0.0, "right": 437.5, "bottom": 375.0},
+        "width": 500,
+        "height": 375,
+        "overlay": "iVBORw0=",
+    }
+    assert content["warnings"] == [{"code": "small_image", "detail": "the photo is small"}]
+    assert json.loads(Prediction("x", None, 1.0, [], "review", None, [], "pets", "1").to_json())["heatmap"] is None

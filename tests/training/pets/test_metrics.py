@@ -1,0 +1,135 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from training.pets.metrics import (
+    Z95,
+    accuracy,
+    confusion_matrix,
+    mean_over_classes,
+    most_confused,
+    top_k_accuracy,
+    wilson,
+)
+
+
+@pytest.fixture(scope="module")
+def said():
+    """300 photos of six of seven classes, right two times of three."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 6, 300)
+    return labels, np.where(rng.random(300) < 0.67, labels, rng.integers(0, 7, 300))
+
+
+@given(st.integers(1, 2_000), st.floats(0, 1))
+def test_wilson_ends_are_where_the_score_test_turns(photos, share):
+    """The interval's definition: shares q whose distance from p is z standard errors of q itself."""
+    right = round(share * photos)
+    low, high = wilson(right, photos)
+    for end in (low, high):
+        distance = (right / photos - end) ** 2
+        assert distance == pytest.approx(Z95**2 * end * (1 - end) / photos, abs=1e-9)
+    assert 0 <= low <= right / photos <= high <= 1
+
+
+def test_wilson_agrees_with_scipy_and_published_figures():
+    stats = pytest.importorskip("scipy.stats")
+    for right, photos in ((0, 1), (1, 1), (81, 263), (343, 355), (100, 100)):
+        theirs = stats.binomtest(right, photos).proportion_ci(0.95, method="wilson")
+        assert wilson(right, photos) == pytest.approx((theirs.low, theirs.high))
+    # Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I
+    assert [round(end, 4) for end in wilson(81, 263)] == [0.2553, 0.3662]
+    assert [round(end, 4) for end in wilson(0, 20)] == [0.0, 0.1611]
+
+
+def test_wilson_of_no_photos_says_nothing():
+    assert wilson(0, 0) == (0, 1)
+
+
+def test_agrees_with_scikit_learn(said):
+    labels, says = said
+    assert accuracy(labels, says) == pytest.approx(sk.accuracy_score(labels, says))
+    matrix = confusion_matrix(labels, says, 7)
+    np.testing.assert_array_equal(matrix, sk.confusion_matrix(labels, says, labels=range(7)))
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        theirs = sk.balanced_accuracy_score(labels, says)  # leaves the class without photos out, as we do
+    assert mean_over_classes(matrix)[0] == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_top_k_agrees_with_scikit_learn(said, k):
+    labels, _ = said
+    scores = np.random.default_rng(1).normal(size=(300, 7)) + 2 * np.eye(7)[labels]
+    assert top_k_accuracy(labels, scores, k) == pytest.approx(
+        sk.top_k_accuracy_score(labels, scores, k=k, labels=range(7))
+    )
+
+
+def test_top_1_is_the_accuracy_and_all_is_all():
+    scores = np.random.default_rng(2).integers(0, 3, (200, 4)).astype(float)  # with many ties
+    labels = np.random.default_rng(3).integers(0, 4, 200)
+    assert top_k_accuracy(labels, scores, 1) == accuracy(labels, scores.argmax(axis=1))
+    assert top_k_accuracy(labels, scores, 9) == 1
+
+
+def test_no_photos_is_nan_not_a_crash():
+    assert math.isnan(accuracy([], []))
+    assert math.isnan(top_k_accuracy([], np.empty((0, 3)), 2))
+    mean, interval = mean_over_classes(np.zeros((3, 3), int))
+    assert math.isnan(mean)
+    assert interval == (0, 1)
+
+
+def test_most_confused_is_a_plain_count_of_the_pairs(said):
+    pairs = [(int(i), int(j)) for i, j in zip(*said, strict=True) if i != j]
+    counts = {pair: pairs.count(pair) for pair in pairs}
+    for least in (1, 2, 5):
+        ours = most_confused(confusion_matrix(*said, 7), least)
+        assert {(pair.actual, pair.said): pair.photos for pair in ours} == {
+            pair: count for pair, count in counts.items() if count >= least
+        }
+        assert [pair.photos for pair in ours] == sorted((pair.photos for pair in ours), reverse=True)
+
+
+def test_most_confused_is_fastais(said):
+    interpret = pytest.importorskip("fastai.interpret")
+    matrix = confusion_matrix(*said, 7)
+
+    class Theirs(interpret.ClassificationInterpretation):
+        vocab = range(7)
+
+        def __init__(self):
+            pass
+
+        def confusion_matrix(self):
+            return matrix.copy()
+
+    ours = [tuple(pair) for pair in most_confused(matrix, 3)]
+    assert ours == [tuple(map(int, pair)) for pair in Theirs().most_confused(min_val=3)]
+
+
+def test_the_interval_of_one_class_is_wilsons():
+    matrix = np.array([[9, 1], [0, 0]])
+    assert mean_over_classes(matrix) == (0.9, wilson(9, 10))
+
+
+@pytest.mark.parametrize("recall", [0.9, 0.97])
+def test_the_interval_over_breeds_holds_the_truth_nineteen_times_of_twenty(recall):
+    """With ten breeds of one photo, where a bootstrap of the photos of each breed holds it half of the time."""
+    photos = np.array([1] * 10 + [2] * 6 + [3] * 2 + [4, 8, 8, 9, 98, 100, 100])
+    rng = np.random.default_rng(0)
+    ours, bootstrapped = [], []
+    for right in rng.binomial(photos, recall, (400, len(photos))):
+        matrix = np.zeros((len(photos) + 1,) * 2, int)
+        np.fill_diagonal(matrix, [*right, 0])
+        matrix[:-1, -1] = photos - right
+        _, (low, high) = mean_over_classes(matrix)
+        ours.append(low <= recall <= high)
+        again = (rng.binomial(photos, right / photos, (200, len(photos))) / photos).mean(axis=1)
+        bootstrapped.append(np.quantile(again, 0.025) <= recall <= np.quantile(again, 0.975))
+    assert 0.92 <= np.mean(ours) <= 0.98
+    assert np.mean(bootstrapped) < 0.65

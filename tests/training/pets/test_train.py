@@ -1,0 +1,210 @@
+"""A training ends in a bundle that says what was found on photos that it has not seen; or it goes on where it was."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pets import bundle as bundles
+from pets.bundle import CARD, WEIGHTS
+from pets.classifier import Classifier
+from pets.images import fit, open_photo
+from runtime.bundle import MANIFEST
+from runtime.folder import sha256
+from tests.training.pets.test_fit import StoppedError, stop_at
+from training import checkpoint
+from training.learner import CheckpointError
+from training.pets import train as module
+from training.pets.calibration import choose_threshold, fit_temperature, softmax
+from training.pets.data import PetData, Split
+from training.pets.fit import Fit, Options, PetOptionsError
+from training.pets.train import Trained, parted, train
+
+SMALL = Options(backbone="efficientnet_lite0", size=64, batch_size=8, passes=1, frozen_epochs=2)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the graph, which takes ten seconds, and so without anybody who could run it."""
+    monkeypatch.setattr(module, "_exported", lambda *arguments: b"")
+    monkeypatch.setattr(module, "refer_to_weights", lambda *arguments, **options: b"")
+    monkeypatch.setattr(Classifier, "load", lambda *arguments, **options: None)
+
+
+def run(data: PetData, out: Path, options: Options = SMALL, **other: Any) -> Trained:
+    return train(data, out, options, progress=False, **other)
+
+
+# The bundle.
+
+
+def test_the_bundle_says_what_was_done(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
+    folder, trained = pets_training
+    manifest = bundles.load(folder).manifest
+    assert trained.classifier.manifest == manifest
+    assert trained.manifest.model_dump_json() == manifest.model_dump_json()
+    assert [each.name for each in manifest.classes] == [each.name for each in pet_data.classes]
+    assert (manifest.image.size, manifest.image.crop_pct) == (96, 0.9)
+    assert manifest.training["backbone"] == manifest.backbone.name == "efficientnet_lite0"
+    assert manifest.training["photos"] == len(pet_data.train.files)
+    assert manifest.training["photos_by_class"] == {"Birman": 12, "Maine_Coon": 12, "Pug": 12}
+    assert {each.name for each in dataclasses.fields(Options)} <= {*manifest.training}
+    assert manifest.metrics["photos"] == len(pet_data.valid.files)
+    assert manifest.metrics["split"] == "held out"
+    assert "efficientnet_lite0" in (folder / CARD).read_text()
+    assert [each.name for each in folder.parent.iterdir()] == [folder.name]  # the checkpoints are gone
+
+
+def test_what_was_judged_is_what_is_served(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
+    """Half precision, folded norms, the graph and all: the bundle gives the logits that its figures are of."""
+    folder, trained = pets_training
+    classifier, evaluation = Classifier.load(folder), trained.evaluation
+    image = classifier.manifest.image
+    pixels = [fit(open_photo(file.read_bytes()), image.size, image.crop_pct)[0] for file in pet_data.valid.files]
+    logits = classifier.look(pixels).logits
+    np.testing.assert_allclose(logits, evaluation.logits, atol=1e-4 * np.abs(logits).max())
+    np.testing.assert_allclose(classifier.probabilities(logits), evaluation.probabilities, atol=1e-4)
+    right = (logits.argmax(1) == pet_data.valid.labels).mean()
+    assert classifier.manifest.metrics["accuracy"] == pytest.approx(right)
+    assert list(evaluation.files) == list(pet_data.valid.files)
+
+
+def test_temperature_and_threshold_are_of_photos_left_out(
+    pets_training: tuple[Path, Trained], pet_data: PetData
+) -> None:
+    _, trained = pets_training
+    known = {each.name for each in dataclasses.fields(Options)}
+    given = {name: value for name, value in trained.manifest.training.items() if name in known}
+    options = Options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    kept, left_out = parted(pet_data.train, options.calibrate_pct, options.seed)
+    logits = Fit(pet_data, kept, options, progress=False).run().logits(left_out)
+    temperature = fit_temperature(logits, left_out.labels)
+    assert trained.manifest.temperature == pytest.approx(temperature, rel=1e-3)
+    wanted = choose_threshold(softmax(logits, temperature), left_out.labels, options.target)
+    assert trained.manifest.threshold == pytest.approx(wanted, rel=1e-3)
+    assert trained.history.epochs[-1].metrics["accuracy"] == pytest.approx((logits.argmax(1) == left_out.labels).mean())
+    assert trained.lr is not None
+
+
+# Which photos take part.
+
+
+def test_a_share_of_each_breed_is_left_out() -> None:
+    labels = np.repeat([0, 1, 2, 3], [10, 4, 2, 1])
+    photos = Split(tuple(Path(f"{i}.jpg") for i in range(len(labels))), labels)
+    kept, left_out = parted(photos, 0.2, seed=0)
+    assert np.bincount(left_out.labels, minlength=4).tolist() == [2, 1, 1, 0]
+    assert np.bincount(kept.labels, minlength=4).tolist() == [8, 3, 1, 1]
+    assert {*kept.files} | {*left_out.files} == {*photos.files}
+    for part in (kept, left_out):
+        assert all(labels[photos.files.index(file)] == label for file, label in zip(*part, strict=True))
+    assert parted(photos, 0.2, seed=0)[1].files == left_out.files
+    assert any(parted(photos, 0.2, seed=seed)[1].files != left_out.files for seed in range(1, 5))
+
+
+def test_without_photos_to_leave_out_it_says_so(pet_data: PetData, tmp_path: Path) -> None:
+    one_each = Split(pet_data.train.files[::12], pet_data.train.labels[::12])
+    assert one_each.labels.tolist() == [0, 1, 2]
+    with pytest.raises(PetOptionsError, match="no breed has two photos to train on"):
+        run(dataclasses.replace(pet_data, train=one_each), tmp_path / "pets")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_photos_to_judge_by_take_no_part(pet_data: PetData, tmp_path: Path, quick: None) -> None:
+    """Others change the figures, and neither the weights nor the temperature nor the threshold."""
+    others = Split(pet_data.valid.files[1:], (pet_data.valid.labels[1:] + 1) % 3)
+    a = run(pet_data, tmp_path / "a").manifest
+    b = run(dataclasses.replace(pet_data, valid=others), tmp_path / "b").manifest
+    assert a.files[WEIGHTS] == b.files[WEIGHTS]
+    assert (a.temperature, a.threshold) == (b.temperature, b.threshold)
+    assert a.metrics["accuracy"] != b.metrics["accuracy"]
+
+
+# Interrupted.
+
+
+def test_interrupted_it_goes_on_and_ends_the_same(
+    pet_data: PetData, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the first fit, in the second, and when the report fails."""
+    whole = run(pet_data, tmp_path / "whole" / "pets").manifest
+    out = tmp_path / "parts" / "pets"
+    for moment in (1, 2):  # after the first fit's first epoch, and then after the second's
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint, "save", stop_at(moment))
+            with pytest.raises(StoppedError):
+                run(pet_data, out)
+        assert [each.name for each in out.parent.iterdir()] == [".pets.checkpoint"]
+
+    def fail(trained: Trained) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run(pet_data, out, report=fail)
+    assert (out / MANIFEST).is_file()
+    reported: list[Trained] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", lambda *arguments: pytest.fail("trained again"))
+        resumed = run(pet_data, out, report=reported.append, replace=True).manifest
+    assert [each.name for each in out.parent.iterdir()] == ["pets"]
+    assert sha256(out / WEIGHTS) == resumed.files[WEIGHTS] == whole.files[WEIGHTS]
+    assert (resumed.temperature, resumed.threshold) == (whole.temperature, whole.threshold)
+    assert [each.manifest for each in reported] == [resumed]
+
+
+def test_other_options_are_refused_and_a_fresh_start_is_not(
+    pet_data: PetData, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "pets"
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", stop_at(1))
+        with pytest.raises(StoppedError):
+            run(pet_data, out)
+    other = dataclasses.replace(SMALL, frozen_lr=0.5)
+    with pytest.raises(CheckpointError, match=r"frozen_lr is 0\.5 here and"):
+        run(pet_data, out, other)
+    assert not out.exists()
+    assert run(pet_data, out, other, resume=False).manifest.training["frozen_lr"] == 0.5
+
+
+# Refused before any work.
+
+
+@pytest.mark.parametrize("name", ["Pets", "my pets", "", "../pets", "p" * 41, "pets\n"])
+def test_a_name_that_no_model_can_have(pet_data: PetData, tmp_path: Path, name: str) -> None:
+    with pytest.raises(PetOptionsError, match="can't be a model's"):
+        run(pet_data, tmp_path / "pets", name=name)
+    assert not [*tmp_path.iterdir()]
+
+
+# The lesson's way, whole: graph, golden pictures and card of the other head.
+
+
+@pytest.mark.integration
+def test_the_lessons_recipe_ends_in_a_bundle(pet_data: PetData, tmp_path: Path) -> None:
+    options = dataclasses.replace(
+        SMALL,
+        hidden=32,
+        bn_final=True,
+        passes=None,
+        train_bn=True,
+        strength="lesson",
+        epochs=1,
+        late_size=96,
+        late_epochs=1,
+    )
+    trained = run(pet_data, tmp_path / "pets", options)
+    classifier = Classifier.load(tmp_path / "pets")
+    assert (classifier.manifest.image.size, classifier.manifest.head.hidden) == (96, 32)
+    assert len(trained.history.epochs) == 4
+    assert "a hidden layer of 32 units, a linear layer and a batch norm" in " ".join(
+        (tmp_path / "pets" / CARD).read_text().split()
+    )
+    image = classifier.manifest.image
+    pixels = [fit(open_photo(file.read_bytes()), image.size, image.crop_pct)[0] for file in pet_data.valid.files]
+    logits = classifier.look(pixels).logits
+    np.testing.assert_allclose(logits, trained.evaluation.logits, atol=1e-4 * np.abs(logits).max())
+    assert load_file(tmp_path / "pets" / WEIGHTS)["head.layers.2.weight"].dtype == np.float16

@@ -1,0 +1,165 @@
+import datetime as dt
+import re
+
+import pytest
+
+from schemas.bundle import NetworkSpec, PreprocessSpec, SalesManifest
+from training.sales import card, metrics
+from training.sales.card import model_card
+
+FIGURES = {
+    "rows": 1_234,
+    "rmspe": 0.11111,
+    "rmse_log": 0.12222,
+    "wape": 0.13333,
+    "bias": -0.01444,
+    "mape": 0.15555,
+    "median_ape": 0.16666,
+}
+MANIFEST = {
+    "name": "corner-shops",
+    "created": dt.datetime(2026, 11, 23, 8, 0, tzinfo=dt.UTC),
+    "synthetic": False,
+    "mode": "production",
+    "cutoff": dt.date(2015, 7, 31),
+    "horizon": 49,
+    "first_date": dt.date(2013, 1, 1),
+    "last_date": dt.date(2016, 7, 31),
+    "levels": {"Store": [1, 2, 5], "State": ["BE", "HB,NI"], "StoreType": ["a"]},
+    "preprocess": PreprocessSpec(
+        cat_names=["Store", "Promo_fw"],
+        cont_names=["CompetitionDistance"],
+        classes={"Store": [1, 2, 5], "Promo_fw": [0, 1]},
+        gapped=[],
+        na_names=["CompetitionDistance"],
+        medians=[2330.0],
+        means=[5000.0],
+        stds=[7000.0],
+        mins=[20.0],
+        maxs=[75860.0],
+    ),
+    "network": NetworkSpec(
+        emb_szs=[(4, 3), (3, 2), (3, 2)], n_cont=1, layers=[100, 50], ps=[0.1, 0.1], emb_drop=0.04, y_range=(0.0, 10.0)
+    ),
+    "metrics": {"from": "2015-06-14", "to": "2015-07-31", **FIGURES},
+    "training": {"mode": "production", "epochs": 7, "ema": None, "refit": True, "rows": 98_765, "torch": "2.14.1"},
+}
+COMPARED = {
+    "where_last_year_is_known": {**FIGURES, "rows": 1_000, "rmspe": 0.1},
+    "last_year_same_weekday": {**FIGURES, "rows": 1_000, "rmspe": 0.4, "wape": 0.1, "bias": 0.2},
+}
+
+
+def with_last_year(**changes):
+    return {**MANIFEST, "metrics": {**MANIFEST["metrics"], **COMPARED}, **changes}
+
+
+def words(text):
+    """The text without its line breaks."""
+    return re.sub(r"\s+", " ", text)
+
+
+def test_the_manifest_of_these_tests_is_one():
+    SalesManifest(**with_last_year(), version="1", files={})
+
+
+def test_asks_the_questions_of_both_papers():
+    text = model_card(MANIFEST)
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert headings == [
+        "Model details",
+        "Intended use",
+        "Factors",
+        "Metrics",
+        "Evaluation data",
+        "Training data",
+        "Quantitative analyses",
+        "Ethical considerations",
+        "Caveats and recommendations",
+        "Datasheet of the training data",
+    ]
+    bold = re.findall(r"^- \*\*(\w+)\.\*\*", text[text.index("## Datasheet") :], re.MULTILINE)
+    assert bold == ["Motivation", "Composition", "Collection", "Preprocessing", "Uses", "Distribution", "Maintenance"]
+
+
+def test_explains_and_states_every_metric():
+    assert set(card.METRICS) == set(metrics.METRICS)
+    text = model_card(MANIFEST)
+    stated = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE))
+    assert stated == {
+        "RMSPE": "11.11 %",
+        "RMSE of log": "0.1222",
+        "WAPE": "13.33 %",
+        "Bias": "-1.44 %",
+        "Mean APE": "15.55 %",
+        "Median APE": "16.67 %",
+    }
+    for label in stated:
+        assert f"- **{label}**: " in text
+
+
+def test_compares_with_last_year_and_says_where_that_was_better():
+    rows = dict(re.findall(r"^\| ([^|]+) \| (.*) \|$", model_card(with_last_year()), re.MULTILINE))
+    assert rows["RMSPE"] == "11.11 % | 10.00 % | 40.00 % | 75.00 %"
+    assert rows["WAPE"] == "13.33 % | 13.33 % | 10.00 % | -33.33 %"
+    assert rows["Bias"].startswith("-1.44 % | -1.44 % | +20.00 % |")  # signed: no share of it is better
+
+
+def test_states_the_facts_of_the_manifest():
+    text = words(model_card(MANIFEST))
+    for fact in (
+        "# Model card: corner-shops",
+        "1,234 store-days with sales from 2015-06-14 to 2015-07-31",
+        "98,765 store-days with sales from 2013-01-01 to 2015-07-31",
+        "up to 49 days after 2015-07-31",
+        "3 embeddings and 1 continuous columns, 8 inputs",
+        "hidden layers of 100 and 50",
+        "on 2026-11-23 with torch 2.14.1, in production mode",
+        "`epochs` 7",
+        "3 stores in 2 states",
+        "Categories: Store, Promo_fw. Numbers: CompetitionDistance.",
+        "calendar up to 2016-07-31",
+    ):
+        assert fact in text
+
+
+def test_says_that_it_gives_the_sales_away():
+    text = words(model_card(MANIFEST))
+    assert "Whoever has this bundle has the sales." in text
+    assert "`tables.safetensors` holds what each store sold on each day up to 2015-07-31" in text
+
+
+def test_synthetic_data_says_so_in_the_first_line():
+    made_up = model_card({**MANIFEST, "synthetic": True})
+    assert made_up.splitlines()[0].startswith("**Synthetic data")
+    assert "random generator" in made_up
+    own = model_card(MANIFEST)
+    assert "ynthetic" not in own
+    assert "made up" not in own
+    assert own.count("ask whoever") == 3  # licence, motivation and collection, which no bundle knows
+
+
+def test_parity_mode_says_that_it_looks_ahead():
+    parity = {**MANIFEST, "mode": "parity"}
+    assert model_card(parity).startswith("**Parity mode looks ahead")
+    assert "looks ahead" not in model_card(MANIFEST)
+    both = model_card({**parity, "synthetic": True}).splitlines()
+    assert both[0].startswith("**Synthetic data")
+    assert both[2].startswith("**Parity mode looks ahead")
+
+
+@pytest.mark.parametrize(
+    ("mode", "refit", "own"), [("production", True, False), ("production", False, True), ("parity", True, True)]
+)
+def test_says_whose_figures_they_are(mode, refit, own):
+    text = words(model_card({**MANIFEST, "mode": mode, "training": {**MANIFEST["training"], "refit": refit}}))
+    assert ("The figures are those of the network in this bundle" in text) == own
+    assert ("it has not been judged itself" in text) == (not own)
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, with_last_year(synthetic=True, mode="parity")])
+def test_is_short_and_nothing_looks_forgotten(manifest):
+    text = model_card(manifest)
+    assert text.endswith("\n")
+    assert len(text.splitlines()) < 120
+    assert not re.search(r"\b(None|nan)\b|\b(TODO|TBD)|[{}<]|\?\?", text)

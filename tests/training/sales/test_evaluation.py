@@ -1,0 +1,175 @@
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sales.features import Features
+from sales.forecaster import Forecaster, Model
+from sales.panel import panel_from_tables
+from sales.preprocess import Preprocessor
+from sales.tables import read_tables
+from training.sales.demo import write_demo
+from training.sales.evaluation import HOLIDAYS, Evaluation, HoldoutError, Rows, evaluate
+
+CUTOFF = np.datetime64(
+    "2013-11-30"
+)  # early, so that the days judged are more than a year and last year's start is late
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluation") / "data"
+    write_demo(folder, stores=20, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tables(data):
+    return read_tables(data)
+
+
+@pytest.fixture(scope="module")
+def judged(tables):
+    """Forecasts that are wrong by a known random factor."""
+    panel = panel_from_tables(tables)
+    cutoff = int((CUTOFF - np.datetime64("1970-01-01")).astype(int)) - panel.first_day
+    rows = Rows.sold(panel, after=cutoff)
+    factor = np.random.default_rng(0).lognormal(0.02, 0.15, len(rows))
+    return Evaluation(panel, cutoff, rows, rows.sales * factor)
+
+
+@pytest.fixture(scope="module")
+def frame(data, judged):
+    """The same rows from the CSV files, by pandas alone; forecasts are looked up by store and date."""
+    train = pd.read_csv(data / "train.csv", parse_dates=["Date"], dtype={"StateHoliday": str})
+    sold = train[train["Sales"] > 0]
+    before = sold[sold["Date"] <= CUTOFF][["Store", "Date", "Sales"]]
+    before = before.assign(Date=before["Date"] + pd.Timedelta(weeks=52)).rename(columns={"Sales": "LastYear"})
+    panel, rows = judged.panel, judged.rows
+    forecast = pd.DataFrame(
+        {
+            "Store": panel.calendar.stores[rows.store],
+            "Date": np.datetime64("1970-01-01") + panel.first_day + rows.day,
+            "Forecast": judged.forecast,
+            "GivenLastYear": judged.last_year(),
+        }
+    )
+    merged = sold[sold["Date"] > CUTOFF].merge(before, how="left", on=["Store", "Date"])
+    for name in ("store.csv", "store_states.csv"):
+        merged = merged.merge(pd.read_csv(data / name), on="Store")
+    return merged.merge(forecast, on=["Store", "Date"], validate="one_to_one")
+
+
+def figures(rows, column="Forecast"):
+    """The metrics as pandas sees them."""
+    error = rows[column] - rows["Sales"]
+    share = error / rows["Sales"]
+    return {
+        "rows": len(rows),
+        "rmspe": (share**2).mean() ** 0.5,
+        "rmse_log": (np.log(rows[column] / rows["Sales"]) ** 2).mean() ** 0.5,
+        "wape": error.abs().sum() / rows["Sales"].sum(),
+        "bias": rows[column].sum() / rows["Sales"].sum() - 1,
+        "mape": share.abs().mean(),
+        "median_ape": share.abs().median(),
+    }
+
+
+def test_judges_all_days_with_sales_after_the_cutoff_and_no_others(frame, judged):
+    assert len(frame) == len(judged.rows) == judged.metrics()["rows"]
+    assert judged.metrics()["from"] == str(frame["Date"].min().date()) == "2013-12-01"
+    assert judged.metrics()["to"] == str(frame["Date"].max().date()) == "2015-07-31"
+
+
+def test_last_year_is_the_same_weekday_52_weeks_before_as_far_as_it_was_known(frame):
+    assert 0 < frame["LastYear"].notna().sum() < len(frame)
+    np.testing.assert_array_equal(frame["GivenLastYear"], frame["LastYear"])
+
+
+def test_metrics_agree_with_pandas(frame, judged):
+    metrics = judged.metrics()
+    both = frame[frame["LastYear"].notna()]
+    assert {key: metrics[key] for key in figures(frame)} == pytest.approx(figures(frame), rel=1e-9)
+    assert metrics["where_last_year_is_known"] == pytest.approx(figures(both), rel=1e-9)
+    assert metrics["last_year_same_weekday"] == pytest.approx(figures(both, "LastYear"), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Store type", lambda rows: rows["StoreType"]),
+        ("Assortment", lambda rows: rows["Assortment"]),
+        ("State", lambda rows: rows["State"]),
+        ("Promotion", lambda rows: rows["Promo"].map({0: "no promo", 1: "promo"})),
+        ("State holiday", lambda rows: rows["StateHoliday"].astype(str).map(dict(zip("0abc", HOLIDAYS, strict=True)))),
+        ("Weekday", lambda rows: rows["DayOfWeek"].astype(str) + " " + rows["Date"].dt.day_name()),
+        (
+            "Week of the horizon",
+            lambda rows: "week " + (((rows["Date"] - CUTOFF).dt.days + 6) // 7).astype(str).str.zfill(2),
+        ),
+    ],
+)
+def test_slices_agree_with_a_groupby(frame, judged, name, label):
+    ours = judged.slices()[name]
+    theirs = {key: figures(rows) for key, rows in frame.groupby(label(frame))}
+    assert len(theirs) > 1
+    assert set(ours) == set(theirs)
+    for key, part in theirs.items():
+        assert ours[key] == pytest.approx(part, rel=1e-9), key
+
+
+def test_a_store_without_a_state_is_a_slice_of_its_own(judged):
+    state = judged.panel.state.copy()
+    state[0] = -1
+    slices = replace(judged, panel=replace(judged.panel, state=state)).slices()["State"]
+    assert slices["not known"]["rows"] == (judged.rows.store == 0).sum()
+
+
+def test_without_a_last_year_there_is_nothing_to_compare_with(judged):
+    first = replace(judged.rows, **{name: getattr(judged.rows, name)[:5] for name in ("store", "day", "sales")})
+    early = replace(first, day=np.arange(5) + judged.cutoff - 50)
+    metrics = Evaluation(judged.panel, judged.cutoff - 51, early, judged.forecast[:5]).metrics()
+    assert "last_year_same_weekday" not in metrics
+    assert metrics["rows"] == 5
+
+
+def untrained(tables, cutoff):
+    """A forecaster whose network is a formula of its columns, so that every wrong column shows."""
+    panel = panel_from_tables(tables, cutoff=np.datetime64(cutoff))
+    features = Features(panel, "parity")
+    rows = Rows.sold(panel)
+    names = features.feature_set
+    preprocessor = Preprocessor.fit(features.build(rows.store, rows.day), names.cat_names, names.cont_names)
+
+    def run(cats, conts):
+        weight = np.linspace(0.001, 0.002, cats.shape[1])
+        return (8 + cats @ weight + conts @ np.linspace(0.01, 0.02, conts.shape[1])).astype(np.float32)
+
+    return Forecaster(Model("sales", "test", panel, features, preprocessor, run, 49)), preprocessor, run
+
+
+def test_evaluates_what_a_client_would_get(tables):
+    forecaster, preprocessor, run = untrained(tables, "2015-06-30")
+    result = evaluate(forecaster, tables)
+    panel, rows = result.panel, result.rows
+    assert result.date(result.cutoff) == date(2015, 6, 30)
+    assert result.date(int(rows.day.min())) == date(2015, 7, 1)
+    assert len(rows) == (tables.train.query("Date > '2015-06-30'")["Sales"] > 0).sum()
+    prepared = preprocessor.transform(forecaster.model.features.build(rows.store, rows.day))
+    np.testing.assert_allclose(result.forecast, np.exp(run(prepared.cats, prepared.conts)), rtol=1e-5)
+    np.testing.assert_array_equal(rows.sales, panel.sales[rows.store, rows.day])
+
+
+def test_refuses_tables_that_the_model_has_seen(tables):
+    forecaster, _, _ = untrained(tables, "2015-07-31")
+    with pytest.raises(HoldoutError, match=r"no sales after 2015-07-31, .* name tables with later sales"):
+        evaluate(forecaster, tables)
+
+
+def test_refuses_a_store_that_the_model_does_not_know(tables, tmp_path):
+    write_demo(tmp_path / "more", stores=21, seed=3)
+    forecaster, _, _ = untrained(tables, "2015-07-20")
+    with pytest.raises(HoldoutError, match=r"rows can't be forecast; the first: .*21"):
+        evaluate(forecaster, read_tables(tmp_path / "more"))

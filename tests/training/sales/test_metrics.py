@@ -1,0 +1,98 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from training.sales import metrics
+
+SALES = st.lists(st.tuples(st.integers(1, 40_000), st.integers(1, 40_000)), min_size=1, max_size=40)
+
+
+@given(SALES)
+def test_agrees_with_scikit_learn(pairs):
+    actual, forecast = np.array(pairs).T
+    assert metrics.mape(actual, forecast) == pytest.approx(sk.mean_absolute_percentage_error(actual, forecast))
+    log_error = sk.root_mean_squared_error(np.log(actual), np.log(forecast))
+    assert metrics.rmse_log(actual, forecast) == pytest.approx(log_error)
+    # an error relative to the actual is a squared error of ratios, and one relative to the total a weighted one
+    ones = np.ones(len(actual))
+    assert metrics.rmspe(actual, forecast) == pytest.approx(sk.root_mean_squared_error(ones, forecast / actual))
+    weighted = sk.mean_absolute_percentage_error(actual, forecast, sample_weight=actual)
+    assert metrics.wape(actual, forecast) == pytest.approx(weighted)
+    assert metrics.median_ape(actual, forecast) == pytest.approx(sk.median_absolute_error(ones, forecast / actual))
+
+
+def test_rmspe_is_fastais_exp_rmspe():
+    torch = pytest.importorskip("torch")
+    exp_rmspe = pytest.importorskip("fastai.metrics").exp_rmspe
+    rng = np.random.default_rng(0)
+    actual, forecast = rng.uniform(7, 10, (2, 500))
+    theirs = float(exp_rmspe(torch.tensor(forecast), torch.tensor(actual)))
+    assert metrics.exp_rmspe(actual, forecast) == pytest.approx(theirs)
+
+
+def test_rmspe_is_not_a_mean_of_batches():
+    actual, forecast = np.array([100.0] * 4), np.array([100.0, 100.0, 150.0, 150.0])
+    batches = np.mean([metrics.rmspe(actual[i : i + 2], forecast[i : i + 2]) for i in (0, 2)])
+    assert metrics.rmspe(actual, forecast) == pytest.approx(math.sqrt(0.125))
+    assert metrics.rmspe(actual, forecast) != pytest.approx(batches)
+
+
+def test_rows_without_sales_count_where_they_can():
+    sold, closed = ([100.0], [90.0]), ([100.0, 0.0], [90.0, 20.0])
+    for metric in (metrics.rmspe, metrics.rmse_log, metrics.mape, metrics.median_ape):
+        assert metric(*closed) == metric(*sold)
+    assert metrics.wape(*closed) == pytest.approx(0.3)
+    assert metrics.bias(*closed) == pytest.approx(0.1)
+
+
+def test_float32_sums_keep_their_digits():
+    actual = np.full(1_000_000, 16_777.3, np.float32)
+    assert metrics.bias(actual, actual * np.float32(1.5)) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_no_rows_is_nan_not_a_crash():
+    for metric in metrics.METRICS.values():
+        assert math.isnan(metric([], []))
+        assert math.isnan(metric([0.0], [5.0]))
+
+
+def test_forecast_of_nothing_where_something_was_sold():
+    assert metrics.rmse_log([10.0], [0.0]) == math.inf
+    assert metrics.rmspe([10.0], [0.0]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("actual", "forecast", "message"),
+    [
+        ([1.0, math.nan], [1.0, 1.0], "actual sales are nan in row 1"),
+        ([1.0, 1.0], [math.inf, 1.0], "forecast sales are inf in row 0"),
+        ([1.0, -3.0], [1.0, 1.0], r"actual sales are -3.0 in row 1 \(1 such rows\)"),
+        ([1.0, 1.0], [1.0], r"shape \(2,\) and forecasts \(1,\)"),
+        ([[1.0]], [[1.0]], "both must be"),
+    ],
+)
+def test_refuses_what_is_no_sales(actual, forecast, message):
+    for metric in metrics.METRICS.values():
+        with pytest.raises(ValueError, match=message):
+            metric(actual, forecast)
+
+
+def test_slices_add_up_to_the_whole():
+    rng = np.random.default_rng(1)
+    actual = rng.integers(0, 3, 300) * rng.integers(100, 9_000, 300)
+    forecast = rng.integers(100, 9_000, 300)
+    weekday = rng.integers(1, 8, 300)
+    slices = metrics.by_slice(actual, forecast, weekday)
+    assert list(slices) == [str(day) for day in range(1, 8)]
+    assert sum(part["rows"] for part in slices.values()) == 300
+    total = sum(part["wape"] * actual[weekday == int(day)].sum() for day, part in slices.items())
+    assert total / actual.sum() == pytest.approx(metrics.wape(actual, forecast))
+
+
+def test_each_row_needs_a_slice():
+    with pytest.raises(ValueError, match="each row is in one slice"):
+        metrics.by_slice([1.0, 2.0], [1.0, 2.0], ["a"])

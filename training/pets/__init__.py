@@ -1,0 +1,1 @@
+"""Offline, pets: photos in, the breed bundle and its report out."""

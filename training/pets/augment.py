@@ -1,0 +1,247 @@
+"""The lesson's augmentation: fastai v1's ``get_transforms``, one look at the photo for all of it.
+
+Flip, symmetric warp, zoom, rotation and crop are composed to one homography, by which the photo is sampled once: it is
+blurred once and not five times. Brightness and contrast depend on a pixel's value alone, so with the normalisation they
+are a table of 256 entries. As in fastai v1, the light changes before the sampling, and beyond its edge the photo is
+mirrored. All randomness is drawn beforehand (``draw``), from torch's global generator; ``augment`` is a pure function.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+T = TypeVar("T")
+
+_HORIZON = 0.1  # least depth, where the middle has 1: a warp of 0.4 can tilt a far corner to the horizon and beyond
+_ERASE_AREA, _ERASE_RATIO = (0.02, 1 / 3), (0.3, 10 / 3)  # share of the crop, height by width: torchvision's defaults
+_UNIFORMS = 23  # numbers between 0 and 1 that a draw is made of, at most
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """How strong each transform is at most; all of them are drawn uniformly, contrast on a log scale.
+
+    Attributes:
+        flip: probability of a horizontal flip.
+        rotate: degrees to either side.
+        zoom: factor, from 1; where to zoom in is drawn too.
+        warp: how far each of the photo's sides may grow or shrink, as a share of half of it: the camera moves.
+        lighting: of brightness, the middle value becomes ``0.5 * (1 -+ lighting)``; of contrast, the factor is between
+            ``1 - lighting`` and ``1 / (1 - lighting)``; both on the logits of the values.
+        p_affine: probability of each of rotation, zoom and warp.
+        p_lighting: probability of each of brightness and contrast.
+        crop: whether the crop may lie anywhere; else it is the middle, as in evaluation.
+        erase: probability that a rectangle is blotted out, which is no part of the lesson.
+
+    Raises:
+        ValueError: if a strength is out of its range; the message names it.
+    """
+
+    flip: float = 0.5
+    rotate: float = 10.0
+    zoom: float = 1.1
+    warp: float = 0.2
+    lighting: float = 0.2
+    p_affine: float = 0.75
+    p_lighting: float = 0.75
+    crop: bool = True
+    erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        highest = {"rotate": 180.0, "zoom": 10.0, "warp": 0.5, "lighting": 0.99}
+        for field in fields(self):
+            low, high = float(field.name == "zoom"), highest.get(field.name, 1.0)
+            value = getattr(self, field.name)
+            if not low <= value <= high:
+                raise ValueError(f"{field.name} is {value}; it must lie between {low:g} and {high:g}")
+
+    @property
+    def moves(self) -> bool:
+        """Whether a photo may be shown otherwise than by the middle, upright or mirrored, that evaluation sees."""
+        return self.crop or (self.p_affine > 0 and (self.rotate > 0 or self.zoom > 1 or self.warp > 0))
+
+
+DEFAULT = Strengths()
+"""fastai v1's defaults."""
+LESSON = Strengths(rotate=20.0, zoom=1.3, warp=0.4, lighting=0.4, p_affine=1.0, p_lighting=1.0)
+"""The lesson's, far up "to really understand data augmentation"."""
+NONE = Strengths(flip=0.0, rotate=0.0, zoom=1.0, warp=0.0, lighting=0.0, crop=False)
+"""Evaluation's input: every epoch the same."""
+FLIP = Strengths(rotate=0.0, zoom=1.0, warp=0.0, lighting=0.0, crop=False)
+"""Evaluation's input, and its mirror image."""
+PRESETS = {"none": NONE, "flip": FLIP, "default": DEFAULT, "lesson": LESSON}
+
+
+class Draw(NamedTuple):
+    """What is done to one photo. The defaults do nothing.
+
+    Attributes:
+        flip: whether left and right are swapped.
+        warp: by how much the right, left, lower and upper side of the photo are longer, as a share of half of it.
+        degrees: of rotation, counter-clockwise.
+        zoom: factor.
+        zoom_at: where, row and column; 0 is the upper or left edge, 1 the lower or right one.
+        crop_at: where the crop is taken, in the same way.
+        brightness: what the middle value 0.5 becomes.
+        contrast: factor on the logits.
+        erase: top, left, height and width of a rectangle that becomes the mean colour, as shares of the crop.
+    """
+
+    flip: bool = False
+    warp: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    degrees: float = 0.0
+    zoom: float = 1.0
+    zoom_at: tuple[float, float] = (0.5, 0.5)
+    crop_at: tuple[float, float] = (0.5, 0.5)
+    brightness: float = 0.5
+    contrast: float = 1.0
+    erase: tuple[float, float, float, float] | None = None
+
+
+def draw(strengths: Strengths, n: int) -> list[Draw]:
+    """Draws the transforms of ``n`` photos from torch's global generator."""
+    return [_drawn(strengths, row) for row in torch.rand(n, _UNIFORMS, dtype=torch.float64).tolist()]
+
+
+def _drawn(s: Strengths, uniforms: Sequence[float]) -> Draw:
+    take = iter(uniforms).__next__
+
+    def between(low: float, high: float) -> float:
+        return low + (high - low) * take()
+
+    def perhaps(p: float, value: T, neutral: T) -> T:
+        return value if take() < p else neutral
+
+    none = Draw()
+    contrast = -math.log(1 - s.lighting)
+    return Draw(
+        flip=take() < s.flip,
+        warp=perhaps(s.p_affine, tuple(between(-s.warp, s.warp) for _ in none.warp), none.warp),
+        degrees=perhaps(s.p_affine, between(-s.rotate, s.rotate), none.degrees),
+        zoom=perhaps(s.p_affine, between(1, s.zoom), none.zoom),
+        zoom_at=(take(), take()),
+        brightness=perhaps(s.p_lighting, between(0.5 * (1 - s.lighting), 0.5 * (1 + s.lighting)), none.brightness),
+        contrast=perhaps(s.p_lighting, math.exp(between(-contrast, contrast)), none.contrast),
+        crop_at=(take(), take()) if s.crop else none.crop_at,
+        erase=perhaps(s.erase, _rectangle(take(), take(), take(), take()), None),
+    )
+
+
+def _rectangle(area: float, ratio: float, row: float, column: float) -> tuple[float, float, float, float]:
+    """A rectangle to blot out, from four numbers between 0 and 1."""
+    area = _ERASE_AREA[0] + (_ERASE_AREA[1] - _ERASE_AREA[0]) * area
+    ratio = _ERASE_RATIO[0] * (_ERASE_RATIO[1] / _ERASE_RATIO[0]) ** ratio
+    height, width = min(math.sqrt(area * ratio), 1), min(math.sqrt(area / ratio), 1)
+    return (1 - height) * row, (1 - width) * column, height, width
+
+
+def augment(
+    photo: NDArray[np.uint8], draw: Draw, *, size: int, shorter: int, mean: Sequence[float], std: Sequence[float]
+) -> Tensor:
+    """The network's input: what the draw makes of a photo.
+
+    Args:
+        photo: ``[3, height, width]``, the whole photo. It is best a little larger than ``shorter``, so that zooming in
+            does not enlarge it, and not much larger, since the sampling looks at four pixels only.
+        draw: what to do.
+        size: side of the crop, in pixels.
+        shorter: how long the photo's shorter side is when the crop is taken, in pixels; at least ``size``.
+        mean: of each channel, 0 to 1, which is subtracted at last.
+        std: of each channel, by which is divided.
+
+    Returns:
+        ``[3, size, size]``, float32.
+
+    Raises:
+        ValueError: if ``shorter`` is less than ``size``.
+    """
+    if shorter < size:
+        raise ValueError(f"a crop of {size} pixels can't be taken from a photo whose shorter side is {shorter}")
+    height, width = photo.shape[1:]
+    scale = shorter / min(height, width)
+    grid = _grid(homography(draw, size, height * scale, width * scale), size)
+    lit = np.empty(photo.shape, np.float32)
+    table = lighting(draw)
+    for i in range(3):  # mode clip, since the default checks the indices and copies the output
+        np.take(((table - mean[i]) / std[i]).astype(np.float32), photo[i], out=lit[i], mode="clip")
+    sampled = grid_sample(
+        torch.from_numpy(lit)[None], torch.from_numpy(grid)[None], padding_mode="reflection", align_corners=False
+    )[0]
+    if draw.erase is not None:
+        top, left, tall, wide = (round(share * size) for share in draw.erase)
+        sampled[:, top : top + tall, left : left + wide] = 0
+    return sampled
+
+
+def lighting(draw: Draw) -> NDArray[np.float64]:
+    """What brightness and contrast make of the values 0 to 255: ``[256]``, 0 to 1.
+
+    ``sigmoid((logit(value) + logit(brightness)) * contrast)``, as in fastai.
+    """
+    value = np.arange(256) / 255
+    if (draw.brightness, draw.contrast) == (0.5, 1.0):
+        return value
+    logit = _logit(value.clip(1e-7, 1 - 1e-7)) + _logit(np.float64(draw.brightness))
+    return np.asarray(1 / (1 + np.exp(-draw.contrast * logit)))
+
+
+def _logit(p: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+    return np.asarray(np.log(p / (1 - p)))
+
+
+def homography(draw: Draw, size: int, height: float, width: float) -> NDArray[np.float64]:
+    """Where in the photo to look for each pixel of the crop.
+
+    Args:
+        draw: what to do.
+        size: side of the crop, in pixels.
+        height: of the whole photo when the crop is taken, in pixels.
+        width: likewise.
+
+    Returns:
+        ``[3, 3]``: from column, row, 1 of the crop, in pixels, to x, y, 1 of the whole photo, -1 to 1 from edge to
+        edge. It is fastai v1's: of the whole photo, rotation after zoom after warp, seen from the crop.
+    """
+    top, left = (height - size) * draw.crop_at[0], (width - size) * draw.crop_at[1]
+    crop = [[2 / width, 0, (2 * left + 1) / width - 1], [0, 2 / height, (2 * top + 1) / height - 1], [0, 0, 1]]
+    flip = np.diag([-1 if draw.flip else 1, 1, 1])
+    away = 1 - 1 / draw.zoom
+    row, column = (away * (2 * at - 1) for at in draw.zoom_at)
+    zoom = [[1 / draw.zoom, 0, column], [0, 1 / draw.zoom, row], [0, 0, 1]]
+    cos, sin = math.cos(math.radians(draw.degrees)), math.sin(math.radians(draw.degrees))
+    rotation = [[cos, -sin * height / width, 0], [sin * width / height, cos, 0], [0, 0, 1]]
+    return np.asarray(rotation @ np.asarray(zoom) @ _warp(draw.warp) @ flip @ crop)
+
+
+def _warp(magnitudes: Sequence[float]) -> NDArray[np.float64]:
+    """The homography by which the photo's corners come to lie where the four sides have the new lengths: ``[3, 3]``."""
+    if not any(magnitudes):
+        return np.eye(3)
+    right, left, lower, upper = magnitudes
+    corners = [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    moved = [(-1 - upper, -1 - left), (-1 - lower, 1 + left), (1 + upper, -1 - right), (1 + lower, 1 + right)]
+    rows = []
+    for (x, y), (to_x, to_y) in zip(corners, moved, strict=True):
+        rows.append([to_x, to_y, 1, 0, 0, 0, -x * to_x, -x * to_y])
+        rows.append([0, 0, 0, to_x, to_y, 1, -y * to_x, -y * to_y])
+    return np.append(np.linalg.solve(rows, np.ravel(corners)), 1).reshape(3, 3)
+
+
+def _grid(matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
+    """``[row, column, (x, y)]`` where ``matrix`` sends each pixel."""
+    at = np.arange(size)
+    x, y, depth = (
+        (line[0] * at).astype(np.float32) + (line[1] * at + line[2]).astype(np.float32)[:, None] for line in matrix
+    )
+    np.maximum(depth, _HORIZON, out=depth)
+    grid = np.empty((size, size, 2), np.float32)
+    np.divide(x, depth, out=grid[..., 0])
+    np.divide(y, depth, out=grid[..., 1])
+    return grid

@@ -1,0 +1,199 @@
+"""How folders of photos tell the breeds: lists of names and numbers, file names, or folder names.
+
+Errors::
+
+    UserError
+    └── PhotosError    photos that can't be trained on
+"""
+
+import logging
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from runtime.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Labels = Literal["oxford", "names", "folders"]
+Species = Literal["cat", "dog"]
+
+PATTERN = r"([^/]+)_\d+.jpg$"
+"""The lesson's: the breed is the file name without the number."""
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+_TRAIN, _VALID = ("train",), ("valid", "val", "validation", "test")  # of several, the first that is there
+_OXFORD = "oxford-iiit-pet"
+_SPECIES: dict[str, Species] = {"1": "cat", "2": "dog"}
+_SHOWN = 5  # names that a problem repeats
+
+
+class PetClass(NamedTuple):
+    """A breed; the species is None where the layout does not tell it."""
+
+    name: str
+    species: Species | None
+
+
+class Labelled(NamedTuple):
+    """A photo, its breed, and whether it is to judge by; None if the layout has no split."""
+
+    file: Path
+    breed: str
+    valid: bool | None
+
+
+@dataclass(frozen=True)
+class PhotoProblem:
+    """Something wrong with the photos.
+
+    Attributes:
+        cause: what.
+        remedy: what to do.
+        names: of the files, lines or breeds concerned, if any.
+    """
+
+    cause: str
+    remedy: str
+    names: Sequence[str] = field(default=())
+
+    def __str__(self) -> str:
+        more = ", ..." if len(self.names) > _SHOWN else ""
+        names = f" ({len(self.names)}: {', '.join(self.names[:_SHOWN])}{more})" if self.names else ""
+        return f"{self.cause}{names}; {self.remedy}"
+
+
+class PhotosError(UserError):
+    """Photos that can't be trained on. ``problems`` has all there is to mend; the text has one line a problem."""
+
+    def __init__(self, folder: Path, problems: Iterable[PhotoProblem]) -> None:
+        self.problems = list(problems)
+        many = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = [f"{many} with the photos in {folder}:", *(f"  {problem}" for problem in self.problems)]
+        super().__init__("\n".join(lines))
+
+
+def detect(folder: Path) -> Labels:
+    """How the photos in a folder tell their breeds."""
+    if _oxford_root(folder) is not None:
+        return "oxford"
+    return "names" if _photos(_flat(folder), deep=False) else "folders"
+
+
+def find(
+    folder: Path, layout: Labels, pattern: str, problems: list[PhotoProblem]
+) -> tuple[tuple[PetClass, ...], list[Labelled]]:
+    """The breeds and photos in a folder; what is wrong with them is added to ``problems``."""
+    if layout == "oxford":
+        return _oxford(folder, problems)
+    photos = _by_names(folder, pattern, problems) if layout == "names" else _by_folders(folder)
+    return tuple(PetClass(breed, None) for breed in sorted({photo.breed for photo in photos})), photos
+
+
+def _oxford(folder: Path, problems: list[PhotoProblem]) -> tuple[tuple[PetClass, ...], list[Labelled]]:
+    root = _oxford_root(folder)
+    if root is None:
+        problems.append(PhotoProblem("no annotations/trainval.txt", "give the folder with images/ and annotations/"))
+        return (), []
+    images = {file.stem: file for file in _photos(root / "images", deep=False)}
+    rows: dict[str, tuple[str, int, Species, bool]] = {}  # by image: breed, class id, species, whether to judge by
+    malformed, twice = [], []
+    for name, valid in (("trainval.txt", False), ("test.txt", True)):
+        file = root / "annotations" / name
+        if not file.is_file():
+            problems.append(PhotoProblem(f"no annotations/{name}", "put it there: it has the official split"))
+            continue
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            match = re.fullmatch(r"((\S+)_\d+) (\d+) ([12]) \d+", line.strip())
+            if match is None:
+                malformed.append(f"{name} line {number}")
+                continue
+            image, breed, code, species = match.groups()
+            if image in rows:
+                twice.append(image)
+            rows.setdefault(image, (breed, int(code), _SPECIES[species], valid))
+    if malformed:
+        remedy = "write name_number, class id, species (1 cat, 2 dog) and breed id"
+        problems.append(PhotoProblem("lines of annotations that can't be read", remedy, malformed))
+    if twice:
+        problems.append(PhotoProblem("images listed twice", "leave each in one list, once", twice))
+    kinds = defaultdict(set)
+    for breed, code, species, _ in rows.values():
+        kinds[code].add(PetClass(breed, species))
+    uses = Counter(each.name for same in kinds.values() for each in same)
+    unclear = [str(code) for code, same in sorted(kinds.items()) if len(same) > 1]
+    unclear += sorted(name for name, many in uses.items() if many > 1)
+    if unclear:
+        remedy = "give each class id one breed and species, and each breed one class id"
+        problems.append(PhotoProblem("class ids and breeds that contradict each other", remedy, unclear))
+    missing, unlisted = len(rows.keys() - images.keys()), len(images.keys() - rows.keys())
+    if missing:
+        log.warning("%s: %d of the %d photos in the lists are not there", folder, missing, len(rows))
+    if unlisted:
+        log.info("%s: %d photos are in no list and left out", folder, unlisted)
+    photos = [Labelled(images[image], row[0], row[3]) for image, row in rows.items() if image in images]
+    return tuple(min(kinds[code]) for code in sorted(kinds)), photos
+
+
+def _by_names(folder: Path, pattern: str, problems: list[PhotoProblem]) -> list[Labelled]:
+    try:
+        breed = re.compile(pattern)
+    except re.error as error:
+        problems.append(PhotoProblem(f"the pattern {pattern!r} is no regular expression: {error}", "mend it"))
+        return []
+    if not breed.groups:
+        problems.append(PhotoProblem(f"the pattern {pattern!r} has no group", "put the breed in parentheses"))
+        return []
+    files = _photos(folder)
+    found = [(file, breed.search(file.as_posix())) for file in files]
+    nameless = [file.name for file, match in found if not (match and match[1])]
+    if nameless:
+        remedy = "rename or take them away, or give a pattern that fits"
+        problems.append(PhotoProblem(f"photos that do not match the pattern {pattern!r}", remedy, nameless))
+    return [Labelled(file, match[1], None) for file, match in found if match and match[1]]
+
+
+def _by_folders(folder: Path) -> list[Labelled]:
+    parts = {child.name.lower(): child for child in sorted(folder.iterdir()) if child.is_dir()}
+    train, valid = (next((parts[name] for name in names if name in parts), None) for names in (_TRAIN, _VALID))
+    if train is None:
+        return _folders_in(folder, None)
+    if valid is None:
+        return _folders_in(train, None)
+    return _folders_in(train, False) + _folders_in(valid, True)
+
+
+def _folders_in(folder: Path, valid: bool | None) -> list[Labelled]:
+    """The photos in the sub-folders, whose names are the breeds."""
+    photos = _photos(folder)
+    loose = [file.name for file in photos if file.parent == folder]
+    if loose:
+        log.warning("%s: %s", folder, PhotoProblem("photos in no breed's folder", "they are left out", loose))
+    return [Labelled(file, file.relative_to(folder).parts[0], valid) for file in photos if file.parent != folder]
+
+
+def _oxford_root(folder: Path) -> Path | None:
+    roots = (folder, folder / _OXFORD)
+    return next((root for root in roots if (root / "annotations" / "trainval.txt").is_file()), None)
+
+
+def _flat(folder: Path) -> Path:
+    """The folder's ``images/`` if that is all there is, as in the lesson; else the folder."""
+    children = [child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")]
+    return folder / "images" if children == ["images"] else folder
+
+
+def _photos(folder: Path, *, deep: bool = True) -> list[Path]:
+    """The photos in a folder, by their suffix, sorted; nothing hidden."""
+    files = folder.rglob("*") if deep else folder.glob("*")
+    return sorted(
+        file
+        for file in files
+        if file.suffix.lower() in SUFFIXES
+        and not any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)
+        and file.is_file()
+    )

@@ -1,0 +1,1 @@
+"""Offline, sales: tables in, the sales bundle and its report out."""

@@ -1,0 +1,142 @@
+"""How good forecasts are on days that the model has not seen, over all and by slice."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.errors import UserError
+from sales.calendar import STATE_HOLIDAYS
+from sales.forecaster import Forecaster
+from sales.panel import MISSING, YEAR, Ints, Panel, panel_from_tables
+from sales.tables import Tables
+from schemas.sales import ForecastRequest, Forecasts, Item, ItemForecast, StateHoliday
+from training.sales.metrics import by_slice, score
+
+WEEKDAYS = ("1 Monday", "2 Tuesday", "3 Wednesday", "4 Thursday", "5 Friday", "6 Saturday", "7 Sunday")
+HOLIDAYS = ("0 none", "a public holiday", "b Easter", "c Christmas")
+
+
+class HoldoutError(UserError):
+    """Tables or options that leave nothing to train on or nothing to judge by."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Store days with their sales. All arrays are ``[row]``; ``store`` and ``day`` index the panel."""
+
+    store: NDArray[np.int64]
+    day: NDArray[np.int64]
+    sales: NDArray[np.float32]
+
+    @classmethod
+    def sold(cls, panel: Panel, *, after: int = -1) -> "Rows":
+        """The days after day ``after`` on which something was sold, as far as the panel knows."""
+        store, day = np.nonzero(~np.isnan(panel.sales))
+        rows = np.flatnonzero(day > after)
+        return cls(store[rows], day[rows], panel.sales[store[rows], day[rows]])
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Forecasts beside what was sold.
+
+    Attributes:
+        panel: the panel with the sales of the days judged.
+        cutoff: the last day that the model knew; days index the panel.
+        rows: the days judged, all after the cutoff.
+        forecast: ``[row]``, the model's sales.
+    """
+
+    panel: Panel
+    cutoff: int
+    rows: Rows
+    forecast: NDArray[np.float64]
+
+    def date(self, day: int) -> dt.date:
+        """The date of one of the panel's days."""
+        return self.panel.calendar.date(day)
+
+    def last_year(self) -> NDArray[np.float32]:
+        """``[row]``, the sales of the same weekday 52 weeks before; NaN where nothing was sold or known."""
+        before = self.rows.day - YEAR
+        sales = self.panel.sales[self.rows.store, np.maximum(before, 0)]
+        return np.where((before >= 0) & (before <= self.cutoff), sales, np.float32(np.nan))
+
+    def metrics(self) -> dict[str, Any]:
+        """The figures over all rows, and beside last year's same weekday on the rows that have one."""
+        naive = self.last_year()
+        both = ~np.isnan(naive)
+        figures: dict[str, Any] = {
+            "from": self.date(int(self.rows.day.min())).isoformat(),
+            "to": self.date(int(self.rows.day.max())).isoformat(),
+            **score(self.rows.sales, self.forecast),
+        }
+        if both.any():
+            figures["where_last_year_is_known"] = score(self.rows.sales[both], self.forecast[both])
+            figures["last_year_same_weekday"] = score(self.rows.sales[both], naive[both])
+        return figures
+
+    def slices(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        """The figures by store type, assortment, state, promotion, holiday, weekday and week of the horizon."""
+        panel, store, day = self.panel, self.rows.store, self.rows.day
+        calendar, week = panel.calendar, (day - self.cutoff - 1) // 7 + 1
+        labels = {
+            "Store type": _words(panel.levels["StoreType"], panel.store_type[store]),
+            "Assortment": _words(panel.levels["Assortment"], panel.assortment[store]),
+            "State": _words(panel.levels["State"], panel.state[store]),
+            "Promotion": np.where(calendar.promo[store, day] > 0, "promo", "no promo"),
+            "State holiday": np.array(HOLIDAYS)[calendar.state_holiday[store, day]],
+            "Weekday": np.array(WEEKDAYS)[(panel.first_day + day + 3) % 7],
+            "Week of the horizon": np.char.add("week ", np.char.zfill(week.astype(str), len(str(week.max())))),
+        }
+        return {name: by_slice(self.rows.sales, self.forecast, label) for name, label in labels.items()}
+
+
+def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
+    """Judge a bundle on what the tables sold after its cutoff, forecast as a client would get it.
+
+    The plan of those days (open, promotion, holidays) is stated as the tables have it.
+
+    Raises:
+        HoldoutError: if the tables have no sales after the bundle's cutoff, or a store that it does not know.
+    """
+    panel = panel_from_tables(tables)
+    cutoff = panel.calendar.day(forecaster.cutoff)
+    rows = Rows.sold(panel, after=cutoff)
+    if not len(rows):
+        raise HoldoutError(
+            f"the tables have no sales after {forecaster.cutoff}, the last day that the model has seen, and a model is "
+            "not judged on what it has seen; name tables with later sales, or see the holdout in the bundle's report"
+        )
+    calendar = panel.calendar
+    items = tuple(
+        Item(
+            store=int(calendar.stores[store]),
+            date=calendar.date(day),
+            open=True,
+            promo=bool(calendar.promo[store, day]),
+            state_holiday=cast(StateHoliday, STATE_HOLIDAYS[calendar.state_holiday[store, day]]),
+            school_holiday=bool(calendar.school_holiday[store, day]),
+        )
+        for store, day in zip(rows.store.tolist(), rows.day.tolist(), strict=True)
+    )
+    (answer,) = forecaster.answer([ForecastRequest(items, single=False)])
+    if not isinstance(answer, Forecasts):
+        raise HoldoutError(answer.detail if hasattr(answer, "detail") else str(answer))
+    bad = [result for result in answer.items if not isinstance(result, ItemForecast)]
+    if bad:
+        raise HoldoutError(f"{len(bad):,} of {len(items):,} rows can't be forecast; the first: {bad[0].problem.detail}")
+    forecast = np.array([result.sales for result in answer.items if isinstance(result, ItemForecast)])
+    return Evaluation(panel, cutoff, rows, forecast)
+
+
+def _words(levels: tuple[int | str, ...], codes: Ints) -> NDArray[np.str_]:
+    """Codes as the words that they stand for."""
+    return np.array([*map(str, levels), "not known"])[np.where(codes == MISSING, len(levels), codes)]

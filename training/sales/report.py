@@ -1,0 +1,250 @@
+"""The report on a model: a folder with ``report.md`` and its plots, for a person to judge the model by.
+
+Offline only; how it draws is in ``training.plots``.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from runtime.folder import new_folder
+from sales.features import Mode
+from training.learner import History
+from training.lr_finder import FoundLR
+from training.plots import BLACK, GREY, ORANGE, PALE, SKY, Floats, lr_figure, plot_lr, png, style, training_figure
+from training.sales.card import LOOKS_AHEAD, METRICS, SYNTHETIC, headline, percent, signed_percent
+from training.sales.evaluation import WEEKDAYS, Evaluation, HoldoutError
+from training.sales.metrics import rmspe
+
+__all__ = ["plot_lr", "write_report"]
+
+REPORT = "report.md"
+WORST = 10  # store-days in the table of the worst
+SMALL: Mapping[str, Any] = {"fontsize": 8, "va": "center", "color": BLACK}
+
+
+def write_report(
+    folder: Path,
+    evaluation: Evaluation,
+    *,
+    title: str,
+    history: History | None = None,
+    lr: FoundLR | None = None,
+    stores: Sequence[int] | None = None,
+    synthetic: bool = False,
+    mode: Mode = "production",
+    command: str | None = None,
+    replace: bool = True,
+) -> Path:
+    """Write a report, whole or not at all.
+
+    Args:
+        folder: where it is to appear.
+        evaluation: the forecasts beside what was sold.
+        title: its heading.
+        history: the training's losses and figures by epoch, if there was one.
+        lr: what the learning-rate finder saw, if it was run.
+        stores: ids of the stores whose forecasts are shown; the best, the median and the worst by RMSPE if left out.
+        synthetic: whether the tables are made up, which the report then says first.
+        mode: of the model; parity mode looks ahead, which the report then says first.
+        command: the command that gives the same again.
+        replace: whether a report that is there already may be replaced. A folder that is no report never is.
+
+    Returns:
+        The folder.
+
+    Raises:
+        HoldoutError: if one of ``stores`` sold nothing on the days judged.
+        FolderError: if ``folder`` is there already and may not be replaced.
+    """
+    chosen = _default_stores(evaluation) if stores is None else [_index_of(evaluation, store) for store in stores]
+    plots = {
+        "forecasts.png": (_plot_forecasts(evaluation, chosen), "Actual and forecast sales of some stores"),
+        "slices.png": (_plot_slices(evaluation), "RMSPE by slice"),
+    }
+    if history is not None and history.epochs:
+        plots["training.png"] = (
+            training_figure(history, loss="squared error of log sales", metric="rmspe", label="RMSPE", from_zero=True),
+            "Loss, learning rate and RMSPE of the holdout in training",
+        )
+    if lr is not None:
+        plots["lr_find.png"] = lr_figure(lr), "Loss against learning rate"
+    images = {name: f"![{words}]({name})" for name, (_, words) in plots.items()}
+    text = _text(evaluation, title, images, synthetic, mode, command)
+    with new_folder(folder, replace=replace and (folder / REPORT).is_file()) as part:
+        for name, (figure, _) in plots.items():
+            (part / name).write_bytes(png(figure))
+        (part / REPORT).write_text(text, encoding="utf-8")
+    return folder
+
+
+def _text(
+    evaluation: Evaluation, title: str, images: dict[str, str], synthetic: bool, mode: Mode, command: str | None
+) -> str:
+    """``report.md``."""
+    figures, rows = evaluation.metrics(), evaluation.rows
+    days = int(rows.day.max() - rows.day.min()) + 1
+    naive = figures.get("last_year_same_weekday")
+    beats = ""
+    if naive is not None and naive["rmspe"] > 0:
+        ours = figures["where_last_year_is_known"]["rmspe"]
+        beats = (
+            f" Where the same weekday of last year is known, that has {percent(naive['rmspe'])} and the model "
+            f"{percent(ours)}: {_compared(1 - ours / naive['rmspe'])}."
+        )
+    parts = [
+        *([f"> {SYNTHETIC}"] if synthetic else []),
+        *([f"> {LOOKS_AHEAD}"] if mode == "parity" else []),
+        f"# {title}",
+        f"**RMSPE {percent(figures['rmspe'])}** over {figures['rows']:,} store-days.{beats}",
+        headline(figures),
+        "\n".join(f"- {label}: {meaning}." for label, _, meaning in METRICS.values()),
+        "## How it was judged",
+        f"- On {len(np.unique(rows.store)):,} stores from {figures['from']} to {figures['to']} ({days} days). Of the "
+        f"sales, the model knew those up to {evaluation.date(evaluation.cutoff)}.\n"
+        "- Closed days and days without sales are left out.\n"
+        "- Open days, promotions and holidays are taken as the tables have them: a plan is known beforehand.\n"
+        '- "Last year\'s same weekday" is what the store sold 52 weeks before.\n'
+        "- If options were chosen by these figures, the figures flatter.",
+        "## Forecasts",
+        "Closed days are gaps; days with a promotion are shaded.",
+        images["forecasts.png"],
+        f"The {WORST} store-days with the highest percentage errors:",
+        _worst(evaluation),
+        "## Error by slice",
+        images["slices.png"],
+        *(_slice_table(name, figures_by_label) for name, figures_by_label in evaluation.slices().items()),
+    ]
+    if "training.png" in images:
+        parts += ["## Training", images["training.png"]]
+    if "lr_find.png" in images:
+        parts += ["## Learning-rate finder", images["lr_find.png"]]
+    if command is not None:
+        parts += ["## The same again", f"```\n{command}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _compared(lower: float) -> str:
+    return f"{percent(lower)} lower" if lower >= 0 else f"{percent(-lower)} higher"
+
+
+def _slice_table(name: str, parts: Mapping[str, Mapping[str, float]]) -> str:
+    """The figures of one kind of slice."""
+    head = [name, "rows", *(label for label, _, _ in METRICS.values())]
+    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+    for label, part in parts.items():
+        figures = [say(part[key]) for key, (_, say, _) in METRICS.items()]
+        lines.append(f"| {label} | {part['rows']:,} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def _worst(evaluation: Evaluation) -> str:
+    """The store-days whose forecasts are furthest off, in per cent of the actual sales."""
+    rows, stores = evaluation.rows, evaluation.panel.calendar.stores
+    error = evaluation.forecast / rows.sales - 1
+    lines = ["| store | date | weekday | actual | forecast | error |", "|---:|---|---|---:|---:|---:|"]
+    for row in np.argsort(-np.abs(error), kind="stable")[:WORST]:
+        day = evaluation.date(int(rows.day[row]))
+        lines.append(
+            f"| {stores[rows.store[row]]} | {day} | {WEEKDAYS[day.weekday()][2:]} | {rows.sales[row]:,.0f} "
+            f"| {evaluation.forecast[row]:,.0f} | {signed_percent(error[row])} |"
+        )
+    return "\n".join(lines)
+
+
+def _store_rmspe(evaluation: Evaluation, store: int) -> float:
+    at = evaluation.rows.store == store
+    return rmspe(evaluation.rows.sales[at], evaluation.forecast[at])
+
+
+def _default_stores(evaluation: Evaluation) -> list[int]:
+    """The best, the median and the worst store by RMSPE, as indices into the panel."""
+    present = np.unique(evaluation.rows.store)
+    order = present[np.argsort([_store_rmspe(evaluation, store) for store in present], kind="stable")]
+    return [int(order[i]) for i in sorted({0, len(order) // 2, len(order) - 1})]
+
+
+def _index_of(evaluation: Evaluation, store: int) -> int:
+    """A store's index in the panel."""
+    at = np.flatnonzero(evaluation.panel.calendar.stores == store)
+    if not at.size or at[0] not in evaluation.rows.store:
+        known = evaluation.panel.calendar.stores[np.unique(evaluation.rows.store)]
+        shown = ", ".join(map(str, known[:10])) + (", ..." if len(known) > 10 else "")
+        raise HoldoutError(f"store {store} sold nothing on the days judged; choose among {shown}")
+    return int(at[0])
+
+
+def _plot_forecasts(evaluation: Evaluation, stores: Sequence[int]) -> Figure:
+    """Actual and forecast sales, a panel a store."""
+    rows, panel = evaluation.rows, evaluation.panel
+    days = np.arange(rows.day.min(), rows.day.max() + 1)
+    dates = [evaluation.date(int(day)) for day in days]
+    lines: Sequence[tuple[str, Floats, str, float]] = (
+        ("last year's same weekday", evaluation.last_year(), GREY, 0.8),
+        ("actual", rows.sales, BLACK, 1.6),
+        ("forecast", evaluation.forecast, ORANGE, 1.6),
+    )
+    figure = Figure(figsize=(10, 0.9 + 2.2 * len(stores)), layout="constrained")
+    panels = figure.subplots(len(stores), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, store in zip(panels, stores, strict=True):
+        at = rows.store == store
+        axes.bar(
+            dates,
+            panel.calendar.promo[store, days],
+            width=1,
+            color=PALE,
+            label="promotion",
+            transform=axes.get_xaxis_transform(),
+        )
+        for label, values, color, width in lines:
+            sales = np.full(len(days), np.nan)  # a gap where nothing was sold
+            sales[rows.day[at] - days[0]] = values[at]
+            axes.plot(dates, sales, label=label, color=color, linewidth=width, marker="o", markersize=2 * width)
+        name = f"Store {panel.calendar.stores[store]}, RMSPE {percent(_store_rmspe(evaluation, store))}"
+        style(axes, name, ylabel="sales a day")
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+    mondays = [date for date in dates if date.weekday() == 0]
+    ticks = mondays[:: len(mondays) // 10 + 1] if len(dates) > 7 else dates
+    panels[-1].set_xticks(ticks, [f"{date:%a %d %b}" for date in ticks])
+    panels[-1].set_xlabel(f"{dates[0]} to {dates[-1]}")
+    legend = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=len(legend), frameon=False)
+    return figure
+
+
+def _plot_slices(evaluation: Evaluation) -> Figure:
+    """RMSPE by slice, a panel a kind of slice, in two columns with bars of about one thickness."""
+    overall, slices = rmspe(evaluation.rows.sales, evaluation.forecast), evaluation.slices()
+    widest = max(part["rmspe"] for parts in slices.values() for part in parts.values())
+    heights = {name: len(parts) + 1.6 for name, parts in slices.items()}  # in bars; title and gap take the room of 1.6
+    columns: tuple[list[str], list[str]] = [], []
+    for name in sorted(slices, key=heights.__getitem__, reverse=True):
+        min(columns, key=lambda column: sum(heights[name] for name in column)).append(name)
+    tallest = max(sum(heights[name] for name in column) for column in columns)
+    figure = Figure(figsize=(10, 0.8 + 0.25 * tallest), layout="constrained")
+    halves = figure.add_gridspec(1, 2, wspace=0.03)
+    for half, column in enumerate(columns):
+        panels = figure.add_subfigure(halves[0, half]).subplots(
+            len(column), 1, sharex=True, squeeze=False, height_ratios=[len(slices[name]) for name in column]
+        )[:, 0]
+        for axes, name in zip(panels, column, strict=True):
+            parts = slices[name]
+            axes.barh(list(parts), [part["rmspe"] for part in parts.values()], height=0.7, color=SKY)
+            for bar, part in enumerate(parts.values()):
+                axes.text(0.79, bar, percent(part["rmspe"]), transform=axes.get_yaxis_transform(), ha="right", **SMALL)
+                axes.text(1.0, bar, f"{part['rows']:,} rows", transform=axes.get_yaxis_transform(), ha="right", **SMALL)
+            axes.axvline(overall, color=BLACK, linewidth=1.2, linestyle="--")
+            axes.set(xlim=(0, 1.6 * widest), ylim=(len(parts) - 0.4, -0.6))
+            style(axes, name)
+            axes.grid(axis="y", visible=False)
+            axes.tick_params(axis="y", length=0)
+        panels[-1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(0, widest)
+        panels[-1].set_xticks([tick for tick in ticks if tick <= widest])
+        panels[-1].set_xlabel(f"RMSPE; dashed: all rows, {percent(overall)}")
+    return figure
