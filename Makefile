@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := model_store/demo
+PETS   := model_store/pets
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: serve test lint bench clean
 
 serve: $(VENV)/.serve $(DEMO)/bundle.json
-	@exec $(BIN)/shopcat serve $(DEMO)
+	@exec $(BIN)/shopcat serve $(DEMO) $(PETS)
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest $(ARGS)
@@ -24,6 +25,9 @@ bench: $(VENV)/.bench $(DEMO)/bundle.json
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.features_rate
 	$(BIN)/python -m benchmarks.request_latency $(DEMO)
 	$(BIN)/python -m benchmarks.serve_sales $(DEMO)
+	$(BIN)/python -m benchmarks.heatmap_cost $(PETS)
+	$(BIN)/python -m benchmarks.serve_pets $(PETS)
+	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.heatmap_quality $(PETS) "$$SHOPCAT_DATA/oxford-iiit-pet"
 
 clean:
 	rm -rf $(VENV) $(DEMO) model_store/archives build

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 WRK_SCRIPT = """
 wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = {body}
+wrk.headers["Content-Type"] = {content_type}
+wrk.body = io.open({body}, "rb"):read("*a")
 done = function(summary, latency, requests)
   local errors = summary.errors.status + summary.errors.read + summary.errors.timeout
   io.write(string.format('{{"requests": %d, "errors": %d, "seconds": %f, "p50": %f, "p99": %f}}\\n',
@@ -47,23 +47,24 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "epoll"
 
 
-def measure(url: str, body: bytes, *, connections: int, seconds: float) -> Load:
+def measure(url: str, body: bytes, *, connections: int, seconds: float, content_type: str = "application/json") -> Load:
     """POST ``body`` to ``url`` over ``connections`` keep-alive connections for about ``seconds``.
 
     Raises:
         LoadError: if any answer is not a 200, or a connection breaks.
     """
     run = _wrk if shutil.which("wrk") else _epoll
-    return run(url, body, connections, seconds)
+    return run(url, body, content_type, connections, seconds)
 
 
-def _wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
+def _wrk(url: str, body: bytes, content_type: str, connections: int, seconds: float) -> Load:
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder, "post.lua")
-        script.write_text(WRK_SCRIPT.format(body=json.dumps(body.decode())))
+        script, sent = Path(folder, "post.lua"), Path(folder, "body")
+        sent.write_bytes(body)
+        script.write_text(WRK_SCRIPT.format(content_type=json.dumps(content_type), body=json.dumps(str(sent))))
         # wrk counts in whole seconds, and one thread is plenty for the rates of a small machine.
         duration = f"-d{max(1, round(seconds))}s"
-        command = ["wrk", "-t1", f"-c{connections}", duration, "-s", str(script), url]
+        command = ["wrk", "-t1", f"-c{connections}", duration, "--timeout", "60s", "-s", str(script), url]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     seen = json.loads(output.strip().splitlines()[-1])
     if seen["errors"]:
@@ -103,10 +104,10 @@ class _Connection:
         return len(self.received) >= head_end + 4 + int(length[1])
 
 
-def _epoll(url: str, body: bytes, connections: int, seconds: float) -> Load:
+def _epoll(url: str, body: bytes, content_type: str, connections: int, seconds: float) -> Load:
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
     request = head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
     opened = {c.socket.fileno(): c for c in (_Connection(host, port) for _ in range(connections))}
     took: list[float] = []

@@ -1,4 +1,4 @@
-"""A handler that does nothing: what TorchServe itself takes of a request's time. See serve_sales.py."""
+"""A handler that does nothing: what TorchServe itself takes of a request's time. See serving.py."""
 
 import logging
 from typing import Any
