@@ -10,9 +10,9 @@ jar, changed and put before the jar on the class path. The installed package sta
 known one is left alone, and ``maxBatchDelay`` of the model's configuration holds.
 """
 
-import hashlib
-import zipfile
 from pathlib import Path
+
+from handlers.jar import write_changed_class
 
 CLASS = "org/pytorch/serve/wlm/Model.class"
 KNOWN = "7c5523f1fe77fe79aa32665469e17725e70518692abcf4987989ef72f10d4cff"  # sha256 of the class in TorchServe 0.12.0
@@ -32,11 +32,4 @@ def write_greedy_class(jar: Path, folder: Path) -> bool:
     Returns:
         Whether it was written; not if the jar's class is not the known one.
     """
-    with zipfile.ZipFile(jar) as opened:
-        known = opened.read(CLASS)
-    if hashlib.sha256(known).hexdigest() != KNOWN:
-        return False
-    target = folder / CLASS
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(known.replace(_WAITING, _GREEDY))
-    return True
+    return write_changed_class(jar, folder, CLASS, KNOWN, [(_WAITING, _GREEDY)])

@@ -15,9 +15,9 @@ Here no body is read by the front end: it reaches the handler as it is. Where th
 not the known one, handlers get what TorchServe makes of a request, and the query is lost.
 """
 
-import hashlib
-import zipfile
 from pathlib import Path
+
+from handlers.jar import write_changed_class
 
 CLASS = "org/pytorch/serve/http/api/rest/InferenceRequestHandler.class"
 KNOWN = "915ac25d1f8a2360181528aa8eabd3c769ebd807d54798f0bce9bc934213eb93"  # sha256 of the class in TorchServe 0.12.0
@@ -54,13 +54,4 @@ def write_verbatim_class(jar: Path, folder: Path) -> bool:
     Returns:
         Whether it was written; not if the jar's class is not the known one.
     """
-    with zipfile.ZipFile(jar) as opened:
-        content = opened.read(CLASS)
-    if hashlib.sha256(content).hexdigest() != KNOWN:
-        return False
-    for known, changed in _CHANGES:
-        content = content.replace(known, changed)
-    target = folder / CLASS
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
-    return True
+    return write_changed_class(jar, folder, CLASS, KNOWN, _CHANGES)

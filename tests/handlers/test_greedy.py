@@ -1,20 +1,9 @@
 """handlers.greedy: two bytes of one known class, and nothing else."""
 
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 from handlers.greedy import CLASS, write_greedy_class
-
-
-@pytest.fixture(scope="session")
-def jar() -> Path:
-    spec = find_spec("ts")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "frontend" / "model-server.jar"
 
 
 def test_two_bytes_change(jar: Path, tmp_path: Path) -> None:

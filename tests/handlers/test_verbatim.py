@@ -2,21 +2,10 @@
 
 import subprocess
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 from handlers.java import find_java
 from handlers.verbatim import CLASS, write_verbatim_class
-
-
-@pytest.fixture(scope="session")
-def jar() -> Path:
-    spec = find_spec("ts")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "frontend" / "model-server.jar"
 
 
 def test_some_bytes_change(jar: Path, tmp_path: Path) -> None:

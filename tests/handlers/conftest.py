@@ -1,0 +1,15 @@
+"""What the handlers' tests share."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def jar() -> Path:
+    """TorchServe's front end."""
+    spec = find_spec("ts")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "frontend" / "model-server.jar"
