@@ -262,6 +262,19 @@ def test_each_request_of_a_batch_is_answered_as_if_alone(made_up: Forecaster) ->
     assert made_up.answer([]) == []
 
 
+def test_a_day_ahead_is_the_same_asked_beside_a_day_of_the_past(made_up: Forecaster) -> None:
+    """Inputs of days ahead are made once and looked up, but made anew where a batch asks for any other day too."""
+    ahead = [{"items": [{"store": store, "date": day} for day in days_from(CUTOFF, 51)[1:]]} for store in range(1, 13)]
+    alone = [answer for request in ahead for answer in ask(made_up, request)]
+    together = ask(made_up, *ahead, {"store": 1, "date": CUTOFF})
+    within = [ask(made_up, {"items": request["items"][:49]})[0] for request in ahead]  # the horizon, all looked up
+    for looked_up, made in zip(within, together, strict=False):
+        assert isinstance(looked_up, Forecasts)
+        assert isinstance(made, Forecasts)
+        assert looked_up.items == made.items[:49]
+    assert alone == together[:-1]
+
+
 def test_answers_are_what_the_contract_says(made_up: Forecaster) -> None:
     """They are built without validation, for speed; so they are validated here."""
     item = {"store": 1, "date": dt.date(2016, 1, 4)}

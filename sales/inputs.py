@@ -1,0 +1,254 @@
+"""Rows -> the network's input and what a client should know of it: what was assumed, filled, never seen.
+
+A client may state a day's opening, promotion, holidays and weather. What it states of a store's days is a plan, and
+changes the features of the days around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sales.calendar import FIELDS, STATE_HOLIDAYS
+from sales.features import Features, Plan
+from sales.panel import Panel
+from sales.preprocess import Doubts, Prepared, Preprocessor
+from schemas.sales import ForecastWarning, Item
+
+_ASSUMABLE = (*FIELDS, "weather")
+_WEATHER_BIT = np.uint8(1 << len(FIELDS))
+# By the bits of ``Inputs.assumed``: the names of what was assumed.
+ASSUMED = [[name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1] for bits in range(2 ** len(_ASSUMABLE))]
+
+
+class Rows(NamedTuple):
+    """Stores and days to forecast, and what clients state of them.
+
+    Attributes:
+        items: the items.
+        request: ``[row]``, which request each belongs to.
+        store: ``[row]``, index into the panel's stores.
+        day: ``[row]``, index into the panel's days.
+    """
+
+    items: list[Item]
+    request: list[int]
+    store: NDArray[np.int64]
+    day: NDArray[np.int64]
+
+
+class Inputs(NamedTuple):
+    """What the forecasts of some rows are made of.
+
+    Attributes:
+        prepared: the network's input.
+        open: ``[row]``, 1 where the store is open; a closed one sells 0.
+        assumed: ``[row]``, what neither the client nor the tables state; ``ASSUMED`` has the names.
+        warnings: what a client should know, by row; most rows have none.
+    """
+
+    prepared: Prepared
+    open: NDArray[np.uint8]
+    assumed: NDArray[np.uint8]
+    warnings: Mapping[int, list[ForecastWarning]]
+
+    def take(self, rows: NDArray[np.int64]) -> Inputs:
+        """Some of the rows, in the order asked."""
+        return Inputs(
+            Prepared(self.prepared.cats.take(rows, axis=0), self.prepared.conts.take(rows, axis=0)),
+            self.open.take(rows),
+            self.assumed.take(rows),
+            {place: self.warnings[row] for place, row in enumerate(rows.tolist()) if row in self.warnings},
+        )
+
+
+class InputMaker:
+    """Makes the inputs of one model's rows."""
+
+    def __init__(self, panel: Panel, features: Features, preprocessor: Preprocessor, horizon: int) -> None:
+        """Set up.
+
+        Args:
+            panel: what is known of stores and days.
+            features: the panel's.
+            preprocessor: the model's.
+            horizon: days after the panel's cutoff for which the model was made.
+        """
+        self._panel, self._features, self._preprocessor, self._horizon = panel, features, preprocessor, horizon
+        calendar = panel.calendar
+        self._grids = {name: getattr(calendar, name) for name in FIELDS}
+        self._doubts = _doubts(preprocessor)
+        # Nearly every request is for a day ahead and states nothing of it. So the inputs of all these rows are made
+        # once, [store, day ahead] taken as one axis, and looked up: that takes a tenth of the time of making them.
+        self._first_ahead = panel.cutoff + 1
+        self._days_ahead = min(horizon, calendar.days - self._first_ahead)
+        store, ahead = np.indices((len(calendar.stores), self._days_ahead)).reshape(2, -1)
+        self._ahead = self._make(store, self._first_ahead + ahead, None, {})
+
+    def __call__(self, rows: Rows) -> Inputs:
+        """What the rows' forecasts are made of; at least one row."""
+        plan, weather = self._plan(rows), _weather(rows.items)
+        ahead = rows.day - self._first_ahead
+        if plan is None and not weather and ahead.min() >= 0 and ahead.max() < self._days_ahead:
+            return self._ahead.take(rows.store * self._days_ahead + ahead)
+        return self._make(rows.store, rows.day, plan, weather)
+
+    def _make(
+        self,
+        store: NDArray[np.int64],
+        day: NDArray[np.int64],
+        plan: Plan | None,
+        weather: Mapping[int, Mapping[str, Any]],
+    ) -> Inputs:
+        """What the forecasts of rows are made of, with what the client states of their plans and weather."""
+        calendar, features = self._panel.calendar, self._features
+        columns = features.build(store, day, plan, weather)
+        prepared = self._preprocessor.transform(columns)
+        open_, assumed = calendar.open[store, day], calendar.assumed[store, day]
+        if plan is not None:
+            planned = np.flatnonzero(plan.row >= 0)
+            at = plan.row[planned], day[planned]
+            open_[planned], assumed[planned] = plan.calendar.open[at], plan.calendar.assumed[at]
+        observed = np.zeros(len(day), dtype=np.bool_)
+        observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
+        assumed[features.season_only[day] & ~observed] |= _WEATHER_BIT
+        doubts = self._preprocessor.doubts(columns, prepared)
+        return Inputs(prepared, open_, assumed, self._warnings(day, open_, doubts, weather))
+
+    def _plan(self, rows: Rows) -> Plan | None:
+        """What the requests state of days, as plans; nothing if it is what the tables state already.
+
+        A request's statements on a store make one plan. Where several name the same day the last counts for the
+        other days, and an item's own for itself: such an item gets a plan of its own.
+        """
+        if not any(map(_states, rows.items)):
+            return None
+        calendar = self._panel.calendar
+        joint: dict[tuple[int, int], dict[tuple[str, int], int]] = {}
+        own: list[dict[tuple[str, int], int]] = []
+        news = set()  # the plans that say something that the calendar does not
+        for row, item in enumerate(rows.items):
+            stated = _stated(item)
+            day, store = int(rows.day[row]), int(rows.store[row])
+            own.append({(name, day): value for name, value in stated.items()})
+            key = (rows.request[row], store)
+            for bit, name in enumerate(FIELDS):
+                if name in stated:
+                    joint.setdefault(key, {})[name, day] = stated[name]
+                    if self._grids[name][store, day] != stated[name] or calendar.assumed[store, day] >> bit & 1:
+                        news.add(key)
+        if not news:
+            return None
+        plans: dict[tuple[Any, ...], int] = {}  # what a plan is of -> its place
+        contents: list[tuple[int, dict[tuple[str, int], int]]] = []  # its store and statements
+        index = np.full(len(rows.items), -1, dtype=np.int64)
+        for row in range(len(rows.items)):
+            key = (rows.request[row], int(rows.store[row]))
+            if key not in news:
+                continue
+            apart = {at: value for at, value in own[row].items() if joint[key][at] != value}
+            place = plans.setdefault((*key, *sorted(apart.items())), len(plans))
+            if place == len(contents):
+                contents.append((key[1], {**joint[key], **apart}))
+            index[row] = place
+        stores = np.array([store for store, _ in contents], dtype=np.int64)
+        planned = calendar.rows(stores)  # copies, so that the panel's own calendar stays as it is
+        for place, (_, statements) in enumerate(contents):
+            for (name, day), value in statements.items():
+                getattr(planned, name)[place, day] = value
+                planned.assumed[place, day] &= ~np.uint8(1 << FIELDS.index(name))
+        return Plan(planned, index)
+
+    def _warnings(
+        self,
+        day: NDArray[np.int64],
+        open_: NDArray[np.uint8],
+        doubts: Doubts,
+        weather: Mapping[int, Mapping[str, Any]],
+    ) -> dict[int, list[ForecastWarning]]:
+        """What a client should know, by row."""
+        found: dict[int, list[ForecastWarning]] = {}
+
+        def warn(row: int, code: Any, field: str, detail: str) -> None:
+            found.setdefault(row, []).append(ForecastWarning(code, field, detail))
+
+        for doubt, warnings in zip(doubts, self._doubts, strict=True):
+            if doubt.any():  # mostly not
+                for row, column in np.argwhere(doubt & (open_ > 0)[:, None]).tolist():  # a closed store sells 0
+                    found.setdefault(row, []).append(warnings[column])
+        for row, stated in weather.items():
+            for name in stated:
+                if name not in self._features.weather:
+                    warn(row, "unused", _CLIENTS_WEATHER[name], "this model does not look at it")
+        ahead, cutoff = day - self._panel.cutoff, self._panel.calendar.date(self._panel.cutoff)
+        for row in np.flatnonzero((ahead <= 0) | (ahead > self._horizon)).tolist():
+            if ahead[row] <= 0:
+                detail = f"the model has seen the sales up to {cutoff}; this is a fit, not a forecast"
+                warn(row, "training_period", "date", detail)
+            else:
+                detail = f"{ahead[row]} days after {cutoff}; the model was made for {self._horizon}"
+                warn(row, "beyond_horizon", "date", detail)
+        return found
+
+
+def _doubts(preprocessor: Preprocessor) -> tuple[list[ForecastWarning], ...]:
+    """The warning of each column for each field of ``Doubts``, written once: there are many of the same."""
+    normalize, unseen = preprocessor.normalize, "a value that training never saw was taken as missing"
+    filled = [f"not known; the training median {median:.6g} was used" for median in preprocessor.fill_missing.medians]
+    ranges = zip(normalize.mins, normalize.maxs, strict=True)
+    outside = [f"outside {low:.6g} to {high:.6g}, the range of training" for low, high in ranges]
+    conts, cats = preprocessor.cont_names, preprocessor.cat_names
+    return (
+        [ForecastWarning(code="filled", field=name, detail=each) for name, each in zip(conts, filled, strict=True)],
+        [ForecastWarning(code="unseen", field=name, detail=unseen) for name in cats],
+        [
+            ForecastWarning(code="out_of_range", field=name, detail=each)
+            for name, each in zip(conts, outside, strict=True)
+        ],
+    )
+
+
+def _states(item: Item) -> bool:
+    """Whether an item states anything of its day."""
+    none = item.open is None and item.promo is None
+    return not (none and item.state_holiday is None and item.school_holiday is None)
+
+
+def _stated(item: Item) -> dict[str, int]:
+    """What an item states of its day, as the calendar has it."""
+    stated = {
+        name: int(value) for name in ("open", "promo", "school_holiday") if (value := getattr(item, name)) is not None
+    }
+    if item.state_holiday is not None:
+        stated["state_holiday"] = STATE_HOLIDAYS.index(item.state_holiday)
+    return stated
+
+
+_WEATHER = {
+    "max_temperature": "Max_TemperatureC",
+    "mean_temperature": "Mean_TemperatureC",
+    "min_temperature": "Min_TemperatureC",
+    "max_humidity": "Max_Humidity",
+    "mean_humidity": "Mean_Humidity",
+    "min_humidity": "Min_Humidity",
+    "max_wind_speed": "Max_Wind_SpeedKm_h",
+    "mean_wind_speed": "Mean_Wind_SpeedKm_h",
+    "cloud_cover": "CloudCover",
+    "precipitation": "Precipitationmm",
+    "events": "Events",
+}
+
+
+_CLIENTS_WEATHER = {theirs: ours for ours, theirs in _WEATHER.items()}
+
+
+def _weather(items: Sequence[Item]) -> dict[int, Mapping[str, Any]]:
+    """The weather that items state, by row and the tables' names."""
+    return {
+        row: {_WEATHER[name]: value for name, value in item.weather if value is not None}
+        for row, item in enumerate(items)
+        if item.weather is not None
+    }
