@@ -28,9 +28,7 @@ class Reply(Protocol):
 
 
 class Context(Protocol):
-    """What a handler uses of TorchServe's context; ``idx`` is a request's place in the batch."""
-
-    system_properties: Mapping[str, Any]
+    """What a handler uses of a batch's context, TorchServe's or `wire.Batch`; ``idx`` is a request's place in it."""
 
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
         """The headers of a request."""
@@ -50,11 +48,18 @@ class Sent(NamedTuple):
 
     Attributes:
         fields: the ``body``, or the form's or the query's fields by name.
-        headers: as the client spelt them.
+        context: of its batch.
+        place: its place in the batch.
     """
 
     fields: Mapping[str, Any]
-    headers: Mapping[str, Any]
+    context: Context
+    place: int
+
+    @property
+    def headers(self) -> Mapping[str, Any]:
+        """The headers, as the client spelt them."""
+        return self.context.get_all_request_header(self.place)
 
     def body(self) -> Any:
         """The body: bytes, or parsed JSON from a TorchServe that was left to parse it.
@@ -95,7 +100,7 @@ def answer_batch(
     requests: dict[int, Request] = {}
     for place, fields in enumerate(data):
         try:
-            requests[place] = parse(Sent(fields, context.get_all_request_header(place)))
+            requests[place] = parse(Sent(fields, context, place))
         except ProblemError as error:
             outcomes[place] = error.problem
         except Exception:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handlers.batch import Context, Sent, answer_batch
-from handlers.worker import load_model
+from handlers.worker import WorkerContext, load_model
 from pets.classifier import Classifier, Query
 from schemas.pets import parse_request
 
@@ -15,7 +15,7 @@ from schemas.pets import parse_request
 class PetsHandler:
     """A worker's classifier."""
 
-    def initialize(self, context: Context) -> None:
+    def initialize(self, context: WorkerContext) -> None:
         """Load the bundle of the archive. TorchServe calls it once, before the worker is ready."""
         self.classifier = load_model(context, lambda folder, device: Classifier.load(folder, device=device))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from handlers.batch import Context, Sent, answer_batch
-from handlers.worker import load_model
+from handlers.worker import WorkerContext, load_model
 from sales.forecaster import Forecaster
 from schemas.sales import ForecastRequest, parse_request
 
@@ -15,7 +15,7 @@ from schemas.sales import ForecastRequest, parse_request
 class SalesHandler:
     """A worker's forecaster."""
 
-    def initialize(self, context: Context) -> None:
+    def initialize(self, context: WorkerContext) -> None:
         """Load the bundle of the archive. TorchServe calls it once, before the worker is ready."""
         self.forecaster = load_model(context, lambda folder, device: Forecaster.load(folder, device=device))
 

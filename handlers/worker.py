@@ -2,17 +2,25 @@
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from handlers import wire
-from handlers.batch import Context
 
 Model = TypeVar("Model")
 
 
-def load_model(context: Context, load: Callable[[Path, str], Model]) -> Model:
+class WorkerContext(Protocol):
+    """What is used of the context that TorchServe initializes a handler with."""
+
+    @property
+    def system_properties(self) -> Mapping[str, Any]:
+        """The worker's: the archive's folder is ``model_dir``, its GPU, if it has one, ``gpu_id``."""
+        ...
+
+
+def load_model(context: WorkerContext, load: Callable[[Path, str], Model]) -> Model:
     """Load the bundle of the archive, and make the worker ready to serve it.
 
     Args:
@@ -22,7 +30,7 @@ def load_model(context: Context, load: Callable[[Path, str], Model]) -> Model:
     """
     # TorchServe writes two lines for each batch from here. Without them there is room for half as many again.
     logging.getLogger().setLevel(logging.WARNING)
-    wire.read_in_one_go()
+    wire.take_over()
     properties = context.system_properties
     gpu = properties.get("gpu_id")
     model = load(Path(properties["model_dir"], "bundle").resolve(), "cpu" if gpu is None else f"cuda:{gpu}")

@@ -58,6 +58,7 @@ class Forecaster:
         calendar = model.panel.calendar
         self._stores = {int(store): index for index, store in enumerate(calendar.stores)}
         self.cutoff = calendar.date(model.panel.cutoff)
+        self._about: Any = {"model": model.name, "version": model.version, "cutoff": self.cutoff}
         self._inputs = InputMaker(model.panel, model.features, model.preprocessor, model.horizon)
 
     @classmethod
@@ -137,10 +138,9 @@ class Forecaster:
         problems = [result.problem for result in results if isinstance(result, ItemProblem)]
         if len(problems) == len(results):
             return all_bad(problems)
-        about: Any = {"model": self.name, "version": self.version, "cutoff": self.cutoff}
         if request.single:
-            return Forecast(**vars(results[0]), **about)
-        return Forecasts(items=list(results), **about)
+            return Forecast(**vars(results[0]), **self._about)
+        return Forecasts(items=list(results), **self._about)
 
     def _rows(self, requests: Sequence[ForecastRequest]) -> tuple[Rows, dict[tuple[int, int], ItemProblem]]:
         """The items that can be forecast, and the problems of the others by (request, place)."""

@@ -203,9 +203,9 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any) -> Forecast
     Raises:
         ProblemError: if it is not JSON or not of such a form, or if none of its items can be asked.
     """
-    if isinstance(body, bytes | bytearray | memoryview):
+    if isinstance(body, (bytes, bytearray)):
         try:
-            body = from_json(bytes(body), allow_inf_nan=False)
+            body = from_json(body, allow_inf_nan=False)
         except ValueError as error:
             raise ProblemError(Problem.of("malformed-request", f"the body is not JSON: {error}")) from None
     if not isinstance(body, Mapping):

@@ -152,19 +152,19 @@ def test_exit_is_not_caught() -> None:
     ],
 )
 def test_body(fields: dict[str, Any], body: Any) -> None:
-    assert Sent(fields, {}).body() == body
+    assert Sent(fields, context(1), 0).body() == body
 
 
 @pytest.mark.parametrize("fields", [{}, {"body": b""}, {"body": bytearray()}, {"body": ""}, {"body": None}])
 def test_no_body(fields: dict[str, Any]) -> None:
     with pytest.raises(ProblemError, match="Content-Type: application/json") as raised:
-        Sent(fields, {}).body()
+        Sent(fields, context(1), 0).body()
     assert raised.value.problem.status == 400
 
 
 def test_a_form_in_place_of_a_body() -> None:
     with pytest.raises(ProblemError, match="no JSON body"):
-        Sent({"store": b"1"}, {}).body()
+        Sent({"store": b"1"}, context(1), 0).body()
 
 
 def test_headers_reach_parse() -> None:

@@ -1,4 +1,4 @@
-"""What the quick reader makes of a message is what TorchServe's own makes of it."""
+"""What a handler and the front end get is what they get from TorchServe's own code."""
 
 import socket
 import struct
@@ -6,13 +6,15 @@ import subprocess
 import sys
 import threading
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ts.protocol import otf_message_handler
+from ts.service import Service
 
-from handlers.wire import read_requests
+from handlers.wire import Batch, answer, read_batch
 
 TEXT = st.text(max_size=20).map(str.encode)
 REQUESTS = st.lists(
@@ -58,18 +60,50 @@ def received(sent: bytes, read: Any, *, piece: int | None = None) -> Any:
     return requests
 
 
+class Echo:
+    """A handler that keeps what it gets, and answers every second request with a status of its own."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def handle(self, data: Any, context: Any) -> list[bytes]:
+        headers = [dict(context.get_all_request_header(place)) for place in range(len(data))]
+        self.seen.append(([dict(fields) for fields in data], headers))
+        for place in range(len(data)):
+            if place % 3:
+                context.set_response_content_type(place, "application/json")
+            if place % 2:
+                context.set_response_status(422, "Ünprocessable"[place:], idx=place)
+        return [repr(fields).encode() for fields in data]
+
+
+def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
+    """The answer of TorchServe's own reader and service."""
+    batch = received(sent, otf_message_handler._retrieve_inference_msg)
+    service = Service("sales", "/", None, handler.handle, None, 16, metrics_cache=Mock())
+    service.set_cl_socket(None)
+    return bytes(service.predict(batch))
+
+
 @given(REQUESTS)
-def test_the_same_as_torchserves_reader(requests: list[Any]) -> None:
-    sent = message(requests)
-    assert received(sent, read_requests) == received(sent, otf_message_handler._retrieve_inference_msg)
+def test_handler_and_front_end_get_what_torchserve_gives_them(requests: list[Any]) -> None:
+    sent, ours, theirs = message(requests), Echo(), Echo()
+    assert answer(received(sent, read_batch), ours.handle) == torchserves_answer(sent, theirs)
+    assert ours.seen == theirs.seen
 
 
 @pytest.mark.parametrize("piece", [1, 3, 65_535])
 def test_however_it_arrives(piece: int) -> None:
     photo = bytes(range(256)) * (1 if piece < 10 else 4_000)
-    sent = message([(b"id", [(b"Host", b"x")], [(b"body", b"image/jpeg", photo)])] * 2)
-    requests = received(sent, read_requests, piece=piece)
-    assert [request["parameters"][0]["value"] for request in requests] == [photo, photo]
+    sent = message([(b"id", [(b"Host", b"x")], [(b"body", b"image/jpeg", photo), (b"k", b"", b"3")])] * 2)
+    batch = received(sent, read_batch, piece=piece)
+    assert batch.ids == [b"id"] * 2
+    assert batch.fields == [{"body": photo, "k": b"3"}] * 2
+    assert batch.get_all_request_header(1) == {
+        "Host": "x",
+        "body": {"content-type": "image/jpeg"},
+        "k": {"content-type": ""},
+    }
 
 
 def test_a_front_end_that_is_gone_ends_the_worker() -> None:
@@ -78,21 +112,31 @@ def test_a_front_end_that_is_gone_ends_the_worker() -> None:
         theirs.sendall(message([(b"id", [], [])])[:-5])
         theirs.close()
         with pytest.raises(SystemExit):
-            read_requests(ours)
+            read_batch(ours)
 
 
-def test_torchserve_reads_with_it_once_told_and_only_a_worker_is_told() -> None:
+def test_as_many_answers_as_requests() -> None:
+    batch = Batch()
+    batch.append(b"id", [], [])
+    with pytest.raises(ValueError, match="argument"):
+        answer(batch, lambda data, context: [])
+
+
+def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> None:
     script = (
         "import sys\n"
         "from handlers import wire\n"
-        "wire.read_in_one_go()\n"
+        "wire.take_over()\n"
         "assert not any(name.split('.')[0] == 'ts' for name in sys.modules)\n"
         "from ts.protocol import otf_message_handler as protocol\n"
-        "wire.read_in_one_go()\n"
+        "from ts.service import Service\n"
+        "wire.take_over()\n"
         "import socket\n"
         "ours, theirs = socket.socketpair()\n"
         "theirs.sendall(b'I' + (-1).to_bytes(4, 'big', signed=True))\n"
-        "protocol._retrieve_request = None\n"  # TorchServe's own reader would need it
-        "assert protocol.retrieve_msg(ours) == (b'I', [])\n"
+        "command, batch = protocol.retrieve_msg(ours)\n"
+        "assert command == b'I' and isinstance(batch, wire.Batch)\n"
+        "service = Service('sales', '/', None, lambda data, context: [], None, 16)\n"
+        "assert service.predict(batch) == batch.message([])\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
