@@ -4,6 +4,7 @@
 about 15 microseconds a request, so that on a small machine the generator takes little from the server it measures.
 """
 
+import itertools
 import json
 import math
 import re
@@ -13,16 +14,25 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 WRK_SCRIPT = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = {content_type}
-wrk.body = io.open({body}, "rb"):read("*a")
+local headers, bodies, turn = {{["Content-Type"] = {content_type}}}, {{}}, 0
+for number = 1, {count} do
+  local file = io.open({folder} .. "/" .. number, "rb")
+  bodies[number] = file:read("*a")
+  file:close()
+end
+request = function()
+  turn = turn % #bodies + 1
+  return wrk.format("POST", nil, headers, bodies[turn])
+end
 done = function(summary, latency, requests)
-  local errors = summary.errors.status + summary.errors.read + summary.errors.timeout
+  local failed = summary.errors
+  local errors = failed.connect + failed.status + failed.read + failed.write + failed.timeout
   io.write(string.format('{{"requests": %d, "errors": %d, "seconds": %f, "p50": %f, "p99": %f}}\\n',
     summary.requests, errors, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
@@ -47,21 +57,26 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "epoll"
 
 
-def measure(url: str, body: bytes, *, connections: int, seconds: float, content_type: str = "application/json") -> Load:
-    """POST ``body`` to ``url`` over ``connections`` keep-alive connections for about ``seconds``.
+def measure(
+    url: str, bodies: Sequence[bytes], *, connections: int, seconds: float, content_type: str = "application/json"
+) -> Load:
+    """POST each of ``bodies`` in turn to ``url`` over ``connections`` keep-alive connections for about ``seconds``.
 
     Raises:
         LoadError: if any answer is not a 200, or a connection breaks.
     """
     run = _wrk if shutil.which("wrk") else _epoll
-    return run(url, body, content_type, connections, seconds)
+    return run(url, bodies, content_type, connections, seconds)
 
 
-def _wrk(url: str, body: bytes, content_type: str, connections: int, seconds: float) -> Load:
+def _wrk(url: str, bodies: Sequence[bytes], content_type: str, connections: int, seconds: float) -> Load:
     with tempfile.TemporaryDirectory() as folder:
-        script, sent = Path(folder, "post.lua"), Path(folder, "body")
-        sent.write_bytes(body)
-        script.write_text(WRK_SCRIPT.format(content_type=json.dumps(content_type), body=json.dumps(str(sent))))
+        for number, body in enumerate(bodies, 1):
+            Path(folder, str(number)).write_bytes(body)
+        script = Path(folder, "post.lua")
+        script.write_text(
+            WRK_SCRIPT.format(content_type=json.dumps(content_type), count=len(bodies), folder=json.dumps(folder))
+        )
         # wrk counts in whole seconds, and one thread is plenty for the rates of a small machine.
         duration = f"-d{max(1, round(seconds))}s"
         command = ["wrk", "-t1", f"-c{connections}", duration, "--timeout", "60s", "-s", str(script), url]
@@ -104,11 +119,11 @@ class _Connection:
         return len(self.received) >= head_end + 4 + int(length[1])
 
 
-def _epoll(url: str, body: bytes, content_type: str, connections: int, seconds: float) -> Load:
+def _epoll(url: str, bodies: Sequence[bytes], content_type: str, connections: int, seconds: float) -> Load:
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
-    request = head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    requests = itertools.cycle([head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies])
     opened = {c.socket.fileno(): c for c in (_Connection(host, port) for _ in range(connections))}
     took: list[float] = []
     with select.epoll() as poll:
@@ -116,7 +131,7 @@ def _epoll(url: str, body: bytes, content_type: str, connections: int, seconds: 
             poll.register(descriptor, select.EPOLLIN)
         start = time.perf_counter()
         for connection in opened.values():
-            connection.send(request)
+            connection.send(next(requests))
         waiting = connections
         while waiting:
             for descriptor, _ in poll.poll():
@@ -127,7 +142,7 @@ def _epoll(url: str, body: bytes, content_type: str, connections: int, seconds: 
                     # Past the time no more is sent, and the loop ends when the last answer is in: a connection
                     # closed before its answer would be an error in the server's log.
                     if now - start < seconds:
-                        connection.send(request)
+                        connection.send(next(requests))
                     else:
                         waiting -= 1
         elapsed = time.perf_counter() - start

@@ -26,7 +26,7 @@ def main() -> None:
         plain = Path(folder, "plain.onnx")
         plain.write_bytes(export_plain(net, manifest.image))
         about = f"a photo of {len(photo):,} bytes, {manifest.backbone.name} at {manifest.image.size} pixels"
-        compare(asked, "pets", photo, content_type="image/jpeg", about=about, SHOPCAT_PLAIN=str(plain))
+        compare(asked, "pets", [photo], content_type="image/jpeg", about=about, SHOPCAT_PLAIN=str(plain))
 
 
 if __name__ == "__main__":

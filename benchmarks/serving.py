@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.load import Load, generator, measure
@@ -40,15 +40,15 @@ def parser(about: str, *, seconds: float) -> argparse.ArgumentParser:
 
 
 def compare(
-    asked: argparse.Namespace, kind: str, body: bytes, *, content_type: str, about: str, **environment: str
+    asked: argparse.Namespace, kind: str, bodies: Sequence[bytes], *, content_type: str, about: str, **environment: str
 ) -> None:
     """Run the servers, measure them, and print a Markdown table.
 
     Args:
         asked: what `parser` has read.
         kind: the bundle's: ``sales`` or ``pets``.
-        body: of every request.
-        content_type: the body's.
+        bodies: of the requests, in turn.
+        content_type: the bodies'.
         about: what is sent, for the reader.
         **environment: of the FastAPI server, beside the bundle's folder.
     """
@@ -61,9 +61,9 @@ def compare(
         }
 
         def load(url: str, connections: int, seconds: float) -> Load:
-            return measure(url, body, content_type=content_type, connections=connections, seconds=seconds)
+            return measure(url, bodies, content_type=content_type, connections=connections, seconds=seconds)
 
-        warm(urls[OURS], len(body))
+        warm(urls[OURS], len(bodies[0]))
         for url in urls.values():
             load(url, 32, 3 * asked.seconds)
         seen: dict[tuple[int, str], list[Load]] = {}
