@@ -10,6 +10,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from handlers.context import Context
+from handlers.telemetry import Answered, Telemetry
+from runtime.clock import Clock
 from schemas.problems import Problem, ProblemError
 
 logger = logging.getLogger(__name__)
@@ -24,22 +27,6 @@ class Reply(Protocol):
 
     def to_json(self) -> bytes:
         """The body that the client gets."""
-        ...
-
-
-class Context(Protocol):
-    """What a handler uses of a batch's context, TorchServe's or `wire.Batch`; ``idx`` is a request's place in it."""
-
-    def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
-        """The headers of a request."""
-        ...
-
-    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
-        """Set the HTTP status of an answer."""
-        ...
-
-    def set_response_content_type(self, idx: int, value: str) -> None:
-        """Set the content type of an answer."""
         ...
 
 
@@ -83,6 +70,7 @@ def answer_batch(
     *,
     parse: Callable[[Sent], Request],
     run: Callable[[Sequence[Request]], Sequence[Reply | Problem]],
+    telemetry: Telemetry | None = None,
 ) -> list[bytes]:
     """Answer each request of a batch, whatever the others are.
 
@@ -91,11 +79,14 @@ def answer_batch(
         context: gets each request's status and content type.
         parse: reads one request; raises `ProblemError` if the client is at fault.
         run: answers all requests that could be read, in their order, in one go.
+        telemetry: is given the batch to tell of when it has been answered.
 
     Returns:
         A body for each request. A request that could not be read gets its problem. If ``run`` fails, each request is
         run alone, so that only those that fail alone get a 500; its id is in the log, with the cause.
     """
+    clock = telemetry.clock if telemetry else Clock()
+    clock.start()
     outcomes: dict[int, Reply | Problem] = {}
     requests: dict[int, Request] = {}
     for place, fields in enumerate(data):
@@ -105,8 +96,26 @@ def answer_batch(
             outcomes[place] = error.problem
         except Exception:
             outcomes[place] = _internal_error()
+    clock.lap("parse")
     outcomes.update(zip(requests, _run(run, list(requests.values())), strict=True))
-    return [_write(context, place, outcomes[place]) for place in range(len(data))]
+    written = [_written(outcomes[place]) for place in range(len(data))]
+    for place, (outcome, _) in enumerate(written):
+        if isinstance(outcome, Problem):
+            # The reason phrase is left to TorchServe: it counts characters where it sends bytes.
+            context.set_response_status(outcome.status, idx=place)
+            context.set_response_content_type(place, "application/problem+json")
+        else:
+            context.set_response_content_type(place, "application/json")
+    clock.lap("encode")
+    if telemetry:
+        telemetry.note(
+            context,
+            [
+                Answered(_size(fields), len(body), outcome.status if isinstance(outcome, Problem) else 200, outcome)
+                for fields, (outcome, body) in zip(data, written, strict=True)
+            ],
+        )
+    return [body for _, body in written]
 
 
 def _run(
@@ -129,24 +138,22 @@ def _run(
     return [outcome for request in requests for outcome in _run(run, [request])]
 
 
-def _write(context: Context, place: int, outcome: Reply | Problem) -> bytes:
-    """The body of an outcome; its status and content type go to the context."""
+def _written(outcome: Reply | Problem) -> tuple[Reply | Problem, bytes]:
+    """An outcome and its body; a problem in its place if it can't be written or sent."""
     try:
         body = outcome.to_json()
-        if len(body) > MAX_ANSWER:
-            detail = f"the answer would have {len(body):,} bytes, more than {MAX_ANSWER:,}; ask for less at a time"
-            outcome = Problem.of("invalid-request", detail)
-            body = outcome.to_json()
+        if len(body) <= MAX_ANSWER:
+            return outcome, body
+        detail = f"the answer would have {len(body):,} bytes, more than {MAX_ANSWER:,}; ask for less at a time"
+        problem = Problem.of("invalid-request", detail)
     except Exception:
-        outcome = _internal_error()
-        body = outcome.to_json()
-    if isinstance(outcome, Problem):
-        # The reason phrase is left to TorchServe: it counts characters where it sends bytes.
-        context.set_response_status(outcome.status, idx=place)
-        context.set_response_content_type(place, "application/problem+json")
-    else:
-        context.set_response_content_type(place, "application/json")
-    return body
+        problem = _internal_error()
+    return problem, problem.to_json()
+
+
+def _size(fields: Mapping[str, Any]) -> int:
+    """Bytes of a request's fields, as far as they are bytes or text."""
+    return sum(len(value) for value in fields.values() if isinstance(value, bytes | bytearray | str))
 
 
 def _internal_error() -> Problem:

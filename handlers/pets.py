@@ -3,13 +3,19 @@
 TorchServe takes the one class that is defined in this module, so there must be no second.
 """
 
+import io
+from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from handlers.batch import Context, Sent, answer_batch
-from handlers.worker import WorkerContext, load_model
+from PIL import Image
+
+from handlers import metrics
+from handlers.batch import Sent, answer_batch
+from handlers.context import Context, WorkerContext
+from handlers.worker import load_model, warm_up
 from pets.classifier import Classifier, Query
-from schemas.pets import parse_request
+from schemas.pets import Prediction, parse_request
 
 
 class PetsHandler:
@@ -17,11 +23,41 @@ class PetsHandler:
 
     def initialize(self, context: WorkerContext) -> None:
         """Load the bundle of the archive. TorchServe calls it once, before the worker is ready."""
-        self.classifier = load_model(context, lambda folder, device: Classifier.load(folder, device=device))
+        self.classifier, self.telemetry = load_model(
+            context,
+            lambda folder, device: Classifier.load(folder, device=device),
+            count=_count,
+            describe=_describe,
+        )
+        warm_up(context, self.classifier, self.handle, {"body": _blank_photo(), "heatmap": b"gradcam"})
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Context) -> list[bytes]:
         """Answer a batch of requests. Photos are decoded one by one, so that a bad one costs its sender alone."""
-        return answer_batch(data, context, parse=self._read, run=self.classifier.answer)
+        return answer_batch(data, context, parse=self._read, run=self.classifier.answer, telemetry=self.telemetry)
 
     def _read(self, sent: Sent) -> Query:
         return self.classifier.read(parse_request(sent.fields, sent.headers))
+
+
+def _blank_photo() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "gray").save(file, "PNG")
+    return file.getvalue()
+
+
+def _count(model: str, predictions: Sequence[Prediction]) -> None:
+    """Count breeds: how sure, what to do with them, and the heatmaps."""
+    for prediction in predictions:
+        metrics.CONFIDENCE.labels(model).observe(prediction.probability)
+    metrics.add(metrics.DECISIONS, model, Tally(prediction.decision for prediction in predictions))
+    metrics.add(metrics.HEATMAPS, model, Tally(each.heatmap.method for each in predictions if each.heatmap))
+
+
+def _describe(prediction: Prediction) -> dict[str, Any]:
+    """What the audit line has of a prediction."""
+    return {
+        "decision": prediction.decision,
+        "probability": round(prediction.probability, 4),
+        "heatmap": prediction.heatmap.method if prediction.heatmap else None,
+        "warnings": dict(Tally(warning.code for warning in prediction.warnings)),
+    }

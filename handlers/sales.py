@@ -3,13 +3,18 @@
 TorchServe takes the one class that is defined in this module, so there must be no second.
 """
 
+import json
+from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from handlers.batch import Context, Sent, answer_batch
-from handlers.worker import WorkerContext, load_model
+from handlers import metrics
+from handlers.batch import Sent, answer_batch
+from handlers.context import Context, WorkerContext
+from handlers.worker import load_model, warm_up
 from sales.forecaster import Forecaster
-from schemas.sales import ForecastRequest, parse_request
+from schemas.sales import Forecast, ForecastRequest, Forecasts, ItemForecast, parse_request
 
 
 class SalesHandler:
@@ -17,12 +22,45 @@ class SalesHandler:
 
     def initialize(self, context: WorkerContext) -> None:
         """Load the bundle of the archive. TorchServe calls it once, before the worker is ready."""
-        self.forecaster = load_model(context, lambda folder, device: Forecaster.load(folder, device=device))
+        self.forecaster, self.telemetry = load_model(
+            context,
+            lambda folder, device: Forecaster.load(folder, device=device),
+            count=_count,
+            describe=_describe,
+        )
+        warm_up(context, self.forecaster, self.handle, {"body": _first_request(self.forecaster)})
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Context) -> list[bytes]:
         """Answer a batch of requests."""
-        return answer_batch(data, context, parse=_parse, run=self.forecaster.answer)
+        return answer_batch(data, context, parse=_parse, run=self.forecaster.answer, telemetry=self.telemetry)
 
 
 def _parse(sent: Sent) -> ForecastRequest:
     return parse_request(sent.body())
+
+
+def _first_request(forecaster: Forecaster) -> bytes:
+    """The first store's day after the last one known."""
+    store = int(forecaster.model.panel.calendar.stores[0])
+    return json.dumps({"store": store, "date": str(forecaster.cutoff + timedelta(days=1))}).encode()
+
+
+def _forecasts(answer: Forecast | Forecasts) -> list[ItemForecast]:
+    """The forecasts of an answer, without the problems among them."""
+    return [answer] if isinstance(answer, Forecast) else [i for i in answer.items if isinstance(i, ItemForecast)]
+
+
+def _count(model: str, answers: Sequence[Forecast | Forecasts]) -> None:
+    """Count forecasts, and what was assumed or doubtful in them."""
+    forecasts = [forecast for answer in answers for forecast in _forecasts(answer)]
+    metrics.FORECASTS.labels(model).inc(len(forecasts))
+    inputs = Tally(("assumed", name) for forecast in forecasts for name in forecast.assumed)
+    inputs.update((warning.code, warning.field) for forecast in forecasts for warning in forecast.warnings)
+    metrics.add(metrics.INPUTS, model, inputs)
+
+
+def _describe(answer: Forecast | Forecasts) -> dict[str, Any]:
+    """What the audit line has of an answer."""
+    forecasts = _forecasts(answer)
+    warnings = Tally(warning.code for forecast in forecasts for warning in forecast.warnings)
+    return {"forecasts": len(forecasts), "warnings": dict(warnings)}

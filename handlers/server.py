@@ -30,6 +30,7 @@ from handlers.archive import CONFIGURATION, copy_archives
 from handlers.greedy import write_greedy_class
 from handlers.java import find_java
 from handlers.ports import HOST, Ports
+from handlers.shared import Shared
 from handlers.verbatim import write_verbatim_class
 from runtime.errors import UserError
 
@@ -88,6 +89,7 @@ def running_server(
     workers: int = 0,
     log: Path | None = None,
     timeout: float = 120.0,
+    shared: Shared | None = None,
 ) -> Iterator[Server]:
     """Run TorchServe on archives for as long as the block lasts.
 
@@ -98,6 +100,7 @@ def running_server(
         workers: for each model; one for each GPU, or each core if there is no GPU, if 0.
         log: a file to append the log to; a temporary one if left out.
         timeout: seconds for all workers to be ready.
+        shared: where the workers write their figures and the audit log; in the server's own folder if left out.
 
     Yields:
         The server, once every worker of every model is ready. It is stopped, with all its processes, when the block
@@ -119,7 +122,8 @@ def running_server(
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
         command = _command(java, folder, _configuration(folder / "models", models, ports, workers))
-        with _process(command, folder, log) as process:
+        shared = shared or Shared.make(folder / "shared")
+        with _process(command, folder, log, shared.environment()) as process:
             server = Server(ports, models, log, process)
             _wait_until_ready(server, start, timeout)
             yield server
@@ -212,10 +216,10 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _process(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(command: list[str], folder: Path, log: Path, more: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The front end, in a session of its own; at the end no process of that session is left."""
     environment = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
-    environment["TMPDIR"] = str(folder / "tmp")
+    environment |= {"TMPDIR": str(folder / "tmp"), **more}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         environment.setdefault(name, "1")  # there is a worker for each core
     # The C library is opened here: between fork and exec there is no time for it.

@@ -20,16 +20,26 @@ _read_int = _INT.unpack_from
 _int = _INT.pack
 
 
-def take_over() -> None:
-    """Let the worker that this process is, if it is one, read and answer its messages with this module."""
+def take_over(then: Callable[[], None]) -> None:
+    """Let the worker that this process is, if it is one, read and answer its messages with this module.
+
+    Args:
+        then: called after each batch, when its answers are on their way.
+    """
+
+    def predict(service: Any, batch: Batch) -> bytes:
+        service.cl_socket.sendall(answer(batch, service._entry_point))
+        then()
+        return b""  # for TorchServe to send: all is sent already
+
     protocol: Any = sys.modules.get("ts.protocol.otf_message_handler")
-    service: Any = sys.modules.get("ts.service")
-    if protocol is not None and service is not None:
+    services: Any = sys.modules.get("ts.service")
+    if protocol is not None and services is not None:
         # TorchServe reads one byte, the command, calls the first for what follows if it is "predict", gives what that
-        # returns to the second, and sends the bytes that this returns. It sends a worker no second message before it
-        # has the answer to the first, so nothing of the next one can be in a buffer.
+        # returns to the second, and sends the bytes that this returns. Its front end sends a worker no second message
+        # before it has the answer to the first, so nothing of the next one can be in a buffer.
         protocol._retrieve_inference_msg = read_batch
-        service.Service.predict = lambda self, batch: answer(batch, self._entry_point)
+        services.Service.predict = predict
 
 
 class Batch:
@@ -57,10 +67,23 @@ class Batch:
         self._headers.append(headers)
         self._types.append([(name, content_type) for name, content_type, _ in inputs])
 
+    def get_request_id(self, idx: int = 0) -> str:
+        """TorchServe's name of a request."""
+        return self.ids[idx].decode()
+
+    def get_request_header(self, idx: int, key: str) -> str | None:
+        """A header of a request, by its name as the client spelt it."""
+        name = key.encode()
+        return next((value.decode() for each, value in self._headers[idx] if each == name), None)
+
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
         """The headers of a request, and by the name of each input a mapping with its content type."""
         types = {name: {"content-type": content_type.decode()} for name, content_type in self._types[idx]}
         return {**types, **{name.decode(): value.decode() for name, value in self._headers[idx]}}
+
+    def status(self, idx: int) -> int:
+        """The HTTP status of an answer, as far as it is known."""
+        return self._statuses.get(idx, (200, ""))[0]
 
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
         """Set the HTTP status of an answer, which is 200 otherwise."""

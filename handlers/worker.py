@@ -2,39 +2,97 @@
 
 import gc
 import logging
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from handlers import wire
+from handlers.audit import AuditLog
+from handlers.context import WorkerContext
+from handlers.readiness import declare_ready
+from handlers.shared import AUDIT_LOG, READY_FOLDER
+from handlers.telemetry import Telemetry
+from runtime.bundle import MANIFEST
+from runtime.clock import Clock
+from runtime.folder import sha256
 
-Model = TypeVar("Model")
 
+class Served(Protocol):
+    """A model as a worker has it."""
 
-class WorkerContext(Protocol):
-    """What is used of the context that TorchServe initializes a handler with."""
+    clock: Clock
 
     @property
-    def system_properties(self) -> Mapping[str, Any]:
-        """The worker's: the archive's folder is ``model_dir``, its GPU, if it has one, ``gpu_id``."""
+    def name(self) -> str:
+        """As in ``/predictions/NAME``."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The bundle's."""
         ...
 
 
-def load_model(context: WorkerContext, load: Callable[[Path, str], Model]) -> Model:
+Model = TypeVar("Model", bound=Served)
+
+
+class WarmUpError(RuntimeError):
+    """A model that was loaded and can't answer; the message has its answer."""
+
+
+def load_model(
+    context: WorkerContext,
+    load: Callable[[Path, str], Model],
+    *,
+    count: Callable[[str, Sequence[Any]], None],
+    describe: Callable[[Any], dict[str, Any]],
+) -> tuple[Model, Telemetry]:
     """Load the bundle of the archive, and make the worker ready to serve it.
 
     Args:
         context: TorchServe's, with the archive's folder and the GPU that this worker has, if any.
-        load: makes the model of a bundle's folder and a device, ``cpu`` or ``cuda:0``. It should run the model once, so
-            that the first client does not pay for the first run.
+        load: makes the model of a bundle's folder and a device, ``cpu`` or ``cuda:0``, and verifies it.
+        count: as `Telemetry` has it.
+        describe: as `Telemetry` has it.
     """
     # TorchServe writes two lines for each batch from here. Without them there is room for half as many again.
     logging.getLogger().setLevel(logging.WARNING)
-    wire.take_over()
-    properties = context.system_properties
-    gpu = properties.get("gpu_id")
-    model = load(Path(properties["model_dir"], "bundle").resolve(), "cpu" if gpu is None else f"cuda:{gpu}")
+    gpu = context.system_properties.get("gpu_id")
+    model = load(_bundle(context), "cpu" if gpu is None else f"cuda:{gpu}")
+    log = os.environ.get(AUDIT_LOG)  # not set in a worker of a TorchServe that is not ours
+    audit = AuditLog(Path(log)) if log else None
+    telemetry = Telemetry(model.name, model.version, count=count, describe=describe, audit=audit)
+    model.clock = telemetry.clock
+    wire.take_over(telemetry.tell)
+    return model, telemetry
+
+
+def warm_up(
+    context: WorkerContext,
+    model: Served,
+    handle: Callable[[Sequence[Mapping[str, Any]], wire.Batch], list[bytes]],
+    request: Mapping[str, bytes],
+) -> None:
+    """Answer a first request, so that no client waits for what is done once, and say that the worker is ready.
+
+    Raises:
+        WarmUpError: if the answer is not a 200.
+    """
+    batch = wire.Batch()
+    batch.append(b"warm-up", [], [(name, b"", value) for name, value in request.items()])
+    (body,) = handle(batch.fields, batch)
+    if batch.status(0) != 200:
+        raise WarmUpError(f"{model.name} {model.version} does not answer: {body.decode()}")
     # What is loaded stays; the garbage collector need not walk it again while clients wait.
     gc.collect()
     gc.freeze()
-    return model
+    folder = os.environ.get(READY_FOLDER)
+    if folder:
+        cutoff = str(getattr(model, "cutoff", ""))
+        digest = sha256(_bundle(context) / MANIFEST)
+        declare_ready(Path(folder), model=model.name, version=model.version, cutoff=cutoff, sha256=digest)
+
+
+def _bundle(context: WorkerContext) -> Path:
+    return Path(context.system_properties["model_dir"], "bundle").resolve()

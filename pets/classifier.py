@@ -17,6 +17,7 @@ from pets.bundle import Bundle
 from pets.heatmap import overlay
 from pets.images import Box, Photo, fit, normalise, open_photo
 from runtime.bundle import BundleError
+from runtime.clock import Clock
 from runtime.session import open_session
 from schemas.bundle import PetsManifest
 from schemas.pets import BoxAnswer, Breed, HeatmapAnswer, PetRequest, PetWarning, Prediction, class_key
@@ -73,10 +74,11 @@ class Query:
 
 
 class Classifier:
-    """Breeds by one model. Nothing in it changes after it is made, so threads may share it."""
+    """Breeds by one model. Nothing but its clock changes after it is made, so threads may share it."""
 
     def __init__(self, manifest: PetsManifest, run: Run) -> None:
         self.manifest, self.run = manifest, run
+        self.name, self.version, self.clock = manifest.name, manifest.version, Clock()
         self.classes = [each.name for each in manifest.classes]
         self._numbers = {class_key(name): number for number, name in enumerate(self.classes)}
 
@@ -159,8 +161,10 @@ class Classifier:
         rival = NOBODY
         if request.heatmap == "contrast":
             rival = BEST_OTHER if request.versus is None else self._number("versus", request.versus)
+        self.clock.lap("parse")
         photo = open_photo(request.image)
         pixels, box = self.see(photo)
+        self.clock.lap("features")
         return Query(request, photo, pixels, box, target, rival)
 
     def answer(self, queries: Sequence[Query]) -> list[Prediction | Problem]:
@@ -175,8 +179,12 @@ class Classifier:
             [query.target for query in queries],
             [query.rival for query in queries],
         )
+        self.clock.lap("inference")
         probabilities = self.probabilities(output.logits)
-        return [self._reply(query, probabilities[place], output, place) for place, query in enumerate(queries)]
+        answers = [self._reply(query, probabilities[place], output, place) for place, query in enumerate(queries)]
+        if any(query.request.heatmap != "none" for query in queries):
+            self.clock.lap("explain")
+        return answers
 
     def _reply(
         self, query: Query, probabilities: NDArray[np.float64], output: Output, place: int

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.bundle import BundleError
+from runtime.clock import Clock
 from runtime.session import open_session
 from sales import bundle as bundles
 from sales.bundle import Bundle
@@ -54,7 +55,7 @@ class Forecaster:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.name, self.version = model.name, model.version
+        self.name, self.version, self.clock = model.name, model.version, Clock()
         calendar = model.panel.calendar
         self._stores = {int(store): index for index, store in enumerate(calendar.stores)}
         self.cutoff = calendar.date(model.panel.cutoff)
@@ -188,7 +189,10 @@ class Forecaster:
         if not rows.items:
             return []
         inputs = self._inputs(rows)
-        sales = np.exp(self.model.run(*inputs.prepared).astype(np.float64)) * inputs.open
+        self.clock.lap("features")
+        y = self.model.run(*inputs.prepared)
+        self.clock.lap("inference")
+        sales = np.exp(y.astype(np.float64)) * inputs.open
         return [
             # as many digits of sales as float32 has
             ItemForecast(item.store, item.date, float(f"{sold:.7g}"), ASSUMED[bits], inputs.warnings.get(row, []))

@@ -16,6 +16,7 @@ from ts.utils.util import list_classes_from_module
 import handlers.pets
 from handlers.archive import CONFIGURATION
 from handlers.pets import PetsHandler
+from runtime.clock import Clock
 from schemas.pets import PetRequest, Prediction
 from schemas.problems import Problem, ProblemError
 
@@ -30,6 +31,9 @@ class FakeClassifier:
     folder: Path
     device: str
     batches: list[list[PetRequest]] = field(default_factory=list)
+    name: str = "pets"
+    version: str = "1"
+    clock: Clock = field(default_factory=Clock)
 
     def read(self, request: PetRequest) -> PetRequest:
         if b"broken" in request.image:
@@ -62,8 +66,10 @@ def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
         "logging.Logger.setLevel", lambda *_: None
     )  # the root logger's, which pytest has its own plans for
     monkeypatch.setattr("gc.freeze", lambda: None)
+    monkeypatch.setattr("handlers.wire.take_over", lambda then: None)  # this process is no worker
     made = PetsHandler()
     made.initialize(context(model_dir=str(tmp_path)))
+    seen(made).batches.clear()  # the first request is the worker's own
     return made
 
 

@@ -19,7 +19,7 @@ from handlers.wire import Batch, answer, read_batch
 TEXT = st.text(max_size=20).map(str.encode)
 REQUESTS = st.lists(
     st.tuples(
-        st.binary(max_size=40),
+        TEXT,
         st.lists(st.tuples(TEXT, TEXT), max_size=4),
         st.lists(st.tuples(TEXT, st.sampled_from([b"", b"image/jpeg"]), st.binary(max_size=200)), max_size=3),
     ),
@@ -74,7 +74,7 @@ class Echo:
                 context.set_response_content_type(place, "application/json")
             if place % 2:
                 context.set_response_status(422, "Ünprocessable"[place:], idx=place)
-        return [repr(fields).encode() for fields in data]
+        return [b"&".join([name.encode() + b"=" + bytes(value) for name, value in fields.items()]) for fields in data]
 
 
 def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
@@ -126,17 +126,21 @@ def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> Non
     script = (
         "import sys\n"
         "from handlers import wire\n"
-        "wire.take_over()\n"
+        "told = []\n"
+        "wire.take_over(lambda: told.append(1))\n"
         "assert not any(name.split('.')[0] == 'ts' for name in sys.modules)\n"
         "from ts.protocol import otf_message_handler as protocol\n"
         "from ts.service import Service\n"
-        "wire.take_over()\n"
+        "wire.take_over(lambda: told.append(1))\n"
         "import socket\n"
         "ours, theirs = socket.socketpair()\n"
         "theirs.sendall(b'I' + (-1).to_bytes(4, 'big', signed=True))\n"
         "command, batch = protocol.retrieve_msg(ours)\n"
         "assert command == b'I' and isinstance(batch, wire.Batch)\n"
         "service = Service('sales', '/', None, lambda data, context: [], None, 16)\n"
-        "assert service.predict(batch) == batch.message([])\n"
+        "service.set_cl_socket(ours)\n"
+        "assert service.predict(batch) == b''\n"
+        "assert theirs.recv(100) == batch.message([])\n"
+        "assert told == [1]\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,49 @@
+"""The audit log: a JSON line for each request, and under load for as many a second as a disk and a reader can take."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import Any
+
+PER_SECOND = 20  # lines of one worker; about 0.5 GB a day if it never rests
+
+
+class AuditLog:
+    """A worker's lines. Several workers append to one file, which may be moved away to begin a new one."""
+
+    def __init__(self, file: Path, per_second: float = PER_SECOND) -> None:
+        """Open the file for appending.
+
+        Args:
+            file: made if it is not there.
+            per_second: lines on average; as many may come at once after a quiet second.
+
+        Raises:
+            OSError: if it can't be opened.
+        """
+        self._logger = logging.Logger("audit")  # its own, so that nobody's configuration mutes it or prints it twice
+        self._logger.addHandler(WatchedFileHandler(file, encoding="utf-8"))
+        self._per_second, self._room, self._left_out = per_second, per_second, 0
+        self._at = time.monotonic()
+
+    def has_room(self) -> bool:
+        """Whether another line may be written now. Who asks has a line: one that may not be written is counted."""
+        now = time.monotonic()
+        self._room = min(self._room + (now - self._at) * self._per_second, self._per_second)
+        self._at = now
+        if self._room < 1:
+            self._left_out += 1
+            return False
+        self._room -= 1
+        return True
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Write a line, with the time and, after lines that were left out, how many."""
+        left_out = {"left_out": self._left_out} if self._left_out else {}
+        self._left_out = 0
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._logger.info(json.dumps({"time": stamp, **line, **left_out}, separators=(",", ":")))

@@ -1,0 +1,142 @@
+"""What the outside may know of a server: `/metrics` for Prometheus, `/livez`, `/readyz`.
+
+One address has the workers' figures (metrics.py, added up over all workers, the dead ones too), what this process sees
+of the server's processes, the host and its GPUs, and beside them what TorchServe and the front door say of themselves.
+"""
+
+import contextlib
+import json
+import logging
+import threading
+import urllib.error
+import urllib.request
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from handlers.host_metrics import HostCollector
+from handlers.ports import HOST
+from handlers.readiness import Ready, ready_workers
+from handlers.server_metrics import ServerCollector
+from handlers.shared import Shared
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_S = 2.0  # of what a scrape asks others for
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the exporter watches.
+
+    Attributes:
+        processes: by what they are ("frontend", "edge"), the processes whose descendants are the server's.
+        scraped: addresses of others' figures, in Prometheus's text format.
+        models: how many workers each model should have.
+        alive: whether what takes the requests runs and answers.
+    """
+
+    processes: Mapping[str, Sequence[int]]
+    scraped: Sequence[str]
+    models: Mapping[str, int]
+    alive: bool
+
+
+class Exporter:
+    """Answers `/metrics`, `/livez` and `/readyz`.
+
+    A server is alive while what takes its requests answers, and ready while also every model has a worker that is.
+    """
+
+    def __init__(self, shared: Shared, watch: Callable[[], Watched]) -> None:
+        """Set up.
+
+        Args:
+            shared: what the workers write.
+            watch: what there is to watch now.
+        """
+        self._ready, self._watch = shared.ready, watch
+        self._registry = CollectorRegistry()
+        MultiProcessCollector(self._registry, str(shared.metrics))  # type: ignore[no-untyped-call]
+        self._registry.register(ServerCollector(self.state))
+        self._registry.register(HostCollector())
+
+    def state(self) -> tuple[Watched, list[Ready]]:
+        """What is watched, and the workers that are ready."""
+        return self._watch(), ready_workers(self._ready)
+
+    def metrics(self) -> bytes:
+        """All figures, in Prometheus's text format."""
+        parts = [generate_latest(self._registry)]
+        for address in self._watch().scraped:
+            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+                parts.append(answer.read())
+        return b"\n".join(parts)
+
+    def missing(self) -> list[str]:
+        """Why the server is not ready; nothing if it is."""
+        watched, ready = self.state()
+        workers = Tally(each.model for each in ready)
+        reasons = [f"no worker of {model} is ready" for model in watched.models if not workers[model]]
+        return reasons if watched.alive else ["the server does not answer", *reasons]
+
+
+@contextlib.contextmanager
+def exporting(exporter: Exporter, port: int) -> Iterator[None]:
+    """Serve an exporter on a port of the loopback for as long as the block lasts.
+
+    Raises:
+        OSError: if the port can't be had.
+    """
+    with ThreadingHTTPServer((HOST, port), _handler(exporter)) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, name="exporter", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version, sys_version = "shopcat", ""  # no library's version reaches a client
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            try:
+                if path == "/metrics":
+                    self._answer(HTTPStatus.OK, exporter.metrics(), CONTENT_TYPE_LATEST)
+                elif path == "/livez":
+                    self._probe([] if exporter.state()[0].alive else ["the server does not answer"])
+                elif path == "/readyz":
+                    self._probe(exporter.missing())
+                else:
+                    self._answer(HTTPStatus.NOT_FOUND, b"/metrics, /livez and /readyz are here\n", "text/plain")
+            except Exception:
+                logger.exception("%s failed", path)
+                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"the log has the cause\n", "text/plain")
+
+        def _probe(self, missing: Sequence[str]) -> None:
+            status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
+            body = {"status": "unavailable" if missing else "ok", **({"missing": missing} if missing else {})}
+            self._answer(status, json.dumps(body).encode(), "application/json")
+
+        def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: a probe every second is no news."""
+
+    return Handler

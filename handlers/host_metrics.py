@@ -1,0 +1,73 @@
+"""Figures of the host and of its GPUs, by psutil and NVIDIA's own library."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psutil
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_GPU = {
+    "shopcat_gpu_utilization_ratio": "Share of the last moments in which a kernel ran.",
+    "shopcat_gpu_memory_used_bytes": "Memory in use.",
+    "shopcat_gpu_memory_total_bytes": "Memory there is.",
+    "shopcat_gpu_temperature_celsius": "Temperature.",
+    "shopcat_gpu_power_watts": "Power drawn.",
+}
+
+
+class HostCollector(Collector):
+    """The host's figures; the GPUs' where there are any."""
+
+    def __init__(self) -> None:
+        psutil.cpu_percent()  # the first call has nothing to compare with
+        self._nvml = _open_nvml()
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing, so that registering it asks nobody."""
+        return []
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The figures of now."""
+        cpu = psutil.cpu_percent() / 100
+        yield GaugeMetricFamily("shopcat_host_cpu_ratio", "Share of all cores in use since the last scrape.", cpu)
+        memory = psutil.virtual_memory().available
+        yield GaugeMetricFamily("shopcat_host_memory_available_bytes", "Memory that programs can still have.", memory)
+        if self._nvml is not None:
+            families = {name: GaugeMetricFamily(name, about, labels=("gpu",)) for name, about in _GPU.items()}
+            for gpu in range(self._nvml.nvmlDeviceGetCount()):
+                for name, value in _gpu(self._nvml, self._nvml.nvmlDeviceGetHandleByIndex(gpu)).items():
+                    families[name].add_metric((str(gpu),), value)
+            yield from families.values()
+
+
+def _open_nvml() -> Any:
+    """NVIDIA's library; nothing if the host has no driver for it."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    return pynvml
+
+
+def _gpu(nvml: Any, handle: Any) -> dict[str, float]:
+    """One GPU's figures; those that it has."""
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    asked: dict[str, Callable[[], float]] = {
+        "shopcat_gpu_utilization_ratio": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
+        "shopcat_gpu_memory_used_bytes": lambda: memory.used,
+        "shopcat_gpu_memory_total_bytes": lambda: memory.total,
+        "shopcat_gpu_temperature_celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+        "shopcat_gpu_power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+    }
+    found = {}
+    for name, ask in asked.items():
+        try:
+            found[name] = float(ask())
+        except nvml.NVMLError:  # a virtual GPU has no thermometer
+            continue
+    return found

@@ -1,0 +1,63 @@
+"""What a worker counts for Prometheus.
+
+Every worker writes its figures to files that all share (prometheus-client's multiprocess mode, in the folder that
+PROMETHEUS_MULTIPROC_DIR names), and exporter.py adds them up, those of workers that have died too.
+docs/monitoring.md says what each is for.
+"""
+
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Sequence
+from typing import Any
+
+from prometheus_client import Counter, Histogram
+
+STAGES = ("queue", "parse", "features", "inference", "explain", "encode", "total")
+SECONDS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class BatchHistogram(Histogram):
+    """A histogram that takes many values at once: a batch's requests cost little more than one."""
+
+    def observe_many(self, values: Sequence[float]) -> None:
+        """As ``observe`` for each value."""
+        if not values:
+            return
+        self._raise_if_not_observable()  # type: ignore[no-untyped-call]
+        self._sum.inc(sum(values))
+        for place, count in Tally(bisect_left(self._upper_bounds, value) for value in values).items():
+            self._buckets[place].inc(count)
+
+
+STAGE_SECONDS = BatchHistogram(
+    "shopcat_stage_seconds",
+    "Seconds in each stage. Queue and total are each request's own, the others a batch's, counted once.",
+    ("model", "stage"),
+    buckets=SECONDS,
+)
+BATCH_SIZE = Histogram(
+    "shopcat_batch_size", "Requests that ran together.", ("model",), buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64)
+)
+REQUESTS = Counter("shopcat_requests", "Requests answered by a worker.", ("model", "status"))
+FORECASTS = Counter("shopcat_forecasts", "Forecasts of one store and day.", ("model",))
+INPUTS = Counter(
+    "shopcat_inputs",
+    "Inputs of forecasts that were not simply given: filled, unseen, out of range, assumed, and the other warnings.",
+    ("model", "kind", "field"),
+)
+CONFIDENCE = Histogram(
+    "shopcat_breed_confidence",
+    "Calibrated probability of the breed that was answered.",
+    ("model",),
+    buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
+)
+DECISIONS = Counter(
+    "shopcat_decisions", "Breeds accepted, and photos to be reviewed by a person.", ("model", "decision")
+)
+HEATMAPS = Counter("shopcat_heatmaps", "Heatmaps made.", ("model", "kind"))
+
+
+def add(counter: Counter, model: str, counts: Tally[Any]) -> None:
+    """Add counts to a counter's series of a model; a count's key is the value, or the values, of the other labels."""
+    for labels, count in counts.items():
+        counter.labels(model, *(labels if isinstance(labels, tuple) else (labels,))).inc(count)

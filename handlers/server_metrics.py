@@ -1,0 +1,63 @@
+"""Figures of the server as a whole: its workers, its bundles, its processes."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import psutil
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from handlers.readiness import Ready
+
+if TYPE_CHECKING:
+    from handlers.exporter import Watched
+
+
+class ServerCollector(Collector):
+    """What the exporter's process sees of a server."""
+
+    def __init__(self, state: Callable[[], tuple["Watched", list[Ready]]]) -> None:
+        self._state = state
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing, so that registering it asks nobody."""
+        return []
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The figures of now."""
+        watched, ready = self._state()
+        wanted = GaugeMetricFamily("shopcat_workers", "Workers that a model should have.", labels=("model",))
+        able = GaugeMetricFamily("shopcat_workers_ready", "Workers of a model that are ready.", labels=("model",))
+        counted = Tally(each.model for each in ready)
+        for model, workers in watched.models.items():
+            wanted.add_metric((model,), workers)
+            able.add_metric((model,), counted[model])
+        all_ready = watched.alive and all(counted[model] for model in watched.models)
+        bundles = GaugeMetricFamily(
+            "shopcat_bundle_info", "The bundles that are served.", labels=("model", "version", "cutoff", "sha256")
+        )
+        for labels in sorted({(each.model, each.version, each.cutoff, each.sha256) for each in ready}):
+            bundles.add_metric(labels, 1)
+        memory = GaugeMetricFamily(
+            "shopcat_process_resident_bytes", "Resident memory, of all processes of a kind.", labels=("process",)
+        )
+        for kind, size in sorted(_resident(watched, {each.pid for each in ready}).items()):
+            memory.add_metric((kind,), size)
+        ready_now = GaugeMetricFamily("shopcat_ready", "1 if /readyz says that the server is ready.", int(all_ready))
+        return wanted, able, ready_now, bundles, memory
+
+
+def _resident(watched: "Watched", workers: set[int]) -> Tally[str]:
+    """Bytes by kind of process. What descends from the front end is a worker, or about to be one."""
+    sizes: Tally[str] = Tally({"exporter": psutil.Process().memory_info().rss})
+    for kind, leaders in watched.processes.items():
+        for leader in leaders:
+            try:
+                process = psutil.Process(leader)
+                sizes[kind] += process.memory_info().rss
+                for child in process.children(recursive=True):
+                    sizes["worker" if kind == "frontend" else kind] += child.memory_info().rss
+            except psutil.Error:  # it has ended since
+                continue
+    return sizes

@@ -1,0 +1,65 @@
+"""handlers.audit: a line for each request, as many as there is room for, none lost without being counted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.audit import AuditLog
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def ask(log: AuditLog, number: int) -> None:
+    if log.has_room():
+        log.write({"id": number})
+
+
+def test_each_request_has_its_line(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    for number in range(5):
+        ask(log, number)
+    written = lines(tmp_path / "audit.jsonl")
+    assert [line["id"] for line in written] == [0, 1, 2, 3, 4]
+    assert all(line["time"].endswith("+00:00") and "left_out" not in line for line in written)
+
+
+def test_under_load_the_lines_are_bounded_and_those_left_out_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("handlers.audit.time.monotonic", lambda: now)
+    log = AuditLog(tmp_path / "audit.jsonl", per_second=10)
+    for number in range(100):
+        ask(log, number)
+    assert len(lines(tmp_path / "audit.jsonl")) == 10
+    now += 0.1
+    for number in range(100, 150):
+        ask(log, number)
+    (*_, last) = lines(tmp_path / "audit.jsonl")
+    assert (last["id"], last["left_out"]) == (100, 90)
+    now += 3600
+    for number in range(150, 300):
+        ask(log, number)
+    written = lines(tmp_path / "audit.jsonl")
+    assert len(written) == 21  # an hour's rest makes room for a second, not for an hour
+    assert written[11]["left_out"] == 49
+
+
+def test_a_file_that_was_moved_away_begins_anew(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    ask(log, 1)
+    (tmp_path / "audit.jsonl").rename(tmp_path / "yesterday.jsonl")
+    ask(log, 2)
+    assert [line["id"] for line in lines(tmp_path / "yesterday.jsonl")] == [1]
+    assert [line["id"] for line in lines(tmp_path / "audit.jsonl")] == [2]
+
+
+def test_what_a_client_sends_can_not_break_a_line(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.write({"id": 'a"\n{"id": 2}\x00ü\u2028'})
+    (line,) = lines(tmp_path / "audit.jsonl")
+    assert line["id"] == 'a"\n{"id": 2}\x00ü\u2028'

@@ -1,0 +1,118 @@
+"""handlers.telemetry: what is told of a batch, after its answers have left."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from handlers.audit import AuditLog
+from handlers.batch import Sent, answer_batch
+from handlers.telemetry import Telemetry
+from handlers.wire import Batch
+from schemas.problems import Problem, ProblemError
+
+
+class Reply:
+    def to_json(self) -> bytes:
+        return b"{}"
+
+
+def parse(sent: Sent) -> bytes:
+    if sent.body() == b"bad":
+        raise ProblemError(Problem.of("malformed-request", "bad"))
+    return bytes(sent.body())
+
+
+class Told:
+    """A telemetry of its own model, and what it has told."""
+
+    def __init__(self, model: str, folder: Path) -> None:
+        self.model, self.file, self.counted = model, folder / "audit.jsonl", [0]
+        self.telemetry = Telemetry(
+            model, "1", count=self.count, describe=lambda reply: {"warnings": {}}, audit=AuditLog(self.file)
+        )
+
+    def count(self, model: str, replies: Sequence[Any]) -> None:
+        assert model == self.model
+        self.counted.append(len(replies))
+
+    def answer(self, *requests: tuple[bytes, dict[str, str]]) -> None:
+        batch = Batch()
+        for number, (body, headers) in enumerate(requests):
+            named = [(name.encode(), value.encode()) for name, value in headers.items()]
+            batch.append(b"ts-%d" % number, named, [("body", b"", body)])
+        run = lambda asked: [Reply() for _ in asked]  # noqa: E731
+        answer_batch(batch.fields, batch, parse=parse, run=run, telemetry=self.telemetry)
+
+    def sample(self, name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, {"model": self.model, **labels}) or 0.0
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+
+def test_nothing_is_told_before_and_nothing_twice(tmp_path: Path) -> None:
+    told = Told("before", tmp_path)
+    told.answer((b"1", {}), (b"bad", {}), (b"2", {}))
+    assert (told.lines(), told.sample("shopcat_requests_total", status="200")) == ([], 0)
+    told.telemetry.tell()
+    told.telemetry.tell()
+    assert told.sample("shopcat_requests_total", status="200") == 2
+    assert told.sample("shopcat_requests_total", status="400") == 1
+    assert told.sample("shopcat_batch_size_sum") == 3
+    assert told.sample("shopcat_batch_size_count") == 1
+    assert told.counted == [0, 2]
+    assert [line["status"] for line in told.lines()] == [200, 400, 200]
+
+
+def test_stages_are_a_batchs_and_the_total_each_requests_own(tmp_path: Path) -> None:
+    told = Told("stages", tmp_path)
+    early, later = (str(int((time.time() - ago) * 1e6)) for ago in (2.0, 0.5))
+    told.answer((b"1", {"x-request-start": early}), (b"2", {"x-request-start": later}))
+    told.telemetry.tell()
+    for stage, count in {"parse": 1, "encode": 1, "queue": 2, "total": 2, "explain": 0}.items():
+        assert told.sample("shopcat_stage_seconds_count", stage=stage) == count, stage
+    assert told.sample("shopcat_stage_seconds_sum", stage="total") == pytest.approx(2.5, abs=0.3)
+    assert told.sample("shopcat_stage_seconds_sum", stage="queue") == pytest.approx(2.5, abs=0.3)
+
+
+@pytest.mark.parametrize("start", ["soon", "", "-5", "1e6", str(10**30)])
+def test_a_start_that_is_none_or_in_the_future_makes_no_negative_time(tmp_path: Path, start: str) -> None:
+    told = Told(f"start {start}", tmp_path)
+    told.answer((b"1", {"x-request-start": start}))
+    told.telemetry.tell()
+    assert 0 <= told.sample("shopcat_stage_seconds_sum", stage="total") < 1
+    assert told.sample("shopcat_stage_seconds_count", stage="total") == 1
+
+
+def test_an_audit_line_has_what_an_auditor_asks_for_and_no_content(tmp_path: Path) -> None:
+    told = Told("audit", tmp_path)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    told.answer((b"a photo", {"x-request-id": "theirs", "traceparent": trace}), (b"bad", {"x-request-id": "x" * 500}))
+    told.telemetry.tell()
+    good, bad = told.lines()
+    assert (good["id"], good["traceparent"], good["model"], good["version"]) == ("theirs", trace, "audit", "1")
+    assert (good["bytes_in"], good["bytes_out"], good["batch"], good["warnings"]) == (7, 2, 2, {})
+    assert set(good["seconds"]) >= {"parse", "encode", "total"}
+    assert bad["problem"].endswith("malformed-request")
+    assert len(bad["id"]) <= 128
+    assert "a photo" not in told.file.read_text()
+
+
+def test_without_an_id_of_the_clients_torchserves_is_named(tmp_path: Path) -> None:
+    told = Told("named", tmp_path)
+    told.answer((b"1", {}), (b"2", {}))
+    told.telemetry.tell()
+    assert [line["id"] for line in told.lines()] == ["ts-0", "ts-1"]
+
+
+def test_a_count_that_fails_is_no_clients_business(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told = Told("fails", tmp_path)
+    told.telemetry._count = lambda *_: 1 / 0  # type: ignore[assignment,return-value]
+    told.answer((b"1", {}))
+    told.telemetry.tell()
+    assert "answered but not counted" in caplog.text
