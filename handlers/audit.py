@@ -30,16 +30,15 @@ class AuditLog:
         self._per_second, self._room, self._left_out = per_second, per_second, 0
         self._at = time.monotonic()
 
-    def has_room(self) -> bool:
-        """Whether another line may be written now. Who asks has a line: one that may not be written is counted."""
+    def room(self, wanted: int) -> int:
+        """How many of so many lines may be written now; who asks writes them, and the others are counted."""
         now = time.monotonic()
         self._room = min(self._room + (now - self._at) * self._per_second, self._per_second)
         self._at = now
-        if self._room < 1:
-            self._left_out += 1
-            return False
-        self._room -= 1
-        return True
+        granted = min(wanted, int(self._room))
+        self._room -= granted
+        self._left_out += wanted - granted
+        return granted
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Write a line, with the time and, after lines that were left out, how many."""

@@ -35,7 +35,7 @@ STAGE_SECONDS = BatchHistogram(
     ("model", "stage"),
     buckets=SECONDS,
 )
-BATCH_SIZE = Histogram(
+BATCH_SIZE = BatchHistogram(
     "shopcat_batch_size", "Requests that ran together.", ("model",), buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64)
 )
 REQUESTS = Counter("shopcat_requests", "Requests answered by a worker.", ("model", "status"))
@@ -45,7 +45,7 @@ INPUTS = Counter(
     "Inputs of forecasts that were not simply given: filled, unseen, out of range, assumed, and the other warnings.",
     ("model", "kind", "field"),
 )
-CONFIDENCE = Histogram(
+CONFIDENCE = BatchHistogram(
     "shopcat_breed_confidence",
     "Calibrated probability of the breed that was answered.",
     ("model",),

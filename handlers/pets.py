@@ -29,7 +29,7 @@ class PetsHandler:
             count=_count,
             describe=_describe,
         )
-        warm_up(context, self.classifier, self.handle, {"body": _blank_photo(), "heatmap": b"gradcam"})
+        warm_up(context, self.classifier, self.telemetry, self.handle, {"body": _blank_photo(), "heatmap": b"gradcam"})
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Context) -> list[bytes]:
         """Answer a batch of requests. Photos are decoded one by one, so that a bad one costs its sender alone."""
@@ -47,8 +47,7 @@ def _blank_photo() -> bytes:
 
 def _count(model: str, predictions: Sequence[Prediction]) -> None:
     """Count breeds: how sure, what to do with them, and the heatmaps."""
-    for prediction in predictions:
-        metrics.CONFIDENCE.labels(model).observe(prediction.probability)
+    metrics.CONFIDENCE.labels(model).observe_many([prediction.probability for prediction in predictions])
     metrics.add(metrics.DECISIONS, model, Tally(prediction.decision for prediction in predictions))
     metrics.add(metrics.HEATMAPS, model, Tally(each.heatmap.method for each in predictions if each.heatmap))
 

@@ -28,7 +28,7 @@ class SalesHandler:
             count=_count,
             describe=_describe,
         )
-        warm_up(context, self.forecaster, self.handle, {"body": _first_request(self.forecaster)})
+        warm_up(context, self.forecaster, self.telemetry, self.handle, {"body": _first_request(self.forecaster)})
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Context) -> list[bytes]:
         """Answer a batch of requests."""

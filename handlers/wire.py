@@ -20,26 +20,16 @@ _read_int = _INT.unpack_from
 _int = _INT.pack
 
 
-def take_over(then: Callable[[], None]) -> None:
-    """Let the worker that this process is, if it is one, read and answer its messages with this module.
-
-    Args:
-        then: called after each batch, when its answers are on their way.
-    """
-
-    def predict(service: Any, batch: Batch) -> bytes:
-        service.cl_socket.sendall(answer(batch, service._entry_point))
-        then()
-        return b""  # for TorchServe to send: all is sent already
-
+def take_over() -> None:
+    """Let the worker that this process is, if it is one, read and answer its messages with this module."""
     protocol: Any = sys.modules.get("ts.protocol.otf_message_handler")
-    services: Any = sys.modules.get("ts.service")
-    if protocol is not None and services is not None:
+    service: Any = sys.modules.get("ts.service")
+    if protocol is not None and service is not None:
         # TorchServe reads one byte, the command, calls the first for what follows if it is "predict", gives what that
         # returns to the second, and sends the bytes that this returns. Its front end sends a worker no second message
         # before it has the answer to the first, so nothing of the next one can be in a buffer.
         protocol._retrieve_inference_msg = read_batch
-        services.Service.predict = predict
+        service.Service.predict = lambda self, batch: answer(batch, self._entry_point)
 
 
 class Batch:

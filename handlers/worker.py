@@ -64,13 +64,14 @@ def load_model(
     audit = AuditLog(Path(log)) if log else None
     telemetry = Telemetry(model.name, model.version, count=count, describe=describe, audit=audit)
     model.clock = telemetry.clock
-    wire.take_over(telemetry.tell)
+    wire.take_over()
     return model, telemetry
 
 
 def warm_up(
     context: WorkerContext,
     model: Served,
+    telemetry: Telemetry,
     handle: Callable[[Sequence[Mapping[str, Any]], wire.Batch], list[bytes]],
     request: Mapping[str, bytes],
 ) -> None:
@@ -84,6 +85,7 @@ def warm_up(
     (body,) = handle(batch.fields, batch)
     if batch.status(0) != 200:
         raise WarmUpError(f"{model.name} {model.version} does not answer: {body.decode()}")
+    telemetry.start()
     # What is loaded stays; the garbage collector need not walk it again while clients wait.
     gc.collect()
     gc.freeze()

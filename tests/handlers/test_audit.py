@@ -14,7 +14,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 
 def ask(log: AuditLog, number: int) -> None:
-    if log.has_room():
+    if log.room(1):
         log.write({"id": number})
 
 
@@ -47,6 +47,13 @@ def test_under_load_the_lines_are_bounded_and_those_left_out_are_counted(
     written = lines(tmp_path / "audit.jsonl")
     assert len(written) == 21  # an hour's rest makes room for a second, not for an hour
     assert written[11]["left_out"] == 49
+
+
+def test_room_for_many_is_granted_in_part(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.jsonl", per_second=10)
+    assert [log.room(7), log.room(7), log.room(7)] == [7, 3, 0]
+    log.write({"id": 1})
+    assert lines(tmp_path / "audit.jsonl")[0]["left_out"] == 11
 
 
 def test_a_file_that_was_moved_away_begins_anew(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""handlers.telemetry: what is told of a batch, after its answers have left."""
+"""handlers.telemetry: what is told of batches, after they were answered."""
 
 import json
 import time
@@ -67,6 +67,17 @@ def test_nothing_is_told_before_and_nothing_twice(tmp_path: Path) -> None:
     assert told.sample("shopcat_batch_size_count") == 1
     assert told.counted == [0, 2]
     assert [line["status"] for line in told.lines()] == [200, 400, 200]
+
+
+def test_it_tells_by_itself_but_not_of_the_first_request(tmp_path: Path) -> None:
+    told = Told("itself", tmp_path)
+    told.answer((b"warm-up", {}))
+    told.telemetry.start()
+    told.answer((b"1", {}))
+    until = time.monotonic() + 10
+    while not told.sample("shopcat_requests_total", status="200") and time.monotonic() < until:
+        time.sleep(0.01)
+    assert told.sample("shopcat_requests_total", status="200") == 1
 
 
 def test_stages_are_a_batchs_and_the_total_each_requests_own(tmp_path: Path) -> None:
