@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from handlers.context import Context
-from handlers.telemetry import Answered, Telemetry
+from handlers.telemetry import Telemetry
 from runtime.clock import Clock
 from schemas.problems import Problem, ProblemError
 
@@ -108,13 +108,7 @@ def answer_batch(
             context.set_response_content_type(place, "application/json")
     clock.lap("encode")
     if telemetry:
-        telemetry.note(
-            context,
-            [
-                Answered(_size(fields), len(body), outcome.status if isinstance(outcome, Problem) else 200, outcome)
-                for fields, (outcome, body) in zip(data, written, strict=True)
-            ],
-        )
+        telemetry.note(context, data, written)
     return [body for _, body in written]
 
 
@@ -149,11 +143,6 @@ def _written(outcome: Reply | Problem) -> tuple[Reply | Problem, bytes]:
     except Exception:
         problem = _internal_error()
     return problem, problem.to_json()
-
-
-def _size(fields: Mapping[str, Any]) -> int:
-    """Bytes of a request's fields, as far as they are bytes or text."""
-    return sum(len(value) for value in fields.values() if isinstance(value, bytes | bytearray | str))
 
 
 def _internal_error() -> Problem:

@@ -13,6 +13,7 @@ from handlers import metrics
 from handlers.audit import AuditLog
 from handlers.context import Context
 from runtime.clock import Clock
+from schemas.problems import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -21,27 +22,20 @@ _EVERY_S = 0.1
 MAX_ECHO = 128  # characters of what a client names itself by
 
 
-class Answered(NamedTuple):
-    """A request and its answer.
+class _Noted(NamedTuple):
+    """A batch that was answered.
 
     Attributes:
-        received: bytes of the request's body.
-        sent: bytes of the answer's.
-        status: HTTP's.
-        outcome: the reply, or the problem.
+        context: the batch's.
+        data: each request's fields.
+        written: each request's outcome, a reply or a problem, and the body that was made of it.
+        seconds: by stage.
+        end: when it was done, in seconds since 1970.
     """
 
-    received: int
-    sent: int
-    status: int
-    outcome: Any
-
-
-class _Noted(NamedTuple):
-    """A batch that was answered: its requests, the seconds of its stages, and when it was done, since 1970."""
-
     context: Context
-    answered: Sequence[Answered]
+    data: Sequence[Mapping[str, Any]]
+    written: Sequence[tuple[Any, bytes]]
     seconds: Mapping[str, float]
     end: float
 
@@ -86,9 +80,9 @@ class Telemetry:
         threading.Thread(target=self._tell_forever, name="telemetry", daemon=True).start()
         atexit.register(self.tell)
 
-    def note(self, context: Context, answered: Sequence[Answered]) -> None:
-        """Keep a batch until it is told."""
-        self._noted.append(_Noted(context, answered, self.clock.seconds, time.time()))
+    def note(self, context: Context, data: Sequence[Mapping[str, Any]], written: Sequence[tuple[Any, bytes]]) -> None:
+        """Keep a batch until it is told: its requests' fields, and of each its outcome and the body made of it."""
+        self._noted.append(_Noted(context, data, written, self.clock.seconds, time.time()))
 
     def tell(self) -> None:
         """Tell of what was noted. What goes wrong here is logged; it is no client's business."""
@@ -112,7 +106,7 @@ class Telemetry:
             for stage, spent in batch.seconds.items():
                 stages[stage].append(spent)
             worked = sum(batch.seconds.values())
-            for place in range(len(batch.answered)):
+            for place in range(len(batch.written)):
                 since = _since_start(batch.context, place, batch.end)
                 if since is not None:
                     stages["queue"].append(max(since - worked, 0.0))
@@ -120,32 +114,34 @@ class Telemetry:
         stages["total"] = [total for _, _, total in requests]
         for stage, spents in stages.items():
             self._stages[stage].observe_many(spents)
-        self._batch_size.observe_many([len(batch.answered) for batch in batches])
-        every = [each for batch in batches for each in batch.answered]
-        metrics.add(metrics.REQUESTS, self._model, Tally(each.status for each in every))
-        self._count(self._model, [each.outcome for each in every if each.status == 200])
+        self._batch_size.observe_many([len(batch.written) for batch in batches])
+        outcomes = [outcome for batch in batches for outcome, _ in batch.written]
+        problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
+        statuses = Tally(problem.status for problem in problems)
+        replies = [outcome for outcome in outcomes if not isinstance(outcome, Problem)] if problems else outcomes
+        metrics.add(metrics.REQUESTS, self._model, statuses + Tally({200: len(replies)}))
+        self._count(self._model, replies)
         if self._audit is not None:
             for batch, place, total in requests[: self._audit.room(len(requests))]:
                 self._audit.write(self._line(batch, place, total))
 
     def _line(self, batch: _Noted, place: int, total: float) -> dict[str, Any]:
         """The audit line of a request."""
-        context, each = batch.context, batch.answered[place]
+        context, (outcome, body) = batch.context, batch.written[place]
         asked = context.get_request_header(place, "x-request-id")
         trace = context.get_request_header(place, "traceparent")
-        spent = {stage: round(seconds, 6) for stage, seconds in batch.seconds.items()}
-        described = self._describe(each.outcome) if each.status == 200 else {"problem": each.outcome.type}
+        failed = isinstance(outcome, Problem)
         return {
             "id": (asked or context.get_request_id(place) or "")[:MAX_ECHO],
             **({"traceparent": trace[:MAX_ECHO]} if trace else {}),
             "model": self._model,
             "version": self._version,
-            "status": each.status,
-            "bytes_in": each.received,
-            "bytes_out": each.sent,
-            "batch": len(batch.answered),
-            "seconds": {**spent, "total": round(total, 6)},
-            **described,
+            "status": outcome.status if failed else 200,
+            "bytes_in": sum(len(value) for value in batch.data[place].values() if isinstance(value, (bytes, str))),
+            "bytes_out": len(body),
+            "batch": len(batch.written),
+            "seconds": {**{stage: round(s, 6) for stage, s in batch.seconds.items()}, "total": round(total, 6)},
+            **({"problem": outcome.type} if failed else self._describe(outcome)),
         }
 
 
