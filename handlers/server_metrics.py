@@ -2,6 +2,7 @@
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psutil
@@ -39,13 +40,27 @@ class ServerCollector(Collector):
         )
         for labels in sorted({(each.model, each.version, each.cutoff, each.sha256) for each in ready}):
             bundles.add_metric(labels, 1)
+        # Rules can't read a date in a label, nor count workers that came and went between two scrapes.
+        cutoffs = GaugeMetricFamily(
+            "shopcat_bundle_cutoff_timestamp_seconds",
+            "The last day whose data the oldest bundle of a model knows, its beginning in UTC.",
+            labels=("model",),
+        )
+        started = GaugeMetricFamily(
+            "shopcat_worker_start_timestamp_seconds", "When a model's newest ready worker started.", labels=("model",)
+        )
+        for model in sorted(counted):
+            mine = [each for each in ready if each.model == model]
+            started.add_metric((model,), max(each.created for each in mine))
+            if cutoff := min(each.cutoff for each in mine):
+                cutoffs.add_metric((model,), datetime.fromisoformat(cutoff).replace(tzinfo=UTC).timestamp())
         memory = GaugeMetricFamily(
             "shopcat_process_resident_bytes", "Resident memory, of all processes of a kind.", labels=("process",)
         )
         for kind, size in sorted(_resident(watched, {each.pid for each in ready}).items()):
             memory.add_metric((kind,), size)
         ready_now = GaugeMetricFamily("shopcat_ready", "1 if /readyz says that the server is ready.", int(all_ready))
-        return wanted, able, ready_now, bundles, memory
+        return wanted, able, started, ready_now, bundles, cutoffs, memory
 
 
 def _resident(watched: "Watched", workers: set[int]) -> Tally[str]:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -85,6 +86,16 @@ def test_ready_is_when_every_model_has_a_worker_that_is(server: Server) -> None:
     assert samples["shopcat_workers", "sales"] == 2
     assert samples["shopcat_workers_ready", "sales"] == 1
     assert samples["shopcat_bundle_info", "2015-07-31", "sales", "ab", "1"] == 1
+
+
+def test_what_rules_compare_with_the_clock(server: Server) -> None:
+    declare_ready(server.shared.ready, model="sales", version="1", cutoff="2015-07-31", sha256="ab")
+    declare_ready(server.shared.ready, model="pets", version="1", cutoff="", sha256="cd")
+    samples = server.samples()
+    assert samples["shopcat_bundle_cutoff_timestamp_seconds", "sales"] == 1438300800
+    assert ("shopcat_bundle_cutoff_timestamp_seconds", "pets") not in samples
+    for model in ("sales", "pets"):
+        assert samples["shopcat_worker_start_timestamp_seconds", model] == psutil.Process().create_time()
 
 
 def test_not_alive_is_neither_live_nor_ready(server: Server) -> None:
