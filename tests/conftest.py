@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,28 @@ def real_data(name: str) -> Path:
     if os.environ.get("SHOPCAT_DATA_REQUIRED"):
         pytest.fail("SHOPCAT_DATA is not set, and SHOPCAT_DATA_REQUIRED says that real data must be tested with")
     pytest.skip(f"SHOPCAT_DATA is not set; it names a folder that has {name}/ in it")
+
+
+@pytest.fixture(scope="session")
+def prometheus_program() -> str:
+    """The program of the Prometheus server."""
+    return prometheus_tool("prometheus")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """The program that checks what Prometheus reads."""
+    return prometheus_tool("promtool")
+
+
+def prometheus_tool(name: str) -> str:
+    """A program of Debian's package prometheus; as with `real_data`, SHOPCAT_PROMETHEUS_REQUIRED forbids the skip."""
+    if found := shutil.which(name):
+        return found
+    reason = f"there is no {name}; Debian has it in the package prometheus"
+    if os.environ.get("SHOPCAT_PROMETHEUS_REQUIRED"):
+        pytest.fail(f"{reason}, and SHOPCAT_PROMETHEUS_REQUIRED says that it must be tested with")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,41 @@
+"""The expressions in deploy/: of the dashboard's panels, of the rules."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboards" / "shopcat.json").read_text("utf-8"))
+PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+RULES: list[dict[str, Any]] = [
+    rule
+    for file in ("recording.yml", "alerts.yml")
+    for group in yaml.safe_load((DEPLOY / "rules" / file).read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+]
+ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
+
+_GROUPING = re.compile(r"\b(by|on|group_left) \([^)]*\)")  # has names of labels
+# A metric, recorded ones too, with the labels asked for.
+_SELECTOR = re.compile(r"\b(?:up|ALERTS|(?:\w+:)?(?:shopcat|ts|envoy)_[\w:]+)\b(?:\{[^}]*\})?")
+_COMPARISON = re.compile(r"\s(==|!=|>=|<=|>|<)\s")
+
+
+def expressions() -> dict[str, str]:
+    """Every expression by where it stands; an alert's answers 0 or 1, so that silence is told from blindness."""
+    found = {}
+    for panel in PANELS:
+        for target in panel["targets"]:
+            found[f"{panel['title']} {target['refId']}"] = target["expr"].replace("$__rate_interval", "1m")
+    for name, rule in ALERTS.items():
+        found[name] = _COMPARISON.sub(r" \1 bool ", rule["expr"])
+    return found | RECORDED
+
+
+def selectors() -> set[str]:
+    """Every series that an expression asks for."""
+    return {found for each in expressions().values() for found in _SELECTOR.findall(_GROUPING.sub("", each))}

@@ -1,0 +1,42 @@
+"""Grafana's dashboard, whole and readable. That its queries find data is in tests/integration/test_monitoring.py."""
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.expressions import DASHBOARD, DEPLOY, PANELS
+
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+    assert panel["description"]
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["targets"]
+    assert [target["datasource"] for target in panel["targets"]] == [SOURCE] * len(panel["targets"])
+
+
+def test_panels_have_places_of_their_own() -> None:
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    for one, other in combinations([panel["gridPos"] for panel in DASHBOARD["panels"]], 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or above, (one, other)
+    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in DASHBOARD["panels"])
+
+
+def test_the_source_is_one_that_a_person_chooses() -> None:
+    (variable,) = DASHBOARD["templating"]["list"]
+    assert (variable["name"], variable["type"], variable["query"]) == ("datasource", "datasource", "prometheus")
+
+
+def test_grafana_finds_both() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text("utf-8"))["datasources"]
+    assert (source["type"], source["url"]) == ("prometheus", "$PROMETHEUS_URL")
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "shopcat.yml").read_text("utf-8"))["providers"]
+    folder = provider["options"]["path"].replace("$GF_PATHS_PROVISIONING", str(provisioning))
+    assert (DEPLOY / folder / "shopcat.json").is_file()
