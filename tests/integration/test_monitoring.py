@@ -1,0 +1,200 @@
+"""What watches a server, with a real one and a real Prometheus: every query that is in deploy/ finds data.
+
+A misspelt name in a dashboard or a rule is an empty panel or an alert that never fires, and nobody is told.
+"""
+
+import base64
+import io
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+from handlers.archive import archive
+from handlers.exporter import Exporter, Watched, exporting
+from handlers.ports import HOST, Ports
+from handlers.server import Server, running_server
+from handlers.shared import Shared
+from tests.conftest import STORES
+from tests.deploy.expressions import ALERTS, RECORDED, expressions, selectors
+from tests.integration.client import ask, manage
+from tests.integration.prometheus import INTERVAL_S, Prometheus, running_prometheus
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+DAY = {"store": 1, "date": "2015-08-05"}
+SCRAPES = 5
+KINDS = 15  # of requests that `send_everything` sends
+
+# What a healthy server may be without, and what it would take: parts, by their metrics, and incidents, by their series.
+PARTS = {"shopcat_gpu_": "a GPU", "envoy_": "Envoy, the front door"}
+INCIDENTS = {'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx", "ALERTS": "an alert"}
+
+
+def without_a_part(expression: str) -> str | None:
+    """What it would take for an expression to find data, if it asks for a part that need not be there."""
+    return next((need for name, need in PARTS.items() if name in expression), None)
+
+
+def photo() -> bytes:
+    """A picture of nothing, as a JPEG."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(file, "JPEG")
+    return file.getvalue()
+
+
+def send_everything(server: Server) -> None:
+    """Each kind of request once: what a model doubts, what it refuses, what it draws."""
+    weather = {"max_temperature": 90.0}
+    for body, status in (
+        (DAY, 200),
+        ({**DAY, "weather": weather}, 200),
+        ({**DAY, "date": "2016-07-01"}, 200),
+        ({**DAY, "date": "2015-01-05"}, 200),
+        ({"store": 1, "start": "2015-08-01", "days": 42}, 200),
+        ({"items": [{**DAY, "store": store} for store in range(1, STORES + 1)]}, 200),
+        ({"items": [DAY, {**DAY, "promo": "perhaps"}]}, 200),
+        ({**DAY, "store": 987654}, 404),
+        ({**DAY, "date": "never"}, 422),
+        (b"nothing", 400),
+    ):
+        assert ask(server, body).status == status, body
+    for method in ("none", "activation", "gradcam", "contrast"):
+        assert ask(server, photo(), kind="image/jpeg", path=f"/predictions/pets?heatmap={method}").status == 200
+    assert ask(server, {"image": base64.b64encode(b"no photo").decode()}, path="/predictions/pets").status >= 400
+
+
+@pytest.fixture(scope="module")
+def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Both models, two workers each."""
+    store = tmp_path_factory.mktemp("store")
+    archives = [archive(bundle, store) for bundle in (ROOT / "model_store" / "pets", demo_bundle)]
+    shared = Shared.make(tmp_path_factory.mktemp("shared"))
+    with running_server(archives, ports=Ports.any_free(), workers=2, shared=shared) as running:
+        theirs = f"http://{HOST}:{running.ports.metrics}/metrics"
+        watched = Watched({"frontend": [running.process.pid]}, [theirs], {"pets": 2, "sales": 2}, alive=True)
+        ports = Ports.any_free()
+        with exporting(Exporter(shared, lambda: watched), ports.metrics):
+            yield replace(running, ports=replace(running.ports, metrics=ports.metrics))
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    server: Server, prometheus_program: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
+    """One that scrapes the server."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    send_everything(server)  # a series that begins between two scrapes has no increase
+    with running_prometheus(prometheus_program, folder, server.ports.metrics) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def moment(server: Server, prometheus: Prometheus) -> float:
+    """When all kinds of requests had been answered and scraped; since then the machine may have been too busy."""
+    scraped = f"sum_over_time(up[1h]) >= {SCRAPES} and min_over_time(up[{3 * INTERVAL_S}s]) == 1"
+    until = time.monotonic() + 90
+    while not prometheus.query(scraped, now := time.time()):
+        send_everything(server)
+        assert time.monotonic() < until, prometheus.ask("targets")
+        time.sleep(0.5)
+    return now
+
+
+@pytest.mark.parametrize("selector", sorted(selectors()))
+def test_every_series_that_is_asked_for_is_there(prometheus: Prometheus, moment: float, selector: str) -> None:
+    found = prometheus.query(selector, moment)
+    need = without_a_part(selector) or INCIDENTS.get(selector) or INCIDENTS.get(selector.partition("{")[0])
+    if need and not found:
+        pytest.skip(f"it takes {need}")
+    assert found
+
+
+@pytest.mark.parametrize("where", expressions())
+def test_every_expression_returns_data(prometheus: Prometheus, moment: float, where: str) -> None:
+    expression = expressions()[where]
+    found = prometheus.query(expression, moment)
+    if not found and (need := without_a_part(expression)):
+        pytest.skip(f"it takes {need}")
+    assert found, expression
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDED if re.search("errors|slow", name)])
+def test_objectives_are_watched_for_every_model(prometheus: Prometheus, moment: float, name: str) -> None:
+    assert {series["metric"]["model"] for series in prometheus.query(name, moment)} == {"sales", "pets"}
+
+
+def test_prometheus_evaluates_every_rule(prometheus: Prometheus, moment: float) -> None:
+    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    assert {rule["name"] for rule in rules} == {*ALERTS, *RECORDED}
+    assert {(rule["health"], rule.get("lastError")) for rule in rules} == {("ok", None)}
+
+
+def test_a_healthy_server_wakes_nobody(prometheus: Prometheus, moment: float) -> None:
+    assert not prometheus.query('ALERTS{severity="page", alertname!~".*Latency.*"}', moment)  # the machine may be slow
+
+
+def wait_for(prometheus: Prometheus, expression: str, value: float) -> None:
+    """Return when an expression has a value."""
+    until = time.monotonic() + 30
+    while [float(series["value"][1]) for series in prometheus.query(expression)] != [value]:
+        assert time.monotonic() < until, prometheus.query(expression)
+        time.sleep(0.2)
+
+
+def test_every_request_is_counted_once_by_whichever_worker_also_by_one_that_dies(
+    server: Server, prometheus: Prometheus
+) -> None:
+    answered = "sum(shopcat_requests_total)"
+    wait_for(prometheus, f"max(changes(shopcat_requests_total[{4 * INTERVAL_S}s]))", 0)
+    before = float(prometheus.query(answered)[0]["value"][1])
+    send_everything(server)
+    wait_for(prometheus, answered, before + KINDS)
+    os.kill(manage(server, "/models/sales")[0]["workers"][0]["pid"], signal.SIGKILL)
+    wait_for(prometheus, 'changes(shopcat_worker_start_timestamp_seconds{model="sales"}[2m]) > bool 0', 1)
+    wait_for(prometheus, 'shopcat_workers_ready{model="sales"}', 2)
+    send_everything(server)
+    wait_for(prometheus, answered, before + 2 * KINDS)
+    assert {series["value"][1] for series in prometheus.query("resets(shopcat_requests_total[5m])")} == {"0"}
+
+
+@pytest.fixture(scope="module")
+def scraped(server: Server) -> str:
+    """What the server says of itself, by itself."""
+    send_everything(server)
+    with urlopen(f"http://{HOST}:{server.ports.metrics}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_promtool_has_nothing_to_say_against_our_metrics(scraped: str, promtool: str) -> None:
+    """What TorchServe and Envoy call theirs is not ours to choose."""
+    done = subprocess.run([promtool, "check", "metrics"], input=scraped, capture_output=True, text=True, check=False)
+    complaints = (done.stdout + done.stderr).splitlines()
+    assert done.returncode in (0, 3), complaints  # 3: it could read them and has complaints
+    assert not [line for line in complaints if line.startswith("shopcat_")]
+
+
+def test_the_docs_list_every_metric_with_its_labels(scraped: str) -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    listed = {
+        name: {*re.findall(r"`(\w+)`", labels)}
+        for name, labels in re.findall(r"^\| `(shopcat_\w+)` \|([^|]*)\|", page, re.MULTILINE)
+    }
+    exported = {
+        sample.name.removesuffix("_count"): {*sample.labels}
+        for family in text_string_to_metric_families(scraped)
+        for sample in family.samples
+        if sample.name.startswith("shopcat_") and not re.search("_(bucket|sum|created)$", sample.name)
+    }
+    without_gpus = {name: labels for name, labels in listed.items() if not name.startswith("shopcat_gpu_")}
+    assert {name: labels for name, labels in exported.items() if not name.startswith("shopcat_gpu_")} == without_gpus
