@@ -1,4 +1,4 @@
-"""The pets contract: what a client asks of ``/predictions/pets`` and what it gets.
+"""The pets contract: what a client asks of ``/predictions/pets`` and ``/explanations/pets`` and what it gets.
 
 A photo is sent as it is, as the field ``image`` of a form, or in base64 as the field ``image`` of a JSON object. The
 options are fields beside it, or parameters of the query.
@@ -106,6 +106,16 @@ class JsonRequest(Options):
     )
 
 
+class ExplanationOptions(Options):
+    """What a client may ask of ``/explanations/pets``, which always draws. It describes; `parse_request` reads."""
+
+    heatmap: Method = Field(default="gradcam", description=Options.model_fields["heatmap"].description)
+
+
+class JsonExplanationRequest(ExplanationOptions, JsonRequest):
+    """A photo and options in JSON, for an explanation. It describes the request; `parse_request` reads it."""
+
+
 # Answers are ours: they are dataclasses, which nobody validates.
 
 
@@ -197,13 +207,14 @@ def class_key(name: str) -> str:
     return " ".join(name.replace("_", " ").casefold().split())
 
 
-def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> PetRequest:
+def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any], *, explain: bool = False) -> PetRequest:
     """Read a request in any of its forms.
 
     Args:
         fields: as TorchServe gives them, bytes or text: the ``body``, or a form's fields if TorchServe has read it; the
             query's parameters beside.
         headers: as the client spelt them; TorchServe adds a mapping with its own ``content-type`` for each field.
+        explain: whether it asks for an explanation: a prediction with a heatmap, gradcam if it names none.
 
     Raises:
         ProblemError: if it has no image, or if an option is unknown or wrong. The image is not opened here.
@@ -220,6 +231,9 @@ def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> PetR
     if unknown:
         detail = f"not an option; the options are {', '.join(_NAMES)}"
         raise _invalid(*(FieldError(path=pointer(_short(name)), detail=detail) for name in unknown))
+    if explain and options.setdefault("heatmap", "gradcam") == "none":
+        detail = "an explanation is a heatmap: activation, gradcam or contrast; for none ask /predictions/pets"
+        raise _wrong("heatmap", "none", detail)
     try:
         return PetRequest.model_validate({**options, "image": image, "content_type": content_type or None})
     except ValidationError as error:

@@ -254,6 +254,37 @@ def test_options_that_would_say_nothing(options: dict[str, str], path: str) -> N
     assert problem.status == 422
 
 
+@pytest.mark.parametrize(
+    ("options", "heatmap"),
+    [
+        ({}, "gradcam"),
+        ({"heatmap": ""}, "gradcam"),
+        ({"class": "Ragdoll"}, "gradcam"),
+        ({"heatmap": "activation"}, "activation"),
+        ({"heatmap": "contrast", "versus": "Ragdoll"}, "contrast"),
+    ],
+)
+def test_an_explanation_has_a_heatmap(options: dict[str, str], heatmap: str) -> None:
+    assert parse_request({"body": PHOTO, **options}, JPEG, explain=True).heatmap == heatmap
+    assert parse_request(body_of({"image": TEXT}, **options), JSON, explain=True).heatmap == heatmap
+
+
+@pytest.mark.parametrize("fields", [{"body": PHOTO, "heatmap": b"none"}, body_of({"image": TEXT, "heatmap": "none"})])
+def test_an_explanation_without_a_heatmap_is_none(fields: dict[str, Any]) -> None:
+    with pytest.raises(ProblemError) as raised:
+        parse_request(fields, JPEG if fields["body"] == PHOTO else JSON, explain=True)
+    problem = raised.value.problem
+    assert (problem.status, problem.errors[0].path) == (422, "/heatmap")
+    assert "/predictions/pets" in problem.detail
+
+
+@pytest.mark.parametrize("heatmap", ["rainbow", None, 1])
+def test_an_explanation_with_a_wrong_heatmap(heatmap: Any) -> None:
+    with pytest.raises(ProblemError) as raised:
+        parse_request(body_of({"image": TEXT, "heatmap": heatmap}), JSON, explain=True)
+    assert [error.path for error in raised.value.problem.errors] == ["/heatmap"]
+
+
 @pytest.mark.parametrize("name", ["heat_map", "class_", "content_type", "Class", "x" * 5000, "a/b", "", "image"])
 def test_an_unknown_option_is_named_with_those_that_there_are(name: str) -> None:
     problem = problem_of({"body": PHOTO, name: b"1"}, JPEG)
