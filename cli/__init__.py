@@ -57,6 +57,7 @@ for each in (
     show,
     bundles.evaluate,
     sales.forecast,
+    sales.explain,
     pets.classify,
     bundles.check,
     bundles.archive,

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,6 +40,7 @@ def test_help_names_every_command_and_needs_no_torch() -> None:
         "classify",
         "evaluate",
         "forecast",
+        "explain",
         "archive",
         "serve",
         "check",
@@ -53,7 +56,8 @@ def test_help_names_every_command_and_needs_no_torch() -> None:
 
 
 COMMANDS = (
-    "train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|classify|archive|check|demo"
+    "train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|explain|classify|archive|"
+    "check|demo"
 )
 
 
@@ -108,6 +112,23 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     again = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
     assert again.exit_code == 2, "a bundle is not overwritten unasked"
     assert "--force" in again.output
+
+
+def test_an_explanation_on_the_command_line(demo_bundle: Path) -> None:
+    result = shopcat("explain", demo_bundle, 3, "2015-08-21")
+    assert result.exit_code == 0, result.output
+    first, ordinary, *groups = result.output.splitlines()
+    assert "store 3 on 2015-08-21" in first
+    assert "an ordinary day, store " in ordinary
+    assert len(groups) == 8
+    sales, baseline = (float(re.findall(r": ([\d,.]+)", line)[0].replace(",", "")) for line in (first, ordinary))
+    factors = [float(re.findall(r"x (\d+\.\d+)  \w", line)[0]) for line in groups]
+    assert baseline * math.prod(factors) == pytest.approx(sales, rel=0.005)
+    assert "closed" in shopcat("explain", demo_bundle, 3, "2015-08-23").output
+    for store, date, said in ((99, "2015-08-21", "store 99 is not known"), (3, "friday", "a date is a string like")):
+        result = shopcat("explain", demo_bundle, store, date)
+        assert result.exit_code == 2
+        assert said in result.output
 
 
 def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: Path, tmp_path: Path) -> None:
