@@ -30,6 +30,7 @@ from tests.integration.client import JSON, PROBLEM, ask, manage
 pytestmark = pytest.mark.integration
 
 DAY = {"store": 1, "date": "2015-08-05"}
+PREDICT, WHY = "/predictions/sales", "/explanations/sales"
 
 
 def started_again(server: Server, pid: int, within: float = 60) -> bool:
@@ -141,6 +142,65 @@ def test_good_and_bad_at_once_each_get_their_own(server: Server) -> None:
     for answer in answers:
         if answer.status == 200:
             assert answer.content["sales"] == pytest.approx(alone[answer.content["store"]], rel=1e-5)
+
+
+def test_an_explanation_is_the_same_as_offline(server: Server, demo_bundle: Path) -> None:
+    body = {"store": 1, "start": "2015-08-03", "days": 7, "promo": True}
+    (offline,) = Forecaster.load(demo_bundle).answer([parse_request(json.dumps(body).encode(), explain=True)])
+    answer = ask(server, body, path=WHY)
+    assert (answer.status, answer.kind) == (200, JSON)
+    assert_alike(answer.content, json.loads(offline.to_json()))
+
+
+def assert_alike(answer: Any, expected: Any, within: float = 3e-5) -> None:
+    """Two answers say the same, but for what float32 makes of another batch."""
+    if isinstance(expected, dict):
+        assert answer.keys() == expected.keys()
+        for name, value in expected.items():
+            assert_alike(answer[name], value)
+    elif isinstance(expected, list):
+        assert len(answer) == len(expected)
+        for one, other in zip(answer, expected, strict=True):
+            assert_alike(one, other)
+    else:
+        assert answer == (pytest.approx(expected, rel=within, abs=within) if isinstance(expected, float) else expected)
+
+
+def test_predictions_explanations_what_if_and_rubbish_at_once_each_get_their_own(server: Server) -> None:
+    """So many at once that batches mix them."""
+    other = DAY | {"store": 2}
+    many = {"items": [DAY, other, DAY | {"store": 987654}]}
+    kinds: list[tuple[str, Any, int]] = [
+        (PREDICT, DAY, 200),
+        (WHY, DAY, 200),
+        (PREDICT, b"nothing", 400),
+        (WHY, b"nothing", 400),
+        (PREDICT, DAY | {"what_if": {"promo": True}}, 200),
+        (WHY, DAY | {"what_if": {"promo": True}}, 422),
+        (PREDICT, many, 200),
+        (WHY, many, 200),
+        (WHY, other | {"open": False}, 200),
+        (PREDICT, DAY | {"what_if": {}}, 422),
+        (WHY, {"store": 1, "start": "2015-08-03", "days": 51}, 422),
+        (WHY, DAY | {"store": 987654}, 404),
+        (PREDICT, other, 200),
+    ]
+    alone = [ask(server, body, path=path) for path, body, _ in kinds]
+    assert [answer.status for answer in alone] == [status for _, _, status in kinds]
+    order = [number % len(kinds) for number in range(40 * len(kinds))]
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda number: ask(server, kinds[number][1], path=kinds[number][0]), order))
+    for number, answer in zip(order, answers, strict=True):
+        assert (answer.status, answer.kind) == (alone[number].status, alone[number].kind)
+        assert_alike(answer.content, alone[number].content)
+    explained, closed = alone[1].content, alone[8].content
+    assert explained["contributions"]
+    assert closed["unexplained"]
+    assert alone[4].content["what_if"]["ratio"] > 0
+
+
+def test_no_header_makes_a_prediction_of_an_explanation(server: Server) -> None:
+    assert "contributions" in ask(server, DAY, path=WHY, headers={"explain": "no", "Explain": "False"}).content
 
 
 def test_ten_megabytes_are_let_in_and_more_are_not(server: Server) -> None:
