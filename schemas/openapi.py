@@ -166,9 +166,10 @@ def _pets() -> dict[str, Any]:
 
 
 def _written(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of an option in a form or a query, where null can't be written: it is left out instead."""
-    first = schema.get("anyOf", [{}])[0]
-    return {key: value for key, value in {**schema, **first}.items() if key != "anyOf" and value is not None}
+    """The schema of an option in a form or a query: null can't be written, and what nobody filled in is empty."""
+    about = {key: schema[key] for key in ("description", "default", "examples") if schema.get(key) is not None}
+    values = {key: value for key, value in schema.get("anyOf", [schema])[0].items() if key not in (*about, "title")}
+    return {**about, "anyOf": [values, {"const": "", "description": "as if it were left out"}]}
 
 
 def _problems(kinds: Sequence[Kind]) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class JsonRequest(Options):
     """A photo and options in JSON. It describes the request; `parse_request` reads it."""
 
     image: str = Field(
+        min_length=1,
         description="the photo's file in base64, without line breaks; may begin like data:image/jpeg;base64,",
         json_schema_extra={"contentEncoding": "base64"},
     )
@@ -289,7 +290,7 @@ def _texts(options: Mapping[str, bytes]) -> dict[str, Any]:
     texts: dict[str, Any] = {}
     for name, value in options.items():
         try:
-            text = value.decode().strip()
+            text = value.decode()
         except UnicodeDecodeError:
             raise _wrong(name, repr(value[:MAX_NAME])[2:-1], "must be text in UTF-8") from None
         if text or name not in _NAMES:

@@ -50,13 +50,19 @@ _TITLES: Mapping[Kind, tuple[int, str]] = {
 
 _WORDS = {  # pydantic's error types that can be said better to someone who does not know pydantic
     "missing": "required, and not there",
-    "extra_forbidden": "not a field of this request; check its spelling",
-    "int_type": "must be a whole number",
-    "bool_parsing": "must be true or false",
+    "extra_forbidden": "not a field here; there are {names}",
+    "int_type": "must be a whole number, without quotes or decimal point",
     "bool_type": "must be true or false",
+    "float_type": "must be a number, without quotes",
+    "string_type": "must be a string, in quotes",
     "model_type": "must be a JSON object",
     "date_from_datetime_parsing": "must be a date of the calendar, like 2015-08-01",
     "date_parsing": "must be a date of the calendar, like 2015-08-01",
+    "literal_error": "must be {expected}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "string_too_short": "must have {min_length} characters or more",
+    "string_too_long": "must have {max_length} characters or less",
 }
 _SHOWN = 60  # characters of a wrong value that an error repeats
 MAX_ERRORS = 10  # that a problem lists: an answer must not grow with what is wrong with the request
@@ -125,23 +131,33 @@ def pointer(*parts: str | int) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def invalid(error: ValidationError, *, at: Sequence[str | int] = (), after: Sequence[int] = ()) -> Problem:
+def invalid(
+    error: ValidationError,
+    *,
+    names: Mapping[str, Iterable[str]] = {},
+    at: Sequence[str | int] = (),
+    after: Sequence[int] = (),
+) -> Problem:
     """The problem behind pydantic's validation error.
 
     Args:
         error: what pydantic found.
+        names: where a field can be one that is none: those that there are, by the field that they are in, or "".
         at: where the validated part stands in the request.
         after: the place in a list, if the part's one field was taken from a list.
     """
     errors = []
-    found = error.errors(include_url=False, include_context=False)
+    found = error.errors(include_url=False)
     for each in found[:MAX_ERRORS]:
-        missing = each["type"] == "missing"
+        kind, loc, context = each["type"], each["loc"], each.get("ctx", {})
+        if kind == "extra_forbidden":
+            context = {"names": ", ".join(names[str(loc[-2]) if len(loc) > 1 else ""])}
+        words = _WORDS.get(kind)
         errors.append(
             FieldError(
-                path=pointer(*at, *each["loc"][:1], *after, *each["loc"][1:]),
-                value=None if missing else shown(each["input"]),
-                detail=_WORDS.get(each["type"], each["msg"].removeprefix("Value error, ")),
+                path=pointer(*at, *loc[:1], *after, *loc[1:]),
+                value=None if kind == "missing" else shown(each["input"]),
+                detail=words.format(**context) if words else each["msg"].removeprefix("Value error, "),
             )
         )
     first = errors[0]

@@ -3,9 +3,9 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import from_json
 
 from schemas.problems import MAX_ERRORS, FieldError, Problem, ProblemError, invalid, shown
@@ -27,13 +27,16 @@ def _iso_date(value: Any) -> Any:
 
 
 def _holiday_code(value: Any) -> Any:
-    """0 and false mean no holiday, as some of Kaggle's own rows have it."""
-    return "0" if value is False or (type(value) is int and value == 0) else value
+    """The number 0 means no holiday, as many of Kaggle's own rows have it."""
+    return "0" if type(value) is int and value == 0 else value
 
 
 Store = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1, description="the store's number")]
 Date = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="the day to forecast, YYYY-MM-DD")]
-Holiday = Annotated[StateHoliday, BeforeValidator(_holiday_code)]
+Holiday = Annotated[
+    StateHoliday, BeforeValidator(_holiday_code), WithJsonSchema({"enum": [*get_args(StateHoliday), 0]})
+]
+Flag = Annotated[bool, Field(strict=True)]  # pydantic alone would take 1 and "yes" too
 
 
 class Weather(BaseModel):
@@ -59,12 +62,12 @@ class Known(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
-    open: bool | None = Field(default=None, description="whether the store is open; a closed store sells 0")
-    promo: bool | None = Field(default=None, description="whether the store runs a promotion")
+    open: Flag | None = Field(default=None, description="whether the store is open; a closed store sells 0")
+    promo: Flag | None = Field(default=None, description="whether the store runs a promotion")
     state_holiday: Holiday | None = Field(
-        default=None, description="0 none, a public holiday, b Easter, c Christmas", examples=["0"]
+        default=None, description="0 none, a public holiday, b Easter, c Christmas; 0 may be a number", examples=["0"]
     )
-    school_holiday: bool | None = Field(default=None, description="whether schools are closed")
+    school_holiday: Flag | None = Field(default=None, description="whether schools are closed")
     weather: Weather | None = None
 
 
@@ -93,14 +96,24 @@ class Span(BaseModel):
     days: int = Field(strict=True, ge=1, le=MAX_DAYS, description="how many days, the first included")
 
 
+_Of = TypeVar("_Of")
+_ByDay = Annotated[
+    list[_Of | None], Field(min_length=1, max_length=MAX_DAYS, description="as many values as there are days")
+]
+
+
 class Range(Span):
     """One store and several days in a row. What is known holds for all days, or is a list with a value for each."""
 
-    open: bool | list[bool | None] | None = None
-    promo: bool | list[bool | None] | None = None
-    state_holiday: Holiday | list[Holiday | None] | None = None
-    school_holiday: bool | list[bool | None] | None = None
-    weather: Weather | list[Weather | None] | None = None
+    open: Flag | _ByDay[Flag] | None = None
+    promo: Flag | _ByDay[Flag] | None = None
+    state_holiday: Holiday | _ByDay[Holiday] | None = None
+    school_holiday: Flag | _ByDay[Flag] | None = None
+    weather: Weather | _ByDay[Weather] | None = None
+
+
+NAMES = {"": (*Item.model_fields,), "weather": (*Weather.model_fields,)}
+_RANGES_NAMES = NAMES | {"": (*Range.model_fields,)}
 
 
 # Answers are made by the thousand each second and are ours: they are dataclasses, which nobody validates.
@@ -223,7 +236,7 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any) -> Forecast
     try:
         return ForecastRequest((Item.model_validate(body),), single=True)
     except ValidationError as error:
-        raise ProblemError(invalid(error)) from None
+        raise ProblemError(invalid(error, names=NAMES)) from None
 
 
 def _many(body: Mapping[str, Any]) -> ForecastRequest:
@@ -242,7 +255,7 @@ def _many(body: Mapping[str, Any]) -> ForecastRequest:
         except ValidationError as error:
             named = item if isinstance(item, Mapping) else {}
             store, date = _echoed(named.get("store")), _echoed(named.get("date"))
-            parsed.append(Bad(store, date, invalid(error, at=("items", place))))
+            parsed.append(Bad(store, date, invalid(error, names=NAMES, at=("items", place))))
     bad = [item.problem for item in parsed if isinstance(item, Bad)]
     if len(bad) == len(parsed):
         raise ProblemError(all_bad(bad))
@@ -266,7 +279,7 @@ def _range(body: Mapping[str, Any]) -> ForecastRequest:
     try:
         asked = Span.model_validate({name: body[name] for name in body if name not in Known.model_fields})
     except ValidationError as error:
-        raise ProblemError(invalid(error)) from None
+        raise ProblemError(invalid(error, names=_RANGES_NAMES)) from None
     if asked.start > dt.date.max - dt.timedelta(days=asked.days):
         raise _wrong("start", asked.start, "too late for a calendar")
     known = {name: _by_day(name, body.get(name), asked.days) for name in Known.model_fields}
@@ -295,7 +308,7 @@ def _known(name: str, value: Any, *day: int) -> Any:
     try:
         return getattr(Known.model_validate({name: value}), name)
     except ValidationError as error:
-        raise ProblemError(invalid(error, after=day)) from None
+        raise ProblemError(invalid(error, names=NAMES, after=day)) from None
 
 
 def _echoed(value: Any) -> Any:

@@ -59,7 +59,8 @@ def test_what_the_document_offers_is_taken() -> None:
     """Every default and example of an option, in the query beside a photo."""
     for parameter in POSTS["/predictions/pets"]["parameters"]:
         schema = parameter["schema"]
-        for value in [*schema.get("examples", []), *schema.get("enum", []), schema.get("default", "")]:
+        values, empty = schema["anyOf"]
+        for value in [*schema.get("examples", []), *values.get("enum", []), schema.get("default", ""), empty["const"]]:
             fields = {"body": b"photo", "heatmap": "contrast", parameter["name"]: str(value)}
             assert parse_request(fields, {}).image == b"photo"
     body = {"image": base64.b64encode(b"photo").decode(), "heatmap": "gradcam"}

@@ -136,7 +136,7 @@ def test_data_urls(start: str, content_type: str | None) -> None:
     assert (request.image, request.content_type) == (PHOTO, content_type)
 
 
-@pytest.mark.parametrize("blank", ["", " ", b"", b"\t"])
+@pytest.mark.parametrize("blank", ["", b""])
 def test_an_option_that_nobody_filled_in_is_left_out(blank: bytes | str) -> None:
     fields = dict.fromkeys(OPTIONS, blank)
     assert parse_request({"body": PHOTO, **fields}, JPEG) == PetRequest(image=PHOTO, content_type="image/jpeg")
@@ -204,9 +204,11 @@ def test_base64_is_read_strictly(text: Any, words: str) -> None:
     [
         ("heatmap", "saliency", "'none', 'activation', 'gradcam' or 'contrast'"),
         ("heatmap", "GradCAM", "'gradcam'"),
+        ("heatmap", " ", "'none', 'activation', 'gradcam' or 'contrast'"),
         ("overlay", "jpeg", "'none' or 'png'"),
-        ("top_k", "0", "greater than or equal to 1"),
-        ("top_k", "101", "less than or equal to 100"),
+        ("overlay", "png ", "'none' or 'png'"),
+        ("top_k", "0", "must be 1 or more"),
+        ("top_k", "101", "must be 100 or less"),
         ("top_k", "3.5", "whole number"),
         ("top_k", "-1", "whole number"),
         ("top_k", "٣", "whole number"),
