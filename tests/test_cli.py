@@ -84,6 +84,7 @@ def test_a_wrong_path_is_named_in_one_line(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.integration
 def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "store" / "sales"
     result = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
@@ -110,6 +111,7 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     assert "--force" in again.output
 
 
+@pytest.mark.integration
 def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     assert shopcat("train", "sales", demo_folder, "--out", kept, "--no-refit", *QUICK).exit_code == 0
@@ -123,6 +125,7 @@ def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: 
     assert "no sales after 2015-07-31" in result.output
 
 
+@pytest.mark.integration
 def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
     plot = tmp_path / "lr.png"
     result = shopcat("lr-find", "sales", demo_folder, "--out", plot, "--layers", "16,8")
@@ -153,6 +156,7 @@ def test_what_can_not_end_well_is_said_before_the_work(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.integration
 def test_a_report_that_fails_costs_no_second_training(
     demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

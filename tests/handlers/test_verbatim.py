@@ -4,6 +4,8 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from handlers.java import find_java
 from handlers.verbatim import CLASS, write_verbatim_class
 
@@ -24,6 +26,7 @@ def test_some_bytes_change(jar: Path, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.integration
 def test_java_takes_it(jar: Path, tmp_path: Path) -> None:
     """Java links a class, and so verifies its every instruction, before it misses a main method in it."""
     assert write_verbatim_class(jar, tmp_path)
