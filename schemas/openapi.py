@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from schemas.pets import JsonRequest, Options, Prediction
-from schemas.problems import Kind, Problem, statuses
+from schemas.problems import KINDS, Kind, Problem, by_status, urn
 from schemas.sales import Forecast, Forecasts, Item, Many, Range
 
 FILE = Path(__file__).with_name("openapi.json")
@@ -35,6 +35,12 @@ PETS: tuple[Kind, ...] = (
 )
 # Those that the front door can answer with, whatever the address.
 FRONT_DOOR: tuple[Kind, ...] = ("unauthorized", "not-found", "method-not-allowed", "too-large", "overloaded")
+
+_HEADERS = {  # what else the front door sends, by the status of its problem
+    401: ("WWW-Authenticate", "how to send a key", "string"),
+    405: ("Allow", "the methods that the address takes", "string"),
+    503: ("Retry-After", "after how many seconds to try again", "integer"),
+}
 
 _SALES_EXAMPLES = {
     "one": {"summary": "one store and day", "value": {"store": 1, "date": "2015-08-01"}},
@@ -89,7 +95,7 @@ def openapi() -> dict[str, Any]:
             "title": "Shopcat",
             "version": version("shopcat"),
             "description": "Sales forecasts and breeds of pets from one TorchServe. Errors are problem details "
-            "(RFC 9457).",
+            "(RFC 9457); docs/problems.md lists their types.",
         },
         "servers": [{"url": "http://127.0.0.1:8080"}],
         "paths": {"/predictions/sales": {"post": _sales()}, "/predictions/pets": {"post": _pets()}},
@@ -176,11 +182,23 @@ def _problems(kinds: Sequence[Kind]) -> dict[str, Any]:
     """The answers with problems of these kinds, by their statuses."""
     return {
         str(status): {
-            "description": " or ".join(titles),
-            "content": {"application/problem+json": {"schema": _ref("Problem")}},
+            "description": " or ".join(KINDS[kind].title for kind in alike),
+            **({"headers": {_HEADERS[status][0]: _header(*_HEADERS[status][1:])}} if status in _HEADERS else {}),
+            "content": {
+                "application/problem+json": {
+                    "schema": {
+                        "allOf": [_ref("Problem")],
+                        "properties": {"type": {"enum": [urn(kind) for kind in alike]}, "status": {"const": status}},
+                    }
+                }
+            },
         }
-        for status, titles in statuses(kinds).items()
+        for status, alike in by_status(kinds).items()
     }
+
+
+def _header(description: str, kind: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
 
 
 def as_json() -> str:

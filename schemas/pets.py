@@ -236,7 +236,7 @@ def _read(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[bytes,
     if kind == FORM or (kind == URLENCODED and "body" not in fields):
         form = {name: Part(value, _type_of(name, headers)) for name, value in others.items()}
         return _from_form(form | _form(body, header) if "body" in fields else form)
-    if kind == JSON or (kind in (*UNNAMED, URLENCODED) and body.lstrip().startswith(b"{")):  # as no image does
+    if kind == JSON or (kind in ("", URLENCODED) and body.lstrip().startswith(b"{")):  # as no image does
         image, content_type, options = _from_json(body)
         return image, content_type, _texts(others) | options
     return body, "" if kind == URLENCODED else kind, _texts(others)  # curl calls everything URLENCODED

@@ -5,7 +5,7 @@ ProblemError: raised where a request can't be answered; carries the Problem that
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,25 +27,62 @@ Kind = Literal[
     "overloaded",
 ]
 
-_TITLES: Mapping[Kind, tuple[int, str]] = {
-    "malformed-request": (400, "The request is not what this address takes"),
-    "invalid-request": (422, "A field of the request has a value that is not allowed"),
+
+class About(NamedTuple):
+    """What is said of a kind of problem.
+
+    Attributes:
+        status: the HTTP status.
+        title: the kind in words.
+        remedy: what a client can do.
+    """
+
+    status: int
+    title: str
+    remedy: str
+
+
+KINDS: Mapping[Kind, About] = {
+    "malformed-request": About(
+        400, "The request is not what this address takes", "Send what the contract has for the address."
+    ),
+    "invalid-request": About(
+        422,
+        "A field of the request has a value that is not allowed",
+        "`errors` names each field, what was sent and what is allowed.",
+    ),
     # sales
-    "unknown-store": (404, "The store is not known to the model"),
-    "outside-calendar": (422, "The date is outside the days that the model can forecast"),
+    "unknown-store": About(
+        404, "The store is not known to the model", "Ask for a store of the tables, or train with the new one."
+    ),
+    "outside-calendar": About(
+        422,
+        "The date is outside the days that the model can forecast",
+        "`detail` has the first and the last day that it can.",
+    ),
     # pets
-    "unsupported-media-type": (415, "The content type is not one that this address takes"),
-    "not-an-image": (422, "The image is in no format that is known"),
-    "damaged-image": (422, "The image is damaged or incomplete"),
-    "image-too-large": (413, "The image is too large to be decoded"),
-    "unknown-class": (422, "The class is not one of the model's"),
-    "internal-error": (500, "The model failed; the request was not at fault"),
+    "unsupported-media-type": About(
+        415, "The content type is not one that this address takes", "`detail` says how to send a photo."
+    ),
+    "not-an-image": About(422, "The image is in no format that is known", "Send JPEG, PNG, WebP, GIF, BMP or TIFF."),
+    "damaged-image": About(422, "The image is damaged or incomplete", "Send the whole file, or save the photo anew."),
+    "image-too-large": About(413, "The image is too large to be decoded", "Make the photo smaller before sending it."),
+    "unknown-class": About(422, "The class is not one of the model's", "`detail` has names that are like it."),
+    "internal-error": About(
+        500,
+        "The model failed; the request was not at fault",
+        "Tell the operator the id in `detail`, under which the log has the cause.",
+    ),
     # the front door, before a model has seen the request
-    "unauthorized": (401, "The request has no key that is valid here"),
-    "not-found": (404, "There is nothing at this address"),
-    "method-not-allowed": (405, "The address does not take this method"),
-    "too-large": (413, "The request is larger than the service takes"),
-    "overloaded": (503, "The service has more to do than it can; try again later"),
+    "unauthorized": About(401, "The request has no key that is valid here", "Send a key that the operator gave you."),
+    "not-found": About(404, "There is nothing at this address", "Compare the address with the contract's."),
+    "method-not-allowed": About(405, "The address does not take this method", "Send a POST."),
+    "too-large": About(413, "The request is larger than the service takes", "Send less at a time, or a smaller photo."),
+    "overloaded": About(
+        503,
+        "The service has more to do than it can; try again later",
+        "Wait as long as the header Retry-After says, and send the request again.",
+    ),
 }
 
 _WORDS = {  # pydantic's error types that can be said better to someone who does not know pydantic
@@ -68,6 +105,11 @@ _SHOWN = 60  # characters of a wrong value that an error repeats
 MAX_ERRORS = 10  # that a problem lists: an answer must not grow with what is wrong with the request
 
 
+def urn(kind: Kind) -> str:
+    """A kind of problem as its ``type`` names it."""
+    return f"urn:shopcat:problem:{kind}"
+
+
 class FieldError(BaseModel):
     """One field's trouble."""
 
@@ -83,7 +125,7 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    type: str = Field(description="which kind of problem, as a URN", examples=["urn:shopcat:problem:unknown-store"])
+    type: str = Field(description="which kind of problem", json_schema_extra={"enum": [urn(kind) for kind in KINDS]})
     title: str = Field(description="the kind in words, the same for every problem of the kind")
     status: int = Field(description="the HTTP status", ge=400, le=599)
     detail: str = Field(description="what went wrong this time and what to do")
@@ -92,8 +134,8 @@ class Problem(BaseModel):
     @classmethod
     def of(cls, kind: Kind, detail: str, errors: Sequence[FieldError] = ()) -> "Problem":
         """A problem of a known kind."""
-        status, title = _TITLES[kind]
-        return cls(type=f"urn:shopcat:problem:{kind}", title=title, status=status, detail=detail, errors=list(errors))
+        about = KINDS[kind]
+        return cls(type=urn(kind), title=about.title, status=about.status, detail=detail, errors=list(errors))
 
     def to_json(self) -> bytes:
         """The body that the client gets."""
@@ -108,11 +150,11 @@ class ProblemError(ValueError):
         self.problem = problem
 
 
-def statuses(kinds: Iterable[Kind]) -> Mapping[int, Sequence[str]]:
-    """The HTTP statuses of kinds of problems, in order, each with the titles that it comes with."""
-    found: dict[int, list[str]] = {}
-    for status, title in sorted((_TITLES[kind] for kind in kinds), key=lambda each: each[0]):
-        found.setdefault(status, []).append(title)
+def by_status(kinds: Iterable[Kind]) -> Mapping[int, Sequence[Kind]]:
+    """Kinds of problems by their HTTP statuses, in order."""
+    found: dict[int, list[Kind]] = {}
+    for kind in sorted(kinds, key=lambda each: KINDS[each].status):
+        found.setdefault(KINDS[kind].status, []).append(kind)
     return found
 
 

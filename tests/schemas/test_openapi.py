@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from schemas.openapi import FILE, FRONT_DOOR, PETS, SALES, as_json, openapi
 from schemas.pets import Prediction, parse_request
-from schemas.problems import Kind, statuses
+from schemas.problems import KINDS, Kind, by_status, urn
 
 DOCUMENT = openapi()
 POSTS: dict[str, Any] = {path: methods["post"] for path, methods in DOCUMENT["paths"].items()}
@@ -29,12 +29,19 @@ def test_every_reference_has_its_schema() -> None:
 @pytest.mark.parametrize(("path", "kinds"), [("/predictions/sales", SALES), ("/predictions/pets", PETS)])
 def test_an_address_lists_the_problems_that_it_can_give(path: str, kinds: tuple[Kind, ...]) -> None:
     responses = POSTS[path]["responses"]
-    assert list(responses) == ["200", *(str(status) for status in statuses((*kinds, *FRONT_DOOR)))]
-    assert "application/problem+json" in responses["400"]["content"]
+    listed = by_status((*kinds, *FRONT_DOOR))
+    assert list(responses) == ["200", *map(str, listed)]
+    for status, alike in listed.items():
+        schema = responses[str(status)]["content"]["application/problem+json"]["schema"]
+        assert schema["properties"]["type"]["enum"] == [urn(kind) for kind in alike]
+        assert schema["properties"]["status"]["const"] == status
+        assert all(KINDS[kind].title in responses[str(status)]["description"] for kind in alike)
 
 
 def test_every_kind_of_problem_is_some_addresss() -> None:
-    assert {*SALES, *PETS, *FRONT_DOOR} == {*get_args(Kind)}
+    assert {*SALES, *PETS, *FRONT_DOOR} == {*get_args(Kind)} == {*KINDS}
+    schema = DOCUMENT["components"]["schemas"]["Problem"]
+    assert schema["properties"]["type"]["enum"] == [urn(kind) for kind in KINDS]
 
 
 @pytest.mark.parametrize("model", ["JsonRequest", "Prediction", "Breed", "HeatmapAnswer", "BoxAnswer"])
