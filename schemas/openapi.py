@@ -51,6 +51,11 @@ _SALES_EXAMPLES = {
     "range": {"summary": "six weeks of a store", "value": {"store": 1, "start": "2015-08-01", "days": 42}},
 }
 
+_PHOTO = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM8UaHBgA0wMeAAg1MCAB4nAXgllso1AAAAAElFTkSuQmCC"
+_PETS_EXAMPLES = {  # the photo is the smallest that can be shown here, a patch of brown
+    "contrast": {"summary": "why this breed rather than that one", "value": {"image": _PHOTO, "heatmap": "contrast"}},
+}
+
 _PREDICTION = {
     "breed": "Maine Coon",
     "species": "cat",
@@ -130,7 +135,11 @@ def _sales() -> dict[str, Any]:
 
 def _pets() -> dict[str, Any]:
     options = {name: _written(schema) for name, schema in Options.model_json_schema()["properties"].items()}
-    photo = {"contentMediaType": "image/*", "description": "a photo's file: JPEG, PNG, WebP, GIF, BMP or TIFF"}
+    photo = {
+        "contentMediaType": "image/*",
+        "minLength": 1,
+        "description": "a photo's file: JPEG, PNG, WebP, GIF, BMP or TIFF",
+    }
     return {
         "operationId": "classify",
         "summary": "Tell the breed of the pet in a photo, and where the network looked",
@@ -158,7 +167,7 @@ def _pets() -> dict[str, Any]:
                         "additionalProperties": False,
                     }
                 },
-                "application/json": {"schema": _ref("JsonRequest")},
+                "application/json": {"schema": _ref("JsonRequest"), "examples": _PETS_EXAMPLES},
             },
         },
         "responses": {
