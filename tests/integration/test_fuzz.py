@@ -18,9 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from handlers import sales as sales_handler
 from handlers import wire
+from handlers.audit import AuditLog
 from handlers.pets import PetsHandler
 from handlers.sales import SalesHandler
+from handlers.telemetry import START_HEADER, Telemetry
 from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
 from sales.forecaster import Forecaster
@@ -93,14 +96,14 @@ def answered(handler: Any, fields: Mapping[str, Any], headers: Mapping[str, Any]
 @pytest.fixture(scope="module")
 def sales(demo_bundle: Path) -> SalesHandler:
     handler = SalesHandler()
-    handler.forecaster = Forecaster.load(demo_bundle)
+    handler.forecaster, handler.telemetry = Forecaster.load(demo_bundle), None
     return handler
 
 
 @pytest.fixture(scope="module")
 def pets(pets_bundle: Path) -> PetsHandler:
     handler = PetsHandler()
-    handler.classifier = Classifier.load(pets_bundle)
+    handler.classifier, handler.telemetry = Classifier.load(pets_bundle), None
     return handler
 
 
@@ -186,21 +189,35 @@ def test_rows_of_a_csv(sales: SalesHandler, tmp_path: Path) -> None:
     fuzz(damaged(*good) | st.binary(max_size=200) | st.text(max_size=200).map(str.encode), read)
 
 
-def test_messages(sales: SalesHandler) -> None:
-    """What clients can put into a message of the front end's: any text in headers and names, any bytes in values."""
+def test_messages(sales: SalesHandler, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What clients can put into the front end's messages: any text in headers and names, any bytes in values.
+
+    They are answered, and told of.
+    """
     words = st.text(max_size=12).map(str.encode)
+    numbers = st.from_regex(r"\A\d{1,20}\Z").map(str.encode) | st.just(b"9" * 5000)
+    headers = st.sampled_from([START_HEADER.encode(), b"x-request-id", b"traceparent", b"Content-Type"]) | words
     values = st.binary(max_size=60) | REQUESTS.map(json.dumps).map(str.encode)
     names = st.sampled_from([b"body", b"data", b"image"]) | words
     request = st.tuples(
-        st.binary(min_size=1, max_size=9),
-        st.lists(st.tuples(words, words), max_size=4),
+        st.from_regex(rb"\A[0-9a-f-]{1,9}\Z"),
+        st.lists(st.tuples(headers, words | numbers), max_size=4),
         st.lists(st.tuples(names, words, values), max_size=3),
+    )
+    handler, audit = SalesHandler(), AuditLog(tmp_path / "audit.jsonl", per_second=1e9)
+    handler.forecaster = sales.forecaster
+    handler.telemetry = Telemetry(
+        "fuzz", "1", count=sales_handler._count, describe=sales_handler._describe, audit=audit
     )
 
     def read(sent: tuple[list[Any], int]) -> None:
         requests, piece = sent
         batch = received(message(requests), wire.read_batch, piece=piece)
         assert batch.ids == [name for name, _, _ in requests]
-        assert wire.answer(batch, sales.handle)
+        assert wire.answer(batch, handler.handle)
+        handler.telemetry.tell()
+        assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == []
 
     fuzz(st.tuples(st.lists(request, max_size=3), st.integers(7, 9_000)), read)
+    for line in (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines():
+        assert json.loads(line)["model"] == "fuzz"
