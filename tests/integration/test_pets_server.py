@@ -219,7 +219,7 @@ def test_curl_is_understood(server: Server, expected: Any, how: tuple[str, ...],
 def in_the_handler(classifier: Classifier, content: bytes, **options: object) -> Any:
     """What the handler answers to what TorchServe would hand it."""
     handler = PetsHandler()
-    handler.classifier = classifier
+    handler.classifier, handler.telemetry = classifier, None
     context = TorchServeContext("pets", "/", None, 1, None, "0.12.0")
     context.request_processor = [RequestProcessor({"Content-Type": "image/jpeg"})]
     fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}
