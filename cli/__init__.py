@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from cli import bundles, pets, sales
+from cli import bundles, pets, sales, serve
 from cli.common import Commands
 
 
@@ -60,7 +60,7 @@ for each in (
     pets.classify,
     bundles.check,
     bundles.archive,
-    bundles.serve,
+    serve.serve,
 ):
     main.commands.pop(str(each.name), None)  # the groups are there already, and come in their turn
     main.add_command(each)

@@ -271,15 +271,21 @@ def check(bundle: Path, device: str) -> str:
     )
 
 
-def first_answer(url: str, bundle: Path) -> str:
-    """The model's address, and a curl line with what it gives: the first store's sales of the first day to come."""
+def first_answer(url: str, bundle: Path, *, asked: str) -> str:
+    """The model's address, and a curl line with what it gives: the first store's sales of the first day to come.
+
+    Args:
+        url: the address as clients know it.
+        bundle: that is served.
+        asked: the address that is asked for the answer; it needs no key and no TLS.
+    """
     from datetime import timedelta
 
     from sales.bundle import read_manifest
 
     about = read_manifest(bundle)
     body = json.dumps({"store": about.levels["Store"][0], "date": str(about.cutoff + timedelta(days=1))})
-    answer = post(url, body.encode(), "application/json")
+    answer = post(asked, body.encode(), "application/json")
     return f"{url}\n\ncurl -s {url} -H 'Content-Type: application/json' -d '{body}'\n{answer}\n"
 
 

@@ -22,7 +22,8 @@ from click.testing import CliRunner
 from cli import main
 from handlers.archive import ArchiveError, archive
 from handlers.ports import HOST, PortError, Ports
-from handlers.server import Server, ServerError, running_server, serve
+from handlers.server import Server, ServerError, running_server
+from handlers.service import serve_bare
 from sales.forecaster import Forecaster
 from schemas.sales import parse_request
 from tests.integration.client import JSON, PROBLEM, ask, manage
@@ -299,7 +300,7 @@ def test_a_server_that_ends_by_itself_is_an_error(
         server.process.kill()
 
     with pytest.raises(ServerError, match="ended by itself, with the exit status -9"):
-        serve([archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
+        serve_bare([archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
     assert "TS_CONFIG_FILE" not in environment
     assert environment["SHOPCAT_TOLD"] == "yes"
     assert "Torch worker started" in log.read_text()
@@ -309,8 +310,9 @@ def test_a_server_that_ends_by_itself_is_an_error(
 def foreground(archived: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], list[psutil.Process]]]]:
     """Starts `serve` in a process of its own: that process, and the server's."""
     program = (
-        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
-        "serve([Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
+        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
+        "from handlers.service import serve_bare\n"
+        "serve_bare([Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
         " ports=Ports.any_free(), workers=1)"
     )
     started: list[subprocess.Popen[str]] = []
@@ -357,8 +359,9 @@ def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
 
 def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
-        "print(flush=True)\nserve([Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
+        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
+        "from handlers.service import serve_bare\n"
+        "print(flush=True)\nserve_bare([Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(archived)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

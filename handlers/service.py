@@ -1,0 +1,261 @@
+"""The whole service: TorchServes, as many as asked, behind one front door, started, watched, renewed and stopped.
+
+What happens to a request on the way: it is let in by Envoy or refused at once; what is let in is answered, also if its
+worker or its TorchServe dies meanwhile, if the service is told to stop, or if the bundles are exchanged for newer ones.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+
+from handlers.door import Door, Model
+from handlers.edge import Edge, running_edge
+from handlers.ports import Ports
+from handlers.process import ServerError, tail
+from handlers.server import Server, running_server
+from runtime.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 70.0  # that what was let in has to be answered when a TorchServe or all is stopped: more than any timeout
+
+BATCHES = 4  # that are let in for each worker
+
+_POLL_S = 0.1
+_RETRY_S = (1.0, 60.0)  # the first and the longest wait before a TorchServe that could not be started is tried again
+
+
+class Service:
+    """TorchServes behind a front door.
+
+    Attributes:
+        servers: those that requests are sent to; another list after each change.
+        edge: the front door.
+    """
+
+    def __init__(self, door: Door, archive: Callable[[], Sequence[Path]], *, instances: int, workers: int) -> None:
+        self.door = door
+        self.servers: list[Server] = []
+        self.edge: Edge
+        self._archive = archive
+        self._instances = instances
+        self._workers = workers
+        self._log: Path | None = None
+        self._running: dict[int, contextlib.ExitStack] = {}  # by the process
+        self._started = 0  # TorchServes, since the beginning
+        self._wait_s, self._not_before = _RETRY_S[0], 0.0
+
+    @contextlib.contextmanager
+    def running(self, log: Path | None = None) -> Iterator["Service"]:
+        """Run it for as long as the block lasts; then nothing of it is left, and nothing is waited for.
+
+        Args:
+            log: a file to append the first TorchServe's log to. Those of other TorchServes and Envoy's stand beside it.
+        """
+        self._log = log
+        try:
+            self.servers = self._start(self._archive(), self._instances)
+            models, beside = limits(self.servers[0], self._instances), log and log.with_name(f"{log.name}.envoy")
+            with running_edge(self.door, models, _ports(self.servers), log=beside) as self.edge:
+                yield self
+        finally:
+            for stack in self._running.values():
+                stack.close()
+
+    def look_after(self) -> None:
+        """Replace TorchServes that ended by themselves.
+
+        Raises:
+            ServerError: if Envoy did, or all TorchServes, so that nobody is left who answers.
+        """
+        if (code := self.edge.process.poll()) is not None:
+            raise ServerError(f"Envoy ended by itself, with the exit status {code}\n{tail(self.edge.log)}")
+        living = [server for server in self.servers if server.process.poll() is None]
+        if not living:
+            self.servers[0].wait()
+        dead = [server for server in self.servers if server not in living]
+        if dead:
+            logger.warning("a TorchServe ended by itself and is replaced; the others answer meanwhile")
+            self.servers = living
+            self.edge.route_to(_ports(living))
+            self._stop(dead)
+        missing = self._instances - len(living)
+        if not missing or time.monotonic() < self._not_before:
+            return
+        try:
+            self.servers = living + self._start(living[0].models.values(), missing)
+        except UserError as error:
+            self._not_before = time.monotonic() + self._wait_s
+            logger.error("a TorchServe can't be replaced, which is tried again in %g s: %s", self._wait_s, error)
+            self._wait_s = min(2 * self._wait_s, _RETRY_S[1])
+            return
+        self._wait_s = _RETRY_S[0]
+        self.edge.route_to(_ports(self.servers))
+
+    def reload(self) -> bool:
+        """Serve what the bundles are now: new TorchServes take over from the old ones when they are ready.
+
+        Returns:
+            Whether they did. If a bundle can't be loaded, the old ones go on, and the log says why.
+        """
+        old = self.servers
+        try:
+            new = self._start(self._archive(), self._instances)
+        except (UserError, OSError) as error:
+            logger.error("not reloaded, and what was served is served on: %s", error)
+            return False
+        if new[0].models.keys() != old[0].models.keys():
+            logger.error("not reloaded: the bundles' kinds are others than before; start it again for these")
+            self._stop(new)
+            return False
+        self.edge.route_to(_ports([*old, *new]))  # both, until Envoy has seen that the new ones answer
+        self.servers = new
+        self.edge.route_to(_ports(new), draining=_ports(old))
+        if not self.edge.wait_until_idle(_ports(old), DRAIN_S):
+            logger.warning("the TorchServes before had not answered all after %g s and are stopped", DRAIN_S)
+        self.edge.route_to(_ports(new))
+        self._stop(old)
+        logger.info("reloaded")
+        return True
+
+    def _start(self, archives: Iterable[Path], number: int) -> list[Server]:
+        """Start TorchServes; all of them or none."""
+        archives, servers = list(archives), []
+        try:
+            for _ in range(number):
+                log = self._log
+                if log and self._started:
+                    log = log.with_name(f"{log.name}.{self._started + 1}")
+                self._started += 1
+                stack = contextlib.ExitStack()
+                server = stack.enter_context(
+                    running_server(archives, ports=Ports.any_free(), workers=self._workers, log=log)
+                )
+                self._running[server.process.pid] = stack
+                servers.append(server)
+        except BaseException:
+            self._stop(servers)
+            raise
+        return servers
+
+    def _stop(self, servers: Iterable[Server]) -> None:
+        for server in servers:
+            self._running.pop(server.process.pid).close()
+
+
+def _ports(servers: Iterable[Server]) -> list[int]:
+    return [server.ports.inference for server in servers]
+
+
+def limits(server: Server, instances: int) -> list[Model]:
+    """How much of each model is let in, by its settings and how many workers there are.
+
+    A worker has one batch in hand and three that wait for it: enough for it never to be idle, and for a burst; what
+    is beyond would wait longer than a client should, and is refused.
+    """
+    models = []
+    for name, archive in server.models.items():
+        settings = yaml.safe_load((archive / "model-config.yaml").read_text(encoding="utf-8"))
+        limit = BATCHES * settings["batchSize"] * server.workers(name) * instances
+        models.append(Model(name, limit, settings["responseTimeout"] + 5))
+    return models
+
+
+def serve(
+    door: Door,
+    archive: Callable[[], Sequence[Path]],
+    on_ready: Callable[[Service], None],
+    *,
+    instances: int = 1,
+    workers: int = 0,
+    log: Path | None = None,
+) -> None:
+    """Run a service until SIGINT (Ctrl-C) or SIGTERM; SIGHUP lets it serve what the bundles are then.
+
+    Told to stop, it takes no more, answers what it has taken, and returns; told again, it does not wait.
+
+    Args:
+        door: where, and for whom.
+        archive: makes the archives, of a model each; asked again at each SIGHUP.
+        on_ready: called once when it is ready.
+        instances: TorchServes behind the door.
+        workers: as for `running_server`, in each TorchServe.
+        log: as for `Service.running`.
+
+    Raises:
+        ServerError: if it can't be started, or a part of it ends by itself and can't be replaced; see `running_server`
+            and `running_edge` for others.
+    """
+    service = Service(door, archive, instances=instances, workers=workers)
+    with asked_to_stop(), asked_to_reload() as asked, service.running(log):
+        on_ready(service)
+        try:
+            while True:
+                service.look_after()
+                if asked.is_set():
+                    asked.clear()
+                    service.reload()
+                asked.wait(_POLL_S)
+        except KeyboardInterrupt:
+            if not service.edge.drain(DRAIN_S):
+                logger.warning("not all was answered after %g s", DRAIN_S)
+
+
+def serve_bare(archives: Iterable[Path], on_ready: Callable[[Server], None], **options: Any) -> None:
+    """Run one TorchServe, without a front door, until SIGINT (Ctrl-C) or SIGTERM. It stops at once.
+
+    Args:
+        archives: as for `running_server`.
+        on_ready: called once with the server when it is ready.
+        **options: as for `running_server`.
+
+    Raises:
+        ServerError: if it can't be started, or ends by itself; see `running_server` for others.
+    """
+    with asked_to_stop(), running_server(archives, **options) as server:
+        on_ready(server)
+        server.wait()
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[None]:
+    """Leave the block quietly at SIGINT or SIGTERM, which raise KeyboardInterrupt in it."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    # SIGINT too: a shell's background job starts with it ignored.
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def asked_to_reload() -> Iterator[threading.Event]:
+    """An event that SIGHUP sets; where the signal means that the terminal is gone, it is SIGTERM's business."""
+    event, terminal = threading.Event(), os.isatty(0)
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        if terminal and not os.isatty(0):
+            raise KeyboardInterrupt
+        event.set()
+
+    previous = signal.signal(signal.SIGHUP, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGHUP, previous)
