@@ -33,6 +33,8 @@ PETS: tuple[Kind, ...] = (
     "unknown-class",
     "internal-error",
 )
+# Those that the front door can answer with, whatever the address.
+FRONT_DOOR: tuple[Kind, ...] = ("unauthorized", "not-found", "method-not-allowed", "too-large", "overloaded")
 
 _SALES_EXAMPLES = {
     "one": {"summary": "one store and day", "value": {"store": 1, "date": "2015-08-01"}},
@@ -87,7 +89,7 @@ def openapi() -> dict[str, Any]:
             "title": "Shopcat",
             "version": version("shopcat"),
             "description": "Sales forecasts and breeds of pets from one TorchServe. Errors are problem details "
-            "(RFC 9457). A request of more than 10 MB gets a bare 413, which TorchServe sends by itself.",
+            "(RFC 9457).",
         },
         "servers": [{"url": "http://127.0.0.1:8080"}],
         "paths": {"/predictions/sales": {"post": _sales()}, "/predictions/pets": {"post": _pets()}},
@@ -115,7 +117,7 @@ def _sales() -> dict[str, Any]:
                 "description": "The forecast, or the forecasts in the order asked",
                 "content": {"application/json": {"schema": {"anyOf": [_ref("Forecast"), _ref("Forecasts")]}}},
             },
-            **_problems(SALES),
+            **_problems((*SALES, *FRONT_DOOR)),
         },
     }
 
@@ -158,7 +160,7 @@ def _pets() -> dict[str, Any]:
                 "description": "The most probable breeds, and the heatmap if it was asked for",
                 "content": {"application/json": {"schema": _ref("Prediction"), "example": _PREDICTION}},
             },
-            **_problems(PETS),
+            **_problems((*PETS, *FRONT_DOOR)),
         },
     }
 

@@ -20,6 +20,11 @@ Kind = Literal[
     "image-too-large",
     "unknown-class",
     "internal-error",
+    "unauthorized",
+    "not-found",
+    "method-not-allowed",
+    "too-large",
+    "overloaded",
 ]
 
 _TITLES: Mapping[Kind, tuple[int, str]] = {
@@ -35,6 +40,12 @@ _TITLES: Mapping[Kind, tuple[int, str]] = {
     "image-too-large": (413, "The image is too large to be decoded"),
     "unknown-class": (422, "The class is not one of the model's"),
     "internal-error": (500, "The model failed; the request was not at fault"),
+    # the front door, before a model has seen the request
+    "unauthorized": (401, "The request has no key that is valid here"),
+    "not-found": (404, "There is nothing at this address"),
+    "method-not-allowed": (405, "The address does not take this method"),
+    "too-large": (413, "The request is larger than the service takes"),
+    "overloaded": (503, "The service has more to do than it can; try again later"),
 }
 
 _WORDS = {  # pydantic's error types that can be said better to someone who does not know pydantic

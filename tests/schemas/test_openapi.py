@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
-from schemas.openapi import FILE, PETS, SALES, as_json, openapi
+from schemas.openapi import FILE, FRONT_DOOR, PETS, SALES, as_json, openapi
 from schemas.pets import Prediction, parse_request
 from schemas.problems import Kind, statuses
 
@@ -29,12 +29,12 @@ def test_every_reference_has_its_schema() -> None:
 @pytest.mark.parametrize(("path", "kinds"), [("/predictions/sales", SALES), ("/predictions/pets", PETS)])
 def test_an_address_lists_the_problems_that_it_can_give(path: str, kinds: tuple[Kind, ...]) -> None:
     responses = POSTS[path]["responses"]
-    assert list(responses) == ["200", *(str(status) for status in statuses(kinds))]
+    assert list(responses) == ["200", *(str(status) for status in statuses((*kinds, *FRONT_DOOR)))]
     assert "application/problem+json" in responses["400"]["content"]
 
 
 def test_every_kind_of_problem_is_some_addresss() -> None:
-    assert {*SALES, *PETS} == {*get_args(Kind)}
+    assert {*SALES, *PETS, *FRONT_DOOR} == {*get_args(Kind)}
 
 
 @pytest.mark.parametrize("model", ["JsonRequest", "Prediction", "Breed", "HeatmapAnswer", "BoxAnswer"])

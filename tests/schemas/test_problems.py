@@ -19,6 +19,11 @@ STATUSES = {
     "image-too-large": 413,
     "unknown-class": 422,
     "internal-error": 500,
+    "unauthorized": 401,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "too-large": 413,
+    "overloaded": 503,
 }
 
 
