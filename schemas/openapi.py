@@ -1,7 +1,7 @@
 """The contract as OpenAPI 3.1, generated from the models: ``python -m schemas.openapi`` rewrites ``openapi.json``."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,18 @@ PETS: tuple[Kind, ...] = (
     "internal-error",
 )
 # Those that the front door can answer with, whatever the address.
-FRONT_DOOR: tuple[Kind, ...] = ("unauthorized", "not-found", "method-not-allowed", "too-large", "overloaded")
+FRONT_DOOR: tuple[Kind, ...] = (
+    "malformed-request",
+    "unauthorized",
+    "not-found",
+    "method-not-allowed",
+    "too-large",
+    "overloaded",
+    "request-timeout",
+    "headers-too-large",
+    "unavailable",
+    "timeout",
+)
 
 _SALES_EXAMPLES = {
     "one": {"summary": "one store and day", "value": {"store": 1, "date": "2015-08-01"}},
@@ -117,7 +128,7 @@ def _sales() -> dict[str, Any]:
                 "description": "The forecast, or the forecasts in the order asked",
                 "content": {"application/json": {"schema": {"anyOf": [_ref("Forecast"), _ref("Forecasts")]}}},
             },
-            **_problems((*SALES, *FRONT_DOOR)),
+            **_problems(dict.fromkeys((*SALES, *FRONT_DOOR))),
         },
     }
 
@@ -160,7 +171,7 @@ def _pets() -> dict[str, Any]:
                 "description": "The most probable breeds, and the heatmap if it was asked for",
                 "content": {"application/json": {"schema": _ref("Prediction"), "example": _PREDICTION}},
             },
-            **_problems((*PETS, *FRONT_DOOR)),
+            **_problems(dict.fromkeys((*PETS, *FRONT_DOOR))),
         },
     }
 
@@ -171,7 +182,7 @@ def _written(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in {**schema, **first}.items() if key != "anyOf" and value is not None}
 
 
-def _problems(kinds: Sequence[Kind]) -> dict[str, Any]:
+def _problems(kinds: Iterable[Kind]) -> dict[str, Any]:
     """The answers with problems of these kinds, by their statuses."""
     return {
         str(status): {

@@ -25,6 +25,10 @@ Kind = Literal[
     "method-not-allowed",
     "too-large",
     "overloaded",
+    "request-timeout",
+    "headers-too-large",
+    "unavailable",
+    "timeout",
 ]
 
 _TITLES: Mapping[Kind, tuple[int, str]] = {
@@ -46,6 +50,10 @@ _TITLES: Mapping[Kind, tuple[int, str]] = {
     "method-not-allowed": (405, "The address does not take this method"),
     "too-large": (413, "The request is larger than the service takes"),
     "overloaded": (503, "The service has more to do than it can; try again later"),
+    "request-timeout": (408, "The request did not come in time"),
+    "headers-too-large": (431, "The headers or the address of the request are too large"),
+    "unavailable": (503, "The model can't be reached; try again later"),
+    "timeout": (504, "The model did not answer in time"),
 }
 
 _WORDS = {  # pydantic's error types that can be said better to someone who does not know pydantic

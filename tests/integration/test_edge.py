@@ -123,17 +123,17 @@ def test_the_contract_and_the_probes_are_served(edge: Edge, behind: StandIn) -> 
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        ({"path": "/predictions/cats"}, (404, "unknown-address")),
-        ({"path": "/predictions/sales/1.0"}, (404, "unknown-address")),
-        ({"path": "/predictions/sales/"}, (404, "unknown-address")),
-        ({"path": "/predictions/SALES"}, (404, "unknown-address")),
-        ({"path": "/"}, (404, "unknown-address")),
+        ({"path": "/predictions/cats"}, (404, "not-found")),
+        ({"path": "/predictions/sales/1.0"}, (404, "not-found")),
+        ({"path": "/predictions/sales/"}, (404, "not-found")),
+        ({"path": "/predictions/SALES"}, (404, "not-found")),
+        ({"path": "/"}, (404, "not-found")),
         ({"method": "PATCH", "path": "/predictions/sales"}, (405, "method-not-allowed")),
         ({"method": "GET", "path": "/predictions/sales", "body": None}, (405, "method-not-allowed")),
         ({"method": "POST", "path": "/openapi.json"}, (405, "method-not-allowed")),
-        ({"body": bytes(MAX_BODY + 1)}, (413, "request-too-large")),
-        ({"body": [bytes(MAX_BODY), b"x"]}, (413, "request-too-large")),
-        ({"path": "/predictions%2fsales"}, (404, "unknown-address")),
+        ({"body": bytes(MAX_BODY + 1)}, (413, "too-large")),
+        ({"body": [bytes(MAX_BODY), b"x"]}, (413, "too-large")),
+        ({"path": "/predictions%2fsales"}, (404, "not-found")),
     ],
     ids=str,
 )
@@ -154,7 +154,7 @@ def test_what_is_not_taken_is_a_problem(
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_nothing_else_of_torchserve_or_envoy_is_reached(edge: Edge, behind: StandIn, path: str, method: str) -> None:
     seen = len(behind.seen)
-    assert problem(ask(edge, None, method=method, path=path)) == (404, "unknown-address")
+    assert problem(ask(edge, None, method=method, path=path)) == (404, "not-found")
     assert len(behind.seen) == seen
 
 
@@ -168,7 +168,7 @@ POST = b"POST /predictions/sales HTTP/1.1\r\nHost: x\r\n"
         (POST + b"Content-Length: abc\r\n\r\n", 400, "malformed-request"),
         (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "malformed-request"),
         (POST + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers-too-large"),
-        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "unknown-address"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "not-found"),
     ],
 )
 def test_what_is_not_http_is_told_so(edge: Edge, sent: bytes, status: int, kind: str) -> None:
@@ -183,7 +183,7 @@ def test_what_is_not_http_is_told_so(edge: Edge, sent: bytes, status: int, kind:
         ((400, "application/json", b'{"code": 400, "type": "X", "message": "y"}'), (400, "malformed-request")),
         ((403, "application/json", b'{"message": "percent"}'), (400, "malformed-request")),
         ((404, "application/json", b'{"type": "ModelNotFoundException"}'), (503, "unavailable")),
-        ((413, "", b""), (413, "request-too-large")),
+        ((413, "", b""), (413, "too-large")),
         ((417, "", b""), (400, "malformed-request")),
         ((500, "application/json", b'{"message": "Worker died."}'), (503, "unavailable")),
         ((503, "application/json", b'{"message": "has no worker to serve"}'), (503, "unavailable")),

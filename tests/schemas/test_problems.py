@@ -24,6 +24,10 @@ STATUSES = {
     "method-not-allowed": 405,
     "too-large": 413,
     "overloaded": 503,
+    "request-timeout": 408,
+    "headers-too-large": 431,
+    "unavailable": 503,
+    "timeout": 504,
 }
 
 
