@@ -15,7 +15,9 @@ _PORT = click.IntRange(1, 65535)
 @click.argument("bundles", nargs=-1, type=FOLDER)
 @click.option("--port", default=8080, show_default=True, type=_PORT, help="Of /predictions.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all.")
-@click.option("--metrics-port", default=8082, show_default=True, type=_PORT, help="Of /metrics, on 127.0.0.1.")
+@click.option(
+    "--metrics-port", default=8082, show_default=True, type=_PORT, help="Of /metrics, /livez and /readyz, on 127.0.0.1."
+)
 @click.option(
     "--workers", default=0, type=click.IntRange(0, 256), help="Workers a model.  [default: one a GPU, or one a core]"
 )
@@ -60,7 +62,7 @@ def serve(
     from handlers.archive import archive, check_bundles
     from handlers.door import Door, check_certificate, read_keys
     from handlers.edge import find_envoy
-    from handlers.ports import Ports, check_port
+    from handlers.ports import HOST, Ports, check_port
     from handlers.server import Server
     from handlers.service import Service, serve, serve_bare
 
@@ -105,6 +107,7 @@ def serve(
         if door.tls:
             check_certificate(*door.tls)
         check_port(port, host, "--port")
+        check_port(metrics_port, HOST, "--metrics-port")
         for warning in door.warnings():
             click.echo(f"Warning: {warning}", err=True)
 

@@ -54,11 +54,13 @@ class Model:
 
     Attributes:
         name: as in ``/predictions/NAME``.
+        workers: that answer it, in all TorchServes.
         limit: requests that are let in at once; one more is refused.
         timeout: seconds until a request is given up.
     """
 
     name: str
+    workers: int
     limit: int
     timeout: float
 

@@ -123,8 +123,12 @@ class Edge:
         stats = json.loads(self.admin("GET", f"/stats?format=json&filter=^({pattern})$"))["stats"]
         return {each["name"]: each["value"] for each in stats if "name" in each}
 
+    def metrics(self) -> bytes:
+        """Envoy's figures for Prometheus, of what has happened at all."""
+        return self.admin("GET", "/stats/prometheus?usedonly")
+
     def admin(self, method: str, path: str) -> bytes:
-        """What Envoy's administration answers; ``/stats/prometheus`` has all figures.
+        """What Envoy's administration answers.
 
         Raises:
             OSError: if it does not.

@@ -5,23 +5,22 @@ worker or its TorchServe dies meanwhile, if the service is told to stop, or if t
 """
 
 import contextlib
+import dataclasses
 import logging
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import yaml
 
 from handlers.door import Door, Model
 from handlers.edge import Edge, running_edge
-from handlers.ports import Ports
-from handlers.process import ServerError, tail
+from handlers.exporter import Exporter, Watched, exporting, fetch
+from handlers.ports import HOST, Ports
+from handlers.process import ServerError, private_folder, tail
 from handlers.server import Server, running_server
+from handlers.shared import Shared
+from handlers.signals import asked_to_reload, asked_to_stop
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -50,6 +49,9 @@ class Service:
         self._instances = instances
         self._workers = workers
         self._log: Path | None = None
+        self._shared: Shared
+        self._stopping = False
+        self._models: list[Model] = []
         self._running: dict[int, contextlib.ExitStack] = {}  # by the process
         self._started = 0  # TorchServes, since the beginning
         self._wait_s, self._not_before = _RETRY_S[0], 0.0
@@ -62,14 +64,37 @@ class Service:
             log: a file to append the first TorchServe's log to. Those of other TorchServes and Envoy's stand beside it.
         """
         self._log = log
-        try:
-            self.servers = self._start(self._archive(), self._instances)
-            models, beside = limits(self.servers[0], self._instances), log and log.with_name(f"{log.name}.envoy")
-            with running_edge(self.door, models, _ports(self.servers), log=beside) as self.edge:
-                yield self
-        finally:
-            for stack in self._running.values():
-                stack.close()
+        with private_folder() as folder:
+            self._shared = Shared.make(folder / "shared")
+            try:
+                self.servers = self._start(self._archive(), self._instances)
+                self._models = limits(self.servers[0], self._instances)
+                beside = log and log.with_name(f"{log.name}.envoy")
+                with (
+                    running_edge(self.door, self._models, _ports(self.servers), log=beside) as self.edge,
+                    exporting(Exporter(self._shared, self._watched), self.door.probes),
+                ):
+                    yield self
+            finally:
+                for stack in self._running.values():
+                    stack.close()
+
+    def drain(self) -> None:
+        """Take no more requests and wait until those that were taken are answered."""
+        self._stopping = True
+        if not self.edge.drain(DRAIN_S):
+            logger.warning("not all was answered after %g s", DRAIN_S)
+
+    def _watched(self) -> Watched:
+        """For `/metrics`; of several TorchServes the first one's own figures, for all have the same names."""
+        servers = self.servers
+        return Watched(
+            {"frontend": [server.process.pid for server in servers], "edge": [self.edge.process.pid]},
+            [fetch(f"http://{HOST}:{servers[0].ports.metrics}/metrics"), self.edge.metrics],
+            {model.name: model.workers for model in self._models},
+            alive=self.edge.process.poll() is None and any(each.process.poll() is None for each in servers),
+            stopping=self._stopping,
+        )
 
     def look_after(self) -> None:
         """Replace TorchServes that ended by themselves.
@@ -138,7 +163,9 @@ class Service:
                 self._started += 1
                 stack = contextlib.ExitStack()
                 server = stack.enter_context(
-                    running_server(archives, ports=Ports.any_free(), workers=self._workers, log=log)
+                    running_server(
+                        archives, ports=Ports.any_free(), workers=self._workers, log=log, shared=self._shared
+                    )
                 )
                 self._running[server.process.pid] = stack
                 servers.append(server)
@@ -165,8 +192,9 @@ def limits(server: Server, instances: int) -> list[Model]:
     models = []
     for name, archive in server.models.items():
         settings = yaml.safe_load((archive / "model-config.yaml").read_text(encoding="utf-8"))
-        limit = BATCHES * settings["batchSize"] * server.workers(name) * instances
-        models.append(Model(name, limit, settings["responseTimeout"] + 5))
+        workers = server.workers(name) * instances
+        limit = BATCHES * settings["batchSize"] * workers
+        models.append(Model(name, workers, limit, settings["responseTimeout"] + 5))
     return models
 
 
@@ -206,56 +234,40 @@ def serve(
                     service.reload()
                 asked.wait(_POLL_S)
         except KeyboardInterrupt:
-            if not service.edge.drain(DRAIN_S):
-                logger.warning("not all was answered after %g s", DRAIN_S)
+            service.drain()
 
 
-def serve_bare(archives: Iterable[Path], on_ready: Callable[[Server], None], **options: Any) -> None:
+def serve_bare(
+    archives: Iterable[Path],
+    on_ready: Callable[[Server], None],
+    *,
+    ports: Ports | None = None,
+    workers: int = 0,
+    log: Path | None = None,
+) -> None:
     """Run one TorchServe, without a front door, until SIGINT (Ctrl-C) or SIGTERM. It stops at once.
 
     Args:
         archives: as for `running_server`.
         on_ready: called once with the server when it is ready.
-        **options: as for `running_server`.
+        ports: of them, that of the metrics is the exporter's.
+        workers: as for `running_server`.
+        log: as for `running_server`.
 
     Raises:
         ServerError: if it can't be started, or ends by itself; see `running_server` for others.
     """
-    with asked_to_stop(), running_server(archives, **options) as server:
-        on_ready(server)
-        server.wait()
+    ports = ports or Ports()
+    own = dataclasses.replace(ports, metrics=Ports.any_free().metrics)
+    with asked_to_stop(), private_folder() as folder:
+        shared = Shared.make(folder / "shared")
+        with running_server(archives, ports=own, workers=workers, log=log, shared=shared) as server:
+            models = {name: server.workers(name) for name in server.models}
 
+            def watched() -> Watched:
+                scraped = [fetch(f"http://{HOST}:{own.metrics}/metrics")]
+                return Watched({"frontend": [server.process.pid]}, scraped, models, server.process.poll() is None)
 
-@contextlib.contextmanager
-def asked_to_stop() -> Iterator[None]:
-    """Leave the block quietly at SIGINT or SIGTERM, which raise KeyboardInterrupt in it."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # SIGINT too: a shell's background job starts with it ignored.
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        return
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def asked_to_reload() -> Iterator[threading.Event]:
-    """An event that SIGHUP sets; where the signal means that the terminal is gone, it is SIGTERM's business."""
-    event, terminal = threading.Event(), os.isatty(0)
-
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        if terminal and not os.isatty(0):
-            raise KeyboardInterrupt
-        event.set()
-
-    previous = signal.signal(signal.SIGHUP, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGHUP, previous)
+            with exporting(Exporter(shared, watched), ports.metrics):
+                on_ready(server)
+                server.wait()

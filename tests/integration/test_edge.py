@@ -27,7 +27,7 @@ from tests.integration.standin import StandIn, echo, sleeping, standing_in
 
 pytestmark = pytest.mark.integration
 
-MODELS = [Model("sales", limit=8, timeout=1.0), Model("pets", limit=3, timeout=5.0)]
+MODELS = [Model("sales", workers=2, limit=8, timeout=1.0), Model("pets", workers=2, limit=3, timeout=5.0)]
 KEYS = ["correct-horse-battery", "staple-staple-staple"]
 
 
@@ -337,7 +337,7 @@ def test_it_speaks_https_and_nothing_else_when_told(behind: StandIn, certificate
 
 def test_its_latencies_are_histograms(edge: Edge) -> None:
     ask(edge, b"{}")
-    text = edge.admin("GET", "/stats/prometheus").decode()
+    text = edge.metrics().decode()
     assert 'envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="edge",le="0.5"}' in text
     assert 'envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="sales",le="7.5"}' in text
 
