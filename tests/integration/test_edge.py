@@ -244,7 +244,7 @@ def test_what_is_too_much_is_refused_at_once_and_truthfully(edge: Edge, behind: 
 
 
 def test_a_request_that_a_worker_died_of_is_asked_again(edge: Edge, behind: StandIn) -> None:
-    once = iter([(500, "application/json", b'{"message": "Worker died."}')])
+    once = iter([(507, "application/json", b'{"message": "Worker died."}')])
     behind.behaviour = lambda request, body: next(once, None) or echo(request, body)
     photo = b"x" * MAX_BODY
     answer = ask(edge, photo, path="/predictions/pets")

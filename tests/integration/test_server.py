@@ -1,7 +1,10 @@
 """A real TorchServe: its answers, its start and its end."""
 
+import hashlib
 import http.client
 import json
+import os
+import pickle
 import shutil
 import signal
 import socket
@@ -224,19 +227,10 @@ def test_a_server_keeps_the_bundle_it_started_with(
 def test_a_serve_that_fails_or_is_unclear_writes_nothing(server: Server, demo_bundle: Path, tmp_path: Path) -> None:
     store, other = tmp_path / "store", tmp_path / "other"
     shutil.copytree(demo_bundle, other)
-    taken = [str(port) for port in (server.ports.inference, server.ports.management, server.ports.metrics)]
-    options = [
-        "--port",
-        taken[0],
-        "--management-port",
-        taken[1],
-        "--metrics-port",
-        taken[2],
-        "--model-store",
-        str(store),
-    ]
+    taken = server.ports.inference
+    options = ["--port", str(taken), "--model-store", str(store)]
     for bundles, said in (
-        ([other], f"port {taken[0]} "),
+        ([other], f"port {taken} "),
         ([demo_bundle, other], f"{demo_bundle} and {other} are both of the kind 'sales'"),
         ([demo_bundle, tmp_path / "nowhere"], "nowhere is not a bundle"),
     ):
@@ -263,12 +257,27 @@ def test_a_port_that_is_taken_is_named(server: Server, archived: Path) -> None:
         pass
 
 
-def test_a_broken_bundle_is_refused_with_its_cause(demo_bundle: Path, tmp_path: Path) -> None:
-    """The archive is well made, and what is in it can't be loaded."""
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_bundle_with_a_pickle_in_it_is_refused_with_its_cause(demo_bundle: Path, tmp_path: Path) -> None:
+    """Its hash is right, so that only opening it tells; and it is not unpickled."""
+    trap = tmp_path / "sprung"
     bundle = tmp_path / "bundle"
     shutil.copytree(demo_bundle, bundle)
+    content = pickle.dumps(Trap(trap))
+    (bundle / "weights.safetensors").write_bytes(content)
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest["files"]["weights.safetensors"] = hashlib.sha256(content).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
     folder = archive(bundle, tmp_path / "store")
-    (folder / "bundle" / "weights.safetensors").write_bytes(b"broken")
     start = time.monotonic()
     with (
         pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*weights\.safetensors") as raised,
@@ -276,6 +285,7 @@ def test_a_broken_bundle_is_refused_with_its_cause(demo_bundle: Path, tmp_path: 
     ):
         pass
     assert "Traceback" in str(raised.value)
+    assert not trap.exists()
     assert time.monotonic() - start < 60
 
 
