@@ -273,14 +273,14 @@ def test_a_bundle_with_a_pickle_in_it_is_refused_with_its_cause(demo_bundle: Pat
     bundle = tmp_path / "bundle"
     shutil.copytree(demo_bundle, bundle)
     content = pickle.dumps(Trap(trap))
-    (bundle / "weights.safetensors").write_bytes(content)
+    (bundle / "tables.safetensors").write_bytes(content)
     manifest = json.loads((bundle / "bundle.json").read_text())
-    manifest["files"]["weights.safetensors"] = hashlib.sha256(content).hexdigest()
+    manifest["files"]["tables.safetensors"] = hashlib.sha256(content).hexdigest()
     (bundle / "bundle.json").write_text(json.dumps(manifest))
     folder = archive(bundle, tmp_path / "store")
     start = time.monotonic()
     with (
-        pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*weights\.safetensors") as raised,
+        pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*bundle can't be read") as raised,
         running_server([folder], ports=Ports.any_free(), workers=1),
     ):
         pass
