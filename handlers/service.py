@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 70.0  # that what was let in has to be answered when a TorchServe or all is stopped: more than any timeout
 
-BATCHES = 4  # that are let in for each worker
+BATCHES, AT_LEAST = 2, 4  # let in for each worker: batches, requests
 
 _POLL_S = 0.1
 _RETRY_S = (1.0, 60.0)  # the first and the longest wait before a TorchServe that could not be started is tried again
@@ -186,14 +186,14 @@ def _ports(servers: Iterable[Server]) -> list[int]:
 def limits(server: Server, instances: int) -> list[Model]:
     """How much of each model is let in, by its settings and how many workers there are.
 
-    A worker has one batch in hand and three that wait for it: enough for it never to be idle, and for a burst; what
-    is beyond would wait longer than a client should, and is refused.
+    A worker has one batch in hand and one that waits for it, so that it is never idle; what is beyond would wait longer
+    than a client should, and is refused. A model that takes one request at a time has room for a small burst.
     """
     models = []
     for name, archive in server.models.items():
         settings = yaml.safe_load((archive / "model-config.yaml").read_text(encoding="utf-8"))
         workers = server.workers(name) * instances
-        limit = BATCHES * settings["batchSize"] * workers
+        limit = max(BATCHES * settings["batchSize"], AT_LEAST) * workers
         models.append(Model(name, workers, limit, settings["responseTimeout"] + 5))
     return models
 
