@@ -12,7 +12,15 @@ from cli import bundles, pets, sales
 from cli.common import Commands
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# Each option can be given in the environment, as containers like it: SHOPCAT_SERVE_WORKERS is `serve --workers`.
+@click.group(
+    cls=Commands,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "auto_envvar_prefix": "SHOPCAT",
+    },
+)
 @click.version_option(package_name="shopcat")
 def main() -> None:
     """Sales forecasts and pet breeds from one TorchServe.

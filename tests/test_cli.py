@@ -27,6 +27,13 @@ def shopcat(*args: object) -> Result:
     return CliRunner().invoke(main, [str(arg) for arg in args])
 
 
+def test_an_option_can_come_from_the_environment() -> None:
+    """As a container has it."""
+    result = CliRunner(env={"SHOPCAT_SERVE_WORKERS": "many"}).invoke(main, ["serve"])
+    assert result.exit_code == 2
+    assert "'many' is not a valid integer" in result.output
+
+
 def test_help_names_every_command_and_needs_no_torch() -> None:
     result = shopcat("--help")
     assert result.exit_code == 0
