@@ -1,7 +1,7 @@
 """Servers side by side in one run: what serve_sales.py and serve_pets.py share.
 
-Ours, TorchServe doing nothing, and FastAPI run at once, with as many workers each, and are measured in turns, so that
-whatever else the machine does meets all of them. The figures are medians over the rounds.
+Ours with and without its front door, TorchServe doing nothing, and FastAPI run at once, with as many workers each, and
+are measured in turns, so that whatever else the machine does meets all of them. Figures are medians over the rounds.
 """
 
 import argparse
@@ -21,11 +21,13 @@ from pathlib import Path
 
 from benchmarks.load import Load, generator, measure
 from handlers.archive import archive
+from handlers.door import Door
 from handlers.ports import HOST, Ports
 from handlers.server import running_server
+from handlers.service import Service
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS, NOOP, FASTAPI = "this", "TorchServe, no-op", "FastAPI, onnxruntime"
+OURS, EDGE, NOOP, FASTAPI = "this, without front door", "this", "TorchServe, no-op", "FastAPI, onnxruntime"
 
 
 def parser(about: str, *, seconds: float) -> argparse.ArgumentParser:
@@ -57,13 +59,15 @@ def compare(
         urls = {
             OURS: running.enter_context(torchserve(asked.bundle, kind, folder / "ours", asked.workers, noop=False)),
             NOOP: running.enter_context(torchserve(asked.bundle, kind, folder / "noop", asked.workers, noop=True)),
+            EDGE: running.enter_context(service(asked.bundle, kind, folder / "edge", asked.workers)),
             FASTAPI: running.enter_context(fastapi(asked.bundle, kind, asked.workers, environment)),
         }
 
         def load(url: str, connections: int, seconds: float) -> Load:
             return measure(url, bodies, content_type=content_type, connections=connections, seconds=seconds)
 
-        warm(urls[OURS], len(bodies[0]))
+        for name in (OURS, EDGE):
+            warm(urls[name], len(bodies[0]))
         for url in urls.values():
             load(url, 32, 3 * asked.seconds)
         seen: dict[tuple[int, str], list[Load]] = {}
@@ -98,6 +102,15 @@ def torchserve(bundle: Path, kind: str, store: Path, workers: int, *, noop: bool
         manifest.write_text(manifest.read_text().replace(f"handlers.{kind}", "noop_handler.py"))
     with running_server([folder], ports=Ports.any_free(), workers=workers) as server:
         yield server.url(kind)
+
+
+@contextlib.contextmanager
+def service(bundle: Path, kind: str, store: Path, workers: int) -> Iterator[str]:
+    """The whole service, with its front door."""
+    ports = Ports.any_free()
+    door = Door(ports.inference, probes=ports.metrics)
+    with Service(door, lambda: [archive(bundle, store)], instances=1, workers=workers).running():
+        yield f"{door.url}/predictions/{kind}"
 
 
 @contextlib.contextmanager

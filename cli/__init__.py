@@ -8,11 +8,19 @@ import sys
 
 import click
 
-from cli import bundles, pets, sales
+from cli import bundles, pets, sales, serve
 from cli.common import Commands
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# Each option can be given in the environment, as containers like it: SHOPCAT_SERVE_WORKERS is `serve --workers`.
+@click.group(
+    cls=Commands,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "auto_envvar_prefix": "SHOPCAT",
+    },
+)
 @click.version_option(package_name="shopcat")
 def main() -> None:
     """Sales forecasts and pet breeds from one TorchServe.
@@ -57,10 +65,11 @@ for each in (
     show,
     bundles.evaluate,
     sales.forecast,
+    sales.explain,
     pets.classify,
     bundles.check,
     bundles.archive,
-    bundles.serve,
+    serve.serve,
 ):
     main.commands.pop(str(each.name), None)  # the groups are there already, and come in their turn
     main.add_command(each)

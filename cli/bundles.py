@@ -9,7 +9,7 @@ from cli import pets, sales
 from cli.common import DEVICE, FOLDER, command
 
 
-def _of_kind(bundle: Path) -> ModuleType:
+def of_kind(bundle: Path) -> ModuleType:
     """The module with what a bundle's kind has of its own."""
     from runtime.bundle import BundleError, kind_of
 
@@ -36,7 +36,7 @@ def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[int, ...], de
     from runtime.device import pick_device
     from runtime.folder import check_target
 
-    kind = _of_kind(bundle)
+    kind = of_kind(bundle)
     check_target(report, replace=(report / "report.md").is_file())
     kind.evaluate(bundle, data, report, stores=stores, device=pick_device(device))
     click.echo(f"report: {report / 'report.md'}")
@@ -53,7 +53,7 @@ def check(bundle: Path, device: str | None) -> None:
     """
     from runtime.device import pick_device
 
-    click.echo(_of_kind(bundle).check(bundle, pick_device(device)))
+    click.echo(of_kind(bundle).check(bundle, pick_device(device)))
 
 
 @click.command()
@@ -67,52 +67,3 @@ def archive(bundle: Path, model_store: Path) -> None:
     from handlers.archive import archive
 
     click.echo(f"{archive(bundle, model_store)}")
-
-
-@click.command()
-@click.argument("bundles", nargs=-1, type=FOLDER)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Of /predictions.")
-@click.option("--management-port", default=8081, show_default=True, type=click.IntRange(1, 65535), help="Of /models.")
-@click.option("--metrics-port", default=8082, show_default=True, type=click.IntRange(1, 65535), help="Of /metrics.")
-@click.option(
-    "--workers", default=0, type=click.IntRange(0, 256), help="Workers a model.  [default: one a GPU, or one a core]"
-)
-@click.option(
-    "--model-store", type=FOLDER, default=Path("model_store/archives"), show_default=True, help="Where archives go."
-)
-@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="A file for the server's log.")
-@command
-def serve(
-    bundles: tuple[Path, ...],
-    port: int,
-    management_port: int,
-    metrics_port: int,
-    workers: int,
-    model_store: Path,
-    log: Path | None,
-) -> None:
-    """Serve bundles until Ctrl-C.
-
-    BUNDLES are served on 127.0.0.1; model_store/sales if none is named.
-    Each is archived for TorchServe first; the server keeps a copy, so what is archived later does not change it. The
-    addresses, and a request with its answer, are printed when all workers are ready.
-    """
-    from handlers.archive import archive, check_bundles
-    from handlers.ports import Ports
-    from handlers.server import Server, serve
-
-    bundles = bundles or (Path("model_store/sales"),)
-    ports = Ports(port, management_port, metrics_port)
-    check_bundles(bundles)
-    ports.check_free()  # before anything is written
-    paths = [archive(bundle, model_store) for bundle in bundles]
-
-    def show(server: Server) -> None:
-        for name, path in server.models.items():
-            bundle = path / "bundle"
-            click.echo(_of_kind(bundle).first_answer(server.url(name), bundle))
-        click.echo(f"log: {server.log}\nCtrl-C stops it.")
-
-    click.echo(f"starting TorchServe with {', '.join(path.name for path in paths)} ...")
-    serve(paths, show, ports=ports, workers=workers, log=log)
-    click.echo("stopped")

@@ -387,13 +387,13 @@ def check(bundle: Path, device: str) -> str:
     )
 
 
-def first_answer(url: str, bundle: Path) -> str:
-    """The model's address, and a curl line with the answer to a picture that the bundle has with it."""
+def first_answer(url: str, bundle: Path, *, asked: str) -> str:
+    """The model's address, and a curl line with the answer to a picture that the bundle has with it; see cli.sales."""
     from base64 import b64decode
 
     from pets.bundle import load
 
-    answer = post(url, b64decode(load(bundle).golden[0]["png"]), "image/png")
+    answer = post(asked, b64decode(load(bundle).golden[0]["png"]), "image/png")
     return (
         f"{url}\n\ncurl -s '{url}?heatmap=gradcam' -H 'Content-Type: image/jpeg' --data-binary @photo.jpg\n"
         f"for a made-up picture without a pet, and without the heatmap:\n{answer}\n"

@@ -234,6 +234,44 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
         click.echo(f"  {number:,} rows: {code.replace('_', ' ')}")
 
 
+@click.command()
+@click.argument("bundle", type=FOLDER)
+@click.argument("store", type=int)
+@click.argument("date")
+@DEVICE
+@command
+def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
+    """Say why the forecast of a STORE on a DATE is what it is.
+
+    Prints what each group of inputs contributed, as a factor against an ordinary day, and its largest inputs. The
+    figures are those of /explanations/sales.
+    """
+    from runtime.device import pick_device
+    from runtime.errors import UserError
+    from sales.forecaster import Forecaster
+    from schemas.explanations import Explanation
+    from schemas.problems import Problem, ProblemError
+    from schemas.sales import parse_request
+
+    forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
+    try:
+        (answer,) = forecaster.answer([parse_request({"store": store, "date": date}, explain=True)])
+    except ProblemError as error:
+        answer = error.problem
+    if isinstance(answer, Problem):
+        raise UserError(answer.detail)
+    assert isinstance(answer, Explanation)
+    baseline = answer.baseline
+    click.echo(f"store {store} on {date}: {answer.sales:,.7g} by {answer.model} {answer.version}")
+    click.echo(f"an ordinary day, store {baseline.store} on {baseline.date}: {baseline.sales:,.7g}")
+    if answer.unexplained:
+        click.echo(answer.unexplained)
+    for group in answer.groups:
+        inputs = [each for each in answer.contributions if each.group == group.group and each.log][:3]
+        largest = ", ".join(f"{each.input} x {each.multiplier:.3f}" for each in inputs)
+        click.echo(f"  x {group.multiplier:.3f}  {group.group:<12}{largest}".rstrip())
+
+
 def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
     """Judge a sales bundle on later sales, and write a report."""
     from sales.forecaster import Forecaster
@@ -271,15 +309,21 @@ def check(bundle: Path, device: str) -> str:
     )
 
 
-def first_answer(url: str, bundle: Path) -> str:
-    """The model's address, and a curl line with what it gives: the first store's sales of the first day to come."""
+def first_answer(url: str, bundle: Path, *, asked: str) -> str:
+    """The model's address, and a curl line with what it gives: the first store's sales of the first day to come.
+
+    Args:
+        url: the address as clients know it.
+        bundle: that is served.
+        asked: the address that is asked for the answer; it needs no key and no TLS.
+    """
     from datetime import timedelta
 
     from sales.bundle import read_manifest
 
     about = read_manifest(bundle)
     body = json.dumps({"store": about.levels["Store"][0], "date": str(about.cutoff + timedelta(days=1))})
-    answer = post(url, body.encode(), "application/json")
+    answer = post(asked, body.encode(), "application/json")
     return f"{url}\n\ncurl -s {url} -H 'Content-Type: application/json' -d '{body}'\n{answer}\n"
 
 

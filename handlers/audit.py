@@ -1,5 +1,6 @@
 """The audit log: a JSON line for each request, and under load for as many a second as a disk and a reader can take."""
 
+import contextlib
 import json
 import logging
 import time
@@ -9,11 +10,12 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
-PER_SECOND = 20  # lines of one worker; about 0.5 GB a day if it never rests
+PER_SECOND = 20  # lines of one worker
+MAX_BYTES = 50_000_000  # of a file; the one before it is kept as FILE.1
 
 
 class AuditLog:
-    """A worker's lines. Several workers append to one file, which may be moved away to begin a new one."""
+    """A worker's lines. Several workers append to one file; it is moved away, by them or others, to begin a new one."""
 
     def __init__(self, file: Path, per_second: float = PER_SECOND) -> None:
         """Open the file for appending.
@@ -25,6 +27,7 @@ class AuditLog:
         Raises:
             OSError: if it can't be opened.
         """
+        self._file = file
         self._logger = logging.Logger("audit")  # its own, so that nobody's configuration mutes it or prints it twice
         self._logger.addHandler(WatchedFileHandler(file, encoding="utf-8"))
         self._per_second, self._room, self._left_out = per_second, per_second, 0
@@ -42,7 +45,14 @@ class AuditLog:
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Write a line, with the time and, after lines that were left out, how many."""
+        self._make_room_in_the_folder()
         left_out = {"left_out": self._left_out} if self._left_out else {}
         self._left_out = 0
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._logger.info(json.dumps({"time": stamp, **line, **left_out}, separators=(",", ":")))
+
+    def _make_room_in_the_folder(self) -> None:
+        """Move a file that has become long; a pipe or a terminal never has."""
+        with contextlib.suppress(OSError):  # another worker was first
+            if self._file.is_file() and self._file.stat().st_size > MAX_BYTES:
+                self._file.replace(self._file.with_name(f"{self._file.name}.1"))

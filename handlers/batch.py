@@ -48,6 +48,11 @@ class Sent(NamedTuple):
         """The headers, as the client spelt them."""
         return self.context.get_all_request_header(self.place)
 
+    @property
+    def explain(self) -> bool:
+        """Whether it was sent to ``/explanations``: TorchServe sets a header, which no client needs to send."""
+        return self.context.get_request_header(self.place, "explain") == "True"
+
     def body(self) -> Any:
         """The body: bytes, or parsed JSON from a TorchServe that was left to parse it.
 

@@ -36,15 +36,27 @@ class Watched:
 
     Attributes:
         processes: by what they are ("frontend", "edge"), the processes whose descendants are the server's.
-        scraped: addresses of others' figures, in Prometheus's text format.
+        scraped: what gives others' figures, in Prometheus's text format; `fetch` is one for an address.
         models: how many workers each model should have.
         alive: whether what takes the requests runs and answers.
+        stopping: whether it was told to end, and only answers what it has taken.
     """
 
     processes: Mapping[str, Sequence[int]]
-    scraped: Sequence[str]
+    scraped: Sequence[Callable[[], bytes]]
     models: Mapping[str, int]
     alive: bool
+    stopping: bool = False
+
+
+def fetch(address: str) -> Callable[[], bytes]:
+    """What an address gives, each time that it is asked; `OSError` if nothing."""
+
+    def ask() -> bytes:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - an address of ours
+            return bytes(answer.read())
+
+    return ask
 
 
 class Exporter:
@@ -73,9 +85,9 @@ class Exporter:
     def metrics(self) -> bytes:
         """All figures, in Prometheus's text format."""
         parts = [generate_latest(self._registry)]
-        for address in self._watch().scraped:
-            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-                parts.append(answer.read())
+        for scrape in self._watch().scraped:
+            with contextlib.suppress(OSError):
+                parts.append(scrape())
         return b"\n".join(parts)
 
     def missing(self) -> list[str]:
@@ -83,17 +95,19 @@ class Exporter:
         watched, ready = self.state()
         workers = Tally(each.model for each in ready)
         reasons = [f"no worker of {model} is ready" for model in watched.models if not workers[model]]
+        if watched.stopping:
+            reasons.insert(0, "the server is stopping")
         return reasons if watched.alive else ["the server does not answer", *reasons]
 
 
 @contextlib.contextmanager
-def exporting(exporter: Exporter, port: int) -> Iterator[None]:
-    """Serve an exporter on a port of the loopback for as long as the block lasts.
+def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]:
+    """Serve an exporter on a port, of the loopback if no other address is named, for as long as the block lasts.
 
     Raises:
         OSError: if the port can't be had.
     """
-    with ThreadingHTTPServer((HOST, port), _handler(exporter)) as server:
+    with ThreadingHTTPServer((host, port), _handler(exporter)) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, name="exporter", daemon=True)
         thread.start()

@@ -36,7 +36,7 @@ class PetsHandler:
         return answer_batch(data, context, parse=self._read, run=self.classifier.answer, telemetry=self.telemetry)
 
     def _read(self, sent: Sent) -> Query:
-        return self.classifier.read(parse_request(sent.fields, sent.headers))
+        return self.classifier.read(parse_request(sent.fields, sent.headers, explain=sent.explain))
 
 
 def _blank_photo() -> bytes:

@@ -30,17 +30,8 @@ class Ports:
     def check_free(self) -> None:
         """Raise a `PortError` that names the first port that is taken, and the option to choose another."""
         for field in fields(self):
-            port = getattr(self, field.name)
             option = "--port" if field.name == "inference" else f"--{field.name}-port"
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, port))
-                except (OSError, OverflowError) as error:
-                    raise PortError(
-                        f"port {port} of {HOST}, for {field.name}, can't be had ({error}); "
-                        f"stop what uses it or choose another with {option}"
-                    ) from error
+            check_port(getattr(self, field.name), HOST, option)
 
     @classmethod
     def any_free(cls) -> "Ports":
@@ -50,3 +41,20 @@ class Ports:
             for probe in probes:
                 probe.bind((HOST, 0))
             return cls(*(probe.getsockname()[1] for probe in probes))
+
+
+def check_port(port: int, host: str, option: str) -> None:
+    """Raise a `PortError` if a port can't be had; ``option`` is what chooses another.
+
+    An address that is not this machine's is one, too.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise PortError(
+                f"port {port} of {host}, for {option}, can't be had ({error}); "
+                f"stop what uses it or choose another with {option}"
+            ) from error

@@ -13,8 +13,8 @@ from handlers import metrics
 from handlers.batch import Sent, answer_batch
 from handlers.context import Context, WorkerContext
 from handlers.worker import load_model, warm_up
-from sales.forecaster import Forecaster
-from schemas.sales import Forecast, ForecastRequest, Forecasts, ItemForecast, parse_request
+from sales.forecaster import Forecaster, Reply
+from schemas.sales import ForecastRequest, ItemForecast, parse_request
 
 
 class SalesHandler:
@@ -36,7 +36,7 @@ class SalesHandler:
 
 
 def _parse(sent: Sent) -> ForecastRequest:
-    return parse_request(sent.body())
+    return parse_request(sent.body(), explain=sent.explain)
 
 
 def _first_request(forecaster: Forecaster) -> bytes:
@@ -45,12 +45,12 @@ def _first_request(forecaster: Forecaster) -> bytes:
     return json.dumps({"store": store, "date": str(forecaster.cutoff + timedelta(days=1))}).encode()
 
 
-def _forecasts(answer: Forecast | Forecasts) -> list[ItemForecast]:
+def _forecasts(answer: Reply) -> list[ItemForecast]:
     """The forecasts of an answer, without the problems among them."""
-    return [answer] if isinstance(answer, Forecast) else [i for i in answer.items if isinstance(i, ItemForecast)]
+    return [answer] if isinstance(answer, ItemForecast) else [i for i in answer.items if isinstance(i, ItemForecast)]
 
 
-def _count(model: str, answers: Sequence[Forecast | Forecasts]) -> None:
+def _count(model: str, answers: Sequence[Reply]) -> None:
     """Count forecasts, and what was assumed or doubtful in them."""
     forecasts = [forecast for answer in answers for forecast in _forecasts(answer)]
     metrics.FORECASTS.labels(model).inc(len(forecasts))
@@ -59,7 +59,7 @@ def _count(model: str, answers: Sequence[Forecast | Forecasts]) -> None:
     metrics.add(metrics.INPUTS, model, inputs)
 
 
-def _describe(answer: Forecast | Forecasts) -> dict[str, Any]:
+def _describe(answer: Reply) -> dict[str, Any]:
     """What the audit line has of an answer."""
     forecasts = _forecasts(answer)
     warnings = Tally(warning.code for forecast in forecasts for warning in forecast.warnings)

@@ -5,51 +5,35 @@ machine and none meets another's model, and is a process group of its own, so th
 """
 
 import contextlib
-import ctypes
-import fcntl
 import http.client
 import json
 import logging
 import os
 import re
-import shutil
-import signal
 import string
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from handlers.archive import CONFIGURATION, copy_archives
 from handlers.greedy import write_greedy_class
 from handlers.java import find_java
 from handlers.ports import HOST, Ports
+from handlers.process import LOG_PREFIX, ServerError, private_folder, read, running_process, tail
 from handlers.shared import Shared
 from handlers.verbatim import write_verbatim_class
-from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
-_STOP_S = 10.0  # to end by itself, before it is killed
-_SHOWN_LINES = 40  # of the log, when a start fails
-# What of our environment the server gets. The rest could change it from afar: TorchServe reads many variables, and
-# takes TS_CONFIG_FILE over the configuration that it is given.
-_PASSED = re.compile(
-    r"PATH|HOME|LANG|LC_\w+|TZ|LD_LIBRARY_PATH|(CUDA|NVIDIA|OMP|MKL|OPENBLAS|ORT|PROMETHEUS|SHOPCAT)_\w+"
-)
-_LOG_PREFIX = re.compile(r"^\S+ \[\w+ *\] \S+ MODEL_LOG - ")
 _WORKER_DIED = "Backend worker process died."
-
-
-class ServerError(UserError):
-    """A server that can't be started or that ended by itself; the message has the cause."""
+# There is a worker for each core.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -59,17 +43,40 @@ class Server:
     Attributes:
         models: the archives that it runs, copies of its own, by their names as in ``/predictions/NAME``.
         log: the file with what the front end and the workers wrote. It goes with the server, unless it was named.
+        audit_log: the file with a line of JSON for each request. It too goes with the server, unless it was named.
         process: the front end, the leader of the server's process group.
     """
 
     ports: Ports
     models: Mapping[str, Path]
     log: Path
+    audit_log: Path
     process: subprocess.Popen[bytes]
 
     def url(self, model: str) -> str:
         """The address that takes a model's requests."""
         return f"http://{HOST}:{self.ports.inference}/predictions/{model}"
+
+    def workers(self, model: str) -> int:
+        """How many workers a model has."""
+        return len(self.describe(model)["workers"])
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """What TorchServe's management says of a model.
+
+        Raises:
+            OSError, http.client.HTTPException: if it does not answer, or knows no such model.
+        """
+        connection = http.client.HTTPConnection(HOST, self.ports.management, timeout=5)
+        try:
+            connection.request("GET", f"/models/{model}")
+            response = connection.getresponse()
+            if response.status != http.HTTPStatus.OK:
+                raise OSError(f"TorchServe answers {response.status} when it is asked for {model}")
+            (state,) = json.load(response)
+            return dict(state)
+        finally:
+            connection.close()
 
     def wait(self) -> None:
         """Return when the server ends, which it does not do by itself.
@@ -78,7 +85,7 @@ class Server:
             ServerError: always.
         """
         code = self.process.wait()
-        raise ServerError(f"TorchServe ended by itself, with the exit status {code}\n{_tail(self.log)}")
+        raise ServerError(f"TorchServe ended by itself, with the exit status {code}\n{tail(self.log)}")
 
 
 @contextlib.contextmanager
@@ -116,60 +123,17 @@ def running_server(
     ports = ports or Ports()
     java = find_java()
     ports.check_free()
-    with _private_folder() as folder:
+    with private_folder() as folder:
         models = copy_archives(archives, folder / "models")
         log = (log or folder / "torchserve.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
         command = _command(java, folder, _configuration(folder / "models", models, ports, workers))
         shared = shared or Shared.make(folder / "shared")
-        with _process(command, folder, log, shared.environment()) as process:
-            server = Server(ports, models, log, process)
+        with running_process(command, folder, log, _ONE_THREAD, shared.environment()) as process:
+            server = Server(ports, models, log, shared.audit_log, process)
             _wait_until_ready(server, start, timeout)
             yield server
-
-
-def serve(archives: Iterable[Path], on_ready: Callable[[Server], None], **options: Any) -> None:
-    """Run TorchServe until SIGINT (Ctrl-C) or SIGTERM.
-
-    Args:
-        archives: as for `running_server`.
-        on_ready: called once with the server when it is ready.
-        **options: as for `running_server`.
-
-    Raises:
-        ServerError: if it can't be started, or ends by itself; see `running_server` for others.
-    """
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # SIGINT too: a shell's background job starts with it ignored.
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with running_server(archives, **options) as server:
-            on_ready(server)
-            server.wait()
-    except KeyboardInterrupt:
-        return
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder for one server's files; its path is short, because Unix sockets' paths are limited to 107 bytes."""
-    parent = os.path.realpath(tempfile.gettempdir())
-    folder = Path(tempfile.mkdtemp(prefix="shopcat-", dir=parent if len(os.fsencode(parent)) < 60 else "/tmp"))  # noqa: S108
-    # Locked, so that systemd, which empties /tmp of what is some days old, lets it be.
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        yield folder
-    finally:
-        os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _configuration(model_store: Path, models: Mapping[str, Path], ports: Ports, workers: int) -> str:
@@ -203,6 +167,9 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
     (folder / "tmp").mkdir()
     return [
         str(java),
+        # What a request leaves behind is young and small. Java's own choice lets the heap grow for minutes before it
+        # looks; this one stays as it is, and answers as many.
+        *("-XX:+UseSerialGC", "-Xmn64m", "-XX:+ExitOnOutOfMemoryError"),
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
         f"-Dlog4j.configurationFile={(CONFIGURATION / 'log4j2.xml').as_uri()}",
@@ -215,114 +182,41 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
     ]
 
 
-@contextlib.contextmanager
-def _process(command: list[str], folder: Path, log: Path, more: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """The front end, in a session of its own; at the end no process of that session is left."""
-    environment = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
-    environment |= {"TMPDIR": str(folder / "tmp"), **more}
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        environment.setdefault(name, "1")  # there is a worker for each core
-    # The C library is opened here: between fork and exec there is no time for it.
-    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=(lambda: prctl(1, signal.SIGTERM)) if prctl else None,  # PR_SET_PDEATHSIG
-        )
-    try:
-        yield process
-    finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the front end and its workers, politely and then not."""
-    asked = {signal.SIGINT, signal.SIGTERM}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, asked)  # a second Ctrl-C must not leave half of it running
-    try:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            logger.warning("TorchServe did not end within %s s and is killed", _STOP_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        until = time.monotonic() + _STOP_S
-        while _group_exists(process.pid) and time.monotonic() < until:
-            time.sleep(0.01)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
-def _group_exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
     """Return when every worker of every model is ready; ``start`` is where the server's part of the log begins."""
     waiting = list(server.models)
     until = time.monotonic() + timeout
     while waiting:
         # The log is read first: a worker that fails is started again, and looks alive in between.
-        text = _read(server.log, start)
+        text = read(server.log, start)
         if _WORKER_DIED in text:
-            raise ServerError(f"a model can't be loaded: {_cause(text)}\n{_tail(server.log, start)}")
+            raise ServerError(f"a model can't be loaded: {_cause(text)}\n{tail(server.log, start)}")
         if server.process.poll() is not None:
-            raise ServerError(f"TorchServe ended while it was starting\n{_tail(server.log, start)}")
+            raise ServerError(f"TorchServe ended while it was starting\n{tail(server.log, start)}")
         if "Failed to load model" in text or "Failed to register" in text:
-            raise ServerError(f"TorchServe can't read an archive\n{_tail(server.log, start)}")
+            raise ServerError(f"TorchServe can't read an archive\n{tail(server.log, start)}")
         if time.monotonic() > until:
-            raise ServerError(f"{', '.join(waiting)} not ready after {timeout:g} s\n{_tail(server.log, start)}")
-        if _is_ready(server.ports.management, waiting[0]):
+            raise ServerError(f"{', '.join(waiting)} not ready after {timeout:g} s\n{tail(server.log, start)}")
+        if _is_ready(server, waiting[0]):
             waiting.pop(0)
         else:
             time.sleep(_POLL_S)
 
 
-def _is_ready(port: int, model: str) -> bool:
+def _is_ready(server: Server, model: str) -> bool:
     """Whether all workers of a model have loaded it. ``/ping`` would say Healthy long before."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        connection.request("GET", f"/models/{model}")
-        response = connection.getresponse()
-        if response.status != http.HTTPStatus.OK:
-            return False
-        (state,) = json.load(response)
-    except (OSError, http.client.HTTPException):  # not listening yet
+        state = server.describe(model)
+    except (OSError, http.client.HTTPException):  # not listening yet, or not registered yet
         return False
-    finally:
-        connection.close()
     ready = [worker["status"] == "READY" for worker in state["workers"]]
     return all(ready) and len(ready) >= max(1, state["minWorkers"])
 
 
 def _cause(text: str) -> str:
     """The error that ended a worker: the last line of its traceback."""
-    lines = (_LOG_PREFIX.sub("", line) for line in text.partition(_WORKER_DIED)[2].splitlines())
+    lines = (LOG_PREFIX.sub("", line) for line in text.partition(_WORKER_DIED)[2].splitlines())
     errors = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
     # TorchServe looks for a handler that can't be imported in a package of its own, and fails there again.
     own = [line for line in errors if "ts.torch_handler" not in line]
     return (own or errors or ["its log does not say why"])[-1]
-
-
-def _read(log: Path, start: int) -> str:
-    with log.open("rb") as file:
-        file.seek(start)
-        return file.read().decode(errors="replace")
-
-
-def _tail(log: Path, start: int = 0) -> str:
-    """The end of the log, without what each of its lines begins with."""
-    lines = [_LOG_PREFIX.sub("", line) for line in _read(log, start).splitlines()]
-    return "\n".join([f"The log, {log}, ends:", *(f"  {line}" for line in lines[-_SHOWN_LINES:])])

@@ -28,6 +28,7 @@ class Shared:
         made = cls(folder / "metrics", folder / "ready", (audit_log or folder / "audit.jsonl").absolute())
         made.metrics.mkdir(parents=True)
         made.ready.mkdir()
+        made.audit_log.parent.mkdir(parents=True, exist_ok=True)
         return made
 
     def environment(self) -> Mapping[str, str]:

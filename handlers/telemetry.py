@@ -148,6 +148,7 @@ class Telemetry:
 def _since_start(context: Context, place: int, end: float) -> float | None:
     """Seconds since the front door had a request, if it says when, and that was not in the future."""
     start = context.get_request_header(place, START_HEADER)
-    if start is None or not start.isdigit():
+    # A client may have written it: no digit but ASCII's, and no more than the year 5138 has, are a number to int.
+    if start is None or len(start) > 17 or not (start.isascii() and start.isdigit()):
         return None
     return max(end - int(start) / 1e6, 0.0)

@@ -103,7 +103,7 @@ def _read(folder: Path) -> dict[str, object]:
         raise BundleError(f"{folder} has no {MANIFEST}; name a bundle that shopcat train has written") from None
     except OSError as error:
         raise BundleError(f"{file} can't be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{file} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise BundleError(f"{file} is not a JSON object")

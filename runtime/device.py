@@ -19,13 +19,18 @@ def pick_device(wanted: str | None = None) -> str:
     Raises:
         DeviceError: if the device that was asked for is not there.
     """
-    import torch  # here, so that what runs on a CPU alone starts without it
-
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted is None:
-        return "cuda:0" if gpus else "cpu"
     if wanted == "cpu":
         return "cpu"
+    try:
+        import torch  # here, so that what runs on a CPU alone starts without it
+
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    except ImportError as error:
+        raise DeviceError(
+            f"only torch can look for a GPU, and it is not here ({error}); choose the device cpu"
+        ) from error
+    if wanted is None:
+        return "cuda:0" if gpus else "cpu"
     kind, _, index = wanted.partition(":")
     if kind != "cuda" or not (index or "0").isdecimal():
         raise DeviceError(f"device {wanted!r} is not known; use cpu, cuda or cuda:N")

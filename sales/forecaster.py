@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,30 @@ from runtime.clock import Clock
 from runtime.session import open_session
 from sales import bundle as bundles
 from sales.bundle import Bundle
+from sales.explain import Explainer, ordinary_days
 from sales.features import Features
-from sales.inputs import ASSUMED, InputMaker, Rows
+from sales.inputs import ASSUMED, InputMaker, Inputs, Rows
 from sales.panel import Panel
-from sales.preprocess import Preprocessor
+from sales.preprocess import Preprocessor, Run
+from schemas.explanations import Baseline, Explanation, Explanations, ItemExplanation
 from schemas.problems import FieldError, Problem
 from schemas.sales import (
     Bad,
+    Change,
+    Comparison,
+    Comparisons,
     Forecast,
     ForecastRequest,
     Forecasts,
     Item,
+    ItemComparison,
     ItemForecast,
     ItemProblem,
     all_bad,
 )
 
-Run = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]
-Answer = Forecast | Forecasts | Problem
+Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
+Answer = Reply | Problem
 
 GOLDEN_TOLERANCE = 1e-4  # relative; onnxruntime and torch agree to about 1e-6
 
@@ -123,25 +130,36 @@ class Forecaster:
             requests: requests that were read.
 
         Returns:
-            An answer for each, in order: a forecast, a list of forecasts and problems, or a problem if no item of the
-            request can be forecast.
+            An answer for each, in order: a forecast, comparison or explanation, a list of these and of problems, or a
+            problem if no item of the request can be forecast.
         """
-        rows, problems = self._rows(requests)
-        days = iter(self._forecast(rows))
-        answers: list[Answer] = []
-        for number, request in enumerate(requests):
-            results = [problems.get((number, place)) or next(days) for place in range(len(request.items))]
-            answers.append(self._reply(request, results))
-        return answers
+        changed = [request.what_if for request in requests if request.what_if is not None]
+        asked = [*requests, *changed]
+        rows, problems = self._rows(asked)
+        days = iter(self._forecast(rows, [number for number, request in enumerate(asked) if request.explain]))
+        results = [
+            [problems.get((number, place)) or next(days) for place in range(len(request.items))]
+            for number, request in enumerate(asked)
+        ]
+        what_if = iter(results[len(requests) :])
+        return [self._reply(request, found, what_if) for request, found in zip(requests, results, strict=False)]
 
-    def _reply(self, request: ForecastRequest, results: Sequence[ItemForecast | ItemProblem]) -> Answer:
-        """One request's answer from its items' results."""
+    def _reply(
+        self, request: ForecastRequest, results: list[Any], what_if: Iterator[list[ItemForecast | ItemProblem]]
+    ) -> Answer:
+        """One request's answer from its items' results; the next of ``what_if`` are those of its changed items."""
+        single: Any = Explanation if request.explain else Forecast
+        many: Any = Explanations if request.explain else Forecasts
+        if request.what_if is not None:
+            single, many = Comparison, Comparisons
+            results = [_compared(was, would) for was, would in zip(results, next(what_if), strict=True)]
         problems = [result.problem for result in results if isinstance(result, ItemProblem)]
         if len(problems) == len(results):
             return all_bad(problems)
-        if request.single:
-            return Forecast(**vars(results[0]), **self._about)
-        return Forecasts(items=list(results), **self._about)
+        answer: Answer = (
+            single(**vars(results[0]), **self._about) if request.single else many(items=results, **self._about)
+        )
+        return answer
 
     def _rows(self, requests: Sequence[ForecastRequest]) -> tuple[Rows, dict[tuple[int, int], ItemProblem]]:
         """The items that can be forecast, and the problems of the others by (request, place)."""
@@ -184,12 +202,22 @@ class Forecaster:
         error = FieldError(path=path, value=str(item.date), detail=allowed)
         return Problem.of("outside-calendar", detail, [error])
 
-    def _forecast(self, rows: Rows) -> list[ItemForecast]:
-        """The forecasts of the rows, in order."""
+    def _forecast(self, rows: Rows, explain: Collection[int] = ()) -> list[ItemForecast]:
+        """The forecasts of the rows, in order; explained those of some requests, by their numbers."""
         if not rows.items:
             return []
         inputs = self._inputs(rows)
         self.clock.lap("features")
+        forecasts = self._read(rows, inputs)
+        if explain:
+            for row, number in enumerate(rows.request):
+                if number in explain:
+                    forecasts[row] = self._explained(forecasts[row], inputs.take(np.array([row])))
+            self.clock.lap("explain")
+        return forecasts
+
+    def _read(self, rows: Rows, inputs: Inputs) -> list[ItemForecast]:
+        """What the network says of the rows."""
         y = self.model.run(*inputs.prepared)
         self.clock.lap("inference")
         sales = np.exp(y.astype(np.float64)) * inputs.open
@@ -200,6 +228,46 @@ class Forecaster:
                 zip(rows.items, sales.tolist(), inputs.assumed.tolist(), strict=True)
             )
         ]
+
+    def _explained(self, forecast: ItemForecast, inputs: Inputs) -> ItemExplanation:
+        """A forecast explained, with the one row that it was made of."""
+        baseline = self._explainer.baseline
+        if not forecast.sales:
+            why = "the store is closed that day and sells 0, whatever the inputs are; explain it with open true instead"
+            return ItemExplanation(**vars(forecast), baseline=baseline, groups=[], contributions=[], unexplained=why)
+        groups, contributions = self._explainer(inputs.prepared, forecast.sales)
+        return ItemExplanation(
+            **vars(forecast), baseline=baseline, groups=groups, contributions=contributions, unexplained=None
+        )
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        """Made when it is needed: who asks for no explanation does not wait for it."""
+        model = self.model
+        calendar = model.panel.calendar
+        store, days = ordinary_days(model.panel, model.horizon)
+        items = [
+            Item.model_construct(store=int(calendar.stores[store]), date=calendar.date(day)) for day in days.tolist()
+        ]
+        rows = Rows(items, [0] * len(items), np.full(len(items), store), days)
+        inputs = self._inputs(rows)
+        forecasts = self._read(rows, inputs)
+        middle = sorted(range(len(items)), key=lambda row: forecasts[row].sales)[(len(items) - 1) // 2]
+        ordinary = forecasts[middle]
+        baseline = Baseline(ordinary.store, ordinary.date, ordinary.sales)
+        prepared = inputs.take(np.array([middle])).prepared
+        return Explainer(model.run, model.preprocessor, model.panel.levels, baseline, prepared)
+
+
+def _compared(was: ItemForecast | ItemProblem, would: ItemForecast | ItemProblem) -> ItemComparison | ItemProblem:
+    """A forecast as asked and as it would be."""
+    if isinstance(was, ItemProblem):
+        return was
+    assert isinstance(would, ItemForecast)  # it has the same store and date
+    difference = float(f"{would.sales - was.sales:.7g}")
+    ratio = float(f"{would.sales / was.sales:.7g}") if was.sales else None
+    change = Change(would.sales, difference, ratio, would.assumed, would.warnings)
+    return ItemComparison(**vars(was), what_if=change)
 
 
 def _onnx(bundle: Bundle, device: str, threads: int) -> Run:

@@ -7,7 +7,7 @@ training. What was filled or never seen is reported, row by row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -21,6 +21,9 @@ from sales.panel import MISSING
 from schemas.bundle import PreprocessSpec
 
 Levels = Mapping[str, Sequence[int | str]]
+Run = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]  # the network: ``Prepared`` -> log sales
+
+KNOWN, FILLED = np.int32(1), np.int32(2)  # the codes of an ``_na`` column
 
 
 class Prepared(NamedTuple):
@@ -74,9 +77,9 @@ class FillMissing:
         return cls(medians, gapped)
 
     def __call__(self, conts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """The filled columns ``[row, cont]``, and the codes of the ``_na`` columns ``[row, na]``: 1 known, 2 filled."""
+        """The filled columns ``[row, cont]``, and the codes of the ``_na`` columns ``[row, na]``."""
         missing = np.isnan(conts)
-        return np.where(missing, self.medians, conts), missing[:, self.gapped] + np.int32(1)
+        return np.where(missing, self.medians, conts), np.where(missing[:, self.gapped], FILLED, KNOWN)
 
 
 class Categorify:
@@ -112,6 +115,10 @@ class Categorify:
         place += self._start
         return self._codes.take(place)
 
+    def decode(self, codes: NDArray[np.int32]) -> list[int | None]:
+        """The values that one row's codes stand for; None for missing or never seen."""
+        return [int(values[code - 1]) if code else None for values, code in zip(self.classes, codes, strict=True)]
+
 
 @dataclass(frozen=True)
 class Normalize:
@@ -139,6 +146,10 @@ class Normalize:
     def __call__(self, conts: NDArray[np.float32]) -> NDArray[np.float32]:
         """The normalised columns ``[row, cont]``."""
         return ((conts - self.means) / self._scale).astype(np.float32)
+
+    def decode(self, conts: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The values that normalised columns stand for, to about six digits."""
+        return np.asarray(conts * self._scale + self.means)
 
     @cached_property
     def _scale(self) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The pets contract: what a client asks of ``/predictions/pets`` and what it gets.
+"""The pets contract: what a client asks of ``/predictions/pets`` and ``/explanations/pets`` and what it gets.
 
 A photo is sent as it is, as the field ``image`` of a form, or in base64 as the field ``image`` of a JSON object. The
 options are fields beside it, or parameters of the query.
@@ -101,9 +101,20 @@ class JsonRequest(Options):
     """A photo and options in JSON. It describes the request; `parse_request` reads it."""
 
     image: str = Field(
+        min_length=1,
         description="the photo's file in base64, without line breaks; may begin like data:image/jpeg;base64,",
         json_schema_extra={"contentEncoding": "base64"},
     )
+
+
+class ExplanationOptions(Options):
+    """What a client may ask of ``/explanations/pets``, which always draws. It describes; `parse_request` reads."""
+
+    heatmap: Method = Field(default="gradcam", description=Options.model_fields["heatmap"].description)
+
+
+class JsonExplanationRequest(ExplanationOptions, JsonRequest):
+    """A photo and options in JSON, for an explanation. It describes the request; `parse_request` reads it."""
 
 
 # Answers are ours: they are dataclasses, which nobody validates.
@@ -197,13 +208,14 @@ def class_key(name: str) -> str:
     return " ".join(name.replace("_", " ").casefold().split())
 
 
-def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> PetRequest:
+def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any], *, explain: bool = False) -> PetRequest:
     """Read a request in any of its forms.
 
     Args:
         fields: as TorchServe gives them, bytes or text: the ``body``, or a form's fields if TorchServe has read it; the
             query's parameters beside.
         headers: as the client spelt them; TorchServe adds a mapping with its own ``content-type`` for each field.
+        explain: whether it asks for an explanation: a prediction with a heatmap, gradcam if it names none.
 
     Raises:
         ProblemError: if it has no image, or if an option is unknown or wrong. The image is not opened here.
@@ -220,6 +232,9 @@ def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> PetR
     if unknown:
         detail = f"not an option; the options are {', '.join(_NAMES)}"
         raise _invalid(*(FieldError(path=pointer(_short(name)), detail=detail) for name in unknown))
+    if explain and options.setdefault("heatmap", "gradcam") == "none":
+        detail = "an explanation is a heatmap: activation, gradcam or contrast; for none ask /predictions/pets"
+        raise _wrong("heatmap", "none", detail)
     try:
         return PetRequest.model_validate({**options, "image": image, "content_type": content_type or None})
     except ValidationError as error:
@@ -235,7 +250,7 @@ def _read(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[bytes,
     if kind == FORM or (kind == URLENCODED and "body" not in fields):
         form = {name: Part(value, _type_of(name, headers)) for name, value in others.items()}
         return _from_form(form | _form(body, header) if "body" in fields else form)
-    if kind == JSON or (kind in (*UNNAMED, URLENCODED) and body.lstrip().startswith(b"{")):  # as no image does
+    if kind == JSON or (kind in ("", URLENCODED) and body.lstrip().startswith(b"{")):  # as no image does
         image, content_type, options = _from_json(body)
         return image, content_type, _texts(others) | options
     return body, "" if kind == URLENCODED else kind, _texts(others)  # curl calls everything URLENCODED
@@ -289,7 +304,7 @@ def _texts(options: Mapping[str, bytes]) -> dict[str, Any]:
     texts: dict[str, Any] = {}
     for name, value in options.items():
         try:
-            text = value.decode().strip()
+            text = value.decode()
         except UnicodeDecodeError:
             raise _wrong(name, repr(value[:MAX_NAME])[2:-1], "must be text in UTF-8") from None
         if text or name not in _NAMES:

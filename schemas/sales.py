@@ -1,17 +1,32 @@
-"""The sales contract: what a client asks of ``/predictions/sales`` and what it gets."""
+"""The sales contract: what a client asks of ``/predictions/sales`` and ``/explanations/sales``, and what it gets.
+
+What it gets of the latter is in `schemas.explanations`.
+"""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import from_json
+from typing_extensions import TypedDict  # the standard library's before Python 3.12 is not read by pydantic
 
 from schemas.problems import MAX_ERRORS, FieldError, Problem, ProblemError, invalid, shown
 
 MAX_ITEMS = 1000
 MAX_DAYS = 366
+MAX_EXPLAINED = 50  # items; an explanation takes some milliseconds, a forecast a hundredth of that
 MAX_ECHO = 60  # characters
 
 StateHoliday = Literal["0", "a", "b", "c"]
@@ -27,13 +42,16 @@ def _iso_date(value: Any) -> Any:
 
 
 def _holiday_code(value: Any) -> Any:
-    """0 and false mean no holiday, as some of Kaggle's own rows have it."""
-    return "0" if value is False or (type(value) is int and value == 0) else value
+    """The number 0 means no holiday, as many of Kaggle's own rows have it."""
+    return "0" if type(value) is int and value == 0 else value
 
 
 Store = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1, description="the store's number")]
 Date = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="the day to forecast, YYYY-MM-DD")]
-Holiday = Annotated[StateHoliday, BeforeValidator(_holiday_code)]
+Holiday = Annotated[
+    StateHoliday, BeforeValidator(_holiday_code), WithJsonSchema({"enum": [*get_args(StateHoliday), 0]})
+]
+Flag = Annotated[bool, Field(strict=True)]  # pydantic alone would take 1 and "yes" too
 
 
 class Weather(BaseModel):
@@ -59,20 +77,59 @@ class Known(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
-    open: bool | None = Field(default=None, description="whether the store is open; a closed store sells 0")
-    promo: bool | None = Field(default=None, description="whether the store runs a promotion")
+    open: Flag | None = Field(default=None, description="whether the store is open; a closed store sells 0")
+    promo: Flag | None = Field(default=None, description="whether the store runs a promotion")
     state_holiday: Holiday | None = Field(
-        default=None, description="0 none, a public holiday, b Easter, c Christmas", examples=["0"]
+        default=None, description="0 none, a public holiday, b Easter, c Christmas; 0 may be a number", examples=["0"]
     )
-    school_holiday: bool | None = Field(default=None, description="whether schools are closed")
+    school_holiday: Flag | None = Field(default=None, description="whether schools are closed")
     weather: Weather | None = None
 
 
-class Item(Known):
+_CHANGES = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+_NO_CHANGE = f"names nothing to change; name one or more of {', '.join(Known.model_fields)}"
+
+
+def _names_something(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not changes:
+        raise ValueError(_NO_CHANGE)
+    return changes
+
+
+class WhatIf(TypedDict, total=False):
+    """What of a day would be otherwise: one or more of the fields that a client may state of it."""
+
+    __pydantic_config__ = _CHANGES  # type: ignore[misc]
+
+    open: Flag
+    promo: Flag
+    state_holiday: Holiday
+    school_holiday: Flag
+    weather: Weather
+
+
+class StoreDay(Known):
     """One store and day."""
 
     store: Store
     date: Date
+
+
+class Item(StoreDay):
+    """One store and day, and what would be otherwise."""
+
+    what_if: Annotated[WhatIf, AfterValidator(_names_something)] | None = Field(
+        default=None,
+        description="what would be otherwise; the answer then has the forecast as asked, and what it would be. What "
+        "one request changes of a store's days is one plan",
+    )
+
+    def changed(self) -> "Item":
+        """The item with its ``what_if`` come true."""
+        changes: dict[str, Any] = dict(self.what_if or {})
+        if self.weather is not None and "weather" in changes:
+            changes["weather"] = self.weather.model_copy(update={k: v for k, v in changes["weather"] if v is not None})
+        return self.model_copy(update=changes | {"what_if": None})
 
 
 class Many(BaseModel):
@@ -93,14 +150,42 @@ class Span(BaseModel):
     days: int = Field(strict=True, ge=1, le=MAX_DAYS, description="how many days, the first included")
 
 
-class Range(Span):
+_Of = TypeVar("_Of")
+_ByDay = Annotated[
+    list[_Of | None], Field(min_length=1, max_length=MAX_DAYS, description="as many values as there are days")
+]
+
+
+class WhatIfRange(TypedDict, total=False):
+    """What of the days of a range would be otherwise, for all days or in lists; null in a list is as asked."""
+
+    __pydantic_config__ = _CHANGES  # type: ignore[misc]
+
+    open: Flag | _ByDay[Flag]
+    promo: Flag | _ByDay[Flag]
+    state_holiday: Holiday | _ByDay[Holiday]
+    school_holiday: Flag | _ByDay[Flag]
+    weather: Weather | _ByDay[Weather]
+
+
+class PlainRange(Span):
     """One store and several days in a row. What is known holds for all days, or is a list with a value for each."""
 
-    open: bool | list[bool | None] | None = None
-    promo: bool | list[bool | None] | None = None
-    state_holiday: Holiday | list[Holiday | None] | None = None
-    school_holiday: bool | list[bool | None] | None = None
-    weather: Weather | list[Weather | None] | None = None
+    open: Flag | _ByDay[Flag] | None = None
+    promo: Flag | _ByDay[Flag] | None = None
+    state_holiday: Holiday | _ByDay[Holiday] | None = None
+    school_holiday: Flag | _ByDay[Flag] | None = None
+    weather: Weather | _ByDay[Weather] | None = None
+
+
+class Range(PlainRange):
+    """The same, and what would be otherwise."""
+
+    what_if: Annotated[WhatIfRange, AfterValidator(_names_something)] | None = None
+
+
+NAMES = {"": (*Item.model_fields,), "weather": (*Weather.model_fields,), "what_if": (*Known.model_fields,)}
+_RANGES_NAMES = NAMES | {"": (*Range.model_fields,)}
 
 
 # Answers are made by the thousand each second and are ours: they are dataclasses, which nobody validates.
@@ -136,18 +221,45 @@ class ItemProblem:
 
 
 @dataclass
-class _Model:
+class Change:
+    """A forecast if things were otherwise, beside the forecast as asked."""
+
+    sales: Annotated[float, Field(ge=0, description="what it would be")]
+    difference: Annotated[float, Field(description="that less the forecast as asked")]
+    ratio: Annotated[float | None, Field(ge=0, description="that over the forecast as asked; null if that is 0")]
+    assumed: Annotated[list[str], Field(description="what neither client nor tables state, so that it was assumed")]
+    warnings: list[ForecastWarning]
+
+
+@dataclass
+class ItemComparison(ItemForecast):
+    """One item's forecast, and what it would be with every ``what_if`` of the request, also of other items."""
+
+    what_if: Change
+
+
+@dataclass
+class About:
+    """What every answer says of the model."""
+
     model: Annotated[str, Field(description="the model's name")]
     version: Annotated[str, Field(description="the model's version")]
     cutoff: Annotated[dt.date, Field(description="the last day whose sales the model knows")]
 
     def to_json(self) -> bytes:
         """The body that the client gets."""
-        return WRITERS[type(self)].dump_json(self)
+        kind: Any = type(self)
+        return writer(kind).dump_json(self)
+
+
+@cache
+def writer(kind: Any) -> TypeAdapter[Any]:
+    """What writes and reads the JSON of a kind of answer."""
+    return TypeAdapter(kind)
 
 
 @dataclass
-class Forecast(_Model, ItemForecast):
+class Forecast(About, ItemForecast):
     """The answer to one store and day."""
 
 
@@ -157,11 +269,23 @@ class _Items:
 
 
 @dataclass
-class Forecasts(_Items, _Model):
+class Forecasts(_Items, About):
     """The answer to items or a range: in the order asked, a forecast or a problem each."""
 
 
-WRITERS: dict[type[_Model], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in (Forecast, Forecasts)}
+@dataclass
+class Comparison(About, ItemComparison):
+    """The answer to one store and day with a ``what_if``."""
+
+
+@dataclass
+class _ComparedItems:
+    items: list[ItemComparison | ItemProblem]
+
+
+@dataclass
+class Comparisons(_ComparedItems, About):
+    """The answer to items or a range with a ``what_if``: in the order asked, a comparison or a problem each."""
 
 
 @dataclass(frozen=True)
@@ -173,19 +297,22 @@ class Bad:
     problem: Problem
 
 
-@dataclass(frozen=True)
-class ForecastRequest:
+class ForecastRequest(NamedTuple):
     """A request that was read: its items in order, the bad ones with their problems.
 
     Attributes:
         items: at least one of them is good.
         single: whether the answer is one forecast rather than a list.
         span: whether the items are the days of a range.
+        what_if: the same request with every ``what_if`` come true, if it has any.
+        explain: whether the forecasts are to be explained.
     """
 
     items: tuple[Item | Bad, ...]
     single: bool
     span: bool = False
+    what_if: "ForecastRequest | None" = None
+    explain: bool = False
 
     def path(self, place: int, field: Literal["store", "date"]) -> str:
         """The JSON pointer to where the request states an item's store or date."""
@@ -194,11 +321,12 @@ class ForecastRequest:
         return f"/{field}" if self.single else f"/items/{place}/{field}"
 
 
-def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any) -> ForecastRequest:
+def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain: bool = False) -> ForecastRequest:
     """Read a request in any of its three forms.
 
     Args:
         body: JSON, or what a JSON parser made of it.
+        explain: whether it asks for explanations, which has limits of its own.
 
     Raises:
         ProblemError: if it is not JSON or not of such a form, or if none of its items can be asked.
@@ -217,13 +345,33 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any) -> Forecast
             )
         )
     if "items" in body:
-        return _many(body)
-    if "start" in body or "days" in body:
-        return _range(body)
-    try:
-        return ForecastRequest((Item.model_validate(body),), single=True)
-    except ValidationError as error:
-        raise ProblemError(invalid(error)) from None
+        request = _many(body)
+    elif "start" in body or "days" in body:
+        request = _range(body)
+    else:
+        try:
+            item = Item.model_validate(body)
+        except ValidationError as error:
+            raise ProblemError(invalid(error, names=NAMES)) from None
+        request = ForecastRequest((item,), single=True)
+        if item.what_if is None and not explain:  # nearly every request
+            return request
+    if any(isinstance(item, Item) and item.what_if is not None for item in request.items):
+        changed = tuple(item.changed() if isinstance(item, Item) else item for item in request.items)
+        request = request._replace(what_if=request._replace(items=changed))
+    return _to_explain(request) if explain else request
+
+
+def _to_explain(request: ForecastRequest) -> ForecastRequest:
+    """The same request for explanations, if it may ask for them."""
+    if request.what_if is not None:
+        place = next(n for n, item in enumerate(request.items) if isinstance(item, Item) and item.what_if)
+        field = f"items/{place}/what_if" if not (request.single or request.span) else "what_if"
+        raise _wrong(field, None, "compared at /predictions/sales; to explain the changed day, state it instead")
+    if len(request.items) > MAX_EXPLAINED:
+        field = "days" if request.span else "items"
+        raise _wrong(field, len(request.items), f"at most {MAX_EXPLAINED} can be explained at once; ask for fewer")
+    return request._replace(explain=True)
 
 
 def _many(body: Mapping[str, Any]) -> ForecastRequest:
@@ -242,7 +390,7 @@ def _many(body: Mapping[str, Any]) -> ForecastRequest:
         except ValidationError as error:
             named = item if isinstance(item, Mapping) else {}
             store, date = _echoed(named.get("store")), _echoed(named.get("date"))
-            parsed.append(Bad(store, date, invalid(error, at=("items", place))))
+            parsed.append(Bad(store, date, invalid(error, names=NAMES, at=("items", place))))
     bad = [item.problem for item in parsed if isinstance(item, Bad)]
     if len(bad) == len(parsed):
         raise ProblemError(all_bad(bad))
@@ -264,38 +412,61 @@ def all_bad(problems: Sequence[Problem]) -> Problem:
 def _range(body: Mapping[str, Any]) -> ForecastRequest:
     """A range as the items that it stands for."""
     try:
-        asked = Span.model_validate({name: body[name] for name in body if name not in Known.model_fields})
+        asked = Span.model_validate({name: body[name] for name in body if name not in {*Known.model_fields, "what_if"}})
     except ValidationError as error:
-        raise ProblemError(invalid(error)) from None
+        raise ProblemError(invalid(error, names=_RANGES_NAMES)) from None
     if asked.start > dt.date.max - dt.timedelta(days=asked.days):
         raise _wrong("start", asked.start, "too late for a calendar")
     known = {name: _by_day(name, body.get(name), asked.days) for name in Known.model_fields}
+    what_if = _what_if_by_day(body.get("what_if"), asked.days)
     items = tuple(
         Item.model_construct(
-            store=asked.store, date=asked.start + dt.timedelta(days=day), **{name: known[name][day] for name in known}
+            store=asked.store,
+            date=asked.start + dt.timedelta(days=day),
+            what_if=what_if[day],
+            **{name: known[name][day] for name in known},
         )
         for day in range(asked.days)
     )
     return ForecastRequest(items, single=False, span=True)
 
 
-def _by_day(name: str, value: Any, days: int) -> Sequence[Any]:
+def _what_if_by_day(changes: Any, days: int) -> Sequence[dict[str, Any] | None]:
+    """What would be otherwise on each day of a range."""
+    if changes is None:
+        return [None] * days
+    if not isinstance(changes, Mapping):
+        raise _wrong("what_if", changes, "must be a JSON object")
+    if not changes:
+        raise _wrong("what_if", changes, _NO_CHANGE)
+    by_day: list[dict[str, Any]] = [{} for _ in range(days)]
+    for name, value in changes.items():
+        if value is None:  # which would say that it is not known
+            raise _wrong(f"what_if/{name}", "null", "must be a value, or a list with one for each day")
+        for day, each in enumerate(_by_day(name, value, days, within=("what_if",))):
+            if each is not None:
+                by_day[day][name] = each
+    return by_day
+
+
+def _by_day(name: str, value: Any, days: int, *, within: Sequence[str] = ()) -> Sequence[Any]:
     """What is known of each day of a range: one value for all days, or a list with one for each."""
     if not isinstance(value, list):
-        return [_known(name, value)] * days
+        return [_known(name, value, within)] * days
     if len(value) != days:
+        field = "/".join([*within, name])
         raise _wrong(
-            name, None, f"the list has {len(value):,} values and the range {days:,} days; send one for each day"
+            field, None, f"the list has {len(value):,} values and the range {days:,} days; send one for each day"
         )
-    return [_known(name, each, day) for day, each in enumerate(value)]
+    return [_known(name, each, within, day) for day, each in enumerate(value)]
 
 
-def _known(name: str, value: Any, *day: int) -> Any:
-    """One value of what is known, checked; ``day`` is its place in a list."""
+def _known(name: str, value: Any, within: Sequence[str], *day: int) -> Any:
+    """One value of what is known, checked; ``within`` is the object that it is in, ``day`` its place in a list."""
     try:
         return getattr(Known.model_validate({name: value}), name)
     except ValidationError as error:
-        raise ProblemError(invalid(error, after=day)) from None
+        raise ProblemError(invalid(error, names=NAMES, at=within, after=day)) from None
 
 
 def _echoed(value: Any) -> Any:

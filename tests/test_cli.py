@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +29,13 @@ def shopcat(*args: object) -> Result:
     return CliRunner().invoke(main, [str(arg) for arg in args])
 
 
+def test_an_option_can_come_from_the_environment() -> None:
+    """As a container has it."""
+    result = CliRunner(env={"SHOPCAT_SERVE_WORKERS": "many"}).invoke(main, ["serve"])
+    assert result.exit_code == 2
+    assert "'many' is not a valid integer" in result.output
+
+
 def test_help_names_every_command_and_needs_no_torch() -> None:
     result = shopcat("--help")
     assert result.exit_code == 0
@@ -38,6 +47,7 @@ def test_help_names_every_command_and_needs_no_torch() -> None:
         "classify",
         "evaluate",
         "forecast",
+        "explain",
         "archive",
         "serve",
         "check",
@@ -53,7 +63,8 @@ def test_help_names_every_command_and_needs_no_torch() -> None:
 
 
 COMMANDS = (
-    "train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|classify|archive|check|demo"
+    "train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|explain|classify|archive|"
+    "check|demo"
 )
 
 
@@ -84,6 +95,7 @@ def test_a_wrong_path_is_named_in_one_line(
     assert "Traceback" not in result.output
 
 
+@pytest.mark.integration
 def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "store" / "sales"
     result = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
@@ -110,6 +122,24 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     assert "--force" in again.output
 
 
+def test_an_explanation_on_the_command_line(demo_bundle: Path) -> None:
+    result = shopcat("explain", demo_bundle, 3, "2015-08-21")
+    assert result.exit_code == 0, result.output
+    first, ordinary, *groups = result.output.splitlines()
+    assert "store 3 on 2015-08-21" in first
+    assert "an ordinary day, store " in ordinary
+    assert len(groups) == 8
+    sales, baseline = (float(re.findall(r": ([\d,.]+)", line)[0].replace(",", "")) for line in (first, ordinary))
+    factors = [float(re.findall(r"x (\d+\.\d+)  \w", line)[0]) for line in groups]
+    assert baseline * math.prod(factors) == pytest.approx(sales, rel=0.005)
+    assert "closed" in shopcat("explain", demo_bundle, 3, "2015-08-23").output
+    for store, date, said in ((99, "2015-08-21", "store 99 is not known"), (3, "friday", "a date is a string like")):
+        result = shopcat("explain", demo_bundle, store, date)
+        assert result.exit_code == 2
+        assert said in result.output
+
+
+@pytest.mark.integration
 def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     assert shopcat("train", "sales", demo_folder, "--out", kept, "--no-refit", *QUICK).exit_code == 0
@@ -123,6 +153,7 @@ def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: 
     assert "no sales after 2015-07-31" in result.output
 
 
+@pytest.mark.integration
 def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
     plot = tmp_path / "lr.png"
     result = shopcat("lr-find", "sales", demo_folder, "--out", plot, "--layers", "16,8")
@@ -153,6 +184,7 @@ def test_what_can_not_end_well_is_said_before_the_work(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.integration
 def test_a_report_that_fails_costs_no_second_training(
     demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

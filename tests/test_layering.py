@@ -58,6 +58,7 @@ def test_the_rules_know_every_package() -> None:
         ("training/sales/metrics.py", "import fastai"),
     ],
 )
+@pytest.mark.integration
 def test_a_rule_that_is_broken_is_told(tmp_path: Path, module: str, line: str) -> None:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))

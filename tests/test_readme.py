@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from schemas.sales import parse_request
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 JSON = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+BODIES = re.findall(r"-d '(.*?)'", README)  # of the requests, as they are typed
 COMMANDS = sorted(
     {found[0] for found in re.findall(r"^shopcat ((?:train |lr-find |show )?[a-z-]+)( |$)", README, re.MULTILINE)}
 )
@@ -36,8 +38,7 @@ def objects(text: str) -> list[dict[str, Any]]:
 
 def test_the_answer_has_the_fields_that_an_answer_has(forecaster: Forecaster) -> None:
     (shown,) = objects(JSON[0])
-    (curl,) = re.findall(r"-d '(.*?)'", README)
-    (answer,) = forecaster.answer([parse_request(curl.encode())])
+    (answer,) = forecaster.answer([parse_request(BODIES[0].encode())])
     answered = json.loads(answer.to_json())
     assert list(shown) == list(answered)
     for field in ("store", "date", "assumed", "warnings", "model", "cutoff"):
@@ -48,6 +49,32 @@ def test_the_answer_has_the_fields_that_an_answer_has(forecaster: Forecaster) ->
 def test_every_request_can_be_asked(forecaster: Forecaster, request_: str) -> None:
     (answer,) = forecaster.answer([parse_request(request_.encode())])
     assert all("sales" in item for item in json.loads(answer.to_json())["items"])
+
+
+def test_a_what_if_has_the_fields_that_it_has(forecaster: Forecaster) -> None:
+    (shown,) = objects(JSON[3])
+    (answer,) = forecaster.answer([parse_request(BODIES[1].encode())])
+    answered = json.loads(answer.to_json())
+    assert list(shown) == list(answered)
+    assert list(shown["what_if"]) == list(answered["what_if"])
+    was, would = shown["sales"], shown["what_if"]["sales"]
+    assert shown["what_if"]["difference"] == pytest.approx(would - was)
+    assert shown["what_if"]["ratio"] == pytest.approx(would / was)
+
+
+def test_an_explanation_has_the_fields_that_it_has_and_adds_up(forecaster: Forecaster) -> None:
+    (shown,) = objects(JSON[4])
+    (answer,) = forecaster.answer([parse_request(BODIES[2].encode(), explain=True)])
+    answered = json.loads(answer.to_json())
+    assert list(shown) == list(answered)
+    for field in ("groups", "contributions"):
+        assert list(shown[field][0]) == list(answered[field][0])
+    assert {each["group"] for each in shown["groups"]} == {each["group"] for each in answered["groups"]}
+    log = math.log(shown["sales"] / shown["baseline"]["sales"])
+    assert sum(each["log"] for each in shown["groups"]) == pytest.approx(log, abs=1e-5)
+    counts = f"All {len(answered['groups'])} groups; three of {len(answered['contributions'])} inputs."
+    assert counts in README
+    assert len(shown["contributions"]) == 3
 
 
 def test_the_pets_answer_has_the_fields_that_an_answer_has() -> None:

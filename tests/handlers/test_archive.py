@@ -210,6 +210,7 @@ def test_an_archive_replaced_during_the_copy_is_not_taken(
         copy_archives([made], tmp_path / "copies")
 
 
+@pytest.mark.integration
 def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
     """Every package of the repository, TorchServe's configuration beside them, and the contract."""
     tree = tmp_path / "tree"  # setuptools writes into the tree that it builds from
@@ -230,6 +231,7 @@ def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
     assert code | {f"model_store/torchserve/{name}" for name in names} | {"schemas/openapi.json"} <= carried
 
 
+@pytest.mark.integration
 def test_killed_at_any_moment_nothing_half_made_is_taken(bundle: Path, store: Path) -> None:
     """SIGKILL at many moments of a process that archives over and over, alternately two bundles."""
     other = write_bundle(bundle.parent / "other", version="2")

@@ -65,6 +65,16 @@ def test_a_file_that_was_moved_away_begins_anew(tmp_path: Path) -> None:
     assert [line["id"] for line in lines(tmp_path / "audit.jsonl")] == [2]
 
 
+def test_a_long_file_is_moved_by_whoever_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.audit.MAX_BYTES", 500)
+    one, other = AuditLog(tmp_path / "audit.jsonl", 1000), AuditLog(tmp_path / "audit.jsonl", 1000)
+    for number in range(100):
+        ask((one, other)[number % 2], number)
+    kept = [*lines(tmp_path / "audit.jsonl.1"), *lines(tmp_path / "audit.jsonl")]
+    assert [line["id"] for line in kept] == list(range(100 - len(kept), 100))
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2 * 600
+
+
 def test_what_a_client_sends_can_not_break_a_line(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit.jsonl")
     log.write({"id": 'a"\n{"id": 2}\x00ü\u2028'})

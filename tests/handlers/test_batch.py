@@ -178,6 +178,19 @@ def test_headers_reach_parse() -> None:
     assert seen == ["0", "1"]
 
 
+def test_each_request_says_whether_it_asks_why() -> None:
+    seen = []
+
+    def keep(sent: Sent) -> int:
+        seen.append(sent.explain)
+        return int(sent.body())
+
+    given = context(3)
+    given.request_processor = [RequestProcessor(headers) for headers in ({"explain": "True"}, {}, {"explain": "no"})]
+    answer_batch([{"body": b"1"}] * 3, given, parse=keep, run=Model().run)
+    assert seen == [True, False, False]
+
+
 def test_torchserve_can_send_the_answers() -> None:
     """What it frames must have lengths in bytes: its reason phrases have them in characters."""
     given = context(3)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from handlers.exporter import Exporter, Watched, exporting
+from handlers.exporter import Exporter, Watched, exporting, fetch
 from handlers.ports import Ports
 from handlers.readiness import declare_ready
 from handlers.shared import Shared
@@ -118,6 +118,13 @@ def test_memory_by_kind_of_process(server: Server) -> None:
     assert ("shopcat_process_resident_bytes", "frontend") not in server.samples()
 
 
+def test_one_that_stops_lives_and_is_not_ready(server: Server) -> None:
+    server.watched = Watched({}, [], {}, alive=True, stopping=True)
+    assert server.get("/livez")[0] == 200
+    status, body = server.get("/readyz")
+    assert (status, json.loads(body)["missing"]) == (503, ["the server is stopping"])
+
+
 def test_others_figures_stand_beside_and_may_be_missing(server: Server) -> None:
     class Theirs(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -129,8 +136,8 @@ def test_others_figures_stand_beside_and_may_be_missing(server: Server) -> None:
 
     with http.server.HTTPServer(("127.0.0.1", 0), Theirs) as theirs:
         threading.Thread(target=theirs.serve_forever, daemon=True).start()
-        addresses = [f"http://127.0.0.1:{theirs.server_port}/metrics", "http://127.0.0.1:9/metrics"]
-        server.watched = Watched({}, addresses, {}, alive=True)
+        scraped = [fetch(f"http://127.0.0.1:{port}/metrics") for port in (theirs.server_port, 9)]
+        server.watched = Watched({}, scraped, {}, alive=True)
         assert server.samples()["ts_inference_requests_total",] == 7
         theirs.shutdown()
 

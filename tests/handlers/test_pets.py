@@ -134,6 +134,23 @@ def test_bad_requests_in_a_batch_harm_nobody(handler: PetsHandler) -> None:
     assert [[query.image for query in batch] for batch in seen(handler).batches] == [[b"1", b"6", b"7"]]
 
 
+def test_explanations_and_predictions_mix(handler: PetsHandler) -> None:
+    """TorchServe says which is which in a header of each."""
+    why = {**JPEG, "explain": "True"}
+    answers = answer(
+        handler,
+        [
+            ({"body": b"1"}, JPEG),
+            ({"body": b"2"}, why),
+            ({"body": b"3", "heatmap": b"none"}, why),
+            ({"body": b"4"}, why),
+        ],
+    )
+    assert [status for status, _ in answers] == [200, 200, 422, 200]
+    (batch,) = seen(handler).batches
+    assert [(query.image, query.heatmap) for query in batch] == [(b"1", "none"), (b"2", "gradcam"), (b"4", "gradcam")]
+
+
 def test_a_photo_that_the_network_trips_over_costs_its_sender_alone(handler: PetsHandler) -> None:
     answers = answer(handler, [({"body": content}, JPEG) for content in (b"1", b"trip", b"2")])
     assert [status for status, _ in answers] == [200, 500, 200]

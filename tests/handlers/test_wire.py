@@ -122,6 +122,7 @@ def test_as_many_answers_as_requests() -> None:
         answer(batch, lambda data, context: [])
 
 
+@pytest.mark.integration
 def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> None:
     script = (
         "import sys\n"

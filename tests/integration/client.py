@@ -4,11 +4,13 @@ import http.client
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from handlers.edge import Edge
 from handlers.ports import HOST
 from handlers.server import Server
+from handlers.service import Service
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -19,10 +21,11 @@ class Answer:
     status: int
     kind: str | None
     content: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def ask(
-    server: Server,
+    server: Server | Service | Edge,
     body: bytes | dict[str, Any] | Iterable[bytes] | None,
     *,
     method: str = "POST",
@@ -32,11 +35,13 @@ def ask(
 ) -> Answer:
     """One request on a connection of its own; pieces of a body are sent as chunks."""
     sent = json.dumps(body).encode() if isinstance(body, dict) else body
-    with closing(http.client.HTTPConnection(HOST, server.ports.inference, timeout=60)) as connection:
+    port = server.ports.inference if isinstance(server, Server) else server.door.port
+    with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, path, sent, {**({"Content-Type": kind} if kind else {}), **headers})
         response = connection.getresponse()
         content = response.read()
-        return Answer(response.status, response.headers["content-type"], json.loads(content) if content else None)
+        said = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, said.get("content-type"), json.loads(content) if content else None, said)
 
 
 def manage(server: Server, path: str) -> Any:

@@ -20,7 +20,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from handlers.archive import archive
-from handlers.exporter import Exporter, Watched, exporting
+from handlers.exporter import Exporter, Watched, exporting, fetch
 from handlers.ports import HOST, Ports
 from handlers.server import Server, running_server
 from handlers.shared import Shared
@@ -81,7 +81,7 @@ def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     archives = [archive(bundle, store) for bundle in (ROOT / "model_store" / "pets", demo_bundle)]
     shared = Shared.make(tmp_path_factory.mktemp("shared"))
     with running_server(archives, ports=Ports.any_free(), workers=2, shared=shared) as running:
-        theirs = f"http://{HOST}:{running.ports.metrics}/metrics"
+        theirs = fetch(f"http://{HOST}:{running.ports.metrics}/metrics")
         watched = Watched({"frontend": [running.process.pid]}, [theirs], {"pets": 2, "sales": 2}, alive=True)
         ports = Ports.any_free()
         with exporting(Exporter(shared, lambda: watched), ports.metrics):

@@ -46,6 +46,9 @@ FORM = "multipart/form-data; boundary=frontier"
 REFUSALS: dict[str, tuple[dict[str, Any], int]] = {
     "a model that is not there": ({"path": "/predictions/cats"}, 404),
     "a version that is not there": ({"path": "/predictions/pets/1.0"}, 404),
+    "an explanation by a model that is not there": ({"path": "/explanations/cats"}, 404),
+    "an explanation by a version that is not there": ({"path": "/explanations/pets/1.0"}, 404),
+    "an explanation by no model": ({"path": "/explanations"}, 404),
     "an address that is not there": ({"path": "/pets"}, 404),
     "the address of TorchServe's first days": ({"path": "/pets/predict"}, 404),
     "an address of more than 4096 bytes": ({"path": "/predictions/pets?class=" + "x" * 5000}, 400),
@@ -219,7 +222,7 @@ def test_curl_is_understood(server: Server, expected: Any, how: tuple[str, ...],
 def in_the_handler(classifier: Classifier, content: bytes, **options: object) -> Any:
     """What the handler answers to what TorchServe would hand it."""
     handler = PetsHandler()
-    handler.classifier = classifier
+    handler.classifier, handler.telemetry = classifier, None
     context = TorchServeContext("pets", "/", None, 1, None, "0.12.0")
     context.request_processor = [RequestProcessor({"Content-Type": "image/jpeg"})]
     fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}
@@ -479,3 +482,35 @@ def test_both_models_answer_at_once(server: Server, classifier: Classifier) -> N
         else:
             assert answer.content["sales"] == pytest.approx(theirs.content["sales"], rel=1e-5)
     assert {model["modelName"] for model in manage(server, "/models")["models"]} == {"pets", "sales"}
+
+
+def test_predictions_explanations_and_rubbish_for_both_at_once(server: Server) -> None:
+    """Each gets its own answer, whatever else is in its batch."""
+    kinds: list[tuple[str, Any, str, int]] = [
+        ("/predictions/pets", photo(), "image/jpeg", 200),
+        ("/explanations/pets", photo(), "image/jpeg", 200),
+        ("/predictions/pets?heatmap=contrast", photo(1), "image/jpeg", 200),
+        ("/explanations/pets?heatmap=activation&overlay=none", photo(1), "image/jpeg", 200),
+        ("/explanations/pets?heatmap=none", photo(), "image/jpeg", 422),
+        ("/explanations/pets", form({"image": photo(2), "top_k": b"2"}), FORM, 200),
+        ("/explanations/pets", b"rubbish", "image/jpeg", 422),
+        ("/predictions/pets", b"", "image/jpeg", 400),
+        ("/explanations/pets", {"image": BASE64, "heatmap": "rainbow"}, JSON, 422),
+        ("/predictions/sales", DAY, JSON, 200),
+        ("/explanations/sales", DAY, JSON, 200),
+        ("/explanations/sales", b"rubbish", JSON, 400),
+        ("/predictions/sales", DAY | {"what_if": {"promo": True}}, JSON, 200),
+    ]
+    alone = [ask(server, body, path=path, kind=kind) for path, body, kind, _ in kinds]
+    assert [answer.status for answer in alone] == [status for *_, status in kinds]
+    methods = [answer.content["heatmap"] and answer.content["heatmap"]["method"] for answer in alone[:4]]
+    assert methods == [None, "gradcam", "contrast", "activation"]
+    order = [number % len(kinds) for number in range(8 * len(kinds))]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda number: ask(server, kinds[number][1], path=kinds[number][0], kind=kinds[number][2]), order)
+        )
+    for number, answer in zip(order, answers, strict=True):
+        assert (answer.status, answer.kind) == (alone[number].status, alone[number].kind)
+        assert_alike(answer.content, alone[number].content)
+    assert "internal error" not in server.log.read_text()

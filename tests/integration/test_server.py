@@ -1,7 +1,10 @@
 """A real TorchServe: its answers, its start and its end."""
 
+import hashlib
 import http.client
 import json
+import os
+import pickle
 import shutil
 import signal
 import socket
@@ -22,7 +25,8 @@ from click.testing import CliRunner
 from cli import main
 from handlers.archive import ArchiveError, archive
 from handlers.ports import HOST, PortError, Ports
-from handlers.server import Server, ServerError, running_server, serve
+from handlers.server import Server, ServerError, running_server
+from handlers.service import serve_bare
 from sales.forecaster import Forecaster
 from schemas.sales import parse_request
 from tests.integration.client import JSON, PROBLEM, ask, manage
@@ -30,6 +34,7 @@ from tests.integration.client import JSON, PROBLEM, ask, manage
 pytestmark = pytest.mark.integration
 
 DAY = {"store": 1, "date": "2015-08-05"}
+PREDICT, WHY = "/predictions/sales", "/explanations/sales"
 
 
 def started_again(server: Server, pid: int, within: float = 60) -> bool:
@@ -143,6 +148,65 @@ def test_good_and_bad_at_once_each_get_their_own(server: Server) -> None:
             assert answer.content["sales"] == pytest.approx(alone[answer.content["store"]], rel=1e-5)
 
 
+def test_an_explanation_is_the_same_as_offline(server: Server, demo_bundle: Path) -> None:
+    body = {"store": 1, "start": "2015-08-03", "days": 7, "promo": True}
+    (offline,) = Forecaster.load(demo_bundle).answer([parse_request(json.dumps(body).encode(), explain=True)])
+    answer = ask(server, body, path=WHY)
+    assert (answer.status, answer.kind) == (200, JSON)
+    assert_alike(answer.content, json.loads(offline.to_json()))
+
+
+def assert_alike(answer: Any, expected: Any, within: float = 3e-5) -> None:
+    """Two answers say the same, but for what float32 makes of another batch."""
+    if isinstance(expected, dict):
+        assert answer.keys() == expected.keys()
+        for name, value in expected.items():
+            assert_alike(answer[name], value)
+    elif isinstance(expected, list):
+        assert len(answer) == len(expected)
+        for one, other in zip(answer, expected, strict=True):
+            assert_alike(one, other)
+    else:
+        assert answer == (pytest.approx(expected, rel=within, abs=within) if isinstance(expected, float) else expected)
+
+
+def test_predictions_explanations_what_if_and_rubbish_at_once_each_get_their_own(server: Server) -> None:
+    """So many at once that batches mix them."""
+    other = DAY | {"store": 2}
+    many = {"items": [DAY, other, DAY | {"store": 987654}]}
+    kinds: list[tuple[str, Any, int]] = [
+        (PREDICT, DAY, 200),
+        (WHY, DAY, 200),
+        (PREDICT, b"nothing", 400),
+        (WHY, b"nothing", 400),
+        (PREDICT, DAY | {"what_if": {"promo": True}}, 200),
+        (WHY, DAY | {"what_if": {"promo": True}}, 422),
+        (PREDICT, many, 200),
+        (WHY, many, 200),
+        (WHY, other | {"open": False}, 200),
+        (PREDICT, DAY | {"what_if": {}}, 422),
+        (WHY, {"store": 1, "start": "2015-08-03", "days": 51}, 422),
+        (WHY, DAY | {"store": 987654}, 404),
+        (PREDICT, other, 200),
+    ]
+    alone = [ask(server, body, path=path) for path, body, _ in kinds]
+    assert [answer.status for answer in alone] == [status for _, _, status in kinds]
+    order = [number % len(kinds) for number in range(40 * len(kinds))]
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda number: ask(server, kinds[number][1], path=kinds[number][0]), order))
+    for number, answer in zip(order, answers, strict=True):
+        assert (answer.status, answer.kind) == (alone[number].status, alone[number].kind)
+        assert_alike(answer.content, alone[number].content)
+    explained, closed = alone[1].content, alone[8].content
+    assert explained["contributions"]
+    assert closed["unexplained"]
+    assert alone[4].content["what_if"]["ratio"] > 0
+
+
+def test_no_header_makes_a_prediction_of_an_explanation(server: Server) -> None:
+    assert "contributions" in ask(server, DAY, path=WHY, headers={"explain": "no", "Explain": "False"}).content
+
+
 def test_ten_megabytes_are_let_in_and_more_are_not(server: Server) -> None:
     assert ask(server, b"[" + b" " * 10_000_000).status == 400  # ours: the handler has read it
     assert ask(server, b"[" + b" " * 11_000_000).status == 413
@@ -223,19 +287,10 @@ def test_a_server_keeps_the_bundle_it_started_with(
 def test_a_serve_that_fails_or_is_unclear_writes_nothing(server: Server, demo_bundle: Path, tmp_path: Path) -> None:
     store, other = tmp_path / "store", tmp_path / "other"
     shutil.copytree(demo_bundle, other)
-    taken = [str(port) for port in (server.ports.inference, server.ports.management, server.ports.metrics)]
-    options = [
-        "--port",
-        taken[0],
-        "--management-port",
-        taken[1],
-        "--metrics-port",
-        taken[2],
-        "--model-store",
-        str(store),
-    ]
+    taken = server.ports.inference
+    options = ["--port", str(taken), "--model-store", str(store)]
     for bundles, said in (
-        ([other], f"port {taken[0]} "),
+        ([other], f"port {taken} "),
         ([demo_bundle, other], f"{demo_bundle} and {other} are both of the kind 'sales'"),
         ([demo_bundle, tmp_path / "nowhere"], "nowhere is not a bundle"),
     ):
@@ -262,19 +317,35 @@ def test_a_port_that_is_taken_is_named(server: Server, archived: Path) -> None:
         pass
 
 
-def test_a_broken_bundle_is_refused_with_its_cause(demo_bundle: Path, tmp_path: Path) -> None:
-    """The archive is well made, and what is in it can't be loaded."""
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_a_bundle_with_a_pickle_in_it_is_refused_with_its_cause(demo_bundle: Path, tmp_path: Path) -> None:
+    """Its hash is right, so that only opening it tells; and it is not unpickled."""
+    trap = tmp_path / "sprung"
     bundle = tmp_path / "bundle"
     shutil.copytree(demo_bundle, bundle)
+    content = pickle.dumps(Trap(trap))
+    (bundle / "tables.safetensors").write_bytes(content)
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    manifest["files"]["tables.safetensors"] = hashlib.sha256(content).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
     folder = archive(bundle, tmp_path / "store")
-    (folder / "bundle" / "weights.safetensors").write_bytes(b"broken")
     start = time.monotonic()
     with (
-        pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*weights\.safetensors") as raised,
+        pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*bundle can't be read") as raised,
         running_server([folder], ports=Ports.any_free(), workers=1),
     ):
         pass
     assert "Traceback" in str(raised.value)
+    assert not trap.exists()
     assert time.monotonic() - start < 60
 
 
@@ -299,7 +370,7 @@ def test_a_server_that_ends_by_itself_is_an_error(
         server.process.kill()
 
     with pytest.raises(ServerError, match="ended by itself, with the exit status -9"):
-        serve([archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
+        serve_bare([archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
     assert "TS_CONFIG_FILE" not in environment
     assert environment["SHOPCAT_TOLD"] == "yes"
     assert "Torch worker started" in log.read_text()
@@ -309,8 +380,9 @@ def test_a_server_that_ends_by_itself_is_an_error(
 def foreground(archived: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], list[psutil.Process]]]]:
     """Starts `serve` in a process of its own: that process, and the server's."""
     program = (
-        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
-        "serve([Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
+        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
+        "from handlers.service import serve_bare\n"
+        "serve_bare([Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
         " ports=Ports.any_free(), workers=1)"
     )
     started: list[subprocess.Popen[str]] = []
@@ -357,8 +429,9 @@ def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
 
 def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\nfrom handlers.server import serve\n"
-        "print(flush=True)\nserve([Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
+        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
+        "from handlers.service import serve_bare\n"
+        "print(flush=True)\nserve_bare([Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(archived)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -23,6 +23,8 @@ from runtime.folder import FolderError, sha256
 from sales.bundle import load as load_sales
 from schemas.bundle import PetsManifest
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def bundle(pets_bundle: Path) -> Bundle:

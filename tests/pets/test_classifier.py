@@ -21,6 +21,8 @@ from schemas.pets import PetRequest, Prediction
 from schemas.problems import Problem, ProblemError
 from tests.training.pets.drawn import BREEDS, draw_photo
 
+pytestmark = pytest.mark.integration
+
 ORIENTATION = 274
 
 

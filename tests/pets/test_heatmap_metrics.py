@@ -182,6 +182,7 @@ def test_random_weights_are_drawn_anew_and_alive() -> None:
         quality.randomise(nn.Sequential(nn.Flatten(), Stuck()), photos)
 
 
+@pytest.mark.integration
 def test_a_bundles_network_is_asked(boxes: Path, tmp_path: Path) -> None:
     backbone, head = make_backbone("resnet18", pretrained=False), HeadSpec(hidden=None, p=0, bn_final=False)
     net = PetNet(backbone.body, Head(512, 2, head)).eval()

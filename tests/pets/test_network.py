@@ -126,6 +126,7 @@ def by_hooks(net: PetNet, photo: Tensor, target: int) -> tuple[Tensor, Tensor]:
 # Heatmaps.
 
 
+@pytest.mark.integration
 def test_grad_cam_is_the_librarys(net: PetNet, photos: Tensor) -> None:
     logits, _, got, target, rival = explain(net, photos, PREDICTED)
     np.testing.assert_array_equal(target, logits.argmax(1))
@@ -141,6 +142,7 @@ def test_any_class_can_be_explained(net: PetNet, photos: Tensor) -> None:
     assert_same_maps(got, by_library(net, photos, targets, rival))
 
 
+@pytest.mark.integration
 def test_contrast_is_grad_cam_of_the_difference(net: PetNet, photos: Tensor) -> None:
     targets = [i % CLASSES for i in range(PHOTOS)]
     rivals = [(i + 3) % CLASSES for i in range(PHOTOS)]
@@ -151,6 +153,7 @@ def test_contrast_is_grad_cam_of_the_difference(net: PetNet, photos: Tensor) -> 
     assert (wanted != by_library(net, photos, targets, [NOBODY] * PHOTOS)).any()
 
 
+@pytest.mark.integration
 def test_both_maps_are_the_lessons(net: PetNet, photos: Tensor) -> None:
     _, activation, gradcam, target, _ = explain(net, photos, PREDICTED)
     hooked = [by_hooks(net, photo, int(number)) for photo, number in zip(photos, target, strict=True)]

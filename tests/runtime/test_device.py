@@ -1,5 +1,7 @@
 """The device is the one that was asked for, or the best there is."""
 
+import sys
+
 import pytest
 import torch
 
@@ -42,3 +44,12 @@ def test_a_driver_that_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_device() == "cpu"
     with pytest.raises(DeviceError, match="sees 0 CUDA devices"):
         pick_device("cuda")
+
+
+def test_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation that only serves: it can't look for a GPU, and says so, and a CPU needs no looking for."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert pick_device("cpu") == "cpu"
+    for wanted in (None, "cuda"):
+        with pytest.raises(DeviceError, match="choose the device cpu"):
+            pick_device(wanted)

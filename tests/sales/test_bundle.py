@@ -170,6 +170,7 @@ for replace in (False, True):
 """
 
 
+@pytest.mark.integration
 def test_killed_at_any_moment_it_is_whole_or_not_there(demo_bundle: Path, tmp_path: Path) -> None:
     area = tmp_path / "area"
     area.mkdir()

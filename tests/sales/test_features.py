@@ -97,6 +97,7 @@ def test_durations_are_fastais(ragged_folder: Path, monkeypatch: pytest.MonkeyPa
     assert_same_durations(panel_from_tables(read_tables(ragged_folder)), elapsed, monkeypatch)
 
 
+@pytest.mark.integration
 def test_parity_is_the_notebook_on_the_real_tables(
     rossmann: Path, rossmann_tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_parity_is_the_notebook_on_the_real_tables(
     assert_same_durations(panel, lesson, monkeypatch)
 
 
+@pytest.mark.integration
 def test_the_lessons_network_has_229_inputs(rossmann_tables: Tables) -> None:
     panel = panel_from_tables(rossmann_tables)
     assert (len(PARITY.cat_names), len(PARITY.cont_names)) == (22, 16)

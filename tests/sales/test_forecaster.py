@@ -22,13 +22,13 @@ from runtime.folder import sha256
 from sales.bundle import NETWORK, TABLES, WEIGHTS, Bundle
 from sales.calendar import EPOCH, FIELDS
 from sales.features import Features, Mode
-from sales.forecaster import Answer, Forecaster, Model, Run
+from sales.forecaster import Answer, Forecaster, Model
 from sales.network import TabularNet
 from sales.panel import panel_from_tables
-from sales.preprocess import Preprocessor
+from sales.preprocess import Preprocessor, Run
 from sales.tables import Tables
 from schemas.problems import Problem
-from schemas.sales import WRITERS, Forecast, Forecasts, ItemForecast, ItemProblem, parse_request
+from schemas.sales import Forecast, Forecasts, ItemForecast, ItemProblem, parse_request, writer
 
 CUTOFF, PLANNED = dt.date(2015, 7, 31), dt.date(2015, 9, 17)  # of the demo tables
 SATURDAY, MONDAY = dt.date(2015, 8, 22), dt.date(2015, 8, 24)
@@ -281,8 +281,8 @@ def test_answers_are_what_the_contract_says(made_up: Forecaster) -> None:
     single, many = ask(made_up, item, {"items": [item, {"store": 99, "date": SATURDAY}]})
     assert isinstance(single, Forecast)
     assert isinstance(many, Forecasts)
-    assert WRITERS[Forecast].validate_json(single.to_json()) == single
-    assert WRITERS[Forecasts].validate_json(many.to_json()).to_json() == many.to_json()
+    assert writer(Forecast).validate_json(single.to_json()) == single
+    assert writer(Forecasts).validate_json(many.to_json()).to_json() == many.to_json()
     assert single.warnings
     assert single.assumed
 

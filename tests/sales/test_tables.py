@@ -385,6 +385,7 @@ def test_train_without_any_sale(folder: Path) -> None:
     assert (problem.column, problem.rows) == ("Sales", 4)
 
 
+@pytest.mark.integration
 def test_the_real_tables(rossmann: Path, rossmann_tables: Tables, tmp_path: Path) -> None:
     tables = rossmann_tables
     plain = pd.read_csv(rossmann / "train.csv", low_memory=False)

@@ -2,15 +2,19 @@
 
 import base64
 import json
+import math
 import re
 from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
 
-from schemas.openapi import FILE, PETS, SALES, as_json, openapi
+from schemas.explanations import Explanation
+from schemas.openapi import FILE, FRONT_DOOR, PETS, SALES, as_json, openapi
 from schemas.pets import Prediction, parse_request
-from schemas.problems import Kind, statuses
+from schemas.problems import KINDS, Kind, by_status, urn
+from schemas.sales import MAX_EXPLAINED, Comparison, Known
+from schemas.sales import parse_request as parse_sales_request
 
 DOCUMENT = openapi()
 POSTS: dict[str, Any] = {path: methods["post"] for path, methods in DOCUMENT["paths"].items()}
@@ -26,47 +30,114 @@ def test_every_reference_has_its_schema() -> None:
     assert {name.rpartition("/")[2] for name in names} <= {*DOCUMENT["components"]["schemas"]}
 
 
-@pytest.mark.parametrize(("path", "kinds"), [("/predictions/sales", SALES), ("/predictions/pets", PETS)])
+@pytest.mark.parametrize(
+    ("path", "kinds"),
+    [
+        ("/predictions/sales", SALES),
+        ("/explanations/sales", SALES),
+        ("/predictions/pets", PETS),
+        ("/explanations/pets", PETS),
+    ],
+)
 def test_an_address_lists_the_problems_that_it_can_give(path: str, kinds: tuple[Kind, ...]) -> None:
     responses = POSTS[path]["responses"]
-    assert list(responses) == ["200", *(str(status) for status in statuses(kinds))]
-    assert "application/problem+json" in responses["400"]["content"]
+    listed = by_status(dict.fromkeys((*kinds, *FRONT_DOOR)))
+    assert list(responses) == ["200", *map(str, listed)]
+    for status, alike in listed.items():
+        schema = responses[str(status)]["content"]["application/problem+json"]["schema"]
+        assert schema["properties"]["type"]["enum"] == [urn(kind) for kind in alike]
+        assert schema["properties"]["status"]["const"] == status
+        assert all(KINDS[kind].title in responses[str(status)]["description"] for kind in alike)
 
 
 def test_every_kind_of_problem_is_some_addresss() -> None:
-    assert {*SALES, *PETS} == {*get_args(Kind)}
+    assert {*SALES, *PETS, *FRONT_DOOR} == {*get_args(Kind)} == {*KINDS}
+    schema = DOCUMENT["components"]["schemas"]["Problem"]
+    assert schema["properties"]["type"]["enum"] == [urn(kind) for kind in KINDS]
 
 
-@pytest.mark.parametrize("model", ["JsonRequest", "Prediction", "Breed", "HeatmapAnswer", "BoxAnswer"])
-def test_every_field_of_a_photos_request_and_answer_is_described(model: str) -> None:
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("JsonRequest", "JsonExplanationRequest", "Prediction", "Breed", "HeatmapAnswer", "BoxAnswer"),
+        *("Change", "Baseline", "GroupContribution", "Contribution"),
+    ],
+)
+def test_every_field_of_these_requests_and_answers_is_described(model: str) -> None:
     fields = DOCUMENT["components"]["schemas"][model]["properties"]
     plain = {"method", "warnings"}  # whose values or own schema say it
     assert [name for name, field in fields.items() if not field.get("description") and name not in plain] == []
 
 
-def test_the_options_are_the_same_in_query_form_and_json() -> None:
-    post = POSTS["/predictions/pets"]
+@pytest.mark.parametrize(
+    ("path", "model"), [("/predictions/pets", "JsonRequest"), ("/explanations/pets", "JsonExplanationRequest")]
+)
+def test_the_options_are_the_same_in_query_form_and_json(path: str, model: str) -> None:
+    post = POSTS[path]
     content = post["requestBody"]["content"]
     form = {*content["multipart/form-data"]["schema"]["properties"]}
-    body = {*DOCUMENT["components"]["schemas"]["JsonRequest"]["properties"]}
+    assert content["application/json"]["schema"]["$ref"].endswith(f"/{model}")
+    body = {*DOCUMENT["components"]["schemas"][model]["properties"]}
     query = {parameter["name"] for parameter in post["parameters"]}
     assert form == body == {"image", *query}
     assert query == {"heatmap", "class", "versus", "top_k", "overlay"}
     assert {"image/*", "application/octet-stream"} < {*content}
+    heatmap = DOCUMENT["components"]["schemas"][model]["properties"]["heatmap"]
+    expected = ("none", True) if path.startswith("/predictions") else ("gradcam", False)
+    assert (heatmap["default"], "none" in heatmap["enum"]) == expected
 
 
 def test_what_the_document_offers_is_taken() -> None:
     """Every default and example of an option, in the query beside a photo."""
-    for parameter in POSTS["/predictions/pets"]["parameters"]:
-        schema = parameter["schema"]
-        for value in [*schema.get("examples", []), *schema.get("enum", []), schema.get("default", "")]:
-            fields = {"body": b"photo", "heatmap": "contrast", parameter["name"]: str(value)}
-            assert parse_request(fields, {}).image == b"photo"
+    for path, explain in (("/predictions/pets", False), ("/explanations/pets", True)):
+        for parameter in POSTS[path]["parameters"]:
+            schema = parameter["schema"]
+            written, empty = schema["anyOf"]
+            values = [*schema.get("examples", []), *written.get("enum", []), schema.get("default", ""), empty["const"]]
+            for value in values:
+                fields = {"body": b"photo", "heatmap": "contrast", parameter["name"]: str(value)}
+                assert parse_request(fields, {}, explain=explain).image == b"photo"
     body = {"image": base64.b64encode(b"photo").decode(), "heatmap": "gradcam"}
     assert parse_request({"body": json.dumps(body)}, {"content-type": "application/json"}).heatmap == "gradcam"
 
 
-def test_the_example_of_an_answer_is_one() -> None:
-    example = POSTS["/predictions/pets"]["responses"]["200"]["content"]["application/json"]["example"]
-    answer = TypeAdapter(Prediction).validate_python(example)
+def test_every_example_of_a_sales_request_can_be_asked() -> None:
+    for path, explain in (("/predictions/sales", False), ("/explanations/sales", True)):
+        examples = POSTS[path]["requestBody"]["content"]["application/json"]["examples"]
+        for example in examples.values():
+            assert parse_sales_request(example["value"], explain=explain).items
+        assert examples.keys() >= {"one", "items", "range"}
+
+
+def test_what_explanations_take_is_in_their_schema() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    forms = POSTS["/explanations/sales"]["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    one, many, days = (schemas[form["$ref"].rpartition("/")[2]]["properties"] for form in forms)
+    assert "what_if" not in {**one, **many, **days}
+    assert many["items"]["maxItems"] == days["days"]["maximum"] == MAX_EXPLAINED
+    assert schemas["WhatIf"]["minProperties"] == schemas["WhatIfRange"]["minProperties"] == 1
+    assert {*schemas["WhatIf"]["properties"]} == {*schemas["WhatIfRange"]["properties"]} == {*Known.model_fields}
+
+
+def answer_of(path: str) -> Any:
+    return POSTS[path]["responses"]["200"]["content"]["application/json"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [
+        (Prediction, answer_of("/predictions/pets")["example"]),
+        (Comparison, answer_of("/predictions/sales")["examples"]["what_if"]["value"]),
+        (Explanation, answer_of("/explanations/sales")["examples"]["one"]["value"]),
+    ],
+)
+def test_the_example_of_an_answer_is_one(kind: type, example: Any) -> None:
+    answer = TypeAdapter(kind).validate_python(example)
     assert json.loads(answer.to_json()) == example
+
+
+def test_the_example_of_an_explanation_adds_up() -> None:
+    example = answer_of("/explanations/sales")["examples"]["one"]["value"]
+    log = math.log(example["sales"] / example["baseline"]["sales"])
+    for listed in ("groups", "contributions"):
+        assert sum(each["log"] for each in example[listed]) == pytest.approx(log, abs=1e-5)

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from training.export import refer_to_weights, to_onnx
 
+pytestmark = pytest.mark.integration
+
 PREFIX = "net."
 
 

@@ -28,11 +28,11 @@ from runtime.errors import UserError
 from sales import bundle as bundles
 from sales.calendar import STATE_HOLIDAYS
 from sales.features import Features, Mode
-from sales.forecaster import Forecaster, Model, Run
+from sales.forecaster import Forecaster, Model
 from sales.history import HORIZON
 from sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson, emb_sz_rule
 from sales.panel import Panel, panel_from_tables
-from sales.preprocess import Preprocessor
+from sales.preprocess import Preprocessor, Run
 from sales.tables import Tables
 from schemas.bundle import NAME, NetworkSpec, SalesManifest
 from schemas.sales import Forecast, ForecastRequest, Item

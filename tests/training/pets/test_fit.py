@@ -94,6 +94,7 @@ def test_it_serves_at_the_size_that_it_was_trained_at_last(given: dict[str, Any]
 # What is trained.
 
 
+@pytest.mark.integration
 def test_it_learns(pet_data: PetData, tmp_path: Path) -> None:
     fitted = run(pet_data, dataclasses.replace(HEAD_ALONE, size=96, passes=2, frozen_epochs=15))
     files, labels = [], []
@@ -140,6 +141,7 @@ def parts(monkeypatch: pytest.MonkeyPatch, no_finder: None) -> list[Part]:
     return found
 
 
+@pytest.mark.integration
 def test_the_default_recipe_trains_a_head_on_features(pet_data: PetData, parts: list[Part]) -> None:
     run(pet_data, HEAD_ALONE)
     (part,) = parts
@@ -147,6 +149,7 @@ def test_the_default_recipe_trains_a_head_on_features(pet_data: PetData, parts: 
     assert part.shape == (8, 1280)
 
 
+@pytest.mark.integration
 def test_the_lessons_recipe_has_three_parts(pet_data: PetData, parts: list[Part]) -> None:
     run(pet_data, IN_THE_LESSONS_WAY, judge=pet_data.valid)
     frozen, whole, late = parts
@@ -159,6 +162,7 @@ def test_the_lessons_recipe_has_three_parts(pet_data: PetData, parts: list[Part]
     assert all(part.following == {True} for part in parts)
 
 
+@pytest.mark.integration
 def test_norms_need_not_follow(pet_data: PetData, parts: list[Part]) -> None:
     run(pet_data, dataclasses.replace(IN_THE_LESSONS_WAY, train_bn=False))
     assert [part.body for part in parts] == [set(), {"norms", "others"}, {"norms", "others"}]
@@ -166,6 +170,7 @@ def test_norms_need_not_follow(pet_data: PetData, parts: list[Part]) -> None:
 
 
 @pytest.mark.parametrize("passes", [1, None])
+@pytest.mark.integration
 def test_a_frozen_body_stays_as_it_is(pet_data: PetData, passes: int | None) -> None:
     options = dataclasses.replace(HEAD_ALONE, passes=passes, frozen_epochs=1)
     before = weights(Fit(pet_data, pet_data.train, options).net)
@@ -174,6 +179,7 @@ def test_a_frozen_body_stays_as_it_is(pet_data: PetData, passes: int | None) -> 
     assert changed == {name for name in before if name.startswith("head.")}
 
 
+@pytest.mark.integration
 def test_statistics_stay_if_the_norms_do_not_follow(pet_data: PetData) -> None:
     options = Options(**SMALL, frozen_epochs=0, epochs=1, lr=(1e-3, 1e-3))
     before = weights(Fit(pet_data, pet_data.train, options).net)
@@ -185,6 +191,7 @@ def test_statistics_stay_if_the_norms_do_not_follow(pet_data: PetData) -> None:
 # What has no part in it.
 
 
+@pytest.mark.integration
 def test_photos_to_judge_by_leave_no_trace(pet_data: PetData, no_finder: None) -> None:
     with_others = dataclasses.replace(
         pet_data, valid=Split(pet_data.valid.files[:2], 1 - pet_data.valid.labels[:2] % 2)
@@ -198,6 +205,7 @@ def test_photos_to_judge_by_leave_no_trace(pet_data: PetData, no_finder: None) -
     assert len(judged.history.losses) == len(judged.history.lrs) == 4 * 4
 
 
+@pytest.mark.integration
 def test_the_finder_leaves_no_trace(pet_data: PetData) -> None:
     searched = Fit(pet_data, pet_data.train, HEAD_ALONE, judge=pet_data.valid, progress=False)
     before = weights(searched.net)
@@ -207,6 +215,7 @@ def test_the_finder_leaves_no_trace(pet_data: PetData) -> None:
     assert_same(weights(searched.net), weights(run(pet_data, HEAD_ALONE).net))
 
 
+@pytest.mark.integration
 def test_the_finder_leaves_nothing_frozen(pet_data: PetData, no_finder: None) -> None:
     fitted = Fit(pet_data, pet_data.train, IN_THE_LESSONS_WAY)
     fitted.look_for_rate()
@@ -216,6 +225,7 @@ def test_the_finder_leaves_nothing_frozen(pet_data: PetData, no_finder: None) ->
 # What it says of photos.
 
 
+@pytest.mark.integration
 def test_logits_are_those_of_the_photos_as_they_are_served(pet_data: PetData) -> None:
     options = dataclasses.replace(HEAD_ALONE, crop_pct=0.8, late_size=96, late_epochs=1, frozen_epochs=0, passes=None)
     fitted = Fit(pet_data, pet_data.train, options)
@@ -257,6 +267,7 @@ def stop_at(number: int) -> Callable[..., None]:
         pytest.param(IN_THE_LESSONS_WAY, (1, 2), id="lesson", marks=pytest.mark.integration),
     ],
 )
+@pytest.mark.integration
 def test_resumed_it_ends_with_the_same_weights(
     pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Options, moments: tuple[int, ...]
 ) -> None:
@@ -274,12 +285,14 @@ def test_resumed_it_ends_with_the_same_weights(
         assert [each.number for each in resumed.history.epochs] == [each.number for each in whole.history.epochs]
 
 
+@pytest.mark.integration
 def test_features_are_not_computed_again(pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
     monkeypatch.setattr("training.pets.fit.PhotoBatches.__iter__", lambda self: pytest.fail("looked at the photos"))
     run(pet_data, HEAD_ALONE, tmp_path)
 
 
+@pytest.mark.integration
 def test_the_finder_sees_an_untrained_head_when_resumed(pet_data: PetData, tmp_path: Path) -> None:
     """So that the report's plot is that of the first run."""
     first, again = (run(pet_data, HEAD_ALONE, tmp_path, judge=pet_data.valid).found for _ in range(2))
@@ -288,6 +301,7 @@ def test_the_finder_sees_an_untrained_head_when_resumed(pet_data: PetData, tmp_p
 
 
 @pytest.mark.parametrize("change", [{"frozen_lr": 1e-2}, {"seed": 1}, {"size": 96}, {"smoothing": 0.1}])
+@pytest.mark.integration
 def test_other_options_are_refused_at_once(
     pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
@@ -298,6 +312,7 @@ def test_other_options_are_refused_at_once(
         run(pet_data, dataclasses.replace(HEAD_ALONE, **change), tmp_path)
 
 
+@pytest.mark.integration
 def test_other_photos_are_refused(pet_data: PetData, tmp_path: Path) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
     kept, _ = parted(pet_data.train, 0.2, 0)

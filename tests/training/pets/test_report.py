@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib._pylab_helpers import Gcf
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn import metrics as sk
 
@@ -65,6 +66,12 @@ def written(tmp_path_factory, evaluation, history, found):
         lr=found,
         command="shopcat train pets photos --out model",
     )
+
+
+@pytest.fixture(autouse=True)
+def unseen(monkeypatch):
+    """Pictures take most of a report's time; those of the fixture above are looked at, and a test's own are not."""
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
 @pytest.fixture

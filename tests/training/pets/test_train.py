@@ -23,6 +23,8 @@ from training.pets.data import PetData, Split
 from training.pets.fit import Fit, Options, PetOptionsError
 from training.pets.train import Trained, parted, train
 
+pytestmark = pytest.mark.integration
+
 SMALL = Options(backbone="efficientnet_lite0", size=64, batch_size=8, passes=1, frozen_epochs=2)
 
 

@@ -200,6 +200,7 @@ def test_last_year_is_a_bad_guide(tmp_path: Path, seed: int) -> None:
     assert set(pd.DatetimeIndex(promo[promo == 1].index).day_of_week) == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.integration
 def test_the_format_is_that_of_the_real_files(folder: Path, rossmann: Path) -> None:
     for table in COLUMNS:
         ours, real = ((place / f"{table}.csv").read_text().splitlines() for place in (folder, rossmann))
@@ -216,6 +217,7 @@ def looks(lines: list[str]) -> list[set[str]]:
     return [{re.sub(r"\d+", "9", re.sub(r"[A-Za-z]+", "x", field)) for field in column} for column in fields]
 
 
+@pytest.mark.integration
 def test_no_real_row_is_copied(folder: Path, rossmann: Path) -> None:
     for table in ("train", "weather"):
         ours = set((folder / f"{table}.csv").read_text().splitlines()[1:])

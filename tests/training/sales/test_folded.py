@@ -51,6 +51,7 @@ def test_same_output(codes: list[int], n_cont: int, layers: list[int]) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 33])
+@pytest.mark.integration
 def test_same_output_in_onnxruntime(count: int) -> None:
     codes, n_cont, layers = [11, 3, 200], 5, [64, 32]
     net = trained(codes, n_cont, layers)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib._pylab_helpers import Gcf
+from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
 from runtime.folder import FolderError
@@ -35,6 +36,12 @@ def written(tmp_path_factory, evaluation, history, found):
     folder = tmp_path_factory.mktemp("report") / "of" / "sales"
     command = "shopcat train sales data --out model"
     return write_report(folder, evaluation, title="Sales 1", history=history, lr=found, command=command)
+
+
+@pytest.fixture(autouse=True)
+def unseen(monkeypatch):
+    """Pictures take most of a report's time; those of the fixture above are looked at, and a test's own are not."""
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
 @pytest.fixture

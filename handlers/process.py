@@ -1,0 +1,127 @@
+"""A process of a server: started with a folder of its own, ended with all that it started."""
+
+import contextlib
+import ctypes
+import fcntl
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from runtime.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+LOG_PREFIX = re.compile(r"^\S+ \[\w+ *\] \S+ MODEL_LOG - ")  # of what a worker prints, in TorchServe's log
+
+_SHOWN_LINES = 40  # of the log, when a start fails
+_STOP_S = 10.0  # to end by itself, before it is killed
+# What of our environment a process gets. The rest could change it from afar: TorchServe reads many variables, and
+# takes TS_CONFIG_FILE over the configuration that it is given.
+_PASSED = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|LD_LIBRARY_PATH|(CUDA|NVIDIA|OMP|MKL|OPENBLAS|ORT|PROMETHEUS|SHOPCAT)_\w+"
+)
+
+
+class ServerError(UserError):
+    """A server that can't be started or that ended by itself; the message has the cause."""
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder that nobody else can read; its path is short, because Unix sockets' paths are limited to 107 bytes."""
+    parent = os.path.realpath(tempfile.gettempdir())
+    folder = Path(tempfile.mkdtemp(prefix="shopcat-", dir=parent if len(os.fsencode(parent)) < 60 else "/tmp"))  # noqa: S108
+    # Locked, so that systemd, which empties /tmp of what is some days old, lets it be.
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield folder
+    finally:
+        os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running_process(
+    command: Sequence[str],
+    folder: Path,
+    log: Path,
+    defaults: Mapping[str, str] = {},
+    more: Mapping[str, str] = {},
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in a session of its own; at the end no process of that session is left.
+
+    Args:
+        command: the program and its arguments.
+        folder: where it runs.
+        log: a file that gets all it writes, at the end.
+        defaults: of its environment, of which it gets little from us.
+        more: of its environment, whatever ours has.
+    """
+    passed = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
+    # The C library is opened here: between fork and exec there is no time for it.
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=folder,
+            env={**defaults, **passed, "TMPDIR": str(folder / "tmp"), **more},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=(lambda: prctl(1, signal.SIGTERM)) if prctl else None,  # PR_SET_PDEATHSIG
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def read(log: Path, start: int) -> str:
+    """What a log has from a place on."""
+    with log.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")
+
+
+def tail(log: Path, start: int = 0) -> str:
+    """The end of a log from a place on, without what each of its lines begins with."""
+    lines = [LOG_PREFIX.sub("", line) for line in read(log, start).splitlines()]
+    return "\n".join([f"The log, {log}, ends:", *(f"  {line}" for line in lines[-_SHOWN_LINES:])])
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it started, politely and then not."""
+    asked = {signal.SIGINT, signal.SIGTERM}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, asked)  # a second Ctrl-C must not leave half of it running
+    try:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            logger.warning("process %d did not end within %s s and is killed", process.pid, _STOP_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        until = time.monotonic() + _STOP_S
+        while _group_exists(process.pid) and time.monotonic() < until:
+            time.sleep(0.01)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,278 @@
+"""The whole service: TorchServes, as many as asked, behind one front door, started, watched, renewed and stopped.
+
+What happens to a request on the way: it is let in by Envoy or refused at once; what is let in is answered, also if its
+worker or its TorchServe dies meanwhile, if the service is told to stop, or if the bundles are exchanged for newer ones.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from handlers.door import Door, Model
+from handlers.edge import Edge, running_edge
+from handlers.exporter import Exporter, Watched, exporting, fetch
+from handlers.ports import HOST, Ports
+from handlers.process import ServerError, private_folder, tail
+from handlers.server import Server, running_server
+from handlers.shared import Shared
+from handlers.signals import asked_to_reload, asked_to_stop
+from runtime.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 70.0  # that what was let in has to be answered when a TorchServe or all is stopped: more than any timeout
+
+BATCHES, AT_LEAST = 2, 4  # let in for each worker: batches, requests
+
+_POLL_S = 0.1
+_RETRY_S = (1.0, 60.0)  # the first and the longest wait before a TorchServe that could not be started is tried again
+
+
+class Service:
+    """TorchServes behind a front door.
+
+    Attributes:
+        servers: those that requests are sent to; another list after each change.
+        edge: the front door.
+    """
+
+    def __init__(self, door: Door, archive: Callable[[], Sequence[Path]], *, instances: int, workers: int) -> None:
+        self.door = door
+        self.servers: list[Server] = []
+        self.edge: Edge
+        self._archive = archive
+        self._instances = instances
+        self._workers = workers
+        self._log: Path | None = None
+        self._shared: Shared
+        self._stopping = False
+        self._models: list[Model] = []
+        self._running: dict[int, contextlib.ExitStack] = {}  # by the process
+        self._started = 0  # TorchServes, since the beginning
+        self._wait_s, self._not_before = _RETRY_S[0], 0.0
+
+    @contextlib.contextmanager
+    def running(self, log: Path | None = None, audit_log: Path | None = None) -> Iterator["Service"]:
+        """Run it for as long as the block lasts; then nothing of it is left, and nothing is waited for.
+
+        Args:
+            log: a file to append the first TorchServe's log to. Those of other TorchServes and Envoy's stand beside it.
+            audit_log: a file to append a line of JSON for each request to; a temporary one if left out.
+        """
+        self._log = log
+        with private_folder() as folder:
+            self._shared = Shared.make(folder / "shared", audit_log)
+            try:
+                self.servers = self._start(self._archive(), self._instances)
+                self._models = limits(self.servers[0], self._instances)
+                beside = log and log.with_name(f"{log.name}.envoy")
+                with (
+                    running_edge(self.door, self._models, _ports(self.servers), log=beside) as self.edge,
+                    exporting(Exporter(self._shared, self._watched), self.door.probes, self.door.probes_host),
+                ):
+                    yield self
+            finally:
+                for stack in self._running.values():
+                    stack.close()
+
+    def drain(self) -> None:
+        """Take no more requests and wait until those that were taken are answered."""
+        self._stopping = True
+        if not self.edge.drain(DRAIN_S):
+            logger.warning("not all was answered after %g s", DRAIN_S)
+
+    def _watched(self) -> Watched:
+        """For `/metrics`; of several TorchServes the first one's own figures, for all have the same names."""
+        servers = self.servers
+        return Watched(
+            {"frontend": [server.process.pid for server in servers], "edge": [self.edge.process.pid]},
+            [fetch(f"http://{HOST}:{servers[0].ports.metrics}/metrics"), self.edge.metrics],
+            {model.name: model.workers for model in self._models},
+            alive=self.edge.process.poll() is None and any(each.process.poll() is None for each in servers),
+            stopping=self._stopping,
+        )
+
+    def look_after(self) -> None:
+        """Replace TorchServes that ended by themselves.
+
+        Raises:
+            ServerError: if Envoy did, or all TorchServes, so that nobody is left who answers.
+        """
+        if (code := self.edge.process.poll()) is not None:
+            raise ServerError(f"Envoy ended by itself, with the exit status {code}\n{tail(self.edge.log)}")
+        living = [server for server in self.servers if server.process.poll() is None]
+        if not living:
+            self.servers[0].wait()
+        dead = [server for server in self.servers if server not in living]
+        if dead:
+            logger.warning("a TorchServe ended by itself and is replaced; the others answer meanwhile")
+            self.servers = living
+            self.edge.route_to(_ports(living))
+            self._stop(dead)
+        missing = self._instances - len(living)
+        if not missing or time.monotonic() < self._not_before:
+            return
+        try:
+            self.servers = living + self._start(living[0].models.values(), missing)
+        except UserError as error:
+            self._not_before = time.monotonic() + self._wait_s
+            logger.error("a TorchServe can't be replaced, which is tried again in %g s: %s", self._wait_s, error)
+            self._wait_s = min(2 * self._wait_s, _RETRY_S[1])
+            return
+        self._wait_s = _RETRY_S[0]
+        self.edge.route_to(_ports(self.servers))
+
+    def reload(self) -> bool:
+        """Serve what the bundles are now: new TorchServes take over from the old ones when they are ready.
+
+        Returns:
+            Whether they did. If a bundle can't be loaded, the old ones go on, and the log says why.
+        """
+        old = self.servers
+        try:
+            new = self._start(self._archive(), self._instances)
+        except (UserError, OSError) as error:
+            logger.error("not reloaded, and what was served is served on: %s", error)
+            return False
+        if new[0].models.keys() != old[0].models.keys():
+            logger.error("not reloaded: the bundles' kinds are others than before; start it again for these")
+            self._stop(new)
+            return False
+        self.edge.route_to(_ports([*old, *new]))  # both, until Envoy has seen that the new ones answer
+        self.servers = new
+        self.edge.route_to(_ports(new), draining=_ports(old))
+        if not self.edge.wait_until_idle(_ports(old), DRAIN_S):
+            logger.warning("the TorchServes before had not answered all after %g s and are stopped", DRAIN_S)
+        self.edge.route_to(_ports(new))
+        self._stop(old)
+        logger.info("reloaded")
+        return True
+
+    def _start(self, archives: Iterable[Path], number: int) -> list[Server]:
+        """Start TorchServes; all of them or none."""
+        archives, servers = list(archives), []
+        try:
+            for _ in range(number):
+                log = self._log
+                if log and self._started:
+                    log = log.with_name(f"{log.name}.{self._started + 1}")
+                self._started += 1
+                stack = contextlib.ExitStack()
+                server = stack.enter_context(
+                    running_server(
+                        archives, ports=Ports.any_free(), workers=self._workers, log=log, shared=self._shared
+                    )
+                )
+                self._running[server.process.pid] = stack
+                servers.append(server)
+        except BaseException:
+            self._stop(servers)
+            raise
+        return servers
+
+    def _stop(self, servers: Iterable[Server]) -> None:
+        for server in servers:
+            self._running.pop(server.process.pid).close()
+
+
+def _ports(servers: Iterable[Server]) -> list[int]:
+    return [server.ports.inference for server in servers]
+
+
+def limits(server: Server, instances: int) -> list[Model]:
+    """How much of each model is let in, by its settings and how many workers there are.
+
+    A worker has one batch in hand and one that waits for it, so that it is never idle; what is beyond would wait longer
+    than a client should, and is refused. A model that takes one request at a time has room for a small burst.
+    """
+    models = []
+    for name, archive in server.models.items():
+        settings = yaml.safe_load((archive / "model-config.yaml").read_text(encoding="utf-8"))
+        workers = server.workers(name) * instances
+        limit = max(BATCHES * settings["batchSize"], AT_LEAST) * workers
+        models.append(Model(name, workers, limit, settings["responseTimeout"] + 5))
+    return models
+
+
+def serve(
+    door: Door,
+    archive: Callable[[], Sequence[Path]],
+    on_ready: Callable[[Service], None],
+    *,
+    instances: int = 1,
+    workers: int = 0,
+    log: Path | None = None,
+    audit_log: Path | None = None,
+) -> None:
+    """Run a service until SIGINT (Ctrl-C) or SIGTERM; SIGHUP lets it serve what the bundles are then.
+
+    Told to stop, it takes no more, answers what it has taken, and returns; told again, it does not wait.
+
+    Args:
+        door: where, and for whom.
+        archive: makes the archives, of a model each; asked again at each SIGHUP.
+        on_ready: called once when it is ready.
+        instances: TorchServes behind the door.
+        workers: as for `running_server`, in each TorchServe.
+        log: as for `Service.running`.
+        audit_log: as for `Service.running`.
+
+    Raises:
+        ServerError: if it can't be started, or a part of it ends by itself and can't be replaced; see `running_server`
+            and `running_edge` for others.
+    """
+    service = Service(door, archive, instances=instances, workers=workers)
+    with asked_to_stop(), asked_to_reload() as asked, service.running(log, audit_log):
+        on_ready(service)
+        try:
+            while True:
+                service.look_after()
+                if asked.is_set():
+                    asked.clear()
+                    service.reload()
+                asked.wait(_POLL_S)
+        except KeyboardInterrupt:
+            service.drain()
+
+
+def serve_bare(
+    archives: Iterable[Path],
+    on_ready: Callable[[Server], None],
+    *,
+    ports: Ports | None = None,
+    workers: int = 0,
+    log: Path | None = None,
+    audit_log: Path | None = None,
+) -> None:
+    """Run one TorchServe, without a front door, until SIGINT (Ctrl-C) or SIGTERM. It stops at once.
+
+    Args:
+        archives: as for `running_server`.
+        on_ready: called once with the server when it is ready.
+        ports: of them, that of the metrics is the exporter's.
+        workers: as for `running_server`.
+        log: as for `running_server`.
+        audit_log: as for `Service.running`.
+
+    Raises:
+        ServerError: if it can't be started, or ends by itself; see `running_server` for others.
+    """
+    ports = ports or Ports()
+    own = dataclasses.replace(ports, metrics=Ports.any_free().metrics)
+    with asked_to_stop(), private_folder() as folder:
+        shared = Shared.make(folder / "shared", audit_log)
+        with running_server(archives, ports=own, workers=workers, log=log, shared=shared) as server:
+            models = {name: server.workers(name) for name in server.models}
+
+            def watched() -> Watched:
+                scraped = [fetch(f"http://{HOST}:{own.metrics}/metrics")]
+                return Watched({"frontend": [server.process.pid]}, scraped, models, server.process.poll() is None)
+
+            with exporting(Exporter(shared, watched), ports.metrics):
+                on_ready(server)
+                server.wait()

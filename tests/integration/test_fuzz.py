@@ -1,0 +1,223 @@
+"""Everything that reads what others wrote, fed with rubbish: no exception but our own, and no 500.
+
+Each of the eight tests goes on for SHOPCAT_FUZZ_SECONDS, 3 if it is not set; 40 make five minutes. It starts the same
+way each time, so what a run finds the next finds too.
+"""
+
+import base64
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from handlers import sales as sales_handler
+from handlers import wire
+from handlers.audit import AuditLog
+from handlers.pets import PetsHandler
+from handlers.sales import SalesHandler
+from handlers.telemetry import START_HEADER, Telemetry
+from pets.classifier import Classifier
+from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
+from sales.forecaster import Forecaster
+from sales.rows import RowsError, forecast_csv
+from schemas.bundle import PetsManifest, SalesManifest
+from schemas.multipart import read_form
+from tests.handlers.test_wire import message, received
+from tests.leaks import leak
+from tests.pets.hostile import FORMATS, encoded, hostile_inputs
+from tests.schemas.test_sales import REQUESTS
+from tests.training.pets.drawn import BREEDS, draw_photo
+
+pytestmark = pytest.mark.integration
+
+SECONDS = float(os.environ.get("SHOPCAT_FUZZ_SECONDS", "3"))
+FORM = "multipart/form-data; boundary=xyz"
+DAY = {"store": 1, "date": "2015-08-22", "promo": True, "state_holiday": "a", "weather": {"cloud_cover": 3.5}}
+Value = TypeVar("Value")
+
+
+def fuzz(values: st.SearchStrategy[Value], read: Callable[[Value], object]) -> None:
+    """Read value after value until the time is over."""
+    until, number = time.monotonic() + SECONDS, 0
+    while time.monotonic() < until:
+        given_some = given(values)(lambda value: read(value))
+        many = settings(max_examples=100, database=None, deadline=None, suppress_health_check=[*HealthCheck])
+        seed(number)(many(given_some))()
+        number += 1
+
+
+@st.composite
+def damaged(draw: st.DrawFn, *good: bytes) -> bytes:
+    """One of the good inputs with some pieces changed, left out, repeated, or put in."""
+    content = bytearray(draw(st.sampled_from(good)))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(content)))
+        end = start + draw(st.integers(0, 9))
+        piece = draw(st.binary(max_size=6) | st.sampled_from([b"", bytes(content[start : end + 40]), b"\xff" * 4]))
+        content[start:end] = piece
+    return bytes(content[: draw(st.integers(0, len(content)))] if draw(st.integers(0, 9)) == 0 else content)
+
+
+@dataclass
+class Told:
+    """A batch's context: the headers of its one request, and the status of the answer."""
+
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+    def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
+        return self.headers
+
+    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
+        self.status = code
+
+    def set_response_content_type(self, idx: int, value: str) -> None:
+        pass
+
+
+def answered(handler: Any, fields: Mapping[str, Any], headers: Mapping[str, Any]) -> None:
+    """The handler answers, and the fault is never its own."""
+    told = Told(headers)
+    (body,) = handler.handle([fields], told)
+    content = json.loads(body)
+    assert told.status < 500, content
+    assert told.status == content.get("status", 200)
+    assert told.status == 200 or not leak(content["title"] + content["detail"].partition(" (sent")[0])
+
+
+@pytest.fixture(scope="module")
+def sales(demo_bundle: Path) -> SalesHandler:
+    handler = SalesHandler()
+    handler.forecaster, handler.telemetry = Forecaster.load(demo_bundle), None
+    return handler
+
+
+@pytest.fixture(scope="module")
+def pets(pets_bundle: Path) -> PetsHandler:
+    handler = PetsHandler()
+    handler.classifier, handler.telemetry = Classifier.load(pets_bundle), None
+    return handler
+
+
+def test_forecasts(sales: SalesHandler) -> None:
+    good = [DAY, {"items": [DAY, DAY]}, {"store": 1, "start": "2015-08-22", "days": 3, "promo": [True, None, False]}]
+    bodies = REQUESTS.map(json.dumps).map(str.encode) | damaged(*(json.dumps(each).encode() for each in good))
+    fuzz(bodies | st.binary(max_size=80), lambda body: answered(sales, {"body": body}, {}))
+
+
+PHOTOS = [encoded(draw_photo(next(iter(BREEDS)), 1).resize((32, 24)), name) for name in FORMATS]
+HOSTILE = [each.content for each in hostile_inputs() if len(each.content) < 10_000]
+
+
+def test_photos(pets: PetsHandler) -> None:
+    fuzz(damaged(*PHOTOS, *HOSTILE), lambda photo: answered(pets, {"body": photo}, {"content-type": "image/jpeg"}))
+
+
+def form(photo: bytes, **options: str) -> bytes:
+    parts = {"image": photo, **{name: value.encode() for name, value in options.items()}}
+    head = '--xyz\r\nContent-Disposition: form-data; name="{}"; filename="ü.jpg"\r\nContent-Type: image/png\r\n\r\n'
+    return b"".join(head.format(name).encode() + value + b"\r\n" for name, value in parts.items()) + b"--xyz--\r\n"
+
+
+def test_requests_with_photos(pets: PetsHandler) -> None:
+    text = base64.b64encode(PHOTOS[0]).decode()
+    options = {"heatmap": "contrast", "class": "red", "versus": "blue", "top_k": "3", "overlay": "png"}
+    bodies = damaged(
+        *(
+            json.dumps({"image": start + text, **options, "top_k": 3}).encode()
+            for start in ("", "data:image/png;base64,")
+        ),
+        form(PHOTOS[0], **options),
+    )
+    values = bodies | st.binary(max_size=40) | st.text(max_size=20).map(str.encode)
+    names = st.sampled_from(["image", *options]) | st.text(max_size=8)
+    fields = st.dictionaries(names, values, max_size=3)
+    types = st.sampled_from(["application/json", FORM, "image/png", "", "application/x-www-form-urlencoded"])
+    headers = st.fixed_dictionaries({"Content-Type": types | st.text(max_size=30)}, optional={"image": st.just({})})
+    requests = st.tuples(fields, st.none() | bodies, headers)
+
+    def read(request: tuple[dict[str, bytes], bytes | None, dict[str, Any]]) -> None:
+        others, body, sent = request
+        answered(pets, others if body is None else {**others, "body": body}, sent)
+
+    fuzz(requests, read)
+
+
+def test_forms() -> None:
+    def read(body: bytes, content_type: str) -> None:
+        with suppress(ValueError):
+            read_form(body, content_type)
+
+    types = st.just(FORM) | st.text(max_size=40).map("multipart/form-data; boundary={}".format) | st.text()
+    bodies = damaged(form(b"a photo", top_k="3"), form(b"", heatmap="none")) | st.binary()
+    fuzz(st.tuples(bodies, types), lambda both: read(*both))
+
+
+@pytest.mark.parametrize("kind", ["sales", "pets"])
+def test_manifests(kind: str, demo_bundle: Path, pets_bundle: Path, tmp_path: Path) -> None:
+    folder, model = {"sales": (demo_bundle, SalesManifest), "pets": (pets_bundle, PetsManifest)}[kind]
+    good = (folder / MANIFEST).read_bytes()
+
+    def read(content: bytes) -> None:
+        (tmp_path / MANIFEST).write_bytes(content)
+        with suppress(BundleError):
+            kind_of(tmp_path)
+            read_manifest(tmp_path, model, kind=kind, format_version=1)
+
+    fuzz(damaged(good) | st.binary() | st.sampled_from([b"[" * 100_000, b'{"a":' * 100_000]), read)
+
+
+def test_rows_of_a_csv(sales: SalesHandler, tmp_path: Path) -> None:
+    good = (
+        b"Id,Store,DayOfWeek,Date,Open,Promo,StateHoliday,SchoolHoliday\n1,1,6,2015-08-22,1.0,1,0,0\n2,2,6,2015-08-22,,,,\n",
+        b'store,date,promo,note\r\n"1","2015-08-22",true,"a, ""b"""\r\n',
+    )
+
+    def read(content: bytes) -> None:
+        (tmp_path / "rows.csv").write_bytes(content)
+        with suppress(RowsError):
+            forecast_csv(sales.forecaster, tmp_path / "rows.csv", tmp_path / "out.csv")
+
+    fuzz(damaged(*good) | st.binary(max_size=200) | st.text(max_size=200).map(str.encode), read)
+
+
+def test_messages(sales: SalesHandler, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What clients can put into the front end's messages: any text in headers and names, any bytes in values.
+
+    They are answered, and told of.
+    """
+    words = st.text(max_size=12).map(str.encode)
+    numbers = st.from_regex(r"\A\d{1,20}\Z").map(str.encode) | st.just(b"9" * 5000)
+    headers = st.sampled_from([START_HEADER.encode(), b"x-request-id", b"traceparent", b"Content-Type"]) | words
+    values = st.binary(max_size=60) | REQUESTS.map(json.dumps).map(str.encode)
+    names = st.sampled_from([b"body", b"data", b"image"]) | words
+    request = st.tuples(
+        st.from_regex(rb"\A[0-9a-f-]{1,9}\Z"),
+        st.lists(st.tuples(headers, words | numbers), max_size=4),
+        st.lists(st.tuples(names, words, values), max_size=3),
+    )
+    handler, audit = SalesHandler(), AuditLog(tmp_path / "audit.jsonl", per_second=1e9)
+    handler.forecaster = sales.forecaster
+    handler.telemetry = Telemetry(
+        "fuzz", "1", count=sales_handler._count, describe=sales_handler._describe, audit=audit
+    )
+
+    def read(sent: tuple[list[Any], int]) -> None:
+        requests, piece = sent
+        batch = received(message(requests), wire.read_batch, piece=piece)
+        assert batch.ids == [name for name, _, _ in requests]
+        assert wire.answer(batch, handler.handle)
+        handler.telemetry.tell()
+        assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == []
+
+    fuzz(st.tuples(st.lists(request, max_size=3), st.integers(7, 9_000)), read)
+    for line in (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines():
+        assert json.loads(line)["model"] == "fuzz"

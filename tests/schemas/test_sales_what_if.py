@@ -1,0 +1,151 @@
+"""The sales contract, where a request asks what if, or why."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.problems import Problem, ProblemError
+from schemas.sales import MAX_EXPLAINED, ForecastRequest, Item, Weather, parse_request
+
+GOOD: dict[str, Any] = {"store": 1, "date": "2015-08-01"}
+RANGE: dict[str, Any] = {"store": 1, "start": "2015-08-01", "days": 3}
+
+
+def parse(request: Any, *, explain: bool = False) -> ForecastRequest:
+    return parse_request(json.dumps(request).encode(), explain=explain)
+
+
+def problem_of(request: Any, *, explain: bool = False) -> Problem:
+    with pytest.raises(ProblemError) as caught:
+        parse(request, explain=explain)
+    assert caught.value.problem.status == 422
+    return caught.value.problem
+
+
+def changed_items(request: Any) -> list[Item]:
+    parsed = parse(request)
+    assert parsed.what_if is not None
+    assert (parsed.what_if.single, parsed.what_if.span) == (parsed.single, parsed.span)
+    assert len(parsed.what_if.items) == len(parsed.items)
+    return [item for item in parsed.what_if.items if isinstance(item, Item)]
+
+
+def test_a_day_with_something_changed() -> None:
+    asked = {**GOOD, "promo": False, "school_holiday": True}
+    (item,) = changed_items({**asked, "what_if": {"promo": True}})
+    assert item == Item.model_validate({**asked, "promo": True})
+
+
+def test_weather_keeps_what_is_not_changed() -> None:
+    weather = {"precipitation": 5, "events": "Rain"}
+    (item,) = changed_items({**GOOD, "weather": weather, "what_if": {"weather": {"events": None, "cloud_cover": 1}}})
+    assert item.weather == Weather(precipitation=5, events="Rain", cloud_cover=1)
+
+
+def test_one_changed_item_makes_a_plan_of_all() -> None:
+    changed = changed_items({"items": [GOOD, {**GOOD, "what_if": {"state_holiday": 0}}]})
+    assert [item.state_holiday for item in changed] == [None, "0"]
+
+
+def test_a_range_may_change_all_days_or_some() -> None:
+    changed = changed_items({**RANGE, "promo": False, "what_if": {"promo": [None, True, False], "open": True}})
+    assert [item.promo for item in changed] == [False, True, False]
+    assert [item.open for item in changed] == [True] * 3
+
+
+@pytest.mark.parametrize("request_", [GOOD, RANGE, {"items": [GOOD]}])
+def test_null_asks_nothing(request_: dict[str, Any]) -> None:
+    assert parse(request_).what_if is None
+    items = [{**item, "what_if": None} for item in request_.get("items", [])]
+    assert parse({**request_, **({"items": items} if items else {"what_if": None})}).what_if is None
+
+
+@pytest.mark.parametrize("base", [GOOD, RANGE])
+@pytest.mark.parametrize(
+    ("what_if", "path", "words"),
+    [
+        ({}, "/what_if", "names nothing to change; name one or more of open, promo,"),
+        ({"promos": True}, "/what_if/promos", "not a field"),
+        ({"store": 2}, "/what_if/store", "not a field"),
+        ({"promo": "perhaps"}, "/what_if/promo", ""),
+        ({"promo": None}, "/what_if/promo", ""),
+        ({"state_holiday": "d"}, "/what_if/state_holiday", ""),
+        ({"weather": {"cloud_cover": 10}}, "/what_if/weather/cloud_cover", ""),
+        ({"weather": {"fog": 1}}, "/what_if/weather/fog", "not a field"),
+        ({"what_if": {"promo": True}}, "/what_if/what_if", "not a field"),
+        (True, "/what_if", ""),
+        ([{"promo": True}], "/what_if", ""),
+        ("promo", "/what_if", ""),
+    ],
+)
+def test_nonsense_is_named_with_its_path(base: dict[str, Any], what_if: Any, path: str, words: str) -> None:
+    problem = problem_of({**base, "what_if": what_if})
+    assert [error.path for error in problem.errors] == [path]
+    assert words in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("promo", "path"), [([True], "/what_if/promo"), ([True, False, "x"], "/what_if/promo/2"), ([], "/what_if/promo")]
+)
+def test_a_ranges_wrong_list(promo: Any, path: str) -> None:
+    assert problem_of({**RANGE, "what_if": {"promo": promo}}).errors[0].path == path
+
+
+def test_it_stands_in_the_item_and_not_beside_items() -> None:
+    assert problem_of({"items": [GOOD], "what_if": {"promo": True}}).errors[0].path == "/what_if"
+    problem = problem_of({"items": [{**GOOD, "what_if": {}}]})
+    assert problem.errors[0].path == "/items/0/what_if"
+
+
+# Explanations.
+
+
+@pytest.mark.parametrize("request_", [GOOD, RANGE, {"items": [GOOD] * MAX_EXPLAINED}, RANGE | {"days": MAX_EXPLAINED}])
+def test_explanations_take_the_same_forms(request_: dict[str, Any]) -> None:
+    plain, why = parse(request_), parse(request_, explain=True)
+    assert (plain.explain, why.explain) == (False, True)
+    assert (why.items, why.single, why.span) == (plain.items, plain.single, plain.span)
+
+
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [({"items": [GOOD] * (MAX_EXPLAINED + 1)}, "/items"), (RANGE | {"days": MAX_EXPLAINED + 1}, "/days")],
+)
+def test_explanations_are_few_at_a_time(request_: dict[str, Any], path: str) -> None:
+    problem = problem_of(request_, explain=True)
+    assert (problem.errors[0].path, problem.errors[0].value) == (path, str(MAX_EXPLAINED + 1))
+    assert f"at most {MAX_EXPLAINED}" in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [
+        (GOOD | {"what_if": {"promo": True}}, "/what_if"),
+        ({"items": [GOOD, GOOD | {"what_if": {"promo": True}}]}, "/items/1/what_if"),
+        (RANGE | {"what_if": {"promo": [None, True, None]}}, "/what_if"),
+    ],
+)
+def test_what_if_and_why_are_asked_apart(request_: dict[str, Any], path: str) -> None:
+    problem = problem_of(request_, explain=True)
+    assert problem.errors[0].path == path
+    assert "/predictions/sales" in problem.detail
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["0", "a", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["promo", "weather", "open", "x"]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+
+
+@given(values, st.sampled_from([GOOD, RANGE]), st.booleans())
+def test_only_problems_escape(what_if: Any, base: dict[str, Any], explain: bool) -> None:
+    with contextlib.suppress(ProblemError):
+        assert parse({**base, "what_if": what_if}, explain=explain).items
