@@ -1,10 +1,12 @@
 """What becomes of requests when there are four times as many as can be answered.
 
+    python -m benchmarks.overload model_store/pets
     python -m benchmarks.overload model_store/sales
 
-A seeded stream of forecasts of six weeks, at random times (a Poisson process: clients do not wait for one another), is
-sent to a service behind its front door: first at a quarter of what it can answer, then at four times that for 30
-seconds. Every request must be answered; printed is how fast the good ones were, and how fast the others were refused.
+A seeded stream of photos, or of forecasts of six weeks, at random times (a Poisson process: clients do not wait for one
+another), is sent to a service behind its front door: first at a quarter of what it can answer, then at four times that
+for 30 seconds. Every request must be answered; printed is how fast the good ones were, and how fast the others were
+refused.
 """
 
 import argparse
@@ -18,16 +20,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import uvloop
 
 from benchmarks.load import measure
+from benchmarks.photos import made_up_photo
 from handlers.archive import archive
 from handlers.door import Door
 from handlers.ports import HOST, Ports
 from handlers.service import Service
+from runtime.bundle import kind_of
 from sales.bundle import read_manifest
 
 OK, REFUSED = 200, 503
@@ -90,12 +94,33 @@ class Connection(asyncio.Protocol):
         self.seen.lost += self.sent_at > 0
 
 
-async def replay(port: int, bodies: Sequence[bytes], rate: float, seconds: float, seed: int) -> Seen:
+class Asked(NamedTuple):
+    """What is asked again and again: where, and the bodies in turn."""
+
+    path: str
+    content_type: str
+    bodies: Sequence[bytes]
+
+
+def what_to_ask(bundle: Path, days: int) -> Asked:
+    """A photo, or forecasts of random stores for some days."""
+    if kind_of(bundle) == "pets":
+        return Asked("/predictions/pets", "image/jpeg", [made_up_photo()])
+    about, rng = read_manifest(bundle), np.random.default_rng(0)
+    start = str(about.cutoff + dt.timedelta(days=1))
+    bodies = [
+        json.dumps({"store": store, "start": start, "days": min(days, about.horizon)}).encode()
+        for store in rng.choice(about.levels["Store"], 1000).tolist()
+    ]
+    return Asked("/predictions/sales", "application/json", bodies)
+
+
+async def replay(port: int, asked: Asked, rate: float, seconds: float, seed: int) -> Seen:
     """Send requests at random times, each on a connection that is free, and wait for all answers."""
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.exponential(1 / rate, int(rate * seconds))).tolist()
-    head = "POST /predictions/sales HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
-    requests = [head.format(len(body)).encode() + body for body in bodies]
+    head = f"POST {asked.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {asked.content_type}\r\nContent-Length: "
+    requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in asked.bodies]
     seen, free, late = Seen({}, 0, 0.0), asyncio.Queue[Connection](), []
     loop = asyncio.get_running_loop()
     for _ in range(CONNECTIONS):
@@ -117,10 +142,11 @@ async def replay(port: int, bodies: Sequence[bytes], rate: float, seconds: float
     return seen
 
 
-def capacity(port: int, bodies: Sequence[bytes], seconds: float) -> float:
+def capacity(port: int, asked: Asked, workers: int, seconds: float) -> float:
     """Requests a second when all workers are busy and none is refused."""
-    url = f"http://{HOST}:{port}/predictions/sales"
-    return measure(url, bodies, connections=32, seconds=seconds).rate
+    connections = 4 * workers if asked.content_type == "image/jpeg" else 32
+    url = f"http://{HOST}:{port}{asked.path}"
+    return measure(url, asked.bodies, connections=connections, seconds=seconds, content_type=asked.content_type).rate
 
 
 def main() -> None:
@@ -131,18 +157,14 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=42, help="of each forecast")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    about, rng = read_manifest(asked.bundle), np.random.default_rng(0)
-    start = str(about.cutoff + dt.timedelta(days=1))
-    bodies = [
-        json.dumps({"store": store, "start": start, "days": min(asked.days, about.horizon)}).encode()
-        for store in rng.choice(about.levels["Store"], 1000).tolist()
-    ]
+    what = what_to_ask(asked.bundle, asked.days)
     with service(asked.bundle, asked.workers) as port:
-        capacity(port, bodies, 10)  # the JVM compiles what is hot
-        most = capacity(port, bodies, 10)
-        calm = uvloop.run(replay(port, bodies, most / 4, asked.seconds / 3, seed=1))
-        storm = uvloop.run(replay(port, bodies, 4 * most, asked.seconds, seed=2))
-    print(f"capacity: {most:,.0f} requests/s, of {bodies[0].decode()} and the like; {asked.workers} workers")
+        capacity(port, what, asked.workers, 10)  # the JVM compiles what is hot
+        most = capacity(port, what, asked.workers, 10)
+        calm = uvloop.run(replay(port, what, most / 4, asked.seconds, seed=1))
+        storm = uvloop.run(replay(port, what, 4 * most, asked.seconds, seed=2))
+    sent = what.bodies[0].decode() if what.content_type == "application/json" else f"{len(what.bodies[0]):,} bytes"
+    print(f"capacity: {most:,.0f} requests/s, of {what.path}, {sent} and the like; {asked.workers} workers")
     print("| load | answered 200 | p50 ms | p99 ms | refused 503 | p50 ms | p99 ms | max ms | others | no answer |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name, seen in ((f"{most / 4:,.0f}/s", calm), (f"{4 * most:,.0f}/s", storm)):

@@ -124,8 +124,8 @@ class Edge:
         return {each["name"]: each["value"] for each in stats if "name" in each}
 
     def metrics(self) -> bytes:
-        """Envoy's figures for Prometheus, of what has happened at all."""
-        return self.admin("GET", "/stats/prometheus?usedonly")
+        """Envoy's figures for Prometheus, also of what has not happened yet: a counter that appears at 1 has no rate."""
+        return self.admin("GET", "/stats/prometheus")
 
     def admin(self, method: str, path: str) -> bytes:
         """What Envoy's administration answers.

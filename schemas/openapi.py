@@ -266,7 +266,7 @@ def _pets(model: type[Options], json_request: str, answer: str) -> dict[str, Any
                 "multipart/form-data": {
                     "schema": {
                         "type": "object",
-                        "properties": {"image": photo, **options},
+                        "properties": {"image": {"type": "string", **photo}, **options},
                         "required": ["image"],
                         "additionalProperties": False,
                     }

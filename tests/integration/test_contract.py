@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from handlers.archive import archive
+from handlers.door import Door
 from handlers.ports import Ports
-from handlers.server import Server, running_server
+from handlers.service import Service
 from schemas.openapi import FILE
 
 pytestmark = pytest.mark.integration
@@ -25,18 +26,21 @@ LEAST = 2000  # requests
 
 
 @pytest.fixture
-def both(demo_bundle: Path, tmp_path: Path) -> Iterator[Server]:
-    """A server with both models."""
-    archives = [archive(bundle, tmp_path) for bundle in (ROOT / "model_store" / "pets", demo_bundle)]
-    with running_server(archives, ports=Ports.any_free(), workers=1) as running:
-        yield running
+def door(demo_bundle: Path, tmp_path: Path) -> Iterator[Door]:
+    """The front door of a service with both models."""
+    ports = Ports.any_free()
+    door = Door(ports.inference, probes=ports.metrics)
+    bundles = (ROOT / "model_store" / "pets", demo_bundle)
+    service = Service(door, lambda: [archive(bundle, tmp_path) for bundle in bundles], instances=1, workers=1)
+    with service.running():
+        yield door
 
 
-def test_every_answer_is_the_contracts(both: Server, tmp_path: Path) -> None:
+def test_every_answer_is_the_contracts(door: Door, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", ROOT / "tests/integration/schemathesis.toml"),
-        *("run", FILE, "--url", f"http://127.0.0.1:{both.ports.inference}", "--no-color"),
+        *("run", FILE, "--url", door.url, "--no-color"),
         *("--report", "json", "--report-json-path", report),
     ]
     done = subprocess.run(

@@ -76,6 +76,12 @@ class Told:
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
         return self.headers
 
+    def get_request_header(self, idx: int, key: str) -> str | None:
+        return self.headers.get(key)
+
+    def get_request_id(self, idx: int = 0) -> str:
+        return "fuzz"
+
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
         self.status = code
 

@@ -20,10 +20,10 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from handlers.archive import archive
-from handlers.exporter import Exporter, Watched, exporting, fetch
+from handlers.door import Door
 from handlers.ports import HOST, Ports
-from handlers.server import Server, running_server
-from handlers.shared import Shared
+from handlers.server import Server
+from handlers.service import Service
 from tests.conftest import STORES
 from tests.deploy.expressions import ALERTS, RECORDED, expressions, selectors
 from tests.integration.client import ask, manage
@@ -37,7 +37,7 @@ SCRAPES = 5
 KINDS = 15  # of requests that `send_everything` sends
 
 # What a healthy server may be without, and what it would take: parts, by their metrics, and incidents, by their series.
-PARTS = {"shopcat_gpu_": "a GPU", "envoy_": "Envoy, the front door"}
+PARTS = {"shopcat_gpu_": "a GPU"}
 INCIDENTS = {'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx", "ALERTS": "an alert"}
 
 
@@ -76,16 +76,14 @@ def send_everything(server: Server) -> None:
 
 @pytest.fixture(scope="module")
 def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Both models, two workers each."""
-    store = tmp_path_factory.mktemp("store")
-    archives = [archive(bundle, store) for bundle in (ROOT / "model_store" / "pets", demo_bundle)]
-    shared = Shared.make(tmp_path_factory.mktemp("shared"))
-    with running_server(archives, ports=Ports.any_free(), workers=2, shared=shared) as running:
-        theirs = fetch(f"http://{HOST}:{running.ports.metrics}/metrics")
-        watched = Watched({"frontend": [running.process.pid]}, [theirs], {"pets": 2, "sales": 2}, alive=True)
-        ports = Ports.any_free()
-        with exporting(Exporter(shared, lambda: watched), ports.metrics):
-            yield replace(running, ports=replace(running.ports, metrics=ports.metrics))
+    """Both models, two workers each, as their front door shows them."""
+    store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
+    bundles = (ROOT / "model_store" / "pets", demo_bundle)
+    door = Door(ports.inference, probes=ports.metrics)
+    service = Service(door, lambda: [archive(bundle, store) for bundle in bundles], instances=1, workers=2)
+    with service.running():
+        (running,) = service.servers
+        yield replace(running, ports=replace(running.ports, inference=door.port, metrics=door.probes))
 
 
 @pytest.fixture(scope="module")
