@@ -124,7 +124,7 @@ class Edge:
         return {each["name"]: each["value"] for each in stats if "name" in each}
 
     def metrics(self) -> bytes:
-        """Envoy's figures for Prometheus, also of what has not happened yet: a counter that appears at 1 has no rate."""
+        """Envoy's figures for Prometheus; also those that are 0, since a counter that appears at 1 has no rate."""
         return self.admin("GET", "/stats/prometheus")
 
     def admin(self, method: str, path: str) -> bytes:
