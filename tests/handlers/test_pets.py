@@ -66,6 +66,7 @@ def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
         "logging.Logger.setLevel", lambda *_: None
     )  # the root logger's, which pytest has its own plans for
     monkeypatch.setattr("gc.freeze", lambda: None)
+    monkeypatch.setattr("gc.set_threshold", lambda _: None)
     monkeypatch.setattr("handlers.wire.take_over", lambda: None)  # this process is no worker
     made = PetsHandler()
     made.initialize(context(model_dir=str(tmp_path)))
