@@ -27,6 +27,8 @@ bench: $(VENV)/.bench $(DEMO)/bundle.json
 	$(BIN)/python -m benchmarks.serve_sales $(DEMO)
 	$(BIN)/python -m benchmarks.heatmap_cost $(PETS)
 	$(BIN)/python -m benchmarks.serve_pets $(PETS)
+	$(BIN)/python -m benchmarks.overload $(PETS)
+	$(BIN)/python -m benchmarks.soak $(DEMO) $(PETS)
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.heatmap_quality $(PETS) "$$SHOPCAT_DATA/oxford-iiit-pet"
 
 clean:
