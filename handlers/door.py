@@ -30,6 +30,7 @@ _AGAIN = "wait as many seconds as Retry-After says and send it again"
 _REFUSALS: Sequence[tuple[Sequence[str], int, Kind, str]] = [
     (("UO", "OM"), 503, "overloaded", f"there is no room for this request now; {_AGAIN}"),
     (("UT", "DT", "SI"), 504, "timeout", "the model did not answer in time; ask for less at a time"),
+    ((), 429, "overloaded", f"there is no room for this request now; {_AGAIN}"),
     ((), 400, "malformed-request", "the request's address, headers or framing can't be read"),
     ((), 401, "unauthorized", "send a key in the header Authorization: Bearer KEY, or X-API-Key: KEY"),
     ((), 404, "not-found", "the addresses are listed in /openapi.json"),
@@ -55,14 +56,18 @@ class Model:
     Attributes:
         name: as in ``/predictions/NAME``.
         workers: that answer it, in all TorchServes.
-        limit: requests that are let in at once; one more is refused.
+        least: requests that are let in at once, however long they take.
+        most: that are let in at once; one more is refused.
+        latency_ms: milliseconds; beyond ``least`` as many are let in as leave half of the answers faster than this.
         timeout: seconds until a request is given up.
     """
 
     name: str
     workers: int
-    limit: int
+    least: int
+    most: int
     timeout: float
+    latency_ms: float = 0.0
 
 
 @dataclass(frozen=True)

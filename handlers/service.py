@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 70.0  # that what was let in has to be answered when a TorchServe or all is stopped: more than any timeout
 
-BATCHES, AT_LEAST = 2, 4  # let in for each worker: batches, requests
+BATCHES, AT_LEAST = 2, 4  # always let in for each worker: batches, requests
+QUEUE = 1000  # requests; job_queue_size of config.properties
 
 _POLL_S = 0.1
 _RETRY_S = (1.0, 60.0)  # the first and the longest wait before a TorchServe that could not be started is tried again
@@ -188,14 +189,17 @@ def limits(server: Server, instances: int) -> list[Model]:
     """How much of each model is let in, by its settings and how many workers there are.
 
     A worker has one batch in hand and one that waits for it, so that it is never idle; what is beyond would wait longer
-    than a client should, and is refused. A model that takes one request at a time has room for a small burst.
+    than a client should, and is refused. A model that takes one request at a time has room for a small burst. Where
+    requests differ in what they cost, its settings have ``room``: how many are let in while they are costly or cheap.
     """
     models = []
     for name, archive in server.models.items():
         settings = yaml.safe_load((archive / "model-config.yaml").read_text(encoding="utf-8"))
         workers = server.workers(name) * instances
-        limit = max(BATCHES * settings["batchSize"], AT_LEAST) * workers
-        models.append(Model(name, workers, limit, settings["responseTimeout"] + 5))
+        each = max(BATCHES * settings["batchSize"], AT_LEAST)
+        room = {"least": each, "most": each, "latency_ms": 0.0, **settings.get("room", {})}
+        least, most = (min(room[name] * workers, QUEUE * instances) for name in ("least", "most"))
+        models.append(Model(name, workers, least, most, settings["responseTimeout"] + 5, room["latency_ms"]))
     return models
 
 

@@ -19,7 +19,7 @@ RULES: list[dict[str, Any]] = [
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
 
-_GROUPING = re.compile(r"\b(by|on|group_left) \([^)]*\)")  # has names of labels
+_LABELS = re.compile(r'\b(by|on|group_left) \([^)]*\)|,\s*"[^"]*"')  # where names of labels stand, not of metrics
 # A metric, recorded ones too, with the labels asked for.
 _SELECTOR = re.compile(r"\b(?:up|ALERTS|(?:\w+:)?(?:shopcat|ts|envoy)_[\w:]+)\b(?:\{[^}]*\})?")
 _COMPARISON = re.compile(r"\s(==|!=|>=|<=|>|<)\s")
@@ -38,4 +38,4 @@ def expressions() -> dict[str, str]:
 
 def selectors() -> set[str]:
     """Every series that an expression asks for."""
-    return {found for each in expressions().values() for found in _SELECTOR.findall(_GROUPING.sub("", each))}
+    return {found for each in expressions().values() for found in _SELECTOR.findall(_LABELS.sub("", each))}

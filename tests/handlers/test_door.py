@@ -14,7 +14,10 @@ from handlers.edge import find_envoy
 from handlers.ports import HOST
 from schemas.problems import Problem
 
-MODELS = [Model("sales", workers=2, limit=128, timeout=35.0), Model("pets", workers=2, limit=8, timeout=65.0)]
+MODELS = [
+    Model("sales", workers=2, least=64, most=128, timeout=35.0, latency_ms=15.0),
+    Model("pets", workers=2, least=8, most=8, timeout=65.0),
+]
 SECRET = 'sixteen-or-more"{{'
 
 

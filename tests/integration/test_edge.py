@@ -27,7 +27,10 @@ from tests.integration.standin import StandIn, echo, sleeping, standing_in
 
 pytestmark = pytest.mark.integration
 
-MODELS = [Model("sales", workers=2, limit=8, timeout=1.0), Model("pets", workers=2, limit=3, timeout=5.0)]
+MODELS = [
+    Model("sales", workers=2, least=4, most=16, timeout=1.0, latency_ms=50.0),
+    Model("pets", workers=2, least=3, most=3, timeout=5.0),
+]
 KEYS = ["correct-horse-battery", "staple-staple-staple"]
 
 
@@ -100,6 +103,17 @@ def test_a_worker_is_told_the_trace_and_when_the_request_began(edge: Edge) -> No
     headers = ask(edge, b"{}", headers={"traceparent": trace, "x-request-start": "1"}).content["headers"]
     assert headers["traceparent"] == trace
     assert before - 0.01 <= int(headers["x-request-start"]) / 1e6 <= time.time() + 0.01
+
+
+def test_the_time_that_a_sender_takes_is_not_the_queues(edge: Edge) -> None:
+    def slowly() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(0.3)
+        yield b"}"
+
+    before = time.time()
+    answer = ask(edge, slowly())
+    assert int(answer.content["headers"]["x-request-start"]) / 1e6 >= before + 0.29
 
 
 def test_a_client_commands_nothing(edge: Edge) -> None:
@@ -238,6 +252,26 @@ def test_what_is_too_much_is_refused_at_once_and_truthfully(edge: Edge, behind: 
     assert {problem(answer) for answer, _ in refused} == {(503, "overloaded")}
     assert {answer.headers["retry-after"] for answer, _ in refused} == {"1"}
     assert max(took for _, took in refused) < 0.3
+
+
+def test_there_is_room_for_more_while_answers_are_quick(edge: Edge, behind: StandIn) -> None:
+    def crowd(seconds: float) -> list[Answer]:
+        behind.behaviour, behind.most = sleeping(seconds), 0
+        with ThreadPoolExecutor(16) as pool:
+            return list(pool.map(lambda _: ask(edge, b"{}"), range(200)))
+
+    crowd(0.01)  # what a crowd that came from nowhere would be refused
+    assert {answer.status for answer in crowd(0.01)} == {200}
+    assert behind.most > 8
+    slow = crowd(0.2)
+    refused = [answer for answer in slow if answer.status != 200]
+    assert {problem(answer) for answer in refused} == {(503, "overloaded")}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    # Half of those let in would have to be answered in 50 ms, which none is: soon there is room for the least alone.
+    until = time.monotonic() + 10
+    while behind.most > 4 and time.monotonic() < until:
+        crowd(0.2)
+    assert behind.most == 4
 
 
 # One that fails
