@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from handlers.archive import CONFIGURATION, copy_archives
-from handlers.greedy import write_greedy_class
 from handlers.java import find_java
+from handlers.patches import PATCHES
 from handlers.ports import HOST, Ports
 from handlers.process import LOG_PREFIX, ServerError, private_folder, read, running_process, tail
 from handlers.shared import Shared
-from handlers.verbatim import write_verbatim_class
 
 logger = logging.getLogger(__name__)
 
@@ -159,10 +158,9 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
         raise ServerError("TorchServe is not installed in this Python; run `pip install torchserve`")
     package = Path(found.origin).parent
     jar = package / "frontend" / "model-server.jar"
-    if not write_greedy_class(jar, folder / "classes"):
-        logger.warning("this TorchServe is not 0.12.0: a lone request waits for maxBatchDelay")
-    if not write_verbatim_class(jar, folder / "classes"):
-        logger.warning("this TorchServe is not 0.12.0: it drops the query, and takes what curl sends for a form")
+    for patch in PATCHES:
+        if not patch.write(jar, folder / "classes"):
+            logger.warning("this TorchServe is not 0.12.0: %s", patch.otherwise)
     (folder / "config.properties").write_text(configuration, encoding="ascii")
     (folder / "tmp").mkdir()
     return [
