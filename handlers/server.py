@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.05
 _SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
 _WORKER_DIED = "Backend worker process died."
+_NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
 _NO_EXECUTION = (
     ": it takes Unix sockets by a library that it unpacks and runs, which {} does not allow (noexec); set TMPDIR to a "
     "folder that does, or unpack the library from TorchServe's jar onto LD_LIBRARY_PATH, as the Dockerfile does"
@@ -198,7 +199,8 @@ def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
         if _WORKER_DIED in text:
             raise ServerError(f"a model can't be loaded: {_cause(text)}\n{tail(server.log, start)}")
         if server.process.poll() is not None:
-            why = _NO_EXECUTION.format(server.folder.parent) if _forbids_execution(server.folder) else ""
+            unpacked = _NO_UNIX_SOCKETS not in text or not _forbids_execution(server.folder)
+            why = "" if unpacked else _NO_EXECUTION.format(server.folder.parent)
             raise ServerError(f"TorchServe ended while it was starting{why}\n{tail(server.log, start)}")
         if "Failed to load model" in text or "Failed to register" in text:
             raise ServerError(f"TorchServe can't read an archive\n{tail(server.log, start)}")
