@@ -25,7 +25,7 @@ COPY constraints.txt deploy/container/requirements.txt deploy/container/torch.py
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m pip install -r requirements.txt && python3 -m pip uninstall --yes wheel
 # TorchServe's front end unpacks a library into /tmp and runs it from there, which Docker's /tmp does not allow. Without it
-# the front end is slower, and its workers take TCP ports, of which two TorchServes would take the same.
+# there are no Unix sockets, by which it is managed and speaks with its workers, and it does not start.
 RUN cd /opt/shopcat/lib/python3.*/site-packages && cp /src/torch.py . \
     && python3 -m zipfile -e ts/frontend/model-server.jar /jar && mkdir /opt/shopcat/lib/native \
     && cp /jar/META-INF/native/*transport_native_epoll*.so /opt/shopcat/lib/native && rm -r /jar

@@ -100,7 +100,7 @@ def torchserve(bundle: Path, kind: str, store: Path, workers: int, *, noop: bool
         shutil.copy(ROOT / "benchmarks" / "noop_handler.py", folder)
         manifest = folder / "MAR-INF" / "MANIFEST.json"
         manifest.write_text(manifest.read_text().replace(f"handlers.{kind}", "noop_handler.py"))
-    with running_server([folder], ports=Ports.any_free(), workers=workers) as server:
+    with running_server([folder], port=Ports.any_free().inference, workers=workers) as server:
         yield server.url(kind)
 
 

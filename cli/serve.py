@@ -29,7 +29,6 @@ _PORT = click.IntRange(1, 65535)
 @click.option("--tls-cert", type=FILE, help="A certificate, PEM, to speak HTTPS with.")
 @click.option("--tls-key", type=FILE, help="The certificate's key, PEM.")
 @click.option("--no-edge", is_flag=True, help="Without the front door: TorchServe itself is at --port.")
-@click.option("--management-port", type=_PORT, help="Of /models; only with --no-edge.  [default: 8081]")
 @click.option(
     "--model-store", type=FOLDER, default=Path("model_store/archives"), show_default=True, help="Where archives go."
 )
@@ -52,7 +51,6 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     no_edge: bool,
-    management_port: int | None,
     model_store: Path,
     log: Path | None,
     audit_log: Path | None,
@@ -70,7 +68,7 @@ def serve(
     from handlers.archive import archive, check_bundles
     from handlers.door import Door, check_certificate, read_keys
     from handlers.edge import find_envoy
-    from handlers.ports import Ports, check_port
+    from handlers.ports import Ports
     from handlers.server import Server
     from handlers.service import Service, serve, serve_bare
 
@@ -79,8 +77,6 @@ def serve(
         raise click.UsageError(
             "--host, --metrics-host, --instances, --api-keys, --tls-cert and --tls-key need the front door"
         )
-    if management_port and not no_edge:
-        raise click.UsageError("--management-port needs --no-edge: behind the front door nobody is to reach it")
     if bool(tls_cert) != bool(tls_key):
         raise click.UsageError("--tls-cert and --tls-key belong together")
     check_bundles(bundles)
@@ -97,7 +93,7 @@ def serve(
         click.echo(f"log: {log}\naudit log: {audit}\nCtrl-C stops it.")
 
     if no_edge:
-        ports = Ports(port, management_port or 8081, metrics_port)
+        ports = Ports(port, metrics_port)
         ports.check_free()  # before anything is written
 
         def ready(server: Server) -> None:
@@ -117,8 +113,6 @@ def serve(
         find_envoy()
         if door.tls:
             check_certificate(*door.tls)
-        check_port(port, host, "--port")
-        check_port(metrics_port, metrics_host, "--metrics-port")
         for warning in door.warnings():
             click.echo(f"Warning: {warning}", err=True)
 

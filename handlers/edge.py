@@ -5,10 +5,8 @@ which TorchServes there are from a file that can be changed while it runs.
 """
 
 import contextlib
-import http.client
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +17,7 @@ from typing import Any
 from handlers.door import Door, DoorError, Model, check_certificate, configuration
 from handlers.ports import HOST
 from handlers.process import ServerError, private_folder, running_process, tail
+from handlers.unix_http import ask
 
 _POLL_S = 0.02
 _START_S = 30.0
@@ -133,16 +132,7 @@ class Edge:
         Raises:
             OSError: if it does not.
         """
-        connection = _UnixConnection(self.folder / "admin.sock")
-        try:
-            connection.request(method, path)
-            response = connection.getresponse()
-            content = response.read()
-            if response.status != http.HTTPStatus.OK:
-                raise OSError(f"Envoy's administration answers {response.status} to {path}")
-            return content
-        finally:
-            connection.close()
+        return ask(self.folder / "admin.sock", path, method=method)
 
 
 @contextlib.contextmanager
@@ -230,22 +220,9 @@ def _wait_until_ready(edge: Edge, start: int) -> None:
     while True:
         if edge.process.poll() is not None:
             raise ServerError(f"Envoy ended while it was starting\n{tail(edge.log, start)}")
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(OSError):
             if edge.admin("GET", "/ready").startswith(b"LIVE"):
                 return
         if time.monotonic() > until:
             raise ServerError(f"Envoy is not ready after {_START_S:g} s\n{tail(edge.log, start)}")
         time.sleep(_POLL_S)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=5)
-        self._path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)

@@ -7,27 +7,24 @@ of the server's processes, the host and its GPUs, and beside them what TorchServ
 import contextlib
 import json
 import logging
+import re
 import threading
-import urllib.error
-import urllib.request
-from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from handlers.host_metrics import HostCollector
-from handlers.ports import HOST
+from handlers.ports import HOST, hold_port
 from handlers.readiness import Ready, ready_workers
 from handlers.server_metrics import ServerCollector
 from handlers.shared import Shared
 
 logger = logging.getLogger(__name__)
-
-_TIMEOUT_S = 2.0  # of what a scrape asks others for
 
 
 @dataclass(frozen=True)
@@ -36,27 +33,52 @@ class Watched:
 
     Attributes:
         processes: by what they are ("frontend", "edge"), the processes whose descendants are the server's.
-        scraped: what gives others' figures, in Prometheus's text format; `fetch` is one for an address.
+        scraped: what gives others' figures, in Prometheus's text format, or an `OSError`.
         models: how many workers each model should have.
-        alive: whether what takes the requests runs and answers.
-        stopping: whether it was told to end, and only answers what it has taken.
+        alive: whether what takes the requests runs and answers, or is about to.
+        passing: "starting" while that is not there yet, "stopping" once it only answers what it has taken.
     """
 
     processes: Mapping[str, Sequence[int]]
     scraped: Sequence[Callable[[], bytes]]
     models: Mapping[str, int]
     alive: bool
-    stopping: bool = False
+    passing: Literal["starting", "stopping"] | None = None
+
+    def missing(self, ready: Sequence[Ready]) -> list[str]:
+        """Why the server is not ready with the workers that are; nothing if it is."""
+        able = {each.model for each in ready}
+        reasons = [f"no worker of {model} is ready" for model in self.models if model not in able]
+        if self.passing:
+            reasons.insert(0, f"the server is {self.passing}")
+        return reasons if self.alive else ["the server does not answer", *reasons]
 
 
-def fetch(address: str) -> Callable[[], bytes]:
-    """What an address gives, each time that it is asked; `OSError` if nothing."""
+_SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # a metric's name and its labels
 
-    def ask() -> bytes:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - an address of ours
-            return bytes(answer.read())
+STARTING = Watched({}, [], {}, alive=True, passing="starting")
 
-    return ask
+
+def torchserves_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
+    """The figures of several TorchServes beside each other, told apart by the label ``torchserve``.
+
+    Args:
+        metrics: what gives those of one, in Prometheus's text format, by its place among them. One that raises
+            `OSError` is left out.
+    """
+    families: dict[str, list[str]] = {}  # a metric's comments and samples stand together, and the comments once
+    for place, scrape in metrics.items():
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            lines = scrape().decode().splitlines()
+        for line in lines:
+            if line.startswith("#"):
+                family = families.setdefault(line.split()[2], [])
+                if line not in family:
+                    family.append(line)
+            else:
+                family.append(_SAMPLE.sub(rf'\1{{torchserve="{place}",\2}} ', line))
+    return "".join(f"{line}\n" for family in families.values() for line in family).encode()
 
 
 class Exporter:
@@ -93,11 +115,7 @@ class Exporter:
     def missing(self) -> list[str]:
         """Why the server is not ready; nothing if it is."""
         watched, ready = self.state()
-        workers = Tally(each.model for each in ready)
-        reasons = [f"no worker of {model} is ready" for model in watched.models if not workers[model]]
-        if watched.stopping:
-            reasons.insert(0, "the server is stopping")
-        return reasons if watched.alive else ["the server does not answer", *reasons]
+        return watched.missing(ready)
 
 
 @contextlib.contextmanager
@@ -105,9 +123,13 @@ def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]
     """Serve an exporter on a port, of the loopback if no other address is named, for as long as the block lasts.
 
     Raises:
-        OSError: if the port can't be had.
+        PortError: if the port can't be had.
     """
-    with ThreadingHTTPServer((host, port), _handler(exporter)) as server:
+    held = hold_port(port, host, "--metrics-port")
+    with ThreadingHTTPServer((host, port), _handler(exporter), bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket = held
+        server.server_activate()
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, name="exporter", daemon=True)
         thread.start()

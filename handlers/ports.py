@@ -15,23 +15,20 @@ class PortError(UserError):
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the server listens on 127.0.0.1.
+    """Where a server listens on 127.0.0.1.
 
     Attributes:
         inference: ``/predictions/MODEL``.
-        management: ``/models``.
         metrics: ``/metrics`` for Prometheus.
     """
 
     inference: int = 8080
-    management: int = 8081
     metrics: int = 8082
 
     def check_free(self) -> None:
         """Raise a `PortError` that names the first port that is taken, and the option to choose another."""
-        for field in fields(self):
-            option = "--port" if field.name == "inference" else f"--{field.name}-port"
-            check_port(getattr(self, field.name), HOST, option)
+        for port, option in ((self.inference, "--port"), (self.metrics, "--metrics-port")):
+            hold_port(port, HOST, option).close()
 
     @classmethod
     def any_free(cls) -> "Ports":
@@ -43,18 +40,28 @@ class Ports:
             return cls(*(probe.getsockname()[1] for probe in probes))
 
 
-def check_port(port: int, host: str, option: str) -> None:
-    """Raise a `PortError` if a port can't be had; ``option`` is what chooses another.
+def hold_port(port: int, host: str, option: str) -> socket.socket:
+    """Hold a port for a program that is started later and asks for it by its number.
 
-    An address that is not this machine's is one, too.
+    Until the socket is closed nobody is given the port by chance. Who sets SO_REUSEADDR, as Envoy and TorchServe do,
+    can listen on it meanwhile.
+
+    Args:
+        port: by its number.
+        host: the address.
+        option: what chooses another.
+
+    Raises:
+        PortError: if the port can't be had. An address that is not this machine's is one, too.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise PortError(
-                f"port {port} of {host}, for {option}, can't be had ({error}); "
-                f"stop what uses it or choose another with {option}"
-            ) from error
+    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind((host, port))
+    except (OSError, OverflowError) as error:
+        held.close()
+        raise PortError(
+            f"port {port} of {host}, for {option}, can't be had ({error}); "
+            f"stop what uses it or choose another with {option}"
+        ) from error
+    return held

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 LOG_PREFIX = re.compile(r"^\S+ \[\w+ *\] \S+ MODEL_LOG - ")  # of what a worker prints, in TorchServe's log
 
+_PARENT_BYTES = 60  # of the folder that private ones are made in: leaves 30 for a socket's name
 _SHOWN_LINES = 40  # of the log, when a start fails
 _STOP_S = 10.0  # to end by itself, before it is killed
 # What of our environment a process gets. The rest could change it from afar: TorchServe reads many variables, and
@@ -36,9 +37,21 @@ class ServerError(UserError):
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that nobody else can read; its path is short, because Unix sockets' paths are limited to 107 bytes."""
-    parent = os.path.realpath(tempfile.gettempdir())
-    folder = Path(tempfile.mkdtemp(prefix="shopcat-", dir=parent if len(os.fsencode(parent)) < 60 else "/tmp"))  # noqa: S108
+    """A folder that nobody else can enter; its path is short, because Unix sockets' paths are limited to 107 bytes.
+
+    Raises:
+        ServerError: if it can't be made.
+    """
+    try:
+        parent = os.path.realpath(tempfile.gettempdir())
+        if len(os.fsencode(parent)) >= _PARENT_BYTES:
+            parent = "/tmp"  # noqa: S108
+        folder = Path(tempfile.mkdtemp(prefix="shopcat-", dir=parent))
+    except OSError as error:
+        raise ServerError(
+            f"a folder for the server's sockets can't be made ({error}); "
+            f"set TMPDIR to a folder that can be written, of a path under {_PARENT_BYTES} bytes"
+        ) from error
     # Locked, so that systemd, which empties /tmp of what is some days old, lets it be.
     lock = os.open(folder, os.O_RDONLY)
     try:

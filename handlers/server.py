@@ -5,7 +5,6 @@ machine and none meets another's model, and is a process group of its own, so th
 """
 
 import contextlib
-import http.client
 import json
 import logging
 import os
@@ -21,17 +20,23 @@ from pathlib import Path
 from typing import Any
 
 from handlers.archive import CONFIGURATION, copy_archives
-from handlers.greedy import write_greedy_class
 from handlers.java import find_java
-from handlers.ports import HOST, Ports
+from handlers.patches import PATCHES
+from handlers.ports import HOST, hold_port
 from handlers.process import LOG_PREFIX, ServerError, private_folder, read, running_process, tail
 from handlers.shared import Shared
-from handlers.verbatim import write_verbatim_class
+from handlers.unix_http import ask
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
+_SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
 _WORKER_DIED = "Backend worker process died."
+_NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
+_NO_EXECUTION = (
+    ": it takes Unix sockets by a library that it unpacks and runs, which {} does not allow (noexec); set TMPDIR to a "
+    "folder that does, or unpack the library from TorchServe's jar onto LD_LIBRARY_PATH, as the Dockerfile does"
+)
 # There is a worker for each core.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -41,21 +46,26 @@ class Server:
     """A TorchServe of which every worker is ready.
 
     Attributes:
+        port: of ``/predictions/NAME``, on loopback: the only one that it listens on.
+        folder: its own, with the Unix sockets of its management and its metrics. No other user can enter it.
         models: the archives that it runs, copies of its own, by their names as in ``/predictions/NAME``.
         log: the file with what the front end and the workers wrote. It goes with the server, unless it was named.
         audit_log: the file with a line of JSON for each request. It too goes with the server, unless it was named.
         process: the front end, the leader of the server's process group.
+        place: among the TorchServes of a service; who takes the place of another has the same.
     """
 
-    ports: Ports
+    port: int
+    folder: Path
     models: Mapping[str, Path]
     log: Path
     audit_log: Path
     process: subprocess.Popen[bytes]
+    place: int = 0
 
     def url(self, model: str) -> str:
         """The address that takes a model's requests."""
-        return f"http://{HOST}:{self.ports.inference}/predictions/{model}"
+        return f"http://{HOST}:{self.port}/predictions/{model}"
 
     def workers(self, model: str) -> int:
         """How many workers a model has."""
@@ -65,18 +75,18 @@ class Server:
         """What TorchServe's management says of a model.
 
         Raises:
-            OSError, http.client.HTTPException: if it does not answer, or knows no such model.
+            OSError: if it does not answer, or knows no such model.
         """
-        connection = http.client.HTTPConnection(HOST, self.ports.management, timeout=5)
-        try:
-            connection.request("GET", f"/models/{model}")
-            response = connection.getresponse()
-            if response.status != http.HTTPStatus.OK:
-                raise OSError(f"TorchServe answers {response.status} when it is asked for {model}")
-            (state,) = json.load(response)
-            return dict(state)
-        finally:
-            connection.close()
+        (state,) = json.loads(ask(self.folder / "management.sock", f"/models/{model}"))
+        return dict(state)
+
+    def metrics(self) -> bytes:
+        """TorchServe's own figures, in Prometheus's text format.
+
+        Raises:
+            OSError: if it does not answer.
+        """
+        return ask(self.folder / "metrics.sock", "/metrics", timeout=_SCRAPE_S)
 
     def wait(self) -> None:
         """Return when the server ends, which it does not do by itself.
@@ -92,22 +102,24 @@ class Server:
 def running_server(
     archives: Iterable[Path],
     *,
-    ports: Ports | None = None,
+    port: int = 8080,
     workers: int = 0,
     log: Path | None = None,
     timeout: float = 120.0,
     shared: Shared | None = None,
+    place: int = 0,
 ) -> Iterator[Server]:
     """Run TorchServe on archives for as long as the block lasts.
 
     Args:
         archives: each of another model. The server gets copies: a worker that starts again later finds what the first
             one found, whatever was archived since.
-        ports: 8080, 8081 and 8082 if left out.
+        port: where it listens, on loopback.
         workers: for each model; one for each GPU, or each core if there is no GPU, if 0.
         log: a file to append the log to; a temporary one if left out.
         timeout: seconds for all workers to be ready.
         shared: where the workers write their figures and the audit log; in the server's own folder if left out.
+        place: as for `Server`.
 
     Yields:
         The server, once every worker of every model is ready. It is stopped, with all its processes, when the block
@@ -117,36 +129,32 @@ def running_server(
     Raises:
         ArchiveError: if one is not an archive or can't be copied.
         JavaError: if there is no Java to run it.
-        PortError: if a port is taken.
+        PortError: if the port is taken.
         ServerError: if a model can't be loaded: with the cause, as the worker's log has it.
     """
-    ports = ports or Ports()
     java = find_java()
-    ports.check_free()
-    with private_folder() as folder:
+    with hold_port(port, HOST, "--port"), private_folder() as folder:
         models = copy_archives(archives, folder / "models")
         log = (log or folder / "torchserve.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
-        command = _command(java, folder, _configuration(folder / "models", models, ports, workers))
+        command = _command(java, folder, _configuration(folder, models, port, workers))
         shared = shared or Shared.make(folder / "shared")
         with running_process(command, folder, log, _ONE_THREAD, shared.environment()) as process:
-            server = Server(ports, models, log, shared.audit_log, process)
+            server = Server(port, folder, models, log, shared.audit_log, process, place)
             _wait_until_ready(server, start, timeout)
             yield server
 
 
-def _configuration(model_store: Path, models: Mapping[str, Path], ports: Ports, workers: int) -> str:
+def _configuration(folder: Path, models: Mapping[str, Path], port: int, workers: int) -> str:
     """config.properties, filled in."""
     template = string.Template((CONFIGURATION / "config.properties").read_text())
     values = {
-        "inference_port": ports.inference,
-        "management_port": ports.management,
-        "metrics_port": ports.metrics,
-        "model_store": model_store,
+        "port": port,
+        "folder": folder,
         "load_models": ",".join(f"{name}={path.name}" for name, path in models.items()),
         "workers": workers,
-        "allowed_urls": f"file://{re.escape(str(model_store))}/.*",
+        "allowed_urls": f"file://{re.escape(str(folder / 'models'))}/.*",
     }
     # Java's property files are ASCII with the escapes that JSON has too.
     return template.substitute({key: json.dumps(str(value))[1:-1] for key, value in values.items()})
@@ -159,10 +167,9 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
         raise ServerError("TorchServe is not installed in this Python; run `pip install torchserve`")
     package = Path(found.origin).parent
     jar = package / "frontend" / "model-server.jar"
-    if not write_greedy_class(jar, folder / "classes"):
-        logger.warning("this TorchServe is not 0.12.0: a lone request waits for maxBatchDelay")
-    if not write_verbatim_class(jar, folder / "classes"):
-        logger.warning("this TorchServe is not 0.12.0: it drops the query, and takes what curl sends for a form")
+    for patch in PATCHES:
+        if not patch.write(jar, folder / "classes"):
+            logger.warning("this TorchServe is not 0.12.0: %s", patch.otherwise)
     (folder / "config.properties").write_text(configuration, encoding="ascii")
     (folder / "tmp").mkdir()
     return [
@@ -192,7 +199,9 @@ def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
         if _WORKER_DIED in text:
             raise ServerError(f"a model can't be loaded: {_cause(text)}\n{tail(server.log, start)}")
         if server.process.poll() is not None:
-            raise ServerError(f"TorchServe ended while it was starting\n{tail(server.log, start)}")
+            unpacked = _NO_UNIX_SOCKETS not in text or not _forbids_execution(server.folder)
+            why = "" if unpacked else _NO_EXECUTION.format(server.folder.parent)
+            raise ServerError(f"TorchServe ended while it was starting{why}\n{tail(server.log, start)}")
         if "Failed to load model" in text or "Failed to register" in text:
             raise ServerError(f"TorchServe can't read an archive\n{tail(server.log, start)}")
         if time.monotonic() > until:
@@ -203,11 +212,16 @@ def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
             time.sleep(_POLL_S)
 
 
+def _forbids_execution(folder: Path) -> bool:
+    """Whether no program can be run from a folder, because it is mounted so."""
+    return bool(os.statvfs(folder).f_flag & os.ST_NOEXEC)
+
+
 def _is_ready(server: Server, model: str) -> bool:
     """Whether all workers of a model have loaded it. ``/ping`` would say Healthy long before."""
     try:
         state = server.describe(model)
-    except (OSError, http.client.HTTPException):  # not listening yet, or not registered yet
+    except OSError:  # not listening yet, or not registered yet
         return False
     ready = [worker["status"] == "READY" for worker in state["workers"]]
     return all(ready) and len(ready) >= max(1, state["minWorkers"])

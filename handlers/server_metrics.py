@@ -34,7 +34,6 @@ class ServerCollector(Collector):
         for model, workers in watched.models.items():
             wanted.add_metric((model,), workers)
             able.add_metric((model,), counted[model])
-        all_ready = watched.alive and all(counted[model] for model in watched.models)
         bundles = GaugeMetricFamily(
             "shopcat_bundle_info", "The bundles that are served.", labels=("model", "version", "cutoff", "sha256")
         )
@@ -59,7 +58,9 @@ class ServerCollector(Collector):
         )
         for kind, size in sorted(_resident(watched, {each.pid for each in ready}).items()):
             memory.add_metric((kind,), size)
-        ready_now = GaugeMetricFamily("shopcat_ready", "1 if /readyz says that the server is ready.", int(all_ready))
+        ready_now = GaugeMetricFamily(
+            "shopcat_ready", "1 if /readyz says that the server is ready.", int(not watched.missing(ready))
+        )
         return wanted, able, started, ready_now, bundles, cutoffs, memory
 
 

@@ -5,7 +5,7 @@ worker or its TorchServe dies meanwhile, if the service is told to stop, or if t
 """
 
 import contextlib
-import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,8 +15,8 @@ import yaml
 
 from handlers.door import Door, Model
 from handlers.edge import Edge, running_edge
-from handlers.exporter import Exporter, Watched, exporting, fetch
-from handlers.ports import HOST, Ports
+from handlers.exporter import STARTING, Exporter, Watched, exporting, torchserves_metrics
+from handlers.ports import Ports, hold_port
 from handlers.process import ServerError, private_folder, tail
 from handlers.server import Server, running_server
 from handlers.shared import Shared
@@ -51,7 +51,7 @@ class Service:
         self._workers = workers
         self._log: Path | None = None
         self._shared: Shared
-        self._stopping = False
+        self._up = self._stopping = False
         self._models: list[Model] = []
         self._running: dict[int, contextlib.ExitStack] = {}  # by the process
         self._started = 0  # TorchServes, since the beginning
@@ -64,19 +64,21 @@ class Service:
         Args:
             log: a file to append the first TorchServe's log to. Those of other TorchServes and Envoy's stand beside it.
             audit_log: a file to append a line of JSON for each request to; a temporary one if left out.
+
+        Raises:
+            PortError: if a port can't be had; then nothing was started, nor archived.
         """
         self._log = log
-        with private_folder() as folder:
+        with private_folder() as folder, hold_port(self.door.port, self.door.host, "--port"):
             self._shared = Shared.make(folder / "shared", audit_log)
             try:
-                self.servers = self._start(self._archive(), self._instances)
-                self._models = limits(self.servers[0], self._instances)
-                beside = log and log.with_name(f"{log.name}.envoy")
-                with (
-                    running_edge(self.door, self._models, _ports(self.servers), log=beside) as self.edge,
-                    exporting(Exporter(self._shared, self._watched), self.door.probes, self.door.probes_host),
-                ):
-                    yield self
+                with exporting(Exporter(self._shared, self._watched), self.door.probes, self.door.probes_host):
+                    self.servers = self._start(self._archive(), range(self._instances))
+                    self._models = limits(self.servers[0], self._instances)
+                    beside = log and log.with_name(f"{log.name}.envoy")
+                    with running_edge(self.door, self._models, _ports(self.servers), log=beside) as self.edge:
+                        self._up = True
+                        yield self
             finally:
                 for stack in self._running.values():
                     stack.close()
@@ -88,14 +90,17 @@ class Service:
             logger.warning("not all was answered after %g s", DRAIN_S)
 
     def _watched(self) -> Watched:
-        """For `/metrics`; of several TorchServes the first one's own figures, for all have the same names."""
+        """For `/metrics` and the probes."""
+        if not self._up:
+            return STARTING
         servers = self.servers
+        own = functools.partial(torchserves_metrics, {server.place: server.metrics for server in servers})
         return Watched(
             {"frontend": [server.process.pid for server in servers], "edge": [self.edge.process.pid]},
-            [fetch(f"http://{HOST}:{servers[0].ports.metrics}/metrics"), self.edge.metrics],
+            [own, self.edge.metrics],
             {model.name: model.workers for model in self._models},
             alive=self.edge.process.poll() is None and any(each.process.poll() is None for each in servers),
-            stopping=self._stopping,
+            passing="stopping" if self._stopping else None,
         )
 
     def look_after(self) -> None:
@@ -115,7 +120,7 @@ class Service:
             self.servers = living
             self.edge.route_to(_ports(living))
             self._stop(dead)
-        missing = self._instances - len(living)
+        missing = set(range(self._instances)) - {server.place for server in living}
         if not missing or time.monotonic() < self._not_before:
             return
         try:
@@ -136,7 +141,7 @@ class Service:
         """
         old = self.servers
         try:
-            new = self._start(self._archive(), self._instances)
+            new = self._start(self._archive(), range(self._instances))
         except (UserError, OSError) as error:
             logger.error("not reloaded, and what was served is served on: %s", error)
             return False
@@ -154,21 +159,21 @@ class Service:
         logger.info("reloaded")
         return True
 
-    def _start(self, archives: Iterable[Path], number: int) -> list[Server]:
-        """Start TorchServes; all of them or none."""
+    def _start(self, archives: Iterable[Path], places: Iterable[int]) -> list[Server]:
+        """Start a TorchServe for each place; all of them or none."""
         archives, servers = list(archives), []
         try:
-            for _ in range(number):
+            for place in places:
                 log = self._log
                 if log and self._started:
                     log = log.with_name(f"{log.name}.{self._started + 1}")
                 self._started += 1
                 stack = contextlib.ExitStack()
-                server = stack.enter_context(
-                    running_server(
-                        archives, ports=Ports.any_free(), workers=self._workers, log=log, shared=self._shared
-                    )
+                port = Ports.any_free().inference
+                running = running_server(
+                    archives, port=port, workers=self._workers, log=log, shared=self._shared, place=place
                 )
+                server = stack.enter_context(running)
                 self._running[server.process.pid] = stack
                 servers.append(server)
         except BaseException:
@@ -182,7 +187,7 @@ class Service:
 
 
 def _ports(servers: Iterable[Server]) -> list[int]:
-    return [server.ports.inference for server in servers]
+    return [server.port for server in servers]
 
 
 def limits(server: Server, instances: int) -> list[Model]:
@@ -258,7 +263,7 @@ def serve_bare(
     Args:
         archives: as for `running_server`.
         on_ready: called once with the server when it is ready.
-        ports: of them, that of the metrics is the exporter's.
+        ports: where it and the exporter listen.
         workers: as for `running_server`.
         log: as for `running_server`.
         audit_log: as for `Service.running`.
@@ -267,16 +272,21 @@ def serve_bare(
         ServerError: if it can't be started, or ends by itself; see `running_server` for others.
     """
     ports = ports or Ports()
-    own = dataclasses.replace(ports, metrics=Ports.any_free().metrics)
+    running: list[tuple[Server, dict[str, int]]] = []
+
+    def watched() -> Watched:
+        if not running:
+            return STARTING
+        ((server, models),) = running
+        own = functools.partial(torchserves_metrics, {server.place: server.metrics})
+        return Watched({"frontend": [server.process.pid]}, [own], models, alive=server.process.poll() is None)
+
     with asked_to_stop(), private_folder() as folder:
         shared = Shared.make(folder / "shared", audit_log)
-        with running_server(archives, ports=own, workers=workers, log=log, shared=shared) as server:
-            models = {name: server.workers(name) for name in server.models}
-
-            def watched() -> Watched:
-                scraped = [fetch(f"http://{HOST}:{own.metrics}/metrics")]
-                return Watched({"frontend": [server.process.pid]}, scraped, models, server.process.poll() is None)
-
-            with exporting(Exporter(shared, watched), ports.metrics):
-                on_ready(server)
-                server.wait()
+        with (
+            exporting(Exporter(shared, watched), ports.metrics),
+            running_server(archives, port=ports.inference, workers=workers, log=log, shared=shared) as server,
+        ):
+            running.append((server, {name: server.workers(name) for name in server.models}))
+            on_ready(server)
+            server.wait()

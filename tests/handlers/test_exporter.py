@@ -1,11 +1,10 @@
 """handlers.exporter: one address for all figures, and probes that say what is missing."""
 
-import http.server
+import functools
 import json
 import os
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from handlers.exporter import Exporter, Watched, exporting, fetch
-from handlers.ports import Ports
+from handlers.exporter import STARTING, Exporter, Watched, exporting, torchserves_metrics
+from handlers.ports import PortError, Ports
 from handlers.readiness import declare_ready
 from handlers.shared import Shared
 
@@ -119,27 +118,49 @@ def test_memory_by_kind_of_process(server: Server) -> None:
 
 
 def test_one_that_stops_lives_and_is_not_ready(server: Server) -> None:
-    server.watched = Watched({}, [], {}, alive=True, stopping=True)
+    server.watched = Watched({}, [], {}, alive=True, passing="stopping")
     assert server.get("/livez")[0] == 200
     status, body = server.get("/readyz")
     assert (status, json.loads(body)["missing"]) == (503, ["the server is stopping"])
 
 
-def test_others_figures_stand_beside_and_may_be_missing(server: Server) -> None:
-    class Theirs(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"# TYPE ts_inference_requests_total counter\nts_inference_requests_total 7\n")
+def test_one_that_starts_lives_and_is_not_ready(server: Server) -> None:
+    server.watched = STARTING
+    assert server.get("/livez")[0] == 200
+    status, body = server.get("/readyz")
+    assert (status, json.loads(body)["missing"]) == (503, ["the server is starting"])
+    assert server.samples()["shopcat_ready",] == 0
 
-        def log_message(self, *_: object) -> None: ...
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Theirs) as theirs:
-        threading.Thread(target=theirs.serve_forever, daemon=True).start()
-        scraped = [fetch(f"http://127.0.0.1:{port}/metrics") for port in (theirs.server_port, 9)]
-        server.watched = Watched({}, scraped, {}, alive=True)
-        assert server.samples()["ts_inference_requests_total",] == 7
-        theirs.shutdown()
+def torchserve(requests: int) -> bytes:
+    """What a TorchServe says."""
+    return (
+        "# HELP ts_inference_requests_total Torchserve prometheus metric\n"
+        "# TYPE ts_inference_requests_total counter\n"
+        f'ts_inference_requests_total{{model_name="sales",hostname="a }} b",}} {requests}.0\n'
+        f"# HELP Requests4XX Torchserve\n# TYPE Requests4XX counter\nRequests4XX {requests}.0\n"
+    ).encode()
+
+
+def gone() -> bytes:
+    raise ConnectionRefusedError
+
+
+def test_torchserves_stand_beside_each_other_and_may_be_missing(server: Server) -> None:
+    own = functools.partial(torchserves_metrics, {0: lambda: torchserve(7), 1: gone, 2: lambda: torchserve(8)})
+    server.watched = Watched({}, [own, gone], {}, alive=True)
+    samples = server.samples()
+    assert samples["ts_inference_requests_total", "a } b", "sales", "0"] == 7
+    assert samples["ts_inference_requests_total", "a } b", "sales", "2"] == 8
+    _, text = server.get("/metrics")
+    for line in ("# TYPE ts_inference_requests_total counter", 'Requests4XX{torchserve="2",} 8.0'):
+        assert text.count(f"{line}\n") == 1  # Prometheus takes no name's comments twice
+
+
+def test_a_port_that_is_taken_is_named(server: Server) -> None:
+    named = pytest.raises(PortError, match=f"port {server.port} .*--metrics-port")
+    with named, exporting(server.exporter, server.port):
+        pass
 
 
 def test_what_is_not_there_and_what_fails_says_nothing_of_its_inside(

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from handlers import unix_http
 from handlers.edge import Edge
 from handlers.ports import HOST
 from handlers.server import Server
@@ -35,7 +36,7 @@ def ask(
 ) -> Answer:
     """One request on a connection of its own; pieces of a body are sent as chunks."""
     sent = json.dumps(body).encode() if isinstance(body, dict) else body
-    port = server.ports.inference if isinstance(server, Server) else server.door.port
+    port = server.port if isinstance(server, Server) else server.door.port
     with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, path, sent, {**({"Content-Type": kind} if kind else {}), **headers})
         response = connection.getresponse()
@@ -45,7 +46,5 @@ def ask(
 
 
 def manage(server: Server, path: str) -> Any:
-    """What the management port says."""
-    with closing(http.client.HTTPConnection(HOST, server.ports.management, timeout=60)) as connection:
-        connection.request("GET", path)
-        return json.load(connection.getresponse())
+    """What TorchServe's management says."""
+    return json.loads(unix_http.ask(server.folder / "management.sock", path))

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -22,7 +21,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from handlers.archive import archive
 from handlers.door import Door
 from handlers.ports import HOST, Ports
-from handlers.server import Server
 from handlers.service import Service
 from tests.conftest import STORES
 from tests.deploy.expressions import ALERTS, RECORDED, expressions, selectors
@@ -53,7 +51,7 @@ def photo() -> bytes:
     return file.getvalue()
 
 
-def send_everything(server: Server) -> None:
+def send_everything(server: Service) -> None:
     """Each kind of request once: what a model doubts, what it refuses, what it draws."""
     weather = {"max_temperature": 90.0}
     for body, status in (
@@ -75,30 +73,29 @@ def send_everything(server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Both models, two workers each, as their front door shows them."""
+def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Both models, two workers each."""
     store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
     bundles = (ROOT / "model_store" / "pets", demo_bundle)
     door = Door(ports.inference, probes=ports.metrics)
     service = Service(door, lambda: [archive(bundle, store) for bundle in bundles], instances=1, workers=2)
     with service.running():
-        (running,) = service.servers
-        yield replace(running, ports=replace(running.ports, inference=door.port, metrics=door.probes))
+        yield service
 
 
 @pytest.fixture(scope="module")
 def prometheus(
-    server: Server, prometheus_program: str, tmp_path_factory: pytest.TempPathFactory
+    server: Service, prometheus_program: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """One that scrapes the server."""
     folder = tmp_path_factory.mktemp("prometheus")
     send_everything(server)  # a series that begins between two scrapes has no increase
-    with running_prometheus(prometheus_program, folder, server.ports.metrics) as running:
+    with running_prometheus(prometheus_program, folder, server.door.probes) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def moment(server: Server, prometheus: Prometheus) -> float:
+def moment(server: Service, prometheus: Prometheus) -> float:
     """When all kinds of requests had been answered and scraped; since then the machine may have been too busy."""
     scraped = f"sum_over_time(up[1h]) >= {SCRAPES} and min_over_time(up[{3 * INTERVAL_S}s]) == 1"
     until = time.monotonic() + 90
@@ -151,14 +148,14 @@ def wait_for(prometheus: Prometheus, expression: str, value: float) -> None:
 
 
 def test_every_request_is_counted_once_by_whichever_worker_also_by_one_that_dies(
-    server: Server, prometheus: Prometheus
+    server: Service, prometheus: Prometheus
 ) -> None:
     answered = "sum(shopcat_requests_total)"
     wait_for(prometheus, f"max(changes(shopcat_requests_total[{4 * INTERVAL_S}s]))", 0)
     before = float(prometheus.query(answered)[0]["value"][1])
     send_everything(server)
     wait_for(prometheus, answered, before + KINDS)
-    os.kill(manage(server, "/models/sales")[0]["workers"][0]["pid"], signal.SIGKILL)
+    os.kill(manage(server.servers[0], "/models/sales")[0]["workers"][0]["pid"], signal.SIGKILL)
     wait_for(prometheus, 'changes(shopcat_worker_start_timestamp_seconds{model="sales"}[2m]) > bool 0', 1)
     wait_for(prometheus, 'shopcat_workers_ready{model="sales"}', 2)
     send_everything(server)
@@ -167,10 +164,10 @@ def test_every_request_is_counted_once_by_whichever_worker_also_by_one_that_dies
 
 
 @pytest.fixture(scope="module")
-def scraped(server: Server) -> str:
+def scraped(server: Service) -> str:
     """What the server says of itself, by itself."""
     send_everything(server)
-    with urlopen(f"http://{HOST}:{server.ports.metrics}/metrics", timeout=10) as answer:
+    with urlopen(f"http://{HOST}:{server.door.probes}/metrics", timeout=10) as answer:
         return answer.read().decode()
 
 

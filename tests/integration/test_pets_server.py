@@ -70,7 +70,7 @@ def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Both models in one server, a worker for each."""
     store = tmp_path_factory.mktemp("store")
     archives = [archive(bundle, store) for bundle in (BUNDLE, demo_bundle)]
-    with running_server(archives, ports=Ports.any_free(), workers=1) as running:
+    with running_server(archives, port=Ports.any_free().inference, workers=1) as running:
         yield running
 
 

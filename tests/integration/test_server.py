@@ -1,20 +1,21 @@
 """A real TorchServe: its answers, its start and its end."""
 
 import hashlib
-import http.client
 import json
 import os
 import pickle
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
+from handlers import unix_http
 from handlers.archive import ArchiveError, archive
 from handlers.ports import HOST, PortError, Ports
 from handlers.server import Server, ServerError, running_server
@@ -220,22 +222,35 @@ def test_requests_leave_no_line_in_the_log(server: Server) -> None:
 
 
 def test_management_registers_nothing(server: Server) -> None:
-    with closing(http.client.HTTPConnection(HOST, server.ports.management)) as connection:
-        connection.request("POST", "/models?url=https://example.org/evil.mar")
-        assert connection.getresponse().status in (403, 405)
+    with pytest.raises(OSError, match=r"status 40[35]"):
+        unix_http.ask(server.folder / "management.sock", "/models?url=https://example.org/evil.mar", method="POST")
 
 
 def test_metrics_are_scraped(server: Server) -> None:
     ask(server, DAY)
-    with closing(http.client.HTTPConnection(HOST, server.ports.metrics)) as connection:
-        connection.request("GET", "/metrics")
-        assert b'ts_inference_requests_total{model_name="sales"' in connection.getresponse().read()
+    assert b'ts_inference_requests_total{model_name="sales"' in server.metrics()
 
 
-def test_only_loopback_listens(server: Server) -> None:
-    listening = [each.laddr for each in psutil.Process(server.process.pid).net_connections("inet") if not each.raddr]
-    assert {server.ports.inference, server.ports.management, server.ports.metrics} <= {each.port for each in listening}
-    assert {each.ip.removeprefix("::ffff:") for each in listening} == {HOST}
+def test_only_the_models_listen_and_only_on_loopback(server: Server) -> None:
+    listening = [
+        (each.laddr.ip.removeprefix("::ffff:"), each.laddr.port)
+        for process in processes(server)
+        for each in process.net_connections("inet")
+        if not each.raddr
+    ]
+    assert listening == [(HOST, server.port)]
+
+
+def test_workers_are_scaled_by_the_one_who_runs_it_alone(server: Server) -> None:
+    scale = "/models/sales?min_worker=2&synchronous=true"
+    socket = server.folder / "management.sock"
+    assert unix_http.ask(socket, scale, method="PUT", timeout=60)
+    for method, path in (("PUT", scale.replace("2", "3")), ("DELETE", "/models/sales"), ("GET", "/models")):
+        answer = ask(server, None, method=method, path=path)
+        assert answer.status in (404, 405), path
+    assert server.workers("sales") == 2
+    assert stat.S_ISSOCK(socket.stat().st_mode)
+    assert stat.S_IMODE(server.folder.stat().st_mode) == 0o700
 
 
 def test_a_second_server_beside_the_first_and_nothing_left_of_it(
@@ -244,7 +259,7 @@ def test_a_second_server_beside_the_first_and_nothing_left_of_it(
     made = archive(demo_bundle, tmp_path)
     settings = made / "model-config.yaml"
     settings.write_text(settings.read_text().replace("maxBatchDelay: 1\n", "maxBatchDelay: 20000\n"))
-    with running_server([made], ports=Ports.any_free(), workers=1) as second:
+    with running_server([made], port=Ports.any_free().inference, workers=1) as second:
         running = processes(second)
         private = Path(running[0].cwd())
         assert len(running) >= 2
@@ -269,7 +284,7 @@ def test_a_server_keeps_the_bundle_it_started_with(
     (newer / "bundle.json").write_text(json.dumps(manifest | {"version": "newer"}))
     with tempfile.TemporaryDirectory(prefix="ä, b ", dir="/tmp") as private:
         monkeypatch.setattr(tempfile, "tempdir", private)
-        with running_server([made], ports=Ports.any_free(), workers=1) as server:
+        with running_server([made], port=Ports.any_free().inference, workers=1) as server:
             monkeypatch.undo()
             before = ask(server, DAY).content
             assert list(server.models) == ["sales"]
@@ -287,7 +302,7 @@ def test_a_server_keeps_the_bundle_it_started_with(
 def test_a_serve_that_fails_or_is_unclear_writes_nothing(server: Server, demo_bundle: Path, tmp_path: Path) -> None:
     store, other = tmp_path / "store", tmp_path / "other"
     shutil.copytree(demo_bundle, other)
-    taken = server.ports.inference
+    taken = server.port
     options = ["--port", str(taken), "--model-store", str(store)]
     for bundles, said in (
         ([other], f"port {taken} "),
@@ -303,18 +318,47 @@ def test_a_serve_that_fails_or_is_unclear_writes_nothing(server: Server, demo_bu
 def test_a_folder_that_is_no_archive_is_refused(demo_bundle: Path) -> None:
     with (
         pytest.raises(ArchiveError, match="shopcat archive BUNDLE"),
-        running_server([demo_bundle], ports=Ports.any_free()),
+        running_server([demo_bundle], port=Ports.any_free().inference),
     ):
         pass
 
 
 def test_a_port_that_is_taken_is_named(server: Server, archived: Path) -> None:
-    ports = Ports(Ports.any_free().inference, server.ports.management, Ports.any_free().metrics)
     with (
-        pytest.raises(PortError, match=f"port {ports.management} .*--management-port"),
-        running_server([archived], ports=ports),
+        pytest.raises(PortError, match=f"port {server.port} .*--port"),
+        running_server([archived], port=server.port),
     ):
         pass
+
+
+@pytest.fixture
+def noexec() -> Iterator[Path]:
+    """A folder from which nothing can be run."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        command = ["mount", "-t", "tmpfs", "-o", "noexec,size=256m", "tmpfs", folder]
+        if os.getuid() != 0 or subprocess.run(command, check=False).returncode != 0:
+            pytest.skip("it takes the right to mount")
+        yield Path(folder)
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_where_nothing_can_be_run_it_says_what_to_do(
+    noexec: Path, archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(noexec))
+    wanted = pytest.raises(ServerError, match=f"{noexec} does not allow .*TMPDIR.*LD_LIBRARY_PATH")
+    with wanted, running_server([archived], port=Ports.any_free().inference, workers=1):
+        pass
+    spec = find_spec("ts")
+    assert spec is not None
+    assert spec.origin is not None
+    with zipfile.ZipFile(Path(spec.origin).parent / "frontend" / "model-server.jar") as jar:
+        for name in jar.namelist():
+            if "/libnetty_transport_native_epoll" in name:
+                (tmp_path / Path(name).name).write_bytes(jar.read(name))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    with running_server([archived], port=Ports.any_free().inference, workers=1) as server:
+        assert ask(server, DAY).status == 200
 
 
 class Trap:
@@ -341,7 +385,7 @@ def test_a_bundle_with_a_pickle_in_it_is_refused_with_its_cause(demo_bundle: Pat
     start = time.monotonic()
     with (
         pytest.raises(ServerError, match=r"can't be loaded: .*BundleError: .*bundle can't be read") as raised,
-        running_server([folder], ports=Ports.any_free(), workers=1),
+        running_server([folder], port=Ports.any_free().inference, workers=1),
     ):
         pass
     assert "Traceback" in str(raised.value)
@@ -448,7 +492,7 @@ def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:
 
 def test_free_ports_are_free_and_different() -> None:
     ports = Ports.any_free()
-    assert len({ports.inference, ports.management, ports.metrics}) == 3
+    assert ports.inference != ports.metrics
     ports.check_free()
     with socket.create_server((HOST, ports.metrics)), pytest.raises(PortError, match="--metrics-port"):
         ports.check_free()

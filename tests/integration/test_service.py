@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +22,10 @@ from typing import Any
 import psutil
 import pytest
 
-from handlers.ports import HOST, Ports
+from handlers.door import Door
+from handlers.ports import HOST, PortError, Ports
+from handlers.process import ServerError
+from handlers.service import Service
 
 pytestmark = pytest.mark.integration
 
@@ -140,7 +145,7 @@ def serving(bundle: Path, folder: Path, *options: str) -> Iterator[Running]:
         process.wait(60)
 
 
-def probe(running: Running, port: int, path: str) -> int:
+def probe(port: int, path: str) -> int:
     try:
         with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=10) as answer:
             return int(answer.status)
@@ -162,16 +167,54 @@ def version(bundle: Path, name: str) -> None:
     (bundle / "bundle.json").write_text(json.dumps(manifest | {"version": name}))
 
 
+def test_while_it_starts_it_answers_probes_and_its_ports_are_nobody_elses() -> None:
+    ports = Ports.any_free()
+    seen: list[int] = []
+
+    def look() -> list[Path]:
+        """Called to archive the bundles, before TorchServe is started."""
+        seen.extend(probe(ports.metrics, path) for path in ("/livez", "/readyz"))
+        for port in (ports.inference, ports.metrics):
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind((HOST, port))
+        raise ServerError("seen enough")
+
+    service = Service(Door(ports.inference, probes=ports.metrics), look, instances=1, workers=1)
+    with pytest.raises(ServerError, match="seen enough"), service.running():
+        pass
+    assert seen == [200, 503]
+
+
+@pytest.mark.parametrize(("place", "option"), [(0, "--port"), (1, "--metrics-port")])
+def test_a_port_that_is_taken_is_named_before_anything_is_made(place: int, option: str) -> None:
+    ports = Ports.any_free()
+    taken = (ports.inference, ports.metrics)[place]
+    made: list[Path] = []
+    service = Service(Door(ports.inference, probes=ports.metrics), lambda: made, instances=1, workers=1)
+    with (
+        socket.create_server((HOST, taken)),
+        pytest.raises(PortError, match=f"port {taken} .*{option}"),
+        service.running(),
+    ):
+        pass
+
+
 # In the order in which they stand: each leaves the service whole
 
 
 def test_probes_are_behind_the_door_and_on_their_own_port(two: Running) -> None:
     for port in (two.port, two.probes):
-        assert (probe(two, port, "/livez"), probe(two, port, "/readyz")) == (200, 200)
-    assert probe(two, two.port, "/metrics") == 404
+        assert (probe(port, "/livez"), probe(port, "/readyz")) == (200, 200)
+    assert probe(two.port, "/metrics") == 404
     text = two.metrics()
     for name in ("shopcat_stage_seconds_bucket", "ts_inference_requests_total", "envoy_cluster_membership_healthy"):
         assert name in text
+
+
+def test_each_torchserves_own_figures_are_there(two: Running) -> None:
+    with load(two.port):
+        pattern = r'^ts_inference_requests_total\{torchserve="(\d)",model_name="sales",.*\} [1-9]'
+        assert until(lambda: set(re.findall(pattern, two.metrics(), re.MULTILINE)) == {"0", "1"}, 20)
 
 
 def test_a_killed_worker_costs_no_answer(two: Running) -> None:
@@ -195,6 +238,7 @@ def test_a_killed_torchserve_costs_no_answer_and_is_replaced(two: Running) -> No
         assert until(two.is_whole)
     assert (asked.statuses.keys(), asked.lost, asked.refused) == ({200}, [], 0)
     assert "a TorchServe ended by itself and is replaced" in two.said()
+    assert set(re.findall('torchserve="(\\d+)"', two.metrics())) == {"0", "1"}
 
 
 def test_a_new_version_takes_over_without_a_pause(two: Running) -> None:
@@ -239,6 +283,6 @@ def test_stopped_it_answers_what_it_has_taken(two: Running) -> None:
 
 def probe_or_gone(running: Running) -> int:
     try:
-        return probe(running, running.probes, "/readyz")
+        return probe(running.probes, "/readyz")
     except OSError:
         return 0
