@@ -10,6 +10,8 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 PER_SECOND = 20  # lines of one worker
 MAX_BYTES = 50_000_000  # of a file; the one before it is kept as FILE.1
 
@@ -29,9 +31,10 @@ class AuditLog:
         """
         self._file = file
         self._logger = logging.Logger("audit")  # its own, so that nobody's configuration mutes it or prints it twice
-        self._logger.addHandler(WatchedFileHandler(file, encoding="utf-8"))
+        self._logger.addHandler(_File(file, encoding="utf-8"))
         self._per_second, self._room, self._left_out = per_second, per_second, 0
         self._at = time.monotonic()
+        self._failed = False
 
     def room(self, wanted: int) -> int:
         """How many of so many lines may be written now; who asks writes them, and the others are counted."""
@@ -44,15 +47,32 @@ class AuditLog:
         return granted
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Write a line, with the time and, after lines that were left out, how many."""
+        """Write a line, with the time and, after lines that were left out, how many.
+
+        A line that can't be written, on a full disk say, is left out; the log says so once, until one can.
+        """
         self._make_room_in_the_folder()
         left_out = {"left_out": self._left_out} if self._left_out else {}
-        self._left_out = 0
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._logger.info(json.dumps({"time": stamp, **line, **left_out}, separators=(",", ":")))
+        try:
+            self._logger.info(json.dumps({"time": stamp, **line, **left_out}, separators=(",", ":")))
+        except OSError as error:
+            self._left_out += 1
+            if not self._failed:
+                logger.error("the audit log %s can't be written, and lines are left out: %s", self._file, error)
+            self._failed = True
+        else:
+            self._left_out, self._failed = 0, False
 
     def _make_room_in_the_folder(self) -> None:
         """Move a file that has become long; a pipe or a terminal never has."""
         with contextlib.suppress(OSError):  # another worker was first
             if self._file.is_file() and self._file.stat().st_size > MAX_BYTES:
                 self._file.replace(self._file.with_name(f"{self._file.name}.1"))
+
+
+class _File(WatchedFileHandler):
+    def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Raise what happened, of which logging would print a page for each line."""
+        self.stream = None  # with the line in its buffer, which is counted as left out
+        raise  # logging calls this while it handles the error

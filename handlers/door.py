@@ -6,7 +6,9 @@
 import http
 import ipaddress
 import os
+import resource
 import ssl
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from schemas.problems import Kind, Problem
 
 MAX_BODY = 10_485_760  # bytes; max_request_size of config.properties
 MAX_CONNECTIONS = 4096  # of clients
+MAX_MEMORY = 1 << 30  # bytes of Envoy, most of them bodies that are not whole yet
 HEADERS_KB = 7  # with what Envoy adds, less than TorchServe's 8
 
 _TEMPLATE = "envoy.yaml.jinja"
@@ -39,6 +42,7 @@ _REFUSALS: Sequence[tuple[Sequence[str], int, Kind, str]] = [
     ((), 413, "too-large", f"a body has at most {MAX_BODY:,} bytes; send less at a time, or a smaller photo"),
     ((), 426, "malformed-request", "the request is not of a version of HTTP that is spoken here"),
     ((), 431, "headers-too-large", f"headers and address have at most {HEADERS_KB} KiB together"),
+    ((), 501, "malformed-request", "a Transfer-Encoding other than chunked is not spoken here"),
     ((), 502, "unavailable", f"the model's answer broke off; {_AGAIN}"),
     ((), 503, "unavailable", f"no model could be reached; {_AGAIN}"),
     ((), 504, "timeout", "the model did not answer in time; ask for less at a time"),
@@ -81,6 +85,8 @@ class Door:
         tls: files with a certificate and its key, both PEM; plain HTTP without.
         probes: the port that answers ``/livez`` and ``/readyz``.
         probes_host: the IPv4 address that it is bound to.
+        max_connections: of clients; one more is closed at once. Fewer if there may not be twice as many open files.
+        max_memory: bytes of Envoy; when nine tenths are in use, requests are refused.
     """
 
     port: int = 8080
@@ -89,6 +95,8 @@ class Door:
     tls: tuple[Path, Path] | None = None
     probes: int = 8082
     probes_host: str = HOST
+    max_connections: int = MAX_CONNECTIONS
+    max_memory: int = MAX_MEMORY
 
     def __post_init__(self) -> None:
         try:
@@ -138,9 +146,16 @@ def configuration(door: Door, models: Sequence[Model], folder: Path) -> str:
         contract=openapi.FILE.read_text(encoding="utf-8"),
         refusals=[{"flags": flags, "code": code, **_problem(kind, detail)} for flags, code, kind, detail in _REFUSALS],
         max_body=MAX_BODY,
-        max_connections=MAX_CONNECTIONS,
+        max_connections=min(door.max_connections, _open_files() // 2),
+        max_memory=door.max_memory,
         headers_kb=HEADERS_KB,
     )
+
+
+def _open_files() -> int:
+    """How many files Envoy may have open: it raises its limit as far as it can, and stalls where it ends."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def _problem(kind: Kind, detail: str) -> dict[str, Any]:
@@ -151,7 +166,9 @@ def _problem(kind: Kind, detail: str) -> dict[str, Any]:
         headers["retry-after"] = "1"
     if problem.status == http.HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    added = [{"header": {"key": key, "value": value}} for key, value in headers.items()]
+    added: list[dict[str, Any]] = [{"header": {"key": key, "value": value}} for key, value in headers.items()]
+    # What is refused before it is a request has no id yet; otherwise its own takes this one's place.
+    added.append({"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"})
     return {"status": problem.status, "body": problem.to_json().decode(), "headers": added}
 
 

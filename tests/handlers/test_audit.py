@@ -65,6 +65,23 @@ def test_a_file_that_was_moved_away_begins_anew(tmp_path: Path) -> None:
     assert [line["id"] for line in lines(tmp_path / "audit.jsonl")] == [2]
 
 
+def test_what_a_full_disk_does_not_take_is_told_once_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.symlink_to("/dev/full")
+    log = AuditLog(file)
+    for number in range(3):
+        ask(log, number)
+    (told,) = caplog.messages
+    assert f"the audit log {file} can't be written" in told
+    assert "No space left on device" in told
+    file.unlink()
+    ask(log, 3)
+    ask(log, 4)
+    assert [(line["id"], line.get("left_out")) for line in lines(file)] == [(3, 3), (4, None)]
+
+
 def test_a_long_file_is_moved_by_whoever_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handlers.audit.MAX_BYTES", 500)
     one, other = AuditLog(tmp_path / "audit.jsonl", 1000), AuditLog(tmp_path / "audit.jsonl", 1000)

@@ -1,6 +1,7 @@
 """What the front door is told, and what is refused before it is opened."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,16 @@ def test_every_refusal_is_a_problem() -> None:
 def test_bodies_are_limited_as_torchserve_limits_them() -> None:
     properties = (Path(__file__).parents[2] / "model_store" / "torchserve" / "config.properties").read_text()
     assert f"\nmax_request_size={MAX_BODY}\n" in properties
+
+
+@pytest.mark.parametrize(("files", "connections"), [(resource.RLIM_INFINITY, 4096), (20_000, 4096), (1024, 512)])
+def test_clients_leave_files_for_torchserve(monkeypatch: pytest.MonkeyPatch, files: int, connections: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, files))
+    monitors = configured(Door())["overload_manager"]["resource_monitors"]
+    (limit,) = (
+        each["typed_config"]["max_active_downstream_connections"] for each in monitors if "connections" in each["name"]
+    )
+    assert limit == connections
 
 
 def test_a_key_is_taken_as_it_is() -> None:

@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -69,6 +71,11 @@ def exchange(edge: Edge, sent: bytes) -> bytes:
     with socket.create_connection((HOST, edge.door.port), timeout=10) as connection:
         connection.sendall(sent)
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def request_ids(head: bytes) -> list[str]:
+    """The ids in an answer's head."""
+    return re.findall(r"(?im)^x-request-id: (.*?)\r?$", head.decode())
 
 
 # What is let through, and as what
@@ -180,15 +187,43 @@ POST = b"POST /predictions/sales HTTP/1.1\r\nHost: x\r\n"
     [
         (b"GARBAGE\r\n\r\n", 400, "malformed-request"),
         (POST + b"Content-Length: abc\r\n\r\n", 400, "malformed-request"),
+        (POST + b"Transfer-Encoding: gzip\r\n\r\n", 400, "malformed-request"),
         (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "malformed-request"),
         (POST + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers-too-large"),
+        (b"GET /nowhere HTTP/1.1\r\n\r\n", 400, "malformed-request"),
         (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "not-found"),
+        (b"GET /nowhere HTTP/1.0\r\n\r\n", 404, "not-found"),
+        (b"GET /nowhere\r\n\r\n", 404, "not-found"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed-request"),  # TLS, where none is spoken
     ],
 )
 def test_what_is_not_http_is_told_so(edge: Edge, sent: bytes, status: int, kind: str) -> None:
+    """With an id of its own, so that who is told can ask the operator about it."""
     head, _, body = exchange(edge, sent).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert re.match(rb"HTTP/1\.[01] %d " % status, head)
     assert json.loads(body)["type"] == f"urn:shopcat:problem:{kind}"
+    (made,) = request_ids(head)
+    assert uuid.UUID(made)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "said", "status"),
+    [
+        ("POST", "/nowhere", 200, 404),
+        ("GET", "/predictions/sales", 200, 405),
+        ("POST", "/predictions/sales", 507, 503),
+        ("POST", "/predictions/sales", 413, 413),
+        ("POST", "/predictions/sales", 200, 200),
+    ],
+)
+def test_an_answer_has_the_clients_id_once(
+    edge: Edge, behind: StandIn, method: str, path: str, said: int, status: int
+) -> None:
+    behind.behaviour = lambda *_: (said, "application/json", b"{}")
+    asked = f"{method} {path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nContent-Length: 2\r\n"
+    head = exchange(edge, asked.encode() + b"Connection: close\r\n\r\n{}").partition(b"\r\n\r\n")[0]
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert request_ids(head) == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +376,8 @@ def test_only_a_key_opens_and_probes_need_none(behind: StandIn) -> None:
             answer = ask(edge, b"{}", headers=headers)
             assert answer.status == 200
             assert not set(KEYS) & set("".join(answer.content["headers"].values()).split())
+        refused = ask(edge, b"{}", headers={"X-Request-Id": "mine"})
+        assert (problem(refused), refused.headers["x-request-id"]) == ((401, "unauthorized"), "mine")
         for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": KEYS[0][:-1]}, {"Authorization": f"Basic {KEYS[0]}"}):
             answer = ask(edge, b"{}", headers=wrong)
             assert problem(answer) == (401, "unauthorized")

@@ -241,6 +241,22 @@ def test_a_killed_torchserve_costs_no_answer_and_is_replaced(two: Running) -> No
     assert set(re.findall('torchserve="(\\d+)"', two.metrics())) == {"0", "1"}
 
 
+def test_a_torchserve_that_hangs_gets_no_requests_until_it_answers_again(two: Running) -> None:
+    def healthy(number: int) -> bool:
+        return f'envoy_cluster_membership_healthy{{envoy_cluster_name="sales"}} {number}\n' in two.metrics()
+
+    for hanging in two.descendants("org.pytorch.serve.ModelServer"):  # the second time, only who hung before can answer
+        hanging.suspend()
+        try:
+            assert until(lambda: healthy(1), 30)
+            with load(two.port) as asked:
+                pass
+        finally:
+            hanging.resume()
+        assert (asked.statuses.keys(), asked.lost, asked.refused) == ({200}, [], 0)
+        assert until(lambda: healthy(2), 30)
+
+
 def test_a_new_version_takes_over_without_a_pause(two: Running) -> None:
     before = {each.pid for each in two.descendants("org.pytorch.serve.ModelServer")}
     version(two.bundle, "newer")
