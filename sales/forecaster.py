@@ -31,12 +31,12 @@ from schemas.sales import (
     Forecast,
     ForecastRequest,
     Forecasts,
-    Item,
     ItemComparison,
     ItemForecast,
     ItemProblem,
     all_bad,
 )
+from schemas.sales_requests import Item
 
 Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
 Answer = Reply | Problem

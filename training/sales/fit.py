@@ -35,7 +35,8 @@ from sales.panel import Panel, panel_from_tables
 from sales.preprocess import Preprocessor, Run
 from sales.tables import Tables
 from schemas.bundle import NAME, NetworkSpec, SalesManifest
-from schemas.sales import Forecast, ForecastRequest, Item
+from schemas.sales import Forecast, ForecastRequest
+from schemas.sales_requests import Item
 from training.batches import TensorBatches, predict
 from training.export import to_onnx
 from training.learner import DivergedError, History, Learner
