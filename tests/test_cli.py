@@ -260,6 +260,9 @@ def test_an_interrupted_training_leaves_no_bundle_and_goes_on(
     assert process.stderr is not None
     while "epoch 2" not in (line := process.stderr.readline()):
         assert line, "it ended before the second epoch"
+    second = shopcat(*command[3:])
+    assert second.exit_code == 2
+    assert f"{out} is what another training is about to write" in second.output
     process.send_signal(sent)
     process.wait(timeout=30)
     assert process.returncode in (130, -sent)
