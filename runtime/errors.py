@@ -1,6 +1,7 @@
 """The base of every error that the person at the keyboard can mend.
 
 UserError(ValueError)   its message says what is wrong, with what, and what to do; the traceback adds nothing
+├── InstallationError   runtime/errors.py             a package that is not installed
 ├── TablesError         sales/table_checks.py         tables with something wrong in them
 ├── RowsError           sales/rows.py                 a CSV of rows that can't be forecast
 ├── BundleError         runtime/bundle.py             a folder that is no bundle, or a damaged one
@@ -24,3 +25,7 @@ UserError(ValueError)   its message says what is wrong, with what, and what to d
 
 class UserError(ValueError):
     """Something the user can mend; commands print the message alone and exit with 2."""
+
+
+class InstallationError(UserError):
+    """A package that a command needs and that is not installed, such as torch where shopcat only serves."""
