@@ -24,6 +24,7 @@ from pets.classifier import BEST_OTHER, NOBODY, PREDICTED, Classifier
 from pets.images import fit as crop
 from pets.images import normalise, open_photo
 from pets.network import ExplainedNet, PetNet
+from runtime.bundle import Golden
 from schemas.bundle import BreedSpec, ImageSpec, PetsManifest
 from training.export import refer_to_weights, to_onnx
 from training.learner import History
@@ -200,7 +201,7 @@ def _exported(net: PetNet, size: int, device: str) -> bytes:
     return to_onnx(ExplainedNet(net).eval(), example, inputs, outputs)
 
 
-def _golden(net: PetNet, image: ImageSpec, device: str) -> bundles.Golden:
+def _golden(net: PetNet, image: ImageSpec, device: str) -> Golden:
     """Small made-up pictures, and what the network makes of them."""
     rng = np.random.default_rng(0)
     explained, golden = ExplainedNet(net).eval(), []

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from runtime.bundle import Golden
 from runtime.device import fast_bfloat16
 from sales import bundle as bundles
 from sales.calendar import STATE_HOLIDAYS
@@ -381,13 +382,13 @@ def _exported(fitted: Fitted, device: str) -> bytes:
     )
 
 
-def _golden(fitted: Fitted, name: str, device: str) -> bundles.Golden:
+def _golden(fitted: Fitted, name: str, device: str) -> Golden:
     """Store days from all over the calendar, some with other plans than the tables', and their forecasts."""
     calendar, rng = fitted.panel.calendar, np.random.default_rng(0)
     forecaster = Forecaster(
         Model(name, "training", fitted.panel, fitted.features, fitted.preprocessor, fitted.run(device), HORIZON)
     )
-    rows: bundles.Golden = []
+    rows: Golden = []
     for number in range(GOLDEN_ROWS):
         store = int(rng.integers(len(calendar.stores)))
         first = fitted.panel.cutoff + 1 if number % 2 else 0

@@ -9,10 +9,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from pets import bundle as bundles
-from pets.bundle import CARD, WEIGHTS
 from pets.classifier import Classifier
 from pets.images import fit, open_photo
-from runtime.bundle import MANIFEST
+from runtime.bundle import CARD, MANIFEST, WEIGHTS
 from runtime.folder import sha256
 from tests.training.pets.test_fit import StoppedError, stop_at
 from training import checkpoint
