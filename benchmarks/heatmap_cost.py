@@ -22,11 +22,11 @@ from pytorch_grad_cam import GradCAM
 
 from benchmarks.heatmap_quality import line, open_net
 from benchmarks.photos import read_photos
-from pets.bundle import NETWORK
 from pets.classifier import Classifier
 from pets.heatmap import overlay
 from pets.images import fit, normalise, open_photo
 from pets.network import NOBODY, PREDICTED, ExplainedNet, PetNet
+from runtime.bundle import NETWORK
 from runtime.session import open_session
 from schemas.bundle import ImageSpec
 from schemas.pets import PetRequest

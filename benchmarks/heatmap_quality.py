@@ -40,9 +40,10 @@ from benchmarks.heatmap_metrics import (
     spread,
     standard_error,
 )
-from pets.bundle import WEIGHTS, load
+from pets.bundle import load
 from pets.images import Box, Photo, fit, normalise, open_photo
 from pets.network import NOBODY, PREDICTED, ExplainedNet, Head, PetNet, make_backbone
+from runtime.bundle import WEIGHTS
 from schemas.bundle import ImageSpec, PetsManifest
 
 BLUR = 0.1  # radius of what is put in the place of a pixel, of the input's side

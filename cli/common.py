@@ -19,6 +19,7 @@ class Commands(click.Group):
         return list(self.commands)
 
 
+OURS = {"cli", "schemas", "runtime", "sales", "pets", "training", "handlers"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")
@@ -31,13 +32,31 @@ def errors() -> Iterator[None]:
     from runtime.errors import UserError
 
     try:
-        yield
+        with _all_installed():
+            yield
     except (UserError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
         raise SystemExit(130) from None
+
+
+@contextmanager
+def _all_installed() -> Iterator[None]:
+    """What an installation that only serves, such as the container image's, lacks is an error like others."""
+    from runtime.errors import InstallationError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = str(error.name or error).partition(".")[0]
+        if missing in OURS:
+            raise
+        raise InstallationError(
+            f"this command needs {missing}, which is not installed: serving does without. Install all that shopcat "
+            "depends on (pip install . in the folder with its pyproject.toml), or run the command where it is"
+        ) from error
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

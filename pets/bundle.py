@@ -20,17 +20,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from runtime import bundle
-from runtime.bundle import MANIFEST, BundleError, check_files
-from runtime.folder import new_folder, sha256
+from runtime.bundle import CARD, GOLDEN, NETWORK, WEIGHTS, BundleError, Golden, check_files
+from runtime.folder import new_folder
 from schemas.bundle import FORMAT_VERSION, PetsManifest
 
-WEIGHTS = "weights.safetensors"
-NETWORK = "model.onnx"
-GOLDEN = "golden.json"
-CARD = "MODEL_CARD.md"
 FILES = (WEIGHTS, NETWORK, GOLDEN, CARD)
-
-Golden = list[dict[str, Any]]  # a PNG in base64 each, and its ``logits``, ``activation`` and ``gradcam``
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ def save(
         manifest: ``PetsManifest``'s fields but ``version`` and ``files``, which follow from the content.
         weights: the network's state dict.
         network: makes the ONNX file, given the file with the weights that it refers to.
-        golden: pictures and what training computed for them.
+        golden: a PNG in base64 each, and its ``logits``, ``activation`` and ``gradcam`` as training computed them.
         card: the model card's text.
         replace: whether a bundle that is there already may be replaced.
 
@@ -69,13 +63,7 @@ def save(
     with new_folder(folder, replace=replace) as part:
         save_file({name: np.asarray(array, order="C") for name, array in weights.items()}, part / WEIGHTS)
         (part / NETWORK).write_bytes(network(part / WEIGHTS))
-        (part / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
-        (part / CARD).write_text(card, encoding="utf-8")
-        files = {name: sha256(part / name) for name in FILES}
-        version = f"{manifest['created']:%Y%m%d}-{files[WEIGHTS][:8]}"
-        whole = PetsManifest(**manifest, version=version, files=files)
-        (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return whole
+        return bundle.finish(part, PetsManifest, manifest, FILES, golden=golden, card=card, of=manifest["created"])
 
 
 def load(folder: Path) -> Bundle:

@@ -16,7 +16,7 @@ from pets import bundle as bundles
 from pets.bundle import Bundle
 from pets.heatmap import overlay
 from pets.images import Box, Photo, fit, normalise, open_photo
-from runtime.bundle import BundleError
+from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
 from schemas.bundle import PetsManifest
@@ -265,7 +265,7 @@ class Classifier:
 
 def _onnx(folder: Path, device: str, threads: int) -> Run:
     """The bundle's network."""
-    session = open_session(folder / bundles.NETWORK, device, threads=threads)
+    session = open_session(folder / NETWORK, device, threads=threads)
 
     def run(images: NDArray[np.float32], target: NDArray[np.int64], rival: NDArray[np.int64]) -> Output:
         return Output(*session.run(None, {"images": images, "target": target, "rival": rival}))

@@ -1,14 +1,21 @@
 """What every bundle is: a folder with ``bundle.json``, a manifest that lists the hash of every other file in it.
 
+bundle.json         the manifest
+weights.safetensors the network's weights
+model.onnx          the network as a graph, which serves
+golden.json         inputs, and what training computed for them
+MODEL_CARD.md       what it is for, and what not
+
 Errors::
 
     BundleError(UserError)   the folder is not a bundle, is damaged, or is of a format that is not known
 """
 
+import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +23,12 @@ from runtime.errors import UserError
 from runtime.folder import sha256
 
 MANIFEST = "bundle.json"
+WEIGHTS = "weights.safetensors"
+NETWORK = "model.onnx"
+GOLDEN = "golden.json"
+CARD = "MODEL_CARD.md"
+
+Golden = list[dict[str, Any]]
 
 
 class BundleError(UserError):
@@ -65,6 +78,35 @@ def read_manifest(folder: Path, model: type[M], *, kind: str, format_version: in
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise BundleError(f"{file} is not a {kind} bundle's: {where}: {first['msg']}") from None
+
+
+def finish(
+    folder: Path,
+    model: type[M],
+    manifest: Mapping[str, Any],
+    files: Sequence[str],
+    *,
+    golden: Golden,
+    card: str,
+    of: dt.date,
+) -> M:
+    """Write what every bundle ends with: the golden rows, the model card and the manifest.
+
+    Args:
+        folder: the bundle, with its weights, its network and what else its kind has.
+        model: the manifest's type.
+        manifest: its fields but ``version`` and ``files``, which follow from the content.
+        files: all that the bundle has but the manifest.
+        golden: inputs and what training computed for them.
+        card: the model card's text.
+        of: the day that the version names.
+    """
+    (folder / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
+    hashes = {name: sha256(folder / name) for name in files}
+    whole = model.model_validate({**manifest, "version": f"{of:%Y%m%d}-{hashes[WEIGHTS][:8]}", "files": hashes})
+    (folder / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return whole
 
 
 def check_files(folder: Path, manifest: _Lists, expected: Sequence[str]) -> None:

@@ -1,14 +1,15 @@
 """The base of every error that the person at the keyboard can mend.
 
 UserError(ValueError)   its message says what is wrong, with what, and what to do; the traceback adds nothing
+├── InstallationError   runtime/errors.py             a package that is not installed
 ├── TablesError         sales/table_checks.py         tables with something wrong in them
 ├── RowsError           sales/rows.py                 a CSV of rows that can't be forecast
 ├── BundleError         runtime/bundle.py             a folder that is no bundle, or a damaged one
 ├── HoldoutError        training/sales/evaluation.py  nothing to train on or to judge by
-├── OptionsError        training/sales/fit.py         training options that do not go together
+├── OptionsError        training/run.py               training options that do not go together
+├── RunningError        training/run.py               a training whose bundle another one is about to write
 ├── PhotosError         training/pets/layouts.py      photos that can't be trained on
 ├── BreedsError         training/pets/evaluation.py   photos that a bundle can't be judged by
-├── PetOptionsError     training/pets/fit.py          the same for pets
 ├── BackboneError       pets/network.py               a backbone that is not known or can't be had
 ├── CheckpointError     training/checkpoint.py        a checkpoint of another run, or a damaged one
 ├── DivergedError       training/learner.py           the loss is no number any more
@@ -24,3 +25,7 @@ UserError(ValueError)   its message says what is wrong, with what, and what to d
 
 class UserError(ValueError):
     """Something the user can mend; commands print the message alone and exit with 2."""
+
+
+class InstallationError(UserError):
+    """A package that a command needs and that is not installed, such as torch where shopcat only serves."""

@@ -1,20 +1,23 @@
 """Folders and files that appear whole or not at all.
 
 A process may be killed at any moment. What is written is therefore built under a temporary name beside its
-target and renamed when it is complete: a reader sees the old, the new, or nothing, never a half.
+target and renamed when it is complete: a reader sees the old, the new, or nothing, never a half. Who builds holds the
+lock of what it builds, by which the next to write the target tells what the killed have left behind, and removes it.
 """
 
 import ctypes
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from runtime.errors import UserError
+from runtime.lock import lock
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -41,18 +44,15 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     target = Path(os.path.abspath(target))
     check_target(target, replace=replace)
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    try:
+    with _part(target, tempfile.mkdtemp) as part:
         yield part
         part.chmod(0o755)  # mkdtemp makes it private, safetensors its files; a served folder is read by other users
         for file in part.rglob("*"):
             if file.is_file():
                 file.chmod(0o644)
-                _fsync(file)
+                fsync(file)
         _swap(part, target)
-        _fsync(target.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        fsync(target.parent)
 
 
 def check_target(target: Path, *, replace: bool = False, remedy: str = "") -> None:
@@ -99,23 +99,57 @@ def _check_room_beside(target: Path) -> None:
 def write_file(target: Path, content: bytes) -> None:
     """Write a file whole or not at all; what was there is replaced."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    with _part(target, _new_file) as part:
+        part.write_bytes(content)
+        fsync(part)
         part.chmod(0o644)
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def sha256(file: Path) -> str:
     """The hex digest of a file's content."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+@contextmanager
+def _part(target: Path, make: Callable[..., str]) -> Iterator[Path]:
+    """A temporary file or folder beside the target, locked, and removed in the end if it is still there."""
+    _sweep(target)
+    with ExitStack() as locked:
+        while True:
+            part = Path(make(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+            with suppress(FileNotFoundError):  # another swept it before it was locked
+                if locked.enter_context(lock(part, wait=True)) is not False:
+                    break
+        try:
+            yield part
+        finally:
+            _remove(part)
+
+
+def _new_file(prefix: str, suffix: str, dir: Path) -> str:
+    """As ``tempfile.mkdtemp`` makes a folder."""
+    handle, name = tempfile.mkstemp(suffix, prefix, dir)
+    os.close(handle)
+    return name
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes that are no more have left of a target."""
+    ours = re.compile(rf"\.{re.escape(target.name)}\.\w{{8}}\.part")  # \w{8}: tempfile's
+    for part in [each for each in target.parent.iterdir() if ours.fullmatch(each.name)]:
+        with suppress(OSError), lock(part) as dead:
+            if dead:
+                _remove(part)
+
+
+def _remove(part: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def _swap(part: Path, target: Path) -> None:
@@ -145,7 +179,7 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(code, os.strerror(code), str(other))
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Flush a file or a folder's entries to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

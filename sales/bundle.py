@@ -22,20 +22,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from runtime import bundle
-from runtime.bundle import MANIFEST, BundleError, check_files
-from runtime.folder import new_folder, sha256
+from runtime.bundle import CARD, GOLDEN, NETWORK, WEIGHTS, BundleError, Golden, check_files
+from runtime.folder import new_folder
 from sales.panel import Panel
 from sales.preprocess import Preprocessor
 from schemas.bundle import FORMAT_VERSION, SalesManifest
 
-WEIGHTS = "weights.safetensors"
-NETWORK = "model.onnx"
 TABLES = "tables.safetensors"
-GOLDEN = "golden.json"
-CARD = "MODEL_CARD.md"
 FILES = (WEIGHTS, NETWORK, TABLES, GOLDEN, CARD)
-
-Golden = list[dict[str, Any]]  # one store's day each: the request's fields and the forecast ``sales``
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def save(
         weights: the network's state dict.
         network: the network as an ONNX file.
         panel: what the network's columns are looked up in.
-        golden: requests and the forecasts that training computed for them.
+        golden: one store's day each: the request's fields, and the forecast ``sales`` that training computed.
         card: the model card's text.
         replace: whether a bundle that is there already may be replaced.
 
@@ -79,13 +73,7 @@ def save(
         save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, part / WEIGHTS)
         save_file({name: np.ascontiguousarray(array) for name, array in panel.arrays().items()}, part / TABLES)
         (part / NETWORK).write_bytes(network)
-        (part / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
-        (part / CARD).write_text(card, encoding="utf-8")
-        files = {name: sha256(part / name) for name in FILES}
-        version = f"{manifest['cutoff']:%Y%m%d}-{files[WEIGHTS][:8]}"
-        whole = SalesManifest(**manifest, version=version, files=files)
-        (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return whole
+        return bundle.finish(part, SalesManifest, manifest, FILES, golden=golden, card=card, of=manifest["cutoff"])
 
 
 def load(folder: Path) -> Bundle:

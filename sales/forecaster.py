@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.bundle import BundleError
+from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
 from sales import bundle as bundles
@@ -31,12 +31,12 @@ from schemas.sales import (
     Forecast,
     ForecastRequest,
     Forecasts,
-    Item,
     ItemComparison,
     ItemForecast,
     ItemProblem,
     all_bad,
 )
+from schemas.sales_requests import Item
 
 Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
 Answer = Reply | Problem
@@ -272,7 +272,7 @@ def _compared(was: ItemForecast | ItemProblem, would: ItemForecast | ItemProblem
 
 def _onnx(bundle: Bundle, device: str, threads: int) -> Run:
     """The bundle's exported network on a device."""
-    session = open_session(bundle.folder / bundles.NETWORK, device, threads=threads)
+    session = open_session(bundle.folder / NETWORK, device, threads=threads)
 
     def run(cats: NDArray[np.int32], conts: NDArray[np.float32]) -> NDArray[np.float32]:
         y: NDArray[np.float32] = session.run(None, {"cats": cats, "conts": conts})[0]

@@ -17,7 +17,8 @@ from sales.forecaster import Forecaster
 from sales.table_checks import COLUMNS, Column
 from sales.tables import NOTHING, UnreadableError, parse_texts, read_csv
 from schemas.problems import Problem, invalid
-from schemas.sales import NAMES, Bad, ForecastRequest, Forecasts, Item, ItemForecast, ItemProblem
+from schemas.sales import Bad, ForecastRequest, Forecasts, ItemForecast, ItemProblem
+from schemas.sales_requests import ITEM_NAMES, Item
 
 _FIELDS = {  # the columns that count, as the contract and as Kaggle call them
     "store": "Store",
@@ -144,7 +145,7 @@ def _item(values: Mapping[str, Any]) -> Item | Bad:
     try:
         return Item.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        return Bad(values.get("store"), values.get("date"), invalid(error, names=NAMES))
+        return Bad(values.get("store"), values.get("date"), invalid(error, names=ITEM_NAMES))
 
 
 def _wrong(source: Path, bad: Sequence[tuple[int, Problem]]) -> str:

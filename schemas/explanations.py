@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sales import MAX_EXPLAINED, About, ItemForecast, ItemProblem, PlainRange, StoreDay
+from schemas.sales import MAX_EXPLAINED, About, ItemForecast, ItemProblem
+from schemas.sales_requests import PlainRange, StoreDay
 
 Log = Annotated[float, Field(description="in natural logarithms of sales; all of them add up")]
 Multiplier = Annotated[float, Field(gt=0, description="the same as a factor: e to the power of log")]

@@ -12,7 +12,8 @@ from pydantic.json_schema import JsonSchemaMode
 from schemas.explanations import Explanation, Explanations, ManyToExplain, RangeToExplain
 from schemas.pets import ExplanationOptions, JsonExplanationRequest, JsonRequest, Options, Prediction
 from schemas.problems import KINDS, Kind, Problem, by_status, urn
-from schemas.sales import MAX_EXPLAINED, Comparison, Comparisons, Forecast, Forecasts, Item, Many, Range, StoreDay
+from schemas.sales import MAX_EXPLAINED, Comparison, Comparisons, Forecast, Forecasts
+from schemas.sales_requests import Item, Many, Range, StoreDay
 
 FILE = Path(__file__).with_name("openapi.json")
 

@@ -14,7 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic_core import from_json
 
 from schemas.multipart import Part, read_form
-from schemas.problems import MAX_ERRORS, FieldError, Kind, Problem, ProblemError, invalid, pointer, shown
+from schemas.problems import (
+    MAX_ERRORS,
+    FieldError,
+    Kind,
+    Problem,
+    ProblemError,
+    invalid,
+    pointer,
+    shown,
+    wrong_field,
+    wrong_fields,
+)
 
 MAX_TOP = 100
 MAX_NAME = 100  # characters of a class's name
@@ -231,10 +242,10 @@ def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any], *, expl
     unknown = [name for name in options if name not in _NAMES][:MAX_ERRORS]
     if unknown:
         detail = f"not an option; the options are {', '.join(_NAMES)}"
-        raise _invalid(*(FieldError(path=pointer(_short(name)), detail=detail) for name in unknown))
+        raise wrong_fields(*(FieldError(path=pointer(_short(name)), detail=detail) for name in unknown))
     if explain and options.setdefault("heatmap", "gradcam") == "none":
         detail = "an explanation is a heatmap: activation, gradcam or contrast; for none ask /predictions/pets"
-        raise _wrong("heatmap", "none", detail)
+        raise wrong_field("heatmap", value="none", detail=detail)
     try:
         return PetRequest.model_validate({**options, "image": image, "content_type": content_type or None})
     except ValidationError as error:
@@ -285,18 +296,19 @@ def _from_json(body: bytes) -> tuple[bytes, str, dict[str, Any]]:
 def _from_base64(text: Any) -> tuple[bytes, str]:
     """An image's bytes, and what a data URL calls them."""
     if not isinstance(text, str):
-        raise _wrong("image", text, "must be a string, the photo's file in base64")
+        raise wrong_field("image", value=text, detail="must be a string, the photo's file in base64")
     content_type = ""
     if text[:5].lower() == "data:":
         url = _DATA_URL.match(text)
         if url is None:
-            raise _wrong("image", text, "must begin like data:image/jpeg;base64, if it is a data URL")
+            detail = "must begin like data:image/jpeg;base64, if it is a data URL"
+            raise wrong_field("image", value=text, detail=detail)
         content_type, text = url["type"].lower(), text[url.end() :]
     try:
         return binascii.a2b_base64(text, strict_mode=True), content_type
     except ValueError as error:
         detail = f"not base64 of the plain alphabet, padded and without line breaks ({error})"
-        raise _wrong("image", text, detail) from None
+        raise wrong_field("image", value=text, detail=detail) from None
 
 
 def _texts(options: Mapping[str, bytes]) -> dict[str, Any]:
@@ -306,7 +318,8 @@ def _texts(options: Mapping[str, bytes]) -> dict[str, Any]:
         try:
             text = value.decode()
         except UnicodeDecodeError:
-            raise _wrong(name, repr(value[:MAX_NAME])[2:-1], "must be text in UTF-8") from None
+            sent = repr(value[:MAX_NAME])[2:-1]
+            raise wrong_field(_short(name), value=sent, detail="must be text in UTF-8") from None
         if text or name not in _NAMES:
             number = name == "top_k" and len(text) < 10 and text.isascii() and text.isdigit()
             texts[name] = int(text) if number else text
@@ -332,15 +345,5 @@ def _short(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[:MAX_NAME] + "..."
 
 
-def _wrong(field: str, value: Any, detail: str) -> ProblemError:
-    """An invalid request for one field's sake."""
-    return _invalid(FieldError(path=pointer(_short(field)), value=shown(value), detail=detail))
-
-
-def _invalid(*errors: FieldError) -> ProblemError:
-    value = "" if errors[0].value is None else f" (sent: {errors[0].value})"
-    return _problem("invalid-request", f"{errors[0].path}: {errors[0].detail}{value}", *errors)
-
-
-def _problem(kind: Kind, detail: str, *errors: FieldError) -> ProblemError:
-    return ProblemError(Problem.of(kind, detail, errors))
+def _problem(kind: Kind, detail: str) -> ProblemError:
+    return ProblemError(Problem.of(kind, detail))

@@ -216,7 +216,28 @@ def invalid(
                 detail=words.format(**context) if words else each["msg"].removeprefix("Value error, "),
             )
         )
+    return _of_errors(errors, more=len(found) - 1)
+
+
+def wrong_field(*path: str | int, value: Any = None, detail: str) -> ProblemError:
+    """An invalid request for one field's sake.
+
+    Args:
+        path: to the field in the request.
+        value: what was sent, if the error is to repeat it.
+        detail: what is wrong with it and what is allowed.
+    """
+    return wrong_fields(FieldError(path=pointer(*path), value=None if value is None else shown(value), detail=detail))
+
+
+def wrong_fields(*errors: FieldError) -> ProblemError:
+    """An invalid request for some fields' sake; the first speaks for all."""
+    return ProblemError(_of_errors(errors))
+
+
+def _of_errors(errors: Sequence[FieldError], more: int = 0) -> Problem:
+    """The problem of an invalid request, in the words of its first error; so many more are only counted."""
     first = errors[0]
     value = "" if first.value is None else f" (sent: {first.value})"
-    more = f"; and {len(found) - 1:,} more" if len(found) > 1 else ""
-    return Problem.of("invalid-request", f"{first.path or 'the request'}: {first.detail}{value}{more}", errors)
+    others = f"; and {more:,} more" if more else ""
+    return Problem.of("invalid-request", f"{first.path or 'the request'}: {first.detail}{value}{others}", errors)

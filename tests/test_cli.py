@@ -19,9 +19,11 @@ from click.testing import CliRunner, Result
 import cli.pets
 import cli.sales
 from cli import main
+from cli.common import errors
 from training.pets.fit import Options as PetOptions
 from training.sales.fit import Options
 
+ROOT = Path(__file__).parents[1]
 QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
 
 
@@ -93,6 +95,60 @@ def test_a_wrong_path_is_named_in_one_line(
     assert result.exit_code == 2
     assert named in result.output
     assert "Traceback" not in result.output
+
+
+FOR_TRAINING = ("torch", "torchvision", "timm", "pandas", "matplotlib", "tqdm", "onnx", "onnxscript")
+ONLY_SERVING = f"""
+import sys
+
+sys.modules |= dict.fromkeys({FOR_TRAINING})  # whoever imports one is told that it is not there
+
+from cli import main
+
+main(sys.argv[1:])
+"""
+
+
+def where_only_serving_is_installed(*args: object) -> subprocess.CompletedProcess[str]:
+    """What a command does in an installation like the container image's."""
+    command = [sys.executable, "-c", ONLY_SERVING, *map(str, args)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train sales DATA --out OUT",
+        "train pets DATA --out OUT",
+        "lr-find sales DATA --out OUT",
+        "lr-find pets DATA --out OUT",
+        "show augmentations DATA --out OUT",
+        "demo OUT",
+        "evaluate BUNDLE DATA --report OUT --device cpu",
+        "evaluate model_store/pets DATA --report OUT --device cpu",
+        "forecast BUNDLE DATA/test.csv --out OUT",
+    ],
+)
+def test_what_is_not_installed_is_said_in_a_line(
+    demo_folder: Path, demo_bundle: Path, tmp_path: Path, command: str
+) -> None:
+    named = {"DATA": demo_folder, "BUNDLE": demo_bundle, "OUT": tmp_path / "out"}
+    done = where_only_serving_is_installed(*(re.sub("|".join(named), lambda m: str(named[m[0]]), command).split()))
+    assert done.returncode == 2, done.stderr
+    needs = f"Error: this command needs ({'|'.join(FOR_TRAINING)}), which is not installed: .*pip install .*\n"
+    assert re.fullmatch(needs, done.stderr), done.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_missing_module_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ModuleNotFoundError), errors():
+        import training.nowhere  # type: ignore[import-not-found]  # noqa: F401
+
+
+def test_an_installation_that_only_serves_checks_and_explains(demo_bundle: Path) -> None:
+    for args in (("check", demo_bundle), ("check", "model_store/pets"), ("explain", demo_bundle, 3, "2015-08-21")):
+        done = where_only_serving_is_installed(*args, "--device", "cpu")
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.integration
@@ -260,6 +316,9 @@ def test_an_interrupted_training_leaves_no_bundle_and_goes_on(
     assert process.stderr is not None
     while "epoch 2" not in (line := process.stderr.readline()):
         assert line, "it ended before the second epoch"
+    second = shopcat(*command[3:])
+    assert second.exit_code == 2
+    assert f"{out} is what another training is about to write" in second.output
     process.send_signal(sent)
     process.wait(timeout=30)
     assert process.returncode in (130, -sent)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from runtime.errors import UserError
+from runtime.folder import fsync
 
 FORMAT = "shopcat-checkpoint-1"
 
@@ -33,10 +34,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) ->
     whole = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     partial = path.with_name(f"{path.name}.partial")
     save_file(whole, partial, metadata={"format": FORMAT, "state": json.dumps(state)})
-    _sync(partial)
+    fsync(partial)
     os.replace(partial, path)
-    if os.name == "posix":  # Windows can't open a folder, and needs no sync of it
-        _sync(path.parent)
+    fsync(path.parent)
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -91,11 +91,3 @@ def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     {'bias': tensor([0.])}
     """
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

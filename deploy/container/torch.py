@@ -15,4 +15,6 @@ def __getattr__(name: str) -> NoReturn:
     """Refuse everything else, as a module that is not there does."""
     if name.startswith("__"):
         raise AttributeError(name)
-    raise ModuleNotFoundError(f"torch.{name} is asked for, and this image serves without torch; train elsewhere")
+    raise ModuleNotFoundError(
+        f"torch.{name} is asked for, and this image serves without torch; train elsewhere", name=f"torch.{name}"
+    )

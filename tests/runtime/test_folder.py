@@ -1,8 +1,13 @@
 """Folders and files that appear whole or not at all."""
 
 import os
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,3 +152,88 @@ def test_a_place_that_can_not_be_written_is_known_before_the_work(
 def test_a_file_is_not_written_over_a_folder(tmp_path: Path) -> None:
     with pytest.raises(FolderError, match="is a folder; name a file"):
         check_file(tmp_path)
+
+
+# What the killed leave behind.
+
+BUILD = """
+import os, signal, sys
+from pathlib import Path
+from typing import Any
+from runtime.folder import new_folder, write_file
+
+target, kind, end = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+def stop(*arguments):
+    if end == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    print("building", flush=True)
+    sys.stdin.read()
+
+if kind == "folder":
+    with new_folder(target, replace=True) as part:
+        (part / "file").write_text("whole")
+        stop()
+else:
+    os.fsync = stop
+    write_file(target, b"whole")
+"""
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_the_killed_left_behind_goes_with_the_next_write(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "target"
+    killed = subprocess.run([sys.executable, "-c", BUILD, target, kind, "dies"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = names(tmp_path)
+    assert left.startswith(".target.")
+    others = [".target.notes", ".target.extra.abcdefgh.part", ".other.abcdefgh.part"]
+    for other in others:
+        (tmp_path / other).mkdir()
+    build(target, kind)
+    assert names(tmp_path) == sorted([*others, "target"])
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_is_being_built_is_left_to_its_builder(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "target"
+    with subprocess.Popen(
+        [sys.executable, "-c", BUILD, target, kind, "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "building\n"
+        build(target, kind)
+        (theirs,) = {*names(tmp_path)} - {"target"}
+        assert theirs.startswith(".target.")
+        other.communicate(timeout=10)
+    assert other.returncode == 0
+    assert names(tmp_path) == ["target"]
+    assert (target / "file" if kind == "folder" else target).read_text() == "whole"
+
+
+def test_a_part_that_is_swept_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, mkdtemp = [], tempfile.mkdtemp
+
+    def swept_at_first(*given: Any, **named: Any) -> str:
+        part = mkdtemp(*given, **named)
+        if named:  # not that of check_target
+            made.append(part)
+        if len(made) == 1:
+            folders._sweep(tmp_path / "target")
+        return part
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept_at_first)
+    build(tmp_path / "target", "folder")
+    assert len(made) == 2
+    assert names(tmp_path) == ["target"]
+
+
+def build(target: Path, kind: str) -> None:
+    """Another process's work, done here."""
+    if kind == "file":
+        write_file(target, b"ours")
+    else:
+        with new_folder(target, replace=True) as part:
+            (part / "file").write_text("ours")

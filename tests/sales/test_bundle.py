@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from runtime.bundle import MANIFEST, BundleError
+from runtime.bundle import CARD, GOLDEN, MANIFEST, NETWORK, WEIGHTS, BundleError
 from runtime.folder import FolderError, sha256
 from sales import bundle as bundles
-from sales.bundle import CARD, FILES, GOLDEN, NETWORK, TABLES, WEIGHTS, Bundle, load
+from sales.bundle import FILES, TABLES, Bundle, load
 from sales.panel import Panel
 
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_tensors
 
-from runtime.bundle import BundleError
+from runtime.bundle import NETWORK, WEIGHTS, BundleError
 from runtime.folder import sha256
-from sales.bundle import NETWORK, TABLES, WEIGHTS, Bundle
+from sales.bundle import TABLES, Bundle
 from sales.calendar import EPOCH, FIELDS
 from sales.features import Features, Mode
 from sales.forecaster import Answer, Forecaster, Model

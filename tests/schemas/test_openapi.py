@@ -13,8 +13,9 @@ from schemas.explanations import Explanation
 from schemas.openapi import FILE, FRONT_DOOR, PETS, SALES, as_json, openapi
 from schemas.pets import Prediction, parse_request
 from schemas.problems import KINDS, Kind, by_status, urn
-from schemas.sales import MAX_EXPLAINED, Comparison, Known
+from schemas.sales import MAX_EXPLAINED, Comparison
 from schemas.sales import parse_request as parse_sales_request
+from schemas.sales_requests import Known
 
 DOCUMENT = openapi()
 POSTS: dict[str, Any] = {path: methods["post"] for path, methods in DOCUMENT["paths"].items()}

@@ -1,29 +1,16 @@
 """The sales contract, where a request asks what if, or why."""
 
 import contextlib
-import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.problems import Problem, ProblemError
-from schemas.sales import MAX_EXPLAINED, ForecastRequest, Item, Weather, parse_request
-
-GOOD: dict[str, Any] = {"store": 1, "date": "2015-08-01"}
-RANGE: dict[str, Any] = {"store": 1, "start": "2015-08-01", "days": 3}
-
-
-def parse(request: Any, *, explain: bool = False) -> ForecastRequest:
-    return parse_request(json.dumps(request).encode(), explain=explain)
-
-
-def problem_of(request: Any, *, explain: bool = False) -> Problem:
-    with pytest.raises(ProblemError) as caught:
-        parse(request, explain=explain)
-    assert caught.value.problem.status == 422
-    return caught.value.problem
+from schemas.problems import ProblemError
+from schemas.sales import MAX_EXPLAINED
+from schemas.sales_requests import Item, Weather
+from tests.schemas.sales_asking import GOOD, RANGE, items_of, parse, problem_of
 
 
 def changed_items(request: Any) -> list[Item]:
@@ -55,6 +42,12 @@ def test_a_range_may_change_all_days_or_some() -> None:
     changed = changed_items({**RANGE, "promo": False, "what_if": {"promo": [None, True, False], "open": True}})
     assert [item.promo for item in changed] == [False, True, False]
     assert [item.open for item in changed] == [True] * 3
+
+
+def test_a_range_whose_list_changes_nothing_is_still_compared() -> None:
+    assert changed_items({**RANGE, "promo": True, "what_if": {"promo": [None] * 3}}) == items_of(
+        {**RANGE, "promo": True}
+    )
 
 
 @pytest.mark.parametrize("request_", [GOOD, RANGE, {"items": [GOOD]}])

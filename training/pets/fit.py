@@ -22,7 +22,6 @@ from torch import nn
 from pets.images import normalise
 from pets.network import Head, PetNet, make_backbone
 from runtime.device import fast_bfloat16
-from runtime.errors import UserError
 from schemas.bundle import BackboneSpec, HeadSpec
 from training.batches import Batches, TensorBatches, predict
 from training.learner import DivergedError, Epoch, History, Learner, freeze, spread_lr, unfreeze
@@ -32,15 +31,12 @@ from training.pets.batches import PhotoBatches, crops
 from training.pets.data import PetData, Split
 from training.pets.features import Pooled, PooledHead, collect
 from training.pets.metrics import accuracy
+from training.run import OptionsError
 
 log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 32
 Recipe = Literal["default", "lesson"]
-
-
-class PetOptionsError(UserError):
-    """Training options that do not go together."""
 
 
 @dataclass(frozen=True)
@@ -107,15 +103,15 @@ class Options:
         """The defaults of a recipe, and what is given instead.
 
         Raises:
-            PetOptionsError: if options do not go together.
+            OptionsError: if options do not go together.
         """
         options = cls(**({**LESSON, **given} if recipe == "lesson" else given))
         if options.strength not in PRESETS:
-            raise PetOptionsError(f"strength is {options.strength!r}; it is one of {', '.join(PRESETS)}")
+            raise OptionsError(f"strength is {options.strength!r}; it is one of {', '.join(PRESETS)}")
         if not options.frozen_epochs + options.epochs + options.late_epochs:
-            raise PetOptionsError("no part has an epoch; give --frozen-epochs, --epochs or --late-epochs")
+            raise OptionsError("no part has an epoch; give --frozen-epochs, --epochs or --late-epochs")
         if options.passes and options.train_bn:
-            raise PetOptionsError("features can't be kept while the backbone's batch norms learn; give --passes 0")
+            raise OptionsError("features can't be kept while the backbone's batch norms learn; give --passes 0")
         return options
 
     @property

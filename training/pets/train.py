@@ -6,8 +6,6 @@ bundle holds. The photos to judge by take no part in either.
 """
 
 import logging
-import re
-import shutil
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict
@@ -26,7 +24,8 @@ from pets.classifier import BEST_OTHER, NOBODY, PREDICTED, Classifier
 from pets.images import fit as crop
 from pets.images import normalise, open_photo
 from pets.network import ExplainedNet, PetNet
-from schemas.bundle import NAME, BreedSpec, ImageSpec, PetsManifest
+from runtime.bundle import Golden
+from schemas.bundle import BreedSpec, ImageSpec, PetsManifest
 from training.export import refer_to_weights, to_onnx
 from training.learner import History
 from training.lr_finder import FoundLR
@@ -34,8 +33,9 @@ from training.pets.calibration import choose_threshold, fit_temperature, softmax
 from training.pets.card import model_card
 from training.pets.data import PetData, Split
 from training.pets.evaluation import BreedEvaluation
-from training.pets.fit import Fit, Options, PetOptionsError
+from training.pets.fit import Fit, Options
 from training.pets.folded import fold_norms
+from training.run import OptionsError, check_name, checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -89,74 +89,73 @@ def train(
         What the report is written of.
 
     Raises:
-        PetOptionsError: if the name can't be a model's, or there are too few photos to leave one out.
+        OptionsError: if the name can't be a model's, or there are too few photos to leave one out.
         BackboneError: if the backbone can't be had.
         PhotosError: if a photo can't be read.
+        RunningError: if another training is about to write the bundle.
         CheckpointError: if the checkpoint is of other photos or options.
         DivergedError: if the loss is no number any more.
     """
-    if not re.fullmatch(NAME, name):
-        raise PetOptionsError(f"name {name!r} can't be a model's: lower-case letters, digits, - and _, 40 at most")
-    checkpoints = out.with_name(f".{out.name}.checkpoint")
-    if not resume:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    check_name(name)
     kept, left_out = parted(data.train, options.calibrate_pct, options.seed)
     if not left_out.files:
-        raise PetOptionsError("no breed has two photos to train on, one of which calibration could take; give more")
+        raise OptionsError("no breed has two photos to train on, one of which calibration could take; give more")
     common: dict[str, Any] = {"device": device, "progress": progress}
-    log.info("first fit: %d photos; %d are left out to calibrate with", len(kept.files), len(left_out.files))
-    first = Fit(data, kept, options, judge=left_out, folder=checkpoints / "first", **common).run()
-    logits = first.logits(left_out)
-    temperature = fit_temperature(logits, left_out.labels)
-    threshold = choose_threshold(softmax(logits, temperature), left_out.labels, options.target)
-    log.info("temperature %.3f, threshold %.3f; second fit: %d photos", temperature, threshold, len(data.train.files))
-    final = Fit(data, data.train, options, folder=checkpoints / "all", **common).run()
-    fold_norms(final.net, options.served_size)
-    weights = _round(final.net)
-    classes = [BreedSpec(name=each.name, species=each.species) for each in data.classes]
-    evaluation = BreedEvaluation(
-        final.logits(data.valid),
-        data.valid.labels,
-        [(each.name, each.species) for each in classes],
-        data.valid.files,
-        temperature,
-        threshold,
-    )
-    image = ImageSpec(
-        size=options.served_size, crop_pct=options.crop_pct, mean=final.backbone.mean, std=final.backbone.std
-    )
-    photos = np.bincount(data.train.labels, minlength=len(classes)).tolist()
-    manifest: dict[str, Any] = {
-        "name": name,
-        "created": datetime.now(UTC).replace(microsecond=0),
-        "classes": [each.model_dump() for each in classes],
-        "image": image.model_dump(),
-        "backbone": final.backbone.model_dump(),
-        "head": final.net.head.spec.model_dump(),
-        "temperature": temperature,
-        "threshold": threshold,
-        "metrics": {"split": "official test" if data.layout == "oxford" else "held out", **evaluation.metrics()},
-        "training": {
-            **asdict(options),
-            "photos": len(data.train.files),
-            "photos_by_class": {each.name: many for each, many in zip(classes, photos, strict=True)},
-            **({"data": "oxford-iiit-pet"} if data.layout == "oxford" else {}),
-            "torch": torch.__version__,
-        },
-    }
-    whole = bundles.save(
-        out,
-        manifest,
-        weights=weights,
-        network=lambda file: refer_to_weights(_exported(final.net, image.size, device), file, prefix="net."),
-        golden=_golden(final.net, image, device),
-        card=model_card(manifest),
-        replace=replace,
-    )
-    trained = Trained(whole, evaluation, Classifier.load(out, threads=0), first.history, first.found)
-    if report is not None:
-        report(trained)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    with checkpoints(out, resume=resume) as folder:
+        log.info("first fit: %d photos; %d are left out to calibrate with", len(kept.files), len(left_out.files))
+        first = Fit(data, kept, options, judge=left_out, folder=folder / "first", **common).run()
+        logits = first.logits(left_out)
+        temperature = fit_temperature(logits, left_out.labels)
+        threshold = choose_threshold(softmax(logits, temperature), left_out.labels, options.target)
+        log.info(
+            "temperature %.3f, threshold %.3f; second fit: %d photos", temperature, threshold, len(data.train.files)
+        )
+        final = Fit(data, data.train, options, folder=folder / "all", **common).run()
+        fold_norms(final.net, options.served_size)
+        weights = _round(final.net)
+        classes = [BreedSpec(name=each.name, species=each.species) for each in data.classes]
+        evaluation = BreedEvaluation(
+            final.logits(data.valid),
+            data.valid.labels,
+            [(each.name, each.species) for each in classes],
+            data.valid.files,
+            temperature,
+            threshold,
+        )
+        image = ImageSpec(
+            size=options.served_size, crop_pct=options.crop_pct, mean=final.backbone.mean, std=final.backbone.std
+        )
+        photos = np.bincount(data.train.labels, minlength=len(classes)).tolist()
+        manifest: dict[str, Any] = {
+            "name": name,
+            "created": datetime.now(UTC).replace(microsecond=0),
+            "classes": [each.model_dump() for each in classes],
+            "image": image.model_dump(),
+            "backbone": final.backbone.model_dump(),
+            "head": final.net.head.spec.model_dump(),
+            "temperature": temperature,
+            "threshold": threshold,
+            "metrics": {"split": "official test" if data.layout == "oxford" else "held out", **evaluation.metrics()},
+            "training": {
+                **asdict(options),
+                "photos": len(data.train.files),
+                "photos_by_class": {each.name: many for each, many in zip(classes, photos, strict=True)},
+                **({"data": "oxford-iiit-pet"} if data.layout == "oxford" else {}),
+                "torch": torch.__version__,
+            },
+        }
+        whole = bundles.save(
+            out,
+            manifest,
+            weights=weights,
+            network=lambda file: refer_to_weights(_exported(final.net, image.size, device), file, prefix="net."),
+            golden=_golden(final.net, image, device),
+            card=model_card(manifest),
+            replace=replace,
+        )
+        trained = Trained(whole, evaluation, Classifier.load(out, threads=0), first.history, first.found)
+        if report is not None:
+            report(trained)
     return trained
 
 
@@ -202,7 +201,7 @@ def _exported(net: PetNet, size: int, device: str) -> bytes:
     return to_onnx(ExplainedNet(net).eval(), example, inputs, outputs)
 
 
-def _golden(net: PetNet, image: ImageSpec, device: str) -> bundles.Golden:
+def _golden(net: PetNet, image: ImageSpec, device: str) -> Golden:
     """Small made-up pictures, and what the network makes of them."""
     rng = np.random.default_rng(0)
     explained, golden = ExplainedNet(net).eval(), []

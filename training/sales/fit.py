@@ -9,8 +9,6 @@ import hashlib
 import json
 import logging
 import math
-import re
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -23,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from runtime.bundle import Golden
 from runtime.device import fast_bfloat16
-from runtime.errors import UserError
 from sales import bundle as bundles
 from sales.calendar import STATE_HOLIDAYS
 from sales.features import Features, Mode
@@ -34,12 +32,14 @@ from sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson, emb_s
 from sales.panel import Panel, panel_from_tables
 from sales.preprocess import Preprocessor, Run
 from sales.tables import Tables
-from schemas.bundle import NAME, NetworkSpec, SalesManifest
-from schemas.sales import Forecast, ForecastRequest, Item
+from schemas.bundle import NetworkSpec, SalesManifest
+from schemas.sales import Forecast, ForecastRequest
+from schemas.sales_requests import Item
 from training.batches import TensorBatches, predict
 from training.export import to_onnx
 from training.learner import DivergedError, History, Learner
 from training.lr_finder import FoundLR
+from training.run import OptionsError, check_name, checkpoints
 from training.sales.card import model_card
 from training.sales.evaluation import Evaluation, HoldoutError, Rows
 from training.sales.folded import FoldedNet
@@ -49,10 +49,6 @@ log = logging.getLogger(__name__)
 
 EPOCH_STEPS = 150
 GOLDEN_ROWS = 48
-
-
-class OptionsError(UserError):
-    """Training options that do not go together."""
 
 
 @dataclass(frozen=True)
@@ -222,57 +218,51 @@ def train(
     Raises:
         OptionsError: if the name can't be a model's.
         HoldoutError: if the tables leave nothing to train on or to judge by.
+        RunningError: if another training is about to write the bundle.
         CheckpointError: if the checkpoint is of other tables or options.
         DivergedError: if the loss is no number any more.
     """
-    if not re.fullmatch(NAME, name):
-        raise OptionsError(f"name {name!r} can't be a model's: lower-case letters, digits, - and _, 40 at most")
-    checkpoints = out.with_name(f".{out.name}.checkpoint")
-    if not resume:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    check_name(name)
     panel = panel_from_tables(tables)
     before = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
     unseen = Rows.sold(panel, after=before.cutoff)
-    log.info("first fit: %s", _span(before))
-    first = fit(
-        before, options, device=device, judge=unseen, checkpoint=checkpoints / "holdout.ckpt", progress=progress
-    )
-    holdout = Evaluation(panel, before.cutoff, unseen, first.forecast(unseen, device))
-    final = first
-    if options.refit:
-        log.info("second fit, all rows: %s", _span(panel))
-        final = fit(panel, options, device=device, checkpoint=checkpoints / "all.ckpt", progress=progress)
-    calendar = final.panel.calendar
-    manifest = {
-        "name": name,
-        "created": datetime.now(UTC).replace(microsecond=0),
-        "synthetic": synthetic,
-        "mode": options.mode,
-        "cutoff": calendar.date(final.panel.cutoff),
-        "horizon": HORIZON,
-        "first_date": calendar.date(0),
-        "last_date": calendar.date(calendar.days - 1),
-        "levels": {key: list(values) for key, values in final.panel.levels.items()},
-        "preprocess": final.preprocessor.spec(final.panel.levels),
-        "network": final.spec,
-        "metrics": holdout.metrics(),
-        "training": {**asdict(options), "rows": len(Rows.sold(final.panel)), "torch": torch.__version__},
-    }
-    whole = bundles.save(
-        out,
-        manifest,
-        weights={key: tensor.cpu().numpy() for key, tensor in final.net.state_dict().items()},
-        network=_exported(final, device),
-        panel=final.panel,
-        golden=_golden(final, name, device),
-        card=model_card(manifest),
-        replace=replace,
-    )
-    trained = Trained(whole, holdout, first.history, first.lr)
-    if report is not None:
-        report(trained)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    with checkpoints(out, resume=resume) as folder:
+        log.info("first fit: %s", _span(before))
+        first = fit(before, options, device=device, judge=unseen, checkpoint=folder / "holdout.ckpt", progress=progress)
+        holdout = Evaluation(panel, before.cutoff, unseen, first.forecast(unseen, device))
+        final = first
+        if options.refit:
+            log.info("second fit, all rows: %s", _span(panel))
+            final = fit(panel, options, device=device, checkpoint=folder / "all.ckpt", progress=progress)
+        calendar = final.panel.calendar
+        manifest = {
+            "name": name,
+            "created": datetime.now(UTC).replace(microsecond=0),
+            "synthetic": synthetic,
+            "mode": options.mode,
+            "cutoff": calendar.date(final.panel.cutoff),
+            "horizon": HORIZON,
+            "first_date": calendar.date(0),
+            "last_date": calendar.date(calendar.days - 1),
+            "levels": {key: list(values) for key, values in final.panel.levels.items()},
+            "preprocess": final.preprocessor.spec(final.panel.levels),
+            "network": final.spec,
+            "metrics": holdout.metrics(),
+            "training": {**asdict(options), "rows": len(Rows.sold(final.panel)), "torch": torch.__version__},
+        }
+        whole = bundles.save(
+            out,
+            manifest,
+            weights={key: tensor.cpu().numpy() for key, tensor in final.net.state_dict().items()},
+            network=_exported(final, device),
+            panel=final.panel,
+            golden=_golden(final, name, device),
+            card=model_card(manifest),
+            replace=replace,
+        )
+        trained = Trained(whole, holdout, first.history, first.lr)
+        if report is not None:
+            report(trained)
     return trained
 
 
@@ -392,13 +382,13 @@ def _exported(fitted: Fitted, device: str) -> bytes:
     )
 
 
-def _golden(fitted: Fitted, name: str, device: str) -> bundles.Golden:
+def _golden(fitted: Fitted, name: str, device: str) -> Golden:
     """Store days from all over the calendar, some with other plans than the tables', and their forecasts."""
     calendar, rng = fitted.panel.calendar, np.random.default_rng(0)
     forecaster = Forecaster(
         Model(name, "training", fitted.panel, fitted.features, fitted.preprocessor, fitted.run(device), HORIZON)
     )
-    rows: bundles.Golden = []
+    rows: Golden = []
     for number in range(GOLDEN_ROWS):
         store = int(rng.integers(len(calendar.stores)))
         first = fitted.panel.cutoff + 1 if number % 2 else 0

@@ -17,8 +17,9 @@ from training.batches import predict
 from training.learner import CheckpointError, Learner
 from training.lr_finder import FoundLR
 from training.pets.data import PetData, Split
-from training.pets.fit import LESSON, Fit, Options, PetOptionsError
+from training.pets.fit import LESSON, Fit, Options
 from training.pets.train import parted
+from training.run import OptionsError
 
 SMALL: dict[str, Any] = {"backbone": "efficientnet_lite0", "size": 64, "batch_size": 8, "bfloat16": False}
 HEAD_ALONE = Options(**SMALL, passes=1, frozen_epochs=3)
@@ -74,7 +75,7 @@ def test_the_lessons_recipe_is_its_notebooks() -> None:
     ],
 )
 def test_options_that_do_not_go_together(recipe: Any, given: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(PetOptionsError, match=complaint):
+    with pytest.raises(OptionsError, match=complaint):
         Options.of(recipe, **given)
 
 

@@ -9,10 +9,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from pets import bundle as bundles
-from pets.bundle import CARD, WEIGHTS
 from pets.classifier import Classifier
 from pets.images import fit, open_photo
-from runtime.bundle import MANIFEST
+from runtime.bundle import CARD, MANIFEST, WEIGHTS
 from runtime.folder import sha256
 from tests.training.pets.test_fit import StoppedError, stop_at
 from training import checkpoint
@@ -20,8 +19,9 @@ from training.learner import CheckpointError
 from training.pets import train as module
 from training.pets.calibration import choose_threshold, fit_temperature, softmax
 from training.pets.data import PetData, Split
-from training.pets.fit import Fit, Options, PetOptionsError
+from training.pets.fit import Fit, Options
 from training.pets.train import Trained, parted, train
+from training.run import OptionsError
 
 pytestmark = pytest.mark.integration
 
@@ -110,7 +110,7 @@ def test_a_share_of_each_breed_is_left_out() -> None:
 def test_without_photos_to_leave_out_it_says_so(pet_data: PetData, tmp_path: Path) -> None:
     one_each = Split(pet_data.train.files[::12], pet_data.train.labels[::12])
     assert one_each.labels.tolist() == [0, 1, 2]
-    with pytest.raises(PetOptionsError, match="no breed has two photos to train on"):
+    with pytest.raises(OptionsError, match="no breed has two photos to train on"):
         run(dataclasses.replace(pet_data, train=one_each), tmp_path / "pets")
     assert not [*tmp_path.iterdir()]
 
@@ -175,10 +175,9 @@ def test_other_options_are_refused_and_a_fresh_start_is_not(
 # Refused before any work.
 
 
-@pytest.mark.parametrize("name", ["Pets", "my pets", "", "../pets", "p" * 41, "pets\n"])
-def test_a_name_that_no_model_can_have(pet_data: PetData, tmp_path: Path, name: str) -> None:
-    with pytest.raises(PetOptionsError, match="can't be a model's"):
-        run(pet_data, tmp_path / "pets", name=name)
+def test_a_name_that_no_model_can_have(pet_data: PetData, tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match="can't be a model's"):
+        run(pet_data, tmp_path / "pets", name="my pets")
     assert not [*tmp_path.iterdir()]
 
 

@@ -1,0 +1,71 @@
+"""Locks that go with their process."""
+
+import errno
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.lock import lock
+
+HOLD = """
+import sys
+from pathlib import Path
+from runtime.lock import lock
+
+with lock(Path(sys.argv[1])) as held:
+    print(held, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(params=["file", "folder"])
+def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    path = tmp_path / "locked"
+    path.touch() if request.param == "file" else path.mkdir()
+    return path
+
+
+def test_one_holds_it_at_a_time(path: Path) -> None:
+    with lock(path) as first, lock(path) as second:
+        assert (first, second) == (True, False)
+    with lock(path) as again:
+        assert again
+
+
+def test_the_killed_hold_nothing(path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        with lock(path) as held:
+            assert held is False
+        process.kill()
+        process.wait(timeout=10)
+        with lock(path) as held:
+            assert held
+
+
+def test_a_new_name_does_not_free_it(path: Path) -> None:
+    with lock(path):
+        moved = path.rename(path.with_name("moved"))
+        with lock(moved) as held:
+            assert held is False
+
+
+def test_what_has_gone_meanwhile_is_not_held(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda *arguments: path.rename(path.with_name("gone")))
+    with lock(path) as held:
+        assert held is False
+
+
+def test_without_locks_nobody_knows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with lock(path) as held:
+        assert held is None

@@ -1,0 +1,61 @@
+"""Ranges: the days that they stand for, what is said of all or of each, and their mistakes."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from schemas.sales_requests import MAX_DAYS, Item, Weather
+from tests.schemas.sales_asking import DAY, GOOD, items_of, problem_of
+
+
+def test_a_range_stands_for_its_days() -> None:
+    items = items_of({"store": 7, "start": "2015-12-30", "days": 4, "promo": True, "weather": {"cloud_cover": 3}})
+    assert [str(item.date) for item in items] == ["2015-12-30", "2015-12-31", "2016-01-01", "2016-01-02"]
+    assert {item.store for item in items} == {7}
+    assert {(item.promo, item.open, item.weather) for item in items} == {(True, None, Weather(cloud_cover=3))}
+
+
+def test_a_range_may_say_it_day_by_day() -> None:
+    by_day = {
+        "open": [True, False, None],
+        "promo": [None, None, True],
+        "state_holiday": ["a", 0, None],
+        "school_holiday": [True] * 3,
+        "weather": [{"events": "Rain"}, None, {}],
+    }
+    items = items_of({"store": 7, "start": "2015-08-01", "days": 3, **by_day})
+    assert items == [
+        Item(store=7, date=DAY, open=True, state_holiday="a", school_holiday=True, weather=Weather(events="Rain")),
+        Item(store=7, date=dt.date(2015, 8, 2), open=False, state_holiday="0", school_holiday=True),
+        Item(store=7, date=dt.date(2015, 8, 3), promo=True, school_holiday=True, weather=Weather()),
+    ]
+
+
+def test_a_field_that_is_none_of_a_range_or_of_the_weather() -> None:
+    span = {"store": 1, "start": "2015-08-01", "days": 2}
+    assert "there are store, start, days, open," in problem_of({**span, "date": "2015-08-01"}).detail
+    assert "there are max_temperature," in problem_of({**span, "weather": [{"snow": 1}, {}]}).detail
+    assert "there are max_temperature," in problem_of({**GOOD, "weather": {"snow": 1}}).detail
+
+
+def test_a_leap_year_and_no_more() -> None:
+    longest = items_of({"store": 1, "start": "2015-08-01", "days": MAX_DAYS})
+    assert (len(longest), str(longest[-1].date)) == (366, "2016-07-31")
+    for days in (367, 0, -1):
+        problem = problem_of({"store": 1, "start": "2015-08-01", "days": days})
+        assert [(error.path, error.value) for error in problem.errors] == [("/days", str(days))]
+
+
+def test_a_range_ends_within_the_calendar() -> None:
+    assert items_of({"store": 1, "start": "9999-12-30", "days": 1})[0].date == dt.date(9999, 12, 30)
+    for start, days in (("9999-12-31", 366), ("9999-12-30", 3)):
+        problem = problem_of({"store": 1, "start": start, "days": days})
+        assert problem.errors[0].path == "/start"
+        assert start in problem.detail
+
+
+@pytest.mark.parametrize("value", ["maybe", [True, "maybe"], {"a": 1}])
+def test_a_ranges_wrong_value(value: Any) -> None:
+    problem = problem_of({"store": 1, "start": "2015-08-01", "days": 2, "promo": value})
+    assert all(error.path.startswith("/promo") for error in problem.errors)
