@@ -25,6 +25,7 @@ bench: $(VENV)/.bench $(DEMO)/bundle.json
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.features_rate
 	$(BIN)/python -m benchmarks.request_latency $(DEMO)
 	$(BIN)/python -m benchmarks.serve_sales $(DEMO)
+	$(BIN)/python -m benchmarks.telemetry_cost $(DEMO)
 	$(BIN)/python -m benchmarks.heatmap_cost $(PETS)
 	$(BIN)/python -m benchmarks.serve_pets $(PETS)
 	$(BIN)/python -m benchmarks.overload $(PETS)

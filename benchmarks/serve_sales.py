@@ -7,6 +7,7 @@ serving.py says how it is measured.
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -16,16 +17,21 @@ from sales.bundle import read_manifest
 REQUESTS = 1000
 
 
-def main() -> None:
-    """Measure and print the table: random stores, and random days of the horizon."""
-    asked = parser(__doc__, seconds=2).parse_args()
-    about, rng = read_manifest(asked.bundle), np.random.default_rng(0)
+def some_days(bundle: Path) -> list[bytes]:
+    """Requests for random stores of a bundle, and random days of its horizon."""
+    about, rng = read_manifest(bundle), np.random.default_rng(0)
     days = rng.integers(1, about.horizon + 1, REQUESTS).tolist()
     stores = rng.choice(about.levels["Store"], REQUESTS).tolist()
-    bodies = [
+    return [
         json.dumps({"store": store, "date": str(about.cutoff + dt.timedelta(days=day))}).encode()
         for store, day in zip(stores, days, strict=True)
     ]
+
+
+def main() -> None:
+    """Measure and print the table: random stores, and random days of the horizon."""
+    asked = parser(__doc__, seconds=2).parse_args()
+    bodies = some_days(asked.bundle)
     compare(asked, "sales", bodies, content_type="application/json", about=f"{bodies[0].decode()} and the like")
 
 

@@ -57,8 +57,10 @@ def compare(
     with contextlib.ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         urls = {
-            OURS: running.enter_context(torchserve(asked.bundle, kind, folder / "ours", asked.workers, noop=False)),
-            NOOP: running.enter_context(torchserve(asked.bundle, kind, folder / "noop", asked.workers, noop=True)),
+            OURS: running.enter_context(torchserve(asked.bundle, kind, folder / "ours", asked.workers)),
+            NOOP: running.enter_context(
+                torchserve(asked.bundle, kind, folder / "noop", asked.workers, "noop_handler.py")
+            ),
             EDGE: running.enter_context(service(asked.bundle, kind, folder / "edge", asked.workers)),
             FASTAPI: running.enter_context(fastapi(asked.bundle, kind, asked.workers, environment)),
         }
@@ -93,13 +95,13 @@ def warm(url: str, size: int, requests: int = 4000) -> None:
 
 
 @contextlib.contextmanager
-def torchserve(bundle: Path, kind: str, store: Path, workers: int, *, noop: bool) -> Iterator[str]:
-    """TorchServe with the bundle's model, or with the no-op handler in its place and all else the same."""
+def torchserve(bundle: Path, kind: str, store: Path, workers: int, handler: str = "") -> Iterator[str]:
+    """TorchServe with the bundle's model, or with another handler of this folder in its place and all else the same."""
     folder = archive(bundle, store)
-    if noop:
-        shutil.copy(ROOT / "benchmarks" / "noop_handler.py", folder)
+    if handler:
+        shutil.copy(ROOT / "benchmarks" / handler, folder)
         manifest = folder / "MAR-INF" / "MANIFEST.json"
-        manifest.write_text(manifest.read_text().replace(f"handlers.{kind}", "noop_handler.py"))
+        manifest.write_text(manifest.read_text().replace(f"handlers.{kind}", handler))
     with running_server([folder], port=Ports.any_free().inference, workers=workers) as server:
         yield server.url(kind)
 

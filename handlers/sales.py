@@ -32,10 +32,11 @@ class SalesHandler:
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Context) -> list[bytes]:
         """Answer a batch of requests."""
-        return answer_batch(data, context, parse=_parse, run=self.forecaster.answer, telemetry=self.telemetry)
+        return answer_batch(data, context, parse=read, run=self.forecaster.answer, telemetry=self.telemetry)
 
 
-def _parse(sent: Sent) -> ForecastRequest:
+def read(sent: Sent) -> ForecastRequest:
+    """A request, read; raises `ProblemError` if it can't be."""
     return parse_request(sent.body(), explain=sent.explain)
 
 

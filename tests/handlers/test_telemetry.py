@@ -69,6 +69,21 @@ def test_nothing_is_told_before_and_nothing_twice(tmp_path: Path) -> None:
     assert [line["status"] for line in told.lines()] == [200, 400, 200]
 
 
+def test_under_load_counting_does_not_wait_for_the_thread(tmp_path: Path) -> None:
+    """And nothing is counted twice or left out when both count."""
+    told = Told("load", tmp_path)
+    for number in range(40):
+        told.answer((b"%d" % number, {}))
+    assert told.sample("shopcat_requests_total", status="200") == 32
+    told.telemetry.start()
+    asked = 4000
+    for _ in range(asked // 2):
+        told.answer((b"1", {}), (b"2", {}))
+    told.telemetry.tell()
+    assert told.sample("shopcat_requests_total", status="200") == 32 + asked
+    assert told.sample("shopcat_batch_size_sum") == 32 + asked
+
+
 def test_it_tells_by_itself_but_not_of_the_first_request(tmp_path: Path) -> None:
     told = Told("itself", tmp_path)
     told.answer((b"warm-up", {}))
