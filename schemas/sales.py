@@ -15,7 +15,6 @@ from pydantic_core import from_json
 from schemas.problems import MAX_ERRORS, Problem, ProblemError, invalid, shown, wrong_field
 from schemas.sales_ranges import days_of
 from schemas.sales_requests import ITEM_NAMES, MAX_ITEMS, Item
-from schemas.sales_requests import Weather as Weather  # tests of the handlers look it up here
 
 MAX_EXPLAINED = 50  # items; an explanation takes some milliseconds, a forecast a hundredth of that
 MAX_ECHO = 60  # characters

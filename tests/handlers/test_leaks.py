@@ -12,6 +12,7 @@ from pets.images import open_photo
 from schemas import pets, sales
 from schemas.multipart import read_form
 from schemas.problems import KINDS, Problem, ProblemError
+from schemas.sales_requests import Weather
 from tests.leaks import leak
 from tests.pets.hostile import hostile_inputs
 from tests.schemas.test_sales import GOOD, WILD, WRONG
@@ -40,7 +41,7 @@ def bad_requests() -> Iterator[str]:
         yield told(sales.parse_request, body)
     for name, values in WRONG.items():
         yield from (told(sales.parse_request, json.dumps({**GOOD, name: value}).encode()) for value in values)
-    for name in sales.Weather.model_fields:
+    for name in Weather.model_fields:
         for value in (*WILD["temperature"], *WILD["cover"], *WILD["events"]):
             if (name == "events") != isinstance(value, str):
                 yield told(sales.parse_request, json.dumps({**GOOD, "weather": {name: value}}).encode())
