@@ -21,7 +21,7 @@ from tests.integration.standin import StandIn, standing_in
 
 pytestmark = pytest.mark.integration
 
-MODELS = [Model("sales", workers=2, limit=64, timeout=5.0)]
+MODELS = [Model("sales", workers=2, least=64, most=64, timeout=5.0)]
 PATH = "/predictions/sales"
 CONNECTIONS, MEMORY = 16, 64 << 20
 PHOTO = 10_000_000  # bytes
