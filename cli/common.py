@@ -54,7 +54,7 @@ def _all_installed() -> Iterator[None]:
         if missing in OURS:
             raise
         raise InstallationError(
-            f"this command needs {missing}, which is not installed: serving does without. Install all that shopcat "
+            f"this command needs {missing}, which is not installed. Install all that shopcat "
             "depends on (pip install . in the folder with its pyproject.toml), or run the command where it is"
         ) from error
 

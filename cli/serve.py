@@ -100,7 +100,7 @@ def serve(
             show(f"http://127.0.0.1:{port}", server.models, server, server.log, server.audit_log)
 
         click.echo(f"starting TorchServe with {', '.join(map(str, bundles))} ...")
-        serve_bare(archives(), ready, ports=ports, workers=workers, log=log, audit_log=audit_log)
+        serve_bare(archives, ready, ports=ports, workers=workers, log=log, audit_log=audit_log)
     else:
         door = Door(
             port,

@@ -32,7 +32,9 @@ class AuditLog:
         self._file = file
         self._logger = logging.Logger("audit")  # its own, so that nobody's configuration mutes it or prints it twice
         self._logger.addHandler(_File(file, encoding="utf-8"))
-        self._per_second, self._room, self._left_out = per_second, per_second, 0
+        self._per_second, self._room = per_second, per_second
+        # One thread may ask for room while another writes, so each has counts of its own; the third is of both.
+        self._denied, self._failures, self._told = 0, 0, 0
         self._at = time.monotonic()
         self._failed = False
 
@@ -43,7 +45,7 @@ class AuditLog:
         self._at = now
         granted = min(wanted, int(self._room))
         self._room -= granted
-        self._left_out += wanted - granted
+        self._denied += wanted - granted
         return granted
 
     def write(self, line: Mapping[str, Any]) -> None:
@@ -52,17 +54,18 @@ class AuditLog:
         A line that can't be written, on a full disk say, is left out; the log says so once, until one can.
         """
         self._make_room_in_the_folder()
-        left_out = {"left_out": self._left_out} if self._left_out else {}
+        count = self._denied + self._failures
+        left_out = {"left_out": count - self._told} if count > self._told else {}
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             self._logger.info(json.dumps({"time": stamp, **line, **left_out}, separators=(",", ":")))
         except OSError as error:
-            self._left_out += 1
+            self._failures += 1
             if not self._failed:
                 logger.error("the audit log %s can't be written, and lines are left out: %s", self._file, error)
             self._failed = True
         else:
-            self._left_out, self._failed = 0, False
+            self._told, self._failed = count, False
 
     def _make_room_in_the_folder(self) -> None:
         """Move a file that has become long; a pipe or a terminal never has."""

@@ -92,11 +92,13 @@ class Edge:
 
     def _until(self, done: Callable[[], bool], timeout: float) -> bool:
         until = time.monotonic() + timeout
-        while not done():
+        while True:
+            with contextlib.suppress(OSError):  # Envoy is busy: not done, as far as is known
+                if done():
+                    return True
             if self.process.poll() is not None or time.monotonic() > until:
                 return False
             time.sleep(_POLL_S)
-        return True
 
     def drain(self, timeout: float) -> bool:
         """Take no more connections, and wait for the answers to what was taken.

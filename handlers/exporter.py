@@ -69,11 +69,12 @@ def torchserves_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
     families: dict[str, list[str]] = {}  # a metric's comments and samples stand together, and the comments once
     for place, scrape in metrics.items():
         lines: list[str] = []
+        family = families.setdefault("", [])
         with contextlib.suppress(OSError):
-            lines = scrape().decode().splitlines()
+            lines = scrape().decode(errors="replace").splitlines()
         for line in lines:
-            if line.startswith("#"):
-                family = families.setdefault(line.split()[2], [])
+            if line.startswith("# "):
+                family = families.setdefault(line.split()[2] if len(line.split()) > 2 else "", [])
                 if line not in family:
                     family.append(line)
             else:

@@ -77,7 +77,11 @@ class Server:
         Raises:
             OSError: if it does not answer, or knows no such model.
         """
-        (state,) = json.loads(ask(self.folder / "management.sock", f"/models/{model}"))
+        said = ask(self.folder / "management.sock", f"/models/{model}")
+        try:
+            (state,) = json.loads(said)
+        except ValueError as error:
+            raise OSError(f"what TorchServe says of {model} can't be read: {error}") from error
         return dict(state)
 
     def metrics(self) -> bytes:

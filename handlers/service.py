@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN_S = 70.0  # that what was let in has to be answered when a TorchServe or all is stopped: more than any timeout
 
-BATCHES, AT_LEAST = 2, 4  # always let in for each worker: batches, requests
+BATCHES, AT_LEAST = 2, 4  # let in for each worker, where its settings don't say how many: batches, requests
 QUEUE = 1000  # requests; job_queue_size of config.properties
 
 _POLL_S = 0.1
@@ -125,7 +125,7 @@ class Service:
             return
         try:
             self.servers = living + self._start(living[0].models.values(), missing)
-        except UserError as error:
+        except (UserError, OSError) as error:
             self._not_before = time.monotonic() + self._wait_s
             logger.error("a TorchServe can't be replaced, which is tried again in %g s: %s", self._wait_s, error)
             self._wait_s = min(2 * self._wait_s, _RETRY_S[1])
@@ -195,7 +195,8 @@ def limits(server: Server, instances: int) -> list[Model]:
 
     A worker has one batch in hand and one that waits for it, so that it is never idle; what is beyond would wait longer
     than a client should, and is refused. A model that takes one request at a time has room for a small burst. Where
-    requests differ in what they cost, its settings have ``room``: how many are let in while they are costly or cheap.
+    requests differ in what they cost, its settings have ``room``: how many are let in while they are costly or cheap,
+    the first less than two batches, for costly ones are no faster in large batches.
     """
     models = []
     for name, archive in server.models.items():
@@ -203,7 +204,7 @@ def limits(server: Server, instances: int) -> list[Model]:
         workers = server.workers(name) * instances
         each = max(BATCHES * settings["batchSize"], AT_LEAST)
         room = {"least": each, "most": each, "latency_ms": 0.0, **settings.get("room", {})}
-        least, most = (min(room[name] * workers, QUEUE * instances) for name in ("least", "most"))
+        least, most = (min(room[name] * workers, QUEUE) for name in ("least", "most"))
         models.append(Model(name, workers, least, most, settings["responseTimeout"] + 5, room["latency_ms"]))
     return models
 
@@ -250,7 +251,7 @@ def serve(
 
 
 def serve_bare(
-    archives: Iterable[Path],
+    archive: Callable[[], Sequence[Path]],
     on_ready: Callable[[Server], None],
     *,
     ports: Ports | None = None,
@@ -261,7 +262,7 @@ def serve_bare(
     """Run one TorchServe, without a front door, until SIGINT (Ctrl-C) or SIGTERM. It stops at once.
 
     Args:
-        archives: as for `running_server`.
+        archive: makes the archives, of a model each.
         on_ready: called once with the server when it is ready.
         ports: where it and the exporter listen.
         workers: as for `running_server`.
@@ -285,7 +286,7 @@ def serve_bare(
         shared = Shared.make(folder / "shared", audit_log)
         with (
             exporting(Exporter(shared, watched), ports.metrics),
-            running_server(archives, port=ports.inference, workers=workers, log=log, shared=shared) as server,
+            running_server(archive(), port=ports.inference, workers=workers, log=log, shared=shared) as server,
         ):
             running.append((server, {name: server.workers(name) for name in server.models}))
             on_ready(server)

@@ -79,7 +79,7 @@ class Telemetry:
         self._batch_size = metrics.BATCH_SIZE.labels(model)
         self._noted: deque[_Noted] = deque()
         self._lines: deque[dict[str, Any]] = deque()  # of the audit log
-        self._telling = threading.Lock()
+        self._telling, self._writing = threading.Lock(), threading.Lock()
 
     def start(self) -> None:
         """Forget what was noted, which no client asked for, and tell of what is noted from now on."""
@@ -89,22 +89,28 @@ class Telemetry:
         atexit.register(self.tell)
 
     def note(self, context: Context, data: Sequence[Mapping[str, Any]], written: Sequence[tuple[Any, bytes]]) -> None:
-        """Keep a batch until it is told: its requests' fields, and of each its outcome and the body made of it."""
+        """Keep what is to be told of a batch: of its requests' fields, and of each its outcome and body."""
         starts = [context.get_request_header(place, START_HEADER) for place in range(len(written))]
         batch = _Noted([outcome for outcome, _ in written], starts, self.clock.seconds, time.time())
         self._noted.append(batch)
         if self._audit is not None:
-            for place in range(self._audit.room(len(written))):
-                self._lines.append(self._line(batch, place, context, data[place], written[place][1]))
+            try:
+                for place in range(self._audit.room(len(written))):
+                    self._lines.append(self._line(batch, place, context, data[place], written[place][1]))
+            except Exception:
+                logger.exception("a request was answered and has no line in the audit log")
         if len(self._noted) >= _MANY:
             self._count_noted()
 
     def tell(self) -> None:
         """Tell of all that was noted. What goes wrong here is logged; it is no client's business."""
         self._count_noted()
-        if self._audit is not None:
-            for _ in range(len(self._lines)):
-                self._audit.write(self._lines.popleft())
+        with self._writing:
+            while self._audit is not None and self._lines:
+                try:
+                    self._audit.write(self._lines.popleft())
+                except Exception:
+                    logger.exception("a line of the audit log could not be written")
 
     def _count_noted(self) -> None:
         with self._telling:

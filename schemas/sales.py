@@ -197,7 +197,7 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
 def _to_explain(request: ForecastRequest) -> ForecastRequest:
     """The same request for explanations, if it may ask for them."""
     if request.what_if is not None:
-        place = next(n for n, item in enumerate(request.items) if isinstance(item, Item) and item.what_if)
+        place = next(n for n, item in enumerate(request.items) if isinstance(item, Item) and item.what_if is not None)
         within = () if request.single or request.span else ("items", place)
         detail = "compared at /predictions/sales; to explain the changed day, state it instead"
         raise wrong_field(*within, "what_if", detail=detail)

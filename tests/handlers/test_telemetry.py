@@ -142,3 +142,21 @@ def test_a_count_that_fails_is_no_clients_business(tmp_path: Path, caplog: pytes
     told.answer((b"1", {}))
     told.telemetry.tell()
     assert "answered but not counted" in caplog.text
+
+
+def test_a_line_that_can_not_be_made_or_written_is_no_clients_business(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Told("no line", tmp_path)
+    told.telemetry._describe = lambda _: 1 / 0  # type: ignore[assignment,return-value]
+    told.answer((b"1", {}))
+    assert "has no line" in caplog.text
+    told.telemetry._describe = lambda _: {"warnings": object()}
+    told.answer((b"2", {}))
+    told.telemetry.tell()
+    assert "could not be written" in caplog.text
+    told.telemetry._describe = lambda _: {}
+    told.answer((b"3", {}))
+    told.telemetry.tell()
+    assert [line["id"] for line in told.lines()] == ["ts-0"]
+    assert told.sample("shopcat_requests_total", status="200") == 3

@@ -414,7 +414,7 @@ def test_a_server_that_ends_by_itself_is_an_error(
         server.process.kill()
 
     with pytest.raises(ServerError, match="ended by itself, with the exit status -9"):
-        serve_bare([archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
+        serve_bare(lambda: [archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
     assert "TS_CONFIG_FILE" not in environment
     assert environment["SHOPCAT_TOLD"] == "yes"
     assert "Torch worker started" in log.read_text()
@@ -426,7 +426,7 @@ def foreground(archived: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[s
     program = (
         "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
         "from handlers.service import serve_bare\n"
-        "serve_bare([Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
+        "serve_bare(lambda: [Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
         " ports=Ports.any_free(), workers=1)"
     )
     started: list[subprocess.Popen[str]] = []
@@ -475,7 +475,7 @@ def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
         "from handlers.service import serve_bare\n"
-        "print(flush=True)\nserve_bare([Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
+        "print(flush=True)\nserve_bare(lambda: [Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(archived)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.problems import ProblemError
-from schemas.sales import MAX_EXPLAINED
+from schemas.sales import MAX_EXPLAINED, parse_request
 from schemas.sales_requests import Item, Weather
 from tests.schemas.sales_asking import GOOD, RANGE, items_of, parse, problem_of
 
@@ -142,3 +142,10 @@ values = st.recursive(
 def test_only_problems_escape(what_if: Any, base: dict[str, Any], explain: bool) -> None:
     with contextlib.suppress(ProblemError):
         assert parse({**base, "what_if": what_if}, explain=explain).items
+
+
+def test_a_range_whose_changes_are_none_can_not_be_explained_either() -> None:
+    sent = {"store": 1, "start": "2015-08-01", "days": 2, "what_if": {"promo": [None, None]}}
+    with pytest.raises(ProblemError) as raised:
+        parse_request(sent, explain=True)
+    assert [error.path for error in raised.value.problem.errors] == ["/what_if"]
