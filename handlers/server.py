@@ -30,6 +30,7 @@ from handlers.unix_http import ask
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
+_LAST_WORDS_S = 2.0  # that a worker's death has to be explained in the log
 _SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
@@ -201,7 +202,7 @@ def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
         # The log is read first: a worker that fails is started again, and looks alive in between.
         text = read(server.log, start)
         if _WORKER_DIED in text:
-            raise ServerError(f"a model can't be loaded: {_cause(text)}\n{tail(server.log, start)}")
+            raise ServerError(f"a model can't be loaded: {_cause(server.log, start)}\n{tail(server.log, start)}")
         if server.process.poll() is not None:
             unpacked = _NO_UNIX_SOCKETS not in text or not _forbids_execution(server.folder)
             why = "" if unpacked else _NO_EXECUTION.format(server.folder.parent)
@@ -231,10 +232,16 @@ def _is_ready(server: Server, model: str) -> bool:
     return all(ready) and len(ready) >= max(1, state["minWorkers"])
 
 
-def _cause(text: str) -> str:
-    """The error that ended a worker: the last line of its traceback."""
-    lines = (LOG_PREFIX.sub("", line) for line in text.partition(_WORKER_DIED)[2].splitlines())
-    errors = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
+def _cause(log: Path, start: int) -> str:
+    """The error that ended a worker: the last line of its traceback, which may still be on its way into the log."""
+    before, until, errors = "", time.monotonic() + _LAST_WORDS_S, list[str]()
+    while (text := read(log, start)) != before or not errors:
+        lines = (LOG_PREFIX.sub("", line) for line in text.partition(_WORKER_DIED)[2].splitlines())
+        errors = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
+        if time.monotonic() > until:
+            break
+        before = text
+        time.sleep(_POLL_S)
     # TorchServe looks for a handler that can't be imported in a package of its own, and fails there again.
     own = [line for line in errors if "ts.torch_handler" not in line]
     return (own or errors or ["its log does not say why"])[-1]

@@ -135,7 +135,7 @@ def test_what_is_not_installed_is_said_in_a_line(
     named = {"DATA": demo_folder, "BUNDLE": demo_bundle, "OUT": tmp_path / "out"}
     done = where_only_serving_is_installed(*(re.sub("|".join(named), lambda m: str(named[m[0]]), command).split()))
     assert done.returncode == 2, done.stderr
-    needs = f"Error: this command needs ({'|'.join(FOR_TRAINING)}), which is not installed: .*pip install .*\n"
+    needs = f"Error: this command needs ({'|'.join(FOR_TRAINING)}), which is not installed. .*pip install .*\n"
     assert re.fullmatch(needs, done.stderr), done.stderr
     assert not [*tmp_path.iterdir()]
 
