@@ -143,10 +143,9 @@ async def replay(port: int, asked: Asked, rate: float, seconds: float, seed: int
 
 
 def capacity(port: int, asked: Asked, workers: int, seconds: float) -> float:
-    """Requests a second when all workers are busy and none is refused."""
-    connections = 4 * workers if asked.content_type == "image/jpeg" else 32
+    """Requests a second when all workers are busy and none is refused: as many at once as are let in at the least."""
     url = f"http://{HOST}:{port}{asked.path}"
-    return measure(url, asked.bodies, connections=connections, seconds=seconds, content_type=asked.content_type).rate
+    return measure(url, asked.bodies, connections=4 * workers, seconds=seconds, content_type=asked.content_type).rate
 
 
 def main() -> None:

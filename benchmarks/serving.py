@@ -102,8 +102,9 @@ def torchserve(bundle: Path, kind: str, store: Path, workers: int, handler: str 
         shutil.copy(ROOT / "benchmarks" / handler, folder)
         manifest = folder / "MAR-INF" / "MANIFEST.json"
         manifest.write_text(manifest.read_text().replace(f"handlers.{kind}", handler))
-    with running_server([folder], port=Ports.any_free().inference, workers=workers) as server:
-        yield server.url(kind)
+    port = Ports.any_free().inference
+    with running_server([folder], port=port, workers=workers):
+        yield f"http://{HOST}:{port}/predictions/{kind}"
 
 
 @contextlib.contextmanager

@@ -87,13 +87,3 @@ def numbers(kind: type) -> Callable[[click.Context, click.Parameter, str | None]
 def this_command() -> str:
     """What was typed, for a report that says how to get it again."""
     return shlex.join(["shopcat", *sys.argv[1:]])
-
-
-def post(url: str, body: bytes, content_type: str) -> str:
-    """What a server of ours answers."""
-    from urllib.request import ProxyHandler, Request, build_opener
-
-    request = Request(url, body, {"Content-Type": content_type})  # noqa: S310  # our own server
-    with build_opener(ProxyHandler({})).open(request, timeout=60) as response:  # a proxy knows no loopback of ours
-        answer: str = response.read().decode()
-    return answer

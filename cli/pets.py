@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, FORCE, command, numbers, post, this_command
+from cli.common import DEVICE, FILE, FOLDER, FORCE, command, numbers, this_command
 
 # Of ``training.pets.fit.Options`` and ``LESSON``, which would import torch for each --help; a test compares.
 DEFAULTS = {
@@ -387,13 +387,13 @@ def check(bundle: Path, device: str) -> str:
     )
 
 
-def first_answer(url: str, bundle: Path, *, asked: str) -> str:
+def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> str:
     """The model's address, and a curl line with the answer to a picture that the bundle has with it; see cli.sales."""
     from base64 import b64decode
 
     from pets.bundle import load
 
-    answer = post(asked, b64decode(load(bundle).golden[0]["png"]), "image/png")
+    answer = ask(b64decode(load(bundle).golden[0]["png"]), "image/png").decode()
     return (
         f"{url}\n\ncurl -s '{url}?heatmap=gradcam' -H 'Content-Type: image/jpeg' --data-binary @photo.jpg\n"
         f"for a made-up picture without a pet, and without the heatmap:\n{answer}\n"

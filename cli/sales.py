@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, FORCE, command, numbers, post, this_command
+from cli.common import DEVICE, FILE, FOLDER, FORCE, command, numbers, this_command
 
 
 @click.command()
@@ -309,13 +309,13 @@ def check(bundle: Path, device: str) -> str:
     )
 
 
-def first_answer(url: str, bundle: Path, *, asked: str) -> str:
+def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> str:
     """The model's address, and a curl line with what it gives: the first store's sales of the first day to come.
 
     Args:
         url: the address as clients know it.
         bundle: that is served.
-        asked: the address that is asked for the answer; it needs no key and no TLS.
+        ask: what the model answers to a body of a content type.
     """
     from datetime import timedelta
 
@@ -323,7 +323,7 @@ def first_answer(url: str, bundle: Path, *, asked: str) -> str:
 
     about = read_manifest(bundle)
     body = json.dumps({"store": about.levels["Store"][0], "date": str(about.cutoff + timedelta(days=1))})
-    answer = post(asked, body.encode(), "application/json")
+    answer = ask(body.encode(), "application/json").decode()
     return f"{url}\n\ncurl -s {url} -H 'Content-Type: application/json' -d '{body}'\n{answer}\n"
 
 

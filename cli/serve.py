@@ -1,6 +1,7 @@
 """The command that serves."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -89,7 +90,7 @@ def serve(
         for name, path in models.items():
             bundle = path / "bundle"
             address = f"{url}/predictions/{name}"
-            click.echo(of_kind(bundle).first_answer(address, bundle, asked=server.url(name)))
+            click.echo(of_kind(bundle).first_answer(address, bundle, partial(server.ask, name)))
         click.echo(f"log: {log}\naudit log: {audit}\nCtrl-C stops it.")
 
     if no_edge:

@@ -54,24 +54,41 @@ class DoorError(UserError):
 
 
 @dataclass(frozen=True)
+class Lane:
+    """Requests that may each cost as much as many others, and how many of them are let in.
+
+    Attributes:
+        path: ``predictions`` or ``explanations``, which they are sent to.
+        over: bytes; a request with a shorter body, or with one as long, costs little and is not of the lane.
+        least: requests that are let in at once, however long they take.
+        most: that are let in at once; one more is refused.
+        latency_ms: milliseconds; beyond ``least`` as many are let in as leave half of the answers faster than this.
+    """
+
+    path: str
+    least: int
+    most: int
+    latency_ms: float
+    over: int = 0
+
+
+@dataclass(frozen=True)
 class Model:
     """A model behind the front door, and how much of it is let in.
 
     Attributes:
         name: as in ``/predictions/NAME``.
         workers: that answer it, in all TorchServes.
-        least: requests that are let in at once, however long they take.
-        most: that are let in at once; one more is refused.
-        latency_ms: milliseconds; beyond ``least`` as many are let in as leave half of the answers faster than this.
+        most: requests that are let in at once, of all kinds; one more is refused.
         timeout: seconds until a request is given up.
+        lanes: of requests that cost much, one a path at most.
     """
 
     name: str
     workers: int
-    least: int
     most: int
     timeout: float
-    latency_ms: float = 0.0
+    lanes: Sequence[Lane] = ()
 
 
 @dataclass(frozen=True)

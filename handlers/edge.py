@@ -1,4 +1,4 @@
-"""The front door: Envoy between the clients and one or several TorchServes, which then listen on loopback alone.
+"""The front door: Envoy between the clients and one or several TorchServes, which then listen on Unix sockets alone.
 
 It bounds what is let in, answers what it lets in or says why not, with problem details like all others, and knows
 which TorchServes there are from a file that can be changed while it runs.
@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from handlers.door import Door, DoorError, Model, check_certificate, configuration
-from handlers.ports import HOST
+from handlers.local_http import ask
 from handlers.process import ServerError, private_folder, running_process, tail
-from handlers.unix_http import ask
 
 _POLL_S = 0.02
 _START_S = 30.0
@@ -34,34 +33,34 @@ class Edge:
     process: subprocess.Popen[bytes]
     folder: Path
 
-    def route_to(self, ports: Collection[int], *, draining: Collection[int] = (), timeout: float = 10.0) -> bool:
-        """Send requests to the TorchServes at these ports.
+    def route_to(self, sockets: Collection[Path], *, draining: Collection[Path] = (), timeout: float = 10.0) -> bool:
+        """Send requests to the TorchServes at these Unix sockets.
 
         Args:
-            ports: of loopback.
-            draining: ports that get no more requests and finish those that they have.
+            sockets: of those that get requests.
+            draining: of those that get no more and finish what they have.
             timeout: seconds for Envoy to do it.
 
         Returns:
             Whether Envoy does it and finds those that are new in order.
         """
-        _write_endpoints(self.folder, ports, draining)
-        expected = dict.fromkeys(ports, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
+        _write_endpoints(self.folder, sockets, draining)
+        expected = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
 
         def done() -> bool:
             healths = [
-                {port: host["health_status"] for port, host in hosts.items()} for hosts in self._hosts().values()
+                {socket: host["health_status"] for socket, host in hosts.items()} for hosts in self._hosts().values()
             ]
             return all(
-                {port: health["eds_health_status"] for port, health in each.items()} == expected
-                and not any(each[port].get("failed_active_health_check") for port in ports)
+                {socket: health["eds_health_status"] for socket, health in each.items()} == expected
+                and not any(each[socket].get("failed_active_health_check") for socket in sockets)
                 for each in healths
             )
 
         return self._until(done, timeout)
 
-    def wait_until_idle(self, ports: Collection[int], timeout: float) -> bool:
-        """Wait until the TorchServes at these ports have answered all that they were given.
+    def wait_until_idle(self, sockets: Collection[Path], timeout: float) -> bool:
+        """Wait until the TorchServes at these sockets have answered all that they were given.
 
         Returns:
             Whether they had in the time, in seconds.
@@ -71,21 +70,19 @@ class Edge:
             return not any(
                 int(figure.get("value", 0))
                 for hosts in self._hosts().values()
-                for port in ports
-                if port in hosts
-                for figure in hosts[port]["stats"]
+                for socket in sockets
+                if socket in hosts
+                for figure in hosts[socket]["stats"]
                 if figure["name"] == "rq_active"
             )
 
         return self._until(idle, timeout)
 
-    def _hosts(self) -> dict[str, dict[int, Any]]:
-        """What Envoy says of each TorchServe of each model, by the name and the port."""
+    def _hosts(self) -> dict[str, dict[Path, Any]]:
+        """What Envoy says of each TorchServe of each model, by the name and the socket."""
         clusters = json.loads(self.admin("GET", "/clusters?format=json"))["cluster_statuses"]
         return {
-            cluster["name"]: {
-                host["address"]["socket_address"]["port_value"]: host for host in cluster.get("host_statuses", ())
-            }
+            cluster["name"]: {Path(host["address"]["pipe"]["path"]): host for host in cluster.get("host_statuses", ())}
             for cluster in clusters
             if cluster["name"] != "probes"
         }
@@ -139,14 +136,14 @@ class Edge:
 
 @contextlib.contextmanager
 def running_edge(
-    door: Door, models: Sequence[Model], ports: Collection[int], *, threads: int = 1, log: Path | None = None
+    door: Door, models: Sequence[Model], sockets: Collection[Path], *, threads: int = 1, log: Path | None = None
 ) -> Iterator[Edge]:
     """Run Envoy for as long as the block lasts.
 
     Args:
         door: where, and for whom.
         models: what is let through.
-        ports: where TorchServes listen on loopback.
+        sockets: where TorchServes listen.
         threads: that Envoy works with; one carries more than the workers of two cores can answer.
         log: a file to append its log to; a temporary one if left out.
 
@@ -163,7 +160,7 @@ def running_edge(
     with private_folder() as folder:
         (folder / "tmp").mkdir()
         (folder / "envoy.yaml").write_text(configuration(door, models, folder), encoding="utf-8")
-        _write_endpoints(folder, ports)
+        _write_endpoints(folder, sockets)
         log = (log or folder / "envoy.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
@@ -196,15 +193,12 @@ def find_envoy() -> Path:
     )
 
 
-def _write_endpoints(folder: Path, ports: Collection[int], draining: Collection[int] = ()) -> None:
+def _write_endpoints(folder: Path, sockets: Collection[Path], draining: Collection[Path] = ()) -> None:
     """Write the file that says where TorchServes are; Envoy sees when another takes its place."""
-    health = dict.fromkeys(ports, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
+    health = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
     endpoints = [
-        {
-            "endpoint": {"address": {"socket_address": {"address": HOST, "port_value": port}}},
-            "health_status": state,
-        }
-        for port, state in health.items()
+        {"endpoint": {"address": {"pipe": {"path": str(socket)}}}, "health_status": state}
+        for socket, state in health.items()
     ]
     assignment = {
         "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",

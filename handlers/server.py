@@ -21,16 +21,17 @@ from typing import Any
 
 from handlers.archive import CONFIGURATION, copy_archives
 from handlers.java import find_java
+from handlers.local_http import Address, ask
 from handlers.patches import PATCHES
 from handlers.ports import HOST, hold_port
 from handlers.process import LOG_PREFIX, ServerError, private_folder, read, running_process, tail
 from handlers.shared import Shared
-from handlers.unix_http import ask
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _LAST_WORDS_S = 2.0  # that a worker's death has to be explained in the log
+_ANSWER_S = 60.0
 _SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
@@ -47,7 +48,7 @@ class Server:
     """A TorchServe of which every worker is ready.
 
     Attributes:
-        port: of ``/predictions/NAME``, on loopback: the only one that it listens on.
+        address: of ``/predictions/NAME``: a Unix socket in its folder, or the one port of loopback that it listens on.
         folder: its own, with the Unix sockets of its management and its metrics. No other user can enter it.
         models: the archives that it runs, copies of its own, by their names as in ``/predictions/NAME``.
         log: the file with what the front end and the workers wrote. It goes with the server, unless it was named.
@@ -56,7 +57,7 @@ class Server:
         place: among the TorchServes of a service; who takes the place of another has the same.
     """
 
-    port: int
+    address: Address
     folder: Path
     models: Mapping[str, Path]
     log: Path
@@ -64,9 +65,14 @@ class Server:
     process: subprocess.Popen[bytes]
     place: int = 0
 
-    def url(self, model: str) -> str:
-        """The address that takes a model's requests."""
-        return f"http://{HOST}:{self.port}/predictions/{model}"
+    def ask(self, model: str, body: bytes, content_type: str) -> bytes:
+        """What a model answers, asked without the front door.
+
+        Raises:
+            OSError: if it does not answer 200.
+        """
+        target = f"/predictions/{model}"
+        return ask(self.address, target, method="POST", body=body, content_type=content_type, timeout=_ANSWER_S)
 
     def workers(self, model: str) -> int:
         """How many workers a model has."""
@@ -107,7 +113,7 @@ class Server:
 def running_server(
     archives: Iterable[Path],
     *,
-    port: int = 8080,
+    port: int | None = None,
     workers: int = 0,
     log: Path | None = None,
     timeout: float = 120.0,
@@ -119,7 +125,7 @@ def running_server(
     Args:
         archives: each of another model. The server gets copies: a worker that starts again later finds what the first
             one found, whatever was archived since.
-        port: where it listens, on loopback.
+        port: where it listens, on loopback; on a Unix socket instead, and on no port, if left out.
         workers: for each model; one for each GPU, or each core if there is no GPU, if 0.
         log: a file to append the log to; a temporary one if left out.
         timeout: seconds for all workers to be ready.
@@ -138,24 +144,25 @@ def running_server(
         ServerError: if a model can't be loaded: with the cause, as the worker's log has it.
     """
     java = find_java()
-    with hold_port(port, HOST, "--port"), private_folder() as folder:
+    with contextlib.nullcontext() if port is None else hold_port(port, HOST, "--port"), private_folder() as folder:
+        address = port or folder / "inference.sock"
         models = copy_archives(archives, folder / "models")
         log = (log or folder / "torchserve.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
-        command = _command(java, folder, _configuration(folder, models, port, workers))
+        command = _command(java, folder, _configuration(folder, models, address, workers))
         shared = shared or Shared.make(folder / "shared")
         with running_process(command, folder, log, _ONE_THREAD, shared.environment()) as process:
-            server = Server(port, folder, models, log, shared.audit_log, process, place)
+            server = Server(address, folder, models, log, shared.audit_log, process, place)
             _wait_until_ready(server, start, timeout)
             yield server
 
 
-def _configuration(folder: Path, models: Mapping[str, Path], port: int, workers: int) -> str:
+def _configuration(folder: Path, models: Mapping[str, Path], address: Address, workers: int) -> str:
     """config.properties, filled in."""
     template = string.Template((CONFIGURATION / "config.properties").read_text())
     values = {
-        "port": port,
+        "inference_address": f"http://{HOST}:{address}" if isinstance(address, int) else f"unix:{address}",
         "folder": folder,
         "load_models": ",".join(f"{name}={path.name}" for name, path in models.items()),
         "workers": workers,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from handlers.door import Door, Model
+from handlers.door import Door, Lane, Model
 from handlers.edge import Edge, running_edge
 from handlers.exporter import STARTING, Exporter, Watched, exporting, torchserves_metrics
 from handlers.ports import Ports, hold_port
@@ -76,7 +76,7 @@ class Service:
                     self.servers = self._start(self._archive(), range(self._instances))
                     self._models = limits(self.servers[0], self._instances)
                     beside = log and log.with_name(f"{log.name}.envoy")
-                    with running_edge(self.door, self._models, _ports(self.servers), log=beside) as self.edge:
+                    with running_edge(self.door, self._models, _sockets(self.servers), log=beside) as self.edge:
                         self._up = True
                         yield self
             finally:
@@ -118,7 +118,7 @@ class Service:
         if dead:
             logger.warning("a TorchServe ended by itself and is replaced; the others answer meanwhile")
             self.servers = living
-            self.edge.route_to(_ports(living))
+            self.edge.route_to(_sockets(living))
             self._stop(dead)
         missing = set(range(self._instances)) - {server.place for server in living}
         if not missing or time.monotonic() < self._not_before:
@@ -131,7 +131,7 @@ class Service:
             self._wait_s = min(2 * self._wait_s, _RETRY_S[1])
             return
         self._wait_s = _RETRY_S[0]
-        self.edge.route_to(_ports(self.servers))
+        self.edge.route_to(_sockets(self.servers))
 
     def reload(self) -> bool:
         """Serve what the bundles are now: new TorchServes take over from the old ones when they are ready.
@@ -149,12 +149,12 @@ class Service:
             logger.error("not reloaded: the bundles' kinds are others than before; start it again for these")
             self._stop(new)
             return False
-        self.edge.route_to(_ports([*old, *new]))  # both, until Envoy has seen that the new ones answer
+        self.edge.route_to(_sockets([*old, *new]))  # both, until Envoy has seen that the new ones answer
         self.servers = new
-        self.edge.route_to(_ports(new), draining=_ports(old))
-        if not self.edge.wait_until_idle(_ports(old), DRAIN_S):
+        self.edge.route_to(_sockets(new), draining=_sockets(old))
+        if not self.edge.wait_until_idle(_sockets(old), DRAIN_S):
             logger.warning("the TorchServes before had not answered all after %g s and are stopped", DRAIN_S)
-        self.edge.route_to(_ports(new))
+        self.edge.route_to(_sockets(new))
         self._stop(old)
         logger.info("reloaded")
         return True
@@ -169,10 +169,7 @@ class Service:
                     log = log.with_name(f"{log.name}.{self._started + 1}")
                 self._started += 1
                 stack = contextlib.ExitStack()
-                port = Ports.any_free().inference
-                running = running_server(
-                    archives, port=port, workers=self._workers, log=log, shared=self._shared, place=place
-                )
+                running = running_server(archives, workers=self._workers, log=log, shared=self._shared, place=place)
                 server = stack.enter_context(running)
                 self._running[server.process.pid] = stack
                 servers.append(server)
@@ -186,26 +183,31 @@ class Service:
             self._running.pop(server.process.pid).close()
 
 
-def _ports(servers: Iterable[Server]) -> list[int]:
-    return [server.port for server in servers]
+def _sockets(servers: Iterable[Server]) -> list[Path]:
+    """Where TorchServes that were started without a port listen."""
+    return [server.address for server in servers if isinstance(server.address, Path)]
 
 
 def limits(server: Server, instances: int) -> list[Model]:
     """How much of each model is let in, by its settings and how many workers there are.
 
     A worker has one batch in hand and one that waits for it, so that it is never idle; what is beyond would wait longer
-    than a client should, and is refused. A model that takes one request at a time has room for a small burst. Where
-    requests differ in what they cost, its settings have ``room``: how many are let in while they are costly or cheap,
-    the first less than two batches, for costly ones are no faster in large batches.
+    than a client should, and is refused. A model that takes one request at a time has room for a small burst. A model's
+    settings may have ``room``, another number, and ``lanes``: how much of that is for requests that cost much.
     """
     models = []
     for name, archive in server.models.items():
         settings = yaml.safe_load((archive / "model-config.yaml").read_text(encoding="utf-8"))
         workers = server.workers(name) * instances
-        each = max(BATCHES * settings["batchSize"], AT_LEAST)
-        room = {"least": each, "most": each, "latency_ms": 0.0, **settings.get("room", {})}
-        least, most = (min(room[name] * workers, QUEUE) for name in ("least", "most"))
-        models.append(Model(name, workers, least, most, settings["responseTimeout"] + 5, room["latency_ms"]))
+        each = settings.get("room", max(BATCHES * settings["batchSize"], AT_LEAST))
+        most = min(each * workers, QUEUE)
+        lanes = [
+            Lane(
+                path, **{**lane, "least": min(lane["least"] * workers, most), "most": min(lane["most"] * workers, most)}
+            )
+            for path, lane in settings.get("lanes", {}).items()
+        ]
+        models.append(Model(name, workers, most, settings["responseTimeout"] + 5, lanes))
     return models
 
 

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from handlers.door import MAX_BODY, Door, DoorError, Model, check_certificate, configuration, read_keys
+from handlers.door import MAX_BODY, Door, DoorError, Lane, Model, check_certificate, configuration, read_keys
 from handlers.edge import find_envoy
 from handlers.ports import HOST
 from schemas.problems import Problem
 
+LANES = [Lane("predictions", 8, 64, 5.0, over=40), Lane("explanations", 8, 32, 20.0)]
 MODELS = [
-    Model("sales", workers=2, least=64, most=128, timeout=35.0, latency_ms=15.0),
-    Model("pets", workers=2, least=8, most=8, timeout=65.0),
+    Model("sales", workers=2, most=128, timeout=35.0, lanes=LANES),
+    Model("pets", workers=2, most=8, timeout=65.0),
 ]
 SECRET = 'sixteen-or-more"{{'
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from handlers import unix_http
+from handlers import local_http
 from handlers.edge import Edge
 from handlers.ports import HOST
 from handlers.server import Server
@@ -36,7 +36,8 @@ def ask(
 ) -> Answer:
     """One request on a connection of its own; pieces of a body are sent as chunks."""
     sent = json.dumps(body).encode() if isinstance(body, dict) else body
-    port = server.port if isinstance(server, Server) else server.door.port
+    port = server.address if isinstance(server, Server) else server.door.port
+    assert isinstance(port, int)
     with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, path, sent, {**({"Content-Type": kind} if kind else {}), **headers})
         response = connection.getresponse()
@@ -47,4 +48,4 @@ def ask(
 
 def manage(server: Server, path: str) -> Any:
     """What TorchServe's management says."""
-    return json.loads(unix_http.ask(server.folder / "management.sock", path))
+    return json.loads(local_http.ask(server.folder / "management.sock", path))

@@ -2,11 +2,15 @@
 
 import contextlib
 import json
+import socketserver
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 from handlers.ports import HOST
@@ -22,8 +26,14 @@ def echo(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]
 
 @dataclass
 class StandIn:
-    """What it does, which may be changed at any time, and what it has seen."""
+    """What it does, which may be changed at any time, and what it has seen.
 
+    Attributes:
+        socket: where it takes requests, as a TorchServe does.
+        port: where it does the same, for probes.
+    """
+
+    socket: Path
     port: int
     behaviour: Behaviour = echo
     healthy: bool = True
@@ -38,7 +48,6 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self.reply(200 if stand_in.healthy else 500, "text/plain", b"x" * 10)
@@ -70,22 +79,29 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
+    class Quiet(socketserver.ThreadingMixIn):
         daemon_threads = True
         request_queue_size = 128
 
         def handle_error(self, *_: Any) -> None:
             pass
 
-    with Server((HOST, 0), Handler) as server:
-        stand_in = StandIn(server.server_address[1], behaviour)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield stand_in
-        finally:
-            server.shutdown()
-            thread.join()
+    class Tcp(Quiet, socketserver.TCPServer):
+        pass
+
+    class Unix(Quiet, socketserver.UnixStreamServer):
+        pass
+
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+        path = Path(folder, "inference.sock")
+        servers = [running.enter_context(Unix(str(path), Handler)), running.enter_context(Tcp((HOST, 0), Handler))]
+        stand_in = StandIn(path, servers[1].server_address[1], behaviour)
+        for server in servers:
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            running.callback(thread.join)
+            running.callback(server.shutdown)
+        yield stand_in
 
 
 def sleeping(seconds: float) -> Behaviour:

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from handlers.door import MAX_BODY, Door, Model
+from handlers.door import MAX_BODY, Door, Lane, Model
 from handlers.edge import Edge, running_edge
 from handlers.ports import HOST, Ports
 from handlers.process import ServerError
@@ -29,9 +29,10 @@ from tests.integration.standin import StandIn, echo, sleeping, standing_in
 
 pytestmark = pytest.mark.integration
 
+LANE = Lane("predictions", least=8, most=16, latency_ms=50.0, over=40)
 MODELS = [
-    Model("sales", workers=2, least=8, most=16, timeout=1.0, latency_ms=50.0),
-    Model("pets", workers=2, least=3, most=3, timeout=5.0),
+    Model("sales", workers=2, most=16, timeout=1.0, lanes=[LANE]),
+    Model("pets", workers=2, most=3, timeout=5.0),
 ]
 KEYS = ["correct-horse-battery", "staple-staple-staple"]
 
@@ -45,7 +46,7 @@ def behind() -> Iterator[StandIn]:
 @pytest.fixture(scope="module")
 def edge(behind: StandIn) -> Iterator[Edge]:
     door = Door(Ports.any_free().inference, probes=behind.port)
-    with running_edge(door, MODELS, [behind.port]) as running:
+    with running_edge(door, MODELS, [behind.socket]) as running:
         yield running
 
 
@@ -289,11 +290,13 @@ def test_what_is_too_much_is_refused_at_once_and_truthfully(edge: Edge, behind: 
     assert max(took for _, took in refused) < 0.3
 
 
-def test_there_is_room_for_more_while_answers_are_quick(edge: Edge, behind: StandIn) -> None:
-    def crowd(seconds: float) -> list[Answer]:
+def test_a_lane_has_more_room_while_answers_are_quick(edge: Edge, behind: StandIn) -> None:
+    costly = b" " * (LANE.over + 1)
+
+    def crowd(seconds: float, body: bytes = costly) -> list[Answer]:
         behind.behaviour, behind.most = sleeping(seconds), 0
         with ThreadPoolExecutor(16) as pool:
-            return list(pool.map(lambda _: ask(edge, b"{}"), range(200)))
+            return list(pool.map(lambda _: ask(edge, body), range(200)))
 
     crowd(0.01)  # what a crowd that came from nowhere would be refused
     assert {answer.status for answer in crowd(0.01)} == {200}
@@ -304,9 +307,15 @@ def test_there_is_room_for_more_while_answers_are_quick(edge: Edge, behind: Stan
     assert {answer.headers["retry-after"] for answer in refused} == {"1"}
     # Half of those let in would have to be answered in 50 ms, which none is: soon there is room for the least alone.
     until = time.monotonic() + 10
-    while behind.most > 8 and time.monotonic() < until:
+    while behind.most > LANE.least and time.monotonic() < until:
         crowd(0.2)
-    assert behind.most == 8
+    assert behind.most == LANE.least
+    # A chunked body has no length that could be looked at.
+    assert {answer.status for answer in crowd(0.2, [costly])} == {200, 503}
+    assert behind.most == LANE.least
+    # What costs little is not of the lane, as slow as it may be.
+    assert {answer.status for answer in crowd(0.2, costly[1:])} == {200}
+    assert behind.most == 16
 
 
 # One that fails
@@ -326,35 +335,35 @@ def test_one_of_two_that_is_gone_or_cuts_answers_off_costs_no_answer(tmp_path: P
         return 200, "", b""
 
     with standing_in(cut) as bad, standing_in() as good:
-        gone = Ports.any_free().inference
+        gone = tmp_path / "gone.sock"
         door = Door(Ports.any_free().inference)
-        with running_edge(door, MODELS, [bad.port, good.port, gone]) as edge:
+        with running_edge(door, MODELS, [bad.socket, good.socket, gone]) as edge:
             assert {ask(edge, b"{}").status for _ in range(30)} == {200}
         assert good.seen
 
 
-def test_torchserves_are_exchanged_while_requests_are_under_way() -> None:
+def test_torchserves_are_exchanged_while_requests_are_under_way(tmp_path: Path) -> None:
     with standing_in(sleeping(0.4)) as old, standing_in() as new:
         door = Door(Ports.any_free().inference)
-        with running_edge(door, MODELS, [old.port]) as edge:
+        with running_edge(door, MODELS, [old.socket]) as edge:
             with ThreadPoolExecutor(4) as pool:
                 waiting = [pool.submit(ask, edge, b"{}") for _ in range(4)]
                 time.sleep(0.1)
-                assert edge.route_to([old.port, new.port])
-                assert edge.route_to([new.port], draining=[old.port])
+                assert edge.route_to([old.socket, new.socket])
+                assert edge.route_to([new.socket], draining=[old.socket])
                 assert ask(edge, b"{}").status == 200
                 assert len(new.seen) == 1
-                assert edge.wait_until_idle([old.port], 5)
+                assert edge.wait_until_idle([old.socket], 5)
                 assert all(each.done() or each.result(0.2) for each in waiting)
                 assert [each.result().status for each in waiting] == [200] * 4
-            assert edge.route_to([new.port])
-            assert not edge.route_to([new.port, Ports.any_free().inference], timeout=0.5)  # nobody is there
+            assert edge.route_to([new.socket])
+            assert not edge.route_to([new.socket, tmp_path / "gone.sock"], timeout=0.5)  # nobody is there
 
 
 def test_it_stops_when_all_is_answered_and_takes_no_more() -> None:
     with standing_in(sleeping(0.8)) as behind:
         door = Door(Ports.any_free().inference)
-        with running_edge(door, MODELS, [behind.port]) as edge:
+        with running_edge(door, MODELS, [behind.socket]) as edge:
             with ThreadPoolExecutor(4) as pool:
                 waiting = [pool.submit(ask, edge, b"{}") for _ in range(4)]
                 time.sleep(0.1)
@@ -371,7 +380,7 @@ def test_it_stops_when_all_is_answered_and_takes_no_more() -> None:
 
 def test_only_a_key_opens_and_probes_need_none(behind: StandIn) -> None:
     door = Door(Ports.any_free().inference, keys=KEYS, probes=behind.port)
-    with running_edge(door, MODELS, [behind.port]) as edge:
+    with running_edge(door, MODELS, [behind.socket]) as edge:
         for headers in ({"Authorization": f"Bearer {KEYS[0]}"}, {"X-API-Key": KEYS[1]}):
             answer = ask(edge, b"{}", headers=headers)
             assert answer.status == 200
@@ -394,7 +403,7 @@ def test_only_a_key_opens_and_probes_need_none(behind: StandIn) -> None:
 def test_it_speaks_https_and_nothing_else_when_told(behind: StandIn, certificate: tuple[Path, Path]) -> None:
     door = Door(Ports.any_free().inference, tls=certificate)
     trusting = ssl.create_default_context(cafile=certificate[0])
-    with running_edge(door, MODELS, [behind.port]) as edge:
+    with running_edge(door, MODELS, [behind.socket]) as edge:
         with closing(http.client.HTTPSConnection(HOST, door.port, context=trusting, timeout=10)) as connection:
             connection.request("POST", "/predictions/sales", b"{}")
             response = connection.getresponse()
@@ -433,7 +442,7 @@ def test_an_envoy_that_cannot_start_says_why_and_leaves_nothing(edge: Edge) -> N
 def test_nothing_is_left_of_it(behind: StandIn) -> None:
     threads = threading.active_count()
     with ExitStack() as running:
-        edge = running.enter_context(running_edge(Door(Ports.any_free().inference), MODELS, [behind.port]))
+        edge = running.enter_context(running_edge(Door(Ports.any_free().inference), MODELS, [behind.socket]))
         assert ask(edge, b"{}").status == 200
     assert edge.process.poll() is not None
     assert not edge.folder.exists()

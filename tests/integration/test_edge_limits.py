@@ -21,7 +21,7 @@ from tests.integration.standin import StandIn, standing_in
 
 pytestmark = pytest.mark.integration
 
-MODELS = [Model("sales", workers=2, least=64, most=64, timeout=5.0)]
+MODELS = [Model("sales", workers=2, most=64, timeout=5.0)]
 PATH = "/predictions/sales"
 CONNECTIONS, MEMORY = 16, 64 << 20
 PHOTO = 10_000_000  # bytes
@@ -36,7 +36,7 @@ def behind() -> Iterator[StandIn]:
 @pytest.fixture
 def edge(behind: StandIn) -> Iterator[Edge]:
     door = Door(Ports.any_free().inference, probes=behind.port, max_connections=CONNECTIONS)
-    with running_edge(door, MODELS, [behind.port]) as running:
+    with running_edge(door, MODELS, [behind.socket]) as running:
         yield running
 
 
@@ -44,7 +44,7 @@ def edge(behind: StandIn) -> Iterator[Edge]:
 def small(behind: StandIn) -> Iterator[Edge]:
     """A front door with little memory."""
     door = Door(Ports.any_free().inference, probes=behind.port, max_memory=MEMORY)
-    with running_edge(door, MODELS, [behind.port]) as running:
+    with running_edge(door, MODELS, [behind.socket]) as running:
         yield running
 
 
@@ -150,7 +150,7 @@ def test_a_torchserve_that_refuses_connections_is_left_out_at_once() -> None:
     """Long before a health check sees it: that asks every two seconds, and three times."""
     with standing_in() as good, ExitStack() as ending:
         gone = ending.enter_context(standing_in())
-        with running_edge(Door(Ports.any_free().inference), MODELS, [good.port, gone.port]) as edge:
+        with running_edge(Door(Ports.any_free().inference), MODELS, [good.socket, gone.socket]) as edge:
             ending.close()
             assert {ask(edge, b"{}").status for _ in range(40)} == {200}
             figures = edge.figures("cluster.sales.(upstream_cx_connect_fail|outlier_detection.ejections_active)")

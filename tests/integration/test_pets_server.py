@@ -26,7 +26,7 @@ from ts.context import RequestProcessor
 
 from handlers.archive import archive
 from handlers.pets import PetsHandler
-from handlers.ports import Ports
+from handlers.ports import HOST, Ports
 from handlers.server import Server, running_server
 from pets.classifier import GOLDEN_TOLERANCE, Classifier
 from schemas.pets import PetRequest
@@ -211,7 +211,7 @@ def expected(classifier: Classifier) -> Any:
 def test_curl_is_understood(server: Server, expected: Any, how: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo())
     (tmp_path / "photo.json").write_text(json.dumps({"image": BASE64}))
-    command = ["curl", "-s", "-m", "30", *how, f"{server.url('pets')}{QUERY}"]
+    command = ["curl", "-s", "-m", "30", *how, f"http://{HOST}:{server.address}/predictions/pets{QUERY}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     assert_alike(json.loads(done.stdout), expected)
 

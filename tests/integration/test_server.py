@@ -24,7 +24,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from handlers import unix_http
+from handlers import local_http
 from handlers.archive import ArchiveError, archive
 from handlers.ports import HOST, PortError, Ports
 from handlers.server import Server, ServerError, running_server
@@ -223,7 +223,7 @@ def test_requests_leave_no_line_in_the_log(server: Server) -> None:
 
 def test_management_registers_nothing(server: Server) -> None:
     with pytest.raises(OSError, match=r"status 40[35]"):
-        unix_http.ask(server.folder / "management.sock", "/models?url=https://example.org/evil.mar", method="POST")
+        local_http.ask(server.folder / "management.sock", "/models?url=https://example.org/evil.mar", method="POST")
 
 
 def test_metrics_are_scraped(server: Server) -> None:
@@ -238,13 +238,13 @@ def test_only_the_models_listen_and_only_on_loopback(server: Server) -> None:
         for each in process.net_connections("inet")
         if not each.raddr
     ]
-    assert listening == [(HOST, server.port)]
+    assert listening == [(HOST, server.address)]
 
 
 def test_workers_are_scaled_by_the_one_who_runs_it_alone(server: Server) -> None:
     scale = "/models/sales?min_worker=2&synchronous=true"
     socket = server.folder / "management.sock"
-    assert unix_http.ask(socket, scale, method="PUT", timeout=60)
+    assert local_http.ask(socket, scale, method="PUT", timeout=60)
     for method, path in (("PUT", scale.replace("2", "3")), ("DELETE", "/models/sales"), ("GET", "/models")):
         answer = ask(server, None, method=method, path=path)
         assert answer.status in (404, 405), path
@@ -302,7 +302,7 @@ def test_a_server_keeps_the_bundle_it_started_with(
 def test_a_serve_that_fails_or_is_unclear_writes_nothing(server: Server, demo_bundle: Path, tmp_path: Path) -> None:
     store, other = tmp_path / "store", tmp_path / "other"
     shutil.copytree(demo_bundle, other)
-    taken = server.port
+    taken = server.address
     options = ["--port", str(taken), "--model-store", str(store)]
     for bundles, said in (
         ([other], f"port {taken} "),
@@ -325,8 +325,8 @@ def test_a_folder_that_is_no_archive_is_refused(demo_bundle: Path) -> None:
 
 def test_a_port_that_is_taken_is_named(server: Server, archived: Path) -> None:
     with (
-        pytest.raises(PortError, match=f"port {server.port} .*--port"),
-        running_server([archived], port=server.port),
+        pytest.raises(PortError, match=f"port {server.address} .*--port"),
+        running_server([archived], port=server.address),
     ):
         pass
 

@@ -211,6 +211,18 @@ def test_probes_are_behind_the_door_and_on_their_own_port(two: Running) -> None:
         assert name in text
 
 
+def test_only_the_door_and_the_probes_listen(two: Running) -> None:
+    """A TorchServe that listened on loopback could be asked by every user of the machine, without a key."""
+    everything = [psutil.Process(two.process.pid), *psutil.Process(two.process.pid).children(recursive=True)]
+    listening = {
+        each.laddr.port
+        for process in everything
+        for each in process.net_connections("inet")
+        if each.status == psutil.CONN_LISTEN
+    }
+    assert listening == {two.port, two.probes}
+
+
 def test_each_torchserves_own_figures_are_there(two: Running) -> None:
     with load(two.port):
         pattern = r'^ts_inference_requests_total\{torchserve="(\d)",model_name="sales",.*\} [1-9]'
@@ -238,7 +250,8 @@ def test_a_killed_torchserve_costs_no_answer_and_is_replaced(two: Running) -> No
         assert until(two.is_whole)
     assert (asked.statuses.keys(), asked.lost, asked.refused) == ({200}, [], 0)
     assert "a TorchServe ended by itself and is replaced" in two.said()
-    assert set(re.findall('torchserve="(\\d+)"', two.metrics())) == {"0", "1"}
+    # Its workers say themselves that they are ready, a moment before the service has it.
+    assert until(lambda: set(re.findall('torchserve="(\\d+)"', two.metrics())) == {"0", "1"})
 
 
 def test_a_torchserve_that_hangs_gets_no_requests_until_it_answers_again(two: Running) -> None:
