@@ -26,6 +26,7 @@ class PetsHandler:
         self.classifier, self.telemetry = load_model(
             context,
             lambda folder, device: Classifier.load(folder, device=device),
+            gist=_gist,
             count=_count,
             describe=_describe,
         )
@@ -45,11 +46,16 @@ def _blank_photo() -> bytes:
     return file.getvalue()
 
 
-def _count(model: str, predictions: Sequence[Prediction]) -> None:
+def _gist(predictions: Sequence[Prediction]) -> list[tuple[float, str, str | None]]:
+    """Of each prediction how sure it is, what to do with it, and how its heatmap was made, if it has one."""
+    return [(each.probability, each.decision, each.heatmap.method if each.heatmap else None) for each in predictions]
+
+
+def _count(model: str, gists: Sequence[tuple[float, str, str | None]]) -> None:
     """Count breeds: how sure, what to do with them, and the heatmaps."""
-    metrics.CONFIDENCE.labels(model).observe_many([prediction.probability for prediction in predictions])
-    metrics.add(metrics.DECISIONS, model, Tally(prediction.decision for prediction in predictions))
-    metrics.add(metrics.HEATMAPS, model, Tally(each.heatmap.method for each in predictions if each.heatmap))
+    metrics.CONFIDENCE.labels(model).observe_many([probability for probability, _, _ in gists])
+    metrics.add(metrics.DECISIONS, model, Tally(decision for _, decision, _ in gists))
+    metrics.add(metrics.HEATMAPS, model, Tally(method for _, _, method in gists if method))
 
 
 def _describe(prediction: Prediction) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class SalesHandler:
         self.forecaster, self.telemetry = load_model(
             context,
             lambda folder, device: Forecaster.load(folder, device=device),
+            gist=_gist,
             count=_count,
             describe=_describe,
         )
@@ -51,12 +52,23 @@ def _forecasts(answer: Reply) -> list[ItemForecast]:
     return [answer] if isinstance(answer, ItemForecast) else [i for i in answer.items if isinstance(i, ItemForecast)]
 
 
-def _count(model: str, answers: Sequence[Reply]) -> None:
-    """Count forecasts, and what was assumed or doubtful in them."""
-    forecasts = [forecast for answer in answers for forecast in _forecasts(answer)]
-    metrics.FORECASTS.labels(model).inc(len(forecasts))
-    inputs = Tally(("assumed", name) for forecast in forecasts for name in forecast.assumed)
-    inputs.update((warning.code, warning.field) for forecast in forecasts for warning in forecast.warnings)
+def _gist(answers: Sequence[Reply]) -> list[tuple[Any, ...]]:
+    """Of each forecast what was assumed, and the code and field of each warning."""
+    gists = []
+    for answer in answers:
+        for forecast in (answer,) if isinstance(answer, ItemForecast) else _forecasts(answer):
+            warned = tuple((each.code, each.field) for each in forecast.warnings) if forecast.warnings else ()
+            gists.append(((*forecast.assumed,), warned))
+    return gists
+
+
+def _count(model: str, gists: Sequence[tuple[Any, ...]]) -> None:
+    """Count forecasts, and their inputs that were not simply given."""
+    metrics.FORECASTS.labels(model).inc(len(gists))
+    inputs: Tally[Any] = Tally()
+    for (assumed, warned), count in Tally(gists).items():  # few are different
+        for kind_and_field in (*(("assumed", name) for name in assumed), *warned):
+            inputs[kind_and_field] += count
     metrics.add(metrics.INPUTS, model, inputs)
 
 

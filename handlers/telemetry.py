@@ -7,7 +7,7 @@ import time
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from handlers import metrics
 from handlers.audit import AuditLog
@@ -18,38 +18,35 @@ from schemas.problems import Problem
 logger = logging.getLogger(__name__)
 
 START_HEADER = "x-request-start"  # when the front door had the request: microseconds since 1970
-_EVERY_S, _MANY = 0.1, 16  # seconds, batches
+_EVERY_S, _MANY = 0.1, 64  # seconds, batches
 MAX_ECHO = 128  # characters of what a client names itself by
 
 
-class _Noted(NamedTuple):
-    """What is kept of a batch that was answered.
+class _Noted:
+    """What is kept of batches until they are counted: numbers, and what little of a reply is counted.
 
-    Not its requests: keeping them costs more than all counting; their memory, used again at once, stays in the cache.
+    To keep the replies would cost more than to count them: their memory, used again at once, stays in the cache.
 
     Attributes:
-        outcomes: each request's, a reply or a problem.
-        starts: when the front door had each request, as its header says.
+        sizes: requests, by batch.
+        statuses: of the requests that have a problem.
+        gists: of the replies to the others.
         seconds: by stage.
-        end: when it was done, in seconds since 1970.
     """
 
-    outcomes: Sequence[Any]
-    starts: Sequence[str | None]
-    seconds: Mapping[str, float]
-    end: float
-
-    def total(self, place: int) -> float:
-        """Seconds from a request's start to its answer, or of the worker's work if it has no start."""
-        return max(_since(self.starts[place], self.end) or 0.0, sum(self.seconds.values()))
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.statuses: list[int] = []
+        self.gists: list[Any] = []
+        self.seconds: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
 
 
 class Telemetry:
-    """One worker's. A batch is noted when it is answered, and told of with some others.
+    """One worker's. A batch is noted when it is answered, and counted with some others.
 
-    Telling batch by batch would take a tenth of a worker's time. So it is done every sixteenth batch, and by a thread,
-    ten times a second, for what is left and for the audit log, which waits for a disk. The thread has little to do
-    under load: while it works the worker can't. A worker that is killed takes a tenth of a second's figures with it.
+    Counting batch by batch would take a tenth of a worker's time. So it is done every 64th batch, and by a thread, ten
+    times a second, for what is left and for the audit log, which waits for a disk. The thread has little to do under
+    load: while it works the worker can't. A worker that is killed takes a tenth of a second's figures with it.
 
     Attributes:
         clock: the batch's; whoever answers it says where a stage ends.
@@ -60,6 +57,7 @@ class Telemetry:
         model: str,
         version: str,
         *,
+        gist: Callable[[Sequence[Any]], Sequence[Any]],
         count: Callable[[str, Sequence[Any]], None],
         describe: Callable[[Any], dict[str, Any]],
         audit: AuditLog | None = None,
@@ -69,38 +67,65 @@ class Telemetry:
         Args:
             model: the model's name, a label of all figures.
             version: the bundle's.
-            count: counts what a model's replies say.
+            gist: what is counted of a batch's replies, and nothing else of them.
+            count: counts it, of many batches.
             describe: what the audit line has of a reply.
             audit: where lines go, if anywhere.
         """
         self.clock = Clock()
-        self._model, self._version, self._count, self._describe, self._audit = model, version, count, describe, audit
+        self._model, self._version = model, version
+        self._gist, self._count, self._describe, self._audit = gist, count, describe, audit
         self._stages = {stage: metrics.STAGE_SECONDS.labels(model, stage) for stage in metrics.STAGES}
         self._batch_size = metrics.BATCH_SIZE.labels(model)
-        self._noted: deque[_Noted] = deque()
+        self._noted = _Noted()
         self._lines: deque[dict[str, Any]] = deque()  # of the audit log
-        self._telling, self._writing = threading.Lock(), threading.Lock()
+        self._noting, self._telling, self._writing = threading.Lock(), threading.Lock(), threading.Lock()
 
     def start(self) -> None:
         """Forget what was noted, which no client asked for, and tell of what is noted from now on."""
-        self._noted.clear()
+        self._noted = _Noted()
         self._lines.clear()
         threading.Thread(target=self._tell_forever, name="telemetry", daemon=True).start()
         atexit.register(self.tell)
 
     def note(self, context: Context, data: Sequence[Mapping[str, Any]], written: Sequence[tuple[Any, bytes]]) -> None:
         """Keep what is to be told of a batch: of its requests' fields, and of each its outcome and body."""
-        starts = [context.get_request_header(place, START_HEADER) for place in range(len(written))]
-        batch = _Noted([outcome for outcome, _ in written], starts, self.clock.seconds, time.time())
-        self._noted.append(batch)
-        if self._audit is not None:
-            try:
-                for place in range(self._audit.room(len(written))):
-                    self._lines.append(self._line(batch, place, context, data[place], written[place][1]))
-            except Exception:
-                logger.exception("a request was answered and has no line in the audit log")
-        if len(self._noted) >= _MANY:
+        try:
+            totals = self._note(context, [outcome for outcome, _ in written])
+            for place in range(self._audit.room(len(written)) if self._audit else 0):
+                seconds = {**self.clock.seconds, "total": totals[place]}
+                self._lines.append(self._line(context, place, data[place], *written[place], len(written), seconds))
+        except Exception:
+            logger.exception("a batch was answered, and not all is told of it")
+        if len(self._noted.sizes) >= _MANY:
             self._count_noted()
+
+    def _note(self, context: Context, outcomes: Sequence[Any]) -> Sequence[float]:
+        """Keep what is counted of a batch; returns each request's seconds from its start, or of the worker's work."""
+        seconds = self.clock.seconds
+        worked = sum(seconds.values())
+        queued, totals = list[float](), [worked] * len(outcomes)
+        # The front door says it of all requests or, if there is none, of none.
+        if outcomes and context.get_request_header(0, START_HEADER) is not None:
+            end = time.time()
+            for place in range(len(outcomes)):
+                since = _since(context.get_request_header(place, START_HEADER), end)
+                if since is not None:
+                    queued.append(max(since - worked, 0.0))
+                    totals[place] = max(since, worked)
+        problems = [outcome.status for outcome in outcomes if isinstance(outcome, Problem)]
+        replies = [outcome for outcome in outcomes if not isinstance(outcome, Problem)] if problems else outcomes
+        gists = self._gist(replies)
+        with self._noting:
+            noted = self._noted
+            noted.sizes.append(len(outcomes))
+            noted.statuses += problems
+            noted.gists += gists
+            noted.seconds["queue"] += queued
+            noted.seconds["total"] += totals
+            for stage, spent in seconds.items():
+                noted.seconds[stage].append(spent)
+        return totals
 
     def tell(self) -> None:
         """Tell of all that was noted. What goes wrong here is logged; it is no client's business."""
@@ -114,45 +139,36 @@ class Telemetry:
 
     def _count_noted(self) -> None:
         with self._telling:
-            batches = [self._noted.popleft() for _ in range(len(self._noted))]
-            if not batches:
+            with self._noting:
+                noted, self._noted = self._noted, _Noted()
+            if not noted.sizes:
                 return
             try:
-                self._tell(batches)
+                for stage, spents in noted.seconds.items():
+                    self._stages[stage].observe_many(spents)
+                self._batch_size.observe_many(noted.sizes)
+                good = sum(noted.sizes) - len(noted.statuses)
+                metrics.add(metrics.REQUESTS, self._model, Tally(noted.statuses) + Tally({200: good}))
+                self._count(self._model, noted.gists)
             except Exception:
-                logger.exception("%d batches were answered but not counted", len(batches))
+                logger.exception("%d batches were answered but not counted", len(noted.sizes))
 
     def _tell_forever(self) -> None:
         while True:
             time.sleep(_EVERY_S)
             self.tell()
 
-    def _tell(self, batches: Sequence[_Noted]) -> None:
-        stages: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
-        for batch in batches:
-            for stage, spent in batch.seconds.items():
-                stages[stage].append(spent)
-            worked = sum(batch.seconds.values())
-            for start in batch.starts:
-                since = _since(start, batch.end)
-                if since is not None:
-                    stages["queue"].append(max(since - worked, 0.0))
-                stages["total"].append(max(since or 0.0, worked))
-        for stage, spents in stages.items():
-            self._stages[stage].observe_many(spents)
-        self._batch_size.observe_many([len(batch.outcomes) for batch in batches])
-        outcomes = [outcome for batch in batches for outcome in batch.outcomes]
-        problems = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
-        statuses = Tally(problem.status for problem in problems)
-        replies = [outcome for outcome in outcomes if not isinstance(outcome, Problem)] if problems else outcomes
-        metrics.add(metrics.REQUESTS, self._model, statuses + Tally({200: len(replies)}))
-        self._count(self._model, replies)
-
     def _line(
-        self, batch: _Noted, place: int, context: Context, fields: Mapping[str, Any], body: bytes
+        self,
+        context: Context,
+        place: int,
+        fields: Mapping[str, Any],
+        outcome: Any,
+        body: bytes,
+        batch: int,
+        seconds: Mapping[str, float],
     ) -> dict[str, Any]:
-        """The audit line of a request, with these fields, that was answered with this body."""
-        outcome = batch.outcomes[place]
+        """The audit line of a request of a batch of some size, with these fields, that was answered with this body."""
         asked = context.get_request_header(place, "x-request-id")
         trace = context.get_request_header(place, "traceparent")
         failed = isinstance(outcome, Problem)
@@ -164,8 +180,8 @@ class Telemetry:
             "status": outcome.status if failed else 200,
             "bytes_in": sum(len(value) for value in fields.values() if isinstance(value, (bytes, str))),
             "bytes_out": len(body),
-            "batch": len(batch.outcomes),
-            "seconds": {stage: round(s, 6) for stage, s in (*batch.seconds.items(), ("total", batch.total(place)))},
+            "batch": batch,
+            "seconds": {stage: round(spent, 6) for stage, spent in seconds.items()},
             **({"problem": outcome.type} if failed else self._describe(outcome)),
         }
 

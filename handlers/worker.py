@@ -45,6 +45,7 @@ def load_model(
     context: WorkerContext,
     load: Callable[[Path, str], Model],
     *,
+    gist: Callable[[Sequence[Any]], Sequence[Any]],
     count: Callable[[str, Sequence[Any]], None],
     describe: Callable[[Any], dict[str, Any]],
 ) -> tuple[Model, Telemetry]:
@@ -53,6 +54,7 @@ def load_model(
     Args:
         context: TorchServe's, with the archive's folder and the GPU that this worker has, if any.
         load: makes the model of a bundle's folder and a device, ``cpu`` or ``cuda:0``, and verifies it.
+        gist: as `Telemetry` has it.
         count: as `Telemetry` has it.
         describe: as `Telemetry` has it.
     """
@@ -62,7 +64,7 @@ def load_model(
     model = load(_bundle(context), "cpu" if gpu is None else f"cuda:{gpu}")
     log = os.environ.get(AUDIT_LOG)  # not set in a worker of a TorchServe that is not ours
     audit = AuditLog(Path(log)) if log else None
-    telemetry = Telemetry(model.name, model.version, count=count, describe=describe, audit=audit)
+    telemetry = Telemetry(model.name, model.version, gist=gist, count=count, describe=describe, audit=audit)
     model.clock = telemetry.clock
     wire.take_over()
     return model, telemetry

@@ -33,7 +33,7 @@ class Told:
     def __init__(self, model: str, folder: Path) -> None:
         self.model, self.file, self.counted = model, folder / "audit.jsonl", [0]
         self.telemetry = Telemetry(
-            model, "1", count=self.count, describe=lambda reply: {"warnings": {}}, audit=AuditLog(self.file)
+            model, "1", gist=list, count=self.count, describe=lambda reply: {"warnings": {}}, audit=AuditLog(self.file)
         )
 
     def count(self, model: str, replies: Sequence[Any]) -> None:
@@ -72,16 +72,16 @@ def test_nothing_is_told_before_and_nothing_twice(tmp_path: Path) -> None:
 def test_under_load_counting_does_not_wait_for_the_thread(tmp_path: Path) -> None:
     """And nothing is counted twice or left out when both count."""
     told = Told("load", tmp_path)
-    for number in range(40):
+    for number in range(150):
         told.answer((b"%d" % number, {}))
-    assert told.sample("shopcat_requests_total", status="200") == 32
+    assert told.sample("shopcat_requests_total", status="200") == 128
     told.telemetry.start()
     asked = 4000
     for _ in range(asked // 2):
         told.answer((b"1", {}), (b"2", {}))
     told.telemetry.tell()
-    assert told.sample("shopcat_requests_total", status="200") == 32 + asked
-    assert told.sample("shopcat_batch_size_sum") == 32 + asked
+    assert told.sample("shopcat_requests_total", status="200") == 128 + asked
+    assert told.sample("shopcat_batch_size_sum") == 128 + asked
 
 
 def test_it_tells_by_itself_but_not_of_the_first_request(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_line_that_can_not_be_made_or_written_is_no_clients_business(
     told = Told("no line", tmp_path)
     told.telemetry._describe = lambda _: 1 / 0  # type: ignore[assignment,return-value]
     told.answer((b"1", {}))
-    assert "has no line" in caplog.text
+    assert "not all is told of it" in caplog.text
     told.telemetry._describe = lambda _: {"warnings": object()}
     told.answer((b"2", {}))
     told.telemetry.tell()

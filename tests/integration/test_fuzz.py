@@ -213,7 +213,7 @@ def test_messages(sales: SalesHandler, tmp_path: Path, caplog: pytest.LogCapture
     handler, audit = SalesHandler(), AuditLog(tmp_path / "audit.jsonl", per_second=1e9)
     handler.forecaster = sales.forecaster
     handler.telemetry = Telemetry(
-        "fuzz", "1", count=sales_handler._count, describe=sales_handler._describe, audit=audit
+        "fuzz", "1", gist=sales_handler._gist, count=sales_handler._count, describe=sales_handler._describe, audit=audit
     )
 
     def read(sent: tuple[list[Any], int]) -> None:
