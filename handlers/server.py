@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _LAST_WORDS_S = 2.0  # that a worker's death has to be explained in the log
-_ANSWER_S = 60.0
+_ANSWER_S = 60.0  # that a model has for the answer that is shown when it is ready
 _SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them

@@ -203,7 +203,11 @@ def limits(server: Server, instances: int) -> list[Model]:
         most = min(each * workers, QUEUE)
         lanes = [
             Lane(
-                path, **{**lane, "least": min(lane["least"] * workers, most), "most": min(lane["most"] * workers, most)}
+                path,
+                least=min(lane["least"] * workers, most),
+                most=min(lane["most"] * workers, most),
+                latency_ms=lane["latency_ms"],
+                over=lane.get("over", 0),
             )
             for path, lane in settings.get("lanes", {}).items()
         ]

@@ -1,0 +1,68 @@
+"""handlers.service: how much of each model is let in."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from handlers.archive import CONFIGURATION
+from handlers.door import Lane, Model
+from handlers.service import QUEUE, limits
+from schemas.problems import ProblemError
+from schemas.sales import parse_request
+
+
+def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, Model]:
+    """How much is let in of both models, with settings of the sales model's own if there are any."""
+    models = {name: folder / name for name in ("sales", "pets")}
+    for name, archive in models.items():
+        archive.mkdir()
+        shutil.copyfile(CONFIGURATION / f"{name}.yaml", archive / "model-config.yaml")
+    if settings:
+        (models["sales"] / "model-config.yaml").write_text(settings)
+    server: Any = SimpleNamespace(models=models, workers=lambda _: workers)
+    return {model.name: model for model in limits(server, instances)}
+
+
+def test_there_is_room_for_each_worker_of_each_torchserve(tmp_path: Path) -> None:
+    found = let_in(tmp_path, workers=2, instances=3)
+    assert (found["pets"].workers, found["pets"].most, found["pets"].lanes) == (6, 6 * 4, [])
+    assert (found["sales"].most, found["sales"].timeout) == (6 * 64, 35)
+    assert [(lane.path, lane.least, lane.most) for lane in found["sales"].lanes] == [
+        ("predictions", 6 * 4, 6 * 64),
+        ("explanations", 6 * 4, 6 * 16),
+    ]
+
+
+def test_never_more_than_torchserve_queues(tmp_path: Path) -> None:
+    sales = let_in(tmp_path, workers=64)["sales"]
+    assert (sales.most, max(lane.most for lane in sales.lanes)) == (QUEUE, QUEUE)
+
+
+def test_without_words_of_its_own_a_model_has_room_for_two_batches(tmp_path: Path) -> None:
+    sales = let_in(tmp_path, workers=2, settings="batchSize: 16\nresponseTimeout: 30\n")["sales"]
+    assert (sales.most, sales.lanes) == (64, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"store":1,"start":"2015-08-01","days":9}',
+        b'{"items":[{"store":1,"date":"2015-08-01"},{"store":1,"date":"2015-08-01"}]}',
+        b'{"store":1,"date":"2015-08-01","what_if":{"promo":true}}',
+    ],
+)
+def test_what_asks_for_more_than_a_day_is_too_long_to_pass_by_its_lane(tmp_path: Path, body: bytes) -> None:
+    (lane,) = [lane for lane in let_in(tmp_path, workers=2)["sales"].lanes if lane.path == "predictions"]
+    assert isinstance(lane, Lane)
+    assert parse_request(body).items
+    assert len(body) > lane.over
+    assert len(b'{"store": 99999, "date": "2015-08-01"}') <= lane.over
+
+
+@pytest.mark.parametrize("start", [b"0", b'"2015-8-1"', b'"20150801"'])
+def test_a_date_has_no_shorter_form(start: bytes) -> None:
+    with pytest.raises(ProblemError):
+        parse_request(b'{"store":1,"start":%s,"days":42}' % start)
