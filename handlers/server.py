@@ -145,7 +145,7 @@ def running_server(
     """
     java = find_java()
     with contextlib.nullcontext() if port is None else hold_port(port, HOST, "--port"), private_folder() as folder:
-        address = port or folder / "inference.sock"
+        address = folder / "inference.sock" if port is None else port
         models = copy_archives(archives, folder / "models")
         log = (log or folder / "torchserve.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)

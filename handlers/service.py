@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import yaml
+from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from handlers.door import Door, Lane, Model
+from handlers.door import Door, DoorError, Lane, Model
 from handlers.edge import Edge, running_edge
 from handlers.exporter import STARTING, Exporter, Watched, exporting, torchserves_metrics
 from handlers.ports import Ports, hold_port
@@ -188,30 +190,48 @@ def _sockets(servers: Iterable[Server]) -> list[Path]:
     return [server.address for server in servers if isinstance(server.address, Path)]
 
 
+class _LaneSettings(BaseModel, extra="forbid"):
+    least: PositiveInt
+    most: PositiveInt
+    latency_ms: PositiveFloat
+    over: NonNegativeInt = 0
+
+
+class _Settings(BaseModel):
+    """What is TorchServe's and the front door's in a model's settings; the rest is TorchServe's alone."""
+
+    batchSize: PositiveInt  # noqa: N815 - TorchServe's name
+    responseTimeout: PositiveInt  # noqa: N815
+    room: PositiveInt | None = None
+    lanes: dict[Literal["predictions", "explanations"], _LaneSettings] = {}
+
+
 def limits(server: Server, instances: int) -> list[Model]:
     """How much of each model is let in, by its settings and how many workers there are.
 
     A worker has one batch in hand and one that waits for it, so that it is never idle; what is beyond would wait longer
     than a client should, and is refused. A model that takes one request at a time has room for a small burst. A model's
     settings may have ``room``, another number, and ``lanes``: how much of that is for requests that cost much.
+
+    Raises:
+        DoorError: if the settings are not right; it names their file.
     """
     models = []
     for name, archive in server.models.items():
-        settings = yaml.safe_load((archive / "model-config.yaml").read_text(encoding="utf-8"))
+        file = archive / "model-config.yaml"
+        try:
+            settings = _Settings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            raise DoorError(f"the settings in {file} are not right: {error}") from error
         workers = server.workers(name) * instances
-        each = settings.get("room", max(BATCHES * settings["batchSize"], AT_LEAST))
+        each = settings.room or max(BATCHES * settings.batchSize, AT_LEAST)
         most = min(each * workers, QUEUE)
-        lanes = [
-            Lane(
-                path,
-                least=min(lane["least"] * workers, most),
-                most=min(lane["most"] * workers, most),
-                latency_ms=lane["latency_ms"],
-                over=lane.get("over", 0),
-            )
-            for path, lane in settings.get("lanes", {}).items()
-        ]
-        models.append(Model(name, workers, most, settings["responseTimeout"] + 5, lanes))
+        lanes = []
+        for path, lane in settings.lanes.items():
+            lane_most = min(lane.most * workers, most)
+            least = min(lane.least * workers, lane_most)
+            lanes.append(Lane(path, least=least, most=lane_most, latency_ms=lane.latency_ms, over=lane.over))
+        models.append(Model(name, workers, most, settings.responseTimeout + 5, lanes))
     return models
 
 

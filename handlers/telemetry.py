@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 START_HEADER = "x-request-start"  # when the front door had the request: microseconds since 1970
 _EVERY_S, _MANY = 0.1, 64  # seconds, batches
+_LONGEST_S = 300.0  # that a request may have taken; what says more was written by a client
 MAX_ECHO = 128  # characters of what a client names itself by
 
 
@@ -105,7 +106,7 @@ class Telemetry:
         seconds = self.clock.seconds
         worked = sum(seconds.values())
         queued, totals = list[float](), [worked] * len(outcomes)
-        # The front door says it of all requests or, if there is none, of none.
+        # The front door says it of all requests. Without one only a client can, whose word is not looked for in each.
         if outcomes and context.get_request_header(0, START_HEADER) is not None:
             end = time.time()
             for place in range(len(outcomes)):
@@ -187,8 +188,9 @@ class Telemetry:
 
 
 def _since(start: str | None, end: float) -> float | None:
-    """Seconds since the front door had a request, if its header says when, and that was not in the future."""
+    """Seconds since the front door had a request, if its header says when, and that can be; 0 if it is to come."""
     # A client may have written it: no digit but ASCII's, and no more than the year 5138 has, are a number to int.
     if start is None or len(start) > 17 or not (start.isascii() and start.isdigit()):
         return None
-    return max(end - int(start) / 1e6, 0.0)
+    since = end - int(start) / 1e6
+    return max(since, 0.0) if since < _LONGEST_S else None

@@ -91,7 +91,7 @@ def warm_up(
     # What is loaded stays; the garbage collector need not walk it again while clients wait.
     gc.collect()
     gc.freeze()
-    # Telemetry keeps the answers of some batches, which are no cycles: looking for some every 700 objects, as Python
+    # Telemetry keeps small objects of some batches, which are no cycles: looking for some every 700 objects, as Python
     # does by itself, takes more time than telling of them.
     gc.set_threshold(50_000)
     folder = os.environ.get(READY_FOLDER)

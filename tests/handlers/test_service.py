@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.archive import CONFIGURATION
-from handlers.door import Lane, Model
+from handlers.door import DoorError, Lane, Model
 from handlers.service import QUEUE, limits
 from schemas.problems import ProblemError
 from schemas.sales import parse_request
@@ -44,6 +44,20 @@ def test_never_more_than_torchserve_queues(tmp_path: Path) -> None:
 def test_without_words_of_its_own_a_model_has_room_for_two_batches(tmp_path: Path) -> None:
     sales = let_in(tmp_path, workers=2, settings="batchSize: 16\nresponseTimeout: 30\n")["sales"]
     assert (sales.most, sales.lanes) == (64, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ("room: {least: 8}", "room"),
+        ("lanes: {predicitons: {least: 4, most: 8, latency_ms: 5}}", "predicitons"),
+        ("lanes: {predictions: {least: 4, most: 8}}", "latency_ms"),
+        ("lanes:", "lanes"),
+    ],
+)
+def test_settings_that_are_not_right_are_named(tmp_path: Path, settings: str, named: str) -> None:
+    with pytest.raises(DoorError, match=rf"model-config.yaml are not right(.|\n)*{named}"):
+        let_in(tmp_path, workers=2, settings=f"batchSize: 16\nresponseTimeout: 30\n{settings}\n")
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,13 @@ def test_what_takes_too_long_is_given_up(edge: Edge, behind: StandIn) -> None:
     assert time.monotonic() - start < 1.8
 
 
+def test_no_client_says_that_it_was_sent_to_explanations(edge: Edge) -> None:
+    """It is TorchServe that says so, by this header; who could would get past the lane of explanations."""
+    answer = ask(edge, b"{}", headers={"Explain": "True", "X-Other": "kept"})
+    assert "explain" not in answer.content["headers"]
+    assert answer.content["headers"]["x-other"] == "kept"
+
+
 # More than can be answered
 
 

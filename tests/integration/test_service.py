@@ -223,6 +223,18 @@ def test_only_the_door_and_the_probes_listen(two: Running) -> None:
     assert listening == {two.port, two.probes}
 
 
+def test_only_who_asks_for_an_explanation_gets_one(two: Running) -> None:
+    def asked(path: str, headers: dict[str, str]) -> bool:
+        request = urllib.request.Request(
+            f"http://{HOST}:{two.port}{path}", DAY, {**headers, "Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return "contributions" in json.load(answer)
+
+    assert asked("/explanations/sales", {})
+    assert not asked("/predictions/sales", {"Explain": "True"})
+
+
 def test_each_torchserves_own_figures_are_there(two: Running) -> None:
     with load(two.port):
         pattern = r'^ts_inference_requests_total\{torchserve="(\d)",model_name="sales",.*\} [1-9]'
