@@ -50,7 +50,7 @@ class Sent(NamedTuple):
 
     @property
     def explain(self) -> bool:
-        """Whether it was sent to ``/explanations``: TorchServe says so in a header, which the door takes from clients."""
+        """Whether it was sent to ``/explanations``: TorchServe says so in a header, which no client may set."""
         return self.context.get_request_header(self.place, "explain") == "True"
 
     def body(self) -> Any:
