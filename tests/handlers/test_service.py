@@ -31,7 +31,7 @@ def test_there_is_room_for_each_worker_of_each_torchserve(tmp_path: Path) -> Non
     assert (found["pets"].workers, found["pets"].most, found["pets"].lanes) == (6, 6 * 4, [])
     assert (found["sales"].most, found["sales"].timeout) == (6 * 64, 35)
     assert [(lane.path, lane.least, lane.most) for lane in found["sales"].lanes] == [
-        ("predictions", 6 * 4, 6 * 64),
+        ("predictions", 6 * 4, 6 * 32),
         ("explanations", 6 * 4, 6 * 16),
     ]
 
