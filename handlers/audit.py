@@ -5,7 +5,6 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ class AuditLog:
 
         Args:
             file: made if it is not there.
-            per_second: lines on average; as many may come at once after a quiet second.
+            per_second: lines on average; more may come at once, up to twice as many after a quiet second.
 
         Raises:
             OSError: if it can't be opened.
@@ -39,26 +38,29 @@ class AuditLog:
         self._failed = False
 
     def room(self, wanted: int) -> int:
-        """How many of so many lines may be written now; who asks writes them, and the others are counted."""
+        """How many of so many lines may be written now; who asks writes them, and the others are counted.
+
+        A batch's lines are written together or not at all, and paid for afterwards: most of what a line costs is the
+        first of some.
+        """
         now = time.monotonic()
         self._room = min(self._room + (now - self._at) * self._per_second, self._per_second)
         self._at = now
-        granted = min(wanted, int(self._room))
+        granted = min(wanted, int(self._per_second)) if self._room >= 1 else 0
         self._room -= granted
         self._denied += wanted - granted
         return granted
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Write a line, with the time and, after lines that were left out, how many.
+        """Write a line and, after lines that were left out, how many.
 
         A line that can't be written, on a full disk say, is left out; the log says so once, until one can.
         """
         self._make_room_in_the_folder()
         count = self._denied + self._failures
         left_out = {"left_out": count - self._told} if count > self._told else {}
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
-            self._logger.info(json.dumps({"time": stamp, **line, **left_out}, separators=(",", ":")))
+            self._logger.info(json.dumps({**line, **left_out}, separators=(",", ":")))
         except OSError as error:
             self._failures += 1
             if not self._failed:

@@ -104,8 +104,10 @@ def answer_batch(
     clock.lap("parse")
     outcomes.update(zip(requests, _run(run, list(requests.values())), strict=True))
     written = [_written(outcomes[place]) for place in range(len(data))]
+    problems = []
     for place, (outcome, _) in enumerate(written):
         if isinstance(outcome, Problem):
+            problems.append(outcome)
             # The reason phrase is left to TorchServe: it counts characters where it sends bytes.
             context.set_response_status(outcome.status, idx=place)
             context.set_response_content_type(place, "application/problem+json")
@@ -113,7 +115,7 @@ def answer_batch(
             context.set_response_content_type(place, "application/json")
     clock.lap("encode")
     if telemetry:
-        telemetry.note(context, data, written)
+        telemetry.note(context, data, written, problems)
     return [body for _, body in written]
 
 

@@ -51,11 +51,12 @@ def _gist(predictions: Sequence[Prediction]) -> list[tuple[float, str, str | Non
     return [(each.probability, each.decision, each.heatmap.method if each.heatmap else None) for each in predictions]
 
 
-def _count(model: str, gists: Sequence[tuple[float, str, str | None]]) -> None:
+def _count(model: str, gists: Sequence[list[tuple[float, str, str | None]]]) -> None:
     """Count breeds: how sure, what to do with them, and the heatmaps."""
-    metrics.CONFIDENCE.labels(model).observe_many([probability for probability, _, _ in gists])
-    metrics.add(metrics.DECISIONS, model, Tally(decision for _, decision, _ in gists))
-    metrics.add(metrics.HEATMAPS, model, Tally(method for _, _, method in gists if method))
+    predictions = [prediction for of_batch in gists for prediction in of_batch]
+    metrics.CONFIDENCE.labels(model).observe_many([probability for probability, _, _ in predictions])
+    metrics.add(metrics.DECISIONS, model, Tally(decision for _, decision, _ in predictions))
+    metrics.add(metrics.HEATMAPS, model, Tally(method for _, _, method in predictions if method))
 
 
 def _describe(prediction: Prediction) -> dict[str, Any]:

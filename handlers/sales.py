@@ -47,33 +47,35 @@ def _first_request(forecaster: Forecaster) -> bytes:
     return json.dumps({"store": store, "date": str(forecaster.cutoff + timedelta(days=1))}).encode()
 
 
-def _forecasts(answer: Reply) -> list[ItemForecast]:
-    """The forecasts of an answer, without the problems among them."""
-    return [answer] if isinstance(answer, ItemForecast) else [i for i in answer.items if isinstance(i, ItemForecast)]
+def _forecasts(answers: Sequence[Reply]) -> list[ItemForecast]:
+    """The forecasts of answers, without the problems among them."""
+    return [
+        forecast
+        for answer in answers
+        for forecast in ((answer,) if isinstance(answer, ItemForecast) else answer.items)
+        if isinstance(forecast, ItemForecast)
+    ]
 
 
-def _gist(answers: Sequence[Reply]) -> list[tuple[Any, ...]]:
-    """Of each forecast what was assumed, and the code and field of each warning."""
-    gists = []
-    for answer in answers:
-        for forecast in (answer,) if isinstance(answer, ItemForecast) else _forecasts(answer):
-            warned = tuple((each.code, each.field) for each in forecast.warnings) if forecast.warnings else ()
-            gists.append(((*forecast.assumed,), warned))
-    return gists
+def _gist(answers: Sequence[Reply]) -> tuple[Sequence[tuple[str, ...]], Sequence[tuple[str, str]]]:
+    """What was assumed in each forecast, and the code and field of each warning."""
+    forecasts = _forecasts(answers)
+    warnings = [(warning.code, warning.field) for forecast in forecasts for warning in forecast.warnings]
+    return [forecast.assumed for forecast in forecasts], warnings
 
 
-def _count(model: str, gists: Sequence[tuple[Any, ...]]) -> None:
+def _count(model: str, gists: Sequence[tuple[Sequence[tuple[str, ...]], Sequence[tuple[str, str]]]]) -> None:
     """Count forecasts, and their inputs that were not simply given."""
-    metrics.FORECASTS.labels(model).inc(len(gists))
-    inputs: Tally[Any] = Tally()
-    for (assumed, warned), count in Tally(gists).items():  # few are different
-        for kind_and_field in (*(("assumed", name) for name in assumed), *warned):
-            inputs[kind_and_field] += count
+    assumed = Tally(fields for of_batch, _ in gists for fields in of_batch)  # few are different
+    metrics.FORECASTS.labels(model).inc(assumed.total())
+    inputs = Tally(warning for _, of_batch in gists for warning in of_batch)
+    for fields, count in assumed.items():
+        inputs.update({("assumed", field): count for field in fields})
     metrics.add(metrics.INPUTS, model, inputs)
 
 
 def _describe(answer: Reply) -> dict[str, Any]:
     """What the audit line has of an answer."""
-    forecasts = _forecasts(answer)
+    forecasts = _forecasts([answer])
     warnings = Tally(warning.code for forecast in forecasts for warning in forecast.warnings)
     return {"forecasts": len(forecasts), "warnings": dict(warnings)}

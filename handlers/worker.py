@@ -45,7 +45,7 @@ def load_model(
     context: WorkerContext,
     load: Callable[[Path, str], Model],
     *,
-    gist: Callable[[Sequence[Any]], Sequence[Any]],
+    gist: Callable[[Sequence[Any]], Any],
     count: Callable[[str, Sequence[Any]], None],
     describe: Callable[[Any], dict[str, Any]],
 ) -> tuple[Model, Telemetry]:

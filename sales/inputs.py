@@ -21,8 +21,10 @@ from schemas.sales_requests import Item
 
 _ASSUMABLE = (*FIELDS, "weather")
 _WEATHER_BIT = np.uint8(1 << len(FIELDS))
-# By the bits of ``Inputs.assumed``: the names of what was assumed.
-ASSUMED = [[name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1] for bits in range(2 ** len(_ASSUMABLE))]
+# By the bits of ``Inputs.assumed``: the names of what was assumed. Forecasts share them.
+ASSUMED = [
+    tuple(name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1) for bits in range(2 ** len(_ASSUMABLE))
+]
 
 
 class Rows(NamedTuple):

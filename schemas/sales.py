@@ -39,7 +39,9 @@ class ItemForecast:
     store: int
     date: dt.date
     sales: Annotated[float, Field(ge=0, description="forecast of the day, in the currency of the training tables")]
-    assumed: Annotated[list[str], Field(description="what neither client nor tables state, so that it was assumed")]
+    assumed: Annotated[
+        tuple[str, ...], Field(description="what neither client nor tables state, so that it was assumed")
+    ]
     warnings: list[ForecastWarning]
 
 
@@ -59,7 +61,9 @@ class Change:
     sales: Annotated[float, Field(ge=0, description="what it would be")]
     difference: Annotated[float, Field(description="that less the forecast as asked")]
     ratio: Annotated[float | None, Field(ge=0, description="that over the forecast as asked; null if that is 0")]
-    assumed: Annotated[list[str], Field(description="what neither client nor tables state, so that it was assumed")]
+    assumed: Annotated[
+        tuple[str, ...], Field(description="what neither client nor tables state, so that it was assumed")
+    ]
     warnings: list[ForecastWarning]
 
 

@@ -1,5 +1,6 @@
 """handlers.telemetry: what is told of batches, after they were answered."""
 
+import datetime as dt
 import json
 import time
 from collections.abc import Sequence
@@ -36,9 +37,9 @@ class Told:
             model, "1", gist=list, count=self.count, describe=lambda reply: {"warnings": {}}, audit=AuditLog(self.file)
         )
 
-    def count(self, model: str, replies: Sequence[Any]) -> None:
+    def count(self, model: str, gists: Sequence[Any]) -> None:
         assert model == self.model
-        self.counted.append(len(replies))
+        self.counted.append(sum(len(replies) for replies in gists))
 
     def answer(self, *requests: tuple[bytes, dict[str, str]]) -> None:
         batch = Batch()
@@ -69,12 +70,16 @@ def test_nothing_is_told_before_and_nothing_twice(tmp_path: Path) -> None:
     assert [line["status"] for line in told.lines()] == [200, 400, 200]
 
 
-def test_under_load_counting_does_not_wait_for_the_thread(tmp_path: Path) -> None:
+def test_what_is_kept_is_bounded_though_the_thread_waits_for_a_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And nothing is counted twice or left out when both count."""
+    monkeypatch.setattr("handlers.telemetry._MANY", 64)
     told = Told("load", tmp_path)
     for number in range(150):
         told.answer((b"%d" % number, {}))
     assert told.sample("shopcat_requests_total", status="200") == 128
+    monkeypatch.setattr("handlers.telemetry._EVERY_S", 0.0001)
     told.telemetry.start()
     asked = 4000
     for _ in range(asked // 2):
@@ -124,6 +129,8 @@ def test_an_audit_line_has_what_an_auditor_asks_for_and_no_content(tmp_path: Pat
     assert (good["id"], good["traceparent"], good["model"], good["version"]) == ("theirs", trace, "audit", "1")
     assert (good["bytes_in"], good["bytes_out"], good["batch"], good["warnings"]) == (7, 2, 2, {})
     assert set(good["seconds"]) >= {"parse", "encode", "total"}
+    now = dt.datetime.now(dt.UTC)
+    assert now - dt.timedelta(minutes=1) < dt.datetime.fromisoformat(good["time"]) <= now
     assert bad["problem"].endswith("malformed-request")
     assert len(bad["id"]) <= 128
     assert "a photo" not in told.file.read_text()

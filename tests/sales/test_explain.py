@@ -265,7 +265,7 @@ def test_what_a_client_states_is_explained(forecaster: Forecaster) -> None:
         explained(forecaster, store=7, date=FRIDAY),
     )
     assert by_group(hot)["weather"] != by_group(usual)["weather"]
-    assert (hot.assumed, usual.assumed) == ([], ["weather"])
+    assert (hot.assumed, usual.assumed) == ((), ("weather",))
 
 
 def test_values_are_those_of_the_tables(forecaster: Forecaster, demo_tables: Tables) -> None:

@@ -302,7 +302,7 @@ def test_what_nobody_stated_is_assumed(made_up: Forecaster) -> None:
     assumed = [answer.assumed for answer in answers if isinstance(answer, Forecast)]
     weather = ["weather"] if made_up.model.features.mode == "production" else []  # the lesson's is not assumed
     fields = [[], ["open", "school_holiday"], ["open", "promo", "state_holiday", "school_holiday"], []]
-    assert assumed == [[*each, *weather] for each in fields]
+    assert assumed == [(*each, *weather) for each in fields]
 
 
 def test_weather_that_the_client_states_counts_and_is_not_assumed(forecaster: Forecaster) -> None:
@@ -319,9 +319,9 @@ def test_weather_that_the_client_states_counts_and_is_not_assumed(forecaster: Fo
     )
     assert isinstance(whole, Forecast)
     assert [isinstance(each, Forecast) and each.assumed for each in (bare, part, whole)] == [
-        ["weather"],
-        ["weather"],
-        [],
+        ("weather",),
+        ("weather",),
+        (),
     ]
     assert whole.sales != getattr(bare, "sales", None) != getattr(part, "sales", None)
     assert warnings(unused)["unused"] == {"events"}
