@@ -97,23 +97,27 @@ def warm(url: str, size: int, requests: int = 4000) -> None:
 @contextlib.contextmanager
 def torchserve(bundle: Path, kind: str, store: Path, workers: int, handler: str = "") -> Iterator[str]:
     """TorchServe with the bundle's model, or with another handler of this folder in its place and all else the same."""
+    port = Ports.any_free().inference
+    with running_server([_archive(bundle, kind, store, handler)], port=port, workers=workers):
+        yield f"http://{HOST}:{port}/predictions/{kind}"
+
+
+@contextlib.contextmanager
+def service(bundle: Path, kind: str, store: Path, workers: int, handler: str = "") -> Iterator[str]:
+    """The whole service, with its front door, and as ``torchserve`` with another handler."""
+    ports = Ports.any_free()
+    door = Door(ports.inference, probes=ports.metrics)
+    with Service(door, lambda: [_archive(bundle, kind, store, handler)], instances=1, workers=workers).running():
+        yield f"{door.url}/predictions/{kind}"
+
+
+def _archive(bundle: Path, kind: str, store: Path, handler: str) -> Path:
     folder = archive(bundle, store)
     if handler:
         shutil.copy(ROOT / "benchmarks" / handler, folder)
         manifest = folder / "MAR-INF" / "MANIFEST.json"
         manifest.write_text(manifest.read_text().replace(f"handlers.{kind}", handler))
-    port = Ports.any_free().inference
-    with running_server([folder], port=port, workers=workers):
-        yield f"http://{HOST}:{port}/predictions/{kind}"
-
-
-@contextlib.contextmanager
-def service(bundle: Path, kind: str, store: Path, workers: int) -> Iterator[str]:
-    """The whole service, with its front door."""
-    ports = Ports.any_free()
-    door = Door(ports.inference, probes=ports.metrics)
-    with Service(door, lambda: [archive(bundle, store)], instances=1, workers=workers).running():
-        yield f"{door.url}/predictions/{kind}"
+    return folder
 
 
 @contextlib.contextmanager

@@ -1,15 +1,14 @@
-"""What metrics and the audit log take of the throughput: the sales model as it is, and without them, side by side.
+"""What metrics and the audit log take of the throughput: the same workers with and without them, in turns.
 
     python -m benchmarks.telemetry_cost model_store/demo
 
-Both run at once, under TorchServe without a front door, and are measured in turns, each turn in the other order: a slow
-spell of the machine meets both. Two servers that are the same differ by some percent until they are started again, so
-they are, several times, the one or the other first. The figure is the median of the starts' ratios.
+The client's content type says whether a worker tells of its answers, so that one and the same process does both, a
+second each, in turns: two servers, even if they are the same, differ by more than what is to be measured, until they
+are started again. The figure of a start is the median of its turns' ratios.
 """
 
 import argparse
 import contextlib
-import itertools
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -17,56 +16,53 @@ from pathlib import Path
 
 from benchmarks.load import Load, generator, measure
 from benchmarks.serve_sales import some_days
-from benchmarks.serving import torchserve, warm
+from benchmarks.serving import service, torchserve, warm
 
-CONNECTIONS, SECONDS = 32, 2.0
-HANDLERS = ("", "untold_handler.py")  # the model's own, and the other
+CONNECTIONS, SECONDS = 32, 1.0
+HANDLER = "in_turns_handler.py"
+TOLD, UNTOLD = "application/json", "application/json; told=no"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--starts", type=int, default=6)
-    parser.add_argument("--turns", type=int, default=6, help="after each start")
+    parser.add_argument("--door", action="store_true", help="through the front door, as clients have it")
+    parser.add_argument("--starts", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=60, help="after each start")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     bodies = some_days(asked.bundle)
-    starts = [
-        turns(asked.bundle, bodies, asked.workers, asked.turns, HANDLERS if start % 2 else HANDLERS[::-1])
-        for start in range(asked.starts)
-    ]
-    print(f"{CONNECTIONS} connections, {asked.workers} workers; load by {generator()}; medians of all turns")
-    for name, handler in zip(("with metrics and audit log", "without"), HANDLERS, strict=True):
-        loads = [turn[handler] for turn in itertools.chain.from_iterable(starts)]
-        rate, p50, p99 = (statistics.median(getattr(load, each) for load in loads) for each in ("rate", "p50", "p99"))
+    start = service if asked.door else torchserve
+    ratios, seen = list[float](), list[dict[str, Load]]()
+    for _ in range(asked.starts):
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
+            url = running.enter_context(start(asked.bundle, "sales", Path(folder), asked.workers, HANDLER))
+            loads = in_turns(url, bodies, asked.turns)
+        ratios.append(statistics.median(turn[TOLD].rate / turn[UNTOLD].rate for turn in loads))
+        seen += loads
+    where = "through the front door" if asked.door else "without the front door"
+    print(f"{CONNECTIONS} connections, {asked.workers} workers, {where}; load by {generator()}; medians of all turns")
+    for name, kind in (("with metrics and audit log", TOLD), ("without", UNTOLD)):
+        rate, p50, p99 = (
+            statistics.median(getattr(turn[kind], each) for turn in seen) for each in ("rate", "p50", "p99")
+        )
         print(f"{name}: {rate:,.0f} requests/s, p50 {p50:.2f} ms, p99 {p99:.2f} ms")
-    told, untold = HANDLERS
-    ratios = [statistics.median(turn[told].rate / turn[untold].rate for turn in each) for each in starts]
     shown = ", ".join(f"{ratio:.3f}" for ratio in ratios)
     print(f"with / without: {statistics.median(ratios):.3f}, the median of {asked.starts} starts ({shown})")
 
 
-def turns(
-    bundle: Path, bodies: Sequence[bytes], workers: int, number: int, handlers: Sequence[str]
-) -> list[dict[str, Load]]:
-    """Start a server with each handler, in this order, and measure them in turns."""
-    with contextlib.ExitStack() as running:
-        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
-        urls = {
-            handler: running.enter_context(torchserve(bundle, "sales", folder / f"as {handler}", workers, handler))
-            for handler in handlers
+def in_turns(url: str, bodies: Sequence[bytes], number: int) -> list[dict[str, Load]]:
+    """Measure with and without so many times, every other time the one or the other first."""
+    warm(url, len(bodies[0]))
+    measure(url, bodies, connections=CONNECTIONS, seconds=8)
+    return [
+        {
+            kind: measure(url, bodies, content_type=kind, connections=CONNECTIONS, seconds=SECONDS)
+            for kind in ((TOLD, UNTOLD) if turn % 2 else (UNTOLD, TOLD))
         }
-        for url in urls.values():
-            warm(url, len(bodies[0]))
-            measure(url, bodies, connections=CONNECTIONS, seconds=4 * SECONDS)
-        return [
-            {
-                handler: measure(urls[handler], bodies, connections=CONNECTIONS, seconds=SECONDS)
-                for handler in (handlers if turn % 2 else handlers[::-1])
-            }
-            for turn in range(number)
-        ]
+        for turn in range(number)
+    ]
 
 
 if __name__ == "__main__":
