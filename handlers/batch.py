@@ -6,8 +6,10 @@ status and body.
 """
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from handlers.context import Context
@@ -84,7 +86,7 @@ def answer_batch(
         context: gets each request's status and content type.
         parse: reads one request; raises `ProblemError` if the client is at fault.
         run: answers all requests that could be read, in their order, in one go.
-        telemetry: is given the batch to tell of when it has been answered.
+        telemetry: is given the batch to tell of when its answers are sent, so that no client waits for it.
 
     Returns:
         A body for each request. A request that could not be read gets its problem. If ``run`` fails, each request is
@@ -115,7 +117,7 @@ def answer_batch(
             context.set_response_content_type(place, "application/json")
     clock.lap("encode")
     if telemetry:
-        telemetry.note(context, data, written, problems)
+        context.after(partial(telemetry.note, context, data, written, problems, time.time()))
     return [body for _, body in written]
 
 

@@ -1,6 +1,6 @@
 """What handlers use of TorchServe's context. `wire.Batch` has the same for a batch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 
@@ -34,4 +34,8 @@ class Context(Protocol):
 
     def set_response_content_type(self, idx: int, value: str) -> None:
         """Set the content type of an answer."""
+        ...
+
+    def after(self, work: Callable[[], None]) -> None:
+        """Leave something for when the answers are sent. TorchServe's own context has no such thing."""
         ...

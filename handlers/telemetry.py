@@ -34,7 +34,7 @@ class _Noted(NamedTuple):
         size: requests.
         seconds: by stage.
         starts: of each request when it came, as the front door says it; nothing without a front door.
-        end: when they were answered, in seconds since 1970.
+        end: when their answers were written, in seconds since 1970.
         statuses: of the requests that have a problem.
         gist: of the replies to the others.
     """
@@ -67,7 +67,7 @@ class _Noted(NamedTuple):
 
 
 class Telemetry:
-    """One worker's. A batch is noted when it is answered, and told of with others, by a thread, four times a second.
+    """One worker's. A batch is noted when it was answered, and told of with others, by a thread, four times a second.
 
     To tell of it at once would take a tenth of a worker's time: code that runs once a batch, after all else that a
     batch takes, is no longer in the processor's caches. A worker that is killed takes the last figures with it.
@@ -118,17 +118,19 @@ class Telemetry:
         data: Sequence[Mapping[str, Any]],
         written: Sequence[tuple[Any, bytes]],
         problems: Sequence[Problem],
+        end: float,
     ) -> None:
-        """Keep what is to be told of a batch.
+        """Keep what is to be told of a batch, whose clock has not been started again.
 
         Args:
             context: the batch's.
             data: the fields of each request.
             written: of each its outcome and body.
             problems: those among the outcomes.
+            end: when they were written, in seconds since 1970.
         """
         try:
-            noted = self._note(context, written, problems)
+            noted = self._note(context, written, problems, end)
             self._noted.append(noted)
             for place in range(self._audit.room(len(written)) if self._audit else 0):
                 self._lines.append(self._line(context, place, data[place], *written[place], noted))
@@ -137,7 +139,9 @@ class Telemetry:
         if len(self._noted) >= _MANY:  # the thread waits for a disk, say
             self._count_noted()
 
-    def _note(self, context: Context, written: Sequence[tuple[Any, bytes]], problems: Sequence[Problem]) -> _Noted:
+    def _note(
+        self, context: Context, written: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float
+    ) -> _Noted:
         starts = None
         # The front door says it of all requests. Without one only a client can, whose word is not looked for in each.
         if written and context.get_request_header(0, START_HEADER) is not None:
@@ -147,7 +151,7 @@ class Telemetry:
         else:
             replies = [outcome for outcome, _ in written]
         statuses = [problem.status for problem in problems]
-        return _Noted(len(written), self.clock.seconds, starts, time.time(), statuses, self._gist(replies))
+        return _Noted(len(written), self.clock.seconds, starts, end, statuses, self._gist(replies))
 
     def tell(self) -> None:
         """Tell of all that was noted. What goes wrong here is logged; it is no client's business."""

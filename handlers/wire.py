@@ -26,10 +26,10 @@ def take_over() -> None:
     service: Any = sys.modules.get("ts.service")
     if protocol is not None and service is not None:
         # TorchServe reads one byte, the command, calls the first for what follows if it is "predict", gives what that
-        # returns to the second, and sends the bytes that this returns. Its front end sends a worker no second message
-        # before it has the answer to the first, so nothing of the next one can be in a buffer.
+        # returns to the second, and sends the bytes that this returns: none, they were sent. Its front end sends a
+        # worker no second message before it has the answer to the first, so nothing of the next one can be in a buffer.
         protocol._retrieve_inference_msg = read_batch
-        service.Service.predict = lambda self, batch: answer(batch, self._entry_point)
+        service.Service.predict = lambda self, batch: answer(batch, self._entry_point, self.cl_socket)
 
 
 class Batch:
@@ -47,6 +47,7 @@ class Batch:
         self._types: list[list[tuple[str, bytes]]] = []  # of each input
         self._statuses: dict[int, tuple[int, str]] = {}
         self._content_types: dict[int, str] = {}
+        self._left: list[Callable[[], None]] = []
 
     def append(
         self, request_id: bytes, headers: list[tuple[bytes, bytes]], inputs: list[tuple[str, bytes, bytes]]
@@ -86,6 +87,15 @@ class Batch:
         """Set the content type of an answer."""
         self._content_types[idx] = value
 
+    def after(self, work: Callable[[], None]) -> None:
+        """Leave something for when the answers are sent, which no client needs to wait for."""
+        self._left.append(work)
+
+    def finish(self) -> None:
+        """Do what was left."""
+        while self._left:
+            self._left.pop(0)()
+
     def message(self, bodies: Sequence[bytes]) -> bytes:
         """The answers as TorchServe's front end takes them.
 
@@ -103,9 +113,17 @@ class Batch:
         return b"".join(parts)
 
 
-def answer(batch: Batch, handle: Callable[[Sequence[Mapping[str, Any]], Any], Sequence[bytes]]) -> bytes:
-    """A handler's answers to a batch, as one message. A handler that raises ends the worker."""
-    return batch.message(handle(batch.fields, batch))
+def answer(
+    batch: Batch, handle: Callable[[Sequence[Mapping[str, Any]], Any], Sequence[bytes]], connection: socket.socket
+) -> bytes:
+    """Send a handler's answers to a batch, as one message, and do what is left. A handler that raises ends the worker.
+
+    Returns:
+        What is still to be sent: nothing.
+    """
+    connection.sendall(batch.message(handle(batch.fields, batch)))
+    batch.finish()
+    return b""
 
 
 def read_batch(connection: socket.socket) -> Batch:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,15 @@ class FakeClassifier:
         ]
 
 
-def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: int | None = None) -> TorchServeContext:
-    made = TorchServeContext("pets", model_dir, None, len(headers), gpu, "0.12.0")
+class OurContext(TorchServeContext):
+    """TorchServe's, with what ours has beside it."""
+
+    def after(self, work: Callable[[], None]) -> None:
+        work()
+
+
+def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: int | None = None) -> OurContext:
+    made = OurContext("pets", model_dir, None, len(headers), gpu, "0.12.0")
     made.request_processor = [RequestProcessor(each) for each in headers]
     return made
 

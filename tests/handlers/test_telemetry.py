@@ -48,6 +48,7 @@ class Told:
             batch.append(b"ts-%d" % number, named, [("body", b"", body)])
         run = lambda asked: [Reply() for _ in asked]  # noqa: E731
         answer_batch(batch.fields, batch, parse=parse, run=run, telemetry=self.telemetry)
+        batch.finish()
 
     def sample(self, name: str, **labels: str) -> float:
         return REGISTRY.get_sample_value(name, {"model": self.model, **labels}) or 0.0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ts.protocol import otf_message_handler
 from ts.service import Service
 
-from handlers.wire import Batch, answer, read_batch
+from handlers.wire import CHUNK, Batch, answer, read_batch
 
 TEXT = st.text(max_size=20).map(str.encode)
 REQUESTS = st.lists(
@@ -77,6 +77,13 @@ class Echo:
         return [b"&".join([name.encode() + b"=" + bytes(value) for name, value in fields.items()]) for fields in data]
 
 
+def sent_by(batch: Batch, handle: Any) -> bytes:
+    """What is sent."""
+    connection = Mock(spec=socket.socket)
+    assert answer(batch, handle, connection) == b""
+    return b"".join(call.args[0] for call in connection.sendall.call_args_list)
+
+
 def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
     """The answer of TorchServe's own reader and service."""
     batch = received(sent, otf_message_handler._retrieve_inference_msg)
@@ -88,7 +95,7 @@ def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
 @given(REQUESTS)
 def test_handler_and_front_end_get_what_torchserve_gives_them(requests: list[Any]) -> None:
     sent, ours, theirs = message(requests), Echo(), Echo()
-    assert answer(received(sent, read_batch), ours.handle) == torchserves_answer(sent, theirs)
+    assert sent_by(received(sent, read_batch), ours.handle) == torchserves_answer(sent, theirs)
     assert ours.seen == theirs.seen
 
 
@@ -119,7 +126,25 @@ def test_as_many_answers_as_requests() -> None:
     batch = Batch()
     batch.append(b"id", [], [])
     with pytest.raises(ValueError, match="argument"):
-        answer(batch, lambda data, context: [])
+        sent_by(batch, lambda data, context: [])
+
+
+def test_what_is_left_is_done_when_the_answer_is_sent() -> None:
+    """In order, and once."""
+    ours, theirs = socket.socketpair()
+    done: list[int] = []
+
+    def handle(_: Any, context: Batch) -> list[bytes]:
+        for number in range(2):
+            context.after(lambda number=number: done.append(number if theirs.recv(CHUNK, socket.MSG_PEEK) else -1))
+        return []
+
+    batch = Batch()
+    with ours, theirs:
+        theirs.settimeout(10)
+        answer(batch, handle, ours)
+        batch.finish()
+    assert done == [0, 1]
 
 
 @pytest.mark.integration
@@ -138,6 +163,8 @@ def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> Non
         "command, batch = protocol.retrieve_msg(ours)\n"
         "assert command == b'I' and isinstance(batch, wire.Batch)\n"
         "service = Service('sales', '/', None, lambda data, context: [], None, 16)\n"
-        "assert service.predict(batch) == batch.message([])\n"
+        "service.set_cl_socket(ours)\n"
+        "assert service.predict(batch) == b''\n"
+        "assert theirs.recv(1000) == batch.message([])\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

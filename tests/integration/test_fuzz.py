@@ -30,7 +30,7 @@ from sales.forecaster import Forecaster
 from sales.rows import RowsError, forecast_csv
 from schemas.bundle import PetsManifest, SalesManifest
 from schemas.multipart import read_form
-from tests.handlers.test_wire import message, received
+from tests.handlers.test_wire import message, received, sent_by
 from tests.leaks import leak
 from tests.pets.hostile import FORMATS, encoded, hostile_inputs
 from tests.schemas.test_sales import REQUESTS
@@ -220,7 +220,7 @@ def test_messages(sales: SalesHandler, tmp_path: Path, caplog: pytest.LogCapture
         requests, piece = sent
         batch = received(message(requests), wire.read_batch, piece=piece)
         assert batch.ids == [name for name, _, _ in requests]
-        assert wire.answer(batch, handler.handle)
+        assert sent_by(batch, handler.handle)
         handler.telemetry.tell()
         assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == []
 
