@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping
 from logging.handlers import WatchedFileHandler
@@ -59,8 +60,9 @@ class AuditLog:
         self._make_room_in_the_folder()
         count = self._denied + self._failures
         left_out = {"left_out": count - self._told} if count > self._told else {}
+        ending = "\n" if self._failed and self._is_cut() else ""
         try:
-            self._logger.info(json.dumps({**line, **left_out}, separators=(",", ":")))
+            self._logger.info(ending + json.dumps({**line, **left_out}, separators=(",", ":")))
         except OSError as error:
             self._failures += 1
             if not self._failed:
@@ -68,6 +70,15 @@ class AuditLog:
             self._failed = True
         else:
             self._told, self._failed = count, False
+
+    def _is_cut(self) -> bool:
+        """Whether the file ends within a line: a disk may have had room for a part of it."""
+        with contextlib.suppress(OSError):
+            if self._file.is_file():
+                with self._file.open("rb") as file:
+                    file.seek(-1, os.SEEK_END)
+                    return file.read() != b"\n"
+        return False
 
     def _make_room_in_the_folder(self) -> None:
         """Move a file that has become long; a pipe or a terminal never has."""

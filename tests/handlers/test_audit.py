@@ -1,6 +1,7 @@
 """handlers.audit: a line for each request, as many as there is room for, none lost without being counted."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,24 @@ def test_what_a_full_disk_does_not_take_is_told_once_and_counted(
     ask(log, 3)
     ask(log, 4)
     assert [(line["id"], line.get("left_out")) for line in lines(file)] == [(3, 3), (4, None)]
+
+
+def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    log = AuditLog(file)
+    ask(log, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 4, hard))
+    try:
+        ask(log, 2)
+        ask(log, 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    ask(log, 4)
+    ask(log, 5)
+    whole, cut, after, last = file.read_text().splitlines()
+    assert cut == '{"id'
+    assert [json.loads(line) for line in (whole, after, last)] == [{"id": 1}, {"id": 4, "left_out": 2}, {"id": 5}]
 
 
 def test_a_long_file_is_moved_by_whoever_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
