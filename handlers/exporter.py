@@ -10,6 +10,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,17 +63,18 @@ STARTING = Watched({}, [], {}, alive=True, passing="starting")
 def torchserves_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
     """The figures of several TorchServes beside each other, told apart by the label ``torchserve``.
 
+    They are asked at once: those that hang must not take more of the time that Prometheus waits than one does.
+
     Args:
         metrics: what gives those of one, in Prometheus's text format, by its place among them. One that raises
             `OSError` is left out.
     """
+    with ThreadPoolExecutor(max(len(metrics), 1)) as pool:
+        texts = list(pool.map(_text, metrics.values()))
     families: dict[str, list[str]] = {}  # a metric's comments and samples stand together, and the comments once
-    for place, scrape in metrics.items():
-        lines: list[str] = []
+    for place, text in zip(metrics, texts, strict=True):
         family = families.setdefault("", [])
-        with contextlib.suppress(OSError):
-            lines = scrape().decode(errors="replace").splitlines()
-        for line in lines:
+        for line in text.splitlines():
             if line.startswith("# "):
                 family = families.setdefault(line.split()[2] if len(line.split()) > 2 else "", [])
                 if line not in family:
@@ -80,6 +82,13 @@ def torchserves_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
             else:
                 family.append(_SAMPLE.sub(rf'\1{{torchserve="{place}",\2}} ', line))
     return "".join(f"{line}\n" for family in families.values() for line in family).encode()
+
+
+def _text(scrape: Callable[[], bytes]) -> str:
+    try:
+        return scrape().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 class Exporter:

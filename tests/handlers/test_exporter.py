@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -155,6 +156,17 @@ def test_torchserves_stand_beside_each_other_and_may_be_missing(server: Server) 
     _, text = server.get("/metrics")
     for line in ("# TYPE ts_inference_requests_total counter", 'Requests4XX{torchserve="2",} 8.0'):
         assert text.count(f"{line}\n") == 1  # Prometheus takes no name's comments twice
+
+
+def test_torchserves_that_hang_are_waited_for_together() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def hang() -> bytes:
+        both.wait()
+        raise TimeoutError
+
+    assert torchserves_metrics({0: hang, 1: hang}) == b""
+    assert torchserves_metrics({}) == b""
 
 
 def test_a_port_that_is_taken_is_named(server: Server) -> None:
