@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import statistics
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,13 +57,13 @@ def in_turns(url: str, bodies: Sequence[bytes], number: int) -> list[dict[str, L
     """Measure with and without so many times, every other time the one or the other first."""
     warm(url, len(bodies[0]))
     measure(url, bodies, connections=CONNECTIONS, seconds=8)
-    return [
-        {
-            kind: measure(url, bodies, content_type=kind, connections=CONNECTIONS, seconds=SECONDS)
-            for kind in ((TOLD, UNTOLD) if turn % 2 else (UNTOLD, TOLD))
-        }
-        for turn in range(number)
-    ]
+
+    def load(kind: str) -> Load:
+        time.sleep(0.3)  # until what was noted is told
+        return measure(url, bodies, content_type=kind, connections=CONNECTIONS, seconds=SECONDS)
+
+    kinds = (TOLD, UNTOLD)
+    return [{kind: load(kind) for kind in (kinds if turn % 2 else kinds[::-1])} for turn in range(number)]
 
 
 if __name__ == "__main__":

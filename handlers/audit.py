@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 PER_SECOND = 20  # lines of one worker
+MAX_WAITING = 1000  # lines that a disk, or the reader of a pipe, does not take
 MAX_BYTES = 50_000_000  # of a file; the one before it is kept as FILE.1
 
 
@@ -24,7 +27,7 @@ class AuditLog:
 
         Args:
             file: made if it is not there.
-            per_second: lines on average; more may come at once, up to twice as many after a quiet second.
+            per_second: lines on average; a second after a quiet one may have three times as many.
 
         Raises:
             OSError: if it can't be opened.
@@ -32,25 +35,42 @@ class AuditLog:
         self._file = file
         self._logger = logging.Logger("audit")  # its own, so that nobody's configuration mutes it or prints it twice
         self._logger.addHandler(_File(file, encoding="utf-8"))
+        self._waiting: deque[Mapping[str, Any]] = deque()
         self._per_second, self._room = per_second, per_second
         # One thread may ask for room while another writes, so each has counts of its own; the third is of both.
         self._denied, self._failures, self._told = 0, 0, 0
-        self._at = time.monotonic()
+        self._at = self._written = time.monotonic()
         self._failed = False
 
     def room(self, wanted: int) -> int:
-        """How many of so many lines may be written now; who asks writes them, and the others are counted.
+        """How many of so many lines may be put now; who asks puts them, and the others are counted.
 
-        A batch's lines are written together or not at all, and paid for afterwards: most of what a line costs is the
-        first of some.
+        A batch gets room for all of its lines, up to a second's, or for none, and pays afterwards: most of what a line
+        costs is the first of some.
         """
         now = time.monotonic()
         self._room = min(self._room + (now - self._at) * self._per_second, self._per_second)
         self._at = now
-        granted = min(wanted, int(self._per_second)) if self._room >= 1 else 0
+        granted = min(wanted, int(self._per_second)) if self._room >= 1 and len(self._waiting) < MAX_WAITING else 0
         self._room -= granted
         self._denied += wanted - granted
         return granted
+
+    def put(self, line: Mapping[str, Any]) -> None:
+        """Keep a line for `flush`, which another thread may call."""
+        self._waiting.append(line)
+
+    def flush(self, *, last: bool = False) -> None:
+        """Write the lines that were put; after a second without any, or as the last, how many were left out since."""
+        while self._waiting:
+            try:
+                self.write(self._waiting.popleft())
+            except Exception:
+                self._failures += 1
+                logger.exception("a line of the audit log could not be written")
+        quiet = time.monotonic() - self._written >= 1
+        if (quiet or last) and not self._failed and self._denied + self._failures > self._told:
+            self.write({"time": timestamp(time.time())})
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Write a line and, after lines that were left out, how many.
@@ -58,6 +78,7 @@ class AuditLog:
         A line that can't be written, on a full disk say, is left out; the log says so once, until one can.
         """
         self._make_room_in_the_folder()
+        self._written = time.monotonic()
         count = self._denied + self._failures
         left_out = {"left_out": count - self._told} if count > self._told else {}
         ending = "\n" if self._failed and self._is_cut() else ""
@@ -85,6 +106,11 @@ class AuditLog:
         with contextlib.suppress(OSError):  # another worker was first
             if self._file.is_file() and self._file.stat().st_size > MAX_BYTES:
                 self._file.replace(self._file.with_name(f"{self._file.name}.1"))
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since 1970 as an audit line has them."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 class _File(WatchedFileHandler):

@@ -7,11 +7,10 @@ import time
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from handlers import metrics
-from handlers.audit import AuditLog
+from handlers.audit import AuditLog, timestamp
 from handlers.context import Context
 from runtime.clock import Clock
 from schemas.problems import Problem
@@ -19,7 +18,7 @@ from schemas.problems import Problem
 logger = logging.getLogger(__name__)
 
 START_HEADER = "x-request-start"  # when the front door had the request: microseconds since 1970
-_EVERY_S, _MANY = 0.25, 1000  # seconds; batches
+_EVERY_S = 0.25  # seconds
 _LONGEST_S = 300.0  # that a request may have taken; what says more was written by a client
 MAX_ECHO = 128  # characters of what a client names itself by
 
@@ -67,10 +66,11 @@ class _Noted(NamedTuple):
 
 
 class Telemetry:
-    """One worker's. A batch is noted when it was answered, and told of with others, by a thread, four times a second.
+    """One worker's. A batch is noted when it was answered, and counted with others, by a thread, four times a second.
 
-    To tell of it at once would take a tenth of a worker's time: code that runs once a batch, after all else that a
-    batch takes, is no longer in the processor's caches. A worker that is killed takes the last figures with it.
+    To count it at once would take a tenth of a worker's time: code that runs once a batch, after all else that a batch
+    takes, is no longer in the processor's caches. A worker that is killed takes the last figures with it. Another
+    thread writes the audit log, so that no figure waits for a disk.
 
     Attributes:
         clock: the batch's; whoever answers it says where a stage ends.
@@ -102,15 +102,13 @@ class Telemetry:
         self._stages = {stage: metrics.STAGE_SECONDS.labels(model, stage) for stage in metrics.STAGES}
         self._batch_size = metrics.BATCH_SIZE.labels(model)
         self._noted: deque[_Noted] = deque()
-        self._lines: deque[dict[str, Any]] = deque()  # of the audit log
         self._counting, self._writing = threading.Lock(), threading.Lock()
 
     def start(self) -> None:
-        """Forget what was noted, which no client asked for, and tell of what is noted from now on."""
-        self._noted.clear()
-        self._lines.clear()
-        threading.Thread(target=self._tell_forever, name="telemetry", daemon=True).start()
-        atexit.register(self.tell)
+        """Tell, from now on until the process ends, of what is noted."""
+        for tell in (self._count_noted, self._write_lines):
+            threading.Thread(target=_again_and_again, args=(tell,), name="telemetry", daemon=True).start()
+        atexit.register(self.tell, last=True)
 
     def note(
         self,
@@ -132,12 +130,12 @@ class Telemetry:
         try:
             noted = self._note(context, written, problems, end)
             self._noted.append(noted)
-            for place in range(self._audit.room(len(written)) if self._audit else 0):
-                self._lines.append(self._line(context, place, data[place], *written[place], noted))
+            if self._audit and (room := self._audit.room(len(written))):
+                totals = [noted.worked() + (queued or 0.0) for queued in noted.queued()]
+                for place in range(room):
+                    self._audit.put(self._line(context, place, data[place], *written[place], noted, totals[place]))
         except Exception:
             logger.exception("a batch was answered, and not all is told of it")
-        if len(self._noted) >= _MANY:  # the thread waits for a disk, say
-            self._count_noted()
 
     def _note(
         self, context: Context, written: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float
@@ -153,15 +151,15 @@ class Telemetry:
         statuses = [problem.status for problem in problems]
         return _Noted(len(written), self.clock.seconds, starts, end, statuses, self._gist(replies))
 
-    def tell(self) -> None:
+    def tell(self, *, last: bool = False) -> None:
         """Tell of all that was noted. What goes wrong here is logged; it is no client's business."""
         self._count_noted()
-        with self._writing:
-            while self._audit is not None and self._lines:
-                try:
-                    self._audit.write(self._lines.popleft())
-                except Exception:
-                    logger.exception("a line of the audit log could not be written")
+        self._write_lines(last=last)
+
+    def _write_lines(self, *, last: bool = False) -> None:
+        if self._audit:
+            with self._writing:
+                self._audit.flush(last=last)
 
     def _count_noted(self) -> None:
         with self._counting:
@@ -177,12 +175,7 @@ class Telemetry:
                 metrics.add(metrics.REQUESTS, self._model, +statuses)
                 self._count(self._model, [batch.gist for batch in batches])
             except Exception:
-                logger.exception("%d batches were answered but not counted", len(batches))
-
-    def _tell_forever(self) -> None:
-        while True:
-            time.sleep(_EVERY_S)
-            self.tell()
+                logger.exception("%d batches were answered, and not all is counted of them", len(batches))
 
     def _line(
         self,
@@ -192,14 +185,14 @@ class Telemetry:
         outcome: Any,
         body: bytes,
         batch: _Noted,
+        total: float,
     ) -> dict[str, Any]:
         """The audit line of a request of a batch, with these fields, that was answered with this body."""
         asked = context.get_request_header(place, "x-request-id")
         trace = context.get_request_header(place, "traceparent")
         failed = isinstance(outcome, Problem)
-        total = batch.worked() + (batch.queued()[place] or 0.0)
         return {
-            "time": datetime.fromtimestamp(batch.end, UTC).isoformat(timespec="milliseconds"),
+            "time": timestamp(batch.end),
             "id": (asked or context.get_request_id(place) or "")[:MAX_ECHO],
             **({"traceparent": trace[:MAX_ECHO]} if trace else {}),
             "model": self._model,
@@ -211,6 +204,12 @@ class Telemetry:
             "seconds": {stage: round(spent, 6) for stage, spent in (*batch.seconds.items(), ("total", total))},
             **({"problem": outcome.type} if failed else self._describe(outcome)),
         }
+
+
+def _again_and_again(tell: Callable[[], None]) -> None:
+    while True:
+        time.sleep(_EVERY_S)
+        tell()
 
 
 def _by_stage(batches: Sequence[_Noted]) -> dict[str, list[float]]:

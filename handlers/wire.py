@@ -116,7 +116,9 @@ class Batch:
 def answer(
     batch: Batch, handle: Callable[[Sequence[Mapping[str, Any]], Any], Sequence[bytes]], connection: socket.socket
 ) -> bytes:
-    """Send a handler's answers to a batch, as one message, and do what is left. A handler that raises ends the worker.
+    """Send a handler's answers to a batch, as one message, and do what is left.
+
+    A handler that raises ends the worker, and so does a front end that is gone: then nothing that is left is done.
 
     Returns:
         What is still to be sent: nothing.

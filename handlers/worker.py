@@ -84,8 +84,7 @@ def warm_up(
     """
     batch = wire.Batch()
     batch.append(b"warm-up", [], [(name, b"", value) for name, value in request.items()])
-    (body,) = handle(batch.fields, batch)
-    batch.finish()
+    (body,) = handle(batch.fields, batch)  # which is not finished: nothing is told of what no client has asked
     if batch.status(0) != 200:
         raise WarmUpError(f"{model.name} {model.version} does not answer: {body.decode()}")
     telemetry.start()

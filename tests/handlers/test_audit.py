@@ -66,6 +66,31 @@ def test_many_get_room_together_and_pay_for_it_later(tmp_path: Path, monkeypatch
     assert granted == pytest.approx(600, abs=10)
 
 
+def test_what_was_left_out_is_said_when_nothing_comes_for_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("handlers.audit.time.monotonic", lambda: now)
+    log = AuditLog(tmp_path / "audit.jsonl", per_second=1)
+    for number in range(3):
+        for _ in range(log.room(1)):
+            log.put({"id": number})
+    log.put({"id": object()})  # which no line can have
+    log.flush()
+    now += 0.5
+    log.room(4)
+    log.flush()
+    assert lines(tmp_path / "audit.jsonl") == [{"id": 0, "left_out": 2}]
+    now += 0.5
+    for _ in range(2):
+        log.flush()
+    _, told = lines(tmp_path / "audit.jsonl")
+    assert (told.pop("left_out"), [*told]) == (5, ["time"])
+    assert [log.room(1), log.room(1)] == [1, 0]
+    log.flush(last=True)
+    assert [line["left_out"] for line in lines(tmp_path / "audit.jsonl")] == [2, 5, 1]
+
+
 def test_a_file_that_was_moved_away_begins_anew(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit.jsonl")
     ask(log, 1)
