@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 
 WRK_SCRIPT = """
 local headers, bodies, turn = {{["Content-Type"] = {content_type}}}, {{}}, 0
-for number = 1, {count} do
-  local file = io.open({folder} .. "/" .. number, "rb")
-  bodies[number] = file:read("*a")
-  file:close()
+local file = io.open({bodies}, "rb")
+for number, size in ipairs({{{sizes}}}) do
+  bodies[number] = file:read(size)
 end
+file:close()
 request = function()
   turn = turn % #bodies + 1
   return wrk.format("POST", nil, headers, bodies[turn])
@@ -71,11 +71,11 @@ def measure(
 
 def _wrk(url: str, bodies: Sequence[bytes], content_type: str, connections: int, seconds: float) -> Load:
     with tempfile.TemporaryDirectory() as folder:
-        for number, body in enumerate(bodies, 1):
-            Path(folder, str(number)).write_bytes(body)
-        script = Path(folder, "post.lua")
+        content, script = Path(folder, "bodies"), Path(folder, "post.lua")
+        content.write_bytes(b"".join(bodies))
+        sizes = ", ".join(str(len(body)) for body in bodies)
         script.write_text(
-            WRK_SCRIPT.format(content_type=json.dumps(content_type), count=len(bodies), folder=json.dumps(folder))
+            WRK_SCRIPT.format(content_type=json.dumps(content_type), bodies=json.dumps(str(content)), sizes=sizes)
         )
         # wrk counts in whole seconds, and one thread is plenty for the rates of a small machine.
         duration = f"-d{max(1, round(seconds))}s"
@@ -122,7 +122,8 @@ class _Connection:
 def _epoll(url: str, bodies: Sequence[bytes], content_type: str, connections: int, seconds: float) -> Load:
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
-    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
     requests = itertools.cycle([head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies])
     opened = {c.socket.fileno(): c for c in (_Connection(host, port) for _ in range(connections))}
     took: list[float] = []
