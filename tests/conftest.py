@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from sales.bundle import Bundle, load
 from sales.forecaster import Forecaster
@@ -22,6 +23,12 @@ if TYPE_CHECKING:  # torchvision and timm are imported by the tests that need th
 
 ROOT = Path(__file__).parent.parent
 STORES = 12
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(scope="session")

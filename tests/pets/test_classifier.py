@@ -340,3 +340,15 @@ def test_close_classes_and_blank_maps_do_not_refuse_a_bundle(classifier: Classif
 
     Classifier(bundle.manifest, run).verify(dataclasses.replace(bundle, golden=golden))
     assert asked == [0, 2]
+
+
+@pytest.mark.gpu
+def test_a_gpu_sees_the_same(pets_bundle: Path, classifier: Classifier) -> None:
+    """One photo at a time and in batches of any size, each of which cuDNN may compute in another way."""
+    on_gpu = Classifier.load(pets_bundle, device="cuda:0")
+    pixels = [
+        classifier.see(open_photo(encoded(draw_photo(breed, 1000 + seed))))[0] for breed in BREEDS for seed in (0, 1)
+    ]
+    for many in (1, 2, 3, 6):
+        for ours, theirs in zip(on_gpu.look(pixels[:many]), classifier.look(pixels[:many]), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4 * np.abs(theirs).max())

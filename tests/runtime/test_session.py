@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from runtime.session import SessionError, open_session
 
@@ -73,6 +73,24 @@ def test_the_gpu_that_was_asked_for(network: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(ort, "InferenceSession", OnGpu)
     session: Any = open_session(network, device)
-    assert session.asked == [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
+    assert session.asked == [("CUDAExecutionProvider", {"device_id": index, "use_tf32": "0"}), "CPUExecutionProvider"]
     with pytest.raises(SessionError, match="was to run on cpu"):
         open_session(network, "cpu")
+
+
+@pytest.mark.gpu
+def test_a_gpu_computes_in_float32(tmp_path: Path) -> None:
+    """Not in TF32, which has 10 bits of a product's factors: a forecast must be what training computed."""
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 512, 512)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["row", 512])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["row", 512])],
+        [numpy_helper.from_array(right, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, tmp_path / "model.onnx")
+    (y,) = open_session(tmp_path / "model.onnx", "cuda").run(None, {"x": left})
+    np.testing.assert_allclose(y, left.astype(np.float64) @ right, rtol=0, atol=2e-4)

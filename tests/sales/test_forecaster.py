@@ -549,3 +549,10 @@ def test_golden_rows_find_what_hashes_do_not(demo_bundle: Path, tmp_path: Path, 
     (folder / "bundle.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match=r"training forecast .* for store \d+ on .*; do not serve it"):
         Forecaster.load(folder)
+
+
+@pytest.mark.gpu
+def test_a_gpu_forecasts_the_same(demo_bundle: Path, forecaster: Forecaster) -> None:
+    weeks = [{"store": store, "date": str(CUTOFF + dt.timedelta(days=day))} for store in (1, 2) for day in range(1, 43)]
+    on_gpu = Forecaster.load(demo_bundle, device="cuda:0")
+    np.testing.assert_allclose(sales_of(on_gpu, weeks), sales_of(forecaster, weeks), rtol=1e-5)

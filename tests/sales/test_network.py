@@ -165,7 +165,6 @@ def test_sparse_dropout_of_nothing():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_same_on_a_gpu():
     ours, theirs = twins(CODES, 16)
     cats, conts = batch(CODES, 16)

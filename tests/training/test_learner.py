@@ -309,7 +309,6 @@ def test_predict_gives_all_rows_and_the_mode_back():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_trains_and_resumes_on_a_gpu(tmp_path):
     path = tmp_path / "run.safetensors"
 

@@ -1,0 +1,81 @@
+"""The service on a GPU: a worker for each, what it answers, what is told of it."""
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from handlers.archive import archive
+from handlers.door import Door
+from handlers.ports import HOST, Ports
+from handlers.service import Service
+from pets.classifier import Classifier
+from sales.forecaster import Forecaster
+from schemas.pets import PetRequest
+from schemas.sales import parse_request
+from tests.integration.client import ask
+
+pytestmark = [pytest.mark.integration, pytest.mark.gpu]
+
+ROOT = Path(__file__).parents[2]
+PETS = ROOT / "model_store" / "pets"
+PHOTO = ROOT / "docs" / "heatmaps.jpg"
+
+
+@pytest.fixture(scope="module")
+def service(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Both models, with as many workers as there are GPUs."""
+    store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
+    door = Door(ports.inference, probes=ports.metrics)
+    service = Service(door, lambda: [archive(each, store) for each in (demo_bundle, PETS)], instances=1, workers=0)
+    with service.running():
+        yield service
+
+
+def test_each_gpu_has_a_worker_of_each_model(service: Service) -> None:
+    (server,) = service.servers
+    for model in ("sales", "pets"):
+        workers = server.describe(model)["workers"]
+        assert [worker["gpu"] for worker in workers] == [True] * torch.cuda.device_count()
+
+
+def test_forecasts_and_their_explanations_are_a_cpus(service: Service, forecaster: Forecaster) -> None:
+    body = {"store": 1, "start": "2015-08-01", "days": 42}
+    (expected,) = forecaster.answer([parse_request(body)])
+    found = ask(service, body)
+    assert found.status == 200
+    np.testing.assert_allclose(
+        [item["sales"] for item in found.content["items"]], [item.sales for item in expected.items], rtol=1e-5
+    )
+    explained = ask(service, {"store": 1, "date": "2015-08-07"}, path="/explanations/sales").content
+    logs = sum(group["log"] for group in explained["groups"])
+    assert np.exp(logs) * explained["baseline"]["sales"] == pytest.approx(explained["sales"], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["activation", "gradcam", "contrast"])
+def test_a_breed_and_its_heatmap_are_a_cpus(service: Service, method: str) -> None:
+    found = ask(service, PHOTO.read_bytes(), kind="image/jpeg", path=f"/predictions/pets?heatmap={method}")
+    assert found.status == 200
+    on_cpu = Classifier.load(PETS)
+    (expected,) = on_cpu.answer([on_cpu.read(PetRequest(image=PHOTO.read_bytes(), heatmap=method))])
+    assert found.content["breed"] == expected.breed
+    assert found.content["probability"] == pytest.approx(expected.probability, abs=1e-4)
+    grid = np.asarray(expected.heatmap.grid)
+    np.testing.assert_allclose(found.content["heatmap"]["grid"], grid, rtol=0, atol=1e-3 * np.abs(grid).max())
+    picture = Image.open(io.BytesIO(base64.b64decode(found.content["heatmap"]["overlay"])))
+    assert picture.format == "PNG"
+
+
+def test_gpus_are_told_of(service: Service) -> None:
+    with urlopen(f"http://{HOST}:{service.door.probes}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    used = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith("shopcat_gpu_")}
+    for gpu in range(torch.cuda.device_count()):
+        assert used[f'shopcat_gpu_memory_used_bytes{{gpu="{gpu}"}}'] > 100e6
+        assert 0 <= used[f'shopcat_gpu_utilization_ratio{{gpu="{gpu}"}}'] <= 1
