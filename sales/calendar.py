@@ -90,7 +90,8 @@ def datepart(day: Ints) -> dict[str, Ints]:
     month, year = date.astype("datetime64[M]"), date.astype("datetime64[Y]")
     months = month.astype(np.int64)
     month_start = date == month
-    month_end = date + 1 == (month + 1).astype("datetime64[D]")
+    next_month = (months + 1).astype("datetime64[M]").astype("datetime64[D]")
+    month_end = (day + 1).astype("datetime64[D]") == next_month
     weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
     # The ISO week is that of its Thursday, counted from the first Thursday of the Thursday's year (ISO 8601).
     thursday = (day - weekday + 3).astype("datetime64[D]")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from runtime.errors import UserError
 from runtime.folder import write_file
-from sales.calendar import EPOCH, STATE_HOLIDAYS
+from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
 from sales.table_checks import COLUMNS, Column
 from sales.tables import NOTHING, UnreadableError, parse_texts, read_csv
@@ -34,7 +34,7 @@ _TEST = {name.lower() for name in (*COLUMNS["test"], "DayOfWeek")}  # all column
 _VALUES: Mapping[str, Callable[[float], Any]] = {
     "whole": int,
     "flag": bool,
-    "date": lambda day: (EPOCH + int(day)).item(),
+    "date": lambda day: np.datetime64(int(day), "D").item(),
     "holiday": lambda code: STATE_HOLIDAYS[int(code)],
 }
 _SHOWN = 5  # how many wrong rows an error quotes

@@ -21,6 +21,7 @@ from sales.calendar import EPOCH, iso_monday
 from sales.tables import MONTHS
 from training.sales.demo_files import (
     CODES,
+    DAY,
     DAYS,
     FIRST,
     INTERVALS,
@@ -148,10 +149,10 @@ def _draw_plan(rng: np.random.Generator, shops: Shops) -> Plan:
     opens &= ~((day >= shut) & (day < again))
     # Promo on the workdays of every other week. Early each year the rhythm slips by a week, so that from then on
     # a week with a promo had none the year before.
-    monday = DAYS - WEEKDAY
+    monday = DAYS - WEEKDAY * DAY
     week = (monday - monday[0]).astype(int) // 7
     for year in ("2013", "2014", "2015"):
-        week = week + (monday >= np.datetime64(f"{year}-01-07") + 7 * rng.integers(1, 10))
+        week = week + (monday >= np.datetime64(f"{year}-01-07") + 7 * int(rng.integers(1, 10)) * DAY)
     promo = np.broadcast_to((week % 2 == 1) & (WEEKDAY < 5), opens.shape)
     return Plan(opens, promo, holiday, school)
 
@@ -173,10 +174,10 @@ def _state_holidays() -> NDArray[np.str_]:
         mark(f"{year}-10-31", "a", "BB", "MV", "SN", "ST", "TH")
         mark(f"{year}-11-01", "a", "BW", "BY", "NW", "RP", "SL")
         for after in (39, 50):  # Ascension, Whit Monday
-            mark(easter + after, "a")
-        mark(easter + 60, "a", "BW", "BY", "HE", "NW", "RP", "SL")  # Corpus Christi
+            mark(easter + after * DAY, "a")
+        mark(easter + 60 * DAY, "a", "BW", "BY", "HE", "NW", "RP", "SL")  # Corpus Christi
         for after in (-2, 1):
-            mark(easter + after, "b")
+            mark(easter + after * DAY, "b")
         for day in ("12-25", "12-26"):
             mark(f"{year}-{day}", "c")
     return holiday
@@ -189,12 +190,12 @@ def _school_holidays(rng: np.random.Generator) -> Flags:
         spans = [(np.datetime64("2012-12-22"), 15)]
         for easter in EASTER:
             year = str(easter)[:4]
-            spans.append((easter - int(rng.integers(8, 14)), 14))
-            spans.append((np.datetime64(f"{year}-06-20") + int(rng.integers(0, 40)), 42))
-            spans.append((np.datetime64(f"{year}-10-03") + int(rng.integers(0, 20)), 12))
+            spans.append((easter - int(rng.integers(8, 14)) * DAY, 14))
+            spans.append((np.datetime64(f"{year}-06-20") + int(rng.integers(0, 40)) * DAY, 42))
+            spans.append((np.datetime64(f"{year}-10-03") + int(rng.integers(0, 20)) * DAY, 12))
             spans.append((np.datetime64(f"{year}-12-22"), 15))
         for first, days in spans:
-            state |= (first <= DAYS) & (first + days > DAYS)
+            state |= (first <= DAYS) & (first + days * DAY > DAYS)
     return school
 
 
@@ -297,7 +298,7 @@ def _sales(rng: np.random.Generator, shops: Shops, plan: Plan, sky: Mapping[str,
     sales *= np.where(shops.promo2[:, None] & _promo2_rounds(shops), truth.promo2, 1)
     known = ~np.isnan(shops.year)  # a competitor of unknown age has been there for ever: it is part of the level
     month = np.where(known, (shops.year - 1970) * 12 + shops.month - 1, 0).astype(int)
-    opened = month.astype("datetime64[M]").astype("datetime64[D]") + 14
+    opened = month.astype("datetime64[M]").astype("datetime64[D]") + 14 * DAY
     near = np.where(known, np.exp(-shops.distance / 3000), 0)[:, None]
     sales *= np.where(opened[:, None] <= DAYS, truth.competition**near, 1)
     again = shops.refurbished[:, 1:]

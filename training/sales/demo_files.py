@@ -17,9 +17,10 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 FIRST, LAST, PLANNED = (np.datetime64(day) for day in ("2013-01-01", "2015-07-31", "2015-09-17"))
-DAYS = np.arange(FIRST, PLANNED + 1)
+DAY = np.timedelta64(1, "D")
+DAYS = np.arange(FIRST, PLANNED + DAY)
 WEEKDAY = (DAYS.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
-TREND_WEEKS = np.datetime64("2012-12-02") + 7 * np.arange(148)
+TREND_WEEKS = np.datetime64("2012-12-02") + 7 * np.arange(148) * DAY
 STATES = {
     "BadenWuerttemberg": "BW",
     "Bayern": "BY",
@@ -160,7 +161,7 @@ def write_trend(part: Path, interest: Floats) -> None:
     series = {"Rossmann_DE": national} | {
         f"Rossmann_DE_{code.rpartition(',')[2]}": interest[CODES.index(code)] for code in TREND_OF
     }
-    weeks = [f"{sunday} - {sunday + 6}" for sunday in TREND_WEEKS]
+    weeks = [f"{sunday} - {sunday + 6 * DAY}" for sunday in TREND_WEEKS]
     lines = (
         f"{name},{week},{int(v)}" for name, values in series.items() for week, v in zip(weeks, values, strict=True)
     )
