@@ -6,6 +6,8 @@ import onnxruntime as ort
 
 from runtime.errors import UserError
 
+_ERRORS = 3  # as onnxruntime counts: no warnings
+
 
 class SessionError(UserError):
     """A network that can't be run on the device it was meant for."""
@@ -29,10 +31,12 @@ def open_session(network: Path, device: str, *, threads: int = 1) -> ort.Inferen
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = _ERRORS
     providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]
     kind, _, index = device.partition(":")
     if kind == "cuda":
+        # onnxruntime 1.31 warns that no plug-in has a CUDA device, whatever the session then runs on.
+        ort.set_default_logger_severity(_ERRORS)
         ort.preload_dlls()  # finds the CUDA libraries that torch's wheels carry
         # Without TF32, onnxruntime's default, which leaves a product's factors 10 bits: what is served is what training
         # computed, and golden rows come out.
