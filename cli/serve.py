@@ -23,6 +23,7 @@ _PORT = click.IntRange(1, 65535)
 @click.option(
     "--workers", default=0, type=click.IntRange(0, 256), help="Workers a model.  [default: one a GPU, or one a core]"
 )
+@click.option("--cpu", is_flag=True, help="Compute on the CPU, even if there is a GPU.")
 @click.option(
     "--instances", default=1, show_default=True, type=click.IntRange(1, 64), help="TorchServes, each with its workers."
 )
@@ -47,6 +48,7 @@ def serve(
     metrics_port: int,
     metrics_host: str,
     workers: int,
+    cpu: bool,
     instances: int,
     api_keys: Path | None,
     tls_cert: Path | None,
@@ -101,7 +103,7 @@ def serve(
             show(f"http://127.0.0.1:{port}", server.models, server, server.log, server.audit_log)
 
         click.echo(f"starting TorchServe with {', '.join(map(str, bundles))} ...")
-        serve_bare(archives, ready, ports=ports, workers=workers, log=log, audit_log=audit_log)
+        serve_bare(archives, ready, ports=ports, workers=workers, cpu=cpu, log=log, audit_log=audit_log)
     else:
         door = Door(
             port,
@@ -122,5 +124,5 @@ def serve(
             show(door.url, server.models, server, server.log, server.audit_log)
 
         click.echo(f"starting {instances} TorchServe{'s' * (instances > 1)} with {', '.join(map(str, bundles))} ...")
-        serve(door, archives, all_ready, instances=instances, workers=workers, log=log, audit_log=audit_log)
+        serve(door, archives, all_ready, instances=instances, workers=workers, cpu=cpu, log=log, audit_log=audit_log)
     click.echo("stopped")

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.05
 _LAST_WORDS_S = 2.0  # that a worker's death has to be explained in the log
 _ANSWER_S = 60.0  # that a model has for the answer that is shown when it is ready
+_ALL = 2**31 - 1  # the largest int of Java
 _SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
@@ -115,6 +116,7 @@ def running_server(
     *,
     port: int | None = None,
     workers: int = 0,
+    cpu: bool = False,
     log: Path | None = None,
     timeout: float = 120.0,
     shared: Shared | None = None,
@@ -127,6 +129,7 @@ def running_server(
             one found, whatever was archived since.
         port: where it listens, on loopback; on a Unix socket instead, and on no port, if left out.
         workers: for each model; one for each GPU, or each core if there is no GPU, if 0.
+        cpu: whether GPUs are left alone.
         log: a file to append the log to; a temporary one if left out.
         timeout: seconds for all workers to be ready.
         shared: where the workers write their figures and the audit log; in the server's own folder if left out.
@@ -150,7 +153,7 @@ def running_server(
         log = (log or folder / "torchserve.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
-        command = _command(java, folder, _configuration(folder, models, address, workers))
+        command = _command(java, folder, _configuration(folder, models, address, workers, cpu))
         shared = shared or Shared.make(folder / "shared")
         with running_process(command, folder, log, _ONE_THREAD, shared.environment()) as process:
             server = Server(address, folder, models, log, shared.audit_log, process, place)
@@ -158,7 +161,7 @@ def running_server(
             yield server
 
 
-def _configuration(folder: Path, models: Mapping[str, Path], address: Address, workers: int) -> str:
+def _configuration(folder: Path, models: Mapping[str, Path], address: Address, workers: int, cpu: bool) -> str:
     """config.properties, filled in."""
     template = string.Template((CONFIGURATION / "config.properties").read_text())
     values = {
@@ -166,6 +169,7 @@ def _configuration(folder: Path, models: Mapping[str, Path], address: Address, w
         "folder": folder,
         "load_models": ",".join(f"{name}={path.name}" for name, path in models.items()),
         "workers": workers,
+        "gpus": 0 if cpu else _ALL,
         "allowed_urls": f"file://{re.escape(str(folder / 'models'))}/.*",
     }
     # Java's property files are ASCII with the escapes that JSON has too.

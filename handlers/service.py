@@ -44,13 +44,15 @@ class Service:
         edge: the front door.
     """
 
-    def __init__(self, door: Door, archive: Callable[[], Sequence[Path]], *, instances: int, workers: int) -> None:
+    def __init__(
+        self, door: Door, archive: Callable[[], Sequence[Path]], *, instances: int, workers: int, cpu: bool = False
+    ) -> None:
         self.door = door
         self.servers: list[Server] = []
         self.edge: Edge
         self._archive = archive
         self._instances = instances
-        self._workers = workers
+        self._workers, self._cpu = workers, cpu
         self._log: Path | None = None
         self._shared: Shared
         self._up = self._stopping = False
@@ -171,7 +173,9 @@ class Service:
                     log = log.with_name(f"{log.name}.{self._started + 1}")
                 self._started += 1
                 stack = contextlib.ExitStack()
-                running = running_server(archives, workers=self._workers, log=log, shared=self._shared, place=place)
+                running = running_server(
+                    archives, workers=self._workers, cpu=self._cpu, log=log, shared=self._shared, place=place
+                )
                 server = stack.enter_context(running)
                 self._running[server.process.pid] = stack
                 servers.append(server)
@@ -242,6 +246,7 @@ def serve(
     *,
     instances: int = 1,
     workers: int = 0,
+    cpu: bool = False,
     log: Path | None = None,
     audit_log: Path | None = None,
 ) -> None:
@@ -255,6 +260,7 @@ def serve(
         on_ready: called once when it is ready.
         instances: TorchServes behind the door.
         workers: as for `running_server`, in each TorchServe.
+        cpu: as for `running_server`.
         log: as for `Service.running`.
         audit_log: as for `Service.running`.
 
@@ -262,7 +268,7 @@ def serve(
         ServerError: if it can't be started, or a part of it ends by itself and can't be replaced; see `running_server`
             and `running_edge` for others.
     """
-    service = Service(door, archive, instances=instances, workers=workers)
+    service = Service(door, archive, instances=instances, workers=workers, cpu=cpu)
     with asked_to_stop(), asked_to_reload() as asked, service.running(log, audit_log):
         on_ready(service)
         try:
@@ -282,6 +288,7 @@ def serve_bare(
     *,
     ports: Ports | None = None,
     workers: int = 0,
+    cpu: bool = False,
     log: Path | None = None,
     audit_log: Path | None = None,
 ) -> None:
@@ -292,6 +299,7 @@ def serve_bare(
         on_ready: called once with the server when it is ready.
         ports: where it and the exporter listen.
         workers: as for `running_server`.
+        cpu: as for `running_server`.
         log: as for `running_server`.
         audit_log: as for `Service.running`.
 
@@ -312,7 +320,7 @@ def serve_bare(
         shared = Shared.make(folder / "shared", audit_log)
         with (
             exporting(Exporter(shared, watched), ports.metrics),
-            running_server(archive(), port=ports.inference, workers=workers, log=log, shared=shared) as server,
+            running_server(archive(), port=ports.inference, workers=workers, cpu=cpu, log=log, shared=shared) as server,
         ):
             running.append((server, {name: server.workers(name) for name in server.models}))
             on_ready(server)

@@ -49,6 +49,6 @@ def open_session(network: Path, device: str, *, threads: int = 1) -> ort.Inferen
     if (actual == "CUDAExecutionProvider") != (kind == "cuda"):
         raise SessionError(
             f"{network} was to run on {device} and onnxruntime {ort.__version__} chose {actual}; "
-            "check that the CUDA and cuDNN libraries match, or choose the device cpu"
+            "check that the CUDA and cuDNN libraries match, or compute on the CPU (--device cpu; shopcat serve --cpu)"
         )
     return session

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -14,6 +15,7 @@ from PIL import Image
 from handlers.archive import archive
 from handlers.door import Door
 from handlers.ports import HOST, Ports
+from handlers.server import ServerError, running_server
 from handlers.service import Service
 from pets.classifier import Classifier
 from sales.forecaster import Forecaster
@@ -21,7 +23,7 @@ from schemas.pets import PetRequest
 from schemas.sales import parse_request
 from tests.integration.client import ask
 
-pytestmark = [pytest.mark.integration, pytest.mark.gpu]
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 PETS = ROOT / "model_store" / "pets"
@@ -38,6 +40,7 @@ def service(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield service
 
 
+@pytest.mark.gpu
 def test_each_gpu_has_a_worker_of_each_model(service: Service) -> None:
     (server,) = service.servers
     for model in ("sales", "pets"):
@@ -45,6 +48,7 @@ def test_each_gpu_has_a_worker_of_each_model(service: Service) -> None:
         assert [worker["gpu"] for worker in workers] == [True] * torch.cuda.device_count()
 
 
+@pytest.mark.gpu
 def test_forecasts_and_their_explanations_are_a_cpus(service: Service, forecaster: Forecaster) -> None:
     body = {"store": 1, "start": "2015-08-01", "days": 42}
     (expected,) = forecaster.answer([parse_request(body)])
@@ -58,6 +62,7 @@ def test_forecasts_and_their_explanations_are_a_cpus(service: Service, forecaste
     assert np.exp(logs) * explained["baseline"]["sales"] == pytest.approx(explained["sales"], rel=1e-4)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("method", ["activation", "gradcam", "contrast"])
 def test_a_breed_and_its_heatmap_are_a_cpus(service: Service, method: str) -> None:
     found = ask(service, PHOTO.read_bytes(), kind="image/jpeg", path=f"/predictions/pets?heatmap={method}")
@@ -72,6 +77,7 @@ def test_a_breed_and_its_heatmap_are_a_cpus(service: Service, method: str) -> No
     assert picture.format == "PNG"
 
 
+@pytest.mark.gpu
 def test_gpus_are_told_of(service: Service) -> None:
     with urlopen(f"http://{HOST}:{service.door.probes}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
@@ -79,3 +85,25 @@ def test_gpus_are_told_of(service: Service) -> None:
     for gpu in range(torch.cuda.device_count()):
         assert used[f'shopcat_gpu_memory_used_bytes{{gpu="{gpu}"}}'] > 100e6
         assert 0 <= used[f'shopcat_gpu_utilization_ratio{{gpu="{gpu}"}}'] <= 1
+
+
+@pytest.fixture
+def useless_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with GPUs that no worker can use: TorchServe counts them by nvidia-smi."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nprintf 'index\\n98\\n99\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the GPUs of this machine can be used")
+def test_a_worker_that_cannot_use_its_gpu_does_not_fall_back_unnoticed(useless_gpus: None, archived: Path) -> None:
+    with pytest.raises(ServerError, match=r"was to run on cuda:[01] .* compute on the CPU"), running_server([archived]):
+        pass
+
+
+def test_gpus_can_be_left_alone(useless_gpus: None, archived: Path) -> None:
+    with running_server([archived], cpu=True) as server:
+        workers = server.describe("sales")["workers"]
+    assert [worker["gpu"] for worker in workers] == [False] * len(os.sched_getaffinity(0))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.folder import new_folder
-from sales.calendar import EPOCH, iso_monday
+from sales.calendar import EPOCH, date_of, iso_monday
 from sales.tables import MONTHS
 from training.sales.demo_files import (
     CODES,
@@ -297,10 +297,10 @@ def _sales(rng: np.random.Generator, shops: Shops, plan: Plan, sky: Mapping[str,
     sales *= local[shops.state]
     sales *= np.where(shops.promo2[:, None] & _promo2_rounds(shops), truth.promo2, 1)
     known = ~np.isnan(shops.year)  # a competitor of unknown age has been there for ever: it is part of the level
-    month = np.where(known, (shops.year - 1970) * 12 + shops.month - 1, 0).astype(int)
-    opened = month.astype("datetime64[M]").astype("datetime64[D]") + 14 * DAY
+    year, month = (np.where(known, part, 1).astype(np.int64) for part in (shops.year, shops.month))
+    opened = date_of(year, month, 15)
     near = np.where(known, np.exp(-shops.distance / 3000), 0)[:, None]
-    sales *= np.where(opened[:, None] <= DAYS, truth.competition**near, 1)
+    sales *= np.where(opened[:, None] <= DAYS.astype(np.int64), truth.competition**near, 1)
     again = shops.refurbished[:, 1:]
     sales *= np.where((again >= 0) & (day >= again) & (day < again + 28), truth.reopening, 1)
     sales *= np.exp(truth.noise * rng.standard_normal(sales.shape))
