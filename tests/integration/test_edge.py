@@ -429,6 +429,37 @@ def test_its_latencies_are_histograms(edge: Edge) -> None:
     assert 'envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="sales",le="7.5"}' in text
 
 
+def test_a_clients_answer_is_counted_once_whoever_makes_it_and_a_refusal_can_be_told_from_an_error(
+    edge: Edge, behind: StandIn
+) -> None:
+    """What deploy/rules takes for granted of Envoy's figures."""
+
+    def counted() -> list[int]:
+        figures = edge.figures("cluster.sales.upstream_rq_(completed|5xx|active_overflow|pending_overflow)")
+        refused = sum(value for name, value in figures.items() if name.endswith("_overflow"))
+        return [
+            figures["cluster.sales.upstream_rq_completed"],
+            figures.get("cluster.sales.upstream_rq_5xx", 0),
+            refused,
+        ]
+
+    def crowd(count: int) -> list[Answer]:
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(lambda _: ask(edge, b"{}"), range(count)))
+
+    before = counted()
+    dead = (507, "application/json", b'{"message": "Worker died."}')
+    once = iter([dead])
+    for behaviour in (lambda *asked: next(once, None) or echo(*asked), lambda *_: dead, sleeping(2)):
+        behind.behaviour = behaviour
+        crowd(1)
+    assert [after - each for after, each in zip(counted(), before, strict=True)] == [3, 2, 0]
+    behind.behaviour = sleeping(0.5)
+    refused = sum(answer.status == 503 for answer in crowd(40))
+    assert refused
+    assert [after - each for after, each in zip(counted(), before, strict=True)] == [43, 2 + refused, refused]
+
+
 def test_it_listens_at_one_port_and_is_administered_by_its_owner(edge: Edge) -> None:
     listening = [each.laddr for each in psutil.Process(edge.process.pid).net_connections("inet") if not each.raddr]
     assert {(each.ip, each.port) for each in listening} == {(HOST, edge.door.port)}
