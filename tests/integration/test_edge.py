@@ -34,6 +34,7 @@ MODELS = [
     Model("sales", workers=2, most=16, timeout=1.0, lanes=[LANE]),
     Model("pets", workers=2, most=3, timeout=5.0),
 ]
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 KEYS = ["correct-horse-battery", "staple-staple-staple"]
 
 
@@ -105,11 +106,21 @@ def test_a_request_id_is_kept_or_made_and_always_returned(edge: Edge) -> None:
     assert ask(edge, None, path="/nowhere", headers={"X-Request-Id": mine}).headers["x-request-id"] == mine
 
 
+@pytest.mark.parametrize(("path", "status"), [("/predictions/sales", 200), ("/nowhere", 404), ("/livez", 405)])
+def test_a_trace_is_returned_as_it_came_and_none_is_made(edge: Edge, path: str, status: int) -> None:
+    for trace in (TRACE, "x" * 6000, 'what"is, \tthis\xff'):
+        answer = ask(edge, b"{}", path=path, headers={"Traceparent": trace})
+        assert (answer.status, answer.headers["traceparent"]) == (status, trace)
+    assert "traceparent" not in ask(edge, b"{}", path=path).headers
+    asked = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTraceparent: a\rX-Split: b\r\n"
+    head = exchange(edge, asked.encode() + b"Connection: close\r\n\r\n").partition(b"\r\n\r\n")[0]
+    assert not re.search(rb"(?i)[\r\n]x-split", head)
+
+
 def test_a_worker_is_told_the_trace_and_when_the_request_began(edge: Edge) -> None:
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     before = time.time()
-    headers = ask(edge, b"{}", headers={"traceparent": trace, "x-request-start": "1"}).content["headers"]
-    assert headers["traceparent"] == trace
+    headers = ask(edge, b"{}", headers={"traceparent": TRACE, "x-request-start": "1"}).content["headers"]
+    assert headers["traceparent"] == TRACE
     assert before - 0.01 <= int(headers["x-request-start"]) / 1e6 <= time.time() + 0.01
 
 
@@ -392,8 +403,9 @@ def test_only_a_key_opens_and_probes_need_none(behind: StandIn) -> None:
             answer = ask(edge, b"{}", headers=headers)
             assert answer.status == 200
             assert not set(KEYS) & set("".join(answer.content["headers"].values()).split())
-        refused = ask(edge, b"{}", headers={"X-Request-Id": "mine"})
+        refused = ask(edge, b"{}", headers={"X-Request-Id": "mine", "traceparent": TRACE})
         assert (problem(refused), refused.headers["x-request-id"]) == ((401, "unauthorized"), "mine")
+        assert refused.headers["traceparent"] == TRACE
         for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": KEYS[0][:-1]}, {"Authorization": f"Basic {KEYS[0]}"}):
             answer = ask(edge, b"{}", headers=wrong)
             assert problem(answer) == (401, "unauthorized")
