@@ -11,26 +11,23 @@ refused.
 
 import argparse
 import asyncio
-import contextlib
 import datetime as dt
 import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import uvloop
 
 from benchmarks.load import measure
 from benchmarks.photos import made_up_photo
-from handlers.archive import archive
-from handlers.door import Door
-from handlers.ports import HOST, Ports
-from handlers.service import Service
+from benchmarks.serving import service
 from runtime.bundle import kind_of
 from sales.bundle import read_manifest
 
@@ -49,17 +46,6 @@ class Seen:
     def percentile(self, status: int, percent: float) -> float:
         """Of the milliseconds to answers of a status."""
         return float(np.percentile(self.took.get(status) or [np.nan], percent))
-
-
-@contextlib.contextmanager
-def service(bundle: Path, workers: int) -> Iterator[int]:
-    """A service's port."""
-    with tempfile.TemporaryDirectory() as folder:
-        ports = Ports.any_free()
-        door = Door(ports.inference, probes=ports.metrics)
-        made = Service(door, lambda: [archive(bundle, Path(folder))], instances=1, workers=workers)
-        with made.running():
-            yield ports.inference
 
 
 class Connection(asyncio.Protocol):
@@ -95,9 +81,8 @@ class Connection(asyncio.Protocol):
 
 
 class Asked(NamedTuple):
-    """What is asked again and again: where, and the bodies in turn."""
+    """What is asked again and again: the bodies in turn."""
 
-    path: str
     content_type: str
     bodies: Sequence[bytes]
 
@@ -105,26 +90,27 @@ class Asked(NamedTuple):
 def what_to_ask(bundle: Path, days: int) -> Asked:
     """A photo, or forecasts of random stores for some days."""
     if kind_of(bundle) == "pets":
-        return Asked("/predictions/pets", "image/jpeg", [made_up_photo()])
+        return Asked("image/jpeg", [made_up_photo()])
     about, rng = read_manifest(bundle), np.random.default_rng(0)
     start = str(about.cutoff + dt.timedelta(days=1))
     bodies = [
         json.dumps({"store": store, "start": start, "days": min(days, about.horizon)}).encode()
         for store in rng.choice(about.levels["Store"], 1000).tolist()
     ]
-    return Asked("/predictions/sales", "application/json", bodies)
+    return Asked("application/json", bodies)
 
 
-async def replay(port: int, asked: Asked, rate: float, seconds: float, seed: int) -> Seen:
+async def replay(url: str, asked: Asked, rate: float, seconds: float, seed: int) -> Seen:
     """Send requests at random times, each on a connection that is free, and wait for all answers."""
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.exponential(1 / rate, int(rate * seconds))).tolist()
-    head = f"POST {asked.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {asked.content_type}\r\nContent-Length: "
+    where = urlsplit(url)
+    head = f"POST {where.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {asked.content_type}\r\nContent-Length: "
     requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in asked.bodies]
     seen, free, late = Seen({}, 0, 0.0), asyncio.Queue[Connection](), []
     loop = asyncio.get_running_loop()
     for _ in range(CONNECTIONS):
-        await loop.create_connection(lambda: Connection(free, seen), HOST, port)
+        await loop.create_connection(lambda: Connection(free, seen), where.hostname, where.port)
     begin = time.perf_counter()
     for number, at in enumerate(times):
         if (wait := begin + at - time.perf_counter()) > 0:
@@ -142,9 +128,8 @@ async def replay(port: int, asked: Asked, rate: float, seconds: float, seed: int
     return seen
 
 
-def capacity(port: int, asked: Asked, workers: int, seconds: float) -> float:
+def capacity(url: str, asked: Asked, workers: int, seconds: float) -> float:
     """Requests a second when all workers are busy and none is refused: as many at once as are let in at the least."""
-    url = f"http://{HOST}:{port}{asked.path}"
     return measure(url, asked.bodies, connections=4 * workers, seconds=seconds, content_type=asked.content_type).rate
 
 
@@ -157,13 +142,16 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     what = what_to_ask(asked.bundle, asked.days)
-    with service(asked.bundle, asked.workers) as port:
-        capacity(port, what, asked.workers, 10)  # the JVM compiles what is hot
-        most = capacity(port, what, asked.workers, 10)
-        calm = uvloop.run(replay(port, what, most / 4, asked.seconds, seed=1))
-        storm = uvloop.run(replay(port, what, 4 * most, asked.seconds, seed=2))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service(asked.bundle, kind_of(asked.bundle), Path(folder), asked.workers) as url,
+    ):
+        capacity(url, what, asked.workers, 10)  # the JVM compiles what is hot
+        most = capacity(url, what, asked.workers, 10)
+        calm = uvloop.run(replay(url, what, most / 4, asked.seconds, seed=1))
+        storm = uvloop.run(replay(url, what, 4 * most, asked.seconds, seed=2))
     sent = what.bodies[0].decode() if what.content_type == "application/json" else f"{len(what.bodies[0]):,} bytes"
-    print(f"capacity: {most:,.0f} requests/s, of {what.path}, {sent} and the like; {asked.workers} workers")
+    print(f"capacity: {most:,.0f} requests/s, of {urlsplit(url).path}, {sent} and the like; {asked.workers} workers")
     print("| load | answered 200 | p50 ms | p99 ms | refused 503 | p50 ms | p99 ms | max ms | others | no answer |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for name, seen in ((f"{most / 4:,.0f}/s", calm), (f"{4 * most:,.0f}/s", storm)):

@@ -188,8 +188,10 @@ class Telemetry:
         total: float,
     ) -> dict[str, Any]:
         """The audit line of a request of a batch, with these fields, that was answered with this body."""
-        asked = context.get_request_header(place, "x-request-id")
-        trace = context.get_request_header(place, "traceparent")
+        # Without a front door names come as the client spelt them; and what is no text is of a field, not of a header.
+        named = context.get_all_request_header(place).items()
+        headers = {name.lower(): value for name, value in named if isinstance(value, str)}
+        asked, trace = headers.get("x-request-id"), headers.get("traceparent")
         failed = isinstance(outcome, Problem)
         return {
             "time": timestamp(batch.end),

@@ -71,7 +71,7 @@ KINDS: Mapping[Kind, About] = {
     "not-an-image": About(422, "The image is in no format that is known", "Send JPEG, PNG, WebP, GIF, BMP or TIFF."),
     "damaged-image": About(422, "The image is damaged or incomplete", "Send the whole file, or save the photo anew."),
     "image-too-large": About(413, "The image is too large to be decoded", "Make the photo smaller before sending it."),
-    "unknown-class": About(422, "The class is not one of the model's", "`detail` has names that are like it."),
+    "unknown-class": About(404, "The class is not one of the model's", "`detail` has names that are like it."),
     "internal-error": About(
         500,
         "The model failed; the request was not at fault",

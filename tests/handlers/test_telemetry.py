@@ -52,7 +52,8 @@ class Told:
         batch = Batch()
         for number, (body, headers) in enumerate(requests):
             named = [(name.encode(), value.encode()) for name, value in headers.items()]
-            batch.append(b"ts-%d" % number, named, [("body", b"", body)])
+            # A form's field may be called as a header is.
+            batch.append(b"ts-%d" % number, named, [("body", b"", body), ("Traceparent", b"text/plain", b"")])
         run = lambda asked: [Reply() for _ in asked]  # noqa: E731
         answer_batch(batch.fields, batch, parse=parse, run=run, telemetry=self.telemetry)
         batch.finish()
@@ -185,6 +186,14 @@ def test_an_audit_line_has_what_an_auditor_asks_for_and_no_content(tmp_path: Pat
     assert bad["problem"].endswith("malformed-request")
     assert len(bad["id"]) <= 128
     assert "a photo" not in told.file.read_text()
+
+
+def test_a_client_without_a_front_door_before_it_spells_headers_as_it_likes(tmp_path: Path) -> None:
+    told = Told("spelt", tmp_path)
+    told.answer((b"1", {"X-Request-ID": "theirs", "Traceparent": "00-4bf9-00f0-01"}))
+    told.telemetry.tell()
+    (line,) = told.lines()
+    assert (line["id"], line["traceparent"]) == ("theirs", "00-4bf9-00f0-01")
 
 
 def test_without_an_id_of_the_clients_torchserves_is_named(tmp_path: Path) -> None:

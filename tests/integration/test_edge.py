@@ -34,6 +34,7 @@ MODELS = [
     Model("sales", workers=2, most=16, timeout=1.0, lanes=[LANE]),
     Model("pets", workers=2, most=3, timeout=5.0),
 ]
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 KEYS = ["correct-horse-battery", "staple-staple-staple"]
 
 
@@ -105,11 +106,21 @@ def test_a_request_id_is_kept_or_made_and_always_returned(edge: Edge) -> None:
     assert ask(edge, None, path="/nowhere", headers={"X-Request-Id": mine}).headers["x-request-id"] == mine
 
 
+@pytest.mark.parametrize(("path", "status"), [("/predictions/sales", 200), ("/nowhere", 404), ("/livez", 405)])
+def test_a_trace_is_returned_as_it_came_and_none_is_made(edge: Edge, path: str, status: int) -> None:
+    for trace in (TRACE, "x" * 6000, 'what"is, \tthis\xff'):
+        answer = ask(edge, b"{}", path=path, headers={"Traceparent": trace})
+        assert (answer.status, answer.headers["traceparent"]) == (status, trace)
+    assert "traceparent" not in ask(edge, b"{}", path=path).headers
+    asked = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nTraceparent: a\rX-Split: b\r\n"
+    head = exchange(edge, asked.encode() + b"Connection: close\r\n\r\n").partition(b"\r\n\r\n")[0]
+    assert not re.search(rb"(?i)[\r\n]x-split", head)
+
+
 def test_a_worker_is_told_the_trace_and_when_the_request_began(edge: Edge) -> None:
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     before = time.time()
-    headers = ask(edge, b"{}", headers={"traceparent": trace, "x-request-start": "1"}).content["headers"]
-    assert headers["traceparent"] == trace
+    headers = ask(edge, b"{}", headers={"traceparent": TRACE, "x-request-start": "1"}).content["headers"]
+    assert headers["traceparent"] == TRACE
     assert before - 0.01 <= int(headers["x-request-start"]) / 1e6 <= time.time() + 0.01
 
 
@@ -392,8 +403,9 @@ def test_only_a_key_opens_and_probes_need_none(behind: StandIn) -> None:
             answer = ask(edge, b"{}", headers=headers)
             assert answer.status == 200
             assert not set(KEYS) & set("".join(answer.content["headers"].values()).split())
-        refused = ask(edge, b"{}", headers={"X-Request-Id": "mine"})
+        refused = ask(edge, b"{}", headers={"X-Request-Id": "mine", "traceparent": TRACE})
         assert (problem(refused), refused.headers["x-request-id"]) == ((401, "unauthorized"), "mine")
+        assert refused.headers["traceparent"] == TRACE
         for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": KEYS[0][:-1]}, {"Authorization": f"Basic {KEYS[0]}"}):
             answer = ask(edge, b"{}", headers=wrong)
             assert problem(answer) == (401, "unauthorized")
@@ -427,6 +439,37 @@ def test_its_latencies_are_histograms(edge: Edge) -> None:
     text = edge.metrics().decode()
     assert 'envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="edge",le="0.5"}' in text
     assert 'envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="sales",le="7.5"}' in text
+
+
+def test_a_clients_answer_is_counted_once_whoever_makes_it_and_a_refusal_can_be_told_from_an_error(
+    edge: Edge, behind: StandIn
+) -> None:
+    """What deploy/rules takes for granted of Envoy's figures."""
+
+    def counted() -> list[int]:
+        figures = edge.figures("cluster.sales.upstream_rq_(completed|5xx|active_overflow|pending_overflow)")
+        refused = sum(value for name, value in figures.items() if name.endswith("_overflow"))
+        return [
+            figures["cluster.sales.upstream_rq_completed"],
+            figures.get("cluster.sales.upstream_rq_5xx", 0),
+            refused,
+        ]
+
+    def crowd(count: int) -> list[Answer]:
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(lambda _: ask(edge, b"{}"), range(count)))
+
+    before = counted()
+    dead = (507, "application/json", b'{"message": "Worker died."}')
+    once = iter([dead])
+    for behaviour in (lambda *asked: next(once, None) or echo(*asked), lambda *_: dead, sleeping(2)):
+        behind.behaviour = behaviour
+        crowd(1)
+    assert [after - each for after, each in zip(counted(), before, strict=True)] == [3, 2, 0]
+    behind.behaviour = sleeping(0.5)
+    refused = sum(answer.status == 503 for answer in crowd(40))
+    assert refused
+    assert [after - each for after, each in zip(counted(), before, strict=True)] == [43, 2 + refused, refused]
 
 
 def test_it_listens_at_one_port_and_is_administered_by_its_owner(edge: Edge) -> None:

@@ -36,7 +36,11 @@ KINDS = 15  # of requests that `send_everything` sends
 
 # What a healthy server may be without, and what it would take: parts, by their metrics, and incidents, by their series.
 PARTS = {"shopcat_gpu_": "a GPU"}
-INCIDENTS = {'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx", "ALERTS": "an alert"}
+INCIDENTS = {
+    'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx",
+    'envoy_cluster_upstream_rq_xx{envoy_response_code_class="5", envoy_cluster_name!="probes"}': "an answer with a 5xx",
+    "ALERTS": "an alert",
+}
 
 
 def without_a_part(expression: str) -> str | None:

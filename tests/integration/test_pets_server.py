@@ -357,7 +357,7 @@ def test_a_bad_option_is_named(server: Server, options: dict[str, Any], path: st
 def test_an_unknown_class_is_told_with_the_close_ones(server: Server, classifier: Classifier, option: str) -> None:
     name = max(classifier.classes, key=len)
     answer = pets(server, photo(), heatmap="contrast", **{option: name[:3] + name[4:]})
-    assert (answer.status, answer.kind) == (422, PROBLEM)
+    assert (answer.status, answer.kind) == (404, PROBLEM)
     assert answer.content["type"] == "urn:shopcat:problem:unknown-class"
     assert answer.content["errors"][0]["path"] == f"/{option}"
     assert name in answer.content["detail"]

@@ -197,7 +197,7 @@ def test_an_unknown_class_names_close_ones(classifier: Classifier, field: str) -
         with pytest.raises(ProblemError) as caught:
             classifier.read(request(draw_photo("Pug", 0), heatmap="contrast", **{field: name}))
         problem = caught.value.problem
-        assert (problem.status, problem.type.rpartition(":")[2]) == (422, "unknown-class")
+        assert (problem.status, problem.type.rpartition(":")[2]) == (404, "unknown-class")
         (error,) = problem.errors
         assert (error.path, error.value) == (f"/{field}", repr(name))
         assert error.detail == f"not one of the model's 3 classes{near or ''}"

@@ -17,7 +17,7 @@ STATUSES = {
     "not-an-image": 422,
     "damaged-image": 422,
     "image-too-large": 413,
-    "unknown-class": 422,
+    "unknown-class": 404,
     "internal-error": 500,
     "unauthorized": 401,
     "not-found": 404,
