@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
+from handlers.batch import FINAL
 from handlers.door import MAX_BODY, Door, Lane, Model
 from handlers.edge import Edge, running_edge
 from handlers.exporter import Exporter, Watched, exporting
@@ -56,7 +57,7 @@ def edge(behind: StandIn) -> Iterator[Edge]:
 @pytest.fixture(autouse=True)
 def _at_rest(behind: StandIn) -> Iterator[None]:
     yield
-    behind.behaviour = echo
+    behind.behaviour, behind.headers = echo, {}
     while behind.in_hand:
         time.sleep(0.01)
 
@@ -396,6 +397,17 @@ def test_a_request_that_a_worker_died_of_is_asked_again(edge: Edge, behind: Stan
     photo = b"x" * MAX_BODY
     answer = ask(edge, photo, path="/predictions/pets")
     assert (answer.status, answer.content["bytes"]) == (200, MAX_BODY)
+
+
+def test_a_request_that_a_worker_failed_is_not_asked_again(edge: Edge, behind: StandIn) -> None:
+    """It would fail again, and leave a traceback and an id in the log each time."""
+    failed = Problem.of("internal-error", "the log has its cause under the id 4711")
+    for headers, times in ((dict([FINAL]), 1), ({}, 3)):
+        behind.behaviour, behind.headers = lambda *_: (failed.status, PROBLEM, failed.to_json()), headers
+        seen = len(behind.seen)
+        answer = ask(edge, b"{}")
+        assert (answer.status, answer.content["detail"], len(behind.seen) - seen) == (500, failed.detail, times)
+        assert FINAL[0] not in answer.headers
 
 
 def test_one_of_two_that_is_gone_or_cuts_answers_off_costs_no_answer(tmp_path: Path) -> None:
