@@ -241,6 +241,12 @@ def test_only_the_models_listen_and_only_on_loopback(server: Server) -> None:
     assert listening == [(HOST, server.address)]
 
 
+def test_a_worker_that_cannot_start_is_not_given_up_for_weeks(server: Server) -> None:
+    """As TorchServe understands the setting, which it multiplies by 1,000 in 32 bits: more would come out negative."""
+    for model in server.models:
+        assert server.describe(model)["maxRetryTimeoutInSec"] > 20 * 24 * 3600
+
+
 def test_workers_are_scaled_by_the_one_who_runs_it_alone(server: Server) -> None:
     scale = "/models/sales?min_worker=2&synchronous=true"
     socket = server.folder / "management.sock"
