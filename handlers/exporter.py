@@ -100,7 +100,8 @@ def _text(scrape: Callable[[], bytes]) -> str:
 class Exporter:
     """Answers `/metrics`, `/livez` and `/readyz`.
 
-    A server is alive while what takes its requests answers, and ready while also every model has a worker that is.
+    A server is alive while what takes its requests answers, and ready while also every model has a worker that is. One
+    that is alive and hangs is restarted by who asks `/livez`; one that starts is alive, as long as it may take.
     """
 
     def __init__(self, shared: Shared, watch: Callable[[], Watched]) -> None:

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.05
 _LAST_WORDS_S = 2.0  # that a worker's death has to be explained in the log
 _ANSWER_S = 60.0  # that a model has for the answer that is shown when it is ready
+_PING_S = 1.0  # that a probe is let wait for TorchServe
 _SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
@@ -98,6 +99,12 @@ class Server:
             OSError: if it does not answer.
         """
         return ask(self.folder / "metrics.sock", "/metrics", timeout=_SCRAPE_S)
+
+    def answers(self) -> bool:
+        """Whether its front end does."""
+        with contextlib.suppress(OSError):
+            return bool(ask(self.address, "/ping", timeout=_PING_S))
+        return False
 
     def wait(self) -> None:
         """Return when the server ends, which it does not do by itself.

@@ -58,6 +58,8 @@ class Service:
         self._running: dict[int, contextlib.ExitStack] = {}  # by the process
         self._started = 0  # TorchServes, since the beginning
         self._wait_s, self._not_before = _RETRY_S[0], 0.0
+        # Once a second at most, however many ask: they need no key, and it takes Envoy's time.
+        self._answers = functools.lru_cache(maxsize=1)(lambda _second: self.edge.answers())
 
     @contextlib.contextmanager
     def running(self, log: Path | None = None, audit_log: Path | None = None) -> Iterator["Service"]:
@@ -101,7 +103,7 @@ class Service:
             {"frontend": [server.process.pid for server in servers], "edge": [self.edge.process.pid]},
             [own, self.edge.metrics],
             {model.name: model.workers for model in self._models},
-            alive=self.edge.process.poll() is None and any(each.process.poll() is None for each in servers),
+            alive=self._answers(int(time.monotonic())),
             passing="stopping" if self._stopping else None,
         )
 
@@ -306,7 +308,7 @@ def serve_bare(
             return STARTING
         ((server, models),) = running
         own = functools.partial(torchserves_metrics, {server.place: server.metrics})
-        return Watched({"frontend": [server.process.pid]}, [own], models, alive=server.process.poll() is None)
+        return Watched({"frontend": [server.process.pid]}, [own], models, alive=server.answers())
 
     with asked_to_stop(), private_folder() as folder:
         shared = Shared.make(folder / "shared", audit_log)
