@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from handlers.signals import postponed
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -114,9 +115,7 @@ def tail(log: Path, start: int = 0) -> str:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End a process and those that it started, politely and then not."""
-    asked = {signal.SIGINT, signal.SIGTERM}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, asked)  # a second Ctrl-C must not leave half of it running
-    try:
+    with postponed():
         process.terminate()
         try:
             process.wait(_STOP_S)
@@ -128,8 +127,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + _STOP_S
         while _group_exists(process.pid) and time.monotonic() < until:
             time.sleep(0.01)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _group_exists(group: int) -> bool:

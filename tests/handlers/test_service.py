@@ -3,7 +3,9 @@
 import shutil
 import socket
 import subprocess
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +15,7 @@ import pytest
 from handlers.archive import CONFIGURATION
 from handlers.door import Door, DoorError, Lane, Model
 from handlers.edge import Edge
+from handlers.server import Server
 from handlers.service import QUEUE, Service, limits
 from schemas.problems import ProblemError
 from schemas.sales import parse_request
@@ -66,6 +69,17 @@ def test_an_envoy_that_hangs_does_not_answer_and_is_not_waited_for(tmp_path: Pat
         before = time.monotonic()
         assert not Edge(Door(), tmp_path / "log", process, tmp_path).answers()
         assert time.monotonic() - before < 3
+
+
+def test_torchserves_are_stopped_together() -> None:
+    """One after the other they could take longer than who stops the service waits."""
+    both = threading.Barrier(2, timeout=10)
+    service = Service(Door(), list, instances=2, workers=1)
+    for pid in (1, 2):
+        service._running[pid] = ExitStack()
+        service._running[pid].callback(both.wait)
+    service._stop([cast(Server, SimpleNamespace(process=SimpleNamespace(pid=pid))) for pid in (1, 2)])
+    assert not service._running
 
 
 def test_never_more_than_torchserve_queues(tmp_path: Path) -> None:

@@ -468,6 +468,16 @@ def test_a_signal_ends_it_and_leaves_nothing(foreground: Any, how: signal.Signal
     assert not private.exists()
 
 
+def test_told_to_reload_it_says_that_it_cannot_and_serves_on(foreground: Any) -> None:
+    process, running = foreground()
+    process.send_signal(signal.SIGHUP)
+    assert "SIGHUP changes nothing without the front door" in process.stderr.readline()
+    assert all(each.is_running() for each in running)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert (process.returncode, gone(running, within=0.5)) == (0, True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
 def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
     process, running = foreground()
