@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -28,6 +28,28 @@ def test_its_sockets_paths_are_short_enough(tmp_path: Path, monkeypatch: pytest.
         (folder / "tmp").mkdir()
         assert len(os.fsencode(folder / "tmp" / ".ts.sock.65535")) <= 107  # a worker's
     assert not folder.exists()
+
+
+@pytest.fixture
+def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where private folders are made; of a short path, or they would be made elsewhere."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+def test_what_a_killed_one_has_left_is_removed(parent: Path) -> None:
+    left, new, other = (parent / name for name in ("shopcat-abcd_123", "shopcat-abcd_124", "shopcat-notes"))
+    link = parent / "shopcat-abcd_125"
+    with private_folder() as used:
+        for folder in (left, new, other):
+            (folder / "models").mkdir(parents=True)
+        link.symlink_to(other)
+        for folder in (left, other, used):
+            os.utime(folder, (0, 0))
+        with private_folder():
+            assert not left.exists()
+            assert all(each.exists() for each in (new, used, link, other / "models"))
 
 
 STUBBORN = "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done"
