@@ -67,6 +67,7 @@ def serve(
     \b
     SIGTERM, SIGINT  take no more requests, answer those that were taken, and end
     SIGHUP           serve what the bundles are now, without a pause
+    With --no-edge SIGTERM and SIGINT end it at once, and SIGHUP changes nothing.
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
     from handlers.archive import archive, check_bundles
     from handlers.door import Door, check_certificate, read_keys

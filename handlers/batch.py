@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from handlers.context import Context
@@ -19,6 +20,9 @@ from schemas.problems import Problem, ProblemError
 
 logger = logging.getLogger(__name__)
 
+# Says to the front door that an answer is final: what failed by itself would fail again, with a traceback each time. A
+# worker that dies can't say it, and its requests are asked again.
+FINAL = ("x-envoy-ratelimited", "true")
 MAX_ANSWER = 10_000_000  # bytes; TorchServe's front end kills the worker that sends more than max_response_size
 
 Request = TypeVar("Request")
@@ -113,6 +117,8 @@ def answer_batch(
             # The reason phrase is left to TorchServe: it counts characters where it sends bytes.
             context.set_response_status(outcome.status, idx=place)
             context.set_response_content_type(place, "application/problem+json")
+            if outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                context.set_response_header(place, *FINAL)
         else:
             context.set_response_content_type(place, "application/json")
     clock.lap("encode")

@@ -36,6 +36,10 @@ class Context(Protocol):
         """Set the content type of an answer."""
         ...
 
+    def set_response_header(self, idx: int, key: str, value: str) -> None:
+        """Set another header of an answer."""
+        ...
+
     def after(self, work: Callable[[], None]) -> None:
         """Leave something for when the answers are sent. TorchServe's own context has no such thing."""
         ...

@@ -20,6 +20,7 @@ from handlers.process import ServerError, private_folder, running_process, tail
 
 _POLL_S = 0.02
 _START_S = 30.0
+_ANSWER_S = 1.0  # that a probe is let wait for Envoy
 _IDLE_S = 1.0  # that a connection may be idle before a server that stops does not wait for it any more
 DRAIN_S = 1  # that new connections are still taken and told to be the last, while a server stops
 
@@ -116,22 +117,31 @@ class Edge:
 
         return self._until(answered, timeout)
 
-    def figures(self, pattern: str) -> dict[str, int]:
+    def answers(self) -> bool:
+        """Whether Envoy does, and finds for each model a TorchServe that answers its health checks."""
+        if self.process.poll() is not None:
+            return False
+        try:
+            return all(self.figures("cluster.*.membership_healthy", timeout=_ANSWER_S).values())
+        except OSError:
+            return False
+
+    def figures(self, pattern: str, *, timeout: float = 5.0) -> dict[str, int]:
         """Envoy's own counters and gauges of which the name matches a pattern."""
-        stats = json.loads(self.admin("GET", f"/stats?format=json&filter=^({pattern})$"))["stats"]
+        stats = json.loads(self.admin("GET", f"/stats?format=json&filter=^({pattern})$", timeout))["stats"]
         return {each["name"]: each["value"] for each in stats if "name" in each}
 
     def metrics(self) -> bytes:
         """Envoy's figures for Prometheus; also those that are 0, since a counter that appears at 1 has no rate."""
         return self.admin("GET", "/stats/prometheus")
 
-    def admin(self, method: str, path: str) -> bytes:
+    def admin(self, method: str, path: str, timeout: float = 5.0) -> bytes:
         """What Envoy's administration answers.
 
         Raises:
             OSError: if it does not.
         """
-        return ask(self.folder / "admin.sock", path, method=method)
+        return ask(self.folder / "admin.sock", path, method=method, timeout=timeout)
 
 
 @contextlib.contextmanager

@@ -27,6 +27,8 @@ from handlers.shared import Shared
 
 logger = logging.getLogger(__name__)
 
+IDLE_S = 60.0  # that a connection may be; more than Prometheus lets pass between two scrapes
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -46,13 +48,17 @@ class Watched:
     alive: bool
     passing: Literal["starting", "stopping"] | None = None
 
+    def dead(self) -> list[str]:
+        """Why the server is not alive; nothing if it is."""
+        return [] if self.alive else ["the server does not answer"]
+
     def missing(self, ready: Sequence[Ready]) -> list[str]:
         """Why the server is not ready with the workers that are; nothing if it is."""
         able = {each.model for each in ready}
         reasons = [f"no worker of {model} is ready" for model in self.models if model not in able]
         if self.passing:
             reasons.insert(0, f"the server is {self.passing}")
-        return reasons if self.alive else ["the server does not answer", *reasons]
+        return [*self.dead(), *reasons]
 
 
 _SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # a metric's name and its labels
@@ -94,7 +100,8 @@ def _text(scrape: Callable[[], bytes]) -> str:
 class Exporter:
     """Answers `/metrics`, `/livez` and `/readyz`.
 
-    A server is alive while what takes its requests answers, and ready while also every model has a worker that is.
+    A server is alive while what takes its requests answers, and ready while also every model has a worker that is. One
+    that is alive and hangs is restarted by who asks `/livez`; one that starts is alive, as long as it may take.
     """
 
     def __init__(self, shared: Shared, watch: Callable[[], Watched]) -> None:
@@ -122,6 +129,10 @@ class Exporter:
                 parts.append(scrape())
         return b"\n".join(parts)
 
+    def dead(self) -> list[str]:
+        """Why the server is not alive; nothing if it is."""
+        return self._watch().dead()
+
     def missing(self) -> list[str]:
         """Why the server is not ready; nothing if it is."""
         watched, ready = self.state()
@@ -136,11 +147,10 @@ def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]
         PortError: if the port can't be had.
     """
     held = hold_port(port, host, "--metrics-port")
-    with ThreadingHTTPServer((host, port), _handler(exporter), bind_and_activate=False) as server:
+    with _HTTPServer((host, port), _handler(exporter), bind_and_activate=False) as server:
         server.socket.close()
         server.socket = held
         server.server_activate()
-        server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, name="exporter", daemon=True)
         thread.start()
         try:
@@ -150,10 +160,15 @@ def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]
             thread.join()
 
 
+class _HTTPServer(ThreadingHTTPServer):
+    request_queue_size = 128  # connections that wait to be taken; Python's 5 are too few for who comes at once
+
+
 def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version, sys_version = "shopcat", ""  # no library's version reaches a client
+        timeout = IDLE_S  # each connection has a thread
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
@@ -161,7 +176,7 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
                 if path == "/metrics":
                     self._answer(HTTPStatus.OK, exporter.metrics(), CONTENT_TYPE_LATEST)
                 elif path == "/livez":
-                    self._probe([] if exporter.state()[0].alive else ["the server does not answer"])
+                    self._probe(exporter.dead())
                 elif path == "/readyz":
                     self._probe(exporter.missing())
                 else:
@@ -169,6 +184,8 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
             except Exception:
                 logger.exception("%s failed", path)
                 self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"the log has the cause\n", "text/plain")
+
+        do_HEAD = do_GET  # noqa: N815 - what is asked is the status; the body is left out below
 
         def _probe(self, missing: Sequence[str]) -> None:
             status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
@@ -180,7 +197,8 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Nothing: a probe every second is no news."""

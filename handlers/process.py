@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from handlers.signals import postponed
 from runtime.errors import UserError
+from runtime.lock import lock
 
 logger = logging.getLogger(__name__)
 
 LOG_PREFIX = re.compile(r"^\S+ \[\w+ *\] \S+ MODEL_LOG - ")  # of what a worker prints, in TorchServe's log
 
+_PREFIX, _SWEPT_S = "shopcat-", 60.0  # of private folders; since when nothing was done in one that is swept
 _PARENT_BYTES = 60  # of the folder that private ones are made in: leaves 30 for a socket's name
 _SHOWN_LINES = 40  # of the log, when a start fails
 _STOP_S = 10.0  # to end by itself, before it is killed
@@ -46,13 +50,14 @@ def private_folder() -> Iterator[Path]:
         parent = os.path.realpath(tempfile.gettempdir())
         if len(os.fsencode(parent)) >= _PARENT_BYTES:
             parent = "/tmp"  # noqa: S108
-        folder = Path(tempfile.mkdtemp(prefix="shopcat-", dir=parent))
+        _sweep(Path(parent))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     except OSError as error:
         raise ServerError(
             f"a folder for the server's sockets can't be made ({error}); "
             f"set TMPDIR to a folder that can be written, of a path under {_PARENT_BYTES} bytes"
         ) from error
-    # Locked, so that systemd, which empties /tmp of what is some days old, lets it be.
+    # Locked, so that systemd, which empties /tmp of what is some days old, and `_sweep` let it be.
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -60,6 +65,18 @@ def private_folder() -> Iterator[Path]:
     finally:
         os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the folders that processes of this user, which were killed, have left: archives and logs take room."""
+    for folder in parent.glob(f"{_PREFIX}????????"):  # as tempfile names them
+        with contextlib.suppress(OSError):
+            state = folder.lstat()
+            # One that was made just now may not be locked yet.
+            if state.st_uid == os.getuid() and stat.S_ISDIR(state.st_mode) and time.time() - state.st_mtime > _SWEPT_S:
+                with lock(folder) as dead:
+                    if dead:
+                        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -114,9 +131,7 @@ def tail(log: Path, start: int = 0) -> str:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End a process and those that it started, politely and then not."""
-    asked = {signal.SIGINT, signal.SIGTERM}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, asked)  # a second Ctrl-C must not leave half of it running
-    try:
+    with postponed():
         process.terminate()
         try:
             process.wait(_STOP_S)
@@ -128,8 +143,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + _STOP_S
         while _group_exists(process.pid) and time.monotonic() < until:
             time.sleep(0.01)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _group_exists(group: int) -> bool:

@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.05
 _LAST_WORDS_S = 2.0  # that a worker's death has to be explained in the log
 _ANSWER_S = 60.0  # that a model has for the answer that is shown when it is ready
-_ALL = 2**31 - 1  # the largest int of Java
+_PING_S = 1.0  # that a probe is let wait for TorchServe
 _SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
+_ALL_GPUS = 2**31 - 1  # Java's largest int
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
 _NO_EXECUTION = (
@@ -99,6 +100,12 @@ class Server:
             OSError: if it does not answer.
         """
         return ask(self.folder / "metrics.sock", "/metrics", timeout=_SCRAPE_S)
+
+    def answers(self) -> bool:
+        """Whether its front end does."""
+        with contextlib.suppress(OSError):
+            return bool(ask(self.address, "/ping", timeout=_PING_S))
+        return False
 
     def wait(self) -> None:
         """Return when the server ends, which it does not do by itself.
@@ -169,7 +176,7 @@ def _configuration(folder: Path, models: Mapping[str, Path], address: Address, w
         "folder": folder,
         "load_models": ",".join(f"{name}={path.name}" for name, path in models.items()),
         "workers": workers,
-        "gpus": 0 if cpu else _ALL,
+        "gpus": 0 if cpu else _ALL_GPUS,
         "allowed_urls": f"file://{re.escape(str(folder / 'models'))}/.*",
     }
     # Java's property files are ASCII with the escapes that JSON has too.

@@ -8,7 +8,8 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ from handlers.ports import Ports, hold_port
 from handlers.process import ServerError, private_folder, tail
 from handlers.server import Server, running_server
 from handlers.shared import Shared
-from handlers.signals import asked_to_reload, asked_to_stop
+from handlers.signals import asked_to_reload, asked_to_stop, postponed
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class Service:
         self._running: dict[int, contextlib.ExitStack] = {}  # by the process
         self._started = 0  # TorchServes, since the beginning
         self._wait_s, self._not_before = _RETRY_S[0], 0.0
+        # Once a second at most, however many ask: they need no key, and it takes Envoy's time.
+        self._answers = functools.lru_cache(maxsize=1)(lambda _second: self.edge.answers())
 
     @contextlib.contextmanager
     def running(self, log: Path | None = None, audit_log: Path | None = None) -> Iterator["Service"]:
@@ -84,8 +87,7 @@ class Service:
                         self._up = True
                         yield self
             finally:
-                for stack in self._running.values():
-                    stack.close()
+                _close(self._running.values())
 
     def drain(self) -> None:
         """Take no more requests and wait until those that were taken are answered."""
@@ -103,7 +105,7 @@ class Service:
             {"frontend": [server.process.pid for server in servers], "edge": [self.edge.process.pid]},
             [own, self.edge.metrics],
             {model.name: model.workers for model in self._models},
-            alive=self.edge.process.poll() is None and any(each.process.poll() is None for each in servers),
+            alive=self._answers(int(time.monotonic())),
             passing="stopping" if self._stopping else None,
         )
 
@@ -185,8 +187,13 @@ class Service:
         return servers
 
     def _stop(self, servers: Iterable[Server]) -> None:
-        for server in servers:
-            self._running.pop(server.process.pid).close()
+        _close([self._running.pop(server.process.pid) for server in servers])
+
+
+def _close(stacks: Collection[contextlib.ExitStack]) -> None:
+    """Stop what they hold, all at once, since each may take its time."""
+    with postponed(), ThreadPoolExecutor(max(len(stacks), 1)) as pool:
+        list(pool.map(contextlib.ExitStack.close, stacks))
 
 
 def _sockets(servers: Iterable[Server]) -> list[Path]:
@@ -294,6 +301,8 @@ def serve_bare(
 ) -> None:
     """Run one TorchServe, without a front door, until SIGINT (Ctrl-C) or SIGTERM. It stops at once.
 
+    SIGHUP changes nothing: without a front door nobody could take over from it unnoticed.
+
     Args:
         archive: makes the archives, of a model each.
         on_ready: called once with the server when it is ready.
@@ -314,9 +323,9 @@ def serve_bare(
             return STARTING
         ((server, models),) = running
         own = functools.partial(torchserves_metrics, {server.place: server.metrics})
-        return Watched({"frontend": [server.process.pid]}, [own], models, alive=server.process.poll() is None)
+        return Watched({"frontend": [server.process.pid]}, [own], models, alive=server.answers())
 
-    with asked_to_stop(), private_folder() as folder:
+    with asked_to_stop(), asked_to_reload() as asked, private_folder() as folder:
         shared = Shared.make(folder / "shared", audit_log)
         with (
             exporting(Exporter(shared, watched), ports.metrics),
@@ -324,4 +333,8 @@ def serve_bare(
         ):
             running.append((server, {name: server.workers(name) for name in server.models}))
             on_ready(server)
+            while server.process.poll() is None:
+                if asked.wait(_POLL_S):
+                    asked.clear()
+                    logger.warning("SIGHUP changes nothing without the front door; start it again for other bundles")
             server.wait()

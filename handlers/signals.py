@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+STOP = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextlib.contextmanager
 def asked_to_stop() -> Iterator[None]:
@@ -16,7 +18,7 @@ def asked_to_stop() -> Iterator[None]:
         raise KeyboardInterrupt
 
     # SIGINT too: a shell's background job starts with it ignored.
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in STOP}
     try:
         yield
     except KeyboardInterrupt:
@@ -24,6 +26,27 @@ def asked_to_stop() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait for the end of the block: told to stop a second time, we must not leave half of it.
+
+    To block them would not do. It does so for one thread, and Python runs a handler in the main thread whichever got
+    the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which no signal interrupts
+        yield
+        return
+    came: list[int] = []
+    previous = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOP}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 @contextlib.contextmanager

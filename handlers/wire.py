@@ -47,6 +47,7 @@ class Batch:
         self._types: list[list[tuple[str, bytes]]] = []  # of each input
         self._statuses: dict[int, tuple[int, str]] = {}
         self._content_types: dict[int, str] = {}
+        self._more_headers: dict[int, list[bytes]] = {}
         self._left: list[Callable[[], None]] = []
 
     def append(
@@ -87,6 +88,10 @@ class Batch:
         """Set the content type of an answer."""
         self._content_types[idx] = value
 
+    def set_response_header(self, idx: int, key: str, value: str) -> None:
+        """Set another header of an answer."""
+        self._more_headers.setdefault(idx, []).append(_string(key.encode()) + _string(value.encode()))
+
     def after(self, work: Callable[[], None]) -> None:
         """Leave something for when the answers are sent, which no client needs to wait for."""
         self._left.append(work)
@@ -106,9 +111,10 @@ class Batch:
         for idx, (request_id, body) in enumerate(zip(self.ids, bodies, strict=True)):
             status, phrase = self._statuses.get(idx, (200, ""))
             content_type = _string(self._content_types.get(idx, "").encode())
-            headers = _int(1) + _string(b"content-type") + content_type if idx in self._content_types else _int(0)
-            parts += (_string(request_id), content_type, _int(status), _string(phrase.encode()), headers)
-            parts += (_int(len(body)), body)
+            headers = [_string(b"content-type") + content_type] if idx in self._content_types else []
+            headers += self._more_headers.get(idx, ())
+            parts += (_string(request_id), content_type, _int(status), _string(phrase.encode()))
+            parts += (_int(len(headers)), *headers, _int(len(body)), body)
         parts.append(_int(-1))
         return b"".join(parts)
 

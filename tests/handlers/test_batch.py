@@ -12,7 +12,7 @@ from ts.context import Context as TorchServeContext
 from ts.context import RequestProcessor
 from ts.protocol.otf_message_handler import create_predict_response
 
-from handlers.batch import MAX_ANSWER, Sent, answer_batch
+from handlers.batch import FINAL, MAX_ANSWER, Sent, answer_batch
 from schemas.problems import Problem, ProblemError
 
 
@@ -88,6 +88,13 @@ def test_a_batch_of_bad_requests_does_not_reach_the_model() -> None:
     assert [status for status, _, _ in answer([b"x", b"y"], model.run)] == [400, 400]
     assert model.batches == []
     assert answer([], model.run) == []
+
+
+def test_only_a_500_is_final() -> None:
+    """The front door asks again where a worker died, and not where it failed."""
+    given = context(3)
+    answer_batch([{"body": body} for body in (b"1", b"7", b"x")], given, parse=parse, run=Model().run)
+    assert [FINAL[0] in given.get_response_headers(place) for place in range(3)] == [False, True, False]
 
 
 def test_only_the_request_that_fails_alone_gets_a_500(caplog: pytest.LogCaptureFixture) -> None:

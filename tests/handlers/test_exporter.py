@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,8 +16,9 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from handlers import exporter
 from handlers.exporter import STARTING, Exporter, Watched, exporting, torchserves_metrics
-from handlers.ports import PortError, Ports
+from handlers.ports import HOST, PortError, Ports
 from handlers.readiness import declare_ready
 from handlers.shared import Shared
 
@@ -167,6 +169,19 @@ def test_torchserves_that_hang_are_waited_for_together() -> None:
 
     assert torchserves_metrics({0: hang, 1: hang}) == b""
     assert torchserves_metrics({}) == b""
+
+
+def test_a_connection_that_asks_nothing_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a thread."""
+    port = Ports.any_free().metrics
+    monkeypatch.setattr(exporter, "IDLE_S", 0.1)
+    with exporting(server.exporter, port), socket.create_connection((HOST, port), timeout=10) as idle:
+        assert idle.recv(1) == b""
+
+
+def test_who_is_alive_is_told_without_a_look_at_the_workers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "ready_workers", None)
+    assert server.get("/livez") == (200, '{"status": "ok"}')
 
 
 def test_a_port_that_is_taken_is_named(server: Server) -> None:

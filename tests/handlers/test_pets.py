@@ -168,5 +168,5 @@ def test_a_photo_that_the_network_trips_over_costs_its_sender_alone(handler: Pet
 def test_the_settings_are_torchserves() -> None:
     """A key that TorchServe does not know, or a value of another type, it passes over in silence."""
     settings = yaml.safe_load((CONFIGURATION / "pets.yaml").read_text())
-    assert {*settings} == {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout"}
+    assert {*settings} == {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout", "maxRetryTimeoutInSec"}
     assert all(type(value) is int and value > 0 for value in settings.values())

@@ -1,15 +1,22 @@
 """handlers.service: how much of each model is let in."""
 
 import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from handlers.archive import CONFIGURATION
-from handlers.door import DoorError, Lane, Model
-from handlers.service import QUEUE, limits
+from handlers.door import Door, DoorError, Lane, Model
+from handlers.edge import Edge
+from handlers.server import Server
+from handlers.service import QUEUE, Service, limits
 from schemas.problems import ProblemError
 from schemas.sales import parse_request
 
@@ -34,6 +41,45 @@ def test_there_is_room_for_each_worker_of_each_torchserve(tmp_path: Path) -> Non
         ("predictions", 6 * 4, 6 * 32),
         ("explanations", 6 * 4, 6 * 16),
     ]
+
+
+def test_probes_ask_envoy_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    service = Service(Door(), list, instances=1, workers=1)
+    service.edge = cast(
+        Edge,
+        SimpleNamespace(
+            answers=lambda: asked.append(True) or bool(asked[1:]), process=SimpleNamespace(pid=1), metrics=bytes
+        ),
+    )
+    service._up = True
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert [service._watched().alive for _ in range(5)] == [False] * 5
+    now += 1
+    assert [service._watched().alive for _ in range(5)] == [True] * 5
+    assert len(asked) == 2
+
+
+def test_an_envoy_that_hangs_does_not_answer_and_is_not_waited_for(tmp_path: Path) -> None:
+    process = cast("subprocess.Popen[bytes]", SimpleNamespace(poll=lambda: None))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "admin.sock"))
+        listener.listen()
+        before = time.monotonic()
+        assert not Edge(Door(), tmp_path / "log", process, tmp_path).answers()
+        assert time.monotonic() - before < 3
+
+
+def test_torchserves_are_stopped_together() -> None:
+    """One after the other they could take longer than who stops the service waits."""
+    both = threading.Barrier(2, timeout=10)
+    service = Service(Door(), list, instances=2, workers=1)
+    for pid in (1, 2):
+        service._running[pid] = ExitStack()
+        service._running[pid].callback(both.wait)
+    service._stop([cast(Server, SimpleNamespace(process=SimpleNamespace(pid=pid))) for pid in (1, 2)])
+    assert not service._running
 
 
 def test_never_more_than_torchserve_queues(tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ class Echo:
         for place in range(len(data)):
             if place % 3:
                 context.set_response_content_type(place, "application/json")
+                if place % 2:
+                    context.set_response_header(place, "x-more", "ü")
             if place % 2:
                 context.set_response_status(422, "Ünprocessable"[place:], idx=place)
         return [b"&".join([name.encode() + b"=" + bytes(value) for name, value in fields.items()]) for fields in data]

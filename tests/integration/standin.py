@@ -37,6 +37,7 @@ class StandIn:
     port: int
     behaviour: Behaviour = echo
     healthy: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     in_hand: int = 0
     most: int = 0
@@ -71,6 +72,8 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
                 if kind:
                     self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(content)))
+                for name, value in stand_in.headers.items():
+                    self.send_header(name, value)
                 self.send_header("x-request-id", "torchserve's own")
                 self.end_headers()
                 self.wfile.write(content)

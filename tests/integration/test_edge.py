@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from typing import Any
 import psutil
 import pytest
 
+from handlers.batch import FINAL
 from handlers.door import MAX_BODY, Door, Lane, Model
 from handlers.edge import Edge, running_edge
+from handlers.exporter import Exporter, Watched, exporting
 from handlers.ports import HOST, Ports
 from handlers.process import ServerError
+from handlers.shared import Shared
 from schemas.openapi import FILE
 from schemas.problems import Problem
 from tests.integration.client import PROBLEM, Answer, ask
@@ -54,7 +58,7 @@ def edge(behind: StandIn) -> Iterator[Edge]:
 @pytest.fixture(autouse=True)
 def _at_rest(behind: StandIn) -> Iterator[None]:
     yield
-    behind.behaviour = echo
+    behind.behaviour, behind.headers = echo, {}
     while behind.in_hand:
         time.sleep(0.01)
 
@@ -148,6 +152,65 @@ def test_the_contract_and_the_probes_are_served(edge: Edge, behind: StandIn) -> 
             connection.request("GET", path)
             response = connection.getresponse()
             assert (response.status, response.read()) == (200, b"x" * 10)
+
+
+@dataclass
+class Probed:
+    """An exporter that takes its time, and how many ask it at once."""
+
+    port: int
+    in_hand: int = 0
+    most: int = 0
+
+    def __call__(self) -> Watched:
+        with LOCK:
+            self.in_hand += 1
+            self.most = max(self.most, self.in_hand)
+        time.sleep(0.1)
+        with LOCK:
+            self.in_hand -= 1
+        return Watched({}, [], {}, alive=True)
+
+
+LOCK = threading.Lock()
+
+
+@pytest.fixture
+def probed(behind: StandIn, tmp_path: Path) -> Iterator[tuple[Edge, Probed]]:
+    """A front door before a real exporter."""
+    ports = Ports.any_free()
+    watch = Probed(ports.metrics)
+    door = Door(ports.inference, probes=ports.metrics)
+    with (
+        exporting(Exporter(Shared.make(tmp_path / "shared"), watch), ports.metrics),
+        running_edge(door, MODELS, [behind.socket]) as edge,
+    ):
+        yield edge, watch
+
+
+def test_probes_that_come_in_a_crowd_take_few_threads(probed: tuple[Edge, Probed]) -> None:
+    """Who asks needs no key, and who answers, with a thread for each connection, looks after all the rest."""
+    edge, watch = probed
+    with ThreadPoolExecutor(100) as pool:
+        crowd = [pool.submit(ask, edge, None, method="GET", path="/livez") for _ in range(300)]
+        answers = [each.result() for each in crowd]
+    connections = [each for each in psutil.Process().net_connections("inet") if each.laddr.port == watch.port]
+    assert watch.most <= 4
+    assert len([each for each in connections if each.raddr]) <= 4
+    refused = [answer for answer in answers if answer.status != 200]
+    assert len(answers) > len(refused) > 0
+    assert {problem(answer) for answer in refused} == {(503, "overloaded")}
+    assert ask(edge, None, method="GET", path="/livez").status == 200
+
+
+def test_a_probe_may_ask_without_a_body(probed: tuple[Edge, Probed]) -> None:
+    edge, watch = probed
+    for port in (edge.door.port, watch.port):
+        with closing(http.client.HTTPConnection(HOST, port, timeout=10)) as connection:
+            for path in ("/livez", "/readyz") * 2:  # on one connection: a body would be taken for the next answer
+                connection.request("HEAD", path)
+                response = connection.getresponse()
+                assert (response.status, response.read()) == (200, b"")
 
 
 # What is refused
@@ -345,6 +408,17 @@ def test_a_request_that_a_worker_died_of_is_asked_again(edge: Edge, behind: Stan
     photo = b"x" * MAX_BODY
     answer = ask(edge, photo, path="/predictions/pets")
     assert (answer.status, answer.content["bytes"]) == (200, MAX_BODY)
+
+
+def test_a_request_that_a_worker_failed_is_not_asked_again(edge: Edge, behind: StandIn) -> None:
+    """It would fail again, and leave a traceback and an id in the log each time."""
+    failed = Problem.of("internal-error", "the log has its cause under the id 4711")
+    for headers, times in ((dict([FINAL]), 1), ({}, 3)):
+        behind.behaviour, behind.headers = lambda *_: (failed.status, PROBLEM, failed.to_json()), headers
+        seen = len(behind.seen)
+        answer = ask(edge, b"{}")
+        assert (answer.status, answer.content["detail"], len(behind.seen) - seen) == (500, failed.detail, times)
+        assert FINAL[0] not in answer.headers
 
 
 def test_one_of_two_that_is_gone_or_cuts_answers_off_costs_no_answer(tmp_path: Path) -> None:

@@ -88,6 +88,9 @@ class Told:
     def set_response_content_type(self, idx: int, value: str) -> None:
         pass
 
+    def set_response_header(self, idx: int, key: str, value: str) -> None:
+        pass
+
 
 def answered(handler: Any, fields: Mapping[str, Any], headers: Mapping[str, Any]) -> None:
     """The handler answers, and the fault is never its own."""

@@ -241,6 +241,12 @@ def test_only_the_models_listen_and_only_on_loopback(server: Server) -> None:
     assert listening == [(HOST, server.address)]
 
 
+def test_a_worker_that_cannot_start_is_not_given_up_for_weeks(server: Server) -> None:
+    """As TorchServe understands the setting, which it multiplies by 1,000 in 32 bits: more would come out negative."""
+    for model in server.models:
+        assert server.describe(model)["maxRetryTimeoutInSec"] > 20 * 24 * 3600
+
+
 def test_workers_are_scaled_by_the_one_who_runs_it_alone(server: Server) -> None:
     scale = "/models/sales?min_worker=2&synchronous=true"
     socket = server.folder / "management.sock"
@@ -462,13 +468,23 @@ def test_a_signal_ends_it_and_leaves_nothing(foreground: Any, how: signal.Signal
     assert not private.exists()
 
 
+def test_told_to_reload_it_says_that_it_cannot_and_serves_on(foreground: Any) -> None:
+    process, running = foreground()
+    process.send_signal(signal.SIGHUP)
+    assert "SIGHUP changes nothing without the front door" in process.stderr.readline()
+    assert all(each.is_running() for each in running)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert (process.returncode, gone(running, within=0.5)) == (0, True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
 def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
     process, running = foreground()
     private = Path(running[0].cwd())
     process.kill()
     assert gone(running)
-    shutil.rmtree(private)  # all that is left: nobody was there to remove it
+    shutil.rmtree(private, ignore_errors=True)  # all that is left, until the next server starts
 
 
 def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:

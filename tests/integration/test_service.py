@@ -282,6 +282,24 @@ def test_a_torchserve_that_hangs_gets_no_requests_until_it_answers_again(two: Ru
         assert until(lambda: healthy(2), 30)
 
 
+def test_while_all_torchserves_hang_it_is_neither_ready_nor_alive(two: Running) -> None:
+    """Their processes are there, and so are their workers."""
+
+    def probes(status: int) -> bool:
+        return {probe(two.probes, path) for path in ("/livez", "/readyz")} == {status}
+
+    assert probes(200)
+    hanging = two.descendants("org.pytorch.serve.ModelServer")
+    try:
+        for each in hanging:
+            each.suspend()
+        assert until(lambda: probes(503), 60)
+    finally:
+        for each in hanging:
+            each.resume()
+    assert until(lambda: probes(200), 60)
+
+
 def test_a_new_version_takes_over_without_a_pause(two: Running) -> None:
     before = {each.pid for each in two.descendants("org.pytorch.serve.ModelServer")}
     version(two.bundle, "newer")
