@@ -5,8 +5,10 @@ PROMETHEUS_MULTIPROC_DIR names), and worker_metrics.py adds them up, those of wo
 docs/monitoring.md says what each is for.
 """
 
+import os
 from collections import Counter as Tally
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from prometheus_client import Counter, Histogram
 
 STAGES = ("queue", "parse", "features", "inference", "explain", "encode", "total")
 SECONDS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BYTES = 1 << 17  # of a file: more than twice what a worker's figures come to
 
 
 class BatchHistogram(Histogram):
@@ -58,6 +61,23 @@ DECISIONS = Counter(
     "shopcat_decisions", "Breeds accepted, and photos to be reviewed by a person.", ("model", "decision")
 )
 HEATMAPS = Counter("shopcat_heatmaps", "Heatmaps made.", ("model", "kind"))
+
+
+def allocate(folder: Path) -> None:
+    """Get disk for all that this process will count, before it counts.
+
+    prometheus-client makes files with holes and writes to them as to memory: a page that a full disk has no room for
+    then kills the process. A file that is there already, it takes as it is.
+
+    Args:
+        folder: of prometheus-client's files.
+
+    Raises:
+        OSError: if there is no room.
+    """
+    for kind in ("counter", "histogram"):
+        with (folder / f"{kind}_{os.getpid()}.db").open("ab") as file:  # one may be left of a process of this number
+            file.write(bytes(max(_BYTES - file.tell(), 0)))
 
 
 def add(counter: Counter, model: str, counts: Tally[Any]) -> None:
