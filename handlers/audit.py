@@ -12,6 +12,8 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
+from runtime.lock import lock
+
 logger = logging.getLogger(__name__)
 
 PER_SECOND = 20  # lines of one worker
@@ -77,13 +79,13 @@ class AuditLog:
 
         A line that can't be written, on a full disk say, is left out; the log says so once, until one can.
         """
-        self._make_room_in_the_folder()
         self._written = time.monotonic()
         count = self._denied + self._failures
         left_out = {"left_out": count - self._told} if count > self._told else {}
-        ending = "\n" if self._failed and self._is_cut() else ""
         try:
-            self._logger.info(ending + json.dumps({**line, **left_out}, separators=(",", ":")))
+            self._make_room_in_the_folder()
+            self._end_what_was_cut()
+            self._logger.info(json.dumps({**line, **left_out}, separators=(",", ":")))
         except OSError as error:
             self._failures += 1
             if not self._failed:
@@ -92,20 +94,35 @@ class AuditLog:
         else:
             self._told, self._failed = count, False
 
+    def _make_room_in_the_folder(self) -> None:
+        """Move a file that has become long; a pipe or a terminal never has."""
+        with contextlib.suppress(OSError):  # another worker was first
+            if self._is_long():
+                with lock(self._file) as held:
+                    # Another may have begun a new file since: to move that one would be the end of the one kept.
+                    if held is not False and self._is_long():
+                        self._file.replace(self._file.with_name(f"{self._file.name}.1"))
+
+    def _is_long(self) -> bool:
+        return self._file.is_file() and self._file.stat().st_size > MAX_BYTES
+
+    def _end_what_was_cut(self) -> None:
+        """End a line of which a full disk had room for a part only, whoever wrote it."""
+        with contextlib.suppress(FileNotFoundError):  # another worker moved it
+            if self._is_cut():
+                with lock(self._file, wait=True) as held:
+                    # Another may have ended it since, and one that is being written looks so for a moment.
+                    if held is not False and self._is_cut():
+                        with self._file.open("ab") as file:
+                            file.write(b"\n")
+
     def _is_cut(self) -> bool:
-        """Whether the file ends within a line: a disk may have had room for a part of it."""
         with contextlib.suppress(OSError):
             if self._file.is_file():
                 with self._file.open("rb") as file:
                     file.seek(-1, os.SEEK_END)
-                    return file.read() != b"\n"
+                    return not file.read().endswith(b"\n")
         return False
-
-    def _make_room_in_the_folder(self) -> None:
-        """Move a file that has become long; a pipe or a terminal never has."""
-        with contextlib.suppress(OSError):  # another worker was first
-            if self._file.is_file() and self._file.stat().st_size > MAX_BYTES:
-                self._file.replace(self._file.with_name(f"{self._file.name}.1"))
 
 
 def timestamp(seconds: float) -> str:

@@ -17,13 +17,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from handlers.host_metrics import HostCollector
 from handlers.ports import HOST, hold_port
 from handlers.readiness import Ready, ready_workers
 from handlers.server_metrics import ServerCollector
 from handlers.shared import Shared
+from handlers.worker_metrics import WorkersCollector
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Exporter:
         """
         self._ready, self._watch = shared.ready, watch
         self._registry = CollectorRegistry()
-        MultiProcessCollector(self._registry, str(shared.metrics))  # type: ignore[no-untyped-call]
+        self._registry.register(WorkersCollector(shared.metrics))
         self._registry.register(ServerCollector(self.state))
         self._registry.register(HostCollector())
 

@@ -21,7 +21,7 @@ class HostCollector(Collector):
 
     def __init__(self) -> None:
         psutil.cpu_percent()  # the first call has nothing to compare with
-        self._nvml = _open_nvml()
+        self._nvml, self._gpus = _open_nvml()
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing, so that registering it asks nobody."""
@@ -35,39 +35,42 @@ class HostCollector(Collector):
         yield GaugeMetricFamily("shopcat_host_memory_available_bytes", "Memory that programs can still have.", memory)
         if self._nvml is not None:
             families = {name: GaugeMetricFamily(name, about, labels=("gpu",)) for name, about in _GPU.items()}
-            for gpu in range(self._nvml.nvmlDeviceGetCount()):
-                for name, value in _gpu(self._nvml, self._nvml.nvmlDeviceGetHandleByIndex(gpu)).items():
+            for gpu in range(self._gpus):
+                for name, value in _gpu(self._nvml, gpu).items():
                     families[name].add_metric((str(gpu),), value)
             yield from families.values()
 
 
-def _open_nvml() -> Any:
-    """NVIDIA's library; nothing if the host has no driver for it."""
+def _open_nvml() -> tuple[Any, int]:
+    """NVIDIA's library, nothing if the host has no driver for it, and how many GPUs there are."""
     try:
         import pynvml
     except ImportError:
-        return None
+        return None, 0
     try:
         pynvml.nvmlInit()
+        return pynvml, pynvml.nvmlDeviceGetCount()
     except pynvml.NVMLError:
-        return None
-    return pynvml
+        return None, 0
 
 
-def _gpu(nvml: Any, handle: Any) -> dict[str, float]:
+def _gpu(nvml: Any, place: int) -> dict[str, float]:
     """One GPU's figures; those that it has."""
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+
+    def gpu() -> Any:
+        return nvml.nvmlDeviceGetHandleByIndex(place)
+
     asked: dict[str, Callable[[], float]] = {
-        "shopcat_gpu_utilization_ratio": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
-        "shopcat_gpu_memory_used_bytes": lambda: memory.used,
-        "shopcat_gpu_memory_total_bytes": lambda: memory.total,
-        "shopcat_gpu_temperature_celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-        "shopcat_gpu_power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+        "shopcat_gpu_utilization_ratio": lambda: nvml.nvmlDeviceGetUtilizationRates(gpu()).gpu / 100,
+        "shopcat_gpu_memory_used_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(gpu()).used,
+        "shopcat_gpu_memory_total_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(gpu()).total,
+        "shopcat_gpu_temperature_celsius": lambda: nvml.nvmlDeviceGetTemperature(gpu(), nvml.NVML_TEMPERATURE_GPU),
+        "shopcat_gpu_power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(gpu()) / 1000,
     }
     found = {}
     for name, ask in asked.items():
         try:
             found[name] = float(ask())
-        except nvml.NVMLError:  # a virtual GPU has no thermometer
+        except nvml.NVMLError:  # a virtual GPU has no thermometer, and one that was lost has nothing
             continue
     return found

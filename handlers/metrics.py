@@ -1,12 +1,14 @@
 """What a worker counts for Prometheus.
 
 Every worker writes its figures to files that all share (prometheus-client's multiprocess mode, in the folder that
-PROMETHEUS_MULTIPROC_DIR names), and exporter.py adds them up, those of workers that have died too.
+PROMETHEUS_MULTIPROC_DIR names), and worker_metrics.py adds them up, those of workers that have died too.
 docs/monitoring.md says what each is for.
 """
 
+import os
 from collections import Counter as Tally
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from prometheus_client import Counter, Histogram
 
 STAGES = ("queue", "parse", "features", "inference", "explain", "encode", "total")
 SECONDS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_BYTES = 1 << 17  # of a file: more than twice what a worker's figures come to
 
 
 class BatchHistogram(Histogram):
@@ -24,7 +27,9 @@ class BatchHistogram(Histogram):
         if not values:
             return
         self._raise_if_not_observable()  # type: ignore[no-untyped-call]
-        self._sum.inc(sum(values))
+        # Of such numbers sums are exact (of seconds, up to 97 days), whatever the order. One that came out less by its
+        # last digit, once a worker has ended and is added up first, would be a new beginning to Prometheus.
+        self._sum.inc(round(sum(values) * 2**30) / 2**30)
         counts = np.bincount(np.searchsorted(self._upper_bounds, values))
         for place in np.flatnonzero(counts).tolist():
             self._buckets[place].inc(float(counts[place]))
@@ -56,6 +61,23 @@ DECISIONS = Counter(
     "shopcat_decisions", "Breeds accepted, and photos to be reviewed by a person.", ("model", "decision")
 )
 HEATMAPS = Counter("shopcat_heatmaps", "Heatmaps made.", ("model", "kind"))
+
+
+def allocate(folder: Path) -> None:
+    """Get disk for all that this process will count, before it counts.
+
+    prometheus-client makes files with holes and writes to them as to memory: a page that a full disk has no room for
+    then kills the process. A file that is there already, it takes as it is.
+
+    Args:
+        folder: of prometheus-client's files.
+
+    Raises:
+        OSError: if there is no room.
+    """
+    for kind in ("counter", "histogram"):
+        with (folder / f"{kind}_{os.getpid()}.db").open("ab") as file:  # one may be left of a process of this number
+            file.write(bytes(max(_BYTES - file.tell(), 0)))
 
 
 def add(counter: Counter, model: str, counts: Tally[Any]) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from handlers import wire
+from handlers import metrics, wire
 from handlers.audit import AuditLog
 from handlers.context import WorkerContext
 from handlers.readiness import declare_ready
-from handlers.shared import AUDIT_LOG, READY_FOLDER
+from handlers.shared import AUDIT_LOG, METRICS_FOLDER, READY_FOLDER
 from handlers.telemetry import Telemetry
 from runtime.bundle import MANIFEST
 from runtime.clock import Clock
@@ -62,7 +62,10 @@ def load_model(
     logging.getLogger().setLevel(logging.WARNING)
     gpu = context.system_properties.get("gpu_id")
     model = load(_bundle(context), "cpu" if gpu is None else f"cuda:{gpu}")
-    log = os.environ.get(AUDIT_LOG)  # not set in a worker of a TorchServe that is not ours
+    folder = os.environ.get(METRICS_FOLDER)  # not set in a worker of a TorchServe that is not ours
+    if folder:
+        metrics.allocate(Path(folder))
+    log = os.environ.get(AUDIT_LOG)
     audit = AuditLog(Path(log)) if log else None
     telemetry = Telemetry(model.name, model.version, gist=gist, count=count, describe=describe, audit=audit)
     model.clock = telemetry.clock

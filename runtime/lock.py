@@ -11,12 +11,13 @@ from pathlib import Path
 
 
 @contextmanager
-def lock(path: Path, *, wait: bool = False) -> Iterator[bool | None]:
+def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[bool | None]:
     """Hold the lock of a file or folder.
 
     Args:
         path: what is locked; it is there.
         wait: whether to wait while another holds it.
+        shared: whether others may hold it too, if theirs are shared.
 
     Yields:
         Whether it is held: not if another holds it, or what was there has gone meanwhile; None if the file system has
@@ -27,14 +28,14 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[bool | None]:
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        yield _take(descriptor, path, wait)
+        yield _take(descriptor, path, wait, shared)
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path, wait: bool) -> bool | None:
+def _take(descriptor: int, path: Path, wait: bool, shared: bool) -> bool | None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError:  # as of NFS for a folder

@@ -2,12 +2,33 @@
 
 import json
 import resource
+from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
 from handlers.audit import AuditLog
+
+Meanwhile = Callable[[str, Callable[[], None]], None]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Lets something happen just before a function is called for the first time."""
+
+    def let(name: str, happen: Callable[[], None]) -> None:
+        function = resolve_name(name)
+
+        def late(*arguments: Any, **options: Any) -> Any:
+            monkeypatch.setattr(name, function)
+            happen()
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(name, late)
+
+    return let
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -117,9 +138,9 @@ def test_what_a_full_disk_does_not_take_is_told_once_and_counted(
     assert [(line["id"], line.get("left_out")) for line in lines(file)] == [(3, 3), (4, None)]
 
 
-def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next(tmp_path: Path) -> None:
+def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next_of_any_worker(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
-    log = AuditLog(file)
+    log, other = AuditLog(file), AuditLog(file)
     ask(log, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 4, hard))
@@ -128,11 +149,20 @@ def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next(tmp_path: Path) -> 
         ask(log, 3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    ask(log, 4)
+    ask(other, 4)
     ask(log, 5)
-    whole, cut, after, last = file.read_text().splitlines()
+    whole, cut, *after = file.read_text().splitlines()
     assert cut == '{"id'
-    assert [json.loads(line) for line in (whole, after, last)] == [{"id": 1}, {"id": 4, "left_out": 2}, {"id": 5}]
+    assert [json.loads(line) for line in (whole, *after)] == [{"id": 1}, {"id": 4}, {"id": 5, "left_out": 2}]
+
+
+def test_two_that_find_a_line_cut_end_it_once(tmp_path: Path, meanwhile: Meanwhile) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.write_text('{"id')
+    log, other = AuditLog(file), AuditLog(file)
+    meanwhile("handlers.audit.lock", lambda: ask(other, 1))
+    ask(log, 2)
+    assert file.read_text().splitlines() == ['{"id', '{"id":1}', '{"id":2}']
 
 
 def test_a_long_file_is_moved_by_whoever_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +173,21 @@ def test_a_long_file_is_moved_by_whoever_comes_first(tmp_path: Path, monkeypatch
     kept = [*lines(tmp_path / "audit.jsonl.1"), *lines(tmp_path / "audit.jsonl")]
     assert [line["id"] for line in kept] == list(range(100 - len(kept), 100))
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2 * 600
+
+
+@pytest.mark.parametrize("moment", ["handlers.audit.lock", "pathlib.Path.replace"])
+def test_two_that_find_a_file_long_move_it_once(
+    tmp_path: Path, moment: str, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    log, other = AuditLog(file, 1000), AuditLog(file, 1000)
+    for number in range(100):
+        ask((log, other)[number % 2], number)
+    monkeypatch.setattr("handlers.audit.MAX_BYTES", file.stat().st_size - 1)
+    meanwhile(moment, lambda: ask(other, 100))
+    ask(log, 101)
+    kept = [*lines(tmp_path / "audit.jsonl.1"), *lines(file)]
+    assert [line["id"] for line in kept] == list(range(102))
 
 
 def test_what_a_client_sends_can_not_break_a_line(tmp_path: Path) -> None:

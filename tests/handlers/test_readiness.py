@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 
 from handlers.readiness import declare_ready, ready_workers
 
@@ -41,12 +43,39 @@ def test_one_that_was_killed_is_not_even_before_its_parent_looked(tmp_path: Path
         assert list(tmp_path.iterdir()) == []
 
 
-def test_another_process_of_the_same_number_is_not_it(tmp_path: Path) -> None:
+def test_one_that_ended_is_not_when_another_process_has_its_number(tmp_path: Path) -> None:
     declare_ready(tmp_path, model="sales", version="1", cutoff="", sha256="a")
     (file,) = tmp_path.iterdir()
-    created = psutil.Process().create_time()
-    file.write_text(file.read_text().replace(str(created), str(created - 60)))
+    (tmp_path / "copy").write_bytes(file.read_bytes())
+    (tmp_path / "copy").replace(file)  # whose lock nobody holds
     assert ready_workers(tmp_path) == []
+
+
+def test_one_stays_ready_when_the_clock_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare_ready(tmp_path, model="sales", version="1", cutoff="", sha256="a")
+    created = psutil.Process().create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: created + 3600)
+    (ready,) = ready_workers(tmp_path)
+    assert ready.created == created
+
+
+def test_a_file_that_another_reader_removes_meanwhile_is_of_one_that_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare_ready(tmp_path, model="sales", version="1", cutoff="", sha256="a")
+    (file,) = tmp_path.iterdir()
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [file.with_name("pets.1.json"), file])
+    assert [ready.model for ready in ready_workers(tmp_path)] == ["sales"]
+
+
+def test_many_readers_at_once_agree(tmp_path: Path) -> None:
+    declare_ready(tmp_path, model="sales", version="1", cutoff="", sha256="a")
+    (file,) = tmp_path.iterdir()
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(50):
+            (tmp_path / "pets.1.json").write_bytes(file.read_bytes())  # of one that has ended
+            for answer in pool.map(ready_workers, [tmp_path] * 4):
+                assert len(answer) == 1
 
 
 def test_nobody_is_ready_before_there_is_a_folder(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_one_holds_it_at_a_time(path: Path) -> None:
         assert again
 
 
+def test_those_who_share_it_hold_it_together_and_keep_others_out(path: Path) -> None:
+    with lock(path, shared=True) as first, lock(path, shared=True) as second, lock(path) as alone:
+        assert (first, second, alone) == (True, True, False)
+    with lock(path), lock(path, shared=True) as held:
+        assert held is False
+
+
 def test_the_killed_hold_nothing(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
