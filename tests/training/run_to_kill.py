@@ -37,7 +37,8 @@ def learner(path=None, *, seed=0, **options):
 
 def rmse(model):
     *inputs, target = data()
-    return {"rmse": float(np.sqrt(np.mean((predict(model, *inputs) - target.numpy()) ** 2)))}
+    predicted = predict(model, *inputs, device=next(model.parameters()).device)
+    return {"rmse": float(np.sqrt(np.mean((predicted - target.numpy()) ** 2)))}
 
 
 def two_stages(learn, on_epoch=None):

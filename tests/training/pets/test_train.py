@@ -60,6 +60,13 @@ def test_the_bundle_says_what_was_done(pets_training: tuple[Path, Trained], pet_
     assert [each.name for each in folder.parent.iterdir()] == [folder.name]  # the checkpoints are gone
 
 
+@pytest.mark.gpu
+def test_a_gpu_trains_a_bundle_that_a_cpu_can_verify(pet_data: PetData, tmp_path: Path) -> None:
+    run(pet_data, tmp_path / "pets", device="cuda:0")
+    for device in ("cpu", "cuda:0"):
+        Classifier.load(tmp_path / "pets", device=device)
+
+
 def test_what_was_judged_is_what_is_served(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
     """Half precision, folded norms, the graph and all: the bundle gives the logits that its figures are of."""
     folder, trained = pets_training
