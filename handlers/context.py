@@ -1,6 +1,6 @@
 """What handlers use of TorchServe's context. `wire.Batch` has the same for a batch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -22,6 +22,10 @@ class Context(Protocol):
 
     def get_request_header(self, idx: int, key: str) -> str | None:
         """A header of a request, by its name as the client spelt it."""
+        ...
+
+    def get_request_headers(self, key: str) -> Sequence[bytes | None]:
+        """A header of each request, as it came. TorchServe's own context has no such thing."""
         ...
 
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
 STAGES = ("queue", "parse", "features", "inference", "explain", "encode", "total")
@@ -22,14 +23,14 @@ _BYTES = 1 << 17  # of a file: more than twice what a worker's figures come to
 class BatchHistogram(Histogram):
     """A histogram that takes many values at once: a batch's requests cost little more than one."""
 
-    def observe_many(self, values: Sequence[float]) -> None:
+    def observe_many(self, values: Sequence[float] | NDArray[np.float64]) -> None:
         """As ``observe`` for each value."""
-        if not values:
+        if not len(values):
             return
         self._raise_if_not_observable()  # type: ignore[no-untyped-call]
         # Of such numbers sums are exact (of seconds, up to 97 days), whatever the order. One that came out less by its
         # last digit, once a worker has ended and is added up first, would be a new beginning to Prometheus.
-        self._sum.inc(round(sum(values) * 2**30) / 2**30)
+        self._sum.inc(round(float(np.sum(values)) * 2**30) / 2**30)
         counts = np.bincount(np.searchsorted(self._upper_bounds, values))
         for place in np.flatnonzero(counts).tolist():
             self._buckets[place].inc(float(counts[place]))

@@ -2,12 +2,16 @@
 
 import atexit
 import logging
+import math
 import threading
 import time
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from handlers import metrics
 from handlers.audit import AuditLog, timestamp
@@ -32,7 +36,7 @@ class _Noted(NamedTuple):
     Attributes:
         size: requests.
         seconds: by stage.
-        starts: of each request when it came, as the front door says it; nothing without a front door.
+        starts: of each request when it came, as the front door says it.
         end: when their answers were written, in seconds since 1970.
         statuses: of the requests that have a problem.
         gist: of the replies to the others.
@@ -40,7 +44,7 @@ class _Noted(NamedTuple):
 
     size: int
     seconds: Mapping[str, float]
-    starts: Sequence[str | None] | None
+    starts: Sequence[bytes | None]
     end: float
     statuses: Sequence[int]
     gist: Any
@@ -48,21 +52,6 @@ class _Noted(NamedTuple):
     def worked(self) -> float:
         """Seconds that all stages took."""
         return sum(self.seconds.values())
-
-    def queued(self) -> list[float | None]:
-        """Of each request the seconds from the front door to the worker, if that is known."""
-        if self.starts is None:
-            return [None] * self.size
-        worked = self.worked()
-        return [None if since is None else max(since - worked, 0.0) for since in map(self._since, self.starts)]
-
-    def _since(self, start: str | None) -> float | None:
-        """Seconds since the front door had a request, if its header says when, and that can be."""
-        # A client may have written it: no digit but ASCII's, and no more than the year 5138 has, are a number to int.
-        if start is None or len(start) > 17 or not (start.isascii() and start.isdigit()):
-            return None
-        since = self.end - int(start) / 1e6
-        return since if since < _LONGEST_S else None
 
 
 class Telemetry:
@@ -131,24 +120,21 @@ class Telemetry:
             noted = self._note(context, written, problems, end)
             self._noted.append(noted)
             if self._audit and (room := self._audit.room(len(written))):
-                totals = [noted.worked() + (queued or 0.0) for queued in noted.queued()]
-                for place in range(room):
-                    self._audit.put(self._line(context, place, data[place], *written[place], noted, totals[place]))
+                totals = noted.worked() + np.nan_to_num(_queued([noted]))
+                for place, total in enumerate(totals[:room].tolist()):
+                    self._audit.put(self._line(context, place, data[place], *written[place], noted, total))
         except Exception:
             logger.exception("a batch was answered, and not all is told of it")
 
     def _note(
         self, context: Context, written: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float
     ) -> _Noted:
-        starts = None
-        # The front door says it of all requests. Without one only a client can, whose word is not looked for in each.
-        if written and context.get_request_header(0, START_HEADER) is not None:
-            starts = [context.get_request_header(place, START_HEADER) for place in range(len(written))]
         if problems:
             replies = [outcome for outcome, _ in written if not isinstance(outcome, Problem)]
         else:
             replies = [outcome for outcome, _ in written]
         statuses = [problem.status for problem in problems]
+        starts = context.get_request_headers(START_HEADER)
         return _Noted(len(written), self.clock.seconds, starts, end, statuses, self._gist(replies))
 
     def tell(self, *, last: bool = False) -> None:
@@ -214,13 +200,26 @@ def _again_and_again(tell: Callable[[], None]) -> None:
         tell()
 
 
-def _by_stage(batches: Sequence[_Noted]) -> dict[str, list[float]]:
+def _by_stage(batches: Sequence[_Noted]) -> dict[str, Sequence[float] | NDArray[np.float64]]:
     """The seconds of batches, or of their requests, by stage."""
-    seconds: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
+    of_batches: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
     for batch in batches:
         for stage, spent in batch.seconds.items():
-            seconds[stage].append(spent)
-        worked, queued = batch.worked(), batch.queued()
-        seconds["queue"] += [each for each in queued if each is not None]
-        seconds["total"] += [worked + (each or 0.0) for each in queued]
-    return seconds
+            of_batches[stage].append(spent)
+    queued = _queued(batches)
+    worked = np.repeat([batch.worked() for batch in batches], [batch.size for batch in batches])
+    return {**of_batches, "queue": queued[~np.isnan(queued)], "total": worked + np.nan_to_num(queued)}
+
+
+def _queued(batches: Sequence[_Noted]) -> NDArray[np.float64]:
+    """Of each request the seconds from the front door to the worker; NaN where that is not known."""
+    starts = np.array([_seconds(start) for batch in batches for start in batch.starts])
+    begun = np.repeat([batch.end - batch.worked() for batch in batches], [batch.size for batch in batches])
+    queued = begun - starts
+    return np.where(queued < _LONGEST_S, np.maximum(queued, 0.0), np.nan)
+
+
+def _seconds(start: bytes | None) -> float:
+    """When the front door had a request, in seconds since 1970; NaN if its header does not say so."""
+    # A client may have written it: no more digits than the year 5138 has are a number to int.
+    return int(start) / 1e6 if start is not None and len(start) <= 17 and start.isdigit() else math.nan

@@ -71,6 +71,21 @@ class Batch:
                 return value.decode()
         return None
 
+    def get_request_headers(self, key: str) -> list[bytes | None]:
+        """A header of each request, as it came: what a front door writes to all, and so nothing if the first has none.
+
+        It is mostly at the same place in all of them, which is where it is looked for first.
+        """
+        wanted = key.encode()
+        first = [name for headers in self._headers[:1] for name, _ in headers]
+        if wanted not in first:
+            return [None] * len(self._headers)
+        place = first.index(wanted)
+        return [
+            headers[place][1] if place < len(headers) and headers[place][0] == wanted else dict(headers).get(wanted)
+            for headers in self._headers
+        ]
+
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
         """The headers of a request, and by the name of each input a mapping with its content type."""
         types = {name: {"content-type": content_type.decode()} for name, content_type in self._types[idx]}

@@ -28,6 +28,8 @@ class Context:
 
     def set_response_content_type(self, idx: int, value: str) -> None: ...
 
+    def set_response_header(self, idx: int, key: str, value: str) -> None: ...
+
 
 def told(read: Any, *arguments: Any) -> str:
     """What a client is told that sends this."""

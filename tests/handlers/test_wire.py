@@ -170,3 +170,20 @@ def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> Non
         "assert theirs.recv(1000) == batch.message([])\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_header_of_all_requests_is_found_wherever_each_has_it() -> None:
+    batch = Batch()
+    for names in (
+        (b"host", b"start"),
+        (b"host", b"start"),
+        (b"start",),
+        (b"a", b"b", b"c", b"start"),
+        (b"host", b"x"),
+        (),
+    ):
+        batch.append(b"", [(name, name + b" of %d" % len(names)) for name in names], [])
+    found = batch.get_request_headers("start")
+    assert found == [b"start of 2", b"start of 2", b"start of 1", b"start of 4", None, None]
+    assert batch.get_request_headers("x") == [None] * 6  # what the first has not, nobody is asked for
+    assert Batch().get_request_headers("x") == []
