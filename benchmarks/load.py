@@ -45,8 +45,9 @@ class LoadError(RuntimeError):
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of the generator saw: requests a second, and milliseconds to an answer."""
+    """What one run of the generator saw: answers, requests a second, and milliseconds to an answer."""
 
+    requests: int
     rate: float
     p50: float
     p99: float
@@ -84,7 +85,7 @@ def _wrk(url: str, bodies: Sequence[bytes], content_type: str, connections: int,
     seen = json.loads(output.strip().splitlines()[-1])
     if seen["errors"]:
         raise LoadError(f"{url}: {seen['errors']} of {seen['requests']} answers were not 200")
-    return Load(seen["requests"] / seen["seconds"], seen["p50"], seen["p99"])
+    return Load(seen["requests"], seen["requests"] / seen["seconds"], seen["p50"], seen["p99"])
 
 
 class _Connection:
@@ -150,7 +151,7 @@ def _epoll(url: str, bodies: Sequence[bytes], content_type: str, connections: in
     for connection in opened.values():
         connection.socket.close()
     took.sort()
-    return Load(len(took) / elapsed, 1e3 * _percentile(took, 50), 1e3 * _percentile(took, 99))
+    return Load(len(took), len(took) / elapsed, 1e3 * _percentile(took, 50), 1e3 * _percentile(took, 99))
 
 
 def _percentile(ordered: list[float], percent: float) -> float:

@@ -58,12 +58,12 @@ def private_folder() -> Iterator[Path]:
             f"set TMPDIR to a folder that can be written, of a path under {_PARENT_BYTES} bytes"
         ) from error
     # Locked, so that systemd, which empties /tmp of what is some days old, and `_sweep` let it be.
-    lock = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield folder
     finally:
-        os.close(lock)
+        os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
 
 
