@@ -64,27 +64,34 @@ class AuditLog:
 
     def flush(self, *, last: bool = False) -> None:
         """Write the lines that were put; after a second without any, or as the last, how many were left out since."""
+        first = True
         while self._waiting:
             try:
-                self.write(self._waiting.popleft())
+                self._write(self._waiting.popleft(), look=first)
             except Exception:
                 self._failures += 1
                 logger.exception("a line of the audit log could not be written")
+            first = False
         quiet = time.monotonic() - self._written >= 1
         if (quiet or last) and not self._failed and self._denied + self._failures > self._told:
-            self.write({"time": timestamp(time.time())})
+            self._write({"time": timestamp(time.time())}, look=True)
 
-    def write(self, line: Mapping[str, Any]) -> None:
+    def _write(self, line: Mapping[str, Any], *, look: bool) -> None:
         """Write a line and, after lines that were left out, how many.
 
         A line that can't be written, on a full disk say, is left out; the log says so once, until one can.
+
+        Args:
+            line: what it has.
+            look: whether to look at the file first. It takes longer than to write, and is done for some lines at once.
         """
         self._written = time.monotonic()
         count = self._denied + self._failures
         left_out = {"left_out": count - self._told} if count > self._told else {}
         try:
-            self._make_room_in_the_folder()
-            self._end_what_was_cut()
+            if look or self._failed:
+                self._make_room_in_the_folder()
+                self._end_what_was_cut()
             self._logger.info(json.dumps({**line, **left_out}, separators=(",", ":")))
         except OSError as error:
             self._failures += 1

@@ -37,7 +37,12 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 def ask(log: AuditLog, number: int) -> None:
     if log.room(1):
-        log.write({"id": number})
+        write(log, {"id": number})
+
+
+def write(log: AuditLog, line: dict[str, Any]) -> None:
+    log.put(line)
+    log.flush()
 
 
 def test_each_request_has_its_line(tmp_path: Path) -> None:
@@ -76,7 +81,7 @@ def test_many_get_room_together_and_pay_for_it_later(tmp_path: Path, monkeypatch
     monkeypatch.setattr("handlers.audit.time.monotonic", lambda: now)
     log = AuditLog(tmp_path / "audit.jsonl", per_second=10)
     assert [log.room(7), log.room(7), log.room(7)] == [7, 7, 0]
-    log.write({"id": 1})
+    write(log, {"id": 1})
     assert lines(tmp_path / "audit.jsonl")[0]["left_out"] == 7
     now += 10
     assert [log.room(1000), log.room(1)] == [10, 0]  # no batch has more than a second's
@@ -192,6 +197,6 @@ def test_two_that_find_a_file_long_move_it_once(
 
 def test_what_a_client_sends_can_not_break_a_line(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit.jsonl")
-    log.write({"id": 'a"\n{"id": 2}\x00ü\u2028'})
+    write(log, {"id": 'a"\n{"id": 2}\x00ü\u2028'})
     (line,) = lines(tmp_path / "audit.jsonl")
     assert line["id"] == 'a"\n{"id": 2}\x00ü\u2028'
