@@ -98,6 +98,8 @@ def answer_batch(
     """
     clock = telemetry.clock if telemetry else Clock()
     clock.start()
+    if telemetry:
+        telemetry.begin(context)
     outcomes: dict[int, Reply | Problem] = {}
     requests: dict[int, Request] = {}
     for place, fields in enumerate(data):

@@ -90,6 +90,7 @@ class Telemetry:
         self._gist, self._count, self._describe, self._audit = gist, count, describe, audit
         self._stages = {stage: metrics.STAGE_SECONDS.labels(model, stage) for stage in metrics.STAGES}
         self._batch_size = metrics.BATCH_SIZE.labels(model)
+        self._starts: Sequence[bytes | None] = ()  # the batch's
         self._noted: deque[_Noted] = deque()
         self._counting, self._writing = threading.Lock(), threading.Lock()
 
@@ -99,6 +100,10 @@ class Telemetry:
             threading.Thread(target=_again_and_again, args=(tell,), name="telemetry", daemon=True).start()
         atexit.register(self.tell, last=True)
 
+    def begin(self, context: Context) -> None:
+        """Pick out what the front door says of a batch's requests, while these are in the processor's caches."""
+        self._starts = context.get_request_headers(START_HEADER)
+
     def note(
         self,
         context: Context,
@@ -107,7 +112,7 @@ class Telemetry:
         problems: Sequence[Problem],
         end: float,
     ) -> None:
-        """Keep what is to be told of a batch, whose clock has not been started again.
+        """Keep what is to be told of a batch, since which no other has begun.
 
         Args:
             context: the batch's.
@@ -117,7 +122,7 @@ class Telemetry:
             end: when they were written, in seconds since 1970.
         """
         try:
-            noted = self._note(context, written, problems, end)
+            noted = self._note(written, problems, end)
             self._noted.append(noted)
             if self._audit and (room := self._audit.room(len(written))):
                 totals = noted.worked() + np.nan_to_num(_queued([noted]))
@@ -126,16 +131,13 @@ class Telemetry:
         except Exception:
             logger.exception("a batch was answered, and not all is told of it")
 
-    def _note(
-        self, context: Context, written: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float
-    ) -> _Noted:
+    def _note(self, written: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float) -> _Noted:
         if problems:
             replies = [outcome for outcome, _ in written if not isinstance(outcome, Problem)]
         else:
             replies = [outcome for outcome, _ in written]
         statuses = [problem.status for problem in problems]
-        starts = context.get_request_headers(START_HEADER)
-        return _Noted(len(written), self.clock.seconds, starts, end, statuses, self._gist(replies))
+        return _Noted(len(written), self.clock.seconds, self._starts, end, statuses, self._gist(replies))
 
     def tell(self, *, last: bool = False) -> None:
         """Tell of all that was noted. What goes wrong here is logged; it is no client's business."""

@@ -55,6 +55,9 @@ class FakeClassifier:
 class OurContext(TorchServeContext):
     """TorchServe's, with what ours has beside it."""
 
+    def get_request_headers(self, key: str) -> list[bytes | None]:
+        return [None] * len(self.request_processor)
+
     def after(self, work: Callable[[], None]) -> None:
         work()
 
