@@ -515,6 +515,13 @@ def test_its_latencies_are_histograms(edge: Edge) -> None:
     assert 'envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="sales",le="7.5"}' in text
 
 
+def test_its_allocator_keeps_what_is_free_by_processor(edge: Edge) -> None:
+    said = edge.admin("GET", "/memory/tcmalloc").decode()
+    kept = re.search(r"(\d+) \([^)]*\) per-CPU slab resident bytes", said)
+    assert kept, said
+    assert int(kept[1]) > 0, "as if GLIBC_TUNABLES had not been set"
+
+
 def test_a_clients_answer_is_counted_once_whoever_makes_it_and_a_refusal_can_be_told_from_an_error(
     edge: Edge, behind: StandIn
 ) -> None:
