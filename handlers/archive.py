@@ -11,6 +11,7 @@ It holds no code: the handler is a module of the installed `handlers` package.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from typing import Any
 
 from runtime.errors import UserError
 from runtime.folder import new_folder, sha256
+from schemas.bundle import NAME
 
 # In the repository as in an installation: the wheel has the folder beside this package.
 CONFIGURATION = Path(__file__).resolve().parents[1] / "model_store" / "torchserve"
@@ -39,8 +41,8 @@ def archive(bundle: Path, model_store: Path) -> Path:
 
     Args:
         bundle: a folder that training wrote.
-        model_store: where the archive goes, as ``KIND.archive``. One that is there is replaced, in one step; nothing
-            is written if it is the same.
+        model_store: where the archive goes, as ``NAME.archive``, after the model's name. One that is there is replaced,
+            in one step; nothing is written if it is the same.
 
     Returns:
         The archive's folder.
@@ -50,15 +52,15 @@ def archive(bundle: Path, model_store: Path) -> Path:
             is not whole.
     """
     manifest = _read_bundle(bundle)
-    kind = manifest["kind"]
+    name, kind = manifest["name"], manifest["kind"]
     settings = _settings(kind, bundle)
-    target = model_store / f"{kind}{_SUFFIX}"
+    target = model_store / f"{name}{_SUFFIX}"
     description = {
         "createdOn": manifest["created"],
         "runtime": "python",
         "archiverVersion": "0.12.0",
         "model": {
-            "modelName": kind,
+            "modelName": name,
             "modelVersion": manifest["version"],
             "handler": f"handlers.{kind}",
             "configFile": _SETTINGS,
@@ -81,18 +83,19 @@ def check_bundles(bundles: Iterable[Path]) -> None:
     """Ask before anything is written whether bundles can be archived and served together.
 
     Raises:
-        ArchiveError: if one can't be archived, or two are of the same kind: a server has one model of each.
+        ArchiveError: if one can't be archived, or two have the same name: it is the model's address.
     """
     seen: dict[str, Path] = {}
     for bundle in bundles:
-        kind = _read_bundle(bundle)["kind"]
-        _settings(kind, bundle)
-        if kind in seen:
+        manifest = _read_bundle(bundle)
+        name = manifest["name"]
+        _settings(manifest["kind"], bundle)
+        if name in seen:
             raise ArchiveError(
-                f"{seen[kind]} and {bundle} are both of the kind {kind!r}, of which a server has one; "
-                f"name one of them, and serve the other with a second command on other ports"
+                f"{seen[name]} and {bundle} are both named {name!r}, and a server has one model of a name; "
+                f"train one of them with another --name, or serve it with a second command on other ports"
             )
-        seen[kind] = bundle
+        seen[name] = bundle
 
 
 def copy_archives(archives: Iterable[Path], folder: Path) -> dict[str, Path]:
@@ -141,15 +144,19 @@ def _read_bundle(bundle: Path) -> dict[str, Any]:
     """The bundle's manifest, once every file is seen to be the one that training wrote."""
     try:
         manifest = json.loads((bundle / "bundle.json").read_bytes())
-        kind, version, created, files = (manifest[key] for key in ("kind", "version", "created", "files"))
+        kind, name, version, created, files = (manifest[key] for key in ("kind", "name", "version", "created", "files"))
     except OSError as error:
         raise ArchiveError(f"{bundle} is not a bundle: {error}; name a folder that training wrote") from error
     except (ValueError, TypeError, KeyError) as error:
         raise ArchiveError(
             f"{bundle / 'bundle.json'} is not a bundle's manifest ({error!r}); train it again"
         ) from error
-    if not all(isinstance(value, str) for value in (kind, version, created)) or not isinstance(files, dict):
+    if not all(isinstance(value, str) for value in (kind, name, version, created)) or not isinstance(files, dict):
         raise ArchiveError(f"{bundle / 'bundle.json'} is not a bundle's manifest; train it again")
+    if not re.fullmatch(NAME, name):
+        raise ArchiveError(
+            f"{bundle / 'bundle.json'} names the model {name!r}, which can't be in an address; train it again"
+        )
     wrong = [name for name, digest in files.items() if not _is_file(bundle, name, digest)]
     if wrong:
         raise ArchiveError(f"{bundle} is not whole: {', '.join(wrong)} missing or changed; train it again")

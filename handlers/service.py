@@ -152,7 +152,7 @@ class Service:
             logger.error("not reloaded, and what was served is served on: %s", error)
             return False
         if new[0].models.keys() != old[0].models.keys():
-            logger.error("not reloaded: the bundles' kinds are others than before; start it again for these")
+            logger.error("not reloaded: the bundles have other names than before; start it again for these")
             self._stop(new)
             return False
         self.edge.route_to(_sockets([*old, *new]))  # both, until Envoy has seen that the new ones answer

@@ -29,7 +29,7 @@ def write_bundle(folder: Path, *, version: str = "1", **changes: Any) -> Path:
         (folder / name).write_bytes(content)
     manifest = {
         "kind": "sales",
-        "name": "demo",
+        "name": "sales",
         "version": version,
         "created": "2026-11-23T08:37:34Z",
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
@@ -128,6 +128,8 @@ def test_a_foreign_file_in_an_archive_has_it_remade(bundle: Path, store: Path) -
         ({"kind": "../sales"}, "of the kind '../sales'"),
         ({"kind": "server"}, "of the kind 'server'"),  # a module of handlers, and no handler
         ({"kind": None}, "not a bundle's manifest"),
+        ({"name": None}, "not a bundle's manifest"),
+        ({"name": "../sales"}, "names the model '../sales'"),
         ({"files": {"../../etc/passwd": "0"}}, "missing or changed"),
         ({"files": {"absent": "0"}}, "absent missing or changed"),
         ({"files": ["weights.safetensors"]}, "not a bundle's manifest"),
@@ -165,11 +167,22 @@ def test_an_installation_without_the_configuration_says_so(
         archive(bundle, store)
 
 
-def test_two_bundles_of_a_kind_are_both_named(bundle: Path) -> None:
+def test_two_bundles_of_the_same_name_are_rejected(bundle: Path) -> None:
     other = write_bundle(bundle.parent / "other")
     check_bundles([bundle])
-    with pytest.raises(ArchiveError, match=f"{bundle} and {other} are both of the kind 'sales'"):
+    with pytest.raises(ArchiveError, match=f"{bundle} and {other} are both named 'sales'"):
         check_bundles([bundle, other])
+
+
+def test_two_bundles_of_a_kind_are_served_under_their_names(bundle: Path) -> None:
+    check_bundles([bundle, write_bundle(bundle.parent / "other", name="forecasts")])
+
+
+def test_an_archive_has_the_name_of_its_model(tmp_path: Path, store: Path) -> None:
+    made = archive(write_bundle(tmp_path / "bundle", name="forecasts"), store)
+    assert made == store / "forecasts.archive"
+    model = json.loads((made / "MAR-INF" / "MANIFEST.json").read_text())["model"]
+    assert (model["modelName"], model["handler"]) == ("forecasts", "handlers.sales")
 
 
 def test_a_copy_outlives_what_it_is_of(bundle: Path, store: Path, tmp_path: Path) -> None:

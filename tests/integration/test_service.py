@@ -167,6 +167,19 @@ def version(bundle: Path, name: str) -> None:
     (bundle / "bundle.json").write_text(json.dumps(manifest | {"version": name}))
 
 
+def test_a_bundle_with_another_name_than_its_kind_is_ready(demo_bundle: Path, tmp_path: Path) -> None:
+    named = shutil.copytree(demo_bundle, tmp_path / "named")
+    manifest = json.loads((named / "bundle.json").read_text())
+    (named / "bundle.json").write_text(json.dumps(manifest | {"name": "forecasts"}))
+    with serving(named, tmp_path, "--workers", "1") as running:
+        assert (probe(running.probes, "/livez"), probe(running.probes, "/readyz")) == (200, 200)
+        assert 'shopcat_workers_ready{model="forecasts"} 1.0' in running.metrics()
+        assert "/predictions/forecasts" in running.said()
+        request = urllib.request.Request(f"http://{HOST}:{running.port}/predictions/forecasts", DAY)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["model"] == "forecasts"
+
+
 def test_while_it_starts_it_answers_probes_and_its_ports_are_nobody_elses() -> None:
     ports = Ports.any_free()
     seen: list[int] = []
