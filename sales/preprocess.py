@@ -83,7 +83,11 @@ class FillMissing:
 
 
 class Categorify:
-    """Values become codes: 1 for the smallest that training saw, 2 for the next; 0 for missing or never seen."""
+    """Values become codes: 1 for the smallest that training saw, 2 for the next; 0 for missing or never seen.
+
+    A column that had one value in training, and no gaps, has one code for all values: the embedding of any other code
+    was never trained, so that it could only spoil a forecast.
+    """
 
     def __init__(self, classes: Sequence[NDArray[np.int64]], gapped: NDArray[np.bool_]) -> None:
         """Set up.
@@ -101,6 +105,9 @@ class Categorify:
         self._codes = np.zeros(int((self._size + 2).sum()), dtype=np.int32)
         for values, start, least in zip(classes, self._start, self._least, strict=True):
             self._codes[start + values - least] = np.arange(1, values.size + 1)
+        self._constant = np.array([values.size == 1 for values in classes], dtype=np.bool_) & ~gapped
+        for start in self._start[self._constant]:
+            self._codes[start - 1 : start + 2] = 1
 
     @classmethod
     def fit(cls, cats: NDArray[np.int32]) -> Categorify:
@@ -115,6 +122,11 @@ class Categorify:
         place += self._start
         return self._codes.take(place)
 
+    def unseen(self, cats: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """True where a value ``[row, cat]`` is not one of training, or is missing in a column without gaps there."""
+        other = self._constant & (cats != self._least)  # of one value, which is the smallest
+        return other | ((codes == 0) & ~((cats == MISSING) & self.gapped))
+
     def decode(self, codes: NDArray[np.int32]) -> list[int | None]:
         """The values that one row's codes stand for; None for missing or never seen."""
         return [int(values[code - 1]) if code else None for values, code in zip(self.classes, codes, strict=True)]
@@ -124,8 +136,9 @@ class Categorify:
 class Normalize:
     """Continuous columns get mean 0 and standard deviation 1 on the training rows, as fastai v1 does it (ddof 1).
 
-    fastai v2 divides by n where v1 divides by n - 1: 1e-6 apart on the Rossmann rows. A column that never varied is
-    only shifted, where fastai would divide by 1e-7 and turn the first new value into millions.
+    fastai v2 divides by n where v1 divides by n - 1: 1e-6 apart on the Rossmann rows. A column that never varied is 0
+    for every value: nobody knows what a change of it means, and the network's batch norm, whose variance of it is 0,
+    would multiply it by 316. fastai would divide by 1e-7 and turn the first new value into millions.
     """
 
     means: NDArray[np.float64]
@@ -149,11 +162,11 @@ class Normalize:
 
     def decode(self, conts: NDArray[np.float32]) -> NDArray[np.float64]:
         """The values that normalised columns stand for, to about six digits."""
-        return np.asarray(conts * self._scale + self.means)
+        return np.asarray(conts * np.where(self.stds > 0, self._scale, 0.0) + self.means)
 
     @cached_property
     def _scale(self) -> NDArray[np.float64]:
-        return np.where(self.stds > 0, self.stds + 1e-7, 1.0)
+        return np.where(self.stds > 0, self.stds + 1e-7, np.inf)
 
 
 @dataclass(frozen=True)
@@ -197,9 +210,9 @@ class Preprocessor:
 
     def doubts(self, columns: Columns, prepared: Prepared) -> Doubts:
         """Where the network's input is not what the columns say, or not like any that it was trained on."""
-        na = (prepared.cats[:, : len(self.cat_names)] == 0) & ~((columns.cats == MISSING) & self.categorify.gapped)
+        unseen = self.categorify.unseen(columns.cats, prepared.cats[:, : len(self.cat_names)])
         outside = (columns.conts < self.normalize.mins) | (columns.conts > self.normalize.maxs)  # a gap is neither
-        return Doubts(np.isnan(columns.conts), na, outside)
+        return Doubts(np.isnan(columns.conts), unseen, outside)
 
     def spec(self, levels: Levels) -> PreprocessSpec:
         """What the bundle saves; ``levels`` says what the codes of a column stand for."""

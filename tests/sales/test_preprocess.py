@@ -170,10 +170,11 @@ def test_columns_that_are_empty_or_never_vary() -> None:
     assert seen.conts.tolist() == [[0, 0]]
     assert not known.unseen.any()
     new, doubts = check(preprocessor, raw([[4, -1]], [[3, 7]]))
-    assert new.cats.tolist() == [[0, 0, 1]]
+    assert new.cats.tolist() == [[0, 1, 1]]
     assert doubts.unseen.tolist() == [[True, True]]
     assert doubts.outside.tolist() == [[True, True]]
-    assert new.conts.tolist() == [[3, 2]]  # shifted only: no division by next to nothing
+    assert new.conts.tolist() == [[0, 0]]
+    assert preprocessor.normalize.decode(new.conts).tolist() == [[0, 5]]
 
 
 def test_outside_the_range_of_training() -> None:
@@ -184,7 +185,7 @@ def test_outside_the_range_of_training() -> None:
 
 def test_the_smallest_inputs() -> None:
     one = fit([[3]], [[1, NAN]])  # a sample of 1 has no standard deviation
-    assert one.transform(raw([[3]], [[2, 2]])).conts.tolist() == [[1, 2]]
+    assert one.transform(raw([[3]], [[2, 2]])).conts.tolist() == [[0, 0]]
     nothing = one.transform(Columns(np.empty((0, 1), np.int32), np.empty((0, 2), np.float32)))
     assert nothing.cats.shape == (0, 2)
     with pytest.raises(ValueError, match="no training rows"):
