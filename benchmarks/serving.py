@@ -20,11 +20,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.load import Load, generator, measure
-from handlers.archive import archive
-from handlers.door import Door
-from handlers.ports import HOST, Ports
-from handlers.server import running_server
-from handlers.service import Service
+from serving.gateway.config import Door
+from serving.ports import HOST, Ports
+from serving.service import Service
+from serving.torchserve.archive import archive
+from serving.torchserve.server import running_server
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_S = 20  # of load before anything is measured: a slow machine's JVM takes them to compile what is hot

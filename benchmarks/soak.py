@@ -27,8 +27,8 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.photos import made_up_photo
-from handlers.ports import HOST, Ports
 from sales.bundle import read_manifest
+from serving.ports import HOST, Ports
 
 WARM_UP, EDGE, GROWTH = 0.2, 0.1, 0.03
 EVERY_S = 2.0  # a look at the memory

@@ -34,7 +34,7 @@ def main() -> None:
                                               serve both on 127.0.0.1:8080
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for ours in ("training", "sales", "pets", "handlers"):
+    for ours in ("training", "sales", "pets", "handlers", "serving"):
         logging.getLogger(ours).setLevel(logging.INFO)
 
 

@@ -64,6 +64,6 @@ def check(bundle: Path, device: str | None) -> None:
 @command
 def archive(bundle: Path, model_store: Path) -> None:
     """Make of a bundle what TorchServe loads."""
-    from handlers.archive import archive
+    from serving.torchserve.archive import archive
 
     click.echo(f"{archive(bundle, model_store)}")

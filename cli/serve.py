@@ -69,12 +69,12 @@ def serve(
     SIGHUP           serve what the bundles are now, without a pause
     With --no-edge SIGTERM and SIGINT end it at once, and SIGHUP changes nothing.
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
-    from handlers.archive import archive, check_bundles
-    from handlers.door import Door, check_certificate, read_keys
-    from handlers.edge import find_envoy
-    from handlers.ports import Ports
-    from handlers.server import Server
-    from handlers.service import Service, serve, serve_bare
+    from serving.gateway.config import Door, check_certificate, read_keys
+    from serving.gateway.envoy import find_envoy
+    from serving.ports import Ports
+    from serving.service import Service, serve, serve_bare
+    from serving.torchserve.archive import archive, check_bundles
+    from serving.torchserve.server import Server
 
     bundles = bundles or (Path("model_store/sales"),)
     if no_edge and ({host, metrics_host} != {"127.0.0.1"} or instances > 1 or api_keys or tls_cert or tls_key):

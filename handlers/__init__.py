@@ -1,1 +1,1 @@
-"""Online: TorchServe's entry points, and TorchServe itself started and stopped. Imports nothing of training."""
+"""The code that TorchServe loads into a worker: entry points, batches, the wire protocol, telemetry."""

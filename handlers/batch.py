@@ -69,8 +69,8 @@ class Sent(NamedTuple):
         if isinstance(body, str):  # what TorchServe makes of text/plain
             body = body.encode()
         if body is None or body == b"":
-            # A form or a query and nothing else; where handlers/patches.py does not apply, also what curl -d sends
-            # without a content type.
+            # A form or a query and nothing else; where TorchServe is not patched, also what curl -d sends without a
+            # content type.
             raise _malformed("the request has no JSON body; POST it with the header Content-Type: application/json")
         return body
 

@@ -11,8 +11,8 @@ from handlers import metrics, wire
 from handlers.audit import AuditLog
 from handlers.context import WorkerContext
 from handlers.readiness import declare_ready
-from handlers.shared import AUDIT_LOG, METRICS_FOLDER, READY_FOLDER
 from handlers.telemetry import Telemetry
+from handlers.worker_paths import AUDIT_LOG, METRICS_FOLDER, READY_FOLDER
 from runtime.bundle import MANIFEST
 from runtime.clock import Clock
 from runtime.folder import sha256

@@ -1,25 +1,25 @@
 """The base of every error that the person at the keyboard can mend.
 
 UserError(ValueError)   its message says what is wrong, with what, and what to do; the traceback adds nothing
-├── InstallationError   runtime/errors.py             a package that is not installed
-├── TablesError         sales/table_checks.py         tables with something wrong in them
-├── RowsError           sales/rows.py                 a CSV of rows that can't be forecast
-├── BundleError         runtime/bundle.py             a folder that is no bundle, or a damaged one
-├── HoldoutError        training/sales/evaluation.py  nothing to train on or to judge by
-├── OptionsError        training/run.py               training options that do not go together
-├── RunningError        training/run.py               a training whose bundle another one is about to write
-├── PhotosError         training/pets/layouts.py      photos that can't be trained on
-├── BreedsError         training/pets/evaluation.py   photos that a bundle can't be judged by
-├── BackboneError       pets/network.py               a backbone that is not known or can't be had
-├── CheckpointError     training/checkpoint.py        a checkpoint of another run, or a damaged one
-├── DivergedError       training/learner.py           the loss is no number any more
-├── ArchiveError        handlers/archive.py           a bundle that can't be archived, or a folder that is no archive
-├── PortError           handlers/ports.py             a port that is taken
-├── JavaError           handlers/java.py              no Java that runs TorchServe
-├── ServerError         handlers/server.py            a server that does not start, or ended by itself
-├── DeviceError         runtime/device.py             a device that is not there
-├── SessionError        runtime/session.py            a network that can't be run there
-└── FolderError         runtime/folder.py             a target that can't be written
+├── InstallationError   runtime/errors.py               a package that is not installed
+├── TablesError         sales/table_checks.py           tables with something wrong in them
+├── RowsError           sales/rows.py                   a CSV of rows that can't be forecast
+├── BundleError         runtime/bundle.py               a folder that is no bundle, or a damaged one
+├── HoldoutError        training/sales/evaluation.py    nothing to train on or to judge by
+├── OptionsError        training/run.py                 training options that do not go together
+├── RunningError        training/run.py                 a training whose bundle another one is about to write
+├── PhotosError         training/pets/layouts.py        photos that can't be trained on
+├── BreedsError         training/pets/evaluation.py     photos that a bundle can't be judged by
+├── BackboneError       pets/network.py                 a backbone that is not known or can't be had
+├── CheckpointError     training/checkpoint.py          a checkpoint of another run, or a damaged one
+├── DivergedError       training/learner.py             the loss is no number any more
+├── ArchiveError        serving/torchserve/archive.py   a bundle or an archive that can't be used
+├── PortError           serving/ports.py                a port that is taken
+├── JavaError           serving/torchserve/java.py      no Java that runs TorchServe
+├── ServerError         serving/torchserve/server.py    a server that does not start, or ended by itself
+├── DeviceError         runtime/device.py               a device that is not there
+├── SessionError        runtime/session.py              a network that can't be run there
+└── FolderError         runtime/folder.py               a target that can't be written
 """
 
 

@@ -125,7 +125,7 @@ class Categorify:
     def unseen(self, cats: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
         """True where a value ``[row, cat]`` is not one of training, or is missing in a column without gaps there."""
         other = self._constant & (cats != self._least)  # of one value, which is the smallest
-        return other | ((codes == 0) & ~((cats == MISSING) & self.gapped))
+        return np.asarray(other | ((codes == 0) & ~((cats == MISSING) & self.gapped)))
 
     def decode(self, codes: NDArray[np.int32]) -> list[int | None]:
         """The values that one row's codes stand for; None for missing or never seen."""

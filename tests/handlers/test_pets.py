@@ -14,11 +14,11 @@ from ts.context import RequestProcessor
 from ts.utils.util import list_classes_from_module
 
 import handlers.pets
-from handlers.archive import CONFIGURATION
 from handlers.pets import PetsHandler
 from runtime.clock import Clock
 from schemas.pets import PetRequest, Prediction
 from schemas.problems import Problem, ProblemError
+from serving.torchserve.archive import SETTINGS
 
 PHOTO = b"\xff\xd8\xff a photo"
 JPEG = {"Content-Type": "image/jpeg"}
@@ -170,6 +170,6 @@ def test_a_photo_that_the_network_trips_over_costs_its_sender_alone(handler: Pet
 
 def test_the_settings_are_torchserves() -> None:
     """A key that TorchServe does not know, or a value of another type, it passes over in silence."""
-    settings = yaml.safe_load((CONFIGURATION / "pets.yaml").read_text())
+    settings = yaml.safe_load((SETTINGS / "pets.yaml").read_text())
     assert {*settings} == {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout", "maxRetryTimeoutInSec"}
     assert all(type(value) is int and value > 0 for value in settings.values())

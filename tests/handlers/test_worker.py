@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.shared import METRICS_FOLDER
+from handlers.worker_paths import METRICS_FOLDER
 
 # A worker that loads, fills the disk of its figures, counts as many as there may be, and says what it ended up with.
 WORKER = """

@@ -7,11 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from handlers import local_http
-from handlers.edge import Edge
-from handlers.ports import HOST
-from handlers.server import Server
-from handlers.service import Service
+from serving import local_http
+from serving.gateway.envoy import Edge
+from serving.ports import HOST
+from serving.service import Service
+from serving.torchserve.server import Server
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from handlers.archive import archive
-from handlers.ports import Ports
-from handlers.server import Server, running_server
+from serving.ports import Ports
+from serving.torchserve.archive import archive
+from serving.torchserve.server import Server, running_server
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from handlers.ports import HOST
+from serving.ports import HOST
 from tests.deploy.expressions import DEPLOY
 
 INTERVAL_S = 2  # also how long a scrape may take

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from handlers.ports import HOST
+from serving.ports import HOST
 
 Behaviour = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes]]
 

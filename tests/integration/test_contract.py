@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from handlers.archive import archive
-from handlers.door import Door
-from handlers.ports import Ports
-from handlers.service import Service
 from schemas.openapi import FILE
+from serving.gateway.config import Door
+from serving.ports import Ports
+from serving.service import Service
+from serving.torchserve.archive import archive
 
 pytestmark = pytest.mark.integration
 

@@ -20,14 +20,14 @@ import psutil
 import pytest
 
 from handlers.batch import FINAL
-from handlers.door import MAX_BODY, Door, Lane, Model
-from handlers.edge import Edge, running_edge
-from handlers.exporter import Exporter, Watched, exporting
-from handlers.ports import HOST, Ports
-from handlers.process import ServerError
-from handlers.shared import Shared
+from handlers.worker_paths import Shared
 from schemas.openapi import FILE
 from schemas.problems import Problem
+from serving.gateway.config import MAX_BODY, Door, Lane, Model
+from serving.gateway.envoy import Edge, running_edge
+from serving.monitoring.exporter import Exporter, Watched, exporting
+from serving.ports import HOST, Ports
+from serving.process import ServerError
 from tests.integration.client import PROBLEM, Answer, ask
 from tests.integration.standin import StandIn, echo, sleeping, standing_in
 

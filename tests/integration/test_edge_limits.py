@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from handlers.door import Door, Model
-from handlers.edge import Edge, running_edge
-from handlers.ports import HOST, Ports
 from schemas.problems import Problem
+from serving.gateway.config import Door, Model
+from serving.gateway.envoy import Edge, running_edge
+from serving.ports import HOST, Ports
 from tests.integration.client import ask
 from tests.integration.standin import StandIn, standing_in
 

@@ -12,15 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from handlers.archive import archive
-from handlers.door import Door
-from handlers.ports import HOST, Ports
-from handlers.server import ServerError, running_server
-from handlers.service import Service
 from pets.classifier import Classifier
 from sales.forecaster import Forecaster
 from schemas.pets import PetRequest
 from schemas.sales import parse_request
+from serving.gateway.config import Door
+from serving.ports import HOST, Ports
+from serving.service import Service
+from serving.torchserve.archive import archive
+from serving.torchserve.server import ServerError, running_server
 from tests.integration.client import ask
 
 pytestmark = pytest.mark.integration

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from handlers.archive import archive
-from handlers.door import Door
-from handlers.ports import HOST, Ports
-from handlers.service import Service
+from serving.gateway.config import Door
+from serving.ports import HOST, Ports
+from serving.service import Service
+from serving.torchserve.archive import archive
 from tests.conftest import STORES
 from tests.deploy.expressions import ALERTS, RECORDED, expressions, selectors
 from tests.integration.client import ask, manage

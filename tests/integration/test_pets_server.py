@@ -24,12 +24,12 @@ from PIL import Image
 from ts.context import Context as TorchServeContext
 from ts.context import RequestProcessor
 
-from handlers.archive import archive
 from handlers.pets import PetsHandler
-from handlers.ports import HOST, Ports
-from handlers.server import Server, running_server
 from pets.classifier import GOLDEN_TOLERANCE, Classifier
 from schemas.pets import PetRequest
+from serving.ports import HOST, Ports
+from serving.torchserve.archive import archive
+from serving.torchserve.server import Server, running_server
 from tests.integration.client import JSON, PROBLEM, Answer, ask, manage
 from tests.pets.hostile import Hostile, encoded, hostile_inputs
 

@@ -24,13 +24,13 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from handlers import local_http
-from handlers.archive import ArchiveError, archive
-from handlers.ports import HOST, PortError, Ports
-from handlers.server import Server, ServerError, running_server
-from handlers.service import serve_bare
 from sales.forecaster import Forecaster
 from schemas.sales import parse_request
+from serving import local_http
+from serving.ports import HOST, PortError, Ports
+from serving.service import serve_bare
+from serving.torchserve.archive import ArchiveError, archive
+from serving.torchserve.server import Server, ServerError, running_server
 from tests.integration.client import JSON, PROBLEM, ask, manage
 
 pytestmark = pytest.mark.integration
@@ -430,8 +430,8 @@ def test_a_server_that_ends_by_itself_is_an_error(
 def foreground(archived: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], list[psutil.Process]]]]:
     """Starts `serve` in a process of its own: that process, and the server's."""
     program = (
-        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
-        "from handlers.service import serve_bare\n"
+        "import sys\nfrom pathlib import Path\nfrom serving.ports import Ports\n"
+        "from serving.service import serve_bare\n"
         "serve_bare(lambda: [Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
         " ports=Ports.any_free(), workers=1)"
     )
@@ -489,8 +489,8 @@ def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
 
 def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom handlers.ports import Ports\n"
-        "from handlers.service import serve_bare\n"
+        "import sys\nfrom pathlib import Path\nfrom serving.ports import Ports\n"
+        "from serving.service import serve_bare\n"
         "print(flush=True)\nserve_bare(lambda: [Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(archived)], stdout=subprocess.PIPE) as process:

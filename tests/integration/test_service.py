@@ -22,10 +22,10 @@ from typing import Any
 import psutil
 import pytest
 
-from handlers.door import Door
-from handlers.ports import HOST, PortError, Ports
-from handlers.process import ServerError
-from handlers.service import Service
+from serving.gateway.config import Door
+from serving.ports import HOST, PortError, Ports
+from serving.process import ServerError
+from serving.service import Service
 
 pytestmark = pytest.mark.integration
 

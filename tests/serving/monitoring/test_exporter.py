@@ -1,4 +1,4 @@
-"""handlers.exporter: one address for all figures, and probes that say what is missing."""
+"""serving.monitoring.exporter: one address for all figures, and probes that say what is missing."""
 
 import functools
 import json
@@ -16,11 +16,12 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from handlers import exporter
-from handlers.exporter import STARTING, Exporter, Watched, exporting, torchserves_metrics
-from handlers.ports import HOST, PortError, Ports
 from handlers.readiness import declare_ready
-from handlers.shared import Shared
+from handlers.worker_paths import Shared
+from serving.monitoring import exporter
+from serving.monitoring.exporter import Exporter, exporting, torchserves_metrics
+from serving.monitoring.watched import STARTING, Watched
+from serving.ports import HOST, PortError, Ports
 
 WORKER = """
 from handlers import metrics

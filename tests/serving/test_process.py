@@ -1,4 +1,4 @@
-"""handlers.process: a folder that nobody else enters and whose sockets can be reached."""
+"""serving.process: a folder that nobody else enters and whose sockets can be reached."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from handlers.process import ServerError, private_folder
+from serving.process import ServerError, private_folder
 
 
 @pytest.mark.parametrize("name", ["short", "a folder with a name that is very long indeed " * 4, "ü" * 60])
@@ -55,8 +55,8 @@ def test_what_a_killed_one_has_left_is_removed(parent: Path) -> None:
 STUBBORN = "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done"
 PROGRAM = """
 import sys, threading, time
-from handlers import process
-from handlers.signals import asked_to_stop
+from serving import process
+from serving.signals import asked_to_stop
 process._STOP_S = 1.0
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # to which the system may give a signal
 with asked_to_stop(), process.private_folder() as folder:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handlers.door import Door, DoorError, Model, check_certificate, configuration
-from handlers.local_http import ask
-from handlers.process import ServerError, private_folder, running_process, tail
+from serving.gateway.config import Door, DoorError, Model, check_certificate, configuration
+from serving.local_http import ask
+from serving.process import ServerError, private_folder, running_process, tail
 
 _POLL_S = 0.02
 _START_S = 30.0

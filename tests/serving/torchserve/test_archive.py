@@ -1,4 +1,4 @@
-"""handlers.archive: whole or not at all, remade when stale, and what TorchServe expects."""
+"""serving.torchserve.archive: whole or not at all, remade when stale, and what TorchServe expects."""
 
 import hashlib
 import json
@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-import handlers.archive
-from handlers.archive import ArchiveError, archive, check_bundles, copy_archives
+import serving.torchserve.archive
+from serving.torchserve.archive import ArchiveError, archive, check_bundles, copy_archives
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def write_bundle(folder: Path, *, version: str = "1", **changes: Any) -> Path:
@@ -126,7 +126,7 @@ def test_a_foreign_file_in_an_archive_has_it_remade(bundle: Path, store: Path) -
     [
         ({"kind": "dogs"}, "of the kind 'dogs'"),
         ({"kind": "../sales"}, "of the kind '../sales'"),
-        ({"kind": "server"}, "of the kind 'server'"),  # a module of handlers, and no handler
+        ({"kind": "batch"}, "of the kind 'batch'"),  # a module of handlers, and no handler
         ({"kind": None}, "not a bundle's manifest"),
         ({"name": None}, "not a bundle's manifest"),
         ({"name": "../sales"}, "names the model '../sales'"),
@@ -162,7 +162,7 @@ def test_no_bundle_there(tmp_path: Path, store: Path) -> None:
 def test_an_installation_without_the_configuration_says_so(
     bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers.archive, "CONFIGURATION", tmp_path / "absent")
+    monkeypatch.setattr(serving.torchserve.archive, "SETTINGS", tmp_path / "absent")
     with pytest.raises(ArchiveError, match=r"absent has no config\.properties: shopcat is not installed whole"):
         archive(bundle, store)
 
@@ -230,7 +230,7 @@ def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
     tree.mkdir()
     packages = sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - {"benchmarks"})
     assert {"handlers", "pets", "sales", "cli"} <= {*packages}
-    for name in (*packages, "model_store/torchserve"):
+    for name in packages:
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md"):
         shutil.copyfile(ROOT / name, tree / name)
@@ -239,9 +239,10 @@ def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("shopcat-*.whl")
     carried = set(zipfile.ZipFile(wheel).namelist())
     code = {str(file.relative_to(ROOT)) for name in packages for file in (ROOT / name).rglob("*.py")}
-    names = {file.name for file in handlers.archive.CONFIGURATION.iterdir()}
+    names = {file.name for file in serving.torchserve.archive.SETTINGS.iterdir()}
     assert {"config.properties", "log4j2.xml", "sales.yaml", "pets.yaml"} <= names
-    assert code | {f"model_store/torchserve/{name}" for name in names} | {"schemas/openapi.json"} <= carried
+    assert code | {f"serving/torchserve/settings/{name}" for name in names} <= carried
+    assert {"schemas/openapi.json", "serving/gateway/envoy.yaml.jinja"} <= carried
 
 
 @pytest.mark.integration
@@ -249,7 +250,8 @@ def test_killed_at_any_moment_nothing_half_made_is_taken(bundle: Path, store: Pa
     """SIGKILL at many moments of a process that archives over and over, alternately two bundles."""
     other = write_bundle(bundle.parent / "other", version="2")
     program = (
-        "import sys\nfrom itertools import cycle\nfrom pathlib import Path\nfrom handlers.archive import archive\n"
+        "import sys\nfrom itertools import cycle\nfrom pathlib import Path\n"
+        "from serving.torchserve.archive import archive\n"
         "print(flush=True)\nfor bundle in cycle(sys.argv[2:]): archive(Path(bundle), Path(sys.argv[1]))"
     )
     wholes = [content(bundle), content(other)]

@@ -1,11 +1,11 @@
-"""handlers.java: which Java is taken, and what is said when none will do."""
+"""serving.torchserve.java: which Java is taken, and what is said when none will do."""
 
 from pathlib import Path
 
 import pytest
 
-from handlers import java
-from handlers.java import JavaError, find_java
+from serving.torchserve import java
+from serving.torchserve.java import JavaError, find_java
 
 
 def fake_java(folder: Path, version: str) -> Path:

@@ -1,4 +1,4 @@
-"""handlers.host_metrics: what a GPU has is told, and one that fails takes no other figure away."""
+"""serving.monitoring.host_metrics: what a GPU has is told, and one that fails takes no other figure away."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handlers.host_metrics import HostCollector
+from serving.monitoring.host_metrics import HostCollector
 
 
 class NVMLError(Exception):

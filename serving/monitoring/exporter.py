@@ -11,59 +11,25 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from handlers.host_metrics import HostCollector
-from handlers.ports import HOST, hold_port
 from handlers.readiness import Ready, ready_workers
-from handlers.server_metrics import ServerCollector
-from handlers.shared import Shared
-from handlers.worker_metrics import WorkersCollector
+from handlers.worker_paths import Shared
+from serving.monitoring.host_metrics import HostCollector
+from serving.monitoring.server_metrics import ServerCollector
+from serving.monitoring.watched import Watched
+from serving.monitoring.worker_metrics import WorkersCollector
+from serving.ports import HOST, hold_port
 
 logger = logging.getLogger(__name__)
 
 IDLE_S = 60.0  # that a connection may be; more than Prometheus lets pass between two scrapes
 
 
-@dataclass(frozen=True)
-class Watched:
-    """What the exporter watches.
-
-    Attributes:
-        processes: by what they are ("frontend", "edge"), the processes whose descendants are the server's.
-        scraped: what gives others' figures, in Prometheus's text format, or an `OSError`.
-        models: how many workers each model should have.
-        alive: whether what takes the requests runs and answers, or is about to.
-        passing: "starting" while that is not there yet, "stopping" once it only answers what it has taken.
-    """
-
-    processes: Mapping[str, Sequence[int]]
-    scraped: Sequence[Callable[[], bytes]]
-    models: Mapping[str, int]
-    alive: bool
-    passing: Literal["starting", "stopping"] | None = None
-
-    def dead(self) -> list[str]:
-        """Why the server is not alive; nothing if it is."""
-        return [] if self.alive else ["the server does not answer"]
-
-    def missing(self, ready: Sequence[Ready]) -> list[str]:
-        """Why the server is not ready with the workers that are; nothing if it is."""
-        able = {each.model for each in ready}
-        reasons = [f"no worker of {model} is ready" for model in self.models if model not in able]
-        if self.passing:
-            reasons.insert(0, f"the server is {self.passing}")
-        return [*self.dead(), *reasons]
-
-
 _SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # a metric's name and its labels
-
-STARTING = Watched({}, [], {}, alive=True, passing="starting")
 
 
 def torchserves_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:

@@ -4,7 +4,7 @@ An archive is a folder that TorchServe loads in place, without unpacking ("no-ar
 
     sales.archive/
       MAR-INF/MANIFEST.json   names the model, its version and its handler, and the bundle that it was made from
-      model-config.yaml       the settings for this model, from model_store/torchserve
+      model-config.yaml       the settings for this model, from settings/ beside this file
       bundle/                 the bundle, copied
 
 It holds no code: the handler is a module of the installed `handlers` package.
@@ -22,11 +22,10 @@ from runtime.errors import UserError
 from runtime.folder import new_folder, sha256
 from schemas.bundle import NAME
 
-# In the repository as in an installation: the wheel has the folder beside this package.
-CONFIGURATION = Path(__file__).resolve().parents[1] / "model_store" / "torchserve"
+SETTINGS = Path(__file__).resolve().with_name("settings")
 
 _MANIFEST = Path("MAR-INF", "MANIFEST.json")
-_SETTINGS = "model-config.yaml"
+_MODEL_SETTINGS = "model-config.yaml"
 # Not the model's bare name: the folder's parent comes on the workers' import path, where a folder `sales` would hide
 # the package of that name.
 _SUFFIX = ".archive"
@@ -63,7 +62,7 @@ def archive(bundle: Path, model_store: Path) -> Path:
             "modelName": name,
             "modelVersion": manifest["version"],
             "handler": f"handlers.{kind}",
-            "configFile": _SETTINGS,
+            "configFile": _MODEL_SETTINGS,
         },
         "shopcat": {"bundle": sha256(bundle / "bundle.json"), "settings": sha256(settings)},
     }
@@ -72,7 +71,7 @@ def archive(bundle: Path, model_store: Path) -> Path:
     with new_folder(target, replace=True) as folder:
         (folder / _MANIFEST).parent.mkdir()
         (folder / _MANIFEST).write_text(json.dumps(description, indent=2))
-        shutil.copyfile(settings, folder / _SETTINGS)
+        shutil.copyfile(settings, folder / _MODEL_SETTINGS)
         (folder / "bundle").mkdir()
         for name in ("bundle.json", *manifest["files"]):
             shutil.copyfile(bundle / name, folder / "bundle" / name)
@@ -126,11 +125,9 @@ def copy_archives(archives: Iterable[Path], folder: Path) -> dict[str, Path]:
 
 def _settings(kind: str, bundle: Path) -> Path:
     """The file with the settings for a kind of model, which only a kind with a handler has."""
-    if not (CONFIGURATION / "config.properties").is_file():
-        raise ArchiveError(
-            f"{CONFIGURATION} has no config.properties: shopcat is not installed whole; install it again"
-        )
-    settings = CONFIGURATION / f"{kind}.yaml"
+    if not (SETTINGS / "config.properties").is_file():
+        raise ArchiveError(f"{SETTINGS} has no config.properties: shopcat is not installed whole; install it again")
+    settings = SETTINGS / f"{kind}.yaml"
     if not kind.isidentifier() or find_spec(f"handlers.{kind}") is None:
         raise ArchiveError(f"{bundle} is a bundle of the kind {kind!r}, and there is no handler for it in this version")
     if not settings.is_file():
@@ -170,7 +167,7 @@ def _is_current(target: Path, description: dict[str, Any]) -> bool:
             return False
         bundle = _read_bundle(target / "bundle")
         there = {path.name for path in (target / "bundle").iterdir()}
-        sources = {"bundle": sha256(target / "bundle" / "bundle.json"), "settings": sha256(target / _SETTINGS)}
+        sources = {"bundle": sha256(target / "bundle" / "bundle.json"), "settings": sha256(target / _MODEL_SETTINGS)}
     except (OSError, ValueError):
         return False
     return there == {"bundle.json", *bundle["files"]} and sources == description["shopcat"]

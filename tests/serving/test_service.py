@@ -1,4 +1,4 @@
-"""handlers.service: how much of each model is let in."""
+"""serving.service: how much of each model is let in."""
 
 import shutil
 import socket
@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from handlers.archive import CONFIGURATION
-from handlers.door import Door, DoorError, Lane, Model
-from handlers.edge import Edge
-from handlers.server import Server
-from handlers.service import QUEUE, Service, limits
 from schemas.problems import ProblemError
 from schemas.sales import parse_request
+from serving.gateway.config import Door, DoorError, Lane, Model
+from serving.gateway.envoy import Edge
+from serving.service import QUEUE, Service, limits
+from serving.torchserve.archive import SETTINGS
+from serving.torchserve.server import Server
 
 
 def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, Model]:
@@ -26,7 +26,7 @@ def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -
     models = {name: folder / name for name in ("sales", "pets")}
     for name, archive in models.items():
         archive.mkdir()
-        shutil.copyfile(CONFIGURATION / f"{name}.yaml", archive / "model-config.yaml")
+        shutil.copyfile(SETTINGS / f"{name}.yaml", archive / "model-config.yaml")
     if settings:
         (models["sales"] / "model-config.yaml").write_text(settings)
     server: Any = SimpleNamespace(models=models, workers=lambda _: workers)

@@ -3,22 +3,19 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import psutil
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from handlers.readiness import Ready
-
-if TYPE_CHECKING:
-    from handlers.exporter import Watched
+from serving.monitoring.watched import Watched
 
 
 class ServerCollector(Collector):
     """What the exporter's process sees of a server."""
 
-    def __init__(self, state: Callable[[], tuple["Watched", list[Ready]]]) -> None:
+    def __init__(self, state: Callable[[], tuple[Watched, list[Ready]]]) -> None:
         self._state = state
 
     def describe(self) -> Iterable[GaugeMetricFamily]:

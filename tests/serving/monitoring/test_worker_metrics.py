@@ -1,4 +1,4 @@
-"""handlers.worker_metrics: what workers counted stays counted, and their files do not stay."""
+"""serving.monitoring.worker_metrics: what workers counted stays counted, and their files do not stay."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from handlers.shared import METRICS_FOLDER
-from handlers.worker_metrics import WorkersCollector
+from handlers.worker_paths import METRICS_FOLDER
+from serving.monitoring.worker_metrics import WorkersCollector
 
 # Processes one after the other, each of which counts and ends.
 MANY = """

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from handlers.door import MAX_BODY, Door, DoorError, Lane, Model, check_certificate, configuration, read_keys
-from handlers.edge import find_envoy
-from handlers.ports import HOST
 from schemas.problems import Problem
+from serving.gateway.config import MAX_BODY, Door, DoorError, Lane, Model, check_certificate, configuration, read_keys
+from serving.gateway.envoy import find_envoy
+from serving.ports import HOST
+from serving.torchserve.archive import SETTINGS
 
 LANES = [Lane("predictions", 8, 64, 5.0, over=40), Lane("explanations", 8, 32, 20.0)]
 MODELS = [
@@ -54,7 +55,7 @@ def test_every_refusal_is_a_problem() -> None:
 
 
 def test_bodies_are_limited_as_torchserve_limits_them() -> None:
-    properties = (Path(__file__).parents[2] / "model_store" / "torchserve" / "config.properties").read_text()
+    properties = (SETTINGS / "config.properties").read_text()
     assert f"\nmax_request_size={MAX_BODY}\n" in properties
 
 

@@ -1,4 +1,4 @@
-"""handlers.patches: some bytes of known classes, and nothing else."""
+"""serving.torchserve.patches: some bytes of known classes, and nothing else."""
 
 import subprocess
 import zipfile
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.java import find_java
-from handlers.patches import GREEDY, NO_GRPC, PATCHES, Patch
+from serving.torchserve.java import find_java
+from serving.torchserve.patches import GREEDY, NO_GRPC, PATCHES, Patch
 
 every_patch = pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: Path(patch.name).stem)
 

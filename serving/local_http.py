@@ -4,7 +4,7 @@ import http.client
 import socket
 from pathlib import Path
 
-from handlers.ports import HOST
+from serving.ports import HOST
 
 Address = Path | int  # a Unix socket, of 107 bytes at most, or a port
 

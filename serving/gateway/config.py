@@ -16,18 +16,17 @@ from typing import Any
 
 import jinja2
 
-from handlers.archive import CONFIGURATION
-from handlers.ports import HOST
 from runtime.errors import UserError
 from schemas import openapi
 from schemas.problems import Kind, Problem
+from serving.ports import HOST
 
 MAX_BODY = 10_485_760  # bytes; max_request_size of config.properties
 MAX_CONNECTIONS = 4096  # of clients
 MAX_MEMORY = 1 << 30  # bytes of Envoy, most of them bodies that are not whole yet
 HEADERS_KB = 7  # with what Envoy adds, less than TorchServe's 8
 
-_TEMPLATE = "envoy.yaml.jinja"
+_TEMPLATE = Path(__file__).resolve().with_name("envoy.yaml.jinja")
 _AGAIN = "wait as many seconds as Retry-After says and send it again"
 # What is said in place of a model: by the flags that Envoy has for the cause, or else by the status.
 _REFUSALS: Sequence[tuple[Sequence[str], int, Kind, str]] = [
@@ -151,7 +150,7 @@ class Door:
 def configuration(door: Door, models: Sequence[Model], folder: Path) -> str:
     """Envoy's configuration, filled in; ``folder`` has the file of endpoints and gets the socket."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
-    return environment.from_string((CONFIGURATION / _TEMPLATE).read_text(encoding="utf-8")).render(
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         folder=folder,
         host=door.host,
         port=door.port,

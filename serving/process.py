@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from handlers.signals import postponed
 from runtime.errors import UserError
 from runtime.lock import lock
+from serving.signals import postponed
 
 logger = logging.getLogger(__name__)
 

@@ -16,15 +16,16 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from handlers.door import Door, DoorError, Lane, Model
-from handlers.edge import Edge, running_edge
-from handlers.exporter import STARTING, Exporter, Watched, exporting, torchserves_metrics
-from handlers.ports import Ports, hold_port
-from handlers.process import ServerError, private_folder, tail
-from handlers.server import Server, running_server
-from handlers.shared import Shared
-from handlers.signals import asked_to_reload, asked_to_stop, postponed
+from handlers.worker_paths import Shared
 from runtime.errors import UserError
+from serving.gateway.config import Door, DoorError, Lane, Model
+from serving.gateway.envoy import Edge, running_edge
+from serving.monitoring.exporter import Exporter, exporting, torchserves_metrics
+from serving.monitoring.watched import STARTING, Watched
+from serving.ports import Ports, hold_port
+from serving.process import ServerError, private_folder, tail
+from serving.signals import asked_to_reload, asked_to_stop, postponed
+from serving.torchserve.server import Server, running_server
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from handlers.archive import CONFIGURATION, copy_archives
-from handlers.java import find_java
-from handlers.local_http import Address, ask
-from handlers.patches import PATCHES
-from handlers.ports import HOST, hold_port
-from handlers.process import LOG_PREFIX, ServerError, private_folder, read, running_process, tail
-from handlers.shared import Shared
+from handlers.worker_paths import Shared
+from serving.local_http import Address, ask
+from serving.ports import HOST, hold_port
+from serving.process import LOG_PREFIX, ServerError, private_folder, read, running_process, tail
+from serving.torchserve.archive import SETTINGS, copy_archives
+from serving.torchserve.java import find_java
+from serving.torchserve.patches import PATCHES
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ def running_server(
 
 def _configuration(folder: Path, models: Mapping[str, Path], address: Address, workers: int, cpu: bool) -> str:
     """config.properties, filled in."""
-    template = string.Template((CONFIGURATION / "config.properties").read_text())
+    template = string.Template((SETTINGS / "config.properties").read_text())
     values = {
         "inference_address": f"http://{HOST}:{address}" if isinstance(address, int) else f"unix:{address}",
         "folder": folder,
@@ -202,7 +202,7 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
         *("-XX:+UseSerialGC", "-Xmn64m", "-XX:+ExitOnOutOfMemoryError"),
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
-        f"-Dlog4j.configurationFile={(CONFIGURATION / 'log4j2.xml').as_uri()}",
+        f"-Dlog4j.configurationFile={(SETTINGS / 'log4j2.xml').as_uri()}",
         "-cp",
         f"{folder / 'classes'}{os.pathsep}{jar}",
         "org.pytorch.serve.ModelServer",

@@ -1,0 +1,1 @@
+"""The gateway: Envoy between the clients and TorchServe."""

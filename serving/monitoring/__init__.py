@@ -1,0 +1,1 @@
+"""Metrics and probes of a running service, for Prometheus and orchestrators."""

@@ -1,0 +1,1 @@
+"""TorchServe as one thing that is started and stopped: archives, settings, Java, patches, processes."""
