@@ -22,9 +22,9 @@ MODES = ("production", "parity")
 def measure(folder: Path, mode: str) -> dict[str, float]:
     """Seconds of each step, rows, and the process's peak memory in MB."""
     from sales.features import Features
-    from sales.panel import panel_from_tables
     from sales.preprocess import Preprocessor
-    from sales.tables import read_tables
+    from training.sales.data.panel import panel_from_tables
+    from training.sales.data.tables import read_tables
     from training.sales.evaluation import Rows
 
     times = [time.perf_counter()]

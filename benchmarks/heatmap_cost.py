@@ -25,12 +25,12 @@ from benchmarks.photos import read_photos
 from pets.classifier import Classifier
 from pets.heatmap import overlay
 from pets.images import fit, normalise, open_photo
-from pets.network import NOBODY, PREDICTED, ExplainedNet, PetNet
 from runtime.bundle import NETWORK
 from runtime.session import open_session
 from schemas.bundle import ImageSpec
 from schemas.pets import PetRequest
 from training.export import to_onnx
+from training.pets.network import NOBODY, PREDICTED, ExplainedNet, PetNet
 
 PLAIN, BOTH, TORCH, CLOSED, LIBRARY = (
     "ONNX, logits alone",

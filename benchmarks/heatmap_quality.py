@@ -42,9 +42,9 @@ from benchmarks.heatmap_metrics import (
 )
 from pets.bundle import load
 from pets.images import Box, Photo, fit, normalise, open_photo
-from pets.network import NOBODY, PREDICTED, ExplainedNet, Head, PetNet, make_backbone
 from runtime.bundle import WEIGHTS
 from schemas.bundle import ImageSpec, PetsManifest
+from training.pets.network import NOBODY, PREDICTED, ExplainedNet, Head, PetNet, make_backbone
 
 BLUR = 0.1  # radius of what is put in the place of a pixel, of the input's side
 BATCH = 16

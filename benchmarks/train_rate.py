@@ -20,8 +20,8 @@ import torch
 from fastai.tabular.all import Categorify, MSELossFlat, RegressionBlock, TabularPandas, tabular_config, tabular_learner
 from torch import nn
 
-from sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson
 from training.learner import Learner, TensorBatches
+from training.sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson
 
 CODES = (1116, 8, 4, 13, 32, 3, 26, 27, 5, 4, 4, 24, 9, 13, 53, 22, 7, 7, 4, 4, 9, 9, 3, 3)  # with #na#
 CONTS = 16

@@ -149,7 +149,7 @@ def _options(given: dict[str, Any]) -> Any:
 
 def _read(data: Path, given: dict[str, Any]) -> Any:
     """The photos, by the options that say how."""
-    from training.pets.data import PATTERN, read_pets
+    from training.pets.data.photos import PATTERN, read_pets
 
     return read_pets(
         data,
@@ -178,8 +178,8 @@ def train_pets(
     the breed in their file names, or a folder with a sub-folder for each breed. An interrupted run goes on after its
     last finished epoch when the command is given again.
     """
-    from runtime.device import pick_device
     from runtime.folder import check_target
+    from training.device import pick_training_device
     from training.pets.report import write_report
     from training.pets.train import Trained, train
 
@@ -201,7 +201,14 @@ def train_pets(
         )
 
     manifest = train(
-        photos, out, options, device=pick_device(device), name=name, replace=force, resume=not fresh, report=write
+        photos,
+        out,
+        options,
+        device=pick_training_device(device),
+        name=name,
+        replace=force,
+        resume=not fresh,
+        report=write,
     ).manifest
     _print_figures(manifest.metrics)
     click.echo(f"bundle: {out} ({manifest.version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
@@ -223,15 +230,15 @@ def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> Non
 
     It trains the head for a moment on the photos in DATA with a rising rate, plots the losses and suggests a rate.
     """
-    from runtime.device import pick_device
     from runtime.folder import check_file
+    from training.device import pick_training_device
     from training.pets.fit import Fit
     from training.plots import plot_lr
 
     options = _options(given)
     check_file(out)
     photos = _read(data, given)
-    found = Fit(photos, photos.train, options, device=pick_device(device)).look_for_rate()
+    found = Fit(photos, photos.train, options, device=pick_training_device(device)).look_for_rate()
     plot_lr(found, out)
     click.echo(f"suggested learning rate: {found.suggestion:.2g}\nplot: {out}")
 
@@ -266,8 +273,8 @@ def show_augmentations(
     A row for each photo of DATA: what evaluation sees of it, and what augmentation makes of it.
     """
     from runtime.folder import check_file
-    from training.pets.augment import PRESETS
-    from training.pets.preview import plot_augmentations
+    from training.pets.data.augment import PRESETS
+    from training.pets.data.preview import plot_augmentations
 
     check_file(out)
     plot_augmentations(
@@ -403,7 +410,7 @@ def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> 
 def _pictures(classifier: Any) -> dict[str, Any]:
     """What a report shows mistakes with: how to open a photo, and how to draw its heatmap."""
     from pets.heatmap import overlay
-    from training.pets.data import load_photo
+    from training.pets.data.photos import load_photo
 
     def draw(file: Path, name: str) -> bytes:
         photo = load_photo(file)

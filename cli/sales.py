@@ -24,7 +24,7 @@ def demo(folder: Path, stores: int, seed: int) -> None:
     FOLDER gets seven CSV files in the format that training reads. They are synthetic and say so: known effects of
     weekday, promotion, holidays, season, weather and competition.
     """
-    from training.sales.demo import write_demo
+    from training.sales.data.demo import write_demo
 
     write_demo(folder, stores=stores, seed=seed)
     click.echo(f"{folder}: seven synthetic tables of {stores} stores. Train on them: shopcat train sales {folder}")
@@ -137,10 +137,10 @@ def train_sales(
     weather.csv, as in fastai's rossmann.tgz. The model is judged on the last days, which it does not see, and then
     fitted on all. An interrupted run goes on after its last finished epoch when the command is given again.
     """
-    from runtime.device import pick_device
     from runtime.folder import check_target
-    from sales.tables import read_tables
-    from training.sales.demo import is_synthetic
+    from training.device import pick_training_device
+    from training.sales.data.demo import is_synthetic
+    from training.sales.data.tables import read_tables
     from training.sales.fit import Trained, train
     from training.sales.report import write_report
 
@@ -166,7 +166,7 @@ def train_sales(
         tables,
         out,
         options,
-        device=pick_device(device),
+        device=pick_training_device(device),
         name=name,
         synthetic=is_synthetic(data),
         replace=force,
@@ -193,10 +193,10 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
 
     It trains for a moment on the tables in DATA with a rising rate, plots the losses and suggests a rate.
     """
-    from runtime.device import pick_device
     from runtime.folder import check_file
-    from sales.panel import panel_from_tables
-    from sales.tables import read_tables
+    from training.device import pick_training_device
+    from training.sales.data.panel import panel_from_tables
+    from training.sales.data.tables import read_tables
     from training.sales.fit import holdout_cutoff, lr_find
     from training.sales.report import plot_lr
 
@@ -204,7 +204,7 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
     check_file(out)
     tables = read_tables(data)
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
-    found = lr_find(panel, options, device=pick_device(device))
+    found = lr_find(panel, options, device=pick_training_device(device))
     plot_lr(found, out)
     click.echo(f"suggested learning rate: {found.suggestion:.2g}\nplot: {out}")
 
@@ -224,7 +224,7 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
     from runtime.device import pick_device
     from runtime.folder import check_file
     from sales.forecaster import Forecaster
-    from sales.rows import forecast_csv
+    from training.sales.forecast_csv import forecast_csv
 
     check_file(out)
     forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
@@ -275,8 +275,8 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
 def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
     """Judge a sales bundle on later sales, and write a report."""
     from sales.forecaster import Forecaster
-    from sales.tables import read_tables
-    from training.sales.demo import is_synthetic
+    from training.sales.data.demo import is_synthetic
+    from training.sales.data.tables import read_tables
     from training.sales.evaluation import evaluate
     from training.sales.report import write_report
 

@@ -23,7 +23,7 @@ from schemas.bundle import PetsManifest
 from schemas.pets import BoxAnswer, Breed, HeatmapAnswer, PetRequest, PetWarning, Prediction, class_key
 from schemas.problems import FieldError, Problem, ProblemError, shown
 
-# Of ``target`` and ``rival`` in the exported graph (pets/network.py).
+# Of ``target`` and ``rival`` in the exported graph (training/pets/network.py).
 PREDICTED, BEST_OTHER, NOBODY = -1, -2, -1
 
 GOLDEN_TOLERANCE = 2e-3  # of the largest logit, and of the maps' largest value; another CPU or a GPU differs by less

@@ -1,4 +1,8 @@
-"""Which device computes: the one place that asks."""
+"""Choice of the device that computes. Nothing else in the project looks for GPUs."""
+
+import ctypes
+import sys
+from collections.abc import Callable
 
 from runtime.errors import UserError
 
@@ -7,11 +11,30 @@ class DeviceError(UserError):
     """A device that was asked for and is not there."""
 
 
-def pick_device(wanted: str | None = None) -> str:
-    """The device to compute on.
+def count_gpus() -> int:
+    """Return the number of GPUs that onnxruntime can use; 0 without CUDA's driver or an onnxruntime for CUDA.
+
+    The driver itself counts, so that ``CUDA_VISIBLE_DEVICES`` is respected.
+    """
+    import onnxruntime
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return 0
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int()
+    # Both functions return 0 for success (CUDA driver API, cuInit and cuDeviceGetCount).
+    return 0 if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)) else count.value
+
+
+def pick_device(wanted: str | None = None, *, count: Callable[[], int] = count_gpus) -> str:
+    """Return the device to compute on.
 
     Args:
         wanted: ``cpu``, ``cuda`` or ``cuda:N``; the first GPU if there is one, else the CPU, if left out.
+        count: returns the number of usable GPUs; called unless the CPU is asked for.
 
     Returns:
         ``cpu`` or ``cuda:N``.
@@ -21,32 +44,12 @@ def pick_device(wanted: str | None = None) -> str:
     """
     if wanted == "cpu":
         return "cpu"
-    try:
-        import torch  # here, so that what runs on a CPU alone starts without it
-
-        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    except ImportError as error:
-        raise DeviceError(
-            f"only torch can look for a GPU, and it is not here ({error}); choose the device cpu"
-        ) from error
+    kind, _, index = (wanted or "cuda").partition(":")
+    if kind != "cuda" or not (index or "0").isdecimal() or wanted == "":
+        raise DeviceError(f"device {wanted!r} is not known; use cpu, cuda or cuda:N")
+    gpus = count()
     if wanted is None:
         return "cuda:0" if gpus else "cpu"
-    kind, _, index = wanted.partition(":")
-    if kind != "cuda" or not (index or "0").isdecimal():
-        raise DeviceError(f"device {wanted!r} is not known; use cpu, cuda or cuda:N")
     if int(index or 0) >= gpus:
-        raise DeviceError(
-            f"device {wanted!r} is not there: torch {torch.__version__} sees {gpus} CUDA devices; use cpu"
-        )
+        raise DeviceError(f"device {wanted!r} is not there: {gpus} CUDA devices can be used; use cpu")
     return f"cuda:{int(index or 0)}"
-
-
-def fast_bfloat16(device: str) -> bool:
-    """Whether a device computes matrix products in bfloat16 faster than in float32."""
-    import torch
-
-    if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    ask = getattr(torch.cpu, "get_capabilities", None)  # older versions can't say
-    capabilities = ask() if ask else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

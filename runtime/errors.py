@@ -2,15 +2,15 @@
 
 UserError(ValueError)   its message says what is wrong, with what, and what to do; the traceback adds nothing
 ├── InstallationError   runtime/errors.py               a package that is not installed
-├── TablesError         sales/table_checks.py           tables with something wrong in them
-├── RowsError           sales/rows.py                   a CSV of rows that can't be forecast
+├── TablesError         training/sales/data/table_checks.py           tables with something wrong in them
+├── RowsError           training/sales/forecast_csv.py                   a CSV of rows that can't be forecast
 ├── BundleError         runtime/bundle.py               a folder that is no bundle, or a damaged one
 ├── HoldoutError        training/sales/evaluation.py    nothing to train on or to judge by
 ├── OptionsError        training/run.py                 training options that do not go together
 ├── RunningError        training/run.py                 a training whose bundle another one is about to write
-├── PhotosError         training/pets/layouts.py        photos that can't be trained on
+├── PhotosError         training/pets/data/layouts.py        photos that can't be trained on
 ├── BreedsError         training/pets/evaluation.py     photos that a bundle can't be judged by
-├── BackboneError       pets/network.py                 a backbone that is not known or can't be had
+├── BackboneError       training/pets/network.py                 a backbone that is not known or can't be had
 ├── CheckpointError     training/checkpoint.py          a checkpoint of another run, or a damaged one
 ├── DivergedError       training/learner.py             the loss is no number any more
 ├── ArchiveError        serving/torchserve/archive.py   a bundle or an archive that can't be used

@@ -13,12 +13,12 @@ import torch
 
 from sales.bundle import Bundle, load
 from sales.forecaster import Forecaster
-from sales.tables import Tables, read_tables
-from training.sales.demo import write_demo
+from training.sales.data.demo import write_demo
+from training.sales.data.tables import Tables, read_tables
 from training.sales.fit import Options, train
 
 if TYPE_CHECKING:  # torchvision and timm are imported by the tests that need them
-    from training.pets.data import PetData
+    from training.pets.data.photos import PetData
     from training.pets.train import Trained
 
 ROOT = Path(__file__).parent.parent
@@ -123,7 +123,7 @@ def rossmann_tables(rossmann: Path) -> Tables:
 def pet_data(tmp_path_factory: pytest.TempPathFactory) -> PetData:
     """Drawn photos of three "breeds", a shape and a colour each, in a folder each; read."""
     from tests.training.pets.drawn import draw_photos
-    from training.pets.data import read_pets
+    from training.pets.data.photos import read_pets
 
     return read_pets(draw_photos(tmp_path_factory.mktemp("drawn")))
 

@@ -35,7 +35,7 @@ from training.batches import Batches, TensorBatches, predict
 from training.checkpoint import CheckpointError
 from training.groups import freeze, parameter_names, spread_lr, unfreeze
 from training.lr_finder import FoundLR, valley
-from training.memory import keep_freed_memory
+from training.malloc import keep_freed_memory
 
 __all__ = [
     "Batches",

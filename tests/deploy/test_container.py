@@ -162,7 +162,7 @@ def test_the_builder_gets_what_it_copies_and_little_else() -> None:
     }
     assert first == "*"
     assert all((ROOT / path).exists() for path in allowed)
-    assert {package.split(".")[0] for package in PROJECT["tool"]["setuptools"]["packages"]} == {
+    assert {package.rstrip("*") for package in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]} == {
         path.split("/")[0] for path in allowed if (ROOT / path).is_dir()
     } - {"deploy"}
     for path in copied - {"."}:

@@ -27,7 +27,6 @@ from handlers.telemetry import START_HEADER, Telemetry
 from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
 from sales.forecaster import Forecaster
-from sales.rows import RowsError, forecast_csv
 from schemas.bundle import PetsManifest, SalesManifest
 from schemas.multipart import read_form
 from tests.handlers.test_wire import message, received, sent_by
@@ -35,6 +34,7 @@ from tests.leaks import leak
 from tests.pets.hostile import FORMATS, encoded, hostile_inputs
 from tests.schemas.test_sales import REQUESTS
 from tests.training.pets.drawn import BREEDS, draw_photo
+from training.sales.forecast_csv import RowsError, forecast_csv
 
 pytestmark = pytest.mark.integration
 

@@ -17,11 +17,11 @@ from pets import bundle as bundles
 from pets.bundle import FILES, Bundle, load
 from pets.classifier import BEST_OTHER, NOBODY, PREDICTED, Classifier
 from pets.images import normalise
-from pets.network import ExplainedNet, Head, PetNet, make_backbone
 from runtime.bundle import CARD, GOLDEN, MANIFEST, NETWORK, WEIGHTS, BundleError, kind_of
 from runtime.folder import FolderError, sha256
 from sales.bundle import load as load_sales
 from schemas.bundle import PetsManifest
+from training.pets.network import ExplainedNet, Head, PetNet, make_backbone
 
 pytestmark = pytest.mark.integration
 

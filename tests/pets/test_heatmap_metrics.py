@@ -16,8 +16,8 @@ from benchmarks import heatmap_metrics as metrics
 from benchmarks import heatmap_quality as quality
 from pets.bundle import save
 from pets.images import Box
-from pets.network import Head, PetNet, make_backbone
 from schemas.bundle import BreedSpec, HeadSpec, ImageSpec
+from training.pets.network import Head, PetNet, make_backbone
 
 RNG = np.random.default_rng(0)
 HEAT = RNG.random((12, 12), np.float32)

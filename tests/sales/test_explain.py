@@ -18,9 +18,9 @@ from sales.features import FEATURE_SETS, Mode
 from sales.forecaster import Answer, Forecaster
 from sales.panel import Panel
 from sales.preprocess import Prepared
-from sales.tables import Tables
 from schemas.explanations import Explanation, Explanations, ItemExplanation
 from schemas.sales import Forecast, ItemForecast, ItemProblem, parse_request, writer
+from training.sales.data.tables import Tables
 
 Json = dict[str, Any]
 FRIDAY = "2015-08-21"

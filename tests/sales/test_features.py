@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from sales import features
 from sales.calendar import FIELDS
 from sales.features import FEATURE_SETS, PARITY, Features, FeatureSet, Mode, Plan
-from sales.network import emb_sz_lesson
-from sales.panel import MISSING, Panel, panel_from_tables
+from sales.panel import MISSING, Panel
 from sales.preprocess import Preprocessor
-from sales.tables import Tables, read_tables
 from tests.sales.notebook_reference import EVENTS, lesson_columns
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables, read_tables
+from training.sales.network import emb_sz_lesson
 
 DURATIONS = tuple(
     name for event in EVENTS for name in (f"After{event}", f"Before{event}", f"{event}_bw", f"{event}_fw")

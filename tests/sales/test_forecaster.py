@@ -23,12 +23,12 @@ from sales.bundle import TABLES, Bundle
 from sales.calendar import EPOCH, FIELDS
 from sales.features import Features, Mode
 from sales.forecaster import Answer, Forecaster, Model
-from sales.network import TabularNet
-from sales.panel import panel_from_tables
 from sales.preprocess import Preprocessor, Run
-from sales.tables import Tables
 from schemas.problems import Problem
 from schemas.sales import Forecast, Forecasts, ItemForecast, ItemProblem, parse_request, writer
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
+from training.sales.network import TabularNet
 
 CUTOFF, PLANNED = dt.date(2015, 7, 31), dt.date(2015, 9, 17)  # of the demo tables
 SATURDAY, MONDAY = dt.date(2015, 8, 22), dt.date(2015, 8, 24)

@@ -8,8 +8,9 @@ import pytest
 
 from sales.features import Features
 from sales.history import HORIZON, NAMES, History
-from sales.panel import Panel, panel_from_tables
-from sales.tables import Tables
+from sales.panel import Panel
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ from fastai.tabular.core import Normalize as TheirNormalize
 from fastai.tabular.core import TabularPandas
 
 from sales.features import PARITY, Columns, Features
-from sales.panel import Panel, panel_from_tables
+from sales.panel import Panel
 from sales.preprocess import Doubts, Prepared, Preprocessor
-from sales.tables import Tables
 from schemas.bundle import PreprocessSpec
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
 
 NAN = float("nan")
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from sales.network import TabularNet
 from training.learner import Learner, TensorBatches, freeze, predict, spread_lr, unfreeze
+from training.sales.network import TabularNet
 
 ROWS = 320
 

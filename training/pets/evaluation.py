@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pets.classifier import Classifier
 from runtime.errors import UserError
 from schemas.pets import class_key
-from training.pets.batches import crops
 from training.pets.calibration import (
     Curve,
     abstention,
@@ -23,7 +22,8 @@ from training.pets.calibration import (
     nll,
     softmax,
 )
-from training.pets.data import PetData
+from training.pets.data.batches import crops
+from training.pets.data.photos import PetData
 from training.pets.metrics import (
     Floats,
     Interval,

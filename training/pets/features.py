@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pets.network import Head, PetNet
 from runtime.folder import write_file
 from training.batches import Batches
 from training.learner import seeded
+from training.pets.network import Head, PetNet
 
 
 class Pooled(nn.Module):

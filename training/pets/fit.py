@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pets.images import normalise
-from pets.network import Head, PetNet, make_backbone
-from runtime.device import fast_bfloat16
 from schemas.bundle import BackboneSpec, HeadSpec
 from training.batches import Batches, TensorBatches, predict
+from training.device import fast_bfloat16
 from training.learner import DivergedError, Epoch, History, Learner, freeze, spread_lr, unfreeze
 from training.lr_finder import FoundLR
-from training.pets.augment import PRESETS
-from training.pets.batches import PhotoBatches, crops
-from training.pets.data import PetData, Split
+from training.pets.data.augment import PRESETS
+from training.pets.data.batches import PhotoBatches, crops
+from training.pets.data.photos import PetData, Split
 from training.pets.features import Pooled, PooledHead, collect
 from training.pets.metrics import accuracy
+from training.pets.network import Head, PetNet, make_backbone
 from training.run import OptionsError
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Options:
     """How to train. The defaults are those of the bundle that ships; a part with no epochs is left out.
 
     Attributes:
-        backbone: by name, as ``pets.network.make_backbone`` takes it.
+        backbone: by name, as ``training.pets.network.make_backbone`` takes it.
         hidden: units of the head's hidden layer, behind concat pooling; None for one linear layer.
         p: dropout before the last layer.
         bn_final: whether a batch norm follows the last layer.

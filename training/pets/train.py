@@ -24,18 +24,18 @@ from pets import bundle as bundles
 from pets.classifier import BEST_OTHER, NOBODY, PREDICTED, Classifier
 from pets.images import fit as crop
 from pets.images import normalise, open_photo
-from pets.network import ExplainedNet, PetNet
 from runtime.bundle import Golden
 from schemas.bundle import BreedSpec, ImageSpec, PetsManifest
 from training.export import refer_to_weights, to_onnx
 from training.learner import History
 from training.lr_finder import FoundLR
+from training.pets.batchnorm_folding import fold_norms
 from training.pets.calibration import choose_threshold, fit_temperature, softmax
 from training.pets.card import model_card
-from training.pets.data import PetData, Split
+from training.pets.data.photos import PetData, Split
 from training.pets.evaluation import BreedEvaluation
 from training.pets.fit import Fit, Options
-from training.pets.folded import fold_norms
+from training.pets.network import ExplainedNet, PetNet
 from training.run import OptionsError, check_name, checkpoints
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from runtime.errors import UserError
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
-from sales.panel import MISSING, YEAR, Ints, Panel, panel_from_tables
-from sales.tables import Tables
+from sales.panel import MISSING, YEAR, Ints, Panel
 from schemas.sales import ForecastRequest, Forecasts, ItemForecast
 from schemas.sales_requests import Item, StateHoliday
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
 from training.sales.metrics import by_slice, score
 
 WEEKDAYS = ("1 Monday", "2 Tuesday", "3 Wednesday", "4 Thursday", "5 Friday", "6 Saturday", "7 Sunday")

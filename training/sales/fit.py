@@ -22,28 +22,29 @@ from numpy.typing import NDArray
 from torch import nn
 
 from runtime.bundle import Golden
-from runtime.device import fast_bfloat16
 from sales import bundle as bundles
 from sales.calendar import STATE_HOLIDAYS
 from sales.features import Features, Mode
 from sales.forecaster import Forecaster, Model
 from sales.history import HORIZON
-from sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson, emb_sz_rule
-from sales.panel import Panel, panel_from_tables
+from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
-from sales.tables import Tables
 from schemas.bundle import NetworkSpec, SalesManifest
 from schemas.sales import Forecast, ForecastRequest
 from schemas.sales_requests import Item
 from training.batches import TensorBatches, predict
+from training.device import fast_bfloat16
 from training.export import to_onnx
 from training.learner import DivergedError, History, Learner
 from training.lr_finder import FoundLR
 from training.run import OptionsError, check_name, checkpoints
+from training.sales.batchnorm_folding import FoldedNet
 from training.sales.card import model_card
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation, HoldoutError, Rows
-from training.sales.folded import FoldedNet
 from training.sales.metrics import rmspe
+from training.sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson, emb_sz_rule
 
 log = logging.getLogger(__name__)
 

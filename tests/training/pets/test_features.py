@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from pets.network import Head, PetNet
 from schemas.bundle import HeadSpec
 from training.batches import TensorBatches
 from training.pets.features import Pooled, PooledHead, collect
+from training.pets.network import Head, PetNet
 
 HEADS = [HeadSpec(hidden=None, p=0.2, bn_final=False), HeadSpec(hidden=8, p=0.5, bn_final=True)]
 OPTIONS = {"device": "cpu", "bfloat16": False, "progress": False}

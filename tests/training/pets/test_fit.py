@@ -16,7 +16,7 @@ from training import checkpoint
 from training.batches import predict
 from training.learner import CheckpointError, Learner
 from training.lr_finder import FoundLR
-from training.pets.data import PetData, Split
+from training.pets.data.photos import PetData, Split
 from training.pets.fit import LESSON, Fit, Options
 from training.pets.train import parted
 from training.run import OptionsError

@@ -18,7 +18,7 @@ from training import checkpoint
 from training.learner import CheckpointError
 from training.pets import train as module
 from training.pets.calibration import choose_threshold, fit_temperature, softmax
-from training.pets.data import PetData, Split
+from training.pets.data.photos import PetData, Split
 from training.pets.fit import Fit, Options
 from training.pets.train import Trained, parted, train
 from training.run import OptionsError

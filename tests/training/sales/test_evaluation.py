@@ -7,10 +7,10 @@ import pytest
 
 from sales.features import Features
 from sales.forecaster import Forecaster, Model
-from sales.panel import panel_from_tables
 from sales.preprocess import Preprocessor
-from sales.tables import read_tables
-from training.sales.demo import write_demo
+from training.sales.data.demo import write_demo
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import read_tables
 from training.sales.evaluation import HOLIDAYS, Evaluation, HoldoutError, Rows, evaluate
 
 CUTOFF = np.datetime64(

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sales.forecaster import Forecaster
-from sales.tables import Tables
 from schemas.sales import Forecast, Forecasts, parse_request
+from training.sales.data.tables import Tables
 from training.sales.fit import Options, train
 
 

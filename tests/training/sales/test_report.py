@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
 from runtime.folder import FolderError
-from sales.panel import panel_from_tables
-from sales.tables import read_tables
 from training.learner import History
 from training.sales import report
-from training.sales.demo import write_demo
+from training.sales.data.demo import write_demo
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import read_tables
 from training.sales.evaluation import Evaluation, HoldoutError, Rows
 from training.sales.report import write_report
 

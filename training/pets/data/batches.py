@@ -19,8 +19,8 @@ from PIL.Image import Resampling
 from torch import Tensor
 
 from pets.images import Photo, fit
-from training.pets.augment import Draw, Strengths, augment, draw
-from training.pets.data import Split, load_photo
+from training.pets.data.augment import Draw, Strengths, augment, draw
+from training.pets.data.photos import Split, load_photo
 
 _AHEAD = 2  # batches that threads prepare while one is trained on
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from sales.forecaster import Forecaster
-from sales.rows import RowsError, forecast_csv
 from schemas.sales import Forecasts, ItemForecast, parse_request
+from training.sales.forecast_csv import RowsError, forecast_csv
 
 HEADER = "store,date,promo\n"
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from sales.calendar import STATE_HOLIDAYS
-from sales.table_checks import COLUMNS, COUNTRY, TableProblem, TablesError
-from sales.tables import Tables, read_tables
+from training.sales.data.table_checks import COLUMNS, COUNTRY, TableProblem, TablesError
+from training.sales.data.tables import Tables, read_tables
 
 WEATHER_HEADER = (
     "file,Date,Max_TemperatureC,Mean_TemperatureC,Min_TemperatureC,Max_Humidity,Mean_Humidity,Min_Humidity,"

@@ -14,13 +14,22 @@ from PIL import Image
 from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
-from pets import network
 from pets.images import fit, normalise, open_photo
-from pets.network import BEST_OTHER, NOBODY, PREDICTED, BackboneError, ExplainedNet, Head, PetNet, make_backbone
 from schemas.bundle import HeadSpec
 from training.groups import parameter_names
+from training.pets import network
+from training.pets.network import (
+    BEST_OTHER,
+    NOBODY,
+    PREDICTED,
+    BackboneError,
+    ExplainedNet,
+    Head,
+    PetNet,
+    make_backbone,
+)
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLASSES, PHOTOS, SIZE = 7, 20, 128
 HEADS = {
     "linear": HeadSpec(hidden=None, p=0.2, bn_final=False),

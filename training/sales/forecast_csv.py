@@ -14,11 +14,11 @@ from runtime.errors import UserError
 from runtime.folder import write_file
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
-from sales.table_checks import COLUMNS, Column
-from sales.tables import NOTHING, UnreadableError, parse_texts, read_csv
 from schemas.problems import Problem, invalid
 from schemas.sales import Bad, ForecastRequest, Forecasts, ItemForecast, ItemProblem
 from schemas.sales_requests import ITEM_NAMES, Item
+from training.sales.data.table_checks import COLUMNS, Column
+from training.sales.data.tables import NOTHING, UnreadableError, parse_texts, read_csv
 
 _FIELDS = {  # the columns that count, as the contract and as Kaggle call them
     "store": "Store",

@@ -14,7 +14,18 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from training.pets.augment import DEFAULT, LESSON, NONE, PRESETS, Draw, Strengths, augment, draw, homography, lighting
+from training.pets.data.augment import (
+    DEFAULT,
+    LESSON,
+    NONE,
+    PRESETS,
+    Draw,
+    Strengths,
+    augment,
+    draw,
+    homography,
+    lighting,
+)
 
 SIZE = 100
 RAW: dict[str, Any] = {"size": SIZE, "shorter": SIZE, "mean": (0, 0, 0), "std": (1, 1, 1)}

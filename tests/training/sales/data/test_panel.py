@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from sales.panel import Panel, panel_from_tables
-from sales.tables import Tables
+from sales.panel import Panel
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
 
 
 def with_rows(tables: Tables, keep: pd.Series, keep_planned: pd.Series) -> Panel:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from pets.images import Photo, open_photo
 from schemas.problems import ProblemError
-from training.pets.layouts import PATTERN, Labelled, Labels, PetClass, PhotoProblem, PhotosError, detect, find
+from training.pets.data.layouts import PATTERN, Labelled, Labels, PetClass, PhotoProblem, PhotosError, detect, find
 
 __all__ = [
     "PATTERN",

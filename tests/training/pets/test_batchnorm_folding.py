@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pets.network import Head, PetNet, make_backbone
 from schemas.bundle import HeadSpec
-from training.pets.folded import fold_norms
+from training.pets.batchnorm_folding import fold_norms
+from training.pets.network import Head, PetNet, make_backbone
 
 
 def shaken(net: nn.Module) -> nn.Module:

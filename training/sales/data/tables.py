@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sales.calendar import STATE_HOLIDAYS
-from sales.table_checks import (
+from training.sales.data.table_checks import (
     COLUMNS,
     COUNTRY,
     Column,

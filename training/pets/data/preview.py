@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from pets.images import fit
 from runtime.folder import write_file
-from training.pets.augment import Strengths, augment, draw
-from training.pets.batches import reduced
-from training.pets.data import PetData, load_photo
+from training.pets.data.augment import Strengths, augment, draw
+from training.pets.data.batches import reduced
+from training.pets.data.photos import PetData, load_photo
 
 _INCHES, _DPI = 1.6, 140  # side of one picture
 

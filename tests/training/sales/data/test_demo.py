@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from runtime.folder import FolderError
-from sales.table_checks import COLUMNS
-from sales.tables import Tables, read_tables
-from training.sales.demo import EFFECTS, is_synthetic, write_demo
-from training.sales.demo_files import MARKER
+from training.sales.data.demo import EFFECTS, is_synthetic, write_demo
+from training.sales.data.demo_files import MARKER
+from training.sales.data.table_checks import COLUMNS
+from training.sales.data.tables import Tables, read_tables
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("training.sales.demo.write_trend", full)  # the last of the seven
+    monkeypatch.setattr("training.sales.data.demo.write_trend", full)  # the last of the seven
     with pytest.raises(OSError, match="No space"):
         write_demo(tmp_path / "chain", stores=1)
     assert not list(tmp_path.iterdir())

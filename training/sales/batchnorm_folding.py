@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sales.network import TabularNet
+from training.sales.network import TabularNet
 
 
 class FoldedNet(nn.Module):

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from pets.images import fit, normalise, open_photo
 from training.learner import Learner
-from training.pets.augment import LESSON, NONE
-from training.pets.batches import PhotoBatches, crops, reduced
-from training.pets.data import PhotosError, Split, load_photo
+from training.pets.data.augment import LESSON, NONE
+from training.pets.data.batches import PhotoBatches, crops, reduced
+from training.pets.data.photos import PhotosError, Split, load_photo
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 COUNTS = (12, 3, 2)  # photos of each class
@@ -130,7 +130,7 @@ def test_photos_are_decoded_once_while_there_is_room(photos: Split, monkeypatch:
         opened.append(file)
         return load_photo(file)
 
-    monkeypatch.setattr("training.pets.batches.load_photo", counting)
+    monkeypatch.setattr("training.pets.data.batches.load_photo", counting)
     whole = PhotoBatches(photos, **{**OPTIONS, "batch_size": 17})
     for _ in range(3):
         epoch(whole)

@@ -9,7 +9,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from pets.network import PetNet
+from training.pets.network import PetNet
 
 
 def fold_norms(net: PetNet, size: int) -> None:

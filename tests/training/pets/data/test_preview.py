@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.pets.augment import LESSON, NONE
-from training.pets.data import PetClass, PetData, Split
-from training.pets.preview import plot_augmentations
+from training.pets.data.augment import LESSON, NONE
+from training.pets.data.photos import PetClass, PetData, Split
+from training.pets.data.preview import plot_augmentations
 
 COLOURS = [(220, 30, 30), (30, 200, 30), (30, 30, 230)]
 

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from runtime.folder import new_folder
 from sales.calendar import EPOCH, date_of, iso_monday
-from sales.tables import MONTHS
-from training.sales.demo_files import (
+from training.sales.data.demo_files import (
     CODES,
     DAY,
     DAYS,
@@ -39,6 +38,7 @@ from training.sales.demo_files import (
     write_trend,
     write_weather,
 )
+from training.sales.data.tables import MONTHS
 
 EASTER = [np.datetime64(day) for day in ("2013-03-31", "2014-04-20", "2015-04-05")]
 # Where there are shops, the states with the most of them first.

@@ -5,9 +5,9 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from sales.network import TabularNet
 from training.export import to_onnx
-from training.sales.folded import FoldedNet
+from training.sales.batchnorm_folding import FoldedNet
+from training.sales.network import TabularNet
 
 SHAPES = [  # codes of each category, continuous columns, hidden layers
     pytest.param([11, 3, 200], 5, [64, 32], id="both"),

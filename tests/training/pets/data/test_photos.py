@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.pets.data import PetData, PhotosError, load_photo, read_pets
+from training.pets.data.photos import PetData, PhotosError, load_photo, read_pets
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def write(file: Path, seed: int) -> Path:

@@ -1,0 +1,1 @@
+"""Tables for training: reading and checks, the panel made from them, synthetic tables."""

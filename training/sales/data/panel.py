@@ -1,0 +1,147 @@
+"""Make a panel from the seven tables."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sales.calendar import EPOCH, FIELDS, STATE_HOLIDAYS, Calendar
+from sales.panel import DAYS_AHEAD, FORTNIGHT, MISSING, NEVER, WEATHER, YEAR, Floats, Ints, Levels, Panel
+from training.sales.data.tables import Tables
+
+
+def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) -> Panel:
+    """The panel that the seven tables give.
+
+    Args:
+        tables: the lesson's tables, checked.
+        cutoff: the last day whose sales may be known; the last day of the train table if left out. The rows after it
+            stay in the calendar as a plan, and their sales are left out.
+    """
+    train, plan, store = tables.train, tables.test, tables.store.sort_values("Store")
+    stores = store["Store"].to_numpy(np.int32)
+    days = [_days(table["Date"]) for table in (train, plan)]
+    first = int(min(d.min() for d in days if d.size))
+    last_known = int(days[0].max()) if cutoff is None else int((cutoff - EPOCH).astype(int))
+    last = max(int(max(d.max() for d in days if d.size)), last_known + DAYS_AHEAD)
+    shape = (len(stores), last - first + 1)
+    store_ids = np.concatenate([train["Store"].to_numpy(), plan["Store"].to_numpy()])
+    cell = (np.searchsorted(stores, store_ids), np.concatenate(days) - first)  # where each row belongs
+    calendar = _calendar(stores, first, shape, cell, train, plan)
+    sales = np.full(shape, np.nan, dtype=np.float32)
+    sold = train["Sales"].to_numpy(np.float32)
+    rows = np.flatnonzero((sold > 0) & (days[0] <= last_known))
+    sales[cell[0][rows], cell[1][rows]] = sold[rows]
+
+    store = store.merge(tables.store_states, on="Store", how="left")
+    words = {name: store[name] for name in ("StoreType", "Assortment", "PromoInterval", "State")}
+    words["Events"] = tables.weather["Events"]
+    levels: Levels = {name: tuple(sorted(column.dropna().unique())) for name, column in words.items()}
+    levels["Store"] = tuple(stores.tolist())
+    weather, events = _weather(tables.weather, levels, first, shape[1])
+    trend, trend_week = _trend(tables.googletrend, levels["State"])
+    return Panel(
+        calendar=calendar,
+        levels=levels,
+        cutoff=last_known - first,
+        store_type=_codes(store["StoreType"], levels["StoreType"]),
+        assortment=_codes(store["Assortment"], levels["Assortment"]),
+        promo_interval=_codes(store["PromoInterval"], levels["PromoInterval"]),
+        state=_codes(store["State"], levels["State"]),
+        competition_distance=store["CompetitionDistance"].to_numpy(np.float32),
+        competition_year=store["CompetitionOpenSinceYear"].fillna(NEVER).to_numpy(np.int32),
+        competition_month=store["CompetitionOpenSinceMonth"].fillna(1).to_numpy(np.int32),
+        promo2_year=store["Promo2SinceYear"].fillna(NEVER).to_numpy(np.int32),
+        promo2_week=store["Promo2SinceWeek"].fillna(1).to_numpy(np.int32),
+        weather=weather,
+        events=events,
+        trend=trend,
+        trend_week=trend_week,
+        sales=sales,
+    )
+
+
+def _days(dates: pd.Series) -> NDArray[np.int64]:
+    """Dates as days since 1970-01-01."""
+    return dates.to_numpy("datetime64[D]").astype(np.int64)
+
+
+def _codes(words: pd.Series, levels: tuple[int | str, ...]) -> Ints:
+    """Words as indices of their levels, -1 where missing."""
+    index = {word: code for code, word in enumerate(levels)}
+    return np.asarray(words.map(index).fillna(MISSING), dtype=np.int32)
+
+
+def _calendar(
+    stores: NDArray[np.int32],
+    first: int,
+    shape: tuple[int, int],
+    cell: tuple[NDArray[np.int64], ...],
+    train: pd.DataFrame,
+    plan: pd.DataFrame,
+) -> Calendar:
+    """The rows of both tables on the grid; elsewhere what is assumed, and that it is assumed.
+
+    Where no table has a row a store is open on the weekdays on which it usually was in the last year of its rows (on
+    weekdays without rows, as most stores are), and there is no state holiday. After its last row promotions go on in
+    their fortnightly turn, and schools close as they did 52 weeks before: an end of the plan is not an end of
+    promotions, and the days before it look ahead.
+    """
+
+    def on_grid(column: str, fill: int) -> NDArray[np.uint8]:
+        out = np.zeros(shape, dtype=np.uint8)
+        values = [table[column].to_numpy(np.float32, na_value=fill) for table in (train, plan)]
+        out[cell] = np.concatenate(values).astype(np.uint8)
+        return out
+
+    listed = np.zeros(shape, dtype=np.uint8)
+    listed[cell] = 1
+    open_, promo, school = on_grid("Open", 1), on_grid("Promo", 0), on_grid("SchoolHoliday", 0)
+    holiday = np.zeros(shape, dtype=np.uint8)
+    kinds = np.concatenate([table["StateHoliday"].to_numpy(str) for table in (train, plan)])
+    holiday[cell] = np.searchsorted(np.array(STATE_HOLIDAYS), kinds)
+    assumed = np.where(listed, 0, 2 ** len(FIELDS) - 1).astype(np.uint8)
+    unstated = np.concatenate([table["Open"].isna().to_numpy() for table in (train, plan)])
+    assumed[cell[0][unstated], cell[1][unstated]] = 1 << FIELDS.index("open")
+
+    has_rows = listed.any(axis=1)
+    last_row = np.where(has_rows, shape[1] - 1 - np.argmax(listed[:, ::-1], axis=1), -1)
+    after = np.arange(shape[1]) > last_row[:, None]
+    for weekday in range(7):
+        on = slice((weekday - first - 3) % 7, None, 7)  # 1970-01-01 was a Thursday
+        recent = np.arange(shape[1])[on] > last_row[:, None] - YEAR
+        last_year = (listed[:, on] == 1) & (holiday[:, on] == 0) & recent
+        usually = (open_[:, on] * last_year).sum(axis=1) * 2 > last_year.sum(axis=1)
+        # A store without such rows, as one that is new, would count as closed, and its forecast would be 0 without a
+        # word. Tables may leave out closed days; so a store that has rows, but none on this weekday, counts as closed
+        # among the others: few that open on Sundays do not open them all.
+        most = usually[has_rows].sum() * 2 > has_rows.sum()
+        usually = np.where(last_year.any(axis=1), usually, most)
+        open_[:, on] = np.where(listed[:, on], open_[:, on], usually[:, None])
+    for grid, turn in ((promo, FORTNIGHT), (school, YEAR)):
+        for day in range(turn, shape[1]):
+            grid[:, day] = np.where(after[:, day], grid[:, day - turn], grid[:, day])
+    gap = ((listed == 0) & ~after).astype(np.uint8)
+    return Calendar(stores, first, open_, promo, holiday, school, assumed, gap)
+
+
+def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tuple[Floats, Ints]:
+    """The weather of each state and day; days that the table does not have are NaN."""
+    states = levels["State"]
+    observed = np.full((len(states), days, len(WEATHER)), np.nan, dtype=np.float32)
+    events = np.full((len(states), days), MISSING, dtype=np.int32)
+    state, day = _codes(table["State"], states), _days(table["Date"]) - first
+    rows = np.flatnonzero((state != MISSING) & (day >= 0) & (day < days))
+    observed[state[rows], day[rows]] = table.reindex(columns=list(WEATHER)).to_numpy(np.float32)[rows]
+    events[state[rows], day[rows]] = _codes(table["Events"], levels["Events"])[rows]
+    return observed, events
+
+
+def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Floats, int]:
+    """Google's trend by state and week, the country's in the last row."""
+    start = _days(table["Date"])
+    state = np.where(table["file"] == "Rossmann_DE", len(states), _codes(table["State"], states))
+    first = int(start.min())
+    trend = np.full((len(states) + 1, int(start.max() - first) // 7 + 1), np.nan, dtype=np.float32)
+    known = state != MISSING
+    trend[state[known], (start[known] - first) // 7] = table["trend"].to_numpy(np.float32)[known]
+    return trend, first
