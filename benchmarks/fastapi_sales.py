@@ -14,8 +14,8 @@ from fastapi import FastAPI, Response
 
 from sales.forecaster import Forecaster
 from schemas.problems import Problem
-from schemas.sales import ForecastRequest
-from schemas.sales_requests import Item
+from schemas.sales.parse import ForecastRequest
+from schemas.sales.request import Item
 
 app = FastAPI()
 forecaster = Forecaster.load(Path(os.environ["SHOPCAT_BUNDLE"]))

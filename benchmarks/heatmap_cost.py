@@ -28,7 +28,7 @@ from pets.images import fit, normalise, open_photo
 from runtime.bundle import NETWORK
 from runtime.session import open_session
 from schemas.bundle import ImageSpec
-from schemas.pets import PetRequest
+from schemas.pets.request import PetRequest
 from training.export import to_onnx
 from training.pets.network import NOBODY, PREDICTED, ExplainedNet, PetNet
 

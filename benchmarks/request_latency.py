@@ -13,7 +13,7 @@ from statistics import median, quantiles
 
 from sales.bundle import read_manifest
 from sales.forecaster import Forecaster
-from schemas.sales import parse_request
+from schemas.sales.parse import parse_request
 
 REQUESTS = 2000
 

@@ -326,7 +326,7 @@ def classify(
     from pets.classifier import Classifier
     from runtime.device import pick_device
     from runtime.folder import write_file
-    from schemas.pets import PetRequest
+    from schemas.pets.request import PetRequest
     from schemas.problems import Problem, ProblemError, invalid
 
     if (heatmap is None) != (out is None):

@@ -249,9 +249,9 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
     from runtime.device import pick_device
     from runtime.errors import UserError
     from sales.forecaster import Forecaster
-    from schemas.explanations import Explanation
     from schemas.problems import Problem, ProblemError
-    from schemas.sales import parse_request
+    from schemas.sales.explanation import Explanation
+    from schemas.sales.parse import parse_request
 
     forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
     try:

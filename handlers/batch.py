@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from handlers.context import Context
-from handlers.telemetry import Telemetry
+from handlers.telemetry.recorder import Telemetry
 from runtime.clock import Clock
 from schemas.problems import Problem, ProblemError
 

@@ -1,4 +1,4 @@
-"""What handlers use of TorchServe's context. `wire.Batch` has the same for a batch."""
+"""What handlers use of TorchServe's context. `protocol.Batch` has the same for a batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol

@@ -10,12 +10,13 @@ from typing import Any
 
 from PIL import Image
 
-from handlers import metrics
 from handlers.batch import Sent, answer_batch
 from handlers.context import Context, WorkerContext
+from handlers.telemetry import metrics
 from handlers.worker import load_model, warm_up
 from pets.classifier import Classifier, Query
-from schemas.pets import Prediction, parse_request
+from schemas.pets.answer import Prediction
+from schemas.pets.parse import parse_request
 
 
 class PetsHandler:

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from handlers import metrics
 from handlers.batch import Sent, answer_batch
 from handlers.context import Context, WorkerContext
+from handlers.telemetry import metrics
 from handlers.worker import load_model, warm_up
 from sales.forecaster import Forecaster, Reply
-from schemas.sales import ForecastRequest, ItemForecast, parse_request
+from schemas.sales.answer import ItemForecast
+from schemas.sales.parse import ForecastRequest, parse_request
 
 
 class SalesHandler:

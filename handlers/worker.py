@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from handlers import metrics, wire
-from handlers.audit import AuditLog
+from handlers import protocol
 from handlers.context import WorkerContext
 from handlers.readiness import declare_ready
-from handlers.telemetry import Telemetry
+from handlers.telemetry import metrics
+from handlers.telemetry.audit_log import AuditLog
+from handlers.telemetry.recorder import Telemetry
 from handlers.worker_paths import AUDIT_LOG, METRICS_FOLDER, READY_FOLDER
 from runtime.bundle import MANIFEST
 from runtime.clock import Clock
@@ -69,7 +70,7 @@ def load_model(
     audit = AuditLog(Path(log)) if log else None
     telemetry = Telemetry(model.name, model.version, gist=gist, count=count, describe=describe, audit=audit)
     model.clock = telemetry.clock
-    wire.take_over()
+    protocol.take_over()
     return model, telemetry
 
 
@@ -77,7 +78,7 @@ def warm_up(
     context: WorkerContext,
     model: Served,
     telemetry: Telemetry,
-    handle: Callable[[Sequence[Mapping[str, Any]], wire.Batch], list[bytes]],
+    handle: Callable[[Sequence[Mapping[str, Any]], protocol.Batch], list[bytes]],
     request: Mapping[str, bytes],
 ) -> None:
     """Answer a first request, so that no client waits for what is done once, and say that the worker is ready.
@@ -85,7 +86,7 @@ def warm_up(
     Raises:
         WarmUpError: if the answer is not a 200.
     """
-    batch = wire.Batch()
+    batch = protocol.Batch()
     batch.append(b"warm-up", [], [(name, b"", value) for name, value in request.items()])
     (body,) = handle(batch.fields, batch)  # which is not finished: nothing is told of what no client has asked
     if batch.status(0) != 200:

@@ -20,7 +20,8 @@ from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
 from schemas.bundle import PetsManifest
-from schemas.pets import BoxAnswer, Breed, HeatmapAnswer, PetRequest, PetWarning, Prediction, class_key
+from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, PetWarning, Prediction
+from schemas.pets.request import PetRequest, class_key
 from schemas.problems import FieldError, Problem, ProblemError, shown
 
 # Of ``target`` and ``rival`` in the exported graph (training/pets/network.py).

@@ -25,7 +25,7 @@ from sales.history import NAMES as HISTORY
 from sales.panel import YEAR, Panel
 from sales.preprocess import FILLED, Levels, Prepared, Preprocessor, Run
 from sales.shapley import add_up, owen
-from schemas.explanations import Baseline, Contribution, GroupContribution, Value
+from schemas.sales.explanation import Baseline, Contribution, GroupContribution, Value
 
 DIGITS = 5  # of a contribution's decimals; float32 and another size of the batch leave about 1e-6
 

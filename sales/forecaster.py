@@ -21,22 +21,20 @@ from sales.features import Features
 from sales.inputs import ASSUMED, InputMaker, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
-from schemas.explanations import Baseline, Explanation, Explanations, ItemExplanation
 from schemas.problems import FieldError, Problem
-from schemas.sales import (
-    Bad,
+from schemas.sales.answer import (
     Change,
     Comparison,
     Comparisons,
     Forecast,
-    ForecastRequest,
     Forecasts,
     ItemComparison,
     ItemForecast,
     ItemProblem,
-    all_bad,
 )
-from schemas.sales_requests import Item
+from schemas.sales.explanation import Baseline, Explanation, Explanations, ItemExplanation
+from schemas.sales.parse import Bad, ForecastRequest, all_bad
+from schemas.sales.request import Item
 
 Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
 Answer = Reply | Problem

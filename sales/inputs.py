@@ -16,8 +16,8 @@ from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.features import Features, Plan
 from sales.panel import Panel
 from sales.preprocess import Doubts, Prepared, Preprocessor
-from schemas.sales import ForecastWarning
-from schemas.sales_requests import Item
+from schemas.sales.answer import ForecastWarning
+from schemas.sales.request import Item
 
 _ASSUMABLE = (*FIELDS, "weather")
 _WEATHER_BIT = np.uint8(1 << len(FIELDS))

@@ -9,11 +9,13 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from schemas.explanations import Explanation, Explanations, ManyToExplain, RangeToExplain
-from schemas.pets import ExplanationOptions, JsonExplanationRequest, JsonRequest, Options, Prediction
+from schemas.pets.answer import Prediction
+from schemas.pets.request import ExplanationOptions, JsonExplanationRequest, JsonRequest, Options
 from schemas.problems import KINDS, Kind, Problem, by_status, urn
-from schemas.sales import MAX_EXPLAINED, Comparison, Comparisons, Forecast, Forecasts
-from schemas.sales_requests import Item, Many, Range, StoreDay
+from schemas.sales.answer import Comparison, Comparisons, Forecast, Forecasts
+from schemas.sales.explanation import Explanation, Explanations, ManyToExplain, RangeToExplain
+from schemas.sales.parse import MAX_EXPLAINED
+from schemas.sales.request import Item, Many, Range, StoreDay
 
 FILE = Path(__file__).with_name("openapi.json")
 

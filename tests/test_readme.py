@@ -14,8 +14,8 @@ from PIL import Image
 from cli import main
 from pets.classifier import Classifier
 from sales.forecaster import Forecaster
-from schemas.pets import PetRequest
-from schemas.sales import parse_request
+from schemas.pets.request import PetRequest
+from schemas.sales.parse import parse_request
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,13 +9,14 @@ import pytest
 
 from handlers.batch import Sent, answer_batch
 from pets.images import open_photo
-from schemas import pets, sales
-from schemas.multipart import read_form
+from schemas.pets import parse as pets
+from schemas.pets.multipart import read_form
 from schemas.problems import KINDS, Problem, ProblemError
-from schemas.sales_requests import Weather
+from schemas.sales import parse as sales
+from schemas.sales.request import Weather
 from tests.leaks import leak
 from tests.pets.hostile import hostile_inputs
-from tests.schemas.test_sales import GOOD, WILD, WRONG
+from tests.schemas.sales.test_parse import GOOD, WILD, WRONG
 
 
 class Context:

@@ -16,7 +16,8 @@ from ts.utils.util import list_classes_from_module
 import handlers.pets
 from handlers.pets import PetsHandler
 from runtime.clock import Clock
-from schemas.pets import PetRequest, Prediction
+from schemas.pets.answer import Prediction
+from schemas.pets.request import PetRequest
 from schemas.problems import Problem, ProblemError
 from serving.torchserve.archive import SETTINGS
 
@@ -77,7 +78,7 @@ def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
     )  # the root logger's, which pytest has its own plans for
     monkeypatch.setattr("gc.freeze", lambda: None)
     monkeypatch.setattr("gc.set_threshold", lambda _: None)
-    monkeypatch.setattr("handlers.wire.take_over", lambda: None)  # this process is no worker
+    monkeypatch.setattr("handlers.protocol.take_over", lambda: None)  # this process is no worker
     made = PetsHandler()
     made.initialize(context(model_dir=str(tmp_path)))
     seen(made).batches.clear()  # the first request is the worker's own

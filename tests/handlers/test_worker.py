@@ -15,7 +15,7 @@ WORKER = """
 import contextlib, os, sys
 from pathlib import Path
 from types import SimpleNamespace
-from handlers import metrics
+from handlers.telemetry import metrics
 from handlers.worker import load_model
 context = SimpleNamespace(system_properties={"model_dir": "."})
 model = SimpleNamespace(name="sales", version="1")

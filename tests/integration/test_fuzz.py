@@ -18,21 +18,21 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from handlers import protocol as wire
 from handlers import sales as sales_handler
-from handlers import wire
-from handlers.audit import AuditLog
 from handlers.pets import PetsHandler
 from handlers.sales import SalesHandler
-from handlers.telemetry import START_HEADER, Telemetry
+from handlers.telemetry.audit_log import AuditLog
+from handlers.telemetry.recorder import START_HEADER, Telemetry
 from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
 from sales.forecaster import Forecaster
 from schemas.bundle import PetsManifest, SalesManifest
-from schemas.multipart import read_form
-from tests.handlers.test_wire import message, received, sent_by
+from schemas.pets.multipart import read_form
+from tests.handlers.test_protocol import message, received, sent_by
 from tests.leaks import leak
 from tests.pets.hostile import FORMATS, encoded, hostile_inputs
-from tests.schemas.test_sales import REQUESTS
+from tests.schemas.sales.test_parse import REQUESTS
 from tests.training.pets.drawn import BREEDS, draw_photo
 from training.sales.forecast_csv import RowsError, forecast_csv
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from pets.classifier import Classifier
 from sales.forecaster import Forecaster
-from schemas.pets import PetRequest
-from schemas.sales import parse_request
+from schemas.pets.request import PetRequest
+from schemas.sales.parse import parse_request
 from serving.gateway.config import Door
 from serving.ports import HOST, Ports
 from serving.service import Service

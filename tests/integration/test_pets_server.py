@@ -26,7 +26,7 @@ from ts.context import RequestProcessor
 
 from handlers.pets import PetsHandler
 from pets.classifier import GOLDEN_TOLERANCE, Classifier
-from schemas.pets import PetRequest
+from schemas.pets.request import PetRequest
 from serving.ports import HOST, Ports
 from serving.torchserve.archive import archive
 from serving.torchserve.server import Server, running_server

@@ -25,7 +25,7 @@ from click.testing import CliRunner
 
 from cli import main
 from sales.forecaster import Forecaster
-from schemas.sales import parse_request
+from schemas.sales.parse import parse_request
 from serving import local_http
 from serving.ports import HOST, PortError, Ports
 from serving.service import serve_bare

@@ -17,7 +17,8 @@ from pets.classifier import NOBODY, PREDICTED, Classifier, Output
 from pets.heatmap import LONGEST
 from pets.images import open_photo
 from schemas.bundle import BreedSpec
-from schemas.pets import PetRequest, Prediction
+from schemas.pets.answer import Prediction
+from schemas.pets.request import PetRequest
 from schemas.problems import Problem, ProblemError
 from tests.training.pets.drawn import BREEDS, draw_photo
 

@@ -18,8 +18,9 @@ from sales.features import FEATURE_SETS, Mode
 from sales.forecaster import Answer, Forecaster
 from sales.panel import Panel
 from sales.preprocess import Prepared
-from schemas.explanations import Explanation, Explanations, ItemExplanation
-from schemas.sales import Forecast, ItemForecast, ItemProblem, parse_request, writer
+from schemas.sales.answer import Forecast, ItemForecast, ItemProblem, writer
+from schemas.sales.explanation import Explanation, Explanations, ItemExplanation
+from schemas.sales.parse import parse_request
 from training.sales.data.tables import Tables
 
 Json = dict[str, Any]

@@ -25,7 +25,8 @@ from sales.features import Features, Mode
 from sales.forecaster import Answer, Forecaster, Model
 from sales.preprocess import Preprocessor, Run
 from schemas.problems import Problem
-from schemas.sales import Forecast, Forecasts, ItemForecast, ItemProblem, parse_request, writer
+from schemas.sales.answer import Forecast, Forecasts, ItemForecast, ItemProblem, writer
+from schemas.sales.parse import parse_request
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.network import TabularNet

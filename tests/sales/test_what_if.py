@@ -7,7 +7,7 @@ import pytest
 
 from sales.forecaster import Answer, Forecaster
 from schemas.problems import Problem
-from schemas.sales import (
+from schemas.sales.answer import (
     Change,
     Comparison,
     Comparisons,
@@ -16,9 +16,9 @@ from schemas.sales import (
     ItemComparison,
     ItemForecast,
     ItemProblem,
-    parse_request,
     writer,
 )
+from schemas.sales.parse import parse_request
 
 Json = dict[str, Any]
 SATURDAY, MONDAY = "2015-08-22", "2015-08-24"

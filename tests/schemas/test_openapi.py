@@ -9,13 +9,15 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
-from schemas.explanations import Explanation
 from schemas.openapi import FILE, FRONT_DOOR, PETS, SALES, as_json, openapi
-from schemas.pets import Prediction, parse_request
+from schemas.pets.answer import Prediction
+from schemas.pets.parse import parse_request
 from schemas.problems import KINDS, Kind, by_status, urn
-from schemas.sales import MAX_EXPLAINED, Comparison
-from schemas.sales import parse_request as parse_sales_request
-from schemas.sales_requests import Known
+from schemas.sales.answer import Comparison
+from schemas.sales.explanation import Explanation
+from schemas.sales.parse import MAX_EXPLAINED
+from schemas.sales.parse import parse_request as parse_sales_request
+from schemas.sales.request import Known
 
 DOCUMENT = openapi()
 POSTS: dict[str, Any] = {path: methods["post"] for path, methods in DOCUMENT["paths"].items()}

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from schemas.problems import ProblemError
-from schemas.sales import parse_request
+from schemas.sales.parse import parse_request
 from serving.gateway.config import Door, DoorError, Lane, Model
 from serving.gateway.envoy import Edge
 from serving.service import QUEUE, Service, limits

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pets.classifier import Classifier
 from runtime.errors import UserError
-from schemas.pets import class_key
+from schemas.pets.request import class_key
 from training.pets.calibration import (
     Curve,
     abstention,

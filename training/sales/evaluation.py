@@ -12,8 +12,9 @@ from runtime.errors import UserError
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
 from sales.panel import MISSING, YEAR, Ints, Panel
-from schemas.sales import ForecastRequest, Forecasts, ItemForecast
-from schemas.sales_requests import Item, StateHoliday
+from schemas.sales.answer import Forecasts, ItemForecast
+from schemas.sales.parse import ForecastRequest
+from schemas.sales.request import Item, StateHoliday
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.metrics import by_slice, score

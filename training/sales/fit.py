@@ -30,8 +30,9 @@ from sales.history import HORIZON
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
 from schemas.bundle import NetworkSpec, SalesManifest
-from schemas.sales import Forecast, ForecastRequest
-from schemas.sales_requests import Item
+from schemas.sales.answer import Forecast
+from schemas.sales.parse import ForecastRequest
+from schemas.sales.request import Item
 from training.batches import TensorBatches, predict
 from training.device import fast_bfloat16
 from training.export import to_onnx

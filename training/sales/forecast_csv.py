@@ -15,8 +15,9 @@ from runtime.folder import write_file
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
 from schemas.problems import Problem, invalid
-from schemas.sales import Bad, ForecastRequest, Forecasts, ItemForecast, ItemProblem
-from schemas.sales_requests import ITEM_NAMES, Item
+from schemas.sales.answer import Forecasts, ItemForecast, ItemProblem
+from schemas.sales.parse import Bad, ForecastRequest
+from schemas.sales.request import ITEM_NAMES, Item
 from training.sales.data.table_checks import COLUMNS, Column
 from training.sales.data.tables import NOTHING, UnreadableError, parse_texts, read_csv
 

@@ -24,7 +24,7 @@ from serving.monitoring.watched import STARTING, Watched
 from serving.ports import HOST, PortError, Ports
 
 WORKER = """
-from handlers import metrics
+from handlers.telemetry import metrics
 metrics.REQUESTS.labels("sales", "200").inc(3)
 metrics.STAGE_SECONDS.labels("sales", "total").observe_many([0.001, 0.02])
 """

@@ -18,7 +18,7 @@ from serving.monitoring.worker_metrics import WorkersCollector
 # Processes one after the other, each of which counts and ends.
 MANY = """
 import os, random, sys
-from handlers import metrics
+from handlers.telemetry import metrics
 for number in range(int(sys.argv[1])):
     if os.fork() == 0:
         random.seed(number)
@@ -32,7 +32,7 @@ for number in range(int(sys.argv[1])):
 # A process that counts whenever it is told to.
 ONE = """
 import sys
-from handlers import metrics
+from handlers.telemetry import metrics
 for line in sys.stdin:
     metrics.REQUESTS.labels("sales", "200").inc(int(line))
     print("counted", flush=True)

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from sales.forecaster import Forecaster
-from schemas.sales import Forecast, Forecasts, parse_request
+from schemas.sales.answer import Forecast, Forecasts
+from schemas.sales.parse import parse_request
 from training.sales.data.tables import Tables
 from training.sales.fit import Options, train
 

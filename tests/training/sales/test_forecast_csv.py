@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from sales.forecaster import Forecaster
-from schemas.sales import Forecasts, ItemForecast, parse_request
+from schemas.sales.answer import Forecasts, ItemForecast
+from schemas.sales.parse import parse_request
 from training.sales.forecast_csv import RowsError, forecast_csv
 
 HEADER = "store,date,promo\n"

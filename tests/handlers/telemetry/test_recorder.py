@@ -1,4 +1,4 @@
-"""handlers.telemetry: what is told of batches, after they were answered."""
+"""handlers.telemetry.recorder: what is told of batches, after they were answered."""
 
 import contextlib
 import datetime as dt
@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from handlers.audit import AuditLog
 from handlers.batch import Sent, answer_batch
-from handlers.telemetry import Telemetry
-from handlers.wire import Batch
+from handlers.protocol import Batch
+from handlers.telemetry.audit_log import AuditLog
+from handlers.telemetry.recorder import Telemetry
 from schemas.problems import Problem, ProblemError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Reply:
@@ -90,7 +90,7 @@ def test_nothing_is_counted_twice_or_left_out_while_the_worker_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = Told("load", tmp_path)
-    monkeypatch.setattr("handlers.telemetry._EVERY_S", 0.0001)
+    monkeypatch.setattr("handlers.telemetry.recorder._EVERY_S", 0.0001)
     told.telemetry.start()
     asked = 4000
     for _ in range(asked // 2):
@@ -102,7 +102,7 @@ def test_nothing_is_counted_twice_or_left_out_while_the_worker_works(
 
 def test_no_figure_waits_for_a_log_that_nobody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And lines do not pile up."""
-    monkeypatch.setattr("handlers.audit.MAX_WAITING", 200)
+    monkeypatch.setattr("handlers.telemetry.audit_log.MAX_WAITING", 200)
     os.mkfifo(tmp_path / "audit.jsonl")
     reader = os.open(tmp_path / "audit.jsonl", os.O_RDONLY | os.O_NONBLOCK)
     filler = os.open(tmp_path / "audit.jsonl", os.O_WRONLY | os.O_NONBLOCK)
@@ -138,7 +138,7 @@ def test_it_tells_by_itself(tmp_path: Path) -> None:
 def test_what_was_not_told_yet_is_when_the_worker_ends(tmp_path: Path) -> None:
     script = (
         "from pathlib import Path\n"
-        "from tests.handlers.test_telemetry import Told\n"
+        "from tests.handlers.telemetry.test_recorder import Told\n"
         f"told = Told('ends', Path({str(tmp_path)!r}), per_second=2)\n"
         "told.telemetry.start()\n"
         "told.answer(*[(b'1', {})] * 5)\n"

@@ -1,6 +1,6 @@
 """The contract of ``/explanations/sales``: a forecast, and what made it differ from an ordinary day's.
 
-The requests are those of ``/predictions/sales`` with limits of their own; `schemas.sales.parse_request` reads them.
+The requests are those of ``/predictions/sales`` with limits of their own; `schemas.sales.parse` reads them.
 """
 
 import datetime as dt
@@ -9,8 +9,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sales import MAX_EXPLAINED, About, ItemForecast, ItemProblem
-from schemas.sales_requests import PlainRange, StoreDay
+from schemas.sales.answer import About, ItemForecast, ItemProblem
+from schemas.sales.parse import MAX_EXPLAINED
+from schemas.sales.request import PlainRange, StoreDay
 
 Log = Annotated[float, Field(description="in natural logarithms of sales; all of them add up")]
 Multiplier = Annotated[float, Field(gt=0, description="the same as a factor: e to the power of log")]

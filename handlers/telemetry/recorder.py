@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers import metrics
-from handlers.audit import AuditLog, timestamp
 from handlers.context import Context
+from handlers.telemetry import metrics
+from handlers.telemetry.audit_log import AuditLog, timestamp
 from runtime.clock import Clock
 from schemas.problems import Problem
 

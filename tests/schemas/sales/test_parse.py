@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.problems import MAX_ERRORS, ProblemError
-from schemas.sales import Bad, ForecastRequest, parse_request
-from schemas.sales_requests import MAX_ITEMS, Item, Weather
-from tests.schemas.sales_asking import DAY, GOOD, item_of, items_of, parse, problem_of
+from schemas.sales.parse import Bad, ForecastRequest, parse_request
+from schemas.sales.request import MAX_ITEMS, Item, Weather
+from tests.schemas.sales.sales_asking import DAY, GOOD, item_of, items_of, parse, problem_of
 
 # The three forms.
 

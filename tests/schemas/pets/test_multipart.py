@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.multipart import MAX_PARTS, Part, read_form
+from schemas.pets.multipart import MAX_PARTS, Part, read_form
 
 TYPE = "multipart/form-data; boundary=xyz"
 DISPOSITION = 'Content-Disposition: form-data; name="image"'

@@ -1,4 +1,4 @@
-"""handlers.metrics: what takes many values at once counts what prometheus-client counts one by one."""
+"""handlers.telemetry.metrics: what takes many values at once counts what prometheus-client counts one by one."""
 
 import os
 from collections import Counter as Tally
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.mmap_dict import MmapedDict
 
-from handlers.metrics import BatchHistogram, add, allocate
+from handlers.telemetry.metrics import BatchHistogram, add, allocate
 
 BUCKETS = (0.1, 0.5, 1.0)
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.problems import Problem, ProblemError
-from schemas.sales import ForecastRequest, parse_request
-from schemas.sales_requests import Item
+from schemas.sales.parse import ForecastRequest, parse_request
+from schemas.sales.request import Item
 
 DAY = dt.date(2015, 8, 1)
 GOOD: dict[str, Any] = {"store": 1, "date": "2015-08-01"}

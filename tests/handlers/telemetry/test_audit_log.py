@@ -1,4 +1,4 @@
-"""handlers.audit: a line for each request, as many as there is room for, none lost without being counted."""
+"""handlers.telemetry.audit_log: a line for each request while there is room, and none lost without being counted."""
 
 import json
 import resource
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handlers.audit import AuditLog
+from handlers.telemetry.audit_log import AuditLog
 
 Meanwhile = Callable[[str, Callable[[], None]], None]
 
@@ -58,7 +58,7 @@ def test_under_load_the_lines_are_bounded_and_those_left_out_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("handlers.audit.time.monotonic", lambda: now)
+    monkeypatch.setattr("handlers.telemetry.audit_log.time.monotonic", lambda: now)
     log = AuditLog(tmp_path / "audit.jsonl", per_second=10)
     for number in range(100):
         ask(log, number)
@@ -78,7 +78,7 @@ def test_under_load_the_lines_are_bounded_and_those_left_out_are_counted(
 
 def test_many_get_room_together_and_pay_for_it_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("handlers.audit.time.monotonic", lambda: now)
+    monkeypatch.setattr("handlers.telemetry.audit_log.time.monotonic", lambda: now)
     log = AuditLog(tmp_path / "audit.jsonl", per_second=10)
     assert [log.room(7), log.room(7), log.room(7)] == [7, 7, 0]
     write(log, {"id": 1})
@@ -96,7 +96,7 @@ def test_what_was_left_out_is_said_when_nothing_comes_for_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("handlers.audit.time.monotonic", lambda: now)
+    monkeypatch.setattr("handlers.telemetry.audit_log.time.monotonic", lambda: now)
     log = AuditLog(tmp_path / "audit.jsonl", per_second=1)
     for number in range(3):
         for _ in range(log.room(1)):
@@ -165,13 +165,13 @@ def test_two_that_find_a_line_cut_end_it_once(tmp_path: Path, meanwhile: Meanwhi
     file = tmp_path / "audit.jsonl"
     file.write_text('{"id')
     log, other = AuditLog(file), AuditLog(file)
-    meanwhile("handlers.audit.lock", lambda: ask(other, 1))
+    meanwhile("handlers.telemetry.audit_log.lock", lambda: ask(other, 1))
     ask(log, 2)
     assert file.read_text().splitlines() == ['{"id', '{"id":1}', '{"id":2}']
 
 
 def test_a_long_file_is_moved_by_whoever_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handlers.audit.MAX_BYTES", 500)
+    monkeypatch.setattr("handlers.telemetry.audit_log.MAX_BYTES", 500)
     one, other = AuditLog(tmp_path / "audit.jsonl", 1000), AuditLog(tmp_path / "audit.jsonl", 1000)
     for number in range(100):
         ask((one, other)[number % 2], number)
@@ -180,7 +180,7 @@ def test_a_long_file_is_moved_by_whoever_comes_first(tmp_path: Path, monkeypatch
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2 * 600
 
 
-@pytest.mark.parametrize("moment", ["handlers.audit.lock", "pathlib.Path.replace"])
+@pytest.mark.parametrize("moment", ["handlers.telemetry.audit_log.lock", "pathlib.Path.replace"])
 def test_two_that_find_a_file_long_move_it_once(
     tmp_path: Path, moment: str, meanwhile: Meanwhile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +188,7 @@ def test_two_that_find_a_file_long_move_it_once(
     log, other = AuditLog(file, 1000), AuditLog(file, 1000)
     for number in range(100):
         ask((log, other)[number % 2], number)
-    monkeypatch.setattr("handlers.audit.MAX_BYTES", file.stat().st_size - 1)
+    monkeypatch.setattr("handlers.telemetry.audit_log.MAX_BYTES", file.stat().st_size - 1)
     meanwhile(moment, lambda: ask(other, 100))
     ask(log, 101)
     kept = [*lines(tmp_path / "audit.jsonl.1"), *lines(file)]

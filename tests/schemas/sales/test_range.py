@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from schemas.sales_requests import MAX_DAYS, Item, Weather
-from tests.schemas.sales_asking import DAY, GOOD, items_of, problem_of
+from schemas.sales.request import MAX_DAYS, Item, Weather
+from tests.schemas.sales.sales_asking import DAY, GOOD, items_of, problem_of
 
 
 def test_a_range_stands_for_its_days() -> None:

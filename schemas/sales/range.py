@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.problems import ProblemError, invalid, wrong_field
-from schemas.sales_requests import ITEM_NAMES, NO_CHANGE, RANGE_NAMES, Item, Known, Span
+from schemas.sales.request import ITEM_NAMES, NO_CHANGE, RANGE_NAMES, Item, Known, Span
 
 _BY_DAY = {*Known.model_fields, "what_if"}  # what is said of all days at once, or of each
 _ITEMS = TypeAdapter(tuple[Item, ...])

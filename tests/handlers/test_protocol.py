@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ts.protocol import otf_message_handler
 from ts.service import Service
 
-from handlers.wire import CHUNK, Batch, answer, read_batch
+from handlers.protocol import CHUNK, Batch, answer, read_batch
 
 TEXT = st.text(max_size=20).map(str.encode)
 REQUESTS = st.lists(
@@ -153,17 +153,17 @@ def test_what_is_left_is_done_when_the_answer_is_sent() -> None:
 def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> None:
     script = (
         "import sys\n"
-        "from handlers import wire\n"
-        "wire.take_over()\n"
+        "from handlers import protocol\n"
+        "protocol.take_over()\n"
         "assert not any(name.split('.')[0] == 'ts' for name in sys.modules)\n"
         "from ts.protocol import otf_message_handler as protocol\n"
         "from ts.service import Service\n"
-        "wire.take_over()\n"
+        "protocol.take_over()\n"
         "import socket\n"
         "ours, theirs = socket.socketpair()\n"
         "theirs.sendall(b'I' + (-1).to_bytes(4, 'big', signed=True))\n"
         "command, batch = protocol.retrieve_msg(ours)\n"
-        "assert command == b'I' and isinstance(batch, wire.Batch)\n"
+        "assert command == b'I' and isinstance(batch, protocol.Batch)\n"
         "service = Service('sales', '/', None, lambda data, context: [], None, 16)\n"
         "service.set_cl_socket(ours)\n"
         "assert service.predict(batch) == b''\n"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.problems import ProblemError
-from schemas.sales import MAX_EXPLAINED, parse_request
-from schemas.sales_requests import Item, Weather
-from tests.schemas.sales_asking import GOOD, RANGE, items_of, parse, problem_of
+from schemas.sales.parse import MAX_EXPLAINED, parse_request
+from schemas.sales.request import Item, Weather
+from tests.schemas.sales.sales_asking import GOOD, RANGE, items_of, parse, problem_of
 
 
 def changed_items(request: Any) -> list[Item]:

@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.pets import (
-    BoxAnswer,
-    Breed,
-    HeatmapAnswer,
-    PetRequest,
-    PetWarning,
-    Prediction,
-    class_key,
-    parse_request,
-)
+from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, PetWarning, Prediction
+from schemas.pets.parse import parse_request
+from schemas.pets.request import PetRequest, class_key
 from schemas.problems import MAX_ERRORS, Problem, ProblemError
 
 PHOTO = b"\xff\xd8\xff a photo \r\n\x00\x00"

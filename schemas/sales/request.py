@@ -1,6 +1,6 @@
 """What a client may ask of ``/predictions/sales`` and ``/explanations/sales``: a store's day, several, or a range.
 
-`schemas.sales` reads it, `schemas.sales_ranges` what is a range.
+`schemas.sales` reads it, `schemas.sales.range` what is a range.
 """
 
 import datetime as dt

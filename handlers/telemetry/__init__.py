@@ -1,0 +1,1 @@
+"""Metrics and audit-log lines of a worker: recorded after the responses have been sent."""

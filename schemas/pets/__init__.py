@@ -1,0 +1,1 @@
+"""The pets contract: requests with a photo, answers with heatmaps."""

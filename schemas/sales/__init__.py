@@ -1,0 +1,1 @@
+"""The sales contract: requests, ranges of days, answers, explanations."""
