@@ -24,6 +24,6 @@ forecaster = Forecaster.load(Path(os.environ["SHOPCAT_BUNDLE"]))
 @app.post("/predictions/sales")
 async def forecast(item: Item) -> Response:
     """Forecast one store's day."""
-    (answer,) = forecaster.answer([ForecastRequest((item,), single=True)])
+    (answer,) = forecaster.predict([ForecastRequest((item,), single=True)])
     status = answer.status if isinstance(answer, Problem) else 200
     return Response(answer.to_json(), status, media_type="application/json")

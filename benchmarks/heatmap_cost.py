@@ -23,14 +23,15 @@ from pytorch_grad_cam import GradCAM
 from benchmarks.heatmap_quality import line, open_net
 from benchmarks.photos import read_photos
 from pets.classifier import Classifier
+from pets.graph import Rival, Target
 from pets.heatmap import overlay
-from pets.images import fit, normalise, open_photo
+from pets.images import crop, normalise, open_photo
 from runtime.bundle import NETWORK
 from runtime.session import open_session
 from schemas.bundle import ImageSpec
 from schemas.pets.request import PetRequest
 from training.export import to_onnx
-from training.pets.network import NOBODY, PREDICTED, ExplainedNet, PetNet
+from training.pets.network import ExplainedNet, PetNet
 
 PLAIN, BOTH, TORCH, CLOSED, LIBRARY = (
     "ONNX, logits alone",
@@ -71,7 +72,7 @@ def networks(bundle: Path, net: PetNet, plain: Path, images: NDArray[np.float32]
     """The ways from images to logits and heatmaps, each ready to run."""
     without, with_maps = open_session(plain, "cpu"), open_session(bundle / NETWORK, "cpu")
     explained, tensor = ExplainedNet(net).eval(), torch.from_numpy(images)
-    target, rival = (np.full(len(images), value, np.int64) for value in (PREDICTED, NOBODY))
+    target, rival = (np.full(len(images), value, np.int64) for value in (Target.PREDICTED, Rival.NONE))
 
     def by_library() -> object:
         with GradCAM(net, [net.body]) as cam:  # its hooks are there in its own turn alone
@@ -98,13 +99,13 @@ def requests(classifier: Classifier, content: bytes) -> tuple[Calls, Calls]:
     """Requests from a photo's bytes to an answer's, and the steps of which they consist."""
     image = classifier.manifest.image
     photo = open_photo(content)
-    pixels, box = fit(photo, image.size, image.crop_pct)
-    output = classifier.look([pixels])
+    pixels, box = crop(photo, image.size, image.crop_pct)
+    output = classifier.run_network([pixels])
 
     def answered(**options: str) -> Callable[[], object]:
         def call() -> bytes:
             request = PetRequest.model_validate({"image": content, **options})
-            (answer,) = classifier.answer([classifier.read(request)])
+            (answer,) = classifier.predict([classifier.prepare(request)])
             return answer.to_json()
 
         return call
@@ -116,9 +117,9 @@ def requests(classifier: Classifier, content: bytes) -> tuple[Calls, Calls]:
     }
     steps = {
         "decode": lambda: open_photo(content),
-        "crop and resize": lambda: fit(photo, image.size, image.crop_pct),
+        "crop and resize": lambda: crop(photo, image.size, image.crop_pct),
         "normalise": lambda: normalise(pixels[None], image.mean, image.std),
-        "normalise and network": lambda: classifier.look([pixels]),
+        "normalise and network": lambda: classifier.run_network([pixels]),
         "overlay": lambda: overlay(photo, output.gradcam[0], box, low=0),
     }
     return whole, steps
@@ -135,7 +136,7 @@ def main() -> None:
     torch.set_num_threads(1)
     manifest, net = open_net(asked.bundle)
     image, photos = manifest.image, read_photos(asked.data, max(asked.batch))
-    pixels = np.stack([fit(open_photo(content), image.size, image.crop_pct)[0] for content in photos])
+    pixels = np.stack([crop(open_photo(content), image.size, image.crop_pct)[0] for content in photos])
     images = normalise(pixels, image.mean, image.std)
     print(f"{manifest.backbone.name}, {image.size} pixels; one thread; medians of {asked.rounds} rounds\n")
     with tempfile.TemporaryDirectory() as folder:

@@ -41,10 +41,11 @@ from benchmarks.heatmap_metrics import (
     standard_error,
 )
 from pets.bundle import load
-from pets.images import Box, Photo, fit, normalise, open_photo
+from pets.graph import Rival, Target
+from pets.images import Box, Photo, crop, normalise, open_photo
 from runtime.bundle import WEIGHTS
 from schemas.bundle import ImageSpec, PetsManifest
-from training.pets.network import NOBODY, PREDICTED, ExplainedNet, Head, PetNet, make_backbone
+from training.pets.network import ExplainedNet, Head, PetNet, make_backbone
 
 BLUR = 0.1  # radius of what is put in the place of a pixel, of the input's side
 BATCH = 16
@@ -140,7 +141,7 @@ def looks(networks: Networks, data: Path, names: Sequence[str]) -> Iterator[Look
     everywhere = shown(np.ones((1, 1), np.float32), networks.size)  # is deleted and inserted from top to bottom
     for start in tqdm(range(0, len(names), BATCH), unit="batch", disable=None, leave=False):
         batch = names[start : start + BATCH]
-        fitted = [fit(read_photo(data, name), networks.size, networks.crop_pct) for name in batch]
+        fitted = [crop(read_photo(data, name), networks.size, networks.crop_pct) for name in batch]
         pixels = np.stack([each for each, _ in fitted])
         trained = networks.trained(pixels, None)
         labels = trained.probabilities.argmax(axis=1)
@@ -255,10 +256,10 @@ def seen_by(net: PetNet, image: ImageSpec, temperature: float = 1) -> Network:
     explained = ExplainedNet(net).eval()
 
     def see(pixels: Pixels, classes: NDArray[np.int64] | None) -> Seen:
-        target = torch.full((len(pixels),), PREDICTED) if classes is None else torch.from_numpy(classes)
+        target = torch.full((len(pixels),), Target.PREDICTED) if classes is None else torch.from_numpy(classes)
         images = torch.from_numpy(normalise(pixels, image.mean, image.std))
         with torch.inference_mode():
-            logits, activation, gradcam, _, _ = explained(images, target, torch.full_like(target, NOBODY))
+            logits, activation, gradcam, _, _ = explained(images, target, torch.full_like(target, Rival.NONE))
         return Seen((logits / temperature).softmax(1).numpy(), activation.numpy(), gradcam.numpy())
 
     return see
@@ -279,7 +280,7 @@ def open_networks(bundle: Path, data: Path) -> Networks:
     manifest, net = open_net(bundle)
     image, names = manifest.image, read_split(data, "trainval")
     some = [names[i] for i in np.linspace(0, len(names) - 1, min(64, len(names))).astype(int)]
-    pixels = np.stack([fit(read_photo(data, name), image.size, image.crop_pct)[0] for name in some])
+    pixels = np.stack([crop(read_photo(data, name), image.size, image.crop_pct)[0] for name in some])
     drawn = randomise(net, torch.from_numpy(normalise(pixels, image.mean, image.std)))
     return Networks(seen_by(net, image, manifest.temperature), seen_by(drawn, image), image.size, image.crop_pct)
 

@@ -15,4 +15,4 @@ class InTurnsHandler(SalesHandler):
         """Answer a batch, whose requests all name the content type that the first one does."""
         named = context.get_request_header(0, "content-type") or context.get_request_header(0, "Content-Type")
         telemetry = self.telemetry if named in (None, "application/json") else None  # None: the worker's warm-up
-        return answer_batch(data, context, parse=read, run=self.forecaster.answer, telemetry=telemetry)
+        return answer_batch(data, context, parse=read, run=self.forecaster.predict, telemetry=telemetry)

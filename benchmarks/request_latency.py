@@ -35,11 +35,11 @@ def main() -> None:
     bundle = Path(sys.argv[1] if len(sys.argv) > 1 else "model_store/demo")
     forecaster, about = Forecaster.load(bundle), read_manifest(bundle)
     store, day = about.levels["Store"][0], str(about.cutoff + timedelta(days=1))
-    (answer,) = forecaster.answer([parse_request({"store": store, "date": day, "promo": True})])
+    (answer,) = forecaster.predict([parse_request({"store": store, "date": day, "promo": True})])
     other = {
         "store": store,
         "date": day,
-        "promo": answer.sales == forecaster.answer([parse_request({"store": store, "date": day})])[0].sales,
+        "promo": answer.sales == forecaster.predict([parse_request({"store": store, "date": day})])[0].sales,
     }
     bodies = {
         "one store and day": {"store": store, "date": day},
@@ -52,7 +52,7 @@ def main() -> None:
     for name, body in (bodies | explained).items():
         sent, explain = json.dumps(body).encode(), name in explained
         times = timed(
-            lambda sent=sent, explain=explain: forecaster.answer([parse_request(sent, explain=explain)])[0].to_json()
+            lambda sent=sent, explain=explain: forecaster.predict([parse_request(sent, explain=explain)])[0].to_json()
         )
         print(f"| {name} | {median(times):.3f} ms | {quantiles(times, n=100)[98]:.3f} ms |")
 

@@ -338,7 +338,7 @@ def classify(
     for image in images:
         try:
             request = PetRequest.model_validate({**asked, "image": image.read_bytes()})
-            (answer,) = classifier.answer([classifier.read(request)])
+            (answer,) = classifier.predict([classifier.prepare(request)])
             if isinstance(answer, Problem):
                 raise ProblemError(answer)
         except (ValidationError, ProblemError) as error:
@@ -414,8 +414,8 @@ def _pictures(classifier: Any) -> dict[str, Any]:
 
     def draw(file: Path, name: str) -> bytes:
         photo = load_photo(file)
-        pixels, box = classifier.see(photo)
-        output = classifier.look([pixels], [classifier.classes.index(name)])
+        pixels, box = classifier.crop(photo)
+        output = classifier.run_network([pixels], [classifier.classes.index(name)])
         return overlay(photo, output.gradcam[0], box, low=0)
 
     return {"photos": lambda file: load_photo(file).image, "heatmaps": draw}

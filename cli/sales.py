@@ -255,7 +255,7 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
 
     forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
     try:
-        (answer,) = forecaster.answer([parse_request({"store": store, "date": date}, explain=True)])
+        (answer,) = forecaster.predict([parse_request({"store": store, "date": date}, explain=True)])
     except ProblemError as error:
         answer = error.problem
     if isinstance(answer, Problem):

@@ -35,10 +35,10 @@ class PetsHandler:
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Context) -> list[bytes]:
         """Answer a batch of requests. Photos are decoded one by one, so that a bad one costs its sender alone."""
-        return answer_batch(data, context, parse=self._read, run=self.classifier.answer, telemetry=self.telemetry)
+        return answer_batch(data, context, parse=self._prepare, run=self.classifier.predict, telemetry=self.telemetry)
 
-    def _read(self, sent: Sent) -> Query:
-        return self.classifier.read(parse_request(sent.fields, sent.headers, explain=sent.explain))
+    def _prepare(self, sent: Sent) -> Query:
+        return self.classifier.prepare(parse_request(sent.fields, sent.headers, explain=sent.explain))
 
 
 def _blank_photo() -> bytes:

@@ -34,7 +34,7 @@ class SalesHandler:
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Context) -> list[bytes]:
         """Answer a batch of requests."""
-        return answer_batch(data, context, parse=read, run=self.forecaster.answer, telemetry=self.telemetry)
+        return answer_batch(data, context, parse=read, run=self.forecaster.predict, telemetry=self.telemetry)
 
 
 def read(sent: Sent) -> ForecastRequest:

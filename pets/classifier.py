@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from pets import bundle as bundles
 from pets.bundle import Bundle
+from pets.graph import INPUTS, OUTPUTS, Rival, Target
 from pets.heatmap import overlay
-from pets.images import Box, Photo, fit, normalise, open_photo
+from pets.images import Box, Photo, crop, normalise, open_photo
 from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
@@ -23,9 +24,6 @@ from schemas.bundle import PetsManifest
 from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, PetWarning, Prediction
 from schemas.pets.request import PetRequest, class_key
 from schemas.problems import FieldError, Problem, ProblemError, shown
-
-# Of ``target`` and ``rival`` in the exported graph (training/pets/network.py).
-PREDICTED, BEST_OTHER, NOBODY = -1, -2, -1
 
 GOLDEN_TOLERANCE = 2e-3  # of the largest logit, and of the maps' largest value; another CPU or a GPU differs by less
 ASPECT = 3.0
@@ -40,7 +38,7 @@ class Output(NamedTuple):
         activation: ``[photo, row, column]``.
         gradcam: the same, for ``target`` or for the difference to ``rival``.
         target: ``[photo]``, the class that ``gradcam`` explains.
-        rival: ``[photo]``, the class that it is told from, or NOBODY.
+        rival: ``[photo]``, the class that it is told from, or Rival.NONE.
     """
 
     logits: NDArray[np.float32]
@@ -62,8 +60,8 @@ class Query:
         photo: whole and upright.
         pixels: ``[size, size, 3]``, what the network sees of it.
         box: where that is on the photo.
-        target: the class to explain, or PREDICTED.
-        rival: the class to tell it from, BEST_OTHER or NOBODY.
+        target: the class to explain, or Target.PREDICTED.
+        rival: the class to tell it from, Rival.RUNNER_UP or Rival.NONE.
     """
 
     request: PetRequest
@@ -112,7 +110,9 @@ class Classifier:
         largest = {name: max(np.abs(row[name]).max() for row in bundle.golden) for name in names}
         for number, row in enumerate(bundle.golden):
             # the class is named, since elsewhere the first of two close ones may be the other
-            output = self.look([self.see(open_photo(b64decode(row["png"])))[0]], [int(np.argmax(row["logits"]))])
+            output = self.run_network(
+                [self.crop(open_photo(b64decode(row["png"])))[0]], [int(np.argmax(row["logits"]))]
+            )
             for name in names:
                 was, now = np.asarray(row[name]), getattr(output, name)[0]
                 if was.shape != now.shape or not np.abs(now - was).max() <= GOLDEN_TOLERANCE * largest[name]:
@@ -121,11 +121,11 @@ class Classifier:
                         "do not serve it, export it again"
                     )
 
-    def see(self, photo: Photo) -> tuple[NDArray[np.uint8], Box]:
+    def crop(self, photo: Photo) -> tuple[NDArray[np.uint8], Box]:
         """What the network sees of a photo, ``[size, size, 3]``, and where that is on it."""
-        return fit(photo, self.manifest.image.size, self.manifest.image.crop_pct)
+        return crop(photo, self.manifest.image.size, self.manifest.image.crop_pct)
 
-    def look(
+    def run_network(
         self,
         pixels: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
         target: Sequence[int] | None = None,
@@ -134,16 +134,16 @@ class Classifier:
         """Run the network.
 
         Args:
-            pixels: ``[photo, size, size, 3]``, as ``see`` gives each.
-            target: a class's number or PREDICTED for each; all PREDICTED if left out.
-            rival: a class's number, BEST_OTHER or NOBODY for each; all NOBODY if left out.
+            pixels: ``[photo, size, size, 3]``, as ``crop`` gives each.
+            target: a class's number or Target.PREDICTED for each; all Target.PREDICTED if left out.
+            rival: a class's number, Rival.RUNNER_UP or Rival.NONE for each; all Rival.NONE if left out.
         """
         image = self.manifest.image
         many = len(pixels)
         return self.run(
             normalise(np.asarray(pixels), image.mean, image.std),
-            np.asarray([PREDICTED] * many if target is None else target, np.int64),
-            np.asarray([NOBODY] * many if rival is None else rival, np.int64),
+            np.asarray([Target.PREDICTED] * many if target is None else target, np.int64),
+            np.asarray([Rival.NONE] * many if rival is None else rival, np.int64),
         )
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -152,30 +152,30 @@ class Classifier:
         exps = np.exp(scaled - scaled.max(-1, keepdims=True))
         return np.asarray(exps / exps.sum(-1, keepdims=True))
 
-    def read(self, request: PetRequest) -> Query:
+    def prepare(self, request: PetRequest) -> Query:
         """Decode a request's photo and look its classes up.
 
         Raises:
             ProblemError: if the photo can't be decoded, or a class is not one of the model's.
         """
-        target = PREDICTED if request.class_ is None else self._number("class", request.class_)
-        rival = NOBODY
+        target: int = Target.PREDICTED if request.class_ is None else self._number("class", request.class_)
+        rival: int = Rival.NONE
         if request.heatmap == "contrast":
-            rival = BEST_OTHER if request.versus is None else self._number("versus", request.versus)
+            rival = Rival.RUNNER_UP if request.versus is None else self._number("versus", request.versus)
         self.clock.lap("parse")
         photo = open_photo(request.image)
-        pixels, box = self.see(photo)
+        pixels, box = self.crop(photo)
         self.clock.lap("features")
         return Query(request, photo, pixels, box, target, rival)
 
-    def answer(self, queries: Sequence[Query]) -> list[Prediction | Problem]:
+    def predict(self, queries: Sequence[Query]) -> list[Prediction | Problem]:
         """Answer requests, all in one run of the network.
 
         Returns:
             A prediction for each, in order; a problem for a contrast of a class with itself, which shows only now if
             the class is the predicted one.
         """
-        output = self.look(
+        output = self.run_network(
             [query.pixels for query in queries],
             [query.target for query in queries],
             [query.rival for query in queries],
@@ -269,6 +269,6 @@ def _onnx(folder: Path, device: str, threads: int) -> Run:
     session = open_session(folder / NETWORK, device, threads=threads)
 
     def run(images: NDArray[np.float32], target: NDArray[np.int64], rival: NDArray[np.int64]) -> Output:
-        return Output(*session.run(None, {"images": images, "target": target, "rival": rival}))
+        return Output(*session.run(OUTPUTS, dict(zip(INPUTS, (images, target, rival), strict=True))))
 
     return run

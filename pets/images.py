@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
-from pets.containers import check_size, damaged, extract, too_large
+from pets.image_files import check_size, damaged, extract, too_large
 from schemas.problems import Problem, ProblemError
 
 KEEP = 640  # pixels of the shorter side that are kept of a large photo: twice what the largest network looks at
@@ -85,7 +85,7 @@ def open_photo(content: bytes | bytearray) -> Photo:
             raise damaged(name, f"its picture is broken or incomplete ({error})") from error
 
 
-def fit(photo: Photo, size: int, crop_pct: float) -> tuple[NDArray[np.uint8], Box]:
+def crop(photo: Photo, size: int, crop_pct: float) -> tuple[NDArray[np.uint8], Box]:
     """The part of a photo that a network sees.
 
     Args:

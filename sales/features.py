@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sales.blocks import in_blocks
 from sales.calendar import (
     FIELDS,
     STATE_HOLIDAYS,
@@ -26,6 +25,7 @@ from sales.calendar import (
     days_until,
     iso_monday,
 )
+from sales.chunks import in_chunks
 from sales.history import NAMES as HISTORY
 from sales.history import History
 from sales.panel import MISSING, WEATHER, Panel
@@ -156,7 +156,7 @@ class Features:
             stated = np.flatnonzero(plan.row >= 0)
             at = (plan.row[stated], day[stated])
             promo[stated] = plan.calendar.promo[at]
-        columns = in_blocks(
+        columns = in_chunks(
             lambda some: self._look_up(store[some], day[some], promo[some], None if origin is None else origin[some]),
             len(store),
         )

@@ -18,7 +18,7 @@ from sales import bundle as bundles
 from sales.bundle import Bundle
 from sales.explain import Explainer, ordinary_days
 from sales.features import Features
-from sales.inputs import ASSUMED, InputMaker, Inputs, Rows
+from sales.inputs import ASSUMED, InputBuilder, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
 from schemas.problems import FieldError, Problem
@@ -65,7 +65,7 @@ class Forecaster:
         self._stores = {int(store): index for index, store in enumerate(calendar.stores)}
         self.cutoff = calendar.date(model.panel.cutoff)
         self._about: Any = {"model": model.name, "version": model.version, "cutoff": self.cutoff}
-        self._inputs = InputMaker(model.panel, model.features, model.preprocessor, model.horizon)
+        self._inputs = InputBuilder(model.panel, model.features, model.preprocessor, model.horizon)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", threads: int = 1) -> Forecaster:
@@ -109,7 +109,7 @@ class Forecaster:
         """
         items = [Item.model_validate({k: v for k, v in row.items() if k != "sales"}) for row in bundle.golden]
         # Each on its own: what golden rows state of a store's days must not become one plan.
-        answers = self.answer([ForecastRequest((item,), single=True) for item in items])
+        answers = self.predict([ForecastRequest((item,), single=True) for item in items])
         for row, answer in zip(bundle.golden, answers, strict=True):
             sales = getattr(answer, "sales", None)
             if sales is None or not np.isclose(sales, row["sales"], rtol=GOLDEN_TOLERANCE, atol=0):
@@ -118,7 +118,7 @@ class Forecaster:
                     f"and this machine {sales if sales is not None else answer}; do not serve it, export it again"
                 )
 
-    def answer(self, requests: Sequence[ForecastRequest]) -> list[Answer]:
+    def predict(self, requests: Sequence[ForecastRequest]) -> list[Answer]:
         """Answer requests, all their rows in one run of the network.
 
         What one request states of a store's days is that store's plan for all items of the request: a promotion next
@@ -206,7 +206,7 @@ class Forecaster:
             return []
         inputs = self._inputs(rows)
         self.clock.lap("features")
-        forecasts = self._read(rows, inputs)
+        forecasts = self._run_network(rows, inputs)
         if explain:
             for row, number in enumerate(rows.request):
                 if number in explain:
@@ -214,7 +214,7 @@ class Forecaster:
             self.clock.lap("explain")
         return forecasts
 
-    def _read(self, rows: Rows, inputs: Inputs) -> list[ItemForecast]:
+    def _run_network(self, rows: Rows, inputs: Inputs) -> list[ItemForecast]:
         """What the network says of the rows."""
         y = self.model.run(*inputs.prepared)
         self.clock.lap("inference")
@@ -249,7 +249,7 @@ class Forecaster:
         ]
         rows = Rows(items, [0] * len(items), np.full(len(items), store), days)
         inputs = self._inputs(rows)
-        forecasts = self._read(rows, inputs)
+        forecasts = self._run_network(rows, inputs)
         middle = sorted(range(len(items)), key=lambda row: forecasts[row].sales)[(len(items) - 1) // 2]
         ordinary = forecasts[middle]
         baseline = Baseline(ordinary.store, ordinary.date, ordinary.sales)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.features import Features, Plan
 from sales.panel import Panel
-from sales.preprocess import Doubts, Prepared, Preprocessor
+from sales.preprocess import InputQuality, Prepared, Preprocessor
 from schemas.sales.answer import ForecastWarning
 from schemas.sales.request import Item
 
@@ -68,7 +68,7 @@ class Inputs(NamedTuple):
         )
 
 
-class InputMaker:
+class InputBuilder:
     """Makes the inputs of one model's rows."""
 
     def __init__(self, panel: Panel, features: Features, preprocessor: Preprocessor, horizon: int) -> None:
@@ -83,7 +83,7 @@ class InputMaker:
         self._panel, self._features, self._preprocessor, self._horizon = panel, features, preprocessor, horizon
         calendar = panel.calendar
         self._grids = {name: getattr(calendar, name) for name in FIELDS}
-        self._doubts = _doubts(preprocessor)
+        self._warnings_by_column = _warnings_by_column(preprocessor)
         # Nearly every request is for a day ahead and states nothing of it. So the inputs of all these rows are made
         # once, [store, day ahead] taken as one axis, and looked up: that takes a tenth of the time of making them.
         self._first_ahead = panel.cutoff + 1
@@ -118,8 +118,8 @@ class InputMaker:
         observed = np.zeros(len(day), dtype=np.bool_)
         observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
         assumed[features.season_only[day] & ~observed] |= _WEATHER_BIT
-        doubts = self._preprocessor.doubts(columns, prepared)
-        return Inputs(prepared, open_, assumed, self._warnings(day, open_, doubts, weather))
+        quality = self._preprocessor.input_quality(columns, prepared)
+        return Inputs(prepared, open_, assumed, self._warnings(day, open_, quality, weather))
 
     def _plan(self, rows: Rows) -> Plan | None:
         """What the requests state of days, as plans; nothing if it is what the tables state already.
@@ -169,7 +169,7 @@ class InputMaker:
         self,
         day: NDArray[np.int64],
         open_: NDArray[np.uint8],
-        doubts: Doubts,
+        quality: InputQuality,
         weather: Mapping[int, Mapping[str, Any]],
     ) -> dict[int, list[ForecastWarning]]:
         """What a client should know, by row."""
@@ -178,7 +178,7 @@ class InputMaker:
         def warn(row: int, code: Any, field: str, detail: str) -> None:
             found.setdefault(row, []).append(ForecastWarning(code, field, detail))
 
-        for doubt, warnings in zip(doubts, self._doubts, strict=True):
+        for doubt, warnings in zip(quality, self._warnings_by_column, strict=True):
             if doubt.any():  # mostly not
                 for row, column in np.argwhere(doubt & (open_ > 0)[:, None]).tolist():  # a closed store sells 0
                     found.setdefault(row, []).append(warnings[column])
@@ -197,8 +197,8 @@ class InputMaker:
         return found
 
 
-def _doubts(preprocessor: Preprocessor) -> tuple[list[ForecastWarning], ...]:
-    """The warning of each column for each field of ``Doubts``, written once: there are many of the same."""
+def _warnings_by_column(preprocessor: Preprocessor) -> tuple[list[ForecastWarning], ...]:
+    """The warning of each column for each field of ``InputQuality``, written once: there are many of the same."""
     normalize, unseen = preprocessor.normalize, "a value that training never saw was taken as missing"
     filled = [f"not known; the training median {median:.6g} was used" for median in preprocessor.fill_missing.medians]
     ranges = zip(normalize.mins, normalize.maxs, strict=True)

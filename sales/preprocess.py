@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sales.blocks import in_blocks
+from sales.chunks import in_chunks
 from sales.features import Columns
 from sales.panel import MISSING
 from schemas.bundle import PreprocessSpec
@@ -38,7 +38,7 @@ class Prepared(NamedTuple):
     conts: NDArray[np.float32]
 
 
-class Doubts(NamedTuple):
+class InputQuality(NamedTuple):
     """What had to be done to get the network's input: what a client should know of a forecast.
 
     Attributes:
@@ -206,13 +206,13 @@ class Preprocessor:
                 np.concatenate([self.categorify(columns.cats[some]), na], axis=1, dtype=np.int32), self.normalize(conts)
             )
 
-        return in_blocks(transform, len(columns.cats))
+        return in_chunks(transform, len(columns.cats))
 
-    def doubts(self, columns: Columns, prepared: Prepared) -> Doubts:
+    def input_quality(self, columns: Columns, prepared: Prepared) -> InputQuality:
         """Where the network's input is not what the columns say, or not like any that it was trained on."""
         unseen = self.categorify.unseen(columns.cats, prepared.cats[:, : len(self.cat_names)])
         outside = (columns.conts < self.normalize.mins) | (columns.conts > self.normalize.maxs)  # a gap is neither
-        return Doubts(np.isnan(columns.conts), unseen, outside)
+        return InputQuality(np.isnan(columns.conts), unseen, outside)
 
     def spec(self, levels: Levels) -> PreprocessSpec:
         """What the bundle saves; ``levels`` says what the codes of a column stand for."""

@@ -83,7 +83,7 @@ import handlers.sales
 from sales.forecaster import Forecaster
 from schemas.sales.parse import parse_request
 
-(answer,) = Forecaster.load(Path(sys.argv[1])).answer([parse_request(b'{"store": 1, "date": "2015-08-22"}')])
+(answer,) = Forecaster.load(Path(sys.argv[1])).predict([parse_request(b'{"store": 1, "date": "2015-08-22"}')])
 assert answer.sales > 0
 print(*sorted(sys.modules))
 """

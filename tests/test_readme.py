@@ -38,7 +38,7 @@ def objects(text: str) -> list[dict[str, Any]]:
 
 def test_the_answer_has_the_fields_that_an_answer_has(forecaster: Forecaster) -> None:
     (shown,) = objects(JSON[0])
-    (answer,) = forecaster.answer([parse_request(BODIES[0].encode())])
+    (answer,) = forecaster.predict([parse_request(BODIES[0].encode())])
     answered = json.loads(answer.to_json())
     assert list(shown) == list(answered)
     for field in ("store", "date", "assumed", "warnings", "model", "cutoff"):
@@ -47,13 +47,13 @@ def test_the_answer_has_the_fields_that_an_answer_has(forecaster: Forecaster) ->
 
 @pytest.mark.parametrize("request_", [json.dumps(each) for each in objects(JSON[1])])
 def test_every_request_can_be_asked(forecaster: Forecaster, request_: str) -> None:
-    (answer,) = forecaster.answer([parse_request(request_.encode())])
+    (answer,) = forecaster.predict([parse_request(request_.encode())])
     assert all("sales" in item for item in json.loads(answer.to_json())["items"])
 
 
 def test_a_what_if_has_the_fields_that_it_has(forecaster: Forecaster) -> None:
     (shown,) = objects(JSON[3])
-    (answer,) = forecaster.answer([parse_request(BODIES[1].encode())])
+    (answer,) = forecaster.predict([parse_request(BODIES[1].encode())])
     answered = json.loads(answer.to_json())
     assert list(shown) == list(answered)
     assert list(shown["what_if"]) == list(answered["what_if"])
@@ -64,7 +64,7 @@ def test_a_what_if_has_the_fields_that_it_has(forecaster: Forecaster) -> None:
 
 def test_an_explanation_has_the_fields_that_it_has_and_adds_up(forecaster: Forecaster) -> None:
     (shown,) = objects(JSON[4])
-    (answer,) = forecaster.answer([parse_request(BODIES[2].encode(), explain=True)])
+    (answer,) = forecaster.predict([parse_request(BODIES[2].encode(), explain=True)])
     answered = json.loads(answer.to_json())
     assert list(shown) == list(answered)
     for field in ("groups", "contributions"):
@@ -84,7 +84,7 @@ def test_the_pets_answer_has_the_fields_that_an_answer_has() -> None:
     photo = io.BytesIO()
     Image.linear_gradient("L").save(photo, "PNG")
     request = PetRequest.model_validate({"image": photo.getvalue(), "heatmap": "gradcam", "top_k": 2})
-    (answer,) = classifier.answer([classifier.read(request)])
+    (answer,) = classifier.predict([classifier.prepare(request)])
     answered = json.loads(answer.to_json())
     assert list(shown) == list(answered)
     assert list(shown["heatmap"]) == list(answered["heatmap"])

@@ -36,12 +36,12 @@ class FakeClassifier:
     version: str = "1"
     clock: Clock = field(default_factory=Clock)
 
-    def read(self, request: PetRequest) -> PetRequest:
+    def prepare(self, request: PetRequest) -> PetRequest:
         if b"broken" in request.image:
             raise ProblemError(Problem.of("damaged-image", "broken"))
         return request
 
-    def answer(self, queries: Sequence[PetRequest]) -> list[Prediction | Problem]:
+    def predict(self, queries: Sequence[PetRequest]) -> list[Prediction | Problem]:
         self.batches.append(list(queries))
         if any(b"trip" in query.image for query in queries):
             raise RuntimeError("tripped")

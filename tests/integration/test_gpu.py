@@ -51,7 +51,7 @@ def test_each_gpu_has_a_worker_of_each_model(service: Service) -> None:
 @pytest.mark.gpu
 def test_forecasts_and_their_explanations_are_a_cpus(service: Service, forecaster: Forecaster) -> None:
     body = {"store": 1, "start": "2015-08-01", "days": 42}
-    (expected,) = forecaster.answer([parse_request(body)])
+    (expected,) = forecaster.predict([parse_request(body)])
     found = ask(service, body)
     assert found.status == 200
     np.testing.assert_allclose(
@@ -68,7 +68,7 @@ def test_a_breed_and_its_heatmap_are_a_cpus(service: Service, method: str) -> No
     found = ask(service, PHOTO.read_bytes(), kind="image/jpeg", path=f"/predictions/pets?heatmap={method}")
     assert found.status == 200
     on_cpu = Classifier.load(PETS)
-    (expected,) = on_cpu.answer([on_cpu.read(PetRequest(image=PHOTO.read_bytes(), heatmap=method))])
+    (expected,) = on_cpu.predict([on_cpu.prepare(PetRequest(image=PHOTO.read_bytes(), heatmap=method))])
     assert found.content["breed"] == expected.breed
     assert found.content["probability"] == pytest.approx(expected.probability, abs=1e-4)
     grid = np.asarray(expected.heatmap.grid)

@@ -113,7 +113,7 @@ def form(fields: Mapping[str, bytes]) -> bytes:
 
 def offline(classifier: Classifier, content: bytes, **options: Any) -> Any:
     """The answer without a server."""
-    (answer,) = classifier.answer([classifier.read(PetRequest(image=content, **options))])
+    (answer,) = classifier.predict([classifier.prepare(PetRequest(image=content, **options))])
     return json.loads(answer.to_json())
 
 

@@ -76,7 +76,7 @@ def test_a_forecast(server: Server) -> None:
 def test_the_same_as_offline(server: Server, demo_bundle: Path) -> None:
     forecaster = Forecaster.load(demo_bundle)
     body = {"items": [{"store": 1 + row % 12, "date": f"2015-08-{1 + row % 28:02}"} for row in range(1000)]}
-    (offline,) = forecaster.answer([parse_request(json.dumps(body).encode())])
+    (offline,) = forecaster.predict([parse_request(json.dumps(body).encode())])
     ours, theirs = json.loads(offline.to_json())["items"], ask(server, body).content["items"]
     assert [item["sales"] for item in theirs] == pytest.approx([item["sales"] for item in ours], rel=1e-4)
     assert [item["warnings"] for item in theirs] == [item["warnings"] for item in ours]
@@ -152,7 +152,7 @@ def test_good_and_bad_at_once_each_get_their_own(server: Server) -> None:
 
 def test_an_explanation_is_the_same_as_offline(server: Server, demo_bundle: Path) -> None:
     body = {"store": 1, "start": "2015-08-03", "days": 7, "promo": True}
-    (offline,) = Forecaster.load(demo_bundle).answer([parse_request(json.dumps(body).encode(), explain=True)])
+    (offline,) = Forecaster.load(demo_bundle).predict([parse_request(json.dumps(body).encode(), explain=True)])
     answer = ask(server, body, path=WHY)
     assert (answer.status, answer.kind) == (200, JSON)
     assert_alike(answer.content, json.loads(offline.to_json()))

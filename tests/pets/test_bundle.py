@@ -15,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from pets import bundle as bundles
 from pets.bundle import FILES, Bundle, load
-from pets.classifier import BEST_OTHER, NOBODY, PREDICTED, Classifier
+from pets.classifier import Classifier
+from pets.graph import Rival, Target
 from pets.images import normalise
 from runtime.bundle import CARD, GOLDEN, MANIFEST, NETWORK, WEIGHTS, BundleError, kind_of
 from runtime.folder import FolderError, sha256
@@ -71,11 +72,11 @@ def rebuilt(bundle: Bundle) -> PetNet:
 def test_the_graph_is_the_network_of_the_weights(bundle: Bundle) -> None:
     """Half precision and all: what is served is what was judged. All codes of target and rival, in one batch."""
     size = bundle.manifest.image.size
-    targets = [PREDICTED, PREDICTED, PREDICTED, 0, 1, 2, 2, 1]
-    rivals = [NOBODY, BEST_OTHER, 1, NOBODY, BEST_OTHER, 0, BEST_OTHER, 1]
+    targets = [Target.PREDICTED, Target.PREDICTED, Target.PREDICTED, 0, 1, 2, 2, 1]
+    rivals = [Rival.NONE, Rival.RUNNER_UP, 1, Rival.NONE, Rival.RUNNER_UP, 0, Rival.RUNNER_UP, 1]
     pixels = np.random.default_rng(0).integers(0, 256, (len(targets), size, size, 3), dtype=np.uint8)
     classifier = Classifier.load(bundle.folder)
-    got = classifier.look(pixels, targets, rivals)
+    got = classifier.run_network(pixels, targets, rivals)
     image = bundle.manifest.image
     with torch.no_grad():
         wanted = ExplainedNet(rebuilt(bundle)).eval()(

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from pets.bundle import load
-from pets.classifier import NOBODY, PREDICTED, Classifier, Output
+from pets.classifier import Classifier, Output
+from pets.graph import Rival, Target
 from pets.heatmap import LONGEST
 from pets.images import open_photo
 from schemas.bundle import BreedSpec
@@ -43,7 +44,7 @@ def request(image: Image.Image | bytes, **options: Any) -> PetRequest:
 
 
 def ask(classifier: Classifier, *requests: PetRequest) -> list[Any]:
-    return classifier.answer([classifier.read(each) for each in requests])
+    return classifier.predict([classifier.prepare(each) for each in requests])
 
 
 def answer(classifier: Classifier, image: Image.Image | bytes, **options: Any) -> Prediction:
@@ -64,7 +65,7 @@ def settled(classifier: Classifier, *logits: float) -> Classifier:
         many = len(images)
         rows = np.tile(np.asarray(logits, np.float32), (many, 1))
         blank = np.zeros((many, 3, 3), np.float32)
-        found = np.where(target == PREDICTED, rows.argmax(1), target)
+        found = np.where(target == Target.PREDICTED, rows.argmax(1), target)
         return Output(rows, blank, blank, found, rival)
 
     return Classifier(classifier.manifest, run)
@@ -147,7 +148,7 @@ def test_probabilities_are_a_softmax_at_the_temperature(classifier: Classifier) 
     photo = draw_photo("Birman", 8)
     for temperature in (0.5, classifier.manifest.temperature, 4.0):
         found = answer(changed(classifier, temperature=temperature), photo)
-        logits = classifier.look([classifier.see(open_photo(encoded(photo)))[0]]).logits[0].astype(float)
+        logits = classifier.run_network([classifier.crop(open_photo(encoded(photo)))[0]]).logits[0].astype(float)
         wanted = np.exp(logits / temperature) / np.exp(logits / temperature).sum()
         got = {each.breed: each.probability for each in found.top}
         assert sum(got.values()) == pytest.approx(1, abs=1e-12)
@@ -187,16 +188,16 @@ def test_species_are_the_manifests(classifier: Classifier) -> None:
 
 @pytest.mark.parametrize("name", ["Maine_Coon", "maine coon", " MAINE  COON ", "mAiNe_cOoN"])
 def test_a_class_is_found_however_it_is_spelt(classifier: Classifier, name: str) -> None:
-    query = classifier.read(request(draw_photo("Pug", 0), heatmap="gradcam", **{"class": name}))
+    query = classifier.prepare(request(draw_photo("Pug", 0), heatmap="gradcam", **{"class": name}))
     assert classifier.classes[query.target] == "Maine_Coon"
-    assert query.rival == NOBODY
+    assert query.rival == Rival.NONE
 
 
 @pytest.mark.parametrize("field", ["class", "versus"])
 def test_an_unknown_class_names_close_ones(classifier: Classifier, field: str) -> None:
     for name, near in (("main coon cat", "; is it Maine_Coon?"), ("pugg", "; is it Pug?"), ("Xylophone", None)):
         with pytest.raises(ProblemError) as caught:
-            classifier.read(request(draw_photo("Pug", 0), heatmap="contrast", **{field: name}))
+            classifier.prepare(request(draw_photo("Pug", 0), heatmap="contrast", **{field: name}))
         problem = caught.value.problem
         assert (problem.status, problem.type.rpartition(":")[2]) == (404, "unknown-class")
         (error,) = problem.errors
@@ -206,9 +207,9 @@ def test_an_unknown_class_names_close_ones(classifier: Classifier, field: str) -
 
 def test_the_class_is_looked_up_before_the_photo_is_opened(classifier: Classifier) -> None:
     with pytest.raises(ProblemError, match="not one of the model's"):
-        classifier.read(request(b"no photo", heatmap="gradcam", **{"class": "Xylophone"}))
+        classifier.prepare(request(b"no photo", heatmap="gradcam", **{"class": "Xylophone"}))
     with pytest.raises(ProblemError) as caught:
-        classifier.read(request(b"no photo"))
+        classifier.prepare(request(b"no photo"))
     assert caught.value.problem.type.endswith("not-an-image")
 
 
@@ -244,11 +245,13 @@ def test_none_unless_asked_for(classifier: Classifier) -> None:
 @pytest.mark.parametrize("method", ["activation", "gradcam", "contrast"])
 def test_a_heatmap_is_the_networks_grid(classifier: Classifier, method: str) -> None:
     photo = draw_photo("Birman", 4)
-    pixels, box = classifier.see(open_photo(encoded(photo)))
+    pixels, box = classifier.crop(open_photo(encoded(photo)))
     found = answer(classifier, photo, heatmap=method).heatmap
     assert found is not None
-    order = np.argsort(-classifier.look([pixels]).logits[0])
-    output = classifier.look([pixels], [PREDICTED], [int(order[1]) if method == "contrast" else NOBODY])
+    order = np.argsort(-classifier.run_network([pixels]).logits[0])
+    output = classifier.run_network(
+        [pixels], [Target.PREDICTED], [int(order[1]) if method == "contrast" else Rival.NONE]
+    )
     grid = (output.activation if method == "activation" else output.gradcam)[0]
     np.testing.assert_allclose(found.grid, grid, atol=1e-6)
     assert found.method == method
@@ -348,8 +351,8 @@ def test_a_gpu_sees_the_same(pets_bundle: Path, classifier: Classifier) -> None:
     """One photo at a time and in batches of any size, each of which cuDNN may compute in another way."""
     on_gpu = Classifier.load(pets_bundle, device="cuda:0")
     pixels = [
-        classifier.see(open_photo(encoded(draw_photo(breed, 1000 + seed))))[0] for breed in BREEDS for seed in (0, 1)
+        classifier.crop(open_photo(encoded(draw_photo(breed, 1000 + seed))))[0] for breed in BREEDS for seed in (0, 1)
     ]
     for many in (1, 2, 3, 6):
-        for ours, theirs in zip(on_gpu.look(pixels[:many]), classifier.look(pixels[:many]), strict=True):
+        for ours, theirs in zip(on_gpu.run_network(pixels[:many]), classifier.run_network(pixels[:many]), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4 * np.abs(theirs).max())

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, PngImagePlugin
 from torchvision.transforms import v2
 
-from pets.containers import MAX_PIXELS, extract
-from pets.images import KEEP, Photo, fit, normalise, open_photo
+from pets.image_files import MAX_PIXELS, extract
+from pets.images import KEEP, Photo, crop, normalise, open_photo
 from schemas.problems import ProblemError
 from tests.pets.hostile import FORMATS, chunk, encoded, hostile_inputs, photo, png, progressive, segment, tiff
 
@@ -240,29 +240,29 @@ def test_settings_of_the_process_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_turned_twin_is_the_same_photo(orientation: int) -> None:
-    whole, box = fit(open_photo(encoded(scene(), "PNG")), 64, 0.9)
+    whole, box = crop(open_photo(encoded(scene(), "PNG")), 64, 0.9)
     for name, options in LOSSLESS.items():
         content = twin(scene(), orientation, name, **options)
         opened = open_photo(content)
         assert (opened.width, opened.height) == scene().size
         assert apart(np.asarray(opened.image).astype(np.int16), scene()) == 0, name
-        same, same_box = fit(opened, 64, 0.9)
+        same, same_box = crop(opened, 64, 0.9)
         assert np.array_equal(same, whole)
         assert same_box == box
     content = twin(scene(), orientation, "JPEG", quality=95)
     assert apart(pixels(content), ImageOps.exif_transpose(Image.open(io.BytesIO(content)))) == 0
-    difference = fit(open_photo(content), 64, 0.9)[0].astype(np.int16) - whole
+    difference = crop(open_photo(content), 64, 0.9)[0].astype(np.int16) - whole
     assert np.abs(difference).mean() < 1.5
 
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_turned_twin_of_a_large_photo_is_the_same(orientation: int) -> None:
     large = scene(2_563, 1_921)  # no multiple of what libjpeg reduces by
-    reference = fit(Photo(large, *large.size, "PNG"), 224, 0.875)[0].astype(np.int16)
+    reference = crop(Photo(large, *large.size, "PNG"), 224, 0.875)[0].astype(np.int16)
     for name, options in (("JPEG", {"quality": 95}), ("TIFF", {})):
         opened = open_photo(twin(large, orientation, name, **options))
         assert (opened.width, opened.height, opened.image.size) == (2_563, 1_921, (854, KEEP))
-        difference = np.abs(fit(opened, 224, 0.875)[0] - reference)
+        difference = np.abs(crop(opened, 224, 0.875)[0] - reference)
         assert difference.mean() < 0.6
         assert difference.max() <= 3  # half a pixel beside it would be 6
     assert apart(np.asarray(opened.image).astype(np.int16), open_photo(encoded(large, "TIFF")).image) == 0
@@ -283,7 +283,7 @@ def test_the_box_is_the_middle_square_of_the_original(
     width: int, height: int, factor: int, size: int, crop_pct: float
 ) -> None:
     opened = Photo(Image.new("RGB", (width, height)), width * factor, height * factor, "JPEG")
-    seen, box = fit(opened, size, crop_pct)
+    seen, box = crop(opened, size, crop_pct)
     side = min(opened.width, opened.height) * size / round(size / crop_pct)
     assert seen.shape == (size, size, 3)
     assert seen.dtype == np.uint8
@@ -297,7 +297,7 @@ def test_the_box_is_the_middle_square_of_the_original(
 @given(size=st.integers(8, 352), crop_pct=st.floats(0.5, 0.99), more=st.floats(0, 0.01))
 def test_a_larger_share_is_a_larger_box(size: int, crop_pct: float, more: float) -> None:
     opened = Photo(scene(), *scene().size, "PNG")
-    small, large = fit(opened, size, crop_pct)[1], fit(opened, size, crop_pct + more)[1]
+    small, large = crop(opened, size, crop_pct)[1], crop(opened, size, crop_pct + more)[1]
     assert large.left <= small.left
     assert large.bottom >= small.bottom
 
@@ -305,7 +305,7 @@ def test_a_larger_share_is_a_larger_box(size: int, crop_pct: float, more: float)
 def test_the_box_is_what_the_network_sees() -> None:
     image = Image.new("RGB", (400, 300))
     image.paste("white", (200, 150, 400, 300))  # the box's middle is the corner of this
-    seen, box = fit(Photo(image, 4_000, 3_000, "JPEG"), 100, 0.8)
+    seen, box = crop(Photo(image, 4_000, 3_000, "JPEG"), 100, 0.8)
     assert box == pytest.approx((800, 300, 3_200, 2_700))
     assert (seen[45:55, 45:55, 0] > 127).tolist() == [[i > 4 and j > 4 for j in range(10)] for i in range(10)]
 
@@ -315,7 +315,7 @@ def test_any_shape_can_be_seen(width: int, height: int) -> None:
     for name in ("PNG", "JPEG"):
         opened = open_photo(encoded(Image.new("RGB", (width, height), (10, 200, 30)), name))
         assert (opened.width, opened.height, opened.image.size) == (width, height, (width, height))
-        seen = fit(opened, 224, 0.875)[0]
+        seen = crop(opened, 224, 0.875)[0]
         assert np.abs(seen.astype(np.int16) - (10, 200, 30)).max() <= 2
 
 
@@ -337,7 +337,7 @@ def torchvision_input(image: Image.Image, size: int, crop_pct: float) -> NDArray
 
 
 def ours(opened: Photo, size: int, crop_pct: float) -> NDArray[np.float32]:
-    return normalise(fit(opened, size, crop_pct)[0][None], MEAN, STD)
+    return normalise(crop(opened, size, crop_pct)[0][None], MEAN, STD)
 
 
 def test_the_input_is_that_of_torchvision() -> None:
@@ -358,11 +358,11 @@ def test_real_photos_are_seen_as_torchvision_sees_them(real_photos: list[Path]) 
 
 def test_a_large_photo_is_reduced_and_looks_the_same() -> None:
     large = photo(np.random.default_rng(5), 160, 120).resize((2_600, 1_950), Image.Resampling.BICUBIC)
-    expected = fit(Photo(large, *large.size, "PNG"), 224, 0.875)[0].astype(np.int16)
+    expected = crop(Photo(large, *large.size, "PNG"), 224, 0.875)[0].astype(np.int16)
     for name in ("JPEG", "BMP"):
         opened = open_photo(encoded(large, name))
         assert (opened.width, opened.height, opened.image.size) == (2_600, 1_950, (853, KEEP))
-        assert np.abs(fit(opened, 224, 0.875)[0] - expected).mean() < 1, name
+        assert np.abs(crop(opened, 224, 0.875)[0] - expected).mean() < 1, name
 
 
 def test_normalise_is_the_formula() -> None:
@@ -391,17 +391,17 @@ def test_each_trouble_has_its_problem() -> None:
 
 RUN = """
 import json, resource, time
-from pets.images import fit, open_photo
+from pets.images import crop, open_photo
 from schemas.problems import ProblemError
 from tests.pets.hostile import encoded, hostile_inputs, photo
 import numpy as np
-fit(open_photo(encoded(photo(np.random.default_rng(0)), "JPEG")), 260, 0.89)
+crop(open_photo(encoded(photo(np.random.default_rng(0)), "JPEG")), 260, 0.89)
 inputs, seen = hostile_inputs(), []
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name, content, _ in inputs:
     began, status = time.process_time(), None
     try:
-        fit(open_photo(content), 260, 0.89)
+        crop(open_photo(content), 260, 0.89)
     except ProblemError as error:
         status = error.problem.status
     seen.append((name, status, time.process_time() - began))
@@ -446,7 +446,7 @@ def test_a_few_wrong_bytes_never_harm(name: str, changes: list[tuple[int, int]],
     with contextlib.suppress(ProblemError):  # and nothing else
         opened = open_photo(bytes(content))
         assert opened.image.mode == "RGB"
-        assert fit(opened, 32, 0.9)[0].shape == (32, 32, 3)
+        assert crop(opened, 32, 0.9)[0].shape == (32, 32, 3)
 
 
 @given(content=st.binary(max_size=300), mark=st.sampled_from([b"", *(each[:12] for each in _wholes().values())]))

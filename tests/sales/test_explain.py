@@ -28,7 +28,7 @@ FRIDAY = "2015-08-21"
 
 
 def ask(forecaster: Forecaster, *requests: Json, explain: bool = True) -> list[Answer]:
-    return forecaster.answer([parse_request(json.dumps(each).encode(), explain=explain) for each in requests])
+    return forecaster.predict([parse_request(json.dumps(each).encode(), explain=explain) for each in requests])
 
 
 def explained(forecaster: Forecaster, **request: Any) -> Explanation:
@@ -336,7 +336,7 @@ def test_a_prediction_pays_nothing_for_explanations(counted: tuple[Forecaster, l
     assert rows == [1]
     assert not any(isinstance(value, object) and "xplainer" in name for name, value in vars(forecaster).items())
     requests = [parse_request(json.dumps(item).encode(), explain=explain) for explain in (False, True, False)]
-    plain, rich, also_plain = forecaster.answer(requests)
+    plain, rich, also_plain = forecaster.predict(requests)
     assert plain == also_plain == before
     assert type(plain) is Forecast
     assert isinstance(rich, Explanation)

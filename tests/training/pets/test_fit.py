@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pets.images import fit, normalise, open_photo
+from pets.images import crop, normalise, open_photo
 from tests.training.pets.drawn import BREEDS, draw_photo
 from training import checkpoint
 from training.batches import predict
@@ -234,7 +234,7 @@ def test_logits_are_those_of_the_photos_as_they_are_served(pet_data: PetData) ->
     spec = fitted.backbone
     many = Split(pet_data.valid.files * 5, np.tile(pet_data.valid.labels, 5))  # more than a batch
     got = fitted.logits(many)
-    pixels = np.stack([fit(open_photo(file.read_bytes()), 96, 0.8)[0] for file in pet_data.valid.files])
+    pixels = np.stack([crop(open_photo(file.read_bytes()), 96, 0.8)[0] for file in pet_data.valid.files])
     wanted = predict(fitted.net, torch.from_numpy(normalise(pixels, spec.mean, spec.std)))
     np.testing.assert_allclose(got, np.tile(wanted, (5, 1)), rtol=1e-4, atol=1e-4)
     assert got.shape == (len(many.files), 3)

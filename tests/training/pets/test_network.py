@@ -14,14 +14,12 @@ from PIL import Image
 from pytorch_grad_cam import GradCAM
 from torch import Tensor, nn
 
-from pets.images import fit, normalise, open_photo
+from pets.graph import Rival, Target
+from pets.images import crop, normalise, open_photo
 from schemas.bundle import HeadSpec
 from training.groups import parameter_names
 from training.pets import network
 from training.pets.network import (
-    BEST_OTHER,
-    NOBODY,
-    PREDICTED,
     BackboneError,
     ExplainedNet,
     Head,
@@ -71,7 +69,7 @@ def photos(body: network.Backbone) -> Tensor:
     if data:
         folder = (ROOT / data / "oxford-iiit-pet" / "images").resolve(strict=True)
         files = sorted(folder.glob("*.jpg"))[:: 1000 // PHOTOS][:PHOTOS]
-        pixels = [fit(open_photo(file.read_bytes()), SIZE, 1.0)[0] for file in files]
+        pixels = [crop(open_photo(file.read_bytes()), SIZE, 1.0)[0] for file in files]
     else:
         rng = np.random.default_rng(0)
         pixels = [
@@ -82,7 +80,7 @@ def photos(body: network.Backbone) -> Tensor:
     return torch.from_numpy(normalise(np.stack(pixels), body.spec.mean, body.spec.std))
 
 
-def explain(net: PetNet, photos: Tensor, target: Sequence[int] | int, rival: Sequence[int] | int = NOBODY) -> list:
+def explain(net: PetNet, photos: Tensor, target: Sequence[int] | int, rival: Sequence[int] | int = Rival.NONE) -> list:
     codes = (torch.as_tensor(code).expand(len(photos)) for code in (target, rival))
     with torch.no_grad():
         return [output.numpy() for output in ExplainedNet(net).eval()(photos, *codes)]
@@ -103,7 +101,7 @@ class Score:
         self.target, self.rival = target, rival
 
     def __call__(self, logits: Tensor) -> Tensor:
-        return logits[self.target] - (logits[self.rival] if self.rival != NOBODY else 0)
+        return logits[self.target] - (logits[self.rival] if self.rival != Rival.NONE else 0)
 
 
 def by_library(net: PetNet, photos: Tensor, targets: Sequence[int], rivals: Sequence[int]) -> NDArray[np.float32]:
@@ -137,9 +135,9 @@ def by_hooks(net: PetNet, photo: Tensor, target: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.integration
 def test_grad_cam_is_the_librarys(net: PetNet, photos: Tensor) -> None:
-    logits, _, got, target, rival = explain(net, photos, PREDICTED)
+    logits, _, got, target, rival = explain(net, photos, Target.PREDICTED)
     np.testing.assert_array_equal(target, logits.argmax(1))
-    assert (rival == NOBODY).all()
+    assert (rival == Rival.NONE).all()
     assert got.min() == 0
     assert_same_maps(got, by_library(net, photos, target, rival))
 
@@ -159,12 +157,12 @@ def test_contrast_is_grad_cam_of_the_difference(net: PetNet, photos: Tensor) -> 
     assert (target.tolist(), rival.tolist()) == (targets, rivals)
     wanted = by_library(net, photos, targets, rivals)
     assert_same_maps(got, wanted)
-    assert (wanted != by_library(net, photos, targets, [NOBODY] * PHOTOS)).any()
+    assert (wanted != by_library(net, photos, targets, [Rival.NONE] * PHOTOS)).any()
 
 
 @pytest.mark.integration
 def test_both_maps_are_the_lessons(net: PetNet, photos: Tensor) -> None:
-    _, activation, gradcam, target, _ = explain(net, photos, PREDICTED)
+    _, activation, gradcam, target, _ = explain(net, photos, Target.PREDICTED)
     hooked = [by_hooks(net, photo, int(number)) for photo, number in zip(photos, target, strict=True)]
     assert_same_maps(activation, np.stack([acts for acts, _ in hooked]))
     assert_same_maps(gradcam, np.stack([cam for _, cam in hooked]))
@@ -172,17 +170,17 @@ def test_both_maps_are_the_lessons(net: PetNet, photos: Tensor) -> None:
 
 def test_the_best_other_is_the_second_or_the_first(net: PetNet, photos: Tensor) -> None:
     """It is never the class itself, whichever is asked for."""
-    logits, _, _, target, rival = explain(net, photos, PREDICTED, BEST_OTHER)
+    logits, _, _, target, rival = explain(net, photos, Target.PREDICTED, Rival.RUNNER_UP)
     order = np.argsort(-logits, axis=1)
     np.testing.assert_array_equal(np.stack([target, rival], 1), order[:, :2])
-    _, _, got, target, rival = explain(net, photos, order[:, 4].tolist(), BEST_OTHER)
+    _, _, got, target, rival = explain(net, photos, order[:, 4].tolist(), Rival.RUNNER_UP)
     np.testing.assert_array_equal(np.stack([target, rival], 1), order[:, [4, 0]])
     np.testing.assert_array_equal(got, explain(net, photos, order[:, 4].tolist(), order[:, 0].tolist())[2])
 
 
 def test_a_batch_gives_what_each_photo_gives_alone(net: PetNet, photos: Tensor) -> None:
-    targets = [PREDICTED, 0, 3, PREDICTED]
-    rivals = [NOBODY, BEST_OTHER, 2, 5]
+    targets = [Target.PREDICTED, 0, 3, Target.PREDICTED]
+    rivals = [Rival.NONE, Rival.RUNNER_UP, 2, 5]
     together = explain(net, photos[:4], targets, rivals)
     for i, codes in enumerate(zip(targets, rivals, strict=True)):
         for whole, alone in zip(together, explain(net, photos[i : i + 1], *codes), strict=True):
@@ -191,7 +189,7 @@ def test_a_batch_gives_what_each_photo_gives_alone(net: PetNet, photos: Tensor) 
 
 def test_the_logits_are_the_networks(net: PetNet, photos: Tensor) -> None:
     with torch.no_grad():
-        np.testing.assert_array_equal(explain(net, photos[:3], PREDICTED)[0], net(photos[:3]).numpy())
+        np.testing.assert_array_equal(explain(net, photos[:3], Target.PREDICTED)[0], net(photos[:3]).numpy())
 
 
 # The head.

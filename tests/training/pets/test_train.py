@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from pets import bundle as bundles
 from pets.classifier import Classifier
-from pets.images import fit, open_photo
+from pets.images import crop, open_photo
 from runtime.bundle import CARD, MANIFEST, WEIGHTS
 from runtime.folder import sha256
 from tests.training.pets.test_fit import StoppedError, stop_at
@@ -72,8 +72,8 @@ def test_what_was_judged_is_what_is_served(pets_training: tuple[Path, Trained], 
     folder, trained = pets_training
     classifier, evaluation = Classifier.load(folder), trained.evaluation
     image = classifier.manifest.image
-    pixels = [fit(open_photo(file.read_bytes()), image.size, image.crop_pct)[0] for file in pet_data.valid.files]
-    logits = classifier.look(pixels).logits
+    pixels = [crop(open_photo(file.read_bytes()), image.size, image.crop_pct)[0] for file in pet_data.valid.files]
+    logits = classifier.run_network(pixels).logits
     np.testing.assert_allclose(logits, evaluation.logits, atol=1e-4 * np.abs(logits).max())
     np.testing.assert_allclose(classifier.probabilities(logits), evaluation.probabilities, atol=1e-4)
     right = (logits.argmax(1) == pet_data.valid.labels).mean()
@@ -212,7 +212,7 @@ def test_the_lessons_recipe_ends_in_a_bundle(pet_data: PetData, tmp_path: Path) 
         (tmp_path / "pets" / CARD).read_text().split()
     )
     image = classifier.manifest.image
-    pixels = [fit(open_photo(file.read_bytes()), image.size, image.crop_pct)[0] for file in pet_data.valid.files]
-    logits = classifier.look(pixels).logits
+    pixels = [crop(open_photo(file.read_bytes()), image.size, image.crop_pct)[0] for file in pet_data.valid.files]
+    logits = classifier.run_network(pixels).logits
     np.testing.assert_allclose(logits, trained.evaluation.logits, atol=1e-4 * np.abs(logits).max())
     assert load_file(tmp_path / "pets" / WEIGHTS)["head.layers.2.weight"].dtype == np.float16

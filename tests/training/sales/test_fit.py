@@ -51,7 +51,7 @@ def plain(demo_tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Fore
 
 
 def forecast(model: Forecaster, **request: Any) -> Forecast:
-    (answer,) = model.answer([parse_request({"store": 1, "date": "2015-08-05", **request})])
+    (answer,) = model.predict([parse_request({"store": 1, "date": "2015-08-05", **request})])
     assert isinstance(answer, Forecast)
     return answer
 
@@ -73,7 +73,7 @@ def test_a_column_that_never_varied_moves_no_forecast(plain: Forecaster, stated:
 
 def test_a_closed_friday_does_not_move_the_wednesday_where_no_store_ever_closed(plain: Forecaster) -> None:
     items = [{"store": 1, "date": "2015-08-05"}, {"store": 1, "date": "2015-08-07", "open": False}]
-    (answer,) = plain.answer([parse_request({"items": items})])
+    (answer,) = plain.predict([parse_request({"items": items})])
     assert isinstance(answer, Forecasts)
     assert [item.sales for item in answer.items] == pytest.approx([forecast(plain).sales, 0.0], rel=1e-6)  # type: ignore[union-attr]
 

@@ -44,7 +44,7 @@ def refused(forecaster: Forecaster, folder: Path, text: str | bytes) -> str:
 
 def asked(forecaster: Forecaster, *items: dict[str, Any]) -> list[float]:
     """The same from the service."""
-    (answer,) = forecaster.answer([parse_request({"items": [*items]})])
+    (answer,) = forecaster.predict([parse_request({"items": [*items]})])
     assert isinstance(answer, Forecasts)
     return [item.sales for item in answer.items if isinstance(item, ItemForecast)]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling
 from torch import Tensor
 
-from pets.images import Photo, fit
+from pets.images import Photo, crop
 from training.pets.data.augment import Draw, Strengths, augment, draw
 from training.pets.data.photos import Split, load_photo
 
@@ -133,7 +133,7 @@ class PhotoBatches:
             if self.strengths.moves:
                 photo = reduced(opened, self._input["shorter"], self.strengths.zoom)
             else:  # exactly what evaluation sees
-                photo = _planes(fit(opened, self._input["size"], self._crop_pct)[0])
+                photo = _planes(crop(opened, self._input["size"], self._crop_pct)[0])
             with self._lock:
                 if row not in self._kept and photo.nbytes <= self._room:
                     self._kept[row] = photo
@@ -174,7 +174,7 @@ def crops(files: Sequence[Path], size: int, crop_pct: float, *, threads: int = 2
     out = np.empty((len(files), size, size, 3), np.uint8)
 
     def fill(row: int) -> None:
-        out[row] = fit(load_photo(files[row]), size, crop_pct)[0]
+        out[row] = crop(load_photo(files[row]), size, crop_pct)[0]
 
     with ThreadPoolExecutor(threads) as pool:
         deque(pool.map(fill, range(len(files))), maxlen=0)

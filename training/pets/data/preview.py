@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from pets.images import fit
+from pets.images import crop
 from runtime.folder import write_file
 from training.pets.data.augment import Strengths, augment, draw
 from training.pets.data.batches import reduced
@@ -56,7 +56,7 @@ def plot_augmentations(
         photo = load_photo(data.train.files[row])
         whole = reduced(photo, shorter, strengths.zoom)
         breed = data.classes[data.train.labels[row]].name.replace("_", " ")
-        axes[0].imshow(fit(photo, size, crop_pct)[0])
+        axes[0].imshow(crop(photo, size, crop_pct)[0])
         axes[0].set_title(breed, loc="left", fontsize=9, fontweight="bold")
         for ax in axes[1:]:
             seen = augment(whole, next(draws), size=size, shorter=shorter, mean=(0, 0, 0), std=(1, 1, 1))

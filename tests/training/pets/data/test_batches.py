@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pets.images import fit, normalise, open_photo
+from pets.images import crop, normalise, open_photo
 from training.learner import Learner
 from training.pets.data.augment import LESSON, NONE
 from training.pets.data.batches import PhotoBatches, crops, reduced
@@ -175,5 +175,5 @@ def test_a_network_learns_from_them(photos: Split) -> None:
 
 def test_crops_are_fits(photos: Split) -> None:
     got = crops(photos.files, 24, 0.8, threads=2)
-    expected = [fit(open_photo(file.read_bytes()), 24, 0.8)[0] for file in photos.files]
+    expected = [crop(open_photo(file.read_bytes()), 24, 0.8)[0] for file in photos.files]
     np.testing.assert_array_equal(got, np.stack(expected))

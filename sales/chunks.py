@@ -10,7 +10,7 @@ BLOCK: Final = 8192  # rows
 Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
 
 
-def in_blocks(compute: Callable[[slice], Arrays], rows: int) -> Arrays:
+def in_chunks(compute: Callable[[slice], Arrays], rows: int) -> Arrays:
     """``compute`` for all rows, so that what it makes on the way stays in the processor's cache.
 
     Args:
