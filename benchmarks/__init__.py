@@ -1,1 +1,1 @@
-"""Each figure in the README and the docs is printed by a script here."""
+"""Scripts that print the figures of the README and the docs. Each module of this folder is a command."""

@@ -1,8 +1,9 @@
-"""Tables to features: how long, and how much memory, from CSV files to the network's input for every training row.
+"""Measure time and memory from the CSV tables to the network's input, for all training rows.
 
-    python benchmarks/features_rate.py [FOLDER]      the seven tables; $SHOPCAT_DATA/rossmann if left out
+    python -m benchmarks.features_rate [FOLDER]
 
-Each mode is timed in a process of its own, since a process's peak memory does not go down.
+FOLDER holds the seven tables; the default is $SHOPCAT_DATA/rossmann. Each mode is timed in a separate process, because
+the peak memory of a process never falls.
 """
 
 import json
@@ -14,13 +15,16 @@ import time
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import cast
+
+from sales.features import Mode
 
 ROUNDS = 5
-MODES = ("production", "parity")
+MODES: tuple[Mode, ...] = ("production", "parity")
 
 
-def measure(folder: Path, mode: str) -> dict[str, float]:
-    """Seconds of each step, rows, and the process's peak memory in MB."""
+def measure(folder: Path, mode: Mode) -> dict[str, float]:
+    """Return the seconds of each step, the numbers of rows, and the peak memory of the process in MB."""
     from sales.features import Features
     from sales.preprocess import Preprocessor
     from training.sales.data.panel import panel_from_tables
@@ -47,14 +51,14 @@ def measure(folder: Path, mode: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a table with the medians of several rounds."""
+    """Print a table of medians over the rounds."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(os.environ["SHOPCAT_DATA"], "rossmann"))
     print("| mode | rows in train.csv | sold | read and check CSV | features | preprocess | all | peak memory |")
     print("|---|---|---|---|---|---|---|---|")
     for mode in MODES:
-        command = [sys.executable, __file__, "--once", str(folder), mode]
-        rounds = [json.loads(subprocess.check_output(command)) for _ in range(ROUNDS)]
-        mid = {key: median(each[key] for each in rounds) for key in rounds[0]}
+        command = [sys.executable, "-m", "benchmarks.features_rate", "--once", str(folder), mode]
+        rounds: list[dict[str, float]] = [json.loads(subprocess.check_output(command)) for _ in range(ROUNDS)]
+        mid = {key: median(figures[key] for figures in rounds) for key in rounds[0]}
         print(
             f"| {mode} | {mid['table rows']:,.0f} | {mid['rows sold']:,.0f} | {mid['read']:.2f} s "
             f"| {mid['features']:.2f} s | {mid['preprocess']:.2f} s | {mid['all']:.2f} s | {mid['MB']:,.0f} MB |"
@@ -63,6 +67,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--once"]:
-        print(json.dumps(measure(Path(sys.argv[2]), sys.argv[3])))
+        print(json.dumps(measure(Path(sys.argv[2]), cast(Mode, sys.argv[3]))))
     else:
         main()

@@ -1,11 +1,12 @@
-"""What a heatmap costs: beside the plain network, beside the grad-cam library, and in a request.
+"""Measure the cost of a heatmap: against the plain network, against the grad-cam library, and within a request.
 
     python -m benchmarks.heatmap_cost BUNDLE [--batch 1 8] [--rounds 15] [--data DATA]
 
-The plain network is the bundle's, exported with its logits alone. DATA is a folder in the layout of the Oxford-IIIT
-pets (images/); without it the photos are made up. Each has one thread and its turn in every round, and what is counted
-is the process's CPU time, which with one thread is the time that it takes on a machine that does nothing else: so
-whatever runs beside it takes no part. The figures are medians over the rounds, and ratios medians of the rounds'.
+The plain network is the bundle's, exported with its logits alone. DATA is a folder in the layout of the Oxford-IIIT Pet
+Dataset (images/); without it the photos are generated.
+
+Every variant runs on one thread, once in each round. The script counts CPU time of the process, so that other load on
+the machine does not matter. Figures are medians over the rounds; ratios are medians of the ratios within a round.
 """
 
 import argparse
@@ -20,8 +21,9 @@ import torch
 from numpy.typing import NDArray
 from pytorch_grad_cam import GradCAM
 
-from benchmarks.heatmap_quality import line, open_net
-from benchmarks.photos import read_photos
+from benchmarks.heatmaps.networks import open_net
+from benchmarks.load_generator.photos import read_photos
+from benchmarks.markdown import table_row
 from pets.classifier import Classifier
 from pets.graph import Rival, Target
 from pets.heatmap import overlay
@@ -40,14 +42,17 @@ PLAIN, BOTH, TORCH, CLOSED, LIBRARY = (
     "torch, with both heatmaps in closed form",
     "torch, grad-cam library",
 )
-BASE = {BOTH: PLAIN, CLOSED: TORCH, LIBRARY: TORCH}  # what each is compared with
+BASE = {BOTH: PLAIN, CLOSED: TORCH, LIBRARY: TORCH}  # variant: the variant that it is compared with
 
 Calls = Mapping[str, Callable[[], object]]
-Times = Mapping[str, list[float]]  # milliseconds of each round, by what was called
+Times = Mapping[str, list[float]]  # milliseconds of each round, by variant
 
 
 def in_turns(calls: Calls, rounds: int) -> Times:
-    """Milliseconds of CPU time of each call in each round; a call before it, not counted, has warmed the caches."""
+    """Return milliseconds of CPU time of each call in each round.
+
+    An uncounted call before it warms the caches.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -59,23 +64,23 @@ def in_turns(calls: Calls, rounds: int) -> Times:
 
 
 def ratio(times: Times, name: str, base: str) -> float:
-    """How many times as long one takes as the other, each beside its neighbour of the same round."""
+    """Return the median of the ratios of two variants' times within a round."""
     return median(one / other for one, other in zip(times[name], times[base], strict=True))
 
 
 def export_plain(net: PetNet, image: ImageSpec) -> bytes:
-    """The network as an ONNX file with ``images`` in and ``logits`` out: what one exports without heatmaps."""
+    """Export a network without heatmaps: an ONNX file with the input ``images`` and the output ``logits``."""
     return to_onnx(net, (torch.zeros((2, 3, image.size, image.size)),), ["images"], ["logits"])
 
 
 def networks(bundle: Path, net: PetNet, plain: Path, images: NDArray[np.float32]) -> Calls:
-    """The ways from images to logits and heatmaps, each ready to run."""
+    """Return a function for each variant, from images to logits and heatmaps."""
     without, with_maps = open_session(plain, "cpu"), open_session(bundle / NETWORK, "cpu")
     explained, tensor = ExplainedNet(net).eval(), torch.from_numpy(images)
     target, rival = (np.full(len(images), value, np.int64) for value in (Target.PREDICTED, Rival.NONE))
 
     def by_library() -> object:
-        with GradCAM(net, [net.body]) as cam:  # its hooks are there in its own turn alone
+        with GradCAM(net, [net.body]) as cam:  # the hooks exist during this call alone
             return cam(tensor, None)
 
     @torch.inference_mode()
@@ -95,25 +100,25 @@ def networks(bundle: Path, net: PetNet, plain: Path, images: NDArray[np.float32]
     }
 
 
-def requests(classifier: Classifier, content: bytes) -> tuple[Calls, Calls]:
-    """Requests from a photo's bytes to an answer's, and the steps of which they consist."""
+def request_calls(classifier: Classifier, content: bytes) -> tuple[Calls, Calls]:
+    """Return functions for whole requests, from photo bytes to answer bytes, and for the steps of a request."""
     image = classifier.manifest.image
     photo = open_photo(content)
     pixels, box = crop(photo, image.size, image.crop_pct)
     output = classifier.run_network([pixels])
 
-    def answered(**options: str) -> Callable[[], object]:
+    def request(**options: str) -> Callable[[], object]:
         def call() -> bytes:
-            request = PetRequest.model_validate({"image": content, **options})
-            (answer,) = classifier.predict([classifier.prepare(request)])
+            parsed = PetRequest.model_validate({"image": content, **options})
+            (answer,) = classifier.predict([classifier.prepare(parsed)])
             return answer.to_json()
 
         return call
 
-    whole = {
-        "without heatmap": answered(),
-        "Grad-CAM's grid": answered(heatmap="gradcam", overlay="none"),
-        "Grad-CAM's grid and overlay": answered(heatmap="gradcam"),
+    requests = {
+        "without heatmap": request(),
+        "Grad-CAM's grid": request(heatmap="gradcam", overlay="none"),
+        "Grad-CAM's grid and overlay": request(heatmap="gradcam"),
     }
     steps = {
         "decode": lambda: open_photo(content),
@@ -122,39 +127,41 @@ def requests(classifier: Classifier, content: bytes) -> tuple[Calls, Calls]:
         "normalise and network": lambda: classifier.run_network([pixels]),
         "overlay": lambda: overlay(photo, output.gradcam[0], box, low=0),
     }
-    return whole, steps
+    return requests, steps
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="photos in a batch")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8], help="numbers of photos in a batch")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--data", type=Path, help="a folder with images/; made-up photos if left out")
-    asked = parser.parse_args()
+    parser.add_argument("--data", type=Path, help="folder with images/; generated photos if left out")
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    manifest, net = open_net(asked.bundle)
-    image, photos = manifest.image, read_photos(asked.data, max(asked.batch))
+    manifest, net = open_net(args.bundle)
+    image, photos = manifest.image, read_photos(args.data, max(args.batch))
     pixels = np.stack([crop(open_photo(content), image.size, image.crop_pct)[0] for content in photos])
     images = normalise(pixels, image.mean, image.std)
-    print(f"{manifest.backbone.name}, {image.size} pixels; one thread; medians of {asked.rounds} rounds\n")
+    print(f"{manifest.backbone.name}, {image.size} pixels; one thread; medians of {args.rounds} rounds\n")
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "plain.onnx")
         plain.write_bytes(export_plain(net, image))
-        print(line("batch", ["network", "ms", "of logits alone", "the library takes"]))
-        print(line("---:", ["---", "---:", "---:", "---:"]))
-        for batch in asked.batch:
-            times = in_turns(networks(asked.bundle, net, plain, images[:batch]), asked.rounds)
-            for name, each in times.items():
-                of_plain = f"{ratio(times, name, BASE[name]):.2f}" if name in BASE else ""
-                times_ours = f"{ratio(times, LIBRARY, name):.1f} x" if name in (BOTH, CLOSED) else ""
-                print(line(str(batch), [name, f"{median(each):.1f}", of_plain, times_ours]), flush=True)
+        print(table_row("batch", ["network", "ms", "of logits alone", "the library takes"]))
+        print(table_row("---:", ["---", "---:", "---:", "---:"]))
+        for batch in args.batch:
+            times = in_turns(networks(args.bundle, net, plain, images[:batch]), args.rounds)
+            for name, milliseconds in times.items():
+                of_base = f"{ratio(times, name, BASE[name]):.2f}" if name in BASE else ""
+                of_library = f"{ratio(times, LIBRARY, name):.1f} x" if name in (BOTH, CLOSED) else ""
+                print(table_row(str(batch), [name, f"{median(milliseconds):.1f}", of_base, of_library]), flush=True)
     print(f"\nA photo of {len(photos[0]):,} bytes, in the process\n")
-    for what, calls in zip(("request", "of which"), requests(Classifier.load(asked.bundle), photos[0]), strict=True):
-        print(line(what, ["ms"]), line("---", ["---:"]), sep="\n")
-        for name, each in in_turns(calls, 4 * asked.rounds).items():
-            print(line(name, [f"{median(each):.2f}"]))
+    for heading, calls in zip(
+        ("request", "of which"), request_calls(Classifier.load(args.bundle), photos[0]), strict=True
+    ):
+        print(table_row(heading, ["ms"]), table_row("---", ["---:"]), sep="\n")
+        for name, milliseconds in in_turns(calls, 4 * args.rounds).items():
+            print(table_row(name, [f"{median(milliseconds):.2f}"]))
         print()
 
 

@@ -1,10 +1,13 @@
-"""Does it stay as it is? All kinds of requests for both models, many connections, for long, and the memory they leave.
+"""Send all kinds of requests for both models over many connections for a long time, and watch the processes' memory.
 
     python -m benchmarks.soak model_store/demo model_store/pets [--minutes 10] [--connections 32]
 
-Every request must be answered with the status that it deserves, or refused for want of room, and no process may grow by
-more than 3 percent between the first and the last tenth of the time after the warm-up, a fifth of it. Exit status 1 if
-that is not so.
+The exit status is 1 unless all of this holds:
+
+- Every request gets its expected status or, for want of room, a 503.
+- Of each kind of request, at least a tenth gets its expected status: 200, or for an invalid request its 4xx.
+- No process grows by more than 3 percent. The first fifth of the time is the warm-up. Of the time after it, the
+  first and the last tenth are compared.
 """
 
 import argparse
@@ -19,24 +22,34 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-from benchmarks.photos import made_up_photo
+from benchmarks.load_generator.photos import made_up_photo
 from sales.bundle import read_manifest
 from serving.ports import HOST, Ports
 
-WARM_UP, EDGE, GROWTH = 0.2, 0.1, 0.03
-EVERY_S = 2.0  # a look at the memory
-REFUSED = 503  # what the front door says where there is no room, which is as it should be too
+WARM_UP, MARGIN, GROWTH = 0.2, 0.1, 0.03  # shares: of the whole time, of the time after the warm-up, of the memory
+SAMPLE_S = 2.0  # seconds between two samples of the memory
+REJECTED = 503  # status of the gateway's answer at its admission limit, which is right too
+MIN_SHARE = 0.1  # least share of a kind's requests with the expected status: a service that rejects all of them fails
 
 
 class Request(NamedTuple):
-    """What is sent, how often among the others, and the status that it deserves."""
+    """A kind of request.
+
+    Attributes:
+        name: name in the tables.
+        path: path of the URL.
+        body: content of the request.
+        content_type: content type of the body.
+        status: expected status of the answer.
+        weight: frequency relative to the other kinds.
+    """
 
     name: str
     path: str
@@ -46,8 +59,8 @@ class Request(NamedTuple):
     weight: int
 
 
-def mix(bundle: Path) -> list[Request]:
-    """Requests of all kinds."""
+def request_kinds(bundle: Path) -> list[Request]:
+    """Return all kinds of requests, for the sales bundle and for any pets bundle."""
     manifest = read_manifest(bundle)
     day = str(manifest.last_date if manifest.horizon <= 0 else manifest.cutoff.replace(day=28))
     store = manifest.levels["Store"][0]
@@ -73,49 +86,55 @@ def mix(bundle: Path) -> list[Request]:
 
 
 @dataclass
-class Seen:
-    """What all connections saw."""
+class Answers:
+    """Answers of all connections together.
 
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    Attributes:
+        by_status: number of answers by the request's name and the answer's status.
+        unanswered: number of requests without an answer, by the request's name and the error.
+        lock: held while a connection adds its numbers.
+    """
+
+    by_status: Counter[tuple[str, int]] = field(default_factory=Counter)
     unanswered: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-def connect(port: int, requests: Sequence[Request], until: float, seed: int, seen: Seen) -> None:
-    """One connection's part."""
+def send_requests(port: int, kinds: Sequence[Request], until: float, seed: int, answers: Answers) -> None:
+    """Send random requests over one connection until a time of the monotonic clock, and add up the answers."""
     rng = random.Random(seed)
-    answers: Counter[tuple[str, int]] = Counter()
+    by_status: Counter[tuple[str, int]] = Counter()
     unanswered: Counter[str] = Counter()
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
     while time.monotonic() < until:
-        (request,) = rng.choices(requests, [each.weight for each in requests])
+        (request,) = rng.choices(kinds, [kind.weight for kind in kinds])
         try:
             connection.request("POST", request.path, request.body, {"Content-Type": request.content_type})
             answer = connection.getresponse()
             answer.read()
-            answers[request.name, answer.status] += 1
+            by_status[request.name, answer.status] += 1
         except (OSError, http.client.HTTPException) as error:
             unanswered[f"{request.name}: {error!r}"] += 1
             connection.close()
     connection.close()
-    with seen.lock:
-        seen.answers += answers
-        seen.unanswered += unanswered
+    with answers.lock:
+        answers.by_status += by_status
+        answers.unanswered += unanswered
 
 
-def memory(server: int) -> dict[str, int]:
-    """Resident bytes of a server's processes, by name and number."""
-    found = {}
-    process = psutil.Process(server)
-    for each in [process, *process.children(recursive=True)]:
+def resident_bytes(server: int) -> dict[str, int]:
+    """Return the resident bytes of a process and its descendants, by name and PID."""
+    sizes = {}
+    root = psutil.Process(server)
+    for process in [root, *root.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
-            found[f"{each.name()} {each.pid}"] = each.memory_info().rss
-    return found
+            sizes[f"{process.name()} {process.pid}"] = process.memory_info().rss
+    return sizes
 
 
 @contextlib.contextmanager
 def serving(bundles: Sequence[Path], log: Path) -> Iterator[tuple[int, int]]:
-    """`shopcat serve`, as a user starts it: its process and port."""
+    """Run `shopcat serve` as a user does; yield its PID and port."""
     ports = Ports.any_free()
     command = [sys.executable, "-m", "cli", "serve", *map(str, bundles), "--port", str(ports.inference)]
     command += ["--metrics-port", str(ports.metrics)]
@@ -132,69 +151,82 @@ def serving(bundles: Sequence[Path], log: Path) -> Iterator[tuple[int, int]]:
 
 
 def main() -> None:
-    """Run it and print two tables."""
+    """Run the service under load, print two tables, and exit with the verdict."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sales", type=Path)
     parser.add_argument("pets", type=Path)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--log", type=Path, default=Path("build/soak.log"), help="what the server prints")
-    asked = parser.parse_args()
-    asked.log.parent.mkdir(parents=True, exist_ok=True)
-    requests, seen = mix(asked.sales), Seen()
+    parser.add_argument("--log", type=Path, default=Path("build/soak.log"), help="file for the output of the service")
+    args = parser.parse_args()
+    args.log.parent.mkdir(parents=True, exist_ok=True)
+    kinds, answers = request_kinds(args.sales), Answers()
     samples: dict[str, list[tuple[float, int]]] = {}
-    with serving([asked.sales, asked.pets], asked.log) as (pid, port):
+    with serving([args.sales, args.pets], args.log) as (pid, port):
         start = time.monotonic()
-        until = start + 60 * asked.minutes
+        until = start + 60 * args.minutes
         threads = [
-            threading.Thread(target=connect, args=(port, requests, until, number, seen))
-            for number in range(asked.connections)
+            threading.Thread(target=send_requests, args=(port, kinds, until, seed, answers))
+            for seed in range(args.connections)
         ]
         for thread in threads:
             thread.start()
         while time.monotonic() < until:
-            for name, size in memory(pid).items():
+            for name, size in resident_bytes(pid).items():
                 samples.setdefault(name, []).append((time.monotonic() - start, size))
-            time.sleep(EVERY_S)
+            time.sleep(SAMPLE_S)
         for thread in threads:
             thread.join()
-    wrong = report(requests, seen, asked) + grown(samples, 60 * asked.minutes)
-    print("\n".join(wrong) or "every request was answered as it deserves, and no process grew")
-    raise SystemExit(bool(wrong))
-
-
-def report(requests: Sequence[Request], seen: Seen, asked: argparse.Namespace) -> list[str]:
-    """Print what was answered; what was not as it should be."""
-    total = sum(seen.answers.values())
-    print(f"{total:,} answers in {asked.minutes:g} min over {asked.connections} connections")
+    total = sum(answers.by_status.values())
+    print(f"{total:,} answers in {args.minutes:g} min over {args.connections} connections")
     print("| request | status | answers |\n|---|---:|---:|")
-    expected = {request.name: request.status for request in requests}
-    for (name, status), count in sorted(seen.answers.items()):
+    for (name, status), count in sorted(answers.by_status.items()):
         print(f"| {name} | {status} | {count:,} |")
-    wrong = [
+    faults = [*answer_faults(kinds, answers.by_status, answers.unanswered), *memory_faults(samples, 60 * args.minutes)]
+    print("\n".join(faults) or "every kind of request was answered as expected, and no process grew")
+    raise SystemExit(bool(faults))
+
+
+def answer_faults(
+    kinds: Sequence[Request], by_status: Mapping[tuple[str, int], int], unanswered: Mapping[str, int]
+) -> list[str]:
+    """Return a sentence for each wrong status, each missing answer, and each kind with too few expected answers."""
+    expected = {kind.name: kind.status for kind in kinds}
+    faults = [
         f"{count:,} x {name} was answered {status}, not {expected[name]}"
-        for (name, status), count in seen.answers.items()
-        if status not in (expected[name], REFUSED)
+        for (name, status), count in by_status.items()
+        if status not in (expected[name], REJECTED)
     ]
-    return wrong + [f"{count:,} x not answered: {what}" for what, count in seen.unanswered.items()]
+    faults += [f"{count:,} x not answered: {error}" for error, count in unanswered.items()]
+    for name, status in expected.items():
+        total = sum(count for (request, _), count in by_status.items() if request == name)
+        right = by_status.get((name, status), 0)
+        if right < max(MIN_SHARE * total, 1):
+            faults.append(f"{right:,} of {total:,} x {name} were answered {status}, less than {MIN_SHARE:.0%} of them")
+    return faults
 
 
-def grown(samples: dict[str, list[tuple[float, int]]], seconds: float) -> list[str]:
-    """Print each process's memory after the warm-up; the processes that grew or that were not there throughout."""
-    wrong, begin = [], WARM_UP * seconds
-    first, last = begin + EDGE * (seconds - begin), seconds - EDGE * (seconds - begin)
+def memory_faults(samples: Mapping[str, Sequence[tuple[float, int]]], seconds: float) -> list[str]:
+    """Print each process's memory, and return a sentence for each process that grew or did not live throughout.
+
+    Args:
+        samples: by process, pairs of seconds since the start and resident bytes.
+        seconds: length of the run.
+    """
+    faults, begin = [], WARM_UP * seconds
+    first, last = begin + MARGIN * (seconds - begin), seconds - MARGIN * (seconds - begin)
     print("| process | MB after the warm-up | MB at the end | |\n|---|---:|---:|---:|")
     for name, sizes in samples.items():
         early = [size for at, size in sizes if begin <= at <= first]
         late = [size for at, size in sizes if at >= last]
         if not early or not late:
-            wrong.append(f"{name} did not live throughout")
+            faults.append(f"{name} did not live throughout")
             continue
-        was, now = statistics.median(early), statistics.median(late)
-        print(f"| {name} | {was / 1e6:.1f} | {now / 1e6:.1f} | {now / was - 1:+.1%} |")
-        if now > was * (1 + GROWTH):
-            wrong.append(f"{name} grew by {now / was - 1:.1%}")
-    return wrong
+        before, after = statistics.median(early), statistics.median(late)
+        print(f"| {name} | {before / 1e6:.1f} | {after / 1e6:.1f} | {after / before - 1:+.1%} |")
+        if after > before * (1 + GROWTH):
+            faults.append(f"{name} grew by {after / before - 1:.1%}")
+    return faults
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""What metrics and the audit log take of the throughput: the same workers with and without them, in turns.
+"""Measure the share of the throughput that metrics and the audit log take.
 
-    python -m benchmarks.telemetry_cost model_store/demo
+    python -m benchmarks.telemetry_cost model_store/demo [--gateway]
 
-The client's content type says whether a worker tells of its answers, so that one and the same process does both, a
-second each, in turns: two servers, even if they are the same, differ by more than what is to be measured, until they
-are started again. The figure of a start is the median of its turns' ratios.
+The same worker processes answer with and without telemetry, a second each, in turns; the content type of a request
+decides. Two separate servers would not do: two equal ones differ by more than the effect of telemetry. The servers are
+started several times. The figure of a start is the median of the ratios of its turns.
 
-On a machine that others use too, single turns differ by a tenth and more, and the ratio of the rates takes hundreds of
-them. The processor time of a request says the same with less noise: all cores are busy, so a server that takes a
-hundredth more of them for a request answers a hundredth fewer.
+On a shared machine single turns differ by a tenth and more, so the ratio of the rates takes hundreds of turns. The CPU
+time of a request has less noise and says the same: with all cores busy, one percent more CPU time for a request means
+one percent fewer requests.
 """
 
 import argparse
@@ -22,21 +22,21 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.load import Load, generator, measure
-from benchmarks.serve_sales import some_days
-from benchmarks.serving import service, torchserve, warm
+from benchmarks.load_generator.closed_loop import Load, generator, measure
+from benchmarks.serve_sales import forecast_requests
+from benchmarks.servers.running import service, torchserve, warm
 
 CONNECTIONS, SECONDS = 32, 1.0
 HANDLER = "in_turns_handler.py"
-TOLD, UNTOLD = "application/json", "application/json; told=no"
+RECORDED, UNRECORDED = "application/json", "application/json; recorded=no"
 
 
 class Turn(NamedTuple):
-    """What was seen of a second.
+    """Figures of one second.
 
     Attributes:
-        load: by the generator.
-        cpu: microseconds of a processor that the server took for each answer, all of its processes together.
+        load: figures of the load generator.
+        cpu: CPU time of all server processes, microseconds a request.
     """
 
     load: Load
@@ -47,52 +47,56 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--door", action="store_true", help="through the front door, as clients have it")
+    parser.add_argument("--gateway", action="store_true", help="measure through the gateway, as clients do")
     parser.add_argument("--starts", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=60, help="after each start")
+    parser.add_argument("--turns", type=int, default=60, help="number of turns after each start")
     parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
-    bodies = some_days(asked.bundle)
-    start = service if asked.door else torchserve
-    rates, costs, seen = list[float](), list[float](), list[dict[str, Turn]]()
-    for _ in range(asked.starts):
+    args = parser.parse_args()
+    bodies = forecast_requests(args.bundle)
+    start = service if args.gateway else torchserve
+    rates, costs, all_turns = list[float](), list[float](), list[dict[str, Turn]]()
+    for _ in range(args.starts):
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
-            url = running.enter_context(start(asked.bundle, "sales", Path(folder), asked.workers, HANDLER))
-            turns = in_turns(url, bodies, asked.turns)
-        rates.append(statistics.median(turn[TOLD].load.rate / turn[UNTOLD].load.rate for turn in turns))
-        costs.append(statistics.median(turn[UNTOLD].cpu / turn[TOLD].cpu for turn in turns))
-        seen += turns
-    where = "through the front door" if asked.door else "without the front door"
-    print(f"{CONNECTIONS} connections, {asked.workers} workers, {where}; load by {generator()}; medians of all turns")
-    for name, kind in (("with metrics and audit log", TOLD), ("without", UNTOLD)):
+            url = running.enter_context(start(args.bundle, "sales", Path(folder), args.workers, HANDLER))
+            turns = in_turns(url, bodies, args.turns)
+        rates.append(statistics.median(turn[RECORDED].load.rate / turn[UNRECORDED].load.rate for turn in turns))
+        costs.append(statistics.median(turn[UNRECORDED].cpu / turn[RECORDED].cpu for turn in turns))
+        all_turns += turns
+    where = "through the gateway" if args.gateway else "without the gateway"
+    print(f"{CONNECTIONS} connections, {args.workers} workers, {where}; load by {generator()}; medians of all turns")
+    for name, content_type in (("with metrics and audit log", RECORDED), ("without", UNRECORDED)):
         rate, p50, p99 = (
-            statistics.median(getattr(turn[kind].load, each) for turn in seen) for each in ("rate", "p50", "p99")
+            statistics.median(getattr(turn[content_type].load, figure) for turn in all_turns)
+            for figure in ("rate", "p50", "p99")
         )
-        cpu = statistics.median(turn[kind].cpu for turn in seen)
+        cpu = statistics.median(turn[content_type].cpu for turn in all_turns)
         print(f"{name}: {rate:,.0f} requests/s, p50 {p50:.2f} ms, p99 {p99:.2f} ms; {cpu:.0f} us of a core a request")
     for name, ratios in (("requests/s, with / without", rates), ("time of a core, without / with", costs)):
         shown = ", ".join(f"{ratio:.3f}" for ratio in ratios)
-        print(f"{name}: {statistics.median(ratios):.3f}, the median of {asked.starts} starts ({shown})")
+        print(f"{name}: {statistics.median(ratios):.3f}, the median of {args.starts} starts ({shown})")
 
 
 def in_turns(url: str, bodies: Sequence[bytes], number: int) -> list[dict[str, Turn]]:
-    """Measure with and without so many times, every other time the one or the other first."""
+    """Measure with and without telemetry ``number`` times, alternating which comes first."""
     warm(url, len(bodies[0]))
     measure(url, bodies, connections=CONNECTIONS, seconds=8)
 
     server = psutil.Process().children(recursive=True)
 
-    def spent() -> float:
+    def cpu_seconds() -> float:
         return sum(sum(process.cpu_times()[:2]) for process in server)
 
-    def turn(kind: str) -> Turn:
-        before = spent()
-        load = measure(url, bodies, content_type=kind, connections=CONNECTIONS, seconds=SECONDS)
-        time.sleep(0.3)  # until what was noted is told
-        return Turn(load, 1e6 * (spent() - before) / load.requests)
+    def turn(content_type: str) -> Turn:
+        before = cpu_seconds()
+        load = measure(url, bodies, content_type=content_type, connections=CONNECTIONS, seconds=SECONDS)
+        time.sleep(0.3)  # until the worker has recorded the last batch
+        return Turn(load, 1e6 * (cpu_seconds() - before) / load.requests)
 
-    kinds = (TOLD, UNTOLD)
-    return [{kind: turn(kind) for kind in (kinds if place % 2 else kinds[::-1])} for place in range(number)]
+    content_types = (RECORDED, UNRECORDED)
+    return [
+        {content_type: turn(content_type) for content_type in content_types[:: 1 if index % 2 else -1]}
+        for index in range(number)
+    ]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Training rows a second: fastai's loop and ours, side by side, on the lesson's network.
+"""Measure the training rows per second of fastai's training loop and ours, side by side.
 
-Both train the same network (24 embeddings and 16 continuous columns, 229 inputs, 1000, 500, 1) with one-cycle on the
-same synthetic rows, in turns, so that whatever else the machine does hits both. fastai is used as its users do:
-TabularPandas, ``dataloaders``, ``tabular_learner``, ``fit_one_cycle``. Prints a Markdown table.
+    python -m benchmarks.train_rate [--rounds 5] [--steps 60] [--device cpu]
 
-    python benchmarks/train_rate.py [--rounds 5] [--steps 60] [--device cpu]
+Both train the network of fast.ai's lesson 6 (24 embeddings and 16 continuous columns, 229 inputs, 1000, 500, 1) with
+one-cycle on the same synthetic rows. They take turns, so that other load on the machine meets both. fastai runs as its
+users run it: TabularPandas, ``dataloaders``, ``tabular_learner``, ``fit_one_cycle``. Prints a Markdown table.
 """
 
 import argparse
@@ -23,13 +23,14 @@ from torch import nn
 from training.learner import Learner, TensorBatches
 from training.sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson
 
-CODES = (1116, 8, 4, 13, 32, 3, 26, 27, 5, 4, 4, 24, 9, 13, 53, 22, 7, 7, 4, 4, 9, 9, 3, 3)  # with #na#
+# Number of codes of each categorical column, with the code for missing values.
+CODES = (1116, 8, 4, 13, 32, 3, 26, 27, 5, 4, 4, 24, 9, 13, 53, 22, 7, 7, 4, 4, 9, 9, 3, 3)
 CONTS = 16
 Y_RANGE = (0.0, 12.0)
 
 
 def table(rows: int) -> pd.DataFrame:
-    """Random columns of the lesson's cardinalities, each code present, and a log target."""
+    """Return random columns with the lesson's cardinalities, each code present, and a log target."""
     rng = np.random.default_rng(0)
     cats = {f"cat{i}": np.resize(rng.permutation(n - 1), rows) for i, n in enumerate(CODES)}
     conts = {f"cont{i}": rng.normal(size=rows).astype(np.float32) for i in range(CONTS)}
@@ -38,9 +39,9 @@ def table(rows: int) -> pd.DataFrame:
 
 
 def fastai_round(rows: pd.DataFrame, batch_size: int, device: str) -> Callable[[], None]:
-    """One epoch of fastai, ready to run."""
-    cats = [name for name in rows if name.startswith("cat")]
-    conts = [name for name in rows if name.startswith("cont")]
+    """Return a function that trains fastai's learner for one epoch."""
+    cats = [name for name in rows.columns.tolist() if name.startswith("cat")]
+    conts = [name for name in rows.columns.tolist() if name.startswith("cont")]
     data = TabularPandas(
         rows, [Categorify], cats, conts, y_names="y", y_block=RegressionBlock(), splits=(list(range(len(rows))), [0, 1])
     )
@@ -61,7 +62,7 @@ def fastai_round(rows: pd.DataFrame, batch_size: int, device: str) -> Callable[[
 
 
 def our_round(rows: pd.DataFrame, batch_size: int, device: str, *, bfloat16: bool = False) -> Callable[[], None]:
-    """One epoch of ours, ready to run."""
+    """Return a function that trains our learner for one epoch."""
     cats = torch.from_numpy(rows.filter(regex="^cat").to_numpy(np.int64) + 1)
     conts = torch.from_numpy(rows.filter(regex="^cont").to_numpy(np.float32))
     y = torch.from_numpy(rows["y"].to_numpy(np.float32, copy=True))
@@ -72,13 +73,13 @@ def our_round(rows: pd.DataFrame, batch_size: int, device: str, *, bfloat16: boo
 
 
 def main() -> None:
-    """Runs the rounds and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=60, help="batches in a round")
+    parser.add_argument("--steps", type=int, default=60, help="number of batches in a round")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--bfloat16", action="store_true", help="time ours in bfloat16 as well")
+    parser.add_argument("--bfloat16", action="store_true", help="measure our loop in bfloat16 too")
     args = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} of {os.cpu_count()} cores, {platform.machine()}")
     print(f"{args.rounds} rounds of {args.steps} batches, in turns; medians\n")
@@ -100,10 +101,11 @@ def main() -> None:
                 began = time.perf_counter()
                 run()
                 rates[name].append(len(rows) / (time.perf_counter() - began))
-        for name, of in rates.items():
-            ratios = [rate / base for rate, base in zip(of, rates["fastai"], strict=True)]
+        for name, loop_rates in rates.items():
+            ratios = [rate / base for rate, base in zip(loop_rates, rates["fastai"], strict=True)]
             print(
-                f"| {batch_size} | {name} | {statistics.median(of):,.0f} | {min(of):,.0f}-{max(of):,.0f} | "
+                f"| {batch_size} | {name} | {statistics.median(loop_rates):,.0f} | "
+                f"{min(loop_rates):,.0f}-{max(loop_rates):,.0f} | "
                 f"{statistics.median(ratios):.2f} | {min(ratios):.2f}-{max(ratios):.2f} |",
                 flush=True,
             )

@@ -1,7 +1,7 @@
-"""What a good heatmap is, in numbers: pure functions of a map and what is known about its image.
+"""Scores of heatmaps: pure functions of a map and the annotations of its image.
 
-A map is compared as an overlay shows it: at the pixels of the network's input, bilinear, 0 at its smallest value and 1
-at its largest.
+A map is scored as an overlay shows it: interpolated to the pixels of the network's input, 0 at its smallest value and
+1 at its largest.
 """
 
 import numpy as np
@@ -14,14 +14,13 @@ Pixels = NDArray[np.uint8]  # [side, side, 3]
 Heat = NDArray[np.float32]  # [side, side], 0 to 1
 Mask = NDArray[np.bool_]  # [side, side]
 
-STEPS = 20  # of deletion and insertion
+STEPS = 20  # frames of deletion and insertion, less one
 
 
 def shown(grid: NDArray[np.float32], side: int) -> Heat:
-    """A grid as an overlay shows it: bilinear at ``[side, side]`` pixels, 0 to 1.
+    """Interpolate a grid as an overlay does: bilinear at ``[side, side]`` pixels, 0 to 1.
 
-    One that has the same value everywhere says nothing, and becomes 1 everywhere: each score below is then that of
-    chance.
+    A grid with the same value everywhere becomes 1 everywhere, so that each score below is that of chance.
 
     >>> shown(np.array([[0, 4]], np.float32), 4)[0]
     array([0.  , 0.25, 0.75, 1.  ], dtype=float32)
@@ -34,7 +33,7 @@ def shown(grid: NDArray[np.float32], side: int) -> Heat:
 
 
 def spread(heat: Heat) -> float:
-    """How wide a map is: the standard deviation of where its heat is, in sides of the map, over x and y.
+    """Return the width of a map: the standard deviation of its heat's position, in sides of the map, over x and y.
 
     It is 0 for a single pixel, and 1 / √12 = 0.29 for a map that is the same everywhere.
 
@@ -50,10 +49,9 @@ def spread(heat: Heat) -> float:
 
 
 def gaussian(side: int, width: float) -> Heat:
-    """The map that looks at the middle whatever there is, exp(-d² / 2σ²), with σ such that its spread is ``width``.
+    """Return a Gaussian around the middle, exp(-d² / 2σ²), with σ chosen so that its spread is ``width``.
 
-    Energy inside an animal rewards narrow maps, wherever they come from: only a Gaussian that is as wide as a map is
-    its equal.
+    Energy inside an animal rewards every narrow map. A fair comparison needs a Gaussian as wide as the map.
 
     >>> round(spread(gaussian(100, 0.2)), 3)
     0.2
@@ -68,12 +66,14 @@ def gaussian(side: int, width: float) -> Heat:
 
 
 def energy_inside(heat: Heat, inside: Mask, counted: Mask) -> float:
-    """The energy-based pointing game (Wang et al. 2020, "Score-CAM"): Σ heat inside / Σ heat. More is better.
+    """Return the score of the energy-based pointing game, Σ heat inside / Σ heat. More is better.
+
+    Wang et al., "Score-CAM", 2020.
 
     Args:
         heat: ``[side, side]``, not negative.
-        inside: where the animal is.
-        counted: where it is known whether the animal is there.
+        inside: pixels of the animal.
+        counted: pixels that the annotation calls animal or background.
 
     >>> heat = np.array([[3, 1], [2, 4]], np.float32)
     >>> energy_inside(heat, np.array([[True, False], [False, False]]), np.array([[True, True], [True, False]]))
@@ -83,14 +83,16 @@ def energy_inside(heat: Heat, inside: Mask, counted: Mask) -> float:
 
 
 def hits(heat: Heat, box: Box) -> float:
-    """The pointing game (Zhang et al. 2018, "Excitation backprop") without its tolerance: is the largest value inside?
+    """Return the score of the pointing game without tolerance: 1 if the largest value is inside the box.
+
+    Zhang et al., "Top-down neural attention by excitation backprop", 2018.
 
     Args:
         heat: ``[side, side]``.
-        box: in pixels of the map.
+        box: part of the map that counts, pixels.
 
     Returns:
-        1 or 0; where several pixels share the largest value, the share of them that are inside. More is better.
+        1 or 0. If several pixels have the largest value, the share of them inside the box. More is better.
 
     >>> hits(np.array([[0, 9], [9, 1]], np.float32), Box(1, 0, 2, 2))
     0.5
@@ -100,9 +102,10 @@ def hits(heat: Heat, box: Box) -> float:
 
 
 def replaced(start: Pixels, end: Pixels, heat: Heat, steps: int = STEPS) -> Pixels:
-    """``start`` turning into ``end``, the pixels with the most heat first (Petsiuk et al. 2018, "RISE").
+    """Return frames in which ``start`` turns into ``end``, the pixels with the most heat first.
 
-    Deletion goes from the photo to a blurred one, insertion back from the blurred one to the photo.
+    Petsiuk et al., "RISE", 2018. Deletion goes from the photo to a blurred one, insertion from the blurred one to the
+    photo.
 
     Returns:
         ``[steps + 1, side, side, 3]``.
@@ -121,9 +124,9 @@ def replaced(start: Pixels, end: Pixels, heat: Heat, steps: int = STEPS) -> Pixe
 
 
 def area(probability: NDArray[np.float32]) -> float:
-    """The area under the curve of the class's probability over the share of replaced pixels, 0 to 1: trapezoids.
+    """Return the area under the class's probability over the share of replaced pixels, by trapezoids.
 
-    Less is better for deletion (the map found what the answer needs), more for insertion.
+    Less is better for deletion: the map found the pixels that the answer needs. More is better for insertion.
 
     >>> area(np.array([1, 0.5, 0], np.float32))
     0.5
@@ -132,10 +135,10 @@ def area(probability: NDArray[np.float32]) -> float:
 
 
 def rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Spearman's: Pearson's of the cells' ranks, where cells that tie share the mean of their ranks.
+    """Return Spearman's rank correlation of two maps; tied cells share the mean of their ranks.
 
     Returns:
-        -1 to 1; 0 if one of them has the same value everywhere.
+        -1 to 1; 0 if one map has the same value everywhere.
 
     >>> rank_correlation(np.array([1, 2, 30], np.float32), np.array([3, 2, 1], np.float32))
     -1.0
@@ -152,7 +155,7 @@ def rank_correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> fl
 
 
 def standard_error(scores: NDArray[np.float64]) -> float:
-    """Of the mean: the sample's standard deviation / √n.
+    """Return the standard error of the mean: the sample's standard deviation / √n.
 
     >>> standard_error(np.array([1.0, 2, 3])) * 3**0.5
     1.0

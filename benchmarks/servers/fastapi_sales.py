@@ -1,10 +1,11 @@
-"""The server that people write instead: FastAPI, uvicorn, one request a call. See serve_sales.py.
+"""The usual alternative to TorchServe for forecasts: FastAPI and uvicorn, one request a call.
 
-    SHOPCAT_BUNDLE=model_store/sales uvicorn benchmarks.fastapi_sales:app --workers 2
+`benchmarks.serve_sales` measures it. To run it alone:
 
-It takes one store and date, has the same forecaster as ours and onnxruntime inside, and is fast where such a server
-can be: uvloop, httptools, no access log, an endpoint on the event loop rather than in a pool of threads, and an answer
-that is serialised once.
+    SHOPCAT_BUNDLE=model_store/sales uvicorn benchmarks.servers.fastapi_sales:app --workers 2
+
+It takes one store and date, and runs the same forecaster on onnxruntime. It is as fast as such a server can be: uvloop,
+httptools, no access log, an endpoint on the event loop instead of a thread pool, and one serialisation.
 """
 
 import os

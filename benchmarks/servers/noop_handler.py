@@ -1,4 +1,4 @@
-"""A handler that does nothing: what TorchServe itself takes of a request's time. See serving.py."""
+"""A TorchServe handler that does nothing, to measure the time that TorchServe itself takes for a request."""
 
 import logging
 from typing import Any
@@ -10,7 +10,7 @@ ANSWER = (
 
 
 class NoopHandler:
-    """Answers every request with the same bytes, under the settings of the real handler."""
+    """Answer every request with the same bytes, under the settings of the real handler."""
 
     def initialize(self, context: Any) -> None:
         """Make TorchServe as quiet as the real handler does."""
@@ -18,6 +18,6 @@ class NoopHandler:
 
     def handle(self, data: list[Any], context: Any) -> list[bytes]:
         """Answer a batch."""
-        for place in range(len(data)):
-            context.set_response_content_type(place, "application/json")
+        for request_index in range(len(data)):
+            context.set_response_content_type(request_index, "application/json")
         return [ANSWER] * len(data)

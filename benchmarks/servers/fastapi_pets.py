@@ -1,11 +1,12 @@
-"""The server that people write instead, for photos: FastAPI, Pillow, onnxruntime, one photo a call. See serve_pets.py.
+"""The usual alternative to TorchServe for photos: FastAPI, Pillow and onnxruntime, one photo a call.
 
-    SHOPCAT_BUNDLE=model_store/pets SHOPCAT_PLAIN=plain.onnx uvicorn benchmarks.fastapi_pets:app --workers 2
+`benchmarks.serve_pets` measures it. To run it alone:
 
-It has the bundle's classes and input and a network without heatmaps, and is fast where such a server can be: uvloop,
-httptools, no access log, the photo as the body instead of a form to parse, an endpoint on the event loop rather than in
-a pool of threads, numbers in single precision throughout, and one serialisation. It calibrates nothing and checks
-nothing: a broken photo is a 500.
+    SHOPCAT_BUNDLE=model_store/pets SHOPCAT_PLAIN=plain.onnx uvicorn benchmarks.servers.fastapi_pets:app --workers 2
+
+It has the bundle's classes and input, and a network without heatmaps. It is as fast as such a server can be: uvloop,
+httptools, no access log, the photo as the body instead of a form, an endpoint on the event loop instead of a thread
+pool, single precision throughout, and one serialisation. It neither calibrates nor validates: a broken photo is a 500.
 """
 
 import io
@@ -23,7 +24,7 @@ from pets.bundle import read_manifest
 app = FastAPI()
 manifest = read_manifest(Path(os.environ["SHOPCAT_BUNDLE"]))
 image = manifest.image
-mean, std = np.float32(image.mean), np.float32(image.std)
+mean, std = np.asarray(image.mean, np.float32), np.asarray(image.std, np.float32)
 options = ort.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
 session = ort.InferenceSession(os.environ["SHOPCAT_PLAIN"], options, providers=["CPUExecutionProvider"])
@@ -31,7 +32,7 @@ session = ort.InferenceSession(os.environ["SHOPCAT_PLAIN"], options, providers=[
 
 @app.post("/predictions/pets")
 async def classify(request: Request) -> Response:
-    """The five most probable breeds."""
+    """Return the five most probable breeds."""
     photo = Image.open(io.BytesIO(await request.body())).convert("RGB")
     scale = round(image.size / image.crop_pct) / min(photo.size)
     photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)

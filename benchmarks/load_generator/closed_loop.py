@@ -1,7 +1,7 @@
-"""A closed-loop HTTP load generator: each connection sends its next request when the last answer is in.
+"""Closed-loop HTTP load generator: each connection sends its next request once the previous answer has arrived.
 
-`wrk` where the machine has it, otherwise the epoll loop below: one process, keep-alive sockets, no HTTP library,
-about 15 microseconds a request, so that on a small machine the generator takes little from the server it measures.
+It uses `wrk` where the machine has it, otherwise the epoll loop below. That loop is one process with keep-alive sockets
+and no HTTP library. It takes about 15 microseconds a request, so that it leaves a small machine to the server.
 """
 
 import itertools
@@ -40,12 +40,19 @@ end
 
 
 class LoadError(RuntimeError):
-    """A server that does not answer 200 throughout: its figures would mean nothing."""
+    """A server answered something else than 200, so that its figures would mean nothing."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of the generator saw: answers, requests a second, and milliseconds to an answer."""
+    """Figures of one run of the generator.
+
+    Attributes:
+        requests: number of requests answered.
+        rate: requests a second.
+        p50: median latency, milliseconds.
+        p99: 99th percentile of the latency, milliseconds.
+    """
 
     requests: int
     rate: float
@@ -54,7 +61,7 @@ class Load:
 
 
 def generator() -> str:
-    """Which generator `measure` uses on this machine: ``wrk`` or ``epoll``."""
+    """Return the name of the generator that `measure` uses on this machine: ``wrk`` or ``epoll``."""
     return "wrk" if shutil.which("wrk") else "epoll"
 
 
@@ -78,18 +85,18 @@ def _wrk(url: str, bodies: Sequence[bytes], content_type: str, connections: int,
         script.write_text(
             WRK_SCRIPT.format(content_type=json.dumps(content_type), bodies=json.dumps(str(content)), sizes=sizes)
         )
-        # wrk counts in whole seconds, and one thread is plenty for the rates of a small machine.
+        # wrk takes whole seconds only. One thread is enough for the rates of a small machine.
         duration = f"-d{max(1, round(seconds))}s"
         command = ["wrk", "-t1", f"-c{connections}", duration, "--timeout", "60s", "-s", str(script), url]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    seen = json.loads(output.strip().splitlines()[-1])
-    if seen["errors"]:
-        raise LoadError(f"{url}: {seen['errors']} of {seen['requests']} answers were not 200")
-    return Load(seen["requests"], seen["requests"] / seen["seconds"], seen["p50"], seen["p99"])
+    figures = json.loads(output.strip().splitlines()[-1])
+    if figures["errors"]:
+        raise LoadError(f"{url}: {figures['errors']} of {figures['requests']} answers were not 200")
+    return Load(figures["requests"], figures["requests"] / figures["seconds"], figures["p50"], figures["p99"])
 
 
 class _Connection:
-    """One keep-alive connection: what has come of the current answer, and when its request left."""
+    """One keep-alive connection, with the bytes received of the current answer and the time of its request."""
 
     def __init__(self, host: str, port: int) -> None:
         self.socket = socket.create_connection((host, port), timeout=60)
@@ -103,7 +110,7 @@ class _Connection:
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Whether the answer is now complete."""
+        """Read from the socket; return True once the answer is complete."""
         chunk = self.socket.recv(1 << 18)
         if not chunk:
             raise LoadError("the server closed the connection")
@@ -127,7 +134,7 @@ def _epoll(url: str, bodies: Sequence[bytes], content_type: str, connections: in
     head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
     requests = itertools.cycle([head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies])
     opened = {c.socket.fileno(): c for c in (_Connection(host, port) for _ in range(connections))}
-    took: list[float] = []
+    latencies: list[float] = []
     with select.epoll() as poll:
         for descriptor in opened:
             poll.register(descriptor, select.EPOLLIN)
@@ -140,9 +147,9 @@ def _epoll(url: str, bodies: Sequence[bytes], content_type: str, connections: in
                 connection = opened[descriptor]
                 if connection.receive():
                     now = time.perf_counter()
-                    took.append(now - connection.sent_at)
-                    # Past the time no more is sent, and the loop ends when the last answer is in: a connection
-                    # closed before its answer would be an error in the server's log.
+                    latencies.append(now - connection.sent_at)
+                    # After the time is up nothing more is sent, and the loop waits for the last answers: closing a
+                    # connection before its answer would be an error in the server's log.
                     if now - start < seconds:
                         connection.send(next(requests))
                     else:
@@ -150,8 +157,10 @@ def _epoll(url: str, bodies: Sequence[bytes], content_type: str, connections: in
         elapsed = time.perf_counter() - start
     for connection in opened.values():
         connection.socket.close()
-    took.sort()
-    return Load(len(took), len(took) / elapsed, 1e3 * _percentile(took, 50), 1e3 * _percentile(took, 99))
+    latencies.sort()
+    return Load(
+        len(latencies), len(latencies) / elapsed, 1e3 * _percentile(latencies, 50), 1e3 * _percentile(latencies, 99)
+    )
 
 
 def _percentile(ordered: list[float], percent: float) -> float:

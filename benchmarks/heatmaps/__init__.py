@@ -1,0 +1,1 @@
+"""Scores of heatmaps, and the photos and networks that they are measured on."""

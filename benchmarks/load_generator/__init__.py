@@ -1,0 +1,1 @@
+"""HTTP load generator, and request bodies for it."""

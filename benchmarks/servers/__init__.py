@@ -1,0 +1,1 @@
+"""Servers to measure: ours, TorchServe that does nothing, and FastAPI."""
