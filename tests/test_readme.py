@@ -1,103 +1,114 @@
-"""What the README shows is what happens."""
+"""The README's examples against the real service, its Python blocks, commands, links and length."""
 
-import io
 import json
-import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from cli import main
-from pets.classifier import Classifier
-from sales.forecaster import Forecaster
-from schemas.pets.request import PetRequest
-from schemas.sales.parse import parse_request
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-JSON = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
-BODIES = re.findall(r"-d '(.*?)'", README)  # of the requests, as they are typed
-COMMANDS = sorted(
-    {found[0] for found in re.findall(r"^shopcat ((?:train |lr-find |show )?[a-z-]+)( |$)", README, re.MULTILINE)}
+from scripts.examples import (
+    PAGES,
+    ROOT,
+    Block,
+    blocks,
+    differences,
+    objects,
+    run_curl,
+    run_python,
+    running_service,
+    written,
 )
 
-
-def objects(text: str) -> list[dict[str, Any]]:
-    """JSON objects, one after the other."""
-    found, decoder, text = [], json.JSONDecoder(), text.strip()
-    while text:
-        value, end = decoder.raw_decode(text)
-        found.append(value)
-        text = text[end:].strip()
-    return found
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ANSWERS = {(block.page, block.name): block for block in blocks("answer", "json")}
 
 
-def test_the_answer_has_the_fields_that_an_answer_has(forecaster: Forecaster) -> None:
-    (shown,) = objects(JSON[0])
-    (answer,) = forecaster.predict([parse_request(BODIES[0].encode())])
-    answered = json.loads(answer.to_json())
-    assert list(shown) == list(answered)
-    for field in ("store", "date", "assumed", "warnings", "model", "cutoff"):
-        assert shown[field] == answered[field]
+def commands() -> list[tuple[str, str]]:
+    """Return each shopcat command in a shell block of the pages, with each of its options."""
+    found = set()
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            joined = re.sub(r"\s*\\\n\s*", " ", block)  # continued lines
+            for line in re.findall(r"^shopcat ([^\n#]*)", joined, re.MULTILINE):
+                match = re.match(r"(?:(?:train|lr-find|show) )?[a-z-]+(?= |$)", line)
+                if match:
+                    found |= {(match[0], option) for option in ["--help", *re.findall(r" (--[a-z0-9-]+)", line)]}
+    return sorted(found)
 
 
-@pytest.mark.parametrize("request_", [json.dumps(each) for each in objects(JSON[1])])
-def test_every_request_can_be_asked(forecaster: Forecaster, request_: str) -> None:
-    (answer,) = forecaster.predict([parse_request(request_.encode())])
-    assert all("sales" in item for item in json.loads(answer.to_json())["items"])
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """HOST:PORT of the service that `make serve` starts."""
+    with running_service() as found:
+        yield found
 
 
-def test_a_what_if_has_the_fields_that_it_has(forecaster: Forecaster) -> None:
-    (shown,) = objects(JSON[3])
-    (answer,) = forecaster.predict([parse_request(BODIES[1].encode())])
-    answered = json.loads(answer.to_json())
-    assert list(shown) == list(answered)
-    assert list(shown["what_if"]) == list(answered["what_if"])
-    was, would = shown["sales"], shown["what_if"]["sales"]
-    assert shown["what_if"]["difference"] == pytest.approx(would - was)
-    assert shown["what_if"]["ratio"] == pytest.approx(would / was)
+@pytest.mark.integration
+@pytest.mark.parametrize("example", blocks("example", "sh"), ids=lambda block: block.id)
+def test_a_curl_example_gets_the_answer_that_the_page_shows(example: Block, address: str) -> None:
+    actual = run_curl(example, address)
+    answer = ANSWERS.get((example.page, example.name))
+    if answer is None:
+        assert "type" not in actual, actual  # not a problem
+    else:
+        assert differences(json.loads(answer.text), actual, shortened=answer.shortened) == []
 
 
-def test_an_explanation_has_the_fields_that_it_has_and_adds_up(forecaster: Forecaster) -> None:
-    (shown,) = objects(JSON[4])
-    (answer,) = forecaster.predict([parse_request(BODIES[2].encode(), explain=True)])
-    answered = json.loads(answer.to_json())
-    assert list(shown) == list(answered)
-    for field in ("groups", "contributions"):
-        assert list(shown[field][0]) == list(answered[field][0])
-    assert {each["group"] for each in shown["groups"]} == {each["group"] for each in answered["groups"]}
-    log = math.log(shown["sales"] / shown["baseline"]["sales"])
-    assert sum(each["log"] for each in shown["groups"]) == pytest.approx(log, abs=1e-5)
-    counts = f"All {len(answered['groups'])} groups; three of {len(answered['contributions'])} inputs."
-    assert counts in README
-    assert len(shown["contributions"]) == 3
+@pytest.mark.integration
+@pytest.mark.parametrize("example", blocks("example", "json"), ids=lambda block: block.id)
+def test_every_request_in_json_is_answered(example: Block, address: str) -> None:
+    for body in objects(example.text):
+        curl = f"curl -s http://{address}/predictions/sales -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+        actual = run_curl(Block(example.page, "example", example.name, False, "sh", curl), address)
+        assert all("sales" in item for item in actual["items"]), actual
 
 
-def test_the_pets_answer_has_the_fields_that_an_answer_has() -> None:
-    """The photo of the README is not there to send; any other gets the same fields."""
-    (shown,) = objects(JSON[2])
-    classifier = Classifier.load(ROOT / "model_store" / "pets")
-    photo = io.BytesIO()
-    Image.linear_gradient("L").save(photo, "PNG")
-    request = PetRequest.model_validate({"image": photo.getvalue(), "heatmap": "gradcam", "top_k": 2})
-    (answer,) = classifier.predict([classifier.prepare(request)])
-    answered = json.loads(answer.to_json())
-    assert list(shown) == list(answered)
-    assert list(shown["heatmap"]) == list(answered["heatmap"])
-    for field in ("model", "version"):
-        assert shown[field] == answered[field]
-    assert [len(row) for row in shown["heatmap"]["grid"]] == [len(answered["heatmap"]["grid"][0])]
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "page", sorted({block.page for block in blocks("example", "python")}), ids=lambda page: page.name
+)
+def test_python_examples_print_what_the_page_shows(page: Path) -> None:
+    expected, actual = run_python(page)
+    assert actual == expected
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_exists(command: str) -> None:
-    assert CliRunner().invoke(main, [*command.split(), "--help"]).exit_code == 0
+def test_every_answer_belongs_to_an_example() -> None:
+    asked = {(block.page, block.name) for block in blocks("example", "sh")}
+    assert set(ANSWERS) <= asked
+    for role in ("example", "answer"):
+        names = [block.id for language in ("sh", "python", "json") for block in blocks(role, language)]
+        assert len(names) == len({*names})
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([^)h#][^)]*)\)", README))
+def test_the_first_code_block_is_python() -> None:
+    assert re.findall(r"^```(\w+)", README, re.MULTILINE)[0] == "python"
+
+
+def test_the_readme_is_short() -> None:
+    assert 700 <= len(README.split()) <= 900
+
+
+@pytest.mark.parametrize(("command", "option"), commands())
+def test_every_command_and_option_in_the_pages_exists(command: str, option: str) -> None:
+    shown = CliRunner().invoke(main, [*command.split(), "--help"])
+    assert shown.exit_code == 0
+    assert option in shown.output
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)h#][^)#]*)[^)]*\)", README))))
 def test_every_link_leads_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+def test_differences_are_found() -> None:
+    """The comparison itself: equal answers, cut ones, and each kind of difference."""
+    actual = {"a": 0.5, "b": [1, 2, 3], "c": "iVBORw0", "d": None}
+    assert differences({"a": 0.5001, "b": [1], "c": "iVB...", "d": None}, actual, shortened=True) == []
+    wrong = {"a": 0.6, "b": [1, 2], "c": "iVC...", "d": 0}
+    assert [place.partition(":")[0] for place in differences(wrong, actual, shortened=True)] == ["/a", "/c", "/d"]
+    assert differences({"b": [1]}, {"b": [1, 2]}, shortened=False) == ["/b: 1 values, really 2"]
+    assert differences({"a": 1}, {"b": 1}, shortened=False)
+    assert json.loads(written(actual)) == actual
