@@ -1,5 +1,5 @@
 # The service, for a CPU (the last target, and so the default) or a GPU: docker build [--target cuda] .
-# docs/deployment.md says how it is run; deploy/try_container.sh builds it, runs it and asks it.
+# docs/guides/deploy.md says how it is run; deploy/try_container.sh builds it, runs it and asks it.
 
 # A Debian with Python 3.11 or newer. An argument: a registry of one's own has it under another name.
 ARG BASE=python:3.11-slim-bookworm

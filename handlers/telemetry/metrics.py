@@ -2,7 +2,7 @@
 
 Every worker writes its figures to files that all share (prometheus-client's multiprocess mode, in the folder that
 PROMETHEUS_MULTIPROC_DIR names), and worker_metrics.py adds them up, those of workers that have died too.
-docs/monitoring.md says what each is for.
+docs/reference/metrics.md describes each metric.
 """
 
 import os

@@ -1,5 +1,6 @@
 """Prometheus's configuration and rules, by its own promtool."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import yaml
 from tests.deploy.expressions import ALERTS, DEPLOY, RULES
 
 RULE_TESTS = sorted((DEPLOY / "rules" / "tests").glob("*.yml"))
-MONITORING = (DEPLOY.parent / "docs" / "monitoring.md").read_text("utf-8")
+GUIDE = (DEPLOY.parent / "docs" / "guides" / "monitor.md").read_text("utf-8")
 
 
 def promtool_says(promtool: str, *args: object) -> str:
@@ -45,10 +46,13 @@ def test_that_is_tested_of_each_alert(alert: str) -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_each_alert_says_whom_it_concerns_and_what_to_do(alert: str) -> None:
+def test_every_alert_has_a_severity_and_a_section_in_the_guide(alert: str) -> None:
     assert ALERTS[alert]["labels"]["severity"] in ("page", "ticket")
     assert ALERTS[alert]["annotations"]["summary"]
-    assert f"\n| `{alert}` | {ALERTS[alert]['labels']['severity']} |" in MONITORING
+    section = re.search(rf"^### {alert}\n(.*?)(?=^### |\Z)", GUIDE, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    assert f"Severity: {ALERTS[alert]['labels']['severity']}." in section[1]
+    assert re.findall(r"^\*\*(.*)\.\*\*", section[1], re.MULTILINE) == ["Meaning", "Likely causes", "What to do"]
 
 
 def test_a_rule_that_is_wrong_is_told(promtool: str, tmp_path: Path) -> None:

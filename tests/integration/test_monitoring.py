@@ -184,7 +184,7 @@ def test_promtool_has_nothing_to_say_against_our_metrics(scraped: str, promtool:
 
 
 def test_the_docs_list_every_metric_with_its_labels(scraped: str) -> None:
-    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text("utf-8")
     listed = {
         name: {*re.findall(r"`(\w+)`", labels)}
         for name, labels in re.findall(r"^\| `(shopcat_\w+)` \|([^|]*)\|", page, re.MULTILINE)

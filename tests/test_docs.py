@@ -1,0 +1,91 @@
+"""The documentation: kinds of pages, links, generated parts, table cells, and the site."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from scripts.examples import ROOT
+from scripts.write_reference import GENERATORS, REFERENCE, updated
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+FOLDER_KINDS = {"guides": "Guide", "concepts": "Concept", "reference": "Reference"}
+GENERATED = {REFERENCE / name for name in (*GENERATORS, "problems.md", "errors.md")} | {DOCS / "problems.md"}
+MAX_CELL = 15  # words
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(DOCS))
+
+
+def prose(page: Path) -> str:
+    """A page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as MkDocs and GitHub make them."""
+    titles = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    explicit = re.findall(r'<a (?:id|name)="([^"]+)"|\{ ?#([\w-]+) ?\}', prose(page))
+    slugs = {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in titles}
+    return slugs | {name for pair in explicit for name in pair if name}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_page_states_its_kind(page: Path) -> None:
+    title, _, first, *_ = page.read_text(encoding="utf-8").splitlines()
+    assert title.startswith("# ")
+    kind = FOLDER_KINDS.get(page.parent.name, "Index")
+    if page.name == "glossary.md":
+        kind = "Reference"
+    if page not in GENERATED or page.name in GENERATORS:
+        assert re.fullmatch(rf"\*{kind}\. .*\*", first), first
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_link_between_pages_leads_to_a_heading(page: Path) -> None:
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", prose(page)):
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_file(), path
+        assert target.is_relative_to(DOCS), f"{path} is outside the site"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in GENERATED], ids=page_id)
+def test_table_cells_are_short(page: Path) -> None:
+    for line in prose(page).splitlines():
+        if line.startswith("|"):
+            for cell in re.split(r"(?<!\\)\|", line.strip("|")):
+                text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", cell)
+                assert len(text.split()) <= MAX_CELL, cell
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_the_index_and_the_navigation_have_every_page(page: Path) -> None:
+    path = page_id(page)
+    if path == "problems.md":
+        pytest.skip("moves to reference/")
+    assert f": {path}\n" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert path == "index.md" or f"]({path})" in (DOCS / "index.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generated_parts_are_current(name: str) -> None:
+    written = (REFERENCE / name).read_text(encoding="utf-8")
+    assert written == updated(name), "run: python -m scripts.write_reference"
+
+
+@pytest.mark.integration
+def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
+    for package in ("mkdocs", "material", "mkdocstrings"):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed; pip install '.[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reference" / "python-api.html").is_file()
