@@ -1,7 +1,4 @@
-"""Answers to ``/predictions/pets`` and ``/explanations/pets``.
-
-They are dataclasses, which pydantic writes without validating: all of their values come from our own code.
-"""
+"""Answers to ``/predictions/pets``. They are ours: dataclasses, which nobody validates."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -11,55 +8,51 @@ from pydantic import Field, TypeAdapter
 from schemas.pets.request import Method
 
 Species = Literal["cat", "dog"]
-SpeciesField = Annotated[Species | None, Field(description="Species of the breed; null if the model does not know it.")]
+
+
+# Answers are ours: they are dataclasses, which nobody validates.
 
 
 @dataclass
 class Breed:
-    """One breed and its probability."""
+    """One breed and how probable it is."""
 
-    breed: Annotated[str, Field(description="Name of the class.")]
-    species: SpeciesField
-    probability: Annotated[
-        float, Field(ge=0, le=1, description="Calibrated probability; those of all classes add up to 1.")
-    ]
+    breed: Annotated[str, Field(description="the class's name")]
+    species: Annotated[Species | None, Field(description="null if the model does not know it")]
+    probability: Annotated[float, Field(ge=0, le=1, description="calibrated; 0 to 1, all classes' sum is 1")]
 
 
 @dataclass
 class BoxAnswer:
-    """Part of the photo, in pixels of the upright original. Coordinates may be fractional."""
+    """A part of the photo, in pixels of the upright original; may be fractional."""
 
-    left: Annotated[float, Field(description="Left side: pixels from the photo's left edge.")]
-    top: Annotated[float, Field(description="Upper side: pixels from the photo's upper edge.")]
-    right: Annotated[float, Field(description="Right side: pixels from the photo's left edge.")]
-    bottom: Annotated[float, Field(description="Lower side: pixels from the photo's upper edge.")]
+    left: Annotated[float, Field(description="pixels from the left edge")]
+    top: Annotated[float, Field(description="pixels from the upper edge")]
+    right: Annotated[float, Field(description="pixels from the left edge")]
+    bottom: Annotated[float, Field(description="pixels from the upper edge")]
 
 
 @dataclass
 class HeatmapAnswer:
-    """Evidence for a class by position. The grid's cells divide the box evenly; the network sees nothing outside it."""
+    """Where the network looked. The grid's cells divide the box evenly; outside it the network sees nothing."""
 
-    method: Annotated[Method, Field(description="Method that computed the heatmap.")]
-    class_: Annotated[
-        str | None, Field(alias="class", description="Class that the heatmap explains; null for activation.")
-    ]
-    versus: Annotated[str | None, Field(description="Class that a contrast compares with; null for the other methods.")]
+    method: Method
+    class_: Annotated[str | None, Field(alias="class", description="the class explained; null for activation")]
+    versus: Annotated[str | None, Field(description="the class that a contrast is drawn against; else null")]
     grid: Annotated[
         list[list[float]],
-        Field(description="Values in the network's own units, higher is more: rows from the top, cells from the left."),
+        Field(description="rows from the top, cells from the left; the network's own units, higher is more"),
     ]
-    min: Annotated[float, Field(description="Lowest value of the grid.")]
-    max: Annotated[float, Field(description="Highest value of the grid.")]
-    all_zero: Annotated[
-        bool, Field(description="True if no part of the photo is evidence for the class, so that the map is blank.")
-    ]
-    box: Annotated[BoxAnswer, Field(description="Part of the photo that the network sees and the grid covers.")]
-    width: Annotated[int, Field(ge=1, description="Width of the upright original, pixels.")]
-    height: Annotated[int, Field(ge=1, description="Height of the upright original, pixels.")]
+    min: Annotated[float, Field(description="the grid's lowest value")]
+    max: Annotated[float, Field(description="the grid's highest value")]
+    all_zero: Annotated[bool, Field(description="whether nothing in the photo speaks for the class: a blank map")]
+    box: Annotated[BoxAnswer, Field(description="what the grid covers: the part of the photo that the network sees")]
+    width: Annotated[int, Field(ge=1, description="of the upright original, pixels")]
+    height: Annotated[int, Field(ge=1, description="of the upright original, pixels")]
     overlay: Annotated[
         str | None,
         Field(
-            description="Upright photo with the grid painted on it, a PNG in base64; null if not requested.",
+            description="the grid painted on the whole upright photo, a PNG in base64; null if it was not asked for",
             json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
         ),
     ]
@@ -67,32 +60,32 @@ class HeatmapAnswer:
 
 @dataclass
 class PetWarning:
-    """A reason to be careful with a prediction."""
+    """What a client should know about an answer before it relies on it."""
 
-    code: Annotated[Literal["small_image", "unusual_aspect"], Field(description="Kind of warning.")]
-    detail: Annotated[str, Field(description="The warning in words.")]
+    code: Literal["small_image", "unusual_aspect"]
+    detail: str
 
 
 @dataclass
 class Prediction:
-    """Answer to a request with one photo."""
+    """The answer to one photo."""
 
-    breed: Annotated[str, Field(description="Most probable class.")]
-    species: SpeciesField
-    probability: Annotated[float, Field(ge=0, le=1, description="Calibrated probability of the breed, 0 to 1.")]
-    top: Annotated[list[Breed], Field(description="Most probable breeds, best first; `top_k` sets their number.")]
+    breed: Annotated[str, Field(description="the most probable class")]
+    species: Annotated[Species | None, Field(description="null if the model does not know it")]
+    probability: Annotated[float, Field(ge=0, le=1, description="of the breed, calibrated; 0 to 1")]
+    top: Annotated[list[Breed], Field(description="the most probable breeds, best first, as many as asked for")]
     decision: Annotated[
         Literal["accept", "review"],
-        Field(description="`review` if the probability is below the model's threshold and a person should decide."),
+        Field(description="review if the probability is below the model's threshold: let a person look"),
     ]
-    heatmap: Annotated[HeatmapAnswer | None, Field(description="Heatmap; null if not requested.")]
-    warnings: Annotated[list[PetWarning], Field(description="Reasons to be careful with the prediction.")]
-    model: Annotated[str, Field(description="Name of the model.")]
-    version: Annotated[str, Field(description="Version of the model.")]
+    heatmap: Annotated[HeatmapAnswer | None, Field(description="null if it was not asked for")]
+    warnings: list[PetWarning]
+    model: Annotated[str, Field(description="the model's name")]
+    version: Annotated[str, Field(description="the model's version")]
 
     def to_json(self) -> bytes:
-        """Return the response's body."""
-        return _ADAPTER.dump_json(self, by_alias=True)
+        """The body that the client gets."""
+        return _WRITER.dump_json(self, by_alias=True)
 
 
-_ADAPTER = TypeAdapter(Prediction)
+_WRITER = TypeAdapter(Prediction)

@@ -1,6 +1,6 @@
-"""The contract of ``/explanations/sales``: a forecast, and the contributions that explain it.
+"""The contract of ``/explanations/sales``: a forecast, and what made it differ from an ordinary day's.
 
-Its requests are those of ``/predictions/sales`` with lower limits; `schemas.sales.parse` reads them.
+The requests are those of ``/predictions/sales`` with limits of their own; `schemas.sales.parse` reads them.
 """
 
 import datetime as dt
@@ -9,101 +9,85 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sales.answer import ItemForecast, ItemProblem, ModelInfo
+from schemas.sales.answer import About, ItemForecast, ItemProblem
 from schemas.sales.parse import MAX_EXPLAINED
 from schemas.sales.request import PlainRange, StoreDay
 
-Log = Annotated[float, Field(description="Contribution to the natural logarithm of sales. Logarithms add up.")]
-Multiplier = Annotated[float, Field(gt=0, description="The contribution as a factor: e to the power of `log`.")]
-Value = Annotated[
-    float | int | str | None,
-    Field(description="Value that the network received; null if it is missing or was never seen in training."),
-]
+Log = Annotated[float, Field(description="in natural logarithms of sales; all of them add up")]
+Multiplier = Annotated[float, Field(gt=0, description="the same as a factor: e to the power of log")]
+Value = Annotated[float | int | str | None, Field(description="as the network took it; null is missing or never seen")]
 
 
-class ExplanationItemList(BaseModel):
-    """Up to 50 items. The facts that they state about a store's days form one plan for that store."""
+class ManyToExplain(BaseModel):
+    """Up to 50 items. What they state of a store's days is taken together, as that store's plan."""
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[StoreDay] = Field(
-        min_length=1, max_length=MAX_EXPLAINED, description="Stores and days whose forecasts are explained."
-    )
+    items: list[StoreDay] = Field(min_length=1, max_length=MAX_EXPLAINED)
 
 
-class ExplanationRange(PlainRange):
-    """One store and up to 50 consecutive days. A fact holds for all days, or is a list with one value a day."""
+class RangeToExplain(PlainRange):
+    """One store and up to 50 days in a row. What is known holds for all days, or is a list with a value for each."""
 
-    days: int = Field(strict=True, ge=1, le=MAX_EXPLAINED, description="Number of days, including the first.")
+    days: int = Field(strict=True, ge=1, le=MAX_EXPLAINED, description="how many days, the first included")
 
 
 @dataclass
 class Baseline:
-    """The ordinary day that every forecast is compared with: a future day without promotion or holiday."""
+    """The ordinary day that forecasts are explained against: a store's to come, without promotion and holidays."""
 
-    store: Annotated[int, Field(description="The store with median sales.")]
-    date: Annotated[dt.date, Field(description="An ordinary future day of that store.")]
-    sales: Annotated[float, Field(gt=0, description="Forecast of that day, as /predictions/sales returns it.")]
+    store: Annotated[int, Field(description="a store in the middle of all")]
+    date: Annotated[dt.date, Field(description="one of its days to come")]
+    sales: Annotated[float, Field(gt=0, description="forecast of that day, as /predictions/sales answers it")]
 
 
 @dataclass
 class GroupContribution:
-    """Contribution of a group of inputs to the forecast."""
+    """What the inputs of a group contributed together."""
 
-    group: Annotated[str, Field(description="Subject of the inputs, such as promotion or weather.")]
+    group: Annotated[str, Field(description="what the inputs tell of, as promotion or weather")]
     log: Log
     multiplier: Multiplier
 
 
 @dataclass
 class Contribution:
-    """Contribution of one input of the network to the forecast."""
+    """What an input of the network contributed: one of the model's columns."""
 
-    input: Annotated[str, Field(description="The model's column.")]
-    group: Annotated[str, Field(description="The group that the input belongs to.")]
+    input: Annotated[str, Field(description="the model's column")]
+    group: Annotated[str, Field(description="the group that it is in")]
     value: Value
-    baseline: Annotated[Value, Field(description="Value of the input on the ordinary day.")]
+    baseline: Annotated[Value, Field(description="the value on the ordinary day")]
     log: Log
     multiplier: Multiplier
 
 
 @dataclass
 class ItemExplanation(ItemForecast):
-    """Forecast of one item in a list, with its explanation. The forecast of a closed store is 0 and has none."""
+    """One item's forecast, explained. A closed store's is 0 whatever the inputs are, and nothing contributes to it."""
 
-    baseline: Annotated[Baseline, Field(description="The ordinary day that the forecast is compared with.")]
+    baseline: Baseline
     groups: Annotated[
         list[GroupContribution],
-        Field(
-            description="Contributions of the groups, largest first. Their logarithms add up to the logarithm of "
-            "`sales` minus the logarithm of the ordinary day's sales."
-        ),
+        Field(description="largest first; their logs add up to the log of sales less that of the baseline's sales"),
     ]
     contributions: Annotated[
         list[Contribution],
-        Field(
-            description="Contributions of all inputs, largest first. The logarithms of a group's inputs add up to "
-            "the group's logarithm."
-        ),
+        Field(description="of every input, largest first; the logs of a group's inputs add up to the group's"),
     ]
-    unexplained: Annotated[
-        str | None, Field(description="Reason why the forecast has no contributions; null if it has.")
-    ]
+    unexplained: Annotated[str | None, Field(description="why there are no contributions; null if there are")]
 
 
 @dataclass
-class Explanation(ModelInfo, ItemExplanation):
-    """Answer to a request for one store and day."""
+class Explanation(About, ItemExplanation):
+    """The answer to one store and day."""
 
 
 @dataclass
 class _Items:
-    items: Annotated[
-        list[ItemExplanation | ItemProblem],
-        Field(description="An explanation or a problem for each item, in request order."),
-    ]
+    items: list[ItemExplanation | ItemProblem]
 
 
 @dataclass
-class Explanations(_Items, ModelInfo):
-    """Answer to a request for a list of items or a range of days."""
+class Explanations(_Items, About):
+    """The answer to items or a range: in the order asked, an explanation or a problem each."""

@@ -19,7 +19,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sales.calendar import STATE_HOLIDAYS
-from training.sales.data.demo_files import is_synthetic
 from training.sales.data.table_checks import (
     COLUMNS,
     COUNTRY,
@@ -72,7 +71,6 @@ class Tables:
         googletrend: file, trend, Date (the first day of the week) and State (``COUNTRY`` for the whole country; the
             file's "NI" is the state "HB,NI").
         weather: one row per state and day, with the State that belongs to its file.
-        synthetic: True if `shopcat demo` made the tables, which bundles and reports then say.
     """
 
     train: pd.DataFrame
@@ -82,7 +80,6 @@ class Tables:
     state_names: pd.DataFrame
     googletrend: pd.DataFrame
     weather: pd.DataFrame
-    synthetic: bool = False
 
 
 def read_tables(folder: Path) -> Tables:
@@ -105,8 +102,7 @@ def read_tables(folder: Path) -> Tables:
     if problems:
         problems.sort(key=lambda problem: list(COLUMNS).index(problem.table.removesuffix(".csv")))
         raise TablesError(folder, problems)
-    finished = {table: _finish(frame, COLUMNS[table]) for table, frame in frames.items()}
-    return Tables(**finished, synthetic=is_synthetic(folder))
+    return Tables(**{table: _finish(frame, COLUMNS[table]) for table, frame in frames.items()})
 
 
 def _read(file: Path, columns: Mapping[str, Column], problems: list[TableProblem]) -> pd.DataFrame | None:
