@@ -327,7 +327,7 @@ def classify(
     from runtime.device import pick_device
     from runtime.folder import write_file
     from schemas.pets.request import PetRequest
-    from schemas.problems import Problem, ProblemError, invalid
+    from schemas.problems import Problem, ProblemError, validation_problem
 
     if (heatmap is None) != (out is None):
         raise click.UsageError("--heatmap and --out go together: one says what to draw, the other where to write it")
@@ -342,7 +342,7 @@ def classify(
             if isinstance(answer, Problem):
                 raise ProblemError(answer)
         except (ValidationError, ProblemError) as error:
-            problem = error.problem if isinstance(error, ProblemError) else invalid(error)
+            problem = error.problem if isinstance(error, ProblemError) else validation_problem(error)
             failed += 1
             click.echo(f"{image!s:<{width}}  {problem.detail}", err=True)
             continue

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, FORCE, command, numbers, this_command
+from cli.common import DEVICE, FILE, FOLDER, FORCE, command, this_command
+from cli.options import given_options, training_options
+from training.sales.options import Options
 
 
 @click.command()
@@ -30,103 +31,15 @@ def demo(folder: Path, stores: int, seed: int) -> None:
     click.echo(f"{folder}: seven synthetic tables of {stores} stores. Train on them: shopcat train sales {folder}")
 
 
-# Of ``training.sales.fit.Options``, which would import torch for each --help; a test compares.
-DEFAULTS = {
-    "epochs": ("5", "10"),
-    "batch_size": ("1024, fewer for few rows", "256"),
-    "lr_max": ("0.002", "0.001"),
-    "wd": ("0.1", "0.2"),
-    "layers": ("1000,500", "1000,500"),
-    "ps": ("0.1,0.2", "0.001,0.01"),
-    "emb_drop": ("0.1", "0.04"),
-    "ema": ("None", "0.998"),
-}  # in production mode, and in parity mode
-
-
-def _default(name: str) -> str:
-    """How a training option's default stands in its help."""
-    production, parity = DEFAULTS[name]
-    return f"[default: {production}]" if production == parity else f"[default: {production}; parity: {parity}]"
-
-
-def _training_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options of everything that trains the sales model."""
-    options = [
-        click.option(
-            "--mode",
-            type=click.Choice(["production", "parity"]),
-            default="production",
-            show_default=True,
-            help="production: only what is known when the forecast is made. parity: the lesson's columns, which look "
-            "ahead, to compare with its figures.",
-        ),
-        click.option("--epochs", type=click.IntRange(1), help=f"Passes over the rows.  {_default('epochs')}"),
-        click.option("--batch-size", type=click.IntRange(2), help=f"Rows in a batch.  {_default('batch_size')}"),
-        click.option(
-            "--lr",
-            "lr_max",
-            type=click.FloatRange(0, min_open=True),
-            help=f"Highest learning rate; see lr-find.  {_default('lr_max')}",
-        ),
-        click.option("--wd", type=click.FloatRange(0), help=f"Weight decay.  {_default('wd')}"),
-        click.option("--layers", callback=numbers(int), help=f"Widths of the hidden layers.  {_default('layers')}"),
-        click.option("--ps", callback=numbers(float), help=f"Dropout after each.  {_default('ps')}"),
-        click.option(
-            "--emb-drop", type=click.FloatRange(0, 1, max_open=True), help=f"On embeddings.  {_default('emb_drop')}"
-        ),
-        click.option(
-            "--emb-rule",
-            type=click.Choice(["lesson", "fastai"]),
-            help="How wide embeddings are: min(50, n/2 + 1), or fastai's newer rule.  [default: lesson]",
-        ),
-        click.option(
-            "--ema",
-            type=click.FloatRange(0, 1, min_open=True, max_open=True),
-            help=f"Decay of a moving average of the weights, which is then used.  {_default('ema')}",
-        ),
-        click.option(
-            "--bfloat16/--float32",
-            default=None,
-            help="Compute matrix products in bfloat16.  [default: if the device is faster in it; not in parity mode]",
-        ),
-        click.option(
-            "--seed", type=click.IntRange(0), help="Of initial weights, batch order and dropout.  [default: 0]"
-        ),
-        click.option(
-            "--holdout",
-            type=click.IntRange(1),
-            help="Days at the end to judge by.  [default: as long as the plan in test.csv]",
-        ),
-        DEVICE,
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _options(given: dict[str, Any]) -> Any:
-    """The training options that were given, the others at their defaults."""
-    from training.sales.fit import Options
-
-    known = {field.name for field in fields(Options)}
-    return Options.of(given.pop("mode"), **{k: v for k, v in given.items() if k in known and v is not None})
-
-
 @click.command("sales")
 @click.argument("data", type=FOLDER)
 @click.option("--out", type=FOLDER, default=Path("model_store/sales"), show_default=True, help="The bundle's folder.")
 @click.option("--report", type=FOLDER, help="The report's folder.  [default: report/ beside the bundle]")
 @click.option("--name", default="sales", show_default=True, help="The model's name.")
-@click.option(
-    "--no-refit",
-    "refit",
-    flag_value=False,
-    default=None,
-    help="Keep the fit that did not see the last days, instead of fitting all rows again.",
-)
 @click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted run could go on.")
 @FORCE
-@_training_options
+@training_options(Options)
+@DEVICE
 @command
 def train_sales(
     data: Path, out: Path, report: Path | None, name: str, fresh: bool, force: bool, device: str | None, **given: Any
@@ -139,12 +52,12 @@ def train_sales(
     """
     from runtime.folder import check_target
     from training.device import pick_training_device
-    from training.sales.data.demo import is_synthetic
+    from training.run import Run
     from training.sales.data.tables import read_tables
-    from training.sales.fit import Trained, train
     from training.sales.report import write_report
+    from training.sales.train import Trained, train
 
-    options = _options(given)
+    options = Options.of(**given_options(Options, given))
     report = report or out.parent / "report" / out.name
     check_target(out, replace=force, remedy=", or replace it with --force")
     check_target(report, replace=(report / "report.md").is_file())
@@ -162,17 +75,8 @@ def train_sales(
             command=this_command(),
         )
 
-    manifest = train(
-        tables,
-        out,
-        options,
-        device=pick_training_device(device),
-        name=name,
-        synthetic=is_synthetic(data),
-        replace=force,
-        resume=not fresh,
-        report=write,
-    ).manifest
+    run = Run(name, pick_training_device(device), replace=force, resume=not fresh, report=write)
+    manifest = train(tables, out, options, run).manifest
     _print_figures(manifest.metrics)
     click.echo(f"bundle: {out} ({manifest.version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
 
@@ -186,7 +90,8 @@ def train_sales(
     show_default=True,
     help="The plot.",
 )
-@_training_options
+@training_options(Options, leave_out=("refit",))
+@DEVICE
 @command
 def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> None:
     """Find a learning rate for the sales model.
@@ -195,12 +100,13 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
     """
     from runtime.folder import check_file
     from training.device import pick_training_device
+    from training.plots import plot_lr
     from training.sales.data.panel import panel_from_tables
     from training.sales.data.tables import read_tables
-    from training.sales.fit import holdout_cutoff, lr_find
-    from training.sales.report import plot_lr
+    from training.sales.fit import lr_find
+    from training.sales.train import holdout_cutoff
 
-    options = _options(given)
+    options = Options.of(**given_options(Options, given))
     check_file(out)
     tables = read_tables(data)
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
@@ -275,19 +181,19 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
 def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
     """Judge a sales bundle on later sales, and write a report."""
     from sales.forecaster import Forecaster
-    from training.sales.data.demo import is_synthetic
     from training.sales.data.tables import read_tables
     from training.sales.evaluation import evaluate
     from training.sales.report import write_report
 
     forecaster = Forecaster.load(bundle, device=device, threads=0)
-    result = evaluate(forecaster, read_tables(data))
+    tables = read_tables(data)
+    result = evaluate(forecaster, tables)
     write_report(
         report,
         result,
         title=f"Sales model {forecaster.name} {forecaster.version}",
         stores=stores or None,
-        synthetic=is_synthetic(data),
+        synthetic=tables.synthetic,
         mode=forecaster.model.features.mode,
         command=this_command(),
     )

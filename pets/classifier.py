@@ -23,7 +23,7 @@ from runtime.session import open_session
 from schemas.bundle import PetsManifest
 from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, PetWarning, Prediction
 from schemas.pets.request import PetRequest, class_key
-from schemas.problems import FieldError, Problem, ProblemError, shown
+from schemas.problems import FieldError, Problem, ProblemError, abbreviate
 
 GOLDEN_TOLERANCE = 2e-3  # of the largest logit, and of the maps' largest value; another CPU or a GPU differs by less
 ASPECT = 3.0
@@ -194,7 +194,7 @@ class Classifier:
         if request.heatmap == "contrast" and output.target[place] == output.rival[place]:
             name = self.classes[output.target[place]]
             detail = f"is {name}, the breed that was found; name another one, or the class to explain"
-            error = FieldError(path="/versus", value=shown(request.versus), detail=detail)
+            error = FieldError(path="/versus", value=abbreviate(request.versus), detail=detail)
             return Problem.of("invalid-request", f"{error.path}: {detail} (sent: {error.value})", [error])
         best = np.argsort(-probabilities, kind="stable")[: request.top_k]
         top = [self._breed(int(number), float(probabilities[number])) for number in best]
@@ -259,7 +259,7 @@ class Classifier:
         close = difflib.get_close_matches(class_key(name), self._numbers, n=3, cutoff=0.5)
         near = f"; is it {' or '.join(self.classes[self._numbers[key]] for key in close)}?" if close else ""
         error = FieldError(
-            path=f"/{field}", value=shown(name), detail=f"not one of the model's {len(self.classes)} classes{near}"
+            path=f"/{field}", value=abbreviate(name), detail=f"not one of the model's {len(self.classes)} classes{near}"
         )
         raise ProblemError(Problem.of("unknown-class", f"{error.path}: {error.detail} (sent: {error.value})", [error]))
 

@@ -6,8 +6,8 @@ UserError(ValueError)   its message says what is wrong, with what, and what to d
 ├── RowsError           training/sales/forecast_csv.py                   a CSV of rows that can't be forecast
 ├── BundleError         runtime/bundle.py               a folder that is no bundle, or a damaged one
 ├── HoldoutError        training/sales/evaluation.py    nothing to train on or to judge by
-├── OptionsError        training/run.py                 training options that do not go together
-├── RunningError        training/run.py                 a training whose bundle another one is about to write
+├── OptionsError        training/options.py             training options that do not go together
+├── RunningError        training/checkpoint_folder.py   a second training of the same bundle
 ├── PhotosError         training/pets/data/layouts.py        photos that can't be trained on
 ├── BreedsError         training/pets/evaluation.py     photos that a bundle can't be judged by
 ├── BackboneError       training/pets/network.py                 a backbone that is not known or can't be had

@@ -23,7 +23,6 @@ from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
 from schemas.problems import FieldError, Problem
 from schemas.sales.answer import (
-    Change,
     Comparison,
     Comparisons,
     Forecast,
@@ -31,9 +30,10 @@ from schemas.sales.answer import (
     ItemComparison,
     ItemForecast,
     ItemProblem,
+    WhatIfResult,
 )
 from schemas.sales.explanation import Baseline, Explanation, Explanations, ItemExplanation
-from schemas.sales.parse import Bad, ForecastRequest, all_bad
+from schemas.sales.parse import ForecastRequest, RejectedItem, combine_problems
 from schemas.sales.request import Item
 
 Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
@@ -153,7 +153,7 @@ class Forecaster:
             results = [_compared(was, would) for was, would in zip(results, next(what_if), strict=True)]
         problems = [result.problem for result in results if isinstance(result, ItemProblem)]
         if len(problems) == len(results):
-            return all_bad(problems)
+            return combine_problems(problems)
         answer: Answer = (
             single(**vars(results[0]), **self._about) if request.single else many(items=results, **self._about)
         )
@@ -169,7 +169,7 @@ class Forecaster:
         calendar = self.model.panel.calendar
         for number, request in enumerate(requests):
             for place, item in enumerate(request.items):
-                if isinstance(item, Bad):
+                if isinstance(item, RejectedItem):
                     problems[number, place] = ItemProblem(store=item.store, date=item.date, problem=item.problem)
                     continue
                 store, day = self._stores.get(item.store), calendar.day(item.date)
@@ -264,7 +264,7 @@ def _compared(was: ItemForecast | ItemProblem, would: ItemForecast | ItemProblem
     assert isinstance(would, ItemForecast)  # it has the same store and date
     difference = float(f"{would.sales - was.sales:.7g}")
     ratio = float(f"{would.sales / was.sales:.7g}") if was.sales else None
-    change = Change(would.sales, difference, ratio, would.assumed, would.warnings)
+    change = WhatIfResult(would.sales, difference, ratio, would.assumed, would.warnings)
     return ItemComparison(**vars(was), what_if=change)
 
 

@@ -1,1 +1,1 @@
-"""What crosses a border: requests, answers, problems and bundle manifests. pydantic alone; imports nothing of ours."""
+"""Data contracts: requests, answers, problems and bundle manifests. Depends on pydantic only."""

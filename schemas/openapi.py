@@ -10,24 +10,25 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from schemas.pets.answer import Prediction
-from schemas.pets.request import ExplanationOptions, JsonExplanationRequest, JsonRequest, Options
-from schemas.problems import KINDS, Kind, Problem, by_status, urn
+from schemas.pets.request import PetExplanationOptions, PetJsonExplanationRequest, PetJsonRequest, PetOptions
+from schemas.problem_kinds import PROBLEM_KINDS, ProblemName, names_by_status, type_uri
+from schemas.problems import Problem
 from schemas.sales.answer import Comparison, Comparisons, Forecast, Forecasts
-from schemas.sales.explanation import Explanation, Explanations, ManyToExplain, RangeToExplain
+from schemas.sales.explanation import Explanation, ExplanationItemList, ExplanationRange, Explanations
 from schemas.sales.parse import MAX_EXPLAINED
-from schemas.sales.request import Item, Many, Range, StoreDay
+from schemas.sales.request import Item, ItemList, Range, StoreDay
 
 FILE = Path(__file__).with_name("openapi.json")
 
 # The problems that each address can answer with.
-SALES: tuple[Kind, ...] = (
+SALES: tuple[ProblemName, ...] = (
     "malformed-request",
     "invalid-request",
     "unknown-store",
     "outside-calendar",
     "internal-error",
 )
-PETS: tuple[Kind, ...] = (
+PETS: tuple[ProblemName, ...] = (
     "malformed-request",
     "invalid-request",
     "unsupported-media-type",
@@ -37,8 +38,8 @@ PETS: tuple[Kind, ...] = (
     "unknown-class",
     "internal-error",
 )
-# Those that the front door can answer with, whatever the address.
-FRONT_DOOR: tuple[Kind, ...] = (
+# Those that the gateway can answer with, whatever the address.
+GATEWAY: tuple[ProblemName, ...] = (
     "malformed-request",
     "unauthorized",
     "not-found",
@@ -51,7 +52,7 @@ FRONT_DOOR: tuple[Kind, ...] = (
     "timeout",
 )
 
-_HEADERS = {  # what else the front door sends, by the status of its problem
+_HEADERS = {  # what else the gateway sends, by the status of its problem
     401: ("WWW-Authenticate", "how to send a key", "string"),
     405: ("Allow", "the methods that the address takes", "string"),
     503: ("Retry-After", "after how many seconds to try again", "integer"),
@@ -142,8 +143,8 @@ _PREDICTION = {
 def openapi() -> dict[str, Any]:
     """The document."""
     modes: dict[Any, JsonSchemaMode] = {
-        **dict.fromkeys((Item, Many, Range, StoreDay, ManyToExplain, RangeToExplain), "validation"),
-        **dict.fromkeys((JsonRequest, JsonExplanationRequest), "validation"),
+        **dict.fromkeys((Item, ItemList, Range, StoreDay, ExplanationItemList, ExplanationRange), "validation"),
+        **dict.fromkeys((PetJsonRequest, PetJsonExplanationRequest), "validation"),
         **dict.fromkeys(
             (Forecast, Forecasts, Comparison, Comparisons, Explanation, Explanations, Prediction, Problem),
             "serialization",
@@ -179,7 +180,7 @@ def _forecast() -> dict[str, Any]:
         "description": "One store and day, up to 1,000 items, or a range of days. Among items a bad one "
         "gets a problem in its place and the others their forecasts; if none is good, all is a problem. With a "
         "what_if anywhere each forecast comes with what it would be if every what_if of the request came true.",
-        "requestBody": _sales_body(("Item", "Many", "Range"), _SALES_EXAMPLES | {"what_if": _WHAT_IF_EXAMPLE}),
+        "requestBody": _sales_body(("Item", "ItemList", "Range"), _SALES_EXAMPLES | {"what_if": _WHAT_IF_EXAMPLE}),
         "responses": {
             "200": {
                 "description": "The forecast, or the forecasts in the order asked",
@@ -190,7 +191,7 @@ def _forecast() -> dict[str, Any]:
                     }
                 },
             },
-            **_problems(dict.fromkeys((*SALES, *FRONT_DOOR))),
+            **_problems(dict.fromkeys((*SALES, *GATEWAY))),
         },
     }
 
@@ -203,7 +204,7 @@ def _explain() -> dict[str, Any]:
         f"{MAX_EXPLAINED} items or days. Contributions are Shapley values of the log of the forecast, against the "
         "forecast of an ordinary day: exact between groups of inputs, Owen's values, approximated, within a group.",
         "requestBody": _sales_body(
-            ("StoreDay", "ManyToExplain", "RangeToExplain"), _SALES_EXAMPLES | {"range": _WEEK_EXAMPLE}
+            ("StoreDay", "ExplanationItemList", "ExplanationRange"), _SALES_EXAMPLES | {"range": _WEEK_EXAMPLE}
         ),
         "responses": {
             "200": {
@@ -215,7 +216,7 @@ def _explain() -> dict[str, Any]:
                     }
                 },
             },
-            **_problems(dict.fromkeys((*SALES, *FRONT_DOOR))),
+            **_problems(dict.fromkeys((*SALES, *GATEWAY))),
         },
     }
 
@@ -230,7 +231,7 @@ def _classify() -> dict[str, Any]:
         "operationId": "classify",
         "summary": "Tell the breed of the pet in a photo, and where the network looked",
         "description": _PHOTO,
-        **_pets(Options, "JsonRequest", "The most probable breeds, and the heatmap if it was asked for"),
+        **_pets(PetOptions, "PetJsonRequest", "The most probable breeds, and the heatmap if it was asked for"),
     }
 
 
@@ -239,13 +240,13 @@ def _show() -> dict[str, Any]:
         "operationId": "show",
         "summary": "Tell the breed of the pet in a photo, and always where the network looked",
         "description": f"The same as /predictions/pets with a heatmap. {_PHOTO}",
-        **_pets(ExplanationOptions, "JsonExplanationRequest", "The most probable breeds, and the heatmap"),
+        **_pets(PetExplanationOptions, "PetJsonExplanationRequest", "The most probable breeds, and the heatmap"),
     }
 
 
-def _pets(model: type[Options], json_request: str, answer: str) -> dict[str, Any]:
+def _pets(model: type[PetOptions], json_request: str, answer: str) -> dict[str, Any]:
     """What a request with a photo takes and gets; ``model`` are its options, ``json_request`` its form in JSON."""
-    options = {name: _written(schema) for name, schema in model.model_json_schema()["properties"].items()}
+    options = {name: _optional_text(schema) for name, schema in model.model_json_schema()["properties"].items()}
     photo = {
         "contentMediaType": "image/*",
         "minLength": 1,
@@ -282,34 +283,37 @@ def _pets(model: type[Options], json_request: str, answer: str) -> dict[str, Any
                 "description": answer,
                 "content": {"application/json": {"schema": _ref("Prediction"), "example": _PREDICTION}},
             },
-            **_problems(dict.fromkeys((*PETS, *FRONT_DOOR))),
+            **_problems(dict.fromkeys((*PETS, *GATEWAY))),
         },
     }
 
 
-def _written(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _optional_text(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of an option in a form or a query: null can't be written, and what nobody filled in is empty."""
     about = {key: schema[key] for key in ("description", "default", "examples") if schema.get(key) is not None}
     values = {key: value for key, value in schema.get("anyOf", [schema])[0].items() if key not in (*about, "title")}
     return {**about, "anyOf": [values, {"const": "", "description": "as if it were left out"}]}
 
 
-def _problems(kinds: Iterable[Kind]) -> dict[str, Any]:
+def _problems(kinds: Iterable[ProblemName]) -> dict[str, Any]:
     """The answers with problems of these kinds, by their statuses."""
     return {
         str(status): {
-            "description": " or ".join(KINDS[kind].title for kind in alike),
+            "description": " or ".join(PROBLEM_KINDS[kind].title for kind in alike),
             **({"headers": {_HEADERS[status][0]: _header(*_HEADERS[status][1:])}} if status in _HEADERS else {}),
             "content": {
                 "application/problem+json": {
                     "schema": {
                         "allOf": [_ref("Problem")],
-                        "properties": {"type": {"enum": [urn(kind) for kind in alike]}, "status": {"const": status}},
+                        "properties": {
+                            "type": {"enum": [type_uri(kind) for kind in alike]},
+                            "status": {"const": status},
+                        },
                     }
                 }
             },
         }
-        for status, alike in by_status(kinds).items()
+        for status, alike in names_by_status(kinds).items()
     }
 
 

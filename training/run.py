@@ -1,58 +1,29 @@
-"""What every training does around its fits: the model's name, and the folder from which it goes on."""
+"""Settings of one training run, as opposed to the options that decide its result."""
 
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from runtime.errors import UserError
-from runtime.lock import lock
-from schemas.bundle import NAME
+Result = TypeVar("Result")
 
 
-class OptionsError(UserError):
-    """Training options that do not go together, or make no sense."""
+@dataclass(frozen=True)
+class Run(Generic[Result]):
+    """Settings of one training run.
 
-
-class RunningError(UserError):
-    """A training whose bundle another one is about to write."""
-
-
-def check_name(name: str) -> None:
-    """Ask before long work whether a model can have a name.
-
-    Raises:
-        OptionsError: if not.
+    Attributes:
+        name: the model's name.
+        device: device to train on, such as ``cpu`` or ``cuda:0``.
+        replace: allow an existing bundle to be replaced.
+        resume: continue from the checkpoints of an interrupted run; otherwise start anew.
+        progress: show a progress bar; if None, only on a terminal.
+        report: function that gets the result before the checkpoints are deleted. If it fails, the next run resumes
+            from them and ends in a moment.
     """
-    if not re.fullmatch(NAME, name):
-        raise OptionsError(f"name {name!r} can't be a model's: lower-case letters, digits, - and _, 40 at most")
 
-
-@contextmanager
-def checkpoints(out: Path, *, resume: bool = True) -> Iterator[Path]:
-    """The folder beside a bundle in which its training keeps checkpoints, for this training alone.
-
-    Args:
-        out: the bundle's folder.
-        resume: whether to go on from what an interrupted training left in it; else it is emptied.
-
-    Yields:
-        The folder. It goes when the block ends without an error.
-
-    Raises:
-        RunningError: if another training has it.
-    """
-    folder = out.with_name(f".{out.name}.checkpoint")
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock(folder) as ours:
-        if ours is False:
-            raise RunningError(
-                f"{out} is what another training is about to write, which works in {folder}; wait until it ends, or "
-                "name another --out"
-            )
-        if not resume:
-            for each in folder.iterdir():
-                shutil.rmtree(each) if each.is_dir() else each.unlink()
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
+    name: str
+    device: str = "cpu"
+    replace: bool = False
+    resume: bool = True
+    progress: bool | None = None
+    report: Callable[[Result], None] | None = None

@@ -1,4 +1,7 @@
-"""Answers to ``/predictions/pets``. They are ours: dataclasses, which nobody validates."""
+"""Answers to ``/predictions/pets`` and ``/explanations/pets``.
+
+They are dataclasses, which pydantic writes without validating: all of their values come from our own code.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,51 +11,55 @@ from pydantic import Field, TypeAdapter
 from schemas.pets.request import Method
 
 Species = Literal["cat", "dog"]
-
-
-# Answers are ours: they are dataclasses, which nobody validates.
+SpeciesField = Annotated[Species | None, Field(description="Species of the breed; null if the model does not know it.")]
 
 
 @dataclass
 class Breed:
-    """One breed and how probable it is."""
+    """One breed and its probability."""
 
-    breed: Annotated[str, Field(description="the class's name")]
-    species: Annotated[Species | None, Field(description="null if the model does not know it")]
-    probability: Annotated[float, Field(ge=0, le=1, description="calibrated; 0 to 1, all classes' sum is 1")]
+    breed: Annotated[str, Field(description="Name of the class.")]
+    species: SpeciesField
+    probability: Annotated[
+        float, Field(ge=0, le=1, description="Calibrated probability; those of all classes add up to 1.")
+    ]
 
 
 @dataclass
 class BoxAnswer:
-    """A part of the photo, in pixels of the upright original; may be fractional."""
+    """Part of the photo, in pixels of the upright original. Coordinates may be fractional."""
 
-    left: Annotated[float, Field(description="pixels from the left edge")]
-    top: Annotated[float, Field(description="pixels from the upper edge")]
-    right: Annotated[float, Field(description="pixels from the left edge")]
-    bottom: Annotated[float, Field(description="pixels from the upper edge")]
+    left: Annotated[float, Field(description="Left side: pixels from the photo's left edge.")]
+    top: Annotated[float, Field(description="Upper side: pixels from the photo's upper edge.")]
+    right: Annotated[float, Field(description="Right side: pixels from the photo's left edge.")]
+    bottom: Annotated[float, Field(description="Lower side: pixels from the photo's upper edge.")]
 
 
 @dataclass
 class HeatmapAnswer:
-    """Where the network looked. The grid's cells divide the box evenly; outside it the network sees nothing."""
+    """Evidence for a class by position. The grid's cells divide the box evenly; the network sees nothing outside it."""
 
-    method: Method
-    class_: Annotated[str | None, Field(alias="class", description="the class explained; null for activation")]
-    versus: Annotated[str | None, Field(description="the class that a contrast is drawn against; else null")]
+    method: Annotated[Method, Field(description="Method that computed the heatmap.")]
+    class_: Annotated[
+        str | None, Field(alias="class", description="Class that the heatmap explains; null for activation.")
+    ]
+    versus: Annotated[str | None, Field(description="Class that a contrast compares with; null for the other methods.")]
     grid: Annotated[
         list[list[float]],
-        Field(description="rows from the top, cells from the left; the network's own units, higher is more"),
+        Field(description="Values in the network's own units, higher is more: rows from the top, cells from the left."),
     ]
-    min: Annotated[float, Field(description="the grid's lowest value")]
-    max: Annotated[float, Field(description="the grid's highest value")]
-    all_zero: Annotated[bool, Field(description="whether nothing in the photo speaks for the class: a blank map")]
-    box: Annotated[BoxAnswer, Field(description="what the grid covers: the part of the photo that the network sees")]
-    width: Annotated[int, Field(ge=1, description="of the upright original, pixels")]
-    height: Annotated[int, Field(ge=1, description="of the upright original, pixels")]
+    min: Annotated[float, Field(description="Lowest value of the grid.")]
+    max: Annotated[float, Field(description="Highest value of the grid.")]
+    all_zero: Annotated[
+        bool, Field(description="True if no part of the photo is evidence for the class, so that the map is blank.")
+    ]
+    box: Annotated[BoxAnswer, Field(description="Part of the photo that the network sees and the grid covers.")]
+    width: Annotated[int, Field(ge=1, description="Width of the upright original, pixels.")]
+    height: Annotated[int, Field(ge=1, description="Height of the upright original, pixels.")]
     overlay: Annotated[
         str | None,
         Field(
-            description="the grid painted on the whole upright photo, a PNG in base64; null if it was not asked for",
+            description="Upright photo with the grid painted on it, a PNG in base64; null if not requested.",
             json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
         ),
     ]
@@ -60,32 +67,32 @@ class HeatmapAnswer:
 
 @dataclass
 class PetWarning:
-    """What a client should know about an answer before it relies on it."""
+    """A reason to be careful with a prediction."""
 
-    code: Literal["small_image", "unusual_aspect"]
-    detail: str
+    code: Annotated[Literal["small_image", "unusual_aspect"], Field(description="Kind of warning.")]
+    detail: Annotated[str, Field(description="The warning in words.")]
 
 
 @dataclass
 class Prediction:
-    """The answer to one photo."""
+    """Answer to a request with one photo."""
 
-    breed: Annotated[str, Field(description="the most probable class")]
-    species: Annotated[Species | None, Field(description="null if the model does not know it")]
-    probability: Annotated[float, Field(ge=0, le=1, description="of the breed, calibrated; 0 to 1")]
-    top: Annotated[list[Breed], Field(description="the most probable breeds, best first, as many as asked for")]
+    breed: Annotated[str, Field(description="Most probable class.")]
+    species: SpeciesField
+    probability: Annotated[float, Field(ge=0, le=1, description="Calibrated probability of the breed, 0 to 1.")]
+    top: Annotated[list[Breed], Field(description="Most probable breeds, best first; `top_k` sets their number.")]
     decision: Annotated[
         Literal["accept", "review"],
-        Field(description="review if the probability is below the model's threshold: let a person look"),
+        Field(description="`review` if the probability is below the model's threshold and a person should decide."),
     ]
-    heatmap: Annotated[HeatmapAnswer | None, Field(description="null if it was not asked for")]
-    warnings: list[PetWarning]
-    model: Annotated[str, Field(description="the model's name")]
-    version: Annotated[str, Field(description="the model's version")]
+    heatmap: Annotated[HeatmapAnswer | None, Field(description="Heatmap; null if not requested.")]
+    warnings: Annotated[list[PetWarning], Field(description="Reasons to be careful with the prediction.")]
+    model: Annotated[str, Field(description="Name of the model.")]
+    version: Annotated[str, Field(description="Version of the model.")]
 
     def to_json(self) -> bytes:
-        """The body that the client gets."""
-        return _WRITER.dump_json(self, by_alias=True)
+        """Return the response's body."""
+        return _ADAPTER.dump_json(self, by_alias=True)
 
 
-_WRITER = TypeAdapter(Prediction)
+_ADAPTER = TypeAdapter(Prediction)

@@ -1,7 +1,10 @@
 """Requests for ``/predictions/pets`` and ``/explanations/pets``.
 
-A photo is sent as it is, as the field ``image`` of a form, or in base64 as the field ``image`` of a JSON object. The
-options are fields beside it, or parameters of the query.
+A client sends the photo's bytes as the body, as the field ``image`` of a form, or in base64 as the field ``image`` of a
+JSON object. The options are fields beside the image, or query parameters.
+
+`PetJsonRequest` and the models for explanations only describe requests in the OpenAPI document;
+`schemas.pets.parse` reads every form of request into a `PetRequest`.
 """
 
 from typing import Annotated, Literal
@@ -16,26 +19,26 @@ Method = Literal["activation", "gradcam", "contrast"]
 ClassName = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_NAME)]
 
 
-class Options(BaseModel):
-    """What a client may ask for beside the breed."""
+class PetOptions(BaseModel):
+    """Options beside the photo."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     heatmap: Literal["none", "activation", "gradcam", "contrast"] = Field(
         default="none",
-        description="the heatmap to draw: none; activation, where the network's last layer is active; gradcam, what "
-        "speaks for a class; contrast, what speaks for a class rather than another",
+        description="Heatmap to draw: none; activation, where the network's last layer is active; gradcam, the "
+        "evidence for a class; contrast, the evidence for a class against another class.",
     )
     class_: ClassName | None = Field(
         default=None,
         alias="class",
-        description="the class that the heatmap explains, the most probable one if left out; upper and lower case, "
-        "spaces and underscores are alike",
+        description="Class that the heatmap explains; by default the most probable one. Upper and lower case, spaces "
+        "and underscores make no difference.",
         examples=["Maine Coon"],
     )
     versus: ClassName | None = Field(
         default=None,
-        description="the class that a contrast is drawn against, the most probable other one if left out",
+        description="Class that a contrast compares with; by default the most probable other one.",
         examples=["Ragdoll"],
     )
     top_k: int = Field(
@@ -43,62 +46,67 @@ class Options(BaseModel):
         strict=True,
         ge=1,
         le=MAX_TOP,
-        description="how many breeds to list, most probable first; all if the model has fewer",
+        description="Number of breeds to list, most probable first; all of them if the model has fewer.",
     )
     overlay: Literal["none", "png"] = Field(
-        default="png", description="whether a heatmap comes painted on the photo too, as a PNG in base64"
+        default="png", description="Form of the heatmap painted on the photo: a PNG in base64, or none."
     )
 
     @field_validator("class_", "versus")
     @classmethod
-    def _has_a_heatmap(cls, name: str | None, info: ValidationInfo) -> str | None:
-        """A class is named for a heatmap's sake: without one the client expects what it will not get."""
-        heatmap = info.data.get("heatmap")  # not there if it is wrong itself
+    def _needs_a_heatmap(cls, name: str | None, info: ValidationInfo) -> str | None:
+        """Reject a class name without a heatmap that would use it: the client expects something it would not get."""
+        heatmap = info.data.get("heatmap")  # absent if it is invalid itself
         if name is None or heatmap is None:
             return name
         if info.field_name == "versus" and heatmap != "contrast":
-            raise ValueError("goes with heatmap contrast alone")
+            raise ValueError("only allowed with heatmap contrast")
         if heatmap in ("none", "activation"):
-            raise ValueError("goes with heatmap gradcam or contrast alone")
+            raise ValueError("only allowed with heatmap gradcam or contrast")
         if info.field_name == "versus" and class_key(name) == class_key(info.data.get("class_") or ""):
             raise ValueError("must be another class than the one that the heatmap explains")
         return name
 
 
-class PetRequest(Options):
-    """A request that was read.
+class PetRequest(PetOptions):
+    """A parsed request.
 
     Attributes:
-        image: the photo's file as it was sent, at least one byte.
-        content_type: what the sender calls it, in lower case, as ``image/jpeg``; often wrong.
+        image: bytes of the photo's file, at least one.
+        content_type: the sender's content type in lower case, such as ``image/jpeg``; often wrong.
     """
 
     image: bytes = Field(min_length=1, repr=False)
     content_type: str | None = None
 
 
-class JsonRequest(Options):
-    """A photo and options in JSON. It describes the request; `parse_request` reads it."""
+class PetJsonRequest(PetOptions):
+    """A photo and options as JSON."""
 
     image: str = Field(
         min_length=1,
-        description="the photo's file in base64, without line breaks; may begin like data:image/jpeg;base64,",
+        description="The photo's file in base64 without line breaks, optionally as a data URL "
+        "(data:image/jpeg;base64,...).",
         json_schema_extra={"contentEncoding": "base64"},
     )
 
 
-class ExplanationOptions(Options):
-    """What a client may ask of ``/explanations/pets``, which always draws. It describes; `parse_request` reads."""
+class PetExplanationOptions(PetOptions):
+    """Options of an explanation, which always has a heatmap."""
 
-    heatmap: Method = Field(default="gradcam", description=Options.model_fields["heatmap"].description)
+    heatmap: Method = Field(
+        default="gradcam",
+        description="Heatmap to draw: activation, where the network's last layer is active; gradcam, the evidence for "
+        "a class; contrast, the evidence for a class against another class.",
+    )
 
 
-class JsonExplanationRequest(ExplanationOptions, JsonRequest):
-    """A photo and options in JSON, for an explanation. It describes the request; `parse_request` reads it."""
+class PetJsonExplanationRequest(PetExplanationOptions, PetJsonRequest):
+    """A photo and options as JSON, for an explanation."""
 
 
 def class_key(name: str) -> str:
-    """What two spellings of a class's name have in common.
+    """Return the spelling of a class's name that all of its spellings share.
 
     >>> class_key(" maine_coon") == class_key("Maine  Coon")
     True

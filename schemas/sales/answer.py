@@ -1,6 +1,7 @@
 """Answers to ``/predictions/sales``.
 
-Answers are made by the thousand each second and are ours: they are dataclasses, which nobody validates.
+They are dataclasses, which pydantic writes without validating: a busy worker makes thousands each second, and all of
+their values come from our own code.
 """
 
 import datetime as dt
@@ -12,105 +13,119 @@ from pydantic import Field, TypeAdapter
 
 from schemas.problems import Problem
 
-# Answers are made by the thousand each second and are ours: they are dataclasses, which nobody validates.
+StoreNumber = Annotated[int, Field(description="Number of the store.")]
+ForecastDate = Annotated[dt.date, Field(description="Date of the forecast.")]
+Assumed = Annotated[
+    tuple[str, ...],
+    Field(description="Facts of the day that neither the request nor the tables state, so that they were assumed."),
+]
 
 
 @dataclass
 class ForecastWarning:
-    """What a client should know about a forecast before it relies on it."""
+    """A reason to be careful with a forecast."""
 
-    code: Literal["filled", "unseen", "out_of_range", "unused", "beyond_horizon", "training_period"]
-    field: Annotated[str, Field(description="the model's column or the request's field concerned")]
-    detail: str
+    code: Annotated[
+        Literal["filled", "unseen", "out_of_range", "unused", "beyond_horizon", "training_period"],
+        Field(description="Kind of warning."),
+    ]
+    field: Annotated[str, Field(description="The model's column or the request's field that the warning is about.")]
+    detail: Annotated[str, Field(description="The warning in words.")]
+
+
+Warnings = Annotated[list[ForecastWarning], Field(description="Reasons to be careful with the forecast.")]
 
 
 @dataclass
 class ItemForecast:
-    """One item's forecast among many."""
+    """Forecast of one item in a list."""
 
-    store: int
-    date: dt.date
-    sales: Annotated[float, Field(ge=0, description="forecast of the day, in the currency of the training tables")]
-    assumed: Annotated[
-        tuple[str, ...], Field(description="what neither client nor tables state, so that it was assumed")
-    ]
-    warnings: list[ForecastWarning]
+    store: StoreNumber
+    date: ForecastDate
+    sales: Annotated[float, Field(ge=0, description="Forecast of the day, in the currency of the training tables.")]
+    assumed: Assumed
+    warnings: Warnings
 
 
 @dataclass
 class ItemProblem:
-    """One item's error among many; the others have their forecasts."""
+    """Problem of one rejected item in a list. The other items have their forecasts."""
 
-    store: Annotated[Any, Field(description="the store as it was sent")]
-    date: Annotated[Any, Field(description="the date as it was sent")]
-    problem: Problem
+    store: Annotated[Any, Field(description="The store as it was sent.")]
+    date: Annotated[Any, Field(description="The date as it was sent.")]
+    problem: Annotated[Problem, Field(description="The reason why the item was rejected.")]
 
 
 @dataclass
-class Change:
-    """A forecast if things were otherwise, beside the forecast as asked."""
+class WhatIfResult:
+    """Forecast with every ``what_if`` of the request applied."""
 
-    sales: Annotated[float, Field(ge=0, description="what it would be")]
-    difference: Annotated[float, Field(description="that less the forecast as asked")]
-    ratio: Annotated[float | None, Field(ge=0, description="that over the forecast as asked; null if that is 0")]
-    assumed: Annotated[
-        tuple[str, ...], Field(description="what neither client nor tables state, so that it was assumed")
+    sales: Annotated[float, Field(ge=0, description="Forecast with the what-if applied.")]
+    difference: Annotated[float, Field(description="Difference to the forecast without the what-if.")]
+    ratio: Annotated[
+        float | None, Field(ge=0, description="Ratio to the forecast without the what-if; null if that forecast is 0.")
     ]
-    warnings: list[ForecastWarning]
+    assumed: Assumed
+    warnings: Warnings
 
 
 @dataclass
 class ItemComparison(ItemForecast):
-    """One item's forecast, and what it would be with every ``what_if`` of the request, also of other items."""
+    """Forecast of one item in a list, without and with every ``what_if`` of the request (also those of other items)."""
 
-    what_if: Change
+    what_if: Annotated[WhatIfResult, Field(description="Forecast with every what-if of the request applied.")]
 
 
 @dataclass
-class About:
-    """What every answer says of the model."""
+class ModelInfo:
+    """Name and version of the model, in every answer."""
 
-    model: Annotated[str, Field(description="the model's name")]
-    version: Annotated[str, Field(description="the model's version")]
-    cutoff: Annotated[dt.date, Field(description="the last day whose sales the model knows")]
+    model: Annotated[str, Field(description="Name of the model.")]
+    version: Annotated[str, Field(description="Version of the model.")]
+    cutoff: Annotated[dt.date, Field(description="Last day whose sales the model knows.")]
 
     def to_json(self) -> bytes:
-        """The body that the client gets."""
-        kind: Any = type(self)
-        return writer(kind).dump_json(self)
+        """Return the response's body."""
+        answer_type: Any = type(self)
+        return json_adapter(answer_type).dump_json(self)
 
 
 @cache
-def writer(kind: Any) -> TypeAdapter[Any]:
-    """What writes and reads the JSON of a kind of answer."""
-    return TypeAdapter(kind)
+def json_adapter(answer_type: Any) -> TypeAdapter[Any]:
+    """Return the adapter that writes and reads a type of answer as JSON."""
+    return TypeAdapter(answer_type)
 
 
 @dataclass
-class Forecast(About, ItemForecast):
-    """The answer to one store and day."""
+class Forecast(ModelInfo, ItemForecast):
+    """Answer to a request for one store and day."""
 
 
 @dataclass
 class _Items:
-    items: list[ItemForecast | ItemProblem]
+    items: Annotated[
+        list[ItemForecast | ItemProblem], Field(description="A forecast or a problem for each item, in request order.")
+    ]
 
 
 @dataclass
-class Forecasts(_Items, About):
-    """The answer to items or a range: in the order asked, a forecast or a problem each."""
+class Forecasts(_Items, ModelInfo):
+    """Answer to a request for a list of items or a range of days."""
 
 
 @dataclass
-class Comparison(About, ItemComparison):
-    """The answer to one store and day with a ``what_if``."""
+class Comparison(ModelInfo, ItemComparison):
+    """Answer to a request for one store and day with a ``what_if``."""
 
 
 @dataclass
 class _ComparedItems:
-    items: list[ItemComparison | ItemProblem]
+    items: Annotated[
+        list[ItemComparison | ItemProblem],
+        Field(description="A comparison or a problem for each item, in request order."),
+    ]
 
 
 @dataclass
-class Comparisons(_ComparedItems, About):
-    """The answer to items or a range with a ``what_if``: in the order asked, a comparison or a problem each."""
+class Comparisons(_ComparedItems, ModelInfo):
+    """Answer to a request for a list of items or a range of days, with a ``what_if``."""

@@ -1,6 +1,6 @@
-"""The contract of ``/explanations/sales``: a forecast, and what made it differ from an ordinary day's.
+"""The contract of ``/explanations/sales``: a forecast, and the contributions that explain it.
 
-The requests are those of ``/predictions/sales`` with limits of their own; `schemas.sales.parse` reads them.
+Its requests are those of ``/predictions/sales`` with lower limits; `schemas.sales.parse` reads them.
 """
 
 import datetime as dt
@@ -9,85 +9,101 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.sales.answer import About, ItemForecast, ItemProblem
+from schemas.sales.answer import ItemForecast, ItemProblem, ModelInfo
 from schemas.sales.parse import MAX_EXPLAINED
 from schemas.sales.request import PlainRange, StoreDay
 
-Log = Annotated[float, Field(description="in natural logarithms of sales; all of them add up")]
-Multiplier = Annotated[float, Field(gt=0, description="the same as a factor: e to the power of log")]
-Value = Annotated[float | int | str | None, Field(description="as the network took it; null is missing or never seen")]
+Log = Annotated[float, Field(description="Contribution to the natural logarithm of sales. Logarithms add up.")]
+Multiplier = Annotated[float, Field(gt=0, description="The contribution as a factor: e to the power of `log`.")]
+Value = Annotated[
+    float | int | str | None,
+    Field(description="Value that the network received; null if it is missing or was never seen in training."),
+]
 
 
-class ManyToExplain(BaseModel):
-    """Up to 50 items. What they state of a store's days is taken together, as that store's plan."""
+class ExplanationItemList(BaseModel):
+    """Up to 50 items. The facts that they state about a store's days form one plan for that store."""
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[StoreDay] = Field(min_length=1, max_length=MAX_EXPLAINED)
+    items: list[StoreDay] = Field(
+        min_length=1, max_length=MAX_EXPLAINED, description="Stores and days whose forecasts are explained."
+    )
 
 
-class RangeToExplain(PlainRange):
-    """One store and up to 50 days in a row. What is known holds for all days, or is a list with a value for each."""
+class ExplanationRange(PlainRange):
+    """One store and up to 50 consecutive days. A fact holds for all days, or is a list with one value a day."""
 
-    days: int = Field(strict=True, ge=1, le=MAX_EXPLAINED, description="how many days, the first included")
+    days: int = Field(strict=True, ge=1, le=MAX_EXPLAINED, description="Number of days, including the first.")
 
 
 @dataclass
 class Baseline:
-    """The ordinary day that forecasts are explained against: a store's to come, without promotion and holidays."""
+    """The ordinary day that every forecast is compared with: a future day without promotion or holiday."""
 
-    store: Annotated[int, Field(description="a store in the middle of all")]
-    date: Annotated[dt.date, Field(description="one of its days to come")]
-    sales: Annotated[float, Field(gt=0, description="forecast of that day, as /predictions/sales answers it")]
+    store: Annotated[int, Field(description="The store with median sales.")]
+    date: Annotated[dt.date, Field(description="An ordinary future day of that store.")]
+    sales: Annotated[float, Field(gt=0, description="Forecast of that day, as /predictions/sales returns it.")]
 
 
 @dataclass
 class GroupContribution:
-    """What the inputs of a group contributed together."""
+    """Contribution of a group of inputs to the forecast."""
 
-    group: Annotated[str, Field(description="what the inputs tell of, as promotion or weather")]
+    group: Annotated[str, Field(description="Subject of the inputs, such as promotion or weather.")]
     log: Log
     multiplier: Multiplier
 
 
 @dataclass
 class Contribution:
-    """What an input of the network contributed: one of the model's columns."""
+    """Contribution of one input of the network to the forecast."""
 
-    input: Annotated[str, Field(description="the model's column")]
-    group: Annotated[str, Field(description="the group that it is in")]
+    input: Annotated[str, Field(description="The model's column.")]
+    group: Annotated[str, Field(description="The group that the input belongs to.")]
     value: Value
-    baseline: Annotated[Value, Field(description="the value on the ordinary day")]
+    baseline: Annotated[Value, Field(description="Value of the input on the ordinary day.")]
     log: Log
     multiplier: Multiplier
 
 
 @dataclass
 class ItemExplanation(ItemForecast):
-    """One item's forecast, explained. A closed store's is 0 whatever the inputs are, and nothing contributes to it."""
+    """Forecast of one item in a list, with its explanation. The forecast of a closed store is 0 and has none."""
 
-    baseline: Baseline
+    baseline: Annotated[Baseline, Field(description="The ordinary day that the forecast is compared with.")]
     groups: Annotated[
         list[GroupContribution],
-        Field(description="largest first; their logs add up to the log of sales less that of the baseline's sales"),
+        Field(
+            description="Contributions of the groups, largest first. Their logarithms add up to the logarithm of "
+            "`sales` minus the logarithm of the ordinary day's sales."
+        ),
     ]
     contributions: Annotated[
         list[Contribution],
-        Field(description="of every input, largest first; the logs of a group's inputs add up to the group's"),
+        Field(
+            description="Contributions of all inputs, largest first. The logarithms of a group's inputs add up to "
+            "the group's logarithm."
+        ),
     ]
-    unexplained: Annotated[str | None, Field(description="why there are no contributions; null if there are")]
+    unexplained: Annotated[
+        str | None, Field(description="Reason why the forecast has no contributions; null if it has.")
+    ]
 
 
 @dataclass
-class Explanation(About, ItemExplanation):
-    """The answer to one store and day."""
+class Explanation(ModelInfo, ItemExplanation):
+    """Answer to a request for one store and day."""
 
 
 @dataclass
 class _Items:
-    items: list[ItemExplanation | ItemProblem]
+    items: Annotated[
+        list[ItemExplanation | ItemProblem],
+        Field(description="An explanation or a problem for each item, in request order."),
+    ]
 
 
 @dataclass
-class Explanations(_Items, About):
-    """The answer to items or a range: in the order asked, an explanation or a problem each."""
+class Explanations(_Items, ModelInfo):
+    """Answer to a request for a list of items or a range of days."""

@@ -7,17 +7,23 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from schemas.problems import MAX_ERRORS, Problem, ProblemError, invalid, shown, wrong_field
-from schemas.sales.range import days_of
+from schemas.problems import MAX_ERRORS, Problem, ProblemError, abbreviate, invalid_field, validation_problem
+from schemas.sales.range import expand_range
 from schemas.sales.request import ITEM_NAMES, MAX_ITEMS, Item
 
 MAX_EXPLAINED = 50  # items; an explanation takes some milliseconds, a forecast a hundredth of that
-MAX_ECHO = 60  # characters
+MAX_ECHO = 60  # characters of a rejected item's store or date that its answer repeats
 
 
 @dataclass(frozen=True)
-class Bad:
-    """An item that can't be asked: where it stands, what it named, and what is wrong with it."""
+class RejectedItem:
+    """An invalid item of a list.
+
+    Attributes:
+        store: the store as it was sent.
+        date: the date as it was sent.
+        problem: the reason for the rejection.
+    """
 
     store: Any
     date: Any
@@ -25,38 +31,38 @@ class Bad:
 
 
 class ForecastRequest(NamedTuple):
-    """A request that was read: its items in order, the bad ones with their problems.
+    """A parsed request: its items in order, each valid or rejected.
 
     Attributes:
-        items: at least one of them is good.
-        single: whether the answer is one forecast rather than a list.
-        span: whether the items are the days of a range.
-        what_if: the same request with every ``what_if`` come true, if it has any.
-        explain: whether the forecasts are to be explained.
+        items: items in request order, at least one of them valid.
+        single: True if the answer is one forecast and not a list.
+        is_range: True if the items are the days of a range.
+        what_if: the same request with every ``what_if`` applied; None if it has none.
+        explain: True if the answer explains the forecasts.
     """
 
-    items: tuple[Item | Bad, ...]
+    items: tuple[Item | RejectedItem, ...]
     single: bool
-    span: bool = False
+    is_range: bool = False
     what_if: "ForecastRequest | None" = None
     explain: bool = False
 
     def path(self, place: int, field: Literal["store", "date"]) -> str:
-        """The JSON pointer to where the request states an item's store or date."""
-        if self.span:
+        """Return the JSON pointer to an item's store or date in the request."""
+        if self.is_range:
             return "/store" if field == "store" else "/days" if place else "/start"
         return f"/{field}" if self.single else f"/items/{place}/{field}"
 
 
 def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain: bool = False) -> ForecastRequest:
-    """Read a request in any of its three forms.
+    """Parse a request in any of its three forms: a store's day, a list of items, or a range.
 
     Args:
-        body: JSON, or what a JSON parser made of it.
-        explain: whether it asks for explanations, which has limits of its own.
+        body: JSON text, or the value that a JSON parser made of it.
+        explain: True for an explanation, which has lower limits and no what-if.
 
     Raises:
-        ProblemError: if it is not JSON or not of such a form, or if none of its items can be asked.
+        ProblemError: if the body is not JSON, has none of the three forms, or has no valid item.
     """
     if isinstance(body, (bytes, bytearray)):
         try:
@@ -72,62 +78,68 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
             )
         )
     if "items" in body:
-        request = _many(body)
+        request = _parse_items(body)
     elif "start" in body or "days" in body:
-        request = ForecastRequest(days_of(body), single=False, span=True)
+        request = ForecastRequest(expand_range(body), single=False, is_range=True)
     else:
         try:
             item = Item.model_validate(body)
         except ValidationError as error:
-            raise ProblemError(invalid(error, names=ITEM_NAMES)) from None
+            raise ProblemError(validation_problem(error, names=ITEM_NAMES)) from None
         request = ForecastRequest((item,), single=True)
         if item.what_if is None and not explain:  # nearly every request
             return request
     if any(isinstance(item, Item) and item.what_if is not None for item in request.items):
-        changed = tuple(item.changed() if isinstance(item, Item) else item for item in request.items)
+        changed = tuple(item.with_what_if() if isinstance(item, Item) else item for item in request.items)
         request = request._replace(what_if=request._replace(items=changed))
     return _to_explain(request) if explain else request
 
 
 def _to_explain(request: ForecastRequest) -> ForecastRequest:
-    """The same request for explanations, if it may ask for them."""
+    """Return the request as one for explanations.
+
+    Raises:
+        ProblemError: if the request has a what-if or too many items.
+    """
     if request.what_if is not None:
         place = next(n for n, item in enumerate(request.items) if isinstance(item, Item) and item.what_if is not None)
-        within = () if request.single or request.span else ("items", place)
-        detail = "compared at /predictions/sales; to explain the changed day, state it instead"
-        raise wrong_field(*within, "what_if", detail=detail)
+        within = () if request.single or request.is_range else ("items", place)
+        detail = "not allowed in an explanation; send it to /predictions/sales, or state the changed facts themselves"
+        raise invalid_field(*within, "what_if", detail=detail)
     if len(request.items) > MAX_EXPLAINED:
-        field = "days" if request.span else "items"
-        detail = f"at most {MAX_EXPLAINED} can be explained at once; ask for fewer"
-        raise wrong_field(field, value=len(request.items), detail=detail)
+        field = "days" if request.is_range else "items"
+        detail = f"at most {MAX_EXPLAINED} can be explained in one request"
+        raise invalid_field(field, value=len(request.items), detail=detail)
     return request._replace(explain=True)
 
 
-def _many(body: Mapping[str, Any]) -> ForecastRequest:
-    """The items, each checked on its own, so that a bad one harms no other."""
-    others = [name for name in body if name != "items"]
+def _parse_items(body: Mapping[str, Any]) -> ForecastRequest:
+    """Parse a list of items, each on its own, so that an invalid item does not affect the others."""
+    other_names = [name for name in body if name != "items"]
     items = body["items"]
-    if others:
-        raise wrong_field(others[0], value=body[others[0]], detail="not allowed beside items; say it in each item")
+    if other_names:
+        detail = "not allowed beside items; put it into each item"
+        raise invalid_field(other_names[0], value=body[other_names[0]], detail=detail)
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
         count = f"has {len(items):,}" if isinstance(items, list) else f"is a JSON {_json_type(items)}"
-        raise wrong_field("items", detail=f"items {count}; send a list of 1 to {MAX_ITEMS:,} items")
-    parsed: list[Item | Bad] = []
+        raise invalid_field("items", detail=f"items {count}; send a list of 1 to {MAX_ITEMS:,} items")
+    parsed: list[Item | RejectedItem] = []
     for place, item in enumerate(items):
         try:
             parsed.append(Item.model_validate(item))
         except ValidationError as error:
-            named = item if isinstance(item, Mapping) else {}
-            store, date = _echoed(named.get("store")), _echoed(named.get("date"))
-            parsed.append(Bad(store, date, invalid(error, names=ITEM_NAMES, at=("items", place))))
-    bad = [item.problem for item in parsed if isinstance(item, Bad)]
-    if len(bad) == len(parsed):
-        raise ProblemError(all_bad(bad))
+            fields = item if isinstance(item, Mapping) else {}
+            store, date = _echo(fields.get("store")), _echo(fields.get("date"))
+            problem = validation_problem(error, names=ITEM_NAMES, at=("items", place))
+            parsed.append(RejectedItem(store, date, problem))
+    problems = [item.problem for item in parsed if isinstance(item, RejectedItem)]
+    if len(problems) == len(parsed):
+        raise ProblemError(combine_problems(problems))
     return ForecastRequest(tuple(parsed), single=False)
 
 
-def all_bad(problems: Sequence[Problem]) -> Problem:
-    """One problem for a request in which nothing is good: the items' own kind if they agree."""
+def combine_problems(problems: Sequence[Problem]) -> Problem:
+    """Return one problem for a request without any valid item; it has the items' kind of problem if they agree."""
     if len(problems) == 1:
         return problems[0]
     first = problems[0]
@@ -138,13 +150,13 @@ def all_bad(problems: Sequence[Problem]) -> Problem:
     return first.model_copy(update={"detail": detail, "errors": errors})
 
 
-def _echoed(value: Any) -> Any:
-    """A value that an answer repeats, itself if it is short."""
+def _echo(value: Any) -> Any:
+    """Return a value as an answer repeats it: unchanged if it is short, else abbreviated."""
     plain = value is None or isinstance(value, bool | float | str) or (type(value) is int and abs(value) < 2**63)
-    return value if plain and (not isinstance(value, str) or len(value) <= MAX_ECHO) else shown(value)
+    return value if plain and (not isinstance(value, str) or len(value) <= MAX_ECHO) else abbreviate(value)
 
 
 def _json_type(value: Any) -> str:
-    """What JSON calls a value's type."""
+    """Return JSON's name for a value's type."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}
     return names.get(type(value), "null" if value is None else "value")

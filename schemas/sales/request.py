@@ -1,6 +1,6 @@
-"""What a client may ask of ``/predictions/sales`` and ``/explanations/sales``: a store's day, several, or a range.
+"""Requests for ``/predictions/sales`` and ``/explanations/sales``: a store's day, a list of days, or a range.
 
-`schemas.sales` reads it, `schemas.sales.range` what is a range.
+`schemas.sales.parse` reads them; `schemas.sales.range` expands a range into its days.
 """
 
 import datetime as dt
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from typing_extensions import TypedDict  # the standard library's before Python 3.12 is not read by pydantic
+from typing_extensions import TypedDict  # pydantic cannot read the standard library's before Python 3.12
 
 MAX_ITEMS = 1000
 MAX_DAYS = 366
@@ -17,7 +17,7 @@ StateHoliday = Literal["0", "a", "b", "c"]
 
 
 def _iso_date(value: Any) -> Any:
-    """Dates are ISO strings; pydantic alone would take numbers, also in quotes, for seconds since 1970."""
+    """Accept only ISO strings as dates: pydantic alone would take a number, even in quotes, as seconds since 1970."""
     if isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-":
         return value
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
@@ -26,12 +26,13 @@ def _iso_date(value: Any) -> Any:
 
 
 def _holiday_code(value: Any) -> Any:
-    """The number 0 means no holiday, as many of Kaggle's own rows have it."""
+    """Accept the number 0 as "no holiday": many rows of Kaggle's tables have it."""
     return "0" if type(value) is int and value == 0 else value
 
 
-Store = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1, description="the store's number")]
-Date = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="the day to forecast, YYYY-MM-DD")]
+Store = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1, description="Number of the store.")]
+Date = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="Day to forecast, YYYY-MM-DD.")]
+StartDate = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="First day of the range, YYYY-MM-DD.")]
 Holiday = Annotated[
     StateHoliday, BeforeValidator(_holiday_code), WithJsonSchema({"enum": [*get_args(StateHoliday), 0]})
 ]
@@ -39,60 +40,67 @@ Flag = Annotated[bool, Field(strict=True)]  # pydantic alone would take 1 and "y
 
 
 class Weather(BaseModel):
-    """The day's weather as the client knows it, in the units of the weather table."""
+    """Weather of the day, in the units of the weather table."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, strict=True)
 
-    max_temperature: float | None = Field(default=None, ge=-100, le=100, description="highest temperature, degrees C")
-    mean_temperature: float | None = Field(default=None, ge=-100, le=100, description="mean temperature, degrees C")
-    min_temperature: float | None = Field(default=None, ge=-100, le=100, description="lowest temperature, degrees C")
-    max_humidity: float | None = Field(default=None, ge=0, le=100, description="highest relative humidity, percent")
-    mean_humidity: float | None = Field(default=None, ge=0, le=100, description="mean relative humidity, percent")
-    min_humidity: float | None = Field(default=None, ge=0, le=100, description="lowest relative humidity, percent")
-    max_wind_speed: float | None = Field(default=None, ge=0, le=500, description="highest wind speed, km/h")
-    mean_wind_speed: float | None = Field(default=None, ge=0, le=500, description="mean wind speed, km/h")
-    cloud_cover: float | None = Field(default=None, ge=0, le=9, description="cloud cover, eighths; 9 is hidden by fog")
-    precipitation: float | None = Field(default=None, ge=0, le=1000, description="rain and snow, mm")
-    events: str | None = Field(default=None, max_length=60, description="events, e.g. Rain or Fog-Rain")
+    max_temperature: float | None = Field(default=None, ge=-100, le=100, description="Highest temperature, degrees C.")
+    mean_temperature: float | None = Field(default=None, ge=-100, le=100, description="Mean temperature, degrees C.")
+    min_temperature: float | None = Field(default=None, ge=-100, le=100, description="Lowest temperature, degrees C.")
+    max_humidity: float | None = Field(default=None, ge=0, le=100, description="Highest relative humidity, percent.")
+    mean_humidity: float | None = Field(default=None, ge=0, le=100, description="Mean relative humidity, percent.")
+    min_humidity: float | None = Field(default=None, ge=0, le=100, description="Lowest relative humidity, percent.")
+    max_wind_speed: float | None = Field(default=None, ge=0, le=500, description="Highest wind speed, km/h.")
+    mean_wind_speed: float | None = Field(default=None, ge=0, le=500, description="Mean wind speed, km/h.")
+    cloud_cover: float | None = Field(
+        default=None, ge=0, le=9, description="Cloud cover, eighths of the sky; 9 if fog hides the sky."
+    )
+    precipitation: float | None = Field(default=None, ge=0, le=1000, description="Rain and snow, mm.")
+    events: str | None = Field(default=None, max_length=60, description="Weather events, such as Rain or Fog-Rain.")
 
 
-class Known(BaseModel):
-    """What a client may know of a day. What it leaves out is taken from the tables, or assumed and said so."""
+_OPEN = "True if the store is open. The forecast of a closed store is 0."
+_PROMO = "True if the store runs a promotion."
+_STATE_HOLIDAY = "Holiday: 0 none, a public holiday, b Easter, c Christmas. The 0 may be a number."
+_SCHOOL_HOLIDAY = "True if schools are closed."
+_WEATHER = "Weather of the day."
+
+
+class DayFacts(BaseModel):
+    """Facts that a client may state about a day. The model takes others from its tables or assumes them."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
-    open: Flag | None = Field(default=None, description="whether the store is open; a closed store sells 0")
-    promo: Flag | None = Field(default=None, description="whether the store runs a promotion")
-    state_holiday: Holiday | None = Field(
-        default=None, description="0 none, a public holiday, b Easter, c Christmas; 0 may be a number", examples=["0"]
-    )
-    school_holiday: Flag | None = Field(default=None, description="whether schools are closed")
-    weather: Weather | None = None
+    open: Flag | None = Field(default=None, description=_OPEN)
+    promo: Flag | None = Field(default=None, description=_PROMO)
+    state_holiday: Holiday | None = Field(default=None, description=_STATE_HOLIDAY, examples=["0"])
+    school_holiday: Flag | None = Field(default=None, description=_SCHOOL_HOLIDAY)
+    weather: Weather | None = Field(default=None, description=_WEATHER)
 
 
-_CHANGES = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
-NO_CHANGE = f"names nothing to change; name one or more of {', '.join(Known.model_fields)}"
+_WHAT_IF = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+EMPTY_WHAT_IF = f"is empty; name one or more facts to change: {', '.join(DayFacts.model_fields)}"
 
 
-def _names_something(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+def _not_empty(changes: Mapping[str, Any]) -> Mapping[str, Any]:
     if not changes:
-        raise ValueError(NO_CHANGE)
+        raise ValueError(EMPTY_WHAT_IF)
     return changes
 
 
 class WhatIf(TypedDict, total=False):
-    """What of a day would be otherwise: one or more of the fields that a client may state of it."""
+    """Changed facts of a day, one or more."""
 
-    __pydantic_config__ = _CHANGES  # type: ignore[misc]
+    __pydantic_config__ = _WHAT_IF  # type: ignore[misc]
 
-    open: Flag
-    promo: Flag
-    state_holiday: Holiday
-    school_holiday: Flag
-    weather: Weather
+    open: Annotated[Flag, Field(description=_OPEN)]
+    promo: Annotated[Flag, Field(description=_PROMO)]
+    state_holiday: Annotated[Holiday, Field(description=_STATE_HOLIDAY)]
+    school_holiday: Annotated[Flag, Field(description=_SCHOOL_HOLIDAY)]
+    weather: Annotated[Weather, Field(description=_WEATHER)]
 
 
-class StoreDay(Known):
+class StoreDay(DayFacts):
     """One store and day."""
 
     store: Store
@@ -100,74 +108,77 @@ class StoreDay(Known):
 
 
 class Item(StoreDay):
-    """One store and day, and what would be otherwise."""
+    """One store and day, optionally with a what-if."""
 
-    what_if: Annotated[WhatIf, AfterValidator(_names_something)] | None = Field(
+    what_if: Annotated[WhatIf, AfterValidator(_not_empty)] | None = Field(
         default=None,
-        description="what would be otherwise; the answer then has the forecast as asked, and what it would be. What "
-        "one request changes of a store's days is one plan",
+        description="Changed facts of the day. The answer then has the forecast without and with the change. All "
+        "what-ifs of a request for one store form one plan.",
     )
 
-    def changed(self) -> "Item":
-        """The item with its ``what_if`` come true."""
+    def with_what_if(self) -> "Item":
+        """Return the item with its ``what_if`` applied."""
         changes: dict[str, Any] = dict(self.what_if or {})
         if self.weather is not None and "weather" in changes:
             changes["weather"] = self.weather.model_copy(update={k: v for k, v in changes["weather"] if v is not None})
         return self.model_copy(update=changes | {"what_if": None})
 
 
-class Many(BaseModel):
-    """Up to 1,000 items. What they state of a store's days is taken together, as that store's plan."""
+class ItemList(BaseModel):
+    """Up to 1,000 items. The facts that they state about a store's days form one plan for that store."""
 
     model_config = ConfigDict(extra="forbid")
 
-    items: list[Item] = Field(min_length=1, max_length=MAX_ITEMS)
+    items: list[Item] = Field(min_length=1, max_length=MAX_ITEMS, description="Stores and days to forecast.")
 
 
-class Span(BaseModel):
-    """One store and several days in a row."""
+class DateRange(BaseModel):
+    """One store and several consecutive days."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     store: Store
-    start: Date
-    days: int = Field(strict=True, ge=1, le=MAX_DAYS, description="how many days, the first included")
+    start: StartDate
+    days: int = Field(strict=True, ge=1, le=MAX_DAYS, description="Number of days, including the first.")
 
 
 _Of = TypeVar("_Of")
 _ByDay = Annotated[
-    list[_Of | None], Field(min_length=1, max_length=MAX_DAYS, description="as many values as there are days")
+    list[_Of | None], Field(min_length=1, max_length=MAX_DAYS, description="One value for each day of the range.")
 ]
 
 
 class WhatIfRange(TypedDict, total=False):
-    """What of the days of a range would be otherwise, for all days or in lists; null in a list is as asked."""
+    """Changed facts for the days of a range, one or more. A null in a list leaves that day unchanged."""
 
-    __pydantic_config__ = _CHANGES  # type: ignore[misc]
+    __pydantic_config__ = _WHAT_IF  # type: ignore[misc]
 
-    open: Flag | _ByDay[Flag]
-    promo: Flag | _ByDay[Flag]
-    state_holiday: Holiday | _ByDay[Holiday]
-    school_holiday: Flag | _ByDay[Flag]
-    weather: Weather | _ByDay[Weather]
+    open: Annotated[Flag | _ByDay[Flag], Field(description=_OPEN)]
+    promo: Annotated[Flag | _ByDay[Flag], Field(description=_PROMO)]
+    state_holiday: Annotated[Holiday | _ByDay[Holiday], Field(description=_STATE_HOLIDAY)]
+    school_holiday: Annotated[Flag | _ByDay[Flag], Field(description=_SCHOOL_HOLIDAY)]
+    weather: Annotated[Weather | _ByDay[Weather], Field(description=_WEATHER)]
 
 
-class PlainRange(Span):
-    """One store and several days in a row. What is known holds for all days, or is a list with a value for each."""
+class PlainRange(DateRange):
+    """One store and several consecutive days. A fact holds for all days, or is a list with one value a day."""
 
-    open: Flag | _ByDay[Flag] | None = None
-    promo: Flag | _ByDay[Flag] | None = None
-    state_holiday: Holiday | _ByDay[Holiday] | None = None
-    school_holiday: Flag | _ByDay[Flag] | None = None
-    weather: Weather | _ByDay[Weather] | None = None
+    open: Flag | _ByDay[Flag] | None = Field(default=None, description=_OPEN)
+    promo: Flag | _ByDay[Flag] | None = Field(default=None, description=_PROMO)
+    state_holiday: Holiday | _ByDay[Holiday] | None = Field(default=None, description=_STATE_HOLIDAY)
+    school_holiday: Flag | _ByDay[Flag] | None = Field(default=None, description=_SCHOOL_HOLIDAY)
+    weather: Weather | _ByDay[Weather] | None = Field(default=None, description=_WEATHER)
 
 
 class Range(PlainRange):
-    """The same, and what would be otherwise."""
+    """One store and several consecutive days, optionally with a what-if."""
 
-    what_if: Annotated[WhatIfRange, AfterValidator(_names_something)] | None = None
+    what_if: Annotated[WhatIfRange, AfterValidator(_not_empty)] | None = Field(
+        default=None,
+        description="Changed facts of the days. The answer then has each forecast without and with the changes.",
+    )
 
 
-# The fields that there are, by the field that they are in, or "".
-ITEM_NAMES = {"": (*Item.model_fields,), "weather": (*Weather.model_fields,), "what_if": (*Known.model_fields,)}
+# Valid field names by parent field ("" for the top level).
+ITEM_NAMES = {"": (*Item.model_fields,), "weather": (*Weather.model_fields,), "what_if": (*DayFacts.model_fields,)}
 RANGE_NAMES = ITEM_NAMES | {"": (*Range.model_fields,)}

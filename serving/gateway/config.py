@@ -18,7 +18,8 @@ import jinja2
 
 from runtime.errors import UserError
 from schemas import openapi
-from schemas.problems import Kind, Problem
+from schemas.problem_kinds import ProblemName
+from schemas.problems import Problem
 from serving.ports import HOST
 
 MAX_BODY = 10_485_760  # bytes; max_request_size of config.properties
@@ -29,7 +30,7 @@ HEADERS_KB = 7  # with what Envoy adds, less than TorchServe's 8
 _TEMPLATE = Path(__file__).resolve().with_name("envoy.yaml.jinja")
 _AGAIN = "wait as many seconds as Retry-After says and send it again"
 # What is said in place of a model: by the flags that Envoy has for the cause, or else by the status.
-_REFUSALS: Sequence[tuple[Sequence[str], int, Kind, str]] = [
+_REFUSALS: Sequence[tuple[Sequence[str], int, ProblemName, str]] = [
     (("UO", "OM"), 503, "overloaded", f"there is no room for this request now; {_AGAIN}"),
     (("UT", "DT", "SI"), 504, "timeout", "the model did not answer in time; ask for less at a time"),
     ((), 429, "overloaded", f"there is no room for this request now; {_AGAIN}"),
@@ -174,7 +175,7 @@ def _open_files() -> int:
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
-def _problem(kind: Kind, detail: str) -> dict[str, Any]:
+def _problem(kind: ProblemName, detail: str) -> dict[str, Any]:
     """A problem as Envoy sends it."""
     problem = Problem.of(kind, detail)
     headers = {}

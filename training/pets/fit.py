@@ -25,13 +25,13 @@ from training.batches import Batches, TensorBatches, predict
 from training.device import fast_bfloat16
 from training.learner import DivergedError, Epoch, History, Learner, freeze, spread_lr, unfreeze
 from training.lr_finder import FoundLR
+from training.options import OptionsError
 from training.pets.data.augment import PRESETS
 from training.pets.data.batches import PhotoBatches, crops
 from training.pets.data.photos import PetData, Split
 from training.pets.features import Pooled, PooledHead, collect
 from training.pets.metrics import accuracy
 from training.pets.network import Head, PetNet, make_backbone
-from training.run import OptionsError
 
 log = logging.getLogger(__name__)
 

@@ -26,9 +26,11 @@ from pets.graph import INPUTS, OUTPUTS, Rival, Target
 from pets.images import crop, normalise, open_photo
 from runtime.bundle import Golden
 from schemas.bundle import BreedSpec, ImageSpec, PetsManifest
+from training.checkpoint_folder import checkpoints
 from training.export import refer_to_weights, to_onnx
 from training.learner import History
 from training.lr_finder import FoundLR
+from training.options import OptionsError, check_name
 from training.pets.batchnorm_folding import fold_norms
 from training.pets.calibration import choose_threshold, fit_temperature, softmax
 from training.pets.card import model_card
@@ -36,7 +38,6 @@ from training.pets.data.photos import PetData, Split
 from training.pets.evaluation import BreedEvaluation
 from training.pets.fit import Fit, Options
 from training.pets.network import ExplainedNet, PetNet
-from training.run import OptionsError, check_name, checkpoints
 
 log = logging.getLogger(__name__)
 

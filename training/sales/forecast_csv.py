@@ -14,9 +14,9 @@ from runtime.errors import UserError
 from runtime.folder import write_file
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
-from schemas.problems import Problem, invalid
+from schemas.problems import Problem, validation_problem
 from schemas.sales.answer import Forecasts, ItemForecast, ItemProblem
-from schemas.sales.parse import Bad, ForecastRequest
+from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import ITEM_NAMES, Item
 from training.sales.data.table_checks import COLUMNS, Column
 from training.sales.data.tables import NOTHING, UnreadableError, parse_texts, read_csv
@@ -141,12 +141,12 @@ def _values(texts: pd.Series, column: Column) -> list[Any]:
     ]
 
 
-def _item(values: Mapping[str, Any]) -> Item | Bad:
+def _item(values: Mapping[str, Any]) -> Item | RejectedItem:
     """One row as an item; None is not stated."""
     try:
         return Item.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        return Bad(values.get("store"), values.get("date"), invalid(error, names=ITEM_NAMES))
+        return RejectedItem(values.get("store"), values.get("date"), validation_problem(error, names=ITEM_NAMES))
 
 
 def _wrong(source: Path, bad: Sequence[tuple[int, Problem]]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+# Widths and dropout rates of the fast.ai lesson's network.
 LAYERS = (1000, 500)
 PS = (0.001, 0.01)
 EMB_DROP = 0.04

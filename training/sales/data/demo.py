@@ -24,7 +24,6 @@ from training.sales.data.demo_files import (
     DAYS,
     FIRST,
     INTERVALS,
-    MARKER,
     TREND_WEEKS,
     WEEKDAY,
     Flags,
@@ -100,11 +99,6 @@ def write_demo(folder: Path, *, stores: int = 40, seed: int = 0) -> None:
         write_weather(part, sky)
         write_trend(part, interest)
         write_about(part, stores, seed, asdict(EFFECTS))
-
-
-def is_synthetic(folder: Path) -> bool:
-    """Whether the tables in ``folder`` were made by `write_demo`."""
-    return (folder / MARKER).is_file()
 
 
 def _draw_shops(rng: np.random.Generator, n: int) -> Shops:

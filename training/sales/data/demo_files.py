@@ -168,6 +168,11 @@ def write_trend(part: Path, interest: Floats) -> None:
     _write(part / "googletrend.csv", "file,week,trend", lines)
 
 
+def is_synthetic(folder: Path) -> bool:
+    """Return True if `write_demo` made the tables in ``folder``."""
+    return (folder / MARKER).is_file()
+
+
 def write_about(part: Path, stores: int, seed: int, effects: Mapping[str, Any]) -> None:
     """What says that all this is made up: the README for people, the marker for programs."""
     made = {"synthetic": True, "made by": "shopcat demo", "stores": stores, "seed": seed, "effects": effects}

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sales.calendar import STATE_HOLIDAYS
+from training.sales.data.demo_files import is_synthetic
 from training.sales.data.table_checks import (
     COLUMNS,
     COUNTRY,
@@ -71,6 +72,7 @@ class Tables:
         googletrend: file, trend, Date (the first day of the week) and State (``COUNTRY`` for the whole country; the
             file's "NI" is the state "HB,NI").
         weather: one row per state and day, with the State that belongs to its file.
+        synthetic: True if `shopcat demo` made the tables, which bundles and reports then say.
     """
 
     train: pd.DataFrame
@@ -80,6 +82,7 @@ class Tables:
     state_names: pd.DataFrame
     googletrend: pd.DataFrame
     weather: pd.DataFrame
+    synthetic: bool = False
 
 
 def read_tables(folder: Path) -> Tables:
@@ -102,7 +105,8 @@ def read_tables(folder: Path) -> Tables:
     if problems:
         problems.sort(key=lambda problem: list(COLUMNS).index(problem.table.removesuffix(".csv")))
         raise TablesError(folder, problems)
-    return Tables(**{table: _finish(frame, COLUMNS[table]) for table, frame in frames.items()})
+    finished = {table: _finish(frame, COLUMNS[table]) for table, frame in frames.items()}
+    return Tables(**finished, synthetic=is_synthetic(folder))
 
 
 def _read(file: Path, columns: Mapping[str, Column], problems: list[TableProblem]) -> pd.DataFrame | None:

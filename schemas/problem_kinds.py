@@ -1,0 +1,177 @@
+"""Every kind of problem that a client can receive: status, title, likely cause and remedy."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+ProblemName = Literal[
+    "malformed-request",
+    "invalid-request",
+    "unknown-store",
+    "outside-calendar",
+    "unsupported-media-type",
+    "not-an-image",
+    "damaged-image",
+    "image-too-large",
+    "unknown-class",
+    "internal-error",
+    "unauthorized",
+    "not-found",
+    "method-not-allowed",
+    "too-large",
+    "overloaded",
+    "request-timeout",
+    "headers-too-large",
+    "unavailable",
+    "timeout",
+]
+
+
+class ProblemKind(NamedTuple):
+    """One kind of problem.
+
+    Attributes:
+        status: HTTP status.
+        title: meaning in a few words; the same for every problem of the kind.
+        cause: likely cause, for the documentation.
+        remedy: advice to the client, for the documentation.
+    """
+
+    status: int
+    title: str
+    cause: str
+    remedy: str
+
+
+PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
+    "malformed-request": ProblemKind(
+        400,
+        "The request does not have the form that this address takes",
+        "The body is not valid JSON, the form has no photo, or the HTTP message itself is broken.",
+        "Compare the request with the examples in the OpenAPI document.",
+    ),
+    "invalid-request": ProblemKind(
+        422,
+        "A field of the request has an invalid value",
+        "A field has the wrong type, is out of range, is misspelled or is missing.",
+        "Correct the fields that `errors` lists. Each entry has the path, the value sent and the allowed values.",
+    ),
+    # Sales model.
+    "unknown-store": ProblemKind(
+        404,
+        "The model does not know the store",
+        "The tables that the model was trained on do not contain the store.",
+        "Use a store of these tables, or train a model on tables that contain the new store.",
+    ),
+    "outside-calendar": ProblemKind(
+        422,
+        "The model cannot forecast this date",
+        "The date lies before the first day or after the last day of the model's calendar.",
+        "Use a date between the first and the last day that `detail` gives.",
+    ),
+    # Pets model.
+    "unsupported-media-type": ProblemKind(
+        415,
+        "This address does not take this content type",
+        "The header Content-Type names neither an image, nor a form, nor JSON, or the body is compressed.",
+        "Send the photo in one of the ways that `detail` describes.",
+    ),
+    "not-an-image": ProblemKind(
+        422,
+        "The image format is unknown",
+        "The bytes are a document, a video or an image format that the service does not read.",
+        "Send JPEG, PNG, WebP, GIF, BMP or TIFF.",
+    ),
+    "damaged-image": ProblemKind(
+        422,
+        "The image is damaged or incomplete",
+        "The upload was cut off, or the file is damaged.",
+        "Send the complete file, or open the photo and save it again.",
+    ),
+    "image-too-large": ProblemKind(
+        413,
+        "The image is too large to decode",
+        "The photo has more pixels than the service decodes.",
+        "Reduce the photo's width and height before you send it.",
+    ),
+    "unknown-class": ProblemKind(
+        404,
+        "The model does not know the class",
+        "The name is misspelled, or the model was trained without the class.",
+        "Use one of the similar names that `detail` lists.",
+    ),
+    # Every model.
+    "internal-error": ProblemKind(
+        500,
+        "The model failed; the request is not at fault",
+        "There is a fault in the model or in its code.",
+        "Give the operator the id in `detail`. The server's log has the cause under this id.",
+    ),
+    # Gateway.
+    "unauthorized": ProblemKind(
+        401,
+        "The request has no valid API key",
+        "The key is missing, or the operator has replaced it.",
+        "Send the key that you got from the operator, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+    ),
+    "not-found": ProblemKind(
+        404,
+        "Not found",
+        "The address is misspelled, or the service does not serve this model.",
+        "Use an address of the OpenAPI document, `/openapi.json`.",
+    ),
+    "method-not-allowed": ProblemKind(
+        405,
+        "This address does not take this HTTP method",
+        "The request is a GET.",
+        "Use a method that the header Allow lists: POST for predictions and explanations.",
+    ),
+    "too-large": ProblemKind(
+        413,
+        "The request body is too large",
+        "The body has too many items, or the photo's file is too large.",
+        "Send fewer items in each request, or a smaller photo.",
+    ),
+    "overloaded": ProblemKind(
+        503,
+        "The service is overloaded; try again later",
+        "More requests arrive than the service can answer in time.",
+        "Wait the number of seconds in the header Retry-After, then send the request again.",
+    ),
+    "request-timeout": ProblemKind(
+        408,
+        "The request did not arrive in time",
+        "The connection is slow or broke off.",
+        "Send the request faster, or send less in each request.",
+    ),
+    "headers-too-large": ProblemKind(
+        431,
+        "The request's headers or address are too large",
+        "The client sends large cookies, tokens or query parameters.",
+        "Remove cookies and unnecessary headers.",
+    ),
+    "unavailable": ProblemKind(
+        503,
+        "The model cannot be reached; try again later",
+        "The model's workers are starting again after a failure.",
+        "Wait the number of seconds in the header Retry-After, then send the request again.",
+    ),
+    "timeout": ProblemKind(
+        504,
+        "The model did not answer in time",
+        "The request asks for much, or the machine is overloaded.",
+        "Ask for less in each request.",
+    ),
+}
+
+
+def type_uri(name: ProblemName) -> str:
+    """Return the URI that identifies a kind of problem in ``type``."""
+    return f"urn:shopcat:problem:{name}"
+
+
+def names_by_status(names: Iterable[ProblemName]) -> Mapping[int, Sequence[ProblemName]]:
+    """Group kinds of problems by their HTTP statuses, lowest status first."""
+    groups: dict[int, list[ProblemName]] = {}
+    for name in sorted(names, key=lambda name: PROBLEM_KINDS[name].status):
+        groups.setdefault(PROBLEM_KINDS[name].status, []).append(name)
+    return groups

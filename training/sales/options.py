@@ -1,0 +1,104 @@
+"""Options of the sales training, without torch."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from training.options import OptionsError, TrainingOptions, option
+
+MIN_STEPS_PER_EPOCH = 150
+
+
+@dataclass(frozen=True)
+class Options(TrainingOptions):
+    """Options of a training. The network is the fast.ai lesson's in both modes; the other defaults scored best.
+
+    The parity defaults are the lesson's learning rate, weight decay and dropouts. The lesson trains three cycles of
+    5 epochs in batches of 64, which takes hours on a CPU. In parity mode a moving average of the weights makes the
+    figures depend less on the last steps.
+    """
+
+    mode: Literal["production", "parity"] = option(
+        "production",
+        help="production: only columns that are known when the forecast is made. parity: the columns of the fast.ai "
+        "lesson, which look ahead, to compare with its figures.",
+    )
+    epochs: int = option(5, parity=10, min=1, help="Number of passes over the training rows.")
+    batch_size: int | None = option(
+        None,
+        parity=256,
+        min=2,
+        shown="1024, fewer for few rows",
+        help="Number of rows in a batch.",
+    )
+    lr_max: float = option(2e-3, parity=1e-3, gt=0, flag="--lr", help="Peak learning rate; see `shopcat lr-find`.")
+    pct_start: float = option(0.3, min=0, max=1, flag=None, help="Share of the training in which the rate rises.")
+    wd: float = option(0.1, parity=0.2, min=0, help="Weight decay.")
+    ema: float | None = option(
+        None,
+        parity=0.998,
+        gt=0,
+        lt=1,
+        help="Decay of a moving average of the weights, which replaces them after training.",
+    )
+    layers: tuple[int, ...] = option((1000, 500), min=1, help="Widths of the hidden layers.")
+    ps: tuple[float, ...] = option(
+        (0.1, 0.2), parity=(0.001, 0.01), min=0, lt=1, help="Dropout rate after each hidden layer."
+    )
+    emb_drop: float = option(0.1, parity=0.04, min=0, lt=1, help="Dropout rate of the embeddings.")
+    emb_rule: Literal["lesson", "fastai"] = option(
+        "lesson", help="Width of an embedding of n codes: min(50, n/2 + 1), or the rule of later fastai versions."
+    )
+    bfloat16: bool | None = option(
+        None,
+        parity=False,
+        flag="--bfloat16/--float32",
+        shown="bfloat16 if the device is faster in it",
+        help="Number format of matrix products.",
+    )
+    seed: int = option(0, min=0, help="Random seed for initial weights, batch order and dropout.")
+    holdout: int | None = option(
+        None,
+        min=1,
+        shown="as many as the plan in test.csv",
+        help="Number of days at the end of the tables to evaluate on.",
+    )
+    refit: bool = option(
+        True,
+        parity=False,
+        flag="--refit/--no-refit",
+        help="Fit all rows again after the evaluation; otherwise the bundle holds the first fit, which has not seen "
+        "the last days.",
+    )
+
+    @classmethod
+    def of(cls, mode: Literal["production", "parity"] = "production", **given: Any) -> "Options":
+        """Return the defaults of a mode, with the given values in their place.
+
+        Raises:
+            OptionsError: if a value is out of bounds, or layers and dropouts differ in number.
+        """
+        return cls.from_preset(mode, mode=mode, **given)
+
+    def check(self) -> None:
+        """Check that each hidden layer has a dropout rate.
+
+        Raises:
+            OptionsError: if layers and dropouts differ in number.
+        """
+        if len(self.layers) != len(self.ps):
+            raise OptionsError(
+                f"{len(self.layers)} layers ({self.layers}) need as many dropouts; ps has {len(self.ps)} "
+                f"({self.ps}): give both --layers and --ps"
+            )
+
+    def batch_size_for(self, n_rows: int) -> int:
+        """Return the batch size for a number of training rows.
+
+        Unless ``batch_size`` is given, it is the power of two up to 1,024, and at least 32, that leaves at least
+        ``MIN_STEPS_PER_EPOCH`` steps in an epoch.
+        """
+        if self.batch_size is not None:
+            return self.batch_size
+        largest = max(n_rows // MIN_STEPS_PER_EPOCH, 1)
+        return min(max(1 << int(math.log2(largest)), 32), 1024)

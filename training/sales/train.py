@@ -1,0 +1,154 @@
+"""Train the sales model: tables in, a bundle and a report out.
+
+Two fits. The first leaves out the last weeks and is evaluated on them. The second takes all rows with the same options,
+because the weeks just before a forecast are the most informative; the bundle holds this one. Parity mode reproduces the
+figures of the fast.ai lesson and stops after the first fit.
+"""
+
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from sales import bundle as bundles
+from sales.history import HORIZON
+from sales.panel import Panel
+from schemas.bundle import SalesManifest
+from training.checkpoint_folder import checkpoints
+from training.learner import History
+from training.lr_finder import FoundLR
+from training.options import check_name
+from training.run import Run
+from training.sales.card import model_card
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
+from training.sales.evaluation import Evaluation, HoldoutError, Rows
+from training.sales.export import exported_network, golden_rows
+from training.sales.fit import Fitted, fit
+from training.sales.options import Options
+
+logger = logging.getLogger(__name__)
+
+
+class Trained(NamedTuple):
+    """Result of a training, besides the bundle that it wrote.
+
+    Attributes:
+        manifest: manifest of the bundle.
+        holdout: forecasts of the first fit for the days that it has not seen, beside the actual sales.
+        history: history of the first fit.
+        lr: result of the learning-rate finder before the first fit; None if the loss diverged at once.
+    """
+
+    manifest: SalesManifest
+    holdout: Evaluation
+    history: History
+    lr: FoundLR | None
+
+
+def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Trained:
+    """Train and evaluate a model and write its bundle; an interrupted run resumes after its last finished epoch.
+
+    Args:
+        tables: tables in the format of the fast.ai lesson.
+        out: the bundle's folder. Checkpoints lie beside it until the bundle is complete.
+        options: options that decide the result.
+        run: settings of this run.
+
+    Raises:
+        OptionsError: if the model can't have this name.
+        HoldoutError: if the tables leave nothing to train on or to evaluate on.
+        RunningError: if another training is writing the bundle.
+        CheckpointError: if the checkpoint belongs to other tables or options.
+        DivergedError: if the loss becomes infinite or NaN.
+    """
+    check_name(run.name)
+    panel = panel_from_tables(tables)
+    known = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
+    unseen = Rows.sold(panel, after=known.cutoff)
+    with checkpoints(out, resume=run.resume) as folder:
+        logger.info("first fit: %s", _span(known))
+        first = fit(
+            known,
+            options,
+            device=run.device,
+            holdout=unseen,
+            checkpoint=folder / "holdout.ckpt",
+            progress=run.progress,
+        )
+        holdout = Evaluation(panel, known.cutoff, unseen, first.forecast(unseen, run.device))
+        final = first
+        if options.refit:
+            logger.info("second fit, all rows: %s", _span(panel))
+            final = fit(panel, options, device=run.device, checkpoint=folder / "all.ckpt", progress=run.progress)
+        manifest = _manifest(final, holdout, options, name=run.name, synthetic=tables.synthetic)
+        bundle = bundles.save(
+            out,
+            manifest,
+            weights={key: tensor.cpu().numpy() for key, tensor in final.net.state_dict().items()},
+            network=exported_network(final, run.device),
+            panel=final.panel,
+            golden=golden_rows(final, run.name, run.device),
+            card=model_card(manifest),
+            replace=run.replace,
+        )
+        trained = Trained(bundle, holdout, first.history, first.lr)
+        if run.report is not None:
+            run.report(trained)
+    return trained
+
+
+def holdout_cutoff(tables: Tables, options: Options) -> np.datetime64:
+    """Return the last day that the first fit may see.
+
+    The holdout is as long as the plan (the test table). In parity mode it follows the lesson's rule, which holds out as
+    many rows as the test table has, rounded up to whole days.
+
+    Raises:
+        HoldoutError: if no sales are left before or after the cutoff.
+    """
+    sold = tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]")
+    last = sold.max()
+    if options.holdout is not None:
+        cutoff = last - options.holdout
+    elif options.mode == "parity":
+        latest = np.sort(sold)[::-1]
+        cutoff = latest[min(len(tables.test), len(latest) - 1)] - 1
+    else:
+        plan = tables.test["Date"].to_numpy("datetime64[D]")
+        cutoff = last - max(int((plan.max() - last).astype(int)), 1) if plan.size else last - HORIZON
+    if not sold.min() <= cutoff < last:
+        raise HoldoutError(
+            f"holding out the days after {cutoff} leaves nothing to train on or nothing to judge by: "
+            f"the sales run from {sold.min()} to {last}; choose other holdout days"
+        )
+    return np.datetime64(cutoff)
+
+
+def _manifest(fitted: Fitted, holdout: Evaluation, options: Options, *, name: str, synthetic: bool) -> dict[str, Any]:
+    """Return the fields of the bundle's manifest, except those that saving adds."""
+    panel, calendar = fitted.panel, fitted.panel.calendar
+    return {
+        "name": name,
+        "created": datetime.now(UTC).replace(microsecond=0),
+        "synthetic": synthetic,
+        "mode": options.mode,
+        "cutoff": calendar.date(panel.cutoff),
+        "horizon": HORIZON,
+        "first_date": calendar.date(0),
+        "last_date": calendar.date(calendar.days - 1),
+        "levels": {key: list(values) for key, values in panel.levels.items()},
+        "preprocess": fitted.preprocessor.spec(panel.levels),
+        "network": fitted.spec,
+        "metrics": holdout.metrics(),
+        "training": {**asdict(options), "rows": len(Rows.sold(panel)), "torch": torch.__version__},
+    }
+
+
+def _span(panel: Panel) -> str:
+    """Return the number of training rows of a panel and their last day, for the log."""
+    return f"{len(Rows.sold(panel)):,} rows with sales up to {panel.calendar.date(panel.cutoff)}"
