@@ -18,9 +18,11 @@ import torch
 
 from sales.bundle import Bundle, load
 from sales.forecaster import Forecaster
+from training.run import Run
 from training.sales.data.demo import write_demo
 from training.sales.data.tables import Tables, read_tables
-from training.sales.fit import Options, train
+from training.sales.options import Options
+from training.sales.train import train
 
 if TYPE_CHECKING:  # torchvision and timm are imported by the tests that need them
     from training.pets.data.photos import PetData
@@ -81,7 +83,7 @@ def demo_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with filelock.FileLock(out.with_suffix(".lock")):
         if not out.exists():
             tables: Tables = request.getfixturevalue("demo_tables")
-            train(tables, out, Options(epochs=2, layers=(64, 32)), synthetic=True, progress=False)
+            train(tables, out, Options(epochs=2, layers=(64, 32)), Run("sales", progress=False))
     return out
 
 

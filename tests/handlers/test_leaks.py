@@ -10,8 +10,9 @@ import pytest
 from handlers.batch import Sent, answer_batch
 from pets.images import open_photo
 from schemas.pets import parse as pets
-from schemas.pets.multipart import read_form
-from schemas.problems import KINDS, Problem, ProblemError
+from schemas.pets.multipart import parse_form
+from schemas.problem_kinds import PROBLEM_KINDS
+from schemas.problems import Problem, ProblemError
 from schemas.sales import parse as sales
 from schemas.sales.request import Weather
 from tests.leaks import leak
@@ -81,7 +82,7 @@ def test_a_model_that_fails(tmp_path: Any) -> None:
 
 
 def test_the_words_of_every_kind() -> None:
-    assert [kind for kind, about in KINDS.items() if leak(f"{about.title} {about.remedy}")] == []
+    assert [kind for kind, about in PROBLEM_KINDS.items() if leak(f"{about.title} {about.remedy}")] == []
 
 
 @pytest.mark.parametrize(
@@ -102,5 +103,5 @@ def test_what_would_be_one(text: str) -> None:
 def test_a_form_that_is_none_says_nothing_either() -> None:
     for body in (b"", b"--b", b"--b\r\n\r\n", b"--b\r\n: \r\n\r\n--b--"):
         with pytest.raises(ValueError, match="form") as caught:
-            read_form(body, "multipart/form-data; boundary=b")
+            parse_form(body, "multipart/form-data; boundary=b")
         assert leak(str(caught.value)) is None

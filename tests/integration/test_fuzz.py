@@ -28,7 +28,7 @@ from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
 from sales.forecaster import Forecaster
 from schemas.bundle import PetsManifest, SalesManifest
-from schemas.pets.multipart import read_form
+from schemas.pets.multipart import parse_form
 from tests.handlers.test_protocol import message, received, sent_by
 from tests.leaks import leak
 from tests.pets.hostile import FORMATS, encoded, hostile_inputs
@@ -163,7 +163,7 @@ def test_requests_with_photos(pets: PetsHandler) -> None:
 def test_forms() -> None:
     def read(body: bytes, content_type: str) -> None:
         with suppress(ValueError):
-            read_form(body, content_type)
+            parse_form(body, content_type)
 
     types = st.just(FORM) | st.text(max_size=40).map("multipart/form-data; boundary={}".format) | st.text()
     bodies = damaged(form(b"a photo", top_k="3"), form(b"", heatmap="none")) | st.binary()

@@ -18,7 +18,7 @@ from sales.features import FEATURE_SETS, Mode
 from sales.forecaster import Answer, Forecaster
 from sales.panel import Panel
 from sales.preprocess import Prepared
-from schemas.sales.answer import Forecast, ItemForecast, ItemProblem, writer
+from schemas.sales.answer import Forecast, ItemForecast, ItemProblem, json_adapter
 from schemas.sales.explanation import Explanation, Explanations, ItemExplanation
 from schemas.sales.parse import parse_request
 from training.sales.data.tables import Tables
@@ -299,7 +299,7 @@ def test_a_bad_item_harms_no_other(forecaster: Forecaster) -> None:
 def test_answers_are_what_the_contract_says(forecaster: Forecaster) -> None:
     for answer in ask(forecaster, {"store": 1, "date": FRIDAY}, {"store": 1, "start": FRIDAY, "days": 4}):
         assert isinstance(answer, Explanation | Explanations)
-        assert writer(type(answer)).validate_json(answer.to_json()).to_json() == answer.to_json()
+        assert json_adapter(type(answer)).validate_json(answer.to_json()).to_json() == answer.to_json()
 
 
 def test_the_same_whoever_asks_and_whatever_beside(forecaster: Forecaster, demo_bundle: Path) -> None:

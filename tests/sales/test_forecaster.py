@@ -25,7 +25,7 @@ from sales.features import Features, Mode
 from sales.forecaster import Answer, Forecaster, Model
 from sales.preprocess import Preprocessor, Run
 from schemas.problems import Problem
-from schemas.sales.answer import Forecast, Forecasts, ItemForecast, ItemProblem, writer
+from schemas.sales.answer import Forecast, Forecasts, ItemForecast, ItemProblem, json_adapter
 from schemas.sales.parse import parse_request
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
@@ -282,8 +282,8 @@ def test_answers_are_what_the_contract_says(made_up: Forecaster) -> None:
     single, many = ask(made_up, item, {"items": [item, {"store": 99, "date": SATURDAY}]})
     assert isinstance(single, Forecast)
     assert isinstance(many, Forecasts)
-    assert writer(Forecast).validate_json(single.to_json()) == single
-    assert writer(Forecasts).validate_json(many.to_json()).to_json() == many.to_json()
+    assert json_adapter(Forecast).validate_json(single.to_json()) == single
+    assert json_adapter(Forecasts).validate_json(many.to_json()).to_json() == many.to_json()
     assert single.warnings
     assert single.assumed
 

@@ -8,7 +8,6 @@ import pytest
 from sales.forecaster import Answer, Forecaster
 from schemas.problems import Problem
 from schemas.sales.answer import (
-    Change,
     Comparison,
     Comparisons,
     Forecast,
@@ -16,7 +15,8 @@ from schemas.sales.answer import (
     ItemComparison,
     ItemForecast,
     ItemProblem,
-    writer,
+    WhatIfResult,
+    json_adapter,
 )
 from schemas.sales.parse import parse_request
 
@@ -67,7 +67,7 @@ def test_both_forecasts_are_those_of_the_two_requests(forecaster: Forecaster, ch
 
 def test_the_same_value_changes_nothing(forecaster: Forecaster) -> None:
     (same,) = compared(forecaster, {**DAY, "promo": True, "what_if": {"promo": True}})
-    assert same.what_if == Change(same.sales, 0.0, 1.0, same.assumed, same.warnings)
+    assert same.what_if == WhatIfResult(same.sales, 0.0, 1.0, same.assumed, same.warnings)
 
 
 def test_from_closed_to_open_there_is_no_ratio(forecaster: Forecaster) -> None:
@@ -142,4 +142,4 @@ def test_answers_are_what_the_contract_says(forecaster: Forecaster) -> None:
     changed = {**DAY, "what_if": {"promo": False}}
     for answer in ask(forecaster, changed, {"items": [changed, DAY, {"store": 99, "date": MONDAY}]}):
         assert isinstance(answer, Comparison | Comparisons)
-        assert writer(type(answer)).validate_json(answer.to_json()).to_json() == answer.to_json()
+        assert json_adapter(type(answer)).validate_json(answer.to_json()).to_json() == answer.to_json()

@@ -9,15 +9,15 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
-from schemas.openapi import FILE, FRONT_DOOR, PETS, SALES, as_json, openapi
+from schemas.openapi import FILE, GATEWAY, PETS, SALES, as_json, openapi
 from schemas.pets.answer import Prediction
 from schemas.pets.parse import parse_request
-from schemas.problems import KINDS, Kind, by_status, urn
+from schemas.problem_kinds import PROBLEM_KINDS, ProblemName, names_by_status, type_uri
 from schemas.sales.answer import Comparison
 from schemas.sales.explanation import Explanation
 from schemas.sales.parse import MAX_EXPLAINED
 from schemas.sales.parse import parse_request as parse_sales_request
-from schemas.sales.request import Known
+from schemas.sales.request import DayFacts
 
 DOCUMENT = openapi()
 POSTS: dict[str, Any] = {path: methods["post"] for path, methods in DOCUMENT["paths"].items()}
@@ -42,28 +42,28 @@ def test_every_reference_has_its_schema() -> None:
         ("/explanations/pets", PETS),
     ],
 )
-def test_an_address_lists_the_problems_that_it_can_give(path: str, kinds: tuple[Kind, ...]) -> None:
+def test_an_address_lists_the_problems_that_it_can_give(path: str, kinds: tuple[ProblemName, ...]) -> None:
     responses = POSTS[path]["responses"]
-    listed = by_status(dict.fromkeys((*kinds, *FRONT_DOOR)))
+    listed = names_by_status(dict.fromkeys((*kinds, *GATEWAY)))
     assert list(responses) == ["200", *map(str, listed)]
     for status, alike in listed.items():
         schema = responses[str(status)]["content"]["application/problem+json"]["schema"]
-        assert schema["properties"]["type"]["enum"] == [urn(kind) for kind in alike]
+        assert schema["properties"]["type"]["enum"] == [type_uri(kind) for kind in alike]
         assert schema["properties"]["status"]["const"] == status
-        assert all(KINDS[kind].title in responses[str(status)]["description"] for kind in alike)
+        assert all(PROBLEM_KINDS[kind].title in responses[str(status)]["description"] for kind in alike)
 
 
 def test_every_kind_of_problem_is_some_addresss() -> None:
-    assert {*SALES, *PETS, *FRONT_DOOR} == {*get_args(Kind)} == {*KINDS}
+    assert {*SALES, *PETS, *GATEWAY} == {*get_args(ProblemName)} == {*PROBLEM_KINDS}
     schema = DOCUMENT["components"]["schemas"]["Problem"]
-    assert schema["properties"]["type"]["enum"] == [urn(kind) for kind in KINDS]
+    assert schema["properties"]["type"]["enum"] == [type_uri(kind) for kind in PROBLEM_KINDS]
 
 
 @pytest.mark.parametrize(
     "model",
     [
-        *("JsonRequest", "JsonExplanationRequest", "Prediction", "Breed", "HeatmapAnswer", "BoxAnswer"),
-        *("Change", "Baseline", "GroupContribution", "Contribution"),
+        *("PetJsonRequest", "PetJsonExplanationRequest", "Prediction", "Breed", "HeatmapAnswer", "BoxAnswer"),
+        *("WhatIfResult", "Baseline", "GroupContribution", "Contribution"),
     ],
 )
 def test_every_field_of_these_requests_and_answers_is_described(model: str) -> None:
@@ -73,7 +73,7 @@ def test_every_field_of_these_requests_and_answers_is_described(model: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("path", "model"), [("/predictions/pets", "JsonRequest"), ("/explanations/pets", "JsonExplanationRequest")]
+    ("path", "model"), [("/predictions/pets", "PetJsonRequest"), ("/explanations/pets", "PetJsonExplanationRequest")]
 )
 def test_the_options_are_the_same_in_query_form_and_json(path: str, model: str) -> None:
     post = POSTS[path]
@@ -119,7 +119,7 @@ def test_what_explanations_take_is_in_their_schema() -> None:
     assert "what_if" not in {**one, **many, **days}
     assert many["items"]["maxItems"] == days["days"]["maximum"] == MAX_EXPLAINED
     assert schemas["WhatIf"]["minProperties"] == schemas["WhatIfRange"]["minProperties"] == 1
-    assert {*schemas["WhatIf"]["properties"]} == {*schemas["WhatIfRange"]["properties"]} == {*Known.model_fields}
+    assert {*schemas["WhatIf"]["properties"]} == {*schemas["WhatIfRange"]["properties"]} == {*DayFacts.model_fields}
 
 
 def answer_of(path: str) -> Any:

@@ -2,8 +2,8 @@
 
 from typing import get_args
 
+from schemas.problem_kinds import PROBLEM_KINDS, ProblemName, type_uri
 from schemas.problem_list import FILE, as_markdown
-from schemas.problems import KINDS, Kind, urn
 
 
 def test_the_page_is_generated_from_the_kinds() -> None:
@@ -12,5 +12,7 @@ def test_the_page_is_generated_from_the_kinds() -> None:
 
 def test_every_kind_has_its_row_with_status_source_and_remedy() -> None:
     rows = [line.strip("| ").split(" | ") for line in as_markdown().splitlines() if line.startswith("| `urn:")]
-    assert {row[0]: int(row[1]) for row in rows} == {f"`{urn(kind)}`": KINDS[kind].status for kind in get_args(Kind)}
+    assert {row[0]: int(row[1]) for row in rows} == {
+        f"`{type_uri(kind)}`": PROBLEM_KINDS[kind].status for kind in get_args(ProblemName)
+    }
     assert all(len(row) == 5 and all(row) for row in rows)

@@ -6,7 +6,15 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from schemas.problems import FieldError, Kind, Problem, ProblemError, by_status, invalid, pointer, shown
+from schemas.problem_kinds import ProblemName, names_by_status
+from schemas.problems import (
+    FieldError,
+    Problem,
+    ProblemError,
+    abbreviate,
+    json_pointer,
+    validation_problem,
+)
 
 STATUSES = {
     "malformed-request": 400,
@@ -46,8 +54,8 @@ def caught(value: Any) -> ValidationError:
     return error.value
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_a_body_is_rfc_9457s(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", get_args(ProblemName))
+def test_a_body_is_rfc_9457s(kind: ProblemName) -> None:
     """type is a URI, the same title for the same type, status as sent, detail for this time, and one extension."""
     body = json.loads(Problem.of(kind, "what and why", [FieldError(path="/a", detail="wrong")]).to_json())
     assert {*body} == {"type", "title", "status", "detail", "errors"}
@@ -60,10 +68,10 @@ def test_a_body_is_rfc_9457s(kind: Kind) -> None:
 
 
 def test_kinds_by_their_statuses_in_order() -> None:
-    listed = by_status(get_args(Kind))
+    listed = names_by_status(get_args(ProblemName))
     assert list(listed) == sorted(set(STATUSES.values()))
     assert {kind: status for status, alike in listed.items() for kind in alike} == STATUSES
-    assert by_status(["internal-error", "unknown-store"]) == {404: ["unknown-store"], 500: ["internal-error"]}
+    assert names_by_status(["internal-error", "unknown-store"]) == {404: ["unknown-store"], 500: ["internal-error"]}
 
 
 def test_what_is_not_there_is_not_sent() -> None:
@@ -92,23 +100,25 @@ def test_an_error_carries_its_problem() -> None:
     ],
 )
 def test_a_wrong_value_is_repeated_short_and_plain(value: Any, text: str) -> None:
-    assert shown(value) == text
-    assert shown(value).isascii()
-    assert shown(value).isprintable()
-    assert len(shown(value)) <= 60
+    assert abbreviate(value) == text
+    assert abbreviate(value).isascii()
+    assert abbreviate(value).isprintable()
+    assert len(abbreviate(value)) <= 60
 
 
 def test_pointers_are_rfc_6901s() -> None:
-    assert pointer() == ""
-    assert pointer("items", 3, "date") == "/items/3/date"
-    assert pointer("a/b", "m~n", "") == "/a~1b/m~0n/"
+    assert json_pointer() == ""
+    assert json_pointer("items", 3, "date") == "/items/3/date"
+    assert json_pointer("a/b", "m~n", "") == "/a~1b/m~0n/"
 
 
 NAMES = {"": ["name", "parts"]}
 
 
 def test_every_wrong_field_is_named_with_its_place() -> None:
-    problem = invalid(caught({"parts": {"a/b": {"count": -1}, "c": {"count": "1"}, "d": {}}, "nam": "x"}), names=NAMES)
+    problem = validation_problem(
+        caught({"parts": {"a/b": {"count": -1}, "c": {"count": "1"}, "d": {}}, "nam": "x"}), names=NAMES
+    )
     assert [(error.path, error.value) for error in problem.errors] == [
         ("/name", None),
         ("/parts/a~1b/count", "-1"),
@@ -117,16 +127,16 @@ def test_every_wrong_field_is_named_with_its_place() -> None:
         ("/nam", "'x'"),
     ]
     details = [error.detail for error in problem.errors]
-    assert details[0] == details[3] == "required, and not there"
+    assert details[0] == details[3] == "required, but missing"
     assert details[1] == "must be 0 or more"
     assert details[2] == "must be a whole number, without quotes or decimal point"
-    assert details[4] == "not a field here; there are name, parts"
-    assert problem.detail == "/name: required, and not there; and 4 more"
+    assert details[4] == "unknown field; the valid fields are name, parts"
+    assert problem.detail == "/name: required, but missing; and 4 more"
     assert problem.status == 422
 
 
 def test_a_place_within_the_request_comes_first() -> None:
-    problem = invalid(caught({"name": "x", "parts": {"c": {"count": 1.5}}}), at=("items", 7))
+    problem = validation_problem(caught({"name": "x", "parts": {"c": {"count": 1.5}}}), at=("items", 7))
     assert problem.errors[0].path == "/items/7/parts/c/count"
     assert (
         problem.detail == "/items/7/parts/c/count: must be a whole number, without quotes or decimal point (sent: 1.5)"
@@ -134,6 +144,6 @@ def test_a_place_within_the_request_comes_first() -> None:
 
 
 def test_the_request_itself_may_be_what_is_wrong() -> None:
-    problem = invalid(caught("a text"))
+    problem = validation_problem(caught("a text"))
     assert problem.errors[0].path == ""
     assert problem.detail.startswith("the request: must be a JSON object")

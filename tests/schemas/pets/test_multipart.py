@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.pets.multipart import MAX_PARTS, Part, read_form
+from schemas.pets.multipart import MAX_PARTS, Part, parse_form
 
 TYPE = "multipart/form-data; boundary=xyz"
 DISPOSITION = 'Content-Disposition: form-data; name="image"'
@@ -25,7 +25,7 @@ def test_as_curl_sends_it() -> None:
         f'{DISPOSITION}; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\r\n--xy\r\n',
         'Content-Disposition: form-data; name="top_k"\r\n\r\n3',
     )
-    assert read_form(body, TYPE) == {"image": Part(b"\xff\xd8\r\n--xy\r\n", "image/jpeg"), "top_k": Part(b"3", "")}
+    assert parse_form(body, TYPE) == {"image": Part(b"\xff\xd8\r\n--xy\r\n", "image/jpeg"), "top_k": Part(b"3", "")}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_as_curl_sends_it() -> None:
     ],
 )
 def test_spellings_of_the_boundary(content_type: str) -> None:
-    assert read_form(form(f"{DISPOSITION}\r\n\r\nphoto"), content_type)["image"].content == b"photo"
+    assert parse_form(form(f"{DISPOSITION}\r\n\r\nphoto"), content_type)["image"].content == b"photo"
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_spellings_of_the_boundary(content_type: str) -> None:
     ],
 )
 def test_spellings_of_a_parts_headers(part: str, name: str) -> None:
-    assert read_form(form(f"{part}\r\n\r\nphoto"), TYPE) == {name: Part(b"photo", "")}
+    assert parse_form(form(f"{part}\r\n\r\nphoto"), TYPE) == {name: Part(b"photo", "")}
 
 
 def test_what_stands_around_the_parts_is_no_part() -> None:
     body = b"a preamble\r\n" + form(f"{DISPOSITION}\r\n\r\n") + b"an epilogue\r\n--xyz\r\n"
-    assert read_form(body, TYPE) == {"image": Part(b"", "")}
-    assert read_form(form(), TYPE) == {}
+    assert parse_form(body, TYPE) == {"image": Part(b"", "")}
+    assert parse_form(form(), TYPE) == {}
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_what_stands_around_the_parts_is_no_part() -> None:
 )
 def test_what_is_no_form(body: bytes, content_type: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        read_form(body, content_type)
+        parse_form(body, content_type)
 
 
 def test_as_many_fields_as_are_allowed() -> None:
     parts = [f'Content-Disposition: form-data; name="{n}"\r\n\r\n{n}' for n in range(MAX_PARTS)]
-    assert len(read_form(form(*parts), TYPE)) == MAX_PARTS
+    assert len(parse_form(form(*parts), TYPE)) == MAX_PARTS
 
 
 @given(st.dictionaries(st.sampled_from(["image", "class", "top_k"]), st.binary(max_size=200), min_size=1))
@@ -103,7 +103,7 @@ def test_the_same_as_the_standard_librarys(fields: dict[str, bytes]) -> None:
     body = message.as_bytes(policy=HTTP).partition(b"\r\n\r\n")[2]
     for name, content in fields.items():
         body = body.replace(b"@" + name.encode() + b"@", content, 1)
-    read = read_form(body, str(message["content-type"]))
+    read = parse_form(body, str(message["content-type"]))
     assert read == {name: Part(content, "application/octet-stream") for name, content in fields.items()}
 
 
@@ -113,6 +113,6 @@ def test_anything_else_is_no_more_than_a_value_error(noise: bytes, content_type:
     types = (content_type, TYPE, f"multipart/form-data; boundary={content_type}")
     for body, sent_as in zip(bodies, types, strict=True):
         with contextlib.suppress(ValueError):
-            read_form(body, sent_as)
+            parse_form(body, sent_as)
         with contextlib.suppress(ValueError):
-            read_form(body, TYPE)
+            parse_form(body, TYPE)

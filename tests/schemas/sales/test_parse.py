@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.problems import MAX_ERRORS, ProblemError
-from schemas.sales.parse import Bad, ForecastRequest, parse_request
+from schemas.sales.parse import ForecastRequest, RejectedItem, parse_request
 from schemas.sales.request import MAX_ITEMS, Item, Weather
 from tests.schemas.sales.sales_asking import DAY, GOOD, item_of, items_of, parse, problem_of
 
@@ -46,19 +46,19 @@ def test_a_bad_item_keeps_its_place_and_what_it_named() -> None:
     parsed = parse({"items": items})
     assert [isinstance(item, Item) for item in parsed.items] == [True, False, False, False, False, True]
     bad = parsed.items[1]
-    assert isinstance(bad, Bad)
+    assert isinstance(bad, RejectedItem)
     assert (bad.store, bad.date) == ("one", 7)
     assert [error.path for error in bad.problem.errors] == ["/items/1/promo", "/items/1/store", "/items/1/date"]
     other = parsed.items[2]
-    assert isinstance(other, Bad)
+    assert isinstance(other, RejectedItem)
     assert (other.store, other.date, other.problem.errors[0].path) == (None, None, "/items/2")
 
 
 def test_nothing_but_bad_items_is_a_problem() -> None:
     problem = problem_of({"items": [{"store": 1}, {"date": "2015-08-01"}]})
     assert [error.path for error in problem.errors] == ["/items/0/date", "/items/1/store"]
-    assert problem.detail == "none of the 2 items can be forecast; the first: /items/0/date: required, and not there"
-    assert problem_of({"items": [{"store": 1}]}).detail == "/items/0/date: required, and not there"
+    assert problem.detail == "none of the 2 items can be forecast; the first: /items/0/date: required, but missing"
+    assert problem_of({"items": [{"store": 1}]}).detail == "/items/0/date: required, but missing"
 
 
 # Limits.
@@ -116,7 +116,7 @@ def test_a_wrong_value_is_named_with_its_path(field: str, value: Any) -> None:
     assert problem.errors[0].value is not None
     assert ALLOWED[field] in problem.errors[0].detail
     listed = parse({"items": [GOOD, {**GOOD, field: value}]}).items[1]
-    assert isinstance(listed, Bad)
+    assert isinstance(listed, RejectedItem)
     assert [error.path for error in listed.problem.errors] == [f"/items/1/{field}"]
 
 
@@ -144,7 +144,7 @@ def test_a_field_that_is_none_is_named(field: str) -> None:
     problem = problem_of({**GOOD, field: 1})
     assert [error.path for error in problem.errors] == ["/" + field.replace("/", "~1")]
     there = "open, promo, state_holiday, school_holiday, weather, store, date, what_if"
-    assert problem.errors[0].detail == f"not a field here; there are {there}"
+    assert problem.errors[0].detail == f"unknown field; the valid fields are {there}"
 
 
 @pytest.mark.parametrize(
@@ -278,13 +278,13 @@ REQUESTS = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, VALUES)) | V
 def answered(body: Any) -> None:
     """It is read, or a problem says why not; the problem can be sent."""
     try:
-        items: Iterable[Item | Bad] = parse_request(body).items
+        items: Iterable[Item | RejectedItem] = parse_request(body).items
     except ProblemError as error:
-        items = [Bad(None, None, error.problem)]
+        items = [RejectedItem(None, None, error.problem)]
     else:
         assert any(isinstance(item, Item) for item in items)
     for item in items:
-        if isinstance(item, Bad):
+        if isinstance(item, RejectedItem):
             assert item.problem.status in (400, 422)
             json.loads(item.problem.to_json())
         else:
@@ -319,8 +319,8 @@ def test_an_answer_does_not_grow_with_what_is_wrong() -> None:
     items = parse_request({"items": [GOOD, {**GOOD, **unknown}, {"store": long, "date": "x" * 10_000}]}).items
     assert len(problem_of({**GOOD, **unknown}).to_json()) < 3_000
     many, odd = items[1:]
-    assert isinstance(many, Bad)
-    assert isinstance(odd, Bad)
+    assert isinstance(many, RejectedItem)
+    assert isinstance(odd, RejectedItem)
     assert len(many.problem.to_json()) < 3_000
     assert len(many.problem.errors) == MAX_ERRORS
     assert "and 49,999 more" in many.problem.detail

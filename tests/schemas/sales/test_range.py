@@ -34,9 +34,9 @@ def test_a_range_may_say_it_day_by_day() -> None:
 
 def test_a_field_that_is_none_of_a_range_or_of_the_weather() -> None:
     span = {"store": 1, "start": "2015-08-01", "days": 2}
-    assert "there are store, start, days, open," in problem_of({**span, "date": "2015-08-01"}).detail
-    assert "there are max_temperature," in problem_of({**span, "weather": [{"snow": 1}, {}]}).detail
-    assert "there are max_temperature," in problem_of({**GOOD, "weather": {"snow": 1}}).detail
+    assert "the valid fields are store, start, days, open," in problem_of({**span, "date": "2015-08-01"}).detail
+    assert "the valid fields are max_temperature," in problem_of({**span, "weather": [{"snow": 1}, {}]}).detail
+    assert "the valid fields are max_temperature," in problem_of({**GOOD, "weather": {"snow": 1}}).detail
 
 
 def test_a_leap_year_and_no_more() -> None:

@@ -16,7 +16,7 @@ from tests.schemas.sales.sales_asking import GOOD, RANGE, items_of, parse, probl
 def changed_items(request: Any) -> list[Item]:
     parsed = parse(request)
     assert parsed.what_if is not None
-    assert (parsed.what_if.single, parsed.what_if.span) == (parsed.single, parsed.span)
+    assert (parsed.what_if.single, parsed.what_if.is_range) == (parsed.single, parsed.is_range)
     assert len(parsed.what_if.items) == len(parsed.items)
     return [item for item in parsed.what_if.items if isinstance(item, Item)]
 
@@ -61,15 +61,15 @@ def test_null_asks_nothing(request_: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("what_if", "path", "words"),
     [
-        ({}, "/what_if", "names nothing to change; name one or more of open, promo,"),
-        ({"promos": True}, "/what_if/promos", "not a field"),
-        ({"store": 2}, "/what_if/store", "not a field"),
+        ({}, "/what_if", "is empty; name one or more facts to change: open, promo,"),
+        ({"promos": True}, "/what_if/promos", "unknown field"),
+        ({"store": 2}, "/what_if/store", "unknown field"),
         ({"promo": "perhaps"}, "/what_if/promo", ""),
         ({"promo": None}, "/what_if/promo", ""),
         ({"state_holiday": "d"}, "/what_if/state_holiday", ""),
         ({"weather": {"cloud_cover": 10}}, "/what_if/weather/cloud_cover", ""),
-        ({"weather": {"fog": 1}}, "/what_if/weather/fog", "not a field"),
-        ({"what_if": {"promo": True}}, "/what_if/what_if", "not a field"),
+        ({"weather": {"fog": 1}}, "/what_if/weather/fog", "unknown field"),
+        ({"what_if": {"promo": True}}, "/what_if/what_if", "unknown field"),
         (True, "/what_if", ""),
         ([{"promo": True}], "/what_if", ""),
         ("promo", "/what_if", ""),
@@ -101,7 +101,7 @@ def test_it_stands_in_the_item_and_not_beside_items() -> None:
 def test_explanations_take_the_same_forms(request_: dict[str, Any]) -> None:
     plain, why = parse(request_), parse(request_, explain=True)
     assert (plain.explain, why.explain) == (False, True)
-    assert (why.items, why.single, why.span) == (plain.items, plain.single, plain.span)
+    assert (why.items, why.single, why.is_range) == (plain.items, plain.single, plain.is_range)
 
 
 @pytest.mark.parametrize(

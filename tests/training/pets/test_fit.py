@@ -16,10 +16,10 @@ from training import checkpoint
 from training.batches import predict
 from training.learner import CheckpointError, Learner
 from training.lr_finder import FoundLR
+from training.options import OptionsError
 from training.pets.data.photos import PetData, Split
 from training.pets.fit import LESSON, Fit, Options
 from training.pets.train import parted
-from training.run import OptionsError
 
 SMALL: dict[str, Any] = {"backbone": "efficientnet_lite0", "size": 64, "batch_size": 8, "bfloat16": False}
 HEAD_ALONE = Options(**SMALL, passes=1, frozen_epochs=3)

@@ -16,12 +16,12 @@ from runtime.folder import sha256
 from tests.training.pets.test_fit import StoppedError, stop_at
 from training import checkpoint
 from training.learner import CheckpointError
+from training.options import OptionsError
 from training.pets import train as module
 from training.pets.calibration import choose_threshold, fit_temperature, softmax
 from training.pets.data.photos import PetData, Split
 from training.pets.fit import Fit, Options
 from training.pets.train import Trained, parted, train
-from training.run import OptionsError
 
 pytestmark = pytest.mark.integration
 

@@ -10,8 +10,10 @@ import pytest
 from sales.forecaster import Forecaster
 from schemas.sales.answer import Forecast, Forecasts
 from schemas.sales.parse import parse_request
+from training.run import Run
 from training.sales.data.tables import Tables
-from training.sales.fit import Options, train
+from training.sales.options import Options
+from training.sales.train import train
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def plain(demo_tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Fore
         weather=weather.assign(**dict.fromkeys(numbers, 0.0), Events=None),
     )
     out = tmp_path_factory.mktemp("plain") / "sales"
-    train(tables, out, Options(epochs=2, layers=(64, 32)), synthetic=True, progress=False)
+    train(tables, out, Options(epochs=2, layers=(64, 32)), Run("sales", progress=False))
     return Forecaster.load(out)
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from runtime.folder import FolderError
-from training.sales.data.demo import EFFECTS, is_synthetic, write_demo
-from training.sales.data.demo_files import MARKER
+from training.sales.data.demo import EFFECTS, write_demo
+from training.sales.data.demo_files import MARKER, is_synthetic
 from training.sales.data.table_checks import COLUMNS
 from training.sales.data.tables import Tables, read_tables
 

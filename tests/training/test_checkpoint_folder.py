@@ -1,15 +1,15 @@
-"""What every training does around its fits."""
+"""training.checkpoint_folder: the folder that an interrupted training resumes from."""
 
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from training.run import OptionsError, RunningError, check_name, checkpoints
+from training.checkpoint_folder import RunningError, checkpoints
 
 
 def left_over(out: Path) -> Path:
-    """An interrupted training's folder."""
+    """Return the folder of an interrupted training."""
     with suppress(InterruptedError), checkpoints(out) as folder:
         (folder / "first").mkdir()
         (folder / "first" / "all.ckpt").touch()
@@ -18,7 +18,7 @@ def left_over(out: Path) -> Path:
     return folder
 
 
-def test_checkpoints_go_when_the_training_is_done(tmp_path: Path) -> None:
+def test_checkpoints_are_deleted_when_the_training_is_done(tmp_path: Path) -> None:
     with checkpoints(tmp_path / "store" / "sales") as folder:
         assert folder == tmp_path / "store" / ".sales.checkpoint"
         (folder / "all.ckpt").touch()
@@ -31,14 +31,14 @@ def test_an_interrupted_training_finds_its_checkpoints_again(tmp_path: Path) -> 
         assert (folder / "first" / "all.ckpt").is_file()
 
 
-def test_a_fresh_start_finds_none(tmp_path: Path) -> None:
+def test_a_fresh_start_finds_no_checkpoints(tmp_path: Path) -> None:
     left_over(tmp_path / "sales")
     with checkpoints(tmp_path / "sales", resume=False) as folder:
         assert not [*folder.iterdir()]
 
 
 @pytest.mark.parametrize("resume", [True, False])
-def test_a_second_training_of_one_bundle_is_refused_and_harms_nothing(tmp_path: Path, resume: bool) -> None:
+def test_a_second_training_of_the_same_bundle_is_rejected_and_changes_nothing(tmp_path: Path, resume: bool) -> None:
     out = tmp_path / "sales"
     with checkpoints(out) as folder, checkpoints(tmp_path / "other"):
         (folder / "all.ckpt").touch()
@@ -49,10 +49,3 @@ def test_a_second_training_of_one_bundle_is_refused_and_harms_nothing(tmp_path: 
         assert (folder / "all.ckpt").is_file()
     with checkpoints(out, resume=resume):
         pass
-
-
-@pytest.mark.parametrize("name", ["Pets", "my pets", "", "../pets", "p" * 41, "pets\n"])
-def test_a_name_that_no_model_can_have(name: str) -> None:
-    with pytest.raises(OptionsError, match="can't be a model's"):
-        check_name(name)
-    check_name("pets_2-b")
