@@ -1,129 +1,220 @@
 """The command that serves."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.bundles import of_kind
 from cli.common import FILE, FOLDER, command
 
+if TYPE_CHECKING:
+    from serving.gateway.config import GatewayConfig
+    from serving.service import Service
+    from serving.torchserve.server import Server
+
+_LOOPBACK = "127.0.0.1"
 _PORT = click.IntRange(1, 65535)
+_NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Options of `shopcat serve`, as the command line names and describes them."""
+
+    bundles: tuple[Path, ...]
+    port: int
+    host: str
+    metrics_port: int
+    metrics_host: str
+    workers: int
+    cpu: bool
+    instances: int
+    api_keys: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    no_gateway: bool
+    model_store: Path
+    log: Path | None
+    audit_log: Path | None
+
+    def check(self) -> None:
+        """Reject options that contradict each other."""
+        needs_gateway = {
+            "--host": self.host != _LOOPBACK,
+            "--metrics-host": self.metrics_host != _LOOPBACK,
+            "--instances": self.instances > 1,
+            "--api-keys": self.api_keys,
+            "--tls-cert": self.tls_cert,
+            "--tls-key": self.tls_key,
+        }
+        if self.no_gateway and any(needs_gateway.values()):
+            *names, last = needs_gateway
+            raise click.UsageError(f"{', '.join(names)} and {last} need the gateway; leave out --no-gateway")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise click.UsageError("--tls-cert and --tls-key have to be set together")
+
+    def archives(self) -> list[Path]:
+        """Archive the bundles for TorchServe and return the archives."""
+        from serving.torchserve.archive import archive, check_bundles
+
+        check_bundles(self.bundles)
+        return [archive(bundle, self.model_store) for bundle in self.bundles]
+
+    def gateway_config(self) -> "GatewayConfig":
+        """Return the settings of the gateway."""
+        from serving.gateway.config import GatewayConfig
+        from serving.gateway.keys import read_keys
+
+        return GatewayConfig(
+            self.port,
+            self.host,
+            keys=read_keys(self.api_keys) if self.api_keys else (),
+            tls=(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
+            probes_port=self.metrics_port,
+            probes_host=self.metrics_host,
+        )
+
+
+def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    if value:
+        click.echo(
+            "Warning: --no-edge (SHOPCAT_SERVE_NO_EDGE) is now --no-gateway (SHOPCAT_SERVE_NO_GATEWAY); "
+            "the next release removes the old name",
+            err=True,
+        )
+    return value
 
 
 @click.command()
 @click.argument("bundles", nargs=-1, type=FOLDER)
-@click.option("--port", default=8080, show_default=True, type=_PORT, help="Of /predictions.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all.")
-@click.option("--metrics-port", default=8082, show_default=True, type=_PORT, help="Of /metrics, /livez and /readyz.")
+@click.option("--port", default=8080, show_default=True, type=_PORT, help="Port for prediction requests.")
 @click.option(
-    "--metrics-host", default="127.0.0.1", show_default=True, help="The address of it, for a Prometheus elsewhere."
+    "--host", default=_LOOPBACK, show_default=True, help="IP address for prediction requests; 0.0.0.0 for all."
 )
 @click.option(
-    "--workers", default=0, type=click.IntRange(0, 256), help="Workers a model.  [default: one a GPU, or one a core]"
+    "--metrics-port", default=8082, show_default=True, type=_PORT, help="Port for /metrics, /livez and /readyz."
+)
+@click.option(
+    "--metrics-host", default=_LOOPBACK, show_default=True, help="IPv4 address for /metrics, /livez and /readyz."
+)
+@click.option(
+    "--workers",
+    default=0,
+    type=click.IntRange(0, 256),
+    help="Worker processes of each model in each TorchServe instance.  [default: one for each GPU, or CPU core]",
 )
 @click.option("--cpu", is_flag=True, help="Compute on the CPU, even if there is a GPU.")
 @click.option(
-    "--instances", default=1, show_default=True, type=click.IntRange(1, 64), help="TorchServes, each with its workers."
+    "--instances", default=1, show_default=True, type=click.IntRange(1, 64), help="Number of TorchServe instances."
 )
-@click.option("--api-keys", type=FILE, help="A file with keys, one a line; a request must have one of them.")
-@click.option("--tls-cert", type=FILE, help="A certificate, PEM, to speak HTTPS with.")
-@click.option("--tls-key", type=FILE, help="The certificate's key, PEM.")
-@click.option("--no-edge", is_flag=True, help="Without the front door: TorchServe itself is at --port.")
+@click.option("--api-keys", type=FILE, help="File with API keys, one a line; each request needs one of them.")
+@click.option("--tls-cert", type=FILE, help="Certificate for HTTPS, a PEM file.")
+@click.option("--tls-key", type=FILE, help="Private key of the certificate, a PEM file.")
+@click.option("--no-gateway", is_flag=True, help="Serve without the gateway: TorchServe itself listens on --port.")
+@click.option("--no-edge", is_flag=True, hidden=True, callback=_warn_of_old_name)
 @click.option(
-    "--model-store", type=FOLDER, default=Path("model_store/archives"), show_default=True, help="Where archives go."
+    "--model-store",
+    type=FOLDER,
+    default=Path("model_store/archives"),
+    show_default=True,
+    help="Folder for the archives that TorchServe loads.",
 )
-@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="A file for the server's log.")
+@click.option("--log", type=_NEW_FILE, help="File for the server's log.  [default: a temporary one]")
 @click.option(
-    "--audit-log",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A file for a line of JSON a request.  [default: a temporary one]",
+    "--audit-log", type=_NEW_FILE, help="File for a line of JSON about each request.  [default: a temporary one]"
 )
 @command
-def serve(
-    bundles: tuple[Path, ...],
-    port: int,
-    host: str,
-    metrics_port: int,
-    metrics_host: str,
-    workers: int,
-    cpu: bool,
-    instances: int,
-    api_keys: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    no_edge: bool,
-    model_store: Path,
-    log: Path | None,
-    audit_log: Path | None,
-) -> None:
+def serve(bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, **options: Any) -> None:
     """Serve bundles until Ctrl-C.
 
-    BUNDLES are served on 127.0.0.1; model_store/sales if none is named.
-    Each is archived for TorchServe first; the server keeps a copy, so what is archived later does not change it. The
-    addresses, and a request with its answer, are printed when all workers are ready.
+    Without BUNDLES, model_store/sales is served.
+    Each bundle is archived for TorchServe first. The server keeps a copy, so that later archives do not change it. When
+    all workers are ready, the command prints the addresses, and a request with its answer.
 
     \b
-    SIGTERM, SIGINT  take no more requests, answer those that were taken, and end
-    SIGHUP           serve what the bundles are now, without a pause
-    With --no-edge SIGTERM and SIGINT end it at once, and SIGHUP changes nothing.
+    SIGTERM, SIGINT  accept no more requests, answer the accepted ones, and end
+    SIGHUP           serve the current contents of the bundles, without a pause
+    With --no-gateway, SIGTERM and SIGINT end the server at once, and SIGHUP has no effect.
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
-    from serving.gateway.config import Door, check_certificate, read_keys
-    from serving.gateway.envoy import find_envoy
-    from serving.ports import Ports
-    from serving.service import Service, serve, serve_bare
-    from serving.torchserve.archive import archive, check_bundles
-    from serving.torchserve.server import Server
+    from serving.torchserve.archive import check_bundles
 
     bundles = bundles or (Path("model_store/sales"),)
-    if no_edge and ({host, metrics_host} != {"127.0.0.1"} or instances > 1 or api_keys or tls_cert or tls_key):
-        raise click.UsageError(
-            "--host, --metrics-host, --instances, --api-keys, --tls-cert and --tls-key need the front door"
-        )
-    if bool(tls_cert) != bool(tls_key):
-        raise click.UsageError("--tls-cert and --tls-key belong together")
+    serve_options = ServeOptions(bundles=bundles, no_gateway=no_gateway or no_edge, **options)
+    serve_options.check()
     check_bundles(bundles)
-
-    def archives() -> list[Path]:
-        check_bundles(bundles)
-        return [archive(bundle, model_store) for bundle in bundles]
-
-    def show(url: str, models: Mapping[str, Path], server: Server, log: Path, audit: Path) -> None:
-        for name, path in models.items():
-            bundle = path / "bundle"
-            address = f"{url}/predictions/{name}"
-            click.echo(of_kind(bundle).first_answer(address, bundle, partial(server.ask, name)))
-        click.echo(f"log: {log}\naudit log: {audit}\nCtrl-C stops it.")
-
-    if no_edge:
-        ports = Ports(port, metrics_port)
-        ports.check_free()  # before anything is written
-
-        def ready(server: Server) -> None:
-            show(f"http://127.0.0.1:{port}", server.models, server, server.log, server.audit_log)
-
-        click.echo(f"starting TorchServe with {', '.join(map(str, bundles))} ...")
-        serve_bare(archives, ready, ports=ports, workers=workers, cpu=cpu, log=log, audit_log=audit_log)
+    if serve_options.no_gateway:
+        _serve_without_gateway(serve_options)
     else:
-        door = Door(
-            port,
-            host,
-            keys=read_keys(api_keys) if api_keys else (),
-            tls=(tls_cert, tls_key) if tls_cert and tls_key else None,
-            probes=metrics_port,
-            probes_host=metrics_host,
-        )
-        find_envoy()
-        if door.tls:
-            check_certificate(*door.tls)
-        for warning in door.warnings():
-            click.echo(f"Warning: {warning}", err=True)
-
-        def all_ready(service: Service) -> None:
-            (server, *_) = service.servers
-            show(door.url, server.models, server, server.log, server.audit_log)
-
-        click.echo(f"starting {instances} TorchServe{'s' * (instances > 1)} with {', '.join(map(str, bundles))} ...")
-        serve(door, archives, all_ready, instances=instances, workers=workers, cpu=cpu, log=log, audit_log=audit_log)
+        _serve_with_gateway(serve_options)
     click.echo("stopped")
+
+
+def _serve_with_gateway(options: ServeOptions) -> None:
+    """Serve until a signal, with Envoy on the port and TorchServe behind it."""
+    from serving.gateway.envoy import find_envoy
+    from serving.gateway.keys import check_certificate
+    from serving.service import serve
+
+    config = options.gateway_config()
+    find_envoy()
+    if config.tls:
+        check_certificate(*config.tls)
+    for warning in config.warnings():
+        click.echo(f"Warning: {warning}", err=True)
+
+    def on_ready(service: "Service") -> None:
+        _show(config.url, service.servers[0])
+
+    plural = "s" * (options.instances > 1)
+    click.echo(f"starting {options.instances} TorchServe instance{plural} with {_names(options)} ...")
+    serve(
+        config,
+        options.archives,
+        on_ready,
+        instances=options.instances,
+        workers=options.workers,
+        cpu=options.cpu,
+        log=options.log,
+        audit_log=options.audit_log,
+    )
+
+
+def _serve_without_gateway(options: ServeOptions) -> None:
+    """Serve until a signal, with TorchServe itself on the port."""
+    from serving.ports import Ports
+    from serving.service import serve_without_gateway
+
+    ports = Ports(options.port, options.metrics_port)
+    ports.check_free()  # before anything is written
+
+    def on_ready(server: "Server") -> None:
+        _show(f"http://{_LOOPBACK}:{options.port}", server)
+
+    click.echo(f"starting TorchServe with {_names(options)} ...")
+    serve_without_gateway(
+        options.archives,
+        on_ready,
+        ports=ports,
+        workers=options.workers,
+        cpu=options.cpu,
+        log=options.log,
+        audit_log=options.audit_log,
+    )
+
+
+def _names(options: ServeOptions) -> str:
+    return ", ".join(map(str, options.bundles))
+
+
+def _show(url: str, server: "Server") -> None:
+    """Print each model's address with a request and its answer, and the paths of the logs."""
+    models: Mapping[str, Path] = server.models
+    for name, archive in models.items():
+        bundle = archive / "bundle"
+        address = f"{url}/predictions/{name}"
+        click.echo(of_kind(bundle).first_answer(address, bundle, partial(server.ask, name)))
+    click.echo(f"log: {server.log}\naudit log: {server.audit_log}\nCtrl-C stops it.")

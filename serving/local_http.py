@@ -1,4 +1,4 @@
-"""HTTP within this machine: over a Unix socket, for the owner of its folder alone, or a port of loopback."""
+"""HTTP requests within this machine, to a Unix socket or to a loopback port."""
 
 import http.client
 import socket
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from serving.ports import HOST
 
-Address = Path | int  # a Unix socket, of 107 bytes at most, or a port
+Address = Path | int  # path of a Unix socket, at most 107 bytes, or number of a loopback port
 
 
 def ask(
-    at: Address,
+    address: Address,
     target: str,
     *,
     method: str = "GET",
@@ -18,34 +18,38 @@ def ask(
     content_type: str = "application/json",
     timeout: float = 5.0,
 ) -> bytes:
-    """What is answered at an address.
+    """Send a request and return the body of its response.
 
     Args:
-        at: the address.
-        target: what is asked for, as in ``/metrics``.
-        method: GET, or another.
-        body: that is sent, if any.
-        content_type: the body's.
-        timeout: seconds to wait for each part of the answer.
+        address: socket or port of the server.
+        target: path and query of the request, such as ``/metrics``.
+        method: method of the request.
+        body: body of the request.
+        content_type: media type of the body.
+        timeout: seconds to wait for each part of the response.
 
     Raises:
-        OSError: if nobody answers, or with another status than 200.
+        OSError: if there is no response, or one with another status than 200.
     """
-    connection = http.client.HTTPConnection(HOST, at, timeout=timeout) if isinstance(at, int) else _Unix(at, timeout)
+    connection = (
+        http.client.HTTPConnection(HOST, address, timeout=timeout)
+        if isinstance(address, int)
+        else _UnixConnection(address, timeout)
+    )
     try:
         connection.request(method, target, body, {"Content-Type": content_type} if body is not None else {})
         response = connection.getresponse()
         content = response.read()
     except http.client.HTTPException as error:
-        raise OSError(f"{at} answers {target} with what is not HTTP: {error!r}") from error
+        raise OSError(f"the response of {address} to {target} is not HTTP: {error!r}") from error
     finally:
         connection.close()
     if response.status != http.HTTPStatus.OK:
-        raise OSError(f"{at} answers {target} with the status {response.status}")
+        raise OSError(f"{address} answers {target} with the status {response.status}")
     return content
 
 
-class _Unix(http.client.HTTPConnection):
+class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = str(path)

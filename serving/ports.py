@@ -1,4 +1,4 @@
-"""The ports that a server listens on."""
+"""Ports that a server listens on."""
 
 import contextlib
 import socket
@@ -10,29 +10,29 @@ HOST = "127.0.0.1"
 
 
 class PortError(UserError):
-    """A port that can't be had; the message names it and the option that chooses another."""
+    """A port can't be used; the message names it and the option that sets another."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a server listens on 127.0.0.1.
+    """Ports of a server on 127.0.0.1.
 
     Attributes:
-        inference: ``/predictions/MODEL``.
-        metrics: ``/metrics`` for Prometheus.
+        inference: port for prediction requests.
+        metrics: port for ``/metrics``, ``/livez`` and ``/readyz``.
     """
 
     inference: int = 8080
     metrics: int = 8082
 
     def check_free(self) -> None:
-        """Raise a `PortError` that names the first port that is taken, and the option to choose another."""
+        """Raise a `PortError` that names the first port in use, and the option that sets another."""
         for port, option in ((self.inference, "--port"), (self.metrics, "--metrics-port")):
             hold_port(port, HOST, option).close()
 
     @classmethod
     def any_free(cls) -> "Ports":
-        """Ports that were free a moment ago."""
+        """Return ports that were free a moment ago."""
         with contextlib.ExitStack() as opened:
             probes = [opened.enter_context(socket.socket()) for _ in fields(cls)]
             for probe in probes:
@@ -41,18 +41,18 @@ class Ports:
 
 
 def hold_port(port: int, host: str, option: str) -> socket.socket:
-    """Hold a port for a program that is started later and asks for it by its number.
+    """Reserve a port for a program that is started later.
 
-    Until the socket is closed nobody is given the port by chance. Who sets SO_REUSEADDR, as Envoy and TorchServe do,
-    can listen on it meanwhile.
+    Until the returned socket is closed, the system assigns the port to no other program. Programs that set
+    SO_REUSEADDR, as Envoy and TorchServe do, can listen on it meanwhile.
 
     Args:
-        port: by its number.
-        host: the address.
-        option: what chooses another.
+        port: port number.
+        host: IP address of this machine.
+        option: command-line option that sets the port, for the error message.
 
     Raises:
-        PortError: if the port can't be had. An address that is not this machine's is one, too.
+        PortError: if the port is in use or the address is not one of this machine.
     """
     held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -61,7 +61,7 @@ def hold_port(port: int, host: str, option: str) -> socket.socket:
     except (OSError, OverflowError) as error:
         held.close()
         raise PortError(
-            f"port {port} of {host}, for {option}, can't be had ({error}); "
-            f"stop what uses it or choose another with {option}"
+            f"port {port} of {host}, for {option}, can't be used ({error}); "
+            f"stop the program that uses it, or set another port with {option}"
         ) from error
     return held

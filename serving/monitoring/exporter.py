@@ -32,7 +32,7 @@ IDLE_S = 60.0  # that a connection may be; more than Prometheus lets pass betwee
 _SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # a metric's name and its labels
 
 
-def torchserves_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
+def torchserve_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
     """The figures of several TorchServes beside each other, told apart by the label ``torchserve``.
 
     They are asked at once: those that hang must not take more of the time that Prometheus waits than one does.
@@ -90,7 +90,7 @@ class Exporter:
     def metrics(self) -> bytes:
         """All figures, in Prometheus's text format."""
         parts = [generate_latest(self._registry)]
-        for scrape in self._watch().scraped:
+        for scrape in self._watch().scrapes:
             with contextlib.suppress(OSError):
                 parts.append(scrape())
         return b"\n".join(parts)

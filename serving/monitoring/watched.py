@@ -1,4 +1,4 @@
-"""The state of a service that probes and metrics are made from."""
+"""State of a service, as probes and metrics report it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,33 +9,34 @@ from handlers.readiness import Ready
 
 @dataclass(frozen=True)
 class Watched:
-    """What the exporter watches.
+    """State of a service at one moment.
 
     Attributes:
-        processes: by what they are ("frontend", "edge"), the processes whose descendants are the server's.
-        scraped: what gives others' figures, in Prometheus's text format, or an `OSError`.
-        models: how many workers each model should have.
-        alive: whether what takes the requests runs and answers, or is about to.
-        passing: "starting" while that is not there yet, "stopping" once it only answers what it has taken.
+        processes: PIDs of the processes that the service started, by kind ("frontend", "gateway"). Their descendants
+            belong to the service too.
+        scrapes: functions that return the metrics of other programs in Prometheus's text format, or raise `OSError`.
+        models: number of workers that each model should have.
+        alive: True if the process that receives requests responds, or is starting.
+        transition: "starting" until it receives requests, "stopping" once it only answers accepted ones.
     """
 
     processes: Mapping[str, Sequence[int]]
-    scraped: Sequence[Callable[[], bytes]]
+    scrapes: Sequence[Callable[[], bytes]]
     models: Mapping[str, int]
     alive: bool
-    passing: Literal["starting", "stopping"] | None = None
+    transition: Literal["starting", "stopping"] | None = None
 
     def dead(self) -> list[str]:
-        """Why the server is not alive; nothing if it is."""
+        """Return why the service is not alive; an empty list if it is."""
         return [] if self.alive else ["the server does not answer"]
 
     def missing(self, ready: Sequence[Ready]) -> list[str]:
-        """Why the server is not ready with the workers that are; nothing if it is."""
-        able = {each.model for each in ready}
-        reasons = [f"no worker of {model} is ready" for model in self.models if model not in able]
-        if self.passing:
-            reasons.insert(0, f"the server is {self.passing}")
+        """Return why the service is not ready, given its ready workers; an empty list if it is."""
+        ready_models = {worker.model for worker in ready}
+        reasons = [f"no worker of {model} is ready" for model in self.models if model not in ready_models]
+        if self.transition:
+            reasons.insert(0, f"the server is {self.transition}")
         return [*self.dead(), *reasons]
 
 
-STARTING = Watched({}, [], {}, alive=True, passing="starting")
+STARTING = Watched({}, [], {}, alive=True, transition="starting")

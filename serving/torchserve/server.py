@@ -21,8 +21,9 @@ from typing import Any
 
 from handlers.worker_paths import Shared
 from serving.local_http import Address, ask
+from serving.logs import LOG_PREFIX, read, tail
 from serving.ports import HOST, hold_port
-from serving.process import LOG_PREFIX, ServerError, private_folder, read, running_process, tail
+from serving.process import ServerError, private_folder, running_process
 from serving.torchserve.archive import SETTINGS, copy_archives
 from serving.torchserve.java import find_java
 from serving.torchserve.patches import PATCHES
@@ -56,7 +57,7 @@ class Server:
         log: the file with what the front end and the workers wrote. It goes with the server, unless it was named.
         audit_log: the file with a line of JSON for each request. It too goes with the server, unless it was named.
         process: the front end, the leader of the server's process group.
-        place: among the TorchServes of a service; who takes the place of another has the same.
+        instance: number of the instance in its service, from 0; a replacement gets the number of its predecessor.
     """
 
     address: Address
@@ -65,7 +66,7 @@ class Server:
     log: Path
     audit_log: Path
     process: subprocess.Popen[bytes]
-    place: int = 0
+    instance: int = 0
 
     def ask(self, model: str, body: bytes, content_type: str) -> bytes:
         """What a model answers, asked without the front door.
@@ -114,7 +115,7 @@ class Server:
             ServerError: always.
         """
         code = self.process.wait()
-        raise ServerError(f"TorchServe ended by itself, with the exit status {code}\n{tail(self.log)}")
+        raise ServerError(f"TorchServe ended unexpectedly, with exit status {code}\n{tail(self.log)}")
 
 
 @contextlib.contextmanager
@@ -127,7 +128,7 @@ def running_server(
     log: Path | None = None,
     timeout: float = 120.0,
     shared: Shared | None = None,
-    place: int = 0,
+    instance: int = 0,
 ) -> Iterator[Server]:
     """Run TorchServe on archives for as long as the block lasts.
 
@@ -140,7 +141,7 @@ def running_server(
         log: a file to append the log to; a temporary one if left out.
         timeout: seconds for all workers to be ready.
         shared: where the workers write their figures and the audit log; in the server's own folder if left out.
-        place: as for `Server`.
+        instance: as for `Server`.
 
     Yields:
         The server, once every worker of every model is ready. It is stopped, with all its processes, when the block
@@ -163,7 +164,7 @@ def running_server(
         command = _command(java, folder, _configuration(folder, models, address, workers, cpu))
         shared = shared or Shared.make(folder / "shared")
         with running_process(command, folder, log, _ONE_THREAD, shared.environment()) as process:
-            server = Server(address, folder, models, log, shared.audit_log, process, place)
+            server = Server(address, folder, models, log, shared.audit_log, process, instance)
             _wait_until_ready(server, start, timeout)
             yield server
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serving import local_http
-from serving.gateway.envoy import Edge
+from serving.gateway.envoy import Gateway
 from serving.ports import HOST
 from serving.service import Service
 from serving.torchserve.server import Server
@@ -26,7 +26,7 @@ class Answer:
 
 
 def ask(
-    server: Server | Service | Edge,
+    server: Server | Service | Gateway,
     body: bytes | dict[str, Any] | Iterable[bytes] | None,
     *,
     method: str = "POST",
@@ -36,7 +36,7 @@ def ask(
 ) -> Answer:
     """One request on a connection of its own; pieces of a body are sent as chunks."""
     sent = json.dumps(body).encode() if isinstance(body, dict) else body
-    port = server.address if isinstance(server, Server) else server.door.port
+    port = server.address if isinstance(server, Server) else server.config.port
     assert isinstance(port, int)
     with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, path, sent, {**({"Content-Type": kind} if kind else {}), **headers})

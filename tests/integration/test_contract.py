@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from schemas.openapi import FILE
-from serving.gateway.config import Door
+from serving.gateway.config import GatewayConfig
 from serving.ports import Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
@@ -26,21 +26,21 @@ LEAST = 2000  # requests
 
 
 @pytest.fixture
-def door(demo_bundle: Path, tmp_path: Path) -> Iterator[Door]:
-    """The front door of a service with both models."""
+def config(demo_bundle: Path, tmp_path: Path) -> Iterator[GatewayConfig]:
+    """The gateway of a service with both models."""
     ports = Ports.any_free()
-    door = Door(ports.inference, probes=ports.metrics)
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics)
     bundles = (ROOT / "model_store" / "pets", demo_bundle)
-    service = Service(door, lambda: [archive(bundle, tmp_path) for bundle in bundles], instances=1, workers=1)
+    service = Service(config, lambda: [archive(bundle, tmp_path) for bundle in bundles], instances=1, workers=1)
     with service.running():
-        yield door
+        yield config
 
 
-def test_every_answer_is_the_contracts(door: Door, tmp_path: Path) -> None:
+def test_every_answer_is_the_contracts(config: GatewayConfig, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", ROOT / "tests/integration/schemathesis.toml"),
-        *("run", FILE, "--url", door.url, "--no-color"),
+        *("run", FILE, "--url", config.url, "--no-color"),
         *("--report", "json", "--report-json-path", report),
     ]
     done = subprocess.run(

@@ -16,7 +16,7 @@ from pets.classifier import Classifier
 from sales.forecaster import Forecaster
 from schemas.pets.request import PetRequest
 from schemas.sales.parse import parse_request
-from serving.gateway.config import Door
+from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
@@ -34,8 +34,8 @@ PHOTO = ROOT / "docs" / "heatmaps.jpg"
 def service(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Both models, with as many workers as there are GPUs."""
     store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
-    door = Door(ports.inference, probes=ports.metrics)
-    service = Service(door, lambda: [archive(each, store) for each in (demo_bundle, PETS)], instances=1, workers=0)
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics)
+    service = Service(config, lambda: [archive(each, store) for each in (demo_bundle, PETS)], instances=1, workers=0)
     with service.running():
         yield service
 
@@ -79,7 +79,7 @@ def test_a_breed_and_its_heatmap_are_a_cpus(service: Service, method: str) -> No
 
 @pytest.mark.gpu
 def test_gpus_are_told_of(service: Service) -> None:
-    with urlopen(f"http://{HOST}:{service.door.probes}/metrics", timeout=10) as answer:
+    with urlopen(f"http://{HOST}:{service.config.probes_port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     used = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith("shopcat_gpu_")}
     for gpu in range(torch.cuda.device_count()):

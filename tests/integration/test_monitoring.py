@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.gateway.config import Door
+from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
@@ -81,8 +81,8 @@ def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Both models, two workers each."""
     store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
     bundles = (ROOT / "model_store" / "pets", demo_bundle)
-    door = Door(ports.inference, probes=ports.metrics)
-    service = Service(door, lambda: [archive(bundle, store) for bundle in bundles], instances=1, workers=2)
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics)
+    service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], instances=1, workers=2)
     with service.running():
         yield service
 
@@ -94,7 +94,7 @@ def prometheus(
     """One that scrapes the server."""
     folder = tmp_path_factory.mktemp("prometheus")
     send_everything(server)  # a series that begins between two scrapes has no increase
-    with running_prometheus(prometheus_program, folder, server.door.probes) as running:
+    with running_prometheus(prometheus_program, folder, server.config.probes_port) as running:
         yield running
 
 
@@ -171,7 +171,7 @@ def test_every_request_is_counted_once_by_whichever_worker_also_by_one_that_dies
 def scraped(server: Service) -> str:
     """What the server says of itself, by itself."""
     send_everything(server)
-    with urlopen(f"http://{HOST}:{server.door.probes}/metrics", timeout=10) as answer:
+    with urlopen(f"http://{HOST}:{server.config.probes_port}/metrics", timeout=10) as answer:
         return answer.read().decode()
 
 

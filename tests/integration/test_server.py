@@ -28,7 +28,7 @@ from sales.forecaster import Forecaster
 from schemas.sales.parse import parse_request
 from serving import local_http
 from serving.ports import HOST, PortError, Ports
-from serving.service import serve_bare
+from serving.service import serve_without_gateway
 from serving.torchserve.archive import ArchiveError, archive
 from serving.torchserve.server import Server, ServerError, running_server
 from tests.integration.client import JSON, PROBLEM, ask, manage
@@ -419,8 +419,8 @@ def test_a_server_that_ends_by_itself_is_an_error(
         assert Path(environment["TMPDIR"]).parent == Path(front_end.cwd())
         server.process.kill()
 
-    with pytest.raises(ServerError, match="ended by itself, with the exit status -9"):
-        serve_bare(lambda: [archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
+    with pytest.raises(ServerError, match="ended unexpectedly, with exit status -9"):
+        serve_without_gateway(lambda: [archived], look_and_kill, ports=Ports.any_free(), workers=1, log=log)
     assert "TS_CONFIG_FILE" not in environment
     assert environment["SHOPCAT_TOLD"] == "yes"
     assert "Torch worker started" in log.read_text()
@@ -431,8 +431,8 @@ def foreground(archived: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[s
     """Starts `serve` in a process of its own: that process, and the server's."""
     program = (
         "import sys\nfrom pathlib import Path\nfrom serving.ports import Ports\n"
-        "from serving.service import serve_bare\n"
-        "serve_bare(lambda: [Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
+        "from serving.service import serve_without_gateway\n"
+        "serve_without_gateway(lambda: [Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
         " ports=Ports.any_free(), workers=1)"
     )
     started: list[subprocess.Popen[str]] = []
@@ -471,7 +471,7 @@ def test_a_signal_ends_it_and_leaves_nothing(foreground: Any, how: signal.Signal
 def test_told_to_reload_it_says_that_it_cannot_and_serves_on(foreground: Any) -> None:
     process, running = foreground()
     process.send_signal(signal.SIGHUP)
-    assert "SIGHUP changes nothing without the front door" in process.stderr.readline()
+    assert "SIGHUP has no effect without the gateway" in process.stderr.readline()
     assert all(each.is_running() for each in running)
     process.terminate()
     process.communicate(timeout=30)
@@ -490,8 +490,9 @@ def test_killed_it_takes_the_server_with_it(foreground: Any) -> None:
 def test_a_signal_during_the_start_leaves_nothing(archived: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom serving.ports import Ports\n"
-        "from serving.service import serve_bare\n"
-        "print(flush=True)\nserve_bare(lambda: [Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
+        "from serving.service import serve_without_gateway\n"
+        "print(flush=True)\n"
+        "serve_without_gateway(lambda: [Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(archived)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

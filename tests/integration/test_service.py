@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import pytest
 
-from serving.gateway.config import Door
+from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, PortError, Ports
 from serving.process import ServerError
 from serving.service import Service
@@ -192,7 +192,7 @@ def test_while_it_starts_it_answers_probes_and_its_ports_are_nobody_elses() -> N
                 other.bind((HOST, port))
         raise ServerError("seen enough")
 
-    service = Service(Door(ports.inference, probes=ports.metrics), look, instances=1, workers=1)
+    service = Service(GatewayConfig(ports.inference, probes_port=ports.metrics), look, instances=1, workers=1)
     with pytest.raises(ServerError, match="seen enough"), service.running():
         pass
     assert seen == [200, 503]
@@ -203,7 +203,7 @@ def test_a_port_that_is_taken_is_named_before_anything_is_made(place: int, optio
     ports = Ports.any_free()
     taken = (ports.inference, ports.metrics)[place]
     made: list[Path] = []
-    service = Service(Door(ports.inference, probes=ports.metrics), lambda: made, instances=1, workers=1)
+    service = Service(GatewayConfig(ports.inference, probes_port=ports.metrics), lambda: made, instances=1, workers=1)
     with (
         socket.create_server((HOST, taken)),
         pytest.raises(PortError, match=f"port {taken} .*{option}"),
@@ -274,7 +274,7 @@ def test_a_killed_torchserve_costs_no_answer_and_is_replaced(two: Running) -> No
         )
         assert until(two.is_whole)
     assert (asked.statuses.keys(), asked.lost, asked.refused) == ({200}, [], 0)
-    assert "a TorchServe ended by itself and is replaced" in two.said()
+    assert "a TorchServe instance ended unexpectedly and is replaced" in two.said()
     # Its workers say themselves that they are ready, a moment before the service has it.
     assert until(lambda: set(re.findall('torchserve="(\\d+)"', two.metrics())) == {"0", "1"})
 

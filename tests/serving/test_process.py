@@ -56,10 +56,10 @@ STUBBORN = "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done"
 PROGRAM = """
 import sys, threading, time
 from serving import process
-from serving.signals import asked_to_stop
+from serving.signals import stop_on_signal
 process._STOP_S = 1.0
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # to which the system may give a signal
-with asked_to_stop(), process.private_folder() as folder:
+with stop_on_signal(), process.private_folder() as folder:
     (folder / "tmp").mkdir()
     with process.running_process(["sh", "-c", sys.argv[1]], folder, folder / "log") as running:
         print(running.pid, folder, flush=True)

@@ -14,14 +14,15 @@ import pytest
 
 from schemas.problems import ProblemError
 from schemas.sales.parse import parse_request
-from serving.gateway.config import Door, DoorError, Lane, Model
-from serving.gateway.envoy import Edge
-from serving.service import QUEUE, Service, limits
+from serving.gateway.admission import QUEUE, served_models
+from serving.gateway.config import AdmissionLimit, GatewayConfig, GatewayError, ServedModel
+from serving.gateway.envoy import Gateway
+from serving.service import Service
 from serving.torchserve.archive import SETTINGS
 from serving.torchserve.server import Server
 
 
-def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, Model]:
+def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, ServedModel]:
     """How much is let in of both models, with settings of the sales model's own if there are any."""
     models = {name: folder / name for name in ("sales", "pets")}
     for name, archive in models.items():
@@ -30,14 +31,14 @@ def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -
     if settings:
         (models["sales"] / "model-config.yaml").write_text(settings)
     server: Any = SimpleNamespace(models=models, workers=lambda _: workers)
-    return {model.name: model for model in limits(server, instances)}
+    return {model.name: model for model in served_models(server, instances)}
 
 
 def test_there_is_room_for_each_worker_of_each_torchserve(tmp_path: Path) -> None:
     found = let_in(tmp_path, workers=2, instances=3)
-    assert (found["pets"].workers, found["pets"].most, found["pets"].lanes) == (6, 6 * 4, [])
-    assert (found["sales"].most, found["sales"].timeout) == (6 * 64, 35)
-    assert [(lane.path, lane.least, lane.most) for lane in found["sales"].lanes] == [
+    assert (found["pets"].workers, found["pets"].max_concurrent, found["pets"].limits) == (6, 6 * 4, [])
+    assert (found["sales"].max_concurrent, found["sales"].timeout) == (6 * 64, 35)
+    assert [(lane.path, lane.min_concurrent, lane.max_concurrent) for lane in found["sales"].limits] == [
         ("predictions", 6 * 4, 6 * 32),
         ("explanations", 6 * 4, 6 * 16),
     ]
@@ -45,9 +46,9 @@ def test_there_is_room_for_each_worker_of_each_torchserve(tmp_path: Path) -> Non
 
 def test_probes_ask_envoy_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    service = Service(Door(), list, instances=1, workers=1)
-    service.edge = cast(
-        Edge,
+    service = Service(GatewayConfig(), list, instances=1, workers=1)
+    service.gateway = cast(
+        Gateway,
         SimpleNamespace(
             answers=lambda: asked.append(True) or bool(asked[1:]), process=SimpleNamespace(pid=1), metrics=bytes
         ),
@@ -67,14 +68,14 @@ def test_an_envoy_that_hangs_does_not_answer_and_is_not_waited_for(tmp_path: Pat
         listener.bind(str(tmp_path / "admin.sock"))
         listener.listen()
         before = time.monotonic()
-        assert not Edge(Door(), tmp_path / "log", process, tmp_path).answers()
+        assert not Gateway(GatewayConfig(), tmp_path / "log", process, tmp_path).answers()
         assert time.monotonic() - before < 3
 
 
 def test_torchserves_are_stopped_together() -> None:
     """One after the other they could take longer than who stops the service waits."""
     both = threading.Barrier(2, timeout=10)
-    service = Service(Door(), list, instances=2, workers=1)
+    service = Service(GatewayConfig(), list, instances=2, workers=1)
     for pid in (1, 2):
         service._running[pid] = ExitStack()
         service._running[pid].callback(both.wait)
@@ -84,25 +85,28 @@ def test_torchserves_are_stopped_together() -> None:
 
 def test_never_more_than_torchserve_queues(tmp_path: Path) -> None:
     sales = let_in(tmp_path, workers=64)["sales"]
-    assert (sales.most, max(lane.most for lane in sales.lanes)) == (QUEUE, QUEUE)
+    assert (sales.max_concurrent, max(lane.max_concurrent for lane in sales.limits)) == (QUEUE, QUEUE)
 
 
 def test_without_words_of_its_own_a_model_has_room_for_two_batches(tmp_path: Path) -> None:
     sales = let_in(tmp_path, workers=2, settings="batchSize: 16\nresponseTimeout: 30\n")["sales"]
-    assert (sales.most, sales.lanes) == (64, [])
+    assert (sales.max_concurrent, sales.limits) == (64, [])
 
 
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ("room: {least: 8}", "room"),
-        ("lanes: {predicitons: {least: 4, most: 8, latency_ms: 5}}", "predicitons"),
-        ("lanes: {predictions: {least: 4, most: 8}}", "latency_ms"),
-        ("lanes:", "lanes"),
+        ("max_concurrent: {a: 8}", "max_concurrent"),
+        (
+            "admission_limits: {predicitons: {min_concurrent: 4, max_concurrent: 8, target_latency_ms: 5}}",
+            "predicitons",
+        ),
+        ("admission_limits: {predictions: {min_concurrent: 4, max_concurrent: 8}}", "target_latency_ms"),
+        ("admission_limits:", "admission_limits"),
     ],
 )
 def test_settings_that_are_not_right_are_named(tmp_path: Path, settings: str, named: str) -> None:
-    with pytest.raises(DoorError, match=rf"model-config.yaml are not right(.|\n)*{named}"):
+    with pytest.raises(GatewayError, match=rf"model-config.yaml are invalid(.|\n)*{named}"):
         let_in(tmp_path, workers=2, settings=f"batchSize: 16\nresponseTimeout: 30\n{settings}\n")
 
 
@@ -115,11 +119,11 @@ def test_settings_that_are_not_right_are_named(tmp_path: Path, settings: str, na
     ],
 )
 def test_what_asks_for_more_than_a_day_is_too_long_to_pass_by_its_lane(tmp_path: Path, body: bytes) -> None:
-    (lane,) = [lane for lane in let_in(tmp_path, workers=2)["sales"].lanes if lane.path == "predictions"]
-    assert isinstance(lane, Lane)
+    (lane,) = [lane for lane in let_in(tmp_path, workers=2)["sales"].limits if lane.path == "predictions"]
+    assert isinstance(lane, AdmissionLimit)
     assert parse_request(body).items
-    assert len(body) > lane.over
-    assert len(b'{"store": 99999, "date": "2015-08-01"}') <= lane.over
+    assert len(body) >= lane.min_body_bytes
+    assert len(b'{"store": 99999, "date": "2015-08-01"}') < lane.min_body_bytes
 
 
 @pytest.mark.parametrize("start", [b"0", b'"2015-8-1"', b'"20150801"'])

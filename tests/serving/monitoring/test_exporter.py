@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from handlers.readiness import declare_ready
 from handlers.worker_paths import Shared
 from serving.monitoring import exporter
-from serving.monitoring.exporter import Exporter, exporting, torchserves_metrics
+from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.watched import STARTING, Watched
 from serving.ports import HOST, PortError, Ports
 
@@ -122,7 +122,7 @@ def test_memory_by_kind_of_process(server: Server) -> None:
 
 
 def test_one_that_stops_lives_and_is_not_ready(server: Server) -> None:
-    server.watched = Watched({}, [], {}, alive=True, passing="stopping")
+    server.watched = Watched({}, [], {}, alive=True, transition="stopping")
     assert server.get("/livez")[0] == 200
     status, body = server.get("/readyz")
     assert (status, json.loads(body)["missing"]) == (503, ["the server is stopping"])
@@ -151,7 +151,7 @@ def gone() -> bytes:
 
 
 def test_torchserves_stand_beside_each_other_and_may_be_missing(server: Server) -> None:
-    own = functools.partial(torchserves_metrics, {0: lambda: torchserve(7), 1: gone, 2: lambda: torchserve(8)})
+    own = functools.partial(torchserve_metrics, {0: lambda: torchserve(7), 1: gone, 2: lambda: torchserve(8)})
     server.watched = Watched({}, [own, gone], {}, alive=True)
     samples = server.samples()
     assert samples["ts_inference_requests_total", "a } b", "sales", "0"] == 7
@@ -168,8 +168,8 @@ def test_torchserves_that_hang_are_waited_for_together() -> None:
         both.wait()
         raise TimeoutError
 
-    assert torchserves_metrics({0: hang, 1: hang}) == b""
-    assert torchserves_metrics({}) == b""
+    assert torchserve_metrics({0: hang, 1: hang}) == b""
+    assert torchserve_metrics({}) == b""
 
 
 def test_a_connection_that_asks_nothing_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the front door, a real Envoy, bounds: connections, memory, and trust in a TorchServe that is gone."""
+"""What the gateway, a real Envoy, bounds: connections, memory, and trust in a TorchServe that is gone."""
 
 import contextlib
 import http.client
@@ -13,15 +13,15 @@ import psutil
 import pytest
 
 from schemas.problems import Problem
-from serving.gateway.config import Door, Model
-from serving.gateway.envoy import Edge, running_edge
+from serving.gateway.config import GatewayConfig, ServedModel
+from serving.gateway.envoy import Gateway, running_gateway
 from serving.ports import HOST, Ports
 from tests.integration.client import ask
-from tests.integration.standin import StandIn, standing_in
+from tests.integration.gateway.standin import StandIn, standing_in
 
 pytestmark = pytest.mark.integration
 
-MODELS = [Model("sales", workers=2, most=64, timeout=5.0)]
+MODELS = [ServedModel("sales", workers=2, max_concurrent=64, timeout=5.0)]
 PATH = "/predictions/sales"
 CONNECTIONS, MEMORY = 16, 64 << 20
 PHOTO = 10_000_000  # bytes
@@ -34,17 +34,17 @@ def behind() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def edge(behind: StandIn) -> Iterator[Edge]:
-    door = Door(Ports.any_free().inference, probes=behind.port, max_connections=CONNECTIONS)
-    with running_edge(door, MODELS, [behind.socket]) as running:
+def gateway(behind: StandIn) -> Iterator[Gateway]:
+    config = GatewayConfig(Ports.any_free().inference, probes_port=behind.port, max_connections=CONNECTIONS)
+    with running_gateway(config, MODELS, [behind.socket]) as running:
         yield running
 
 
 @pytest.fixture
-def small(behind: StandIn) -> Iterator[Edge]:
-    """A front door with little memory."""
-    door = Door(Ports.any_free().inference, probes=behind.port, max_memory=MEMORY)
-    with running_edge(door, MODELS, [behind.socket]) as running:
+def small(behind: StandIn) -> Iterator[Gateway]:
+    """A gateway with little memory."""
+    config = GatewayConfig(Ports.any_free().inference, probes_port=behind.port, max_memory=MEMORY)
+    with running_gateway(config, MODELS, [behind.socket]) as running:
         yield running
 
 
@@ -55,28 +55,28 @@ def status(connection: http.client.HTTPConnection, path: str = PATH) -> int:
     return response.status
 
 
-def test_one_connection_too_many_is_closed_and_harms_nobody(edge: Edge) -> None:
+def test_one_connection_too_many_is_closed_and_harms_nobody(gateway: Gateway) -> None:
     with ExitStack() as opened:
         clients = [
-            opened.enter_context(closing(http.client.HTTPConnection(HOST, edge.door.port, timeout=10)))
+            opened.enter_context(closing(http.client.HTTPConnection(HOST, gateway.config.port, timeout=10)))
             for _ in range(CONNECTIONS)
         ]
         assert {status(client) for client in clients} == {200}
         for path in (PATH, "/livez"):
             with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
-                status(http.client.HTTPConnection(HOST, edge.door.port, timeout=10), path)
+                status(http.client.HTTPConnection(HOST, gateway.config.port, timeout=10), path)
         refused = (
-            f'envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="{HOST}_{edge.door.port}"}} 2\n'
+            f'envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="{HOST}_{gateway.config.port}"}} 2\n'
         )
-        assert refused in edge.metrics().decode()
+        assert refused in gateway.metrics().decode()
         assert {status(client) for client in clients} == {200}
         clients.pop().close()
-        assert eventually(lambda: answers(edge))
+        assert eventually(lambda: answers(gateway))
 
 
-def answers(edge: Edge) -> bool:
+def answers(gateway: Gateway) -> bool:
     with contextlib.suppress(ConnectionError, http.client.RemoteDisconnected):
-        return ask(edge, b"{}").status == 200
+        return ask(gateway, b"{}").status == 200
     return False
 
 
@@ -89,13 +89,13 @@ def eventually(done: Callable[[], bool], seconds: float = 5.0) -> bool:
     return True
 
 
-def test_photos_that_are_sent_slowly_take_no_more_memory_than_there_is(small: Edge) -> None:
+def test_photos_that_are_sent_slowly_take_no_more_memory_than_there_is(small: Gateway) -> None:
     size, full = MEMORY // 22, "overload.envoy.overload_actions.stop_accepting_requests.active"  # steps of 4.5 percent
     taken: list[http.client.HTTPConnection] = []
     with ExitStack() as opened:
-        while not small.figures(full)[full]:
+        while not small.stats(full)[full]:
             assert len(taken) * size < MEMORY
-            sender = opened.enter_context(closing(http.client.HTTPConnection(HOST, small.door.port, timeout=10)))
+            sender = opened.enter_context(closing(http.client.HTTPConnection(HOST, small.config.port, timeout=10)))
             sender.putrequest("POST", PATH)
             sender.putheader("Content-Length", str(size))
             sender.endheaders()
@@ -115,7 +115,9 @@ def test_photos_that_are_sent_slowly_take_no_more_memory_than_there_is(small: Ed
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
-def test_photos_that_grow_together_take_no_more_memory_than_there_is(small: Edge, version: str, tmp_path: Path) -> None:
+def test_photos_that_grow_together_take_no_more_memory_than_there_is(
+    small: Gateway, version: str, tmp_path: Path
+) -> None:
     """All were let in before any had a size."""
     if not shutil.which("curl"):
         pytest.skip("there is no curl to send photos slowly with")
@@ -132,7 +134,7 @@ def test_photos_that_grow_together_take_no_more_memory_than_there_is(small: Edge
         "--write-out",
         "%{http_code}",
     ]
-    command += ["--data-binary", f"@{photo}", f"http://{HOST}:{small.door.port}{PATH}"]
+    command += ["--data-binary", f"@{photo}", f"http://{HOST}:{small.config.port}{PATH}"]
     envoy = psutil.Process(small.process.pid)
     before = most = envoy.memory_info().rss
     clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(40)]
@@ -150,10 +152,10 @@ def test_a_torchserve_that_refuses_connections_is_left_out_at_once() -> None:
     """Long before a health check sees it: that asks every two seconds, and three times."""
     with standing_in() as good, ExitStack() as ending:
         gone = ending.enter_context(standing_in())
-        with running_edge(Door(Ports.any_free().inference), MODELS, [good.socket, gone.socket]) as edge:
+        with running_gateway(GatewayConfig(Ports.any_free().inference), MODELS, [good.socket, gone.socket]) as gateway:
             ending.close()
-            assert {ask(edge, b"{}").status for _ in range(40)} == {200}
-            figures = edge.figures("cluster.sales.(upstream_cx_connect_fail|outlier_detection.ejections_active)")
+            assert {ask(gateway, b"{}").status for _ in range(40)} == {200}
+            figures = gateway.stats("cluster.sales.(upstream_cx_connect_fail|outlier_detection.ejections_active)")
             assert figures["cluster.sales.outlier_detection.ejections_active"] == 1
             assert figures["cluster.sales.upstream_cx_connect_fail"] < 6
         assert len(good.seen) == 40

@@ -1,0 +1,76 @@
+"""Admission limits of each model, from its settings and its number of workers."""
+
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from serving.gateway.config import AdmissionLimit, GatewayError, ServedModel
+from serving.torchserve.server import Server
+
+QUEUE = 1000  # requests; equals job_queue_size of config.properties
+
+# Default number of requests in progress for each worker: two batches, and at least four requests.
+_BATCHES, _MIN_REQUESTS = 2, 4
+_EXTRA_S = 5  # seconds that Envoy waits longer than TorchServe, whose timeout then comes first
+
+
+class _LimitSettings(BaseModel, extra="forbid"):
+    """Settings of an `AdmissionLimit`; numbers of requests are for each worker."""
+
+    min_concurrent: PositiveInt
+    max_concurrent: PositiveInt
+    target_latency_ms: PositiveFloat
+    min_body_bytes: NonNegativeInt = 0
+
+
+class _Settings(BaseModel):
+    """The gateway's part of a model's settings, and the two settings of TorchServe that the gateway needs."""
+
+    batchSize: PositiveInt  # noqa: N815 - TorchServe's name
+    responseTimeout: PositiveInt  # noqa: N815
+    max_concurrent: PositiveInt | None = None
+    admission_limits: dict[Literal["predictions", "explanations"], _LimitSettings] = {}
+
+
+def served_models(server: Server, instances: int) -> list[ServedModel]:
+    """Return the models of a TorchServe instance with their admission limits.
+
+    By default each worker may have two batches, one in progress and one waiting, so that it is never idle. Further
+    requests would wait longer than a client should, and are rejected. A model with batches of one request may have
+    four, for small bursts. The settings ``max_concurrent`` and ``admission_limits``, both for each worker, change this.
+
+    Args:
+        server: an instance; all instances run the same models.
+        instances: number of TorchServe instances.
+
+    Raises:
+        GatewayError: if a model's settings are invalid; it names their file.
+    """
+    models = []
+    for name, archive in server.models.items():
+        file = archive / "model-config.yaml"
+        try:
+            settings = _Settings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            raise GatewayError(f"the settings in {file} are invalid: {error}") from error
+        workers = server.workers(name) * instances
+        per_worker = settings.max_concurrent or max(_BATCHES * settings.batchSize, _MIN_REQUESTS)
+        max_concurrent = min(per_worker * workers, QUEUE)
+        limits = [
+            _admission_limit(path, limit, workers, max_concurrent) for path, limit in settings.admission_limits.items()
+        ]
+        models.append(ServedModel(name, workers, max_concurrent, settings.responseTimeout + _EXTRA_S, limits))
+    return models
+
+
+def _admission_limit(path: str, settings: _LimitSettings, workers: int, model_limit: int) -> AdmissionLimit:
+    """Return the limit for all workers together, within the limit of the whole model."""
+    max_concurrent = min(settings.max_concurrent * workers, model_limit)
+    return AdmissionLimit(
+        path,
+        min_concurrent=min(settings.min_concurrent * workers, max_concurrent),
+        max_concurrent=max_concurrent,
+        target_latency_ms=settings.target_latency_ms,
+        min_body_bytes=settings.min_body_bytes,
+    )
