@@ -51,7 +51,7 @@ def _command_section(path: str, command: click.Command) -> list[str]:
     context = click.Context(command, info_name=path)
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     lines = [f"## {path}", "", *_help(command.help or ""), "", "```text", usage, "```", ""]
-    options = [param for param in command.params if isinstance(param, click.Option)]
+    options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
     if options:
         lines += ["| option | value | default | meaning |", "|---|---|---|---|"]
         lines += [_option_row(option, context) for option in options]
@@ -228,14 +228,9 @@ MEANINGS = {
     "responseTimeout": "seconds until TorchServe kills a worker that does not answer",
     "startupTimeout": "seconds that a worker may take to load its bundle",
     "maxRetryTimeoutInSec": "seconds during which a worker that dies is started again",
-    "room": "admission limit: short requests in progress for each worker",
-    "max_concurrent": "admission limit: requests in progress for each worker",
+    "max_concurrent": "admission limit: largest number of requests in progress for each worker",
     "min_concurrent": "requests let in for each worker, however slow they are",
-    "least": "requests let in for each worker, however slow they are",
-    "most": "largest number of requests let in for each worker",
-    "latency_ms": "median latency, in milliseconds, up to which more than the minimum are let in",
     "target_latency_ms": "median latency, in milliseconds, up to which more than the minimum are let in",
-    "over": "bytes; a request with a body of at most this size is a short one",
     "min_body_bytes": "bytes; a request with a smaller body is a short one",
 }
 
