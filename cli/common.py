@@ -19,7 +19,7 @@ class Commands(click.Group):
         return list(self.commands)
 
 
-OURS = {"cli", "handlers", "pets", "runtime", "sales", "schemas", "serving", "training"}
+OURS = {"cli", "handlers", "pets", "runtime", "sales", "schemas", "serving", "shopcat", "training"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")

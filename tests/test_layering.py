@@ -76,6 +76,9 @@ def test_the_rules_know_every_package() -> None:
         ("serving.process", "cli.serve"),
         ("training.sales.metrics", "handlers.batch"),
         ("training.sales.metrics", "fastai"),
+        ("shopcat.loading", "handlers.readiness"),
+        ("shopcat.frames", "pandas"),
+        ("cli.common", "shopcat.loading"),
     ],
 )
 def test_a_forbidden_import_breaks_a_rule(graph: ImportGraph, module: str, imported: str) -> None:

@@ -78,7 +78,7 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
             )
         )
     if "items" in body:
-        request = _parse_items(body)
+        request = _parse_each(_items(body))
     elif "start" in body or "days" in body:
         request = ForecastRequest(expand_range(body), single=False, is_range=True)
     else:
@@ -89,13 +89,33 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
         request = ForecastRequest((item,), single=True)
         if item.what_if is None and not explain:  # nearly every request
             return request
-    if any(isinstance(item, Item) and item.what_if is not None for item in request.items):
-        changed = tuple(item.with_what_if() if isinstance(item, Item) else item for item in request.items)
-        request = request._replace(what_if=request._replace(items=changed))
+    request = _with_what_if(request)
+    return _to_explain(request, MAX_EXPLAINED) if explain else request
+
+
+def parse_items(items: Sequence[Any], *, explain: bool = False) -> ForecastRequest:
+    """Parse a list of items of any length, as a program gives it instead of a client.
+
+    Args:
+        items: values such as a JSON parser makes of items.
+        explain: True for an explanation, which has no what-if.
+
+    Raises:
+        ProblemError: if no item is valid, or one to explain has a what-if.
+    """
+    request = _with_what_if(_parse_each(items))
     return _to_explain(request) if explain else request
 
 
-def _to_explain(request: ForecastRequest) -> ForecastRequest:
+def _with_what_if(request: ForecastRequest) -> ForecastRequest:
+    """Return the request with its what-if, if an item has one."""
+    if not any(isinstance(item, Item) and item.what_if is not None for item in request.items):
+        return request
+    changed = tuple(item.with_what_if() if isinstance(item, Item) else item for item in request.items)
+    return request._replace(what_if=request._replace(items=changed))
+
+
+def _to_explain(request: ForecastRequest, max_items: int | None = None) -> ForecastRequest:
     """Return the request as one for explanations.
 
     Raises:
@@ -106,15 +126,15 @@ def _to_explain(request: ForecastRequest) -> ForecastRequest:
         within = () if request.single or request.is_range else ("items", place)
         detail = "not allowed in an explanation; send it to /predictions/sales, or state the changed facts themselves"
         raise invalid_field(*within, "what_if", detail=detail)
-    if len(request.items) > MAX_EXPLAINED:
+    if max_items is not None and len(request.items) > max_items:
         field = "days" if request.is_range else "items"
-        detail = f"at most {MAX_EXPLAINED} can be explained in one request"
+        detail = f"at most {max_items} can be explained in one request"
         raise invalid_field(field, value=len(request.items), detail=detail)
     return request._replace(explain=True)
 
 
-def _parse_items(body: Mapping[str, Any]) -> ForecastRequest:
-    """Parse a list of items, each on its own, so that an invalid item does not affect the others."""
+def _items(body: Mapping[str, Any]) -> list[Any]:
+    """Return the list of items of a body that has one and nothing beside it."""
     other_names = [name for name in body if name != "items"]
     items = body["items"]
     if other_names:
@@ -123,6 +143,11 @@ def _parse_items(body: Mapping[str, Any]) -> ForecastRequest:
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
         count = f"has {len(items):,}" if isinstance(items, list) else f"is a JSON {_json_type(items)}"
         raise invalid_field("items", detail=f"items {count}; send a list of 1 to {MAX_ITEMS:,} items")
+    return items
+
+
+def _parse_each(items: Sequence[Any]) -> ForecastRequest:
+    """Parse each item on its own, so that an invalid item does not affect the others."""
     parsed: list[Item | RejectedItem] = []
     for place, item in enumerate(items):
         try:

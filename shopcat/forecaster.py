@@ -1,0 +1,245 @@
+"""Sales forecasts, without a server."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from runtime.device import pick_device
+from sales.forecaster import Forecaster as Predictor
+from schemas.problems import Problem, ProblemError
+from schemas.sales.answer import Comparison, Forecast, ItemComparison, ItemForecast, ItemProblem
+from schemas.sales.explanation import Explanation, ItemExplanation
+from schemas.sales.parse import ForecastRequest, parse_items, parse_request
+from shopcat import frames
+from shopcat.errors import RequestError
+from shopcat.frames import Frame, Result
+from shopcat.values import plain
+
+Date = str | dt.date
+Item = Mapping[str, Any]
+_DAY = ("store", "date", "start", "days")  # keyword arguments of `what_if` that are not changes
+
+FrameT = TypeVar("FrameT", bound=Frame)
+
+
+class Forecaster:
+    """Forecaster of a sales bundle.
+
+    Each method answers four kinds of question:
+
+    - ``store=1, date="2015-08-01"``: one day. The result is one answer.
+    - ``store=1, start="2015-08-01", days=7``: consecutive days. The result is a list of answers.
+    - a list of mappings with ``store``, ``date`` and facts. The result is a list of answers.
+    - a pandas frame with these as columns. The result is a frame with the same index.
+
+    Facts are what the caller knows about a day: ``open``, ``promo``, ``state_holiday``, ``school_holiday`` and
+    ``weather``. The model takes or estimates all others, and the answer lists what it assumed. The facts of one call
+    are one plan: a promotion on Monday changes the forecast of the Saturday before.
+
+    A frame has the columns ``store`` and ``date``, and columns of facts but ``weather``. Kaggle's spellings, such as
+    ``StateHoliday``, are the same columns, and all other columns are ignored. Empty cells are not stated.
+
+    In a list or a frame, an item without an answer has its problem in its place. If no item has an answer, the method
+    raises `RequestError`.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str | None = None, *, threads: int = 1) -> Forecaster:
+        """Load a sales bundle and verify it, as `shopcat.load` does."""
+        return cls(Predictor.load(Path(path), device=pick_device(device), threads=threads))
+
+    def __repr__(self) -> str:
+        return f"<shopcat.Forecaster {self.name} {self.version}: {len(self.stores)} stores, sales to {self.cutoff}>"
+
+    @property
+    def name(self) -> str:
+        """Return the model's name."""
+        return self._predictor.name
+
+    @property
+    def version(self) -> str:
+        """Return the bundle's version."""
+        return self._predictor.version
+
+    @property
+    def cutoff(self) -> dt.date:
+        """Return the last day whose sales the model knows."""
+        return self._predictor.cutoff
+
+    @property
+    def horizon(self) -> int:
+        """Return the number of days after the cutoff for which the model was made."""
+        return self._predictor.model.horizon
+
+    @property
+    def first_date(self) -> dt.date:
+        """Return the first day that the model can forecast."""
+        return self._predictor.model.panel.calendar.date(0)
+
+    @property
+    def last_date(self) -> dt.date:
+        """Return the last day that the model can forecast."""
+        calendar = self._predictor.model.panel.calendar
+        return calendar.date(calendar.days - 1)
+
+    @property
+    def stores(self) -> tuple[int, ...]:
+        """Return the numbers of the stores that the model knows."""
+        return tuple(map(int, self._predictor.model.panel.calendar.stores))
+
+    @overload
+    def forecast(self, *, store: int, date: Date, **facts: Any) -> Forecast: ...
+
+    @overload
+    def forecast(self, *, store: int, start: Date, days: int, **facts: Any) -> list[ItemForecast | ItemProblem]: ...
+
+    @overload
+    def forecast(self, items: FrameT) -> FrameT: ...
+
+    @overload
+    def forecast(self, items: Iterable[Item]) -> list[ItemForecast | ItemProblem]: ...
+
+    def forecast(self, items: Any = None, **question: Any) -> Any:
+        """Return the sales forecast of a day, of consecutive days, of a list of items or of a frame's rows.
+
+        ::
+
+            forecast = model.forecast(store=1, date="2015-08-01", promo=True)
+            forecast.sales, forecast.assumed, forecast.warnings
+
+            frame.join(model.forecast(frame))
+
+        Returns:
+            The forecast of one day; for several, a list of forecasts and problems, in order. For a frame, a frame with
+            the same index and the columns ``sales``, ``assumed``, ``warnings`` and ``problem``.
+
+        Raises:
+            RequestError: if the day cannot be forecast: an unknown store, a date outside the calendar, a wrong field.
+                For several days, only if none of them can be forecast.
+        """
+        return self._answer(items, question, frames.forecasts)
+
+    @overload
+    def what_if(self, *, store: int, date: Date, facts: Item | None = ..., **changes: Any) -> Comparison: ...
+
+    @overload
+    def what_if(
+        self, *, store: int, start: Date, days: int, facts: Item | None = ..., **changes: Any
+    ) -> list[ItemComparison | ItemProblem]: ...
+
+    @overload
+    def what_if(self, items: FrameT, **changes: Any) -> FrameT: ...
+
+    @overload
+    def what_if(self, items: Iterable[Item], **changes: Any) -> list[ItemComparison | ItemProblem]: ...
+
+    def what_if(self, items: Any = None, *, facts: Item | None = None, **changes: Any) -> Any:
+        """Return each forecast beside the forecast with changed facts.
+
+        ::
+
+            comparison = model.what_if(store=1, date="2015-08-01", promo=True)
+            comparison.sales, comparison.what_if.sales, comparison.what_if.ratio
+
+        Args:
+            items: list of mappings, or a frame; the changes apply to each.
+            facts: facts of the day, or of all days, that both forecasts share.
+            changes: changed facts, as ``promo=True``; with them ``store`` and ``date``, or ``store``, ``start`` and
+                ``days``, if there are no items.
+
+        Returns:
+            The comparison of one day; for several, a list of comparisons and problems, in order. For a frame, a frame
+            with the same index and the columns ``sales``, ``what_if``, ``difference``, ``ratio``, ``assumed``,
+            ``warnings`` and ``problem``.
+
+        Raises:
+            RequestError: as `forecast` does, and if there is no change.
+        """
+        day = {name: changes.pop(name) for name in _DAY if name in changes}
+        question = {**(facts or {}), "what_if": changes}
+        return self._answer(items, day, frames.comparisons, shared=question)
+
+    @overload
+    def explain(self, *, store: int, date: Date, **facts: Any) -> Explanation: ...
+
+    @overload
+    def explain(self, *, store: int, start: Date, days: int, **facts: Any) -> list[ItemExplanation | ItemProblem]: ...
+
+    @overload
+    def explain(self, items: FrameT) -> FrameT: ...
+
+    @overload
+    def explain(self, items: Iterable[Item]) -> list[ItemExplanation | ItemProblem]: ...
+
+    def explain(self, items: Any = None, **question: Any) -> Any:
+        """Return each forecast with the contribution of every input, relative to an ordinary day.
+
+        ::
+
+            explanation = model.explain(store=1, date="2015-08-01")
+            for group in explanation.groups:
+                print(group.group, group.multiplier)
+
+        Returns:
+            The explanation of one day; for several, a list of explanations and problems, in order. For a frame, a frame
+            with the same index and the columns ``sales``, ``baseline``, the multiplier of each group, ``assumed``,
+            ``warnings`` and ``problem``.
+
+        Raises:
+            RequestError: as `forecast` does, and for a range of more than 50 days.
+        """
+        return self._answer(items, question, frames.explanations, explain=True)
+
+    def _answer(
+        self,
+        items: Any,
+        question: Item,
+        to_frame: Callable[[Frame, Sequence[Result]], Any],
+        *,
+        shared: Item | None = None,
+        explain: bool = False,
+    ) -> Any:
+        """Return the answer to a question in any of its forms.
+
+        Args:
+            items: list of mappings, a frame, or None.
+            question: keyword arguments that name the day or the days, if there are no items.
+            to_frame: function that makes the answer to a frame.
+            shared: fields of every item.
+            explain: ask for explanations.
+        """
+        shared = shared or {}
+        if items is None:
+            if not question:
+                raise TypeError("give a store and a date, or a list of mappings, or a pandas frame")
+            answer = self._predict(lambda: parse_request(plain({**question, **shared}), explain=explain))
+            return getattr(answer, "items", answer)
+        if question:
+            raise TypeError(f"give either items or {', '.join(question)}, not both")
+        if frames.is_frame(items):
+            return to_frame(items, self._answer_items(frames.items_of(items), shared, explain))
+        if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+            raise TypeError(f"items are a list of mappings or a pandas frame, not {type(items).__name__}")
+        return self._answer_items(list(items), shared, explain)
+
+    def _answer_items(self, items: Sequence[Any], shared: Item, explain: bool) -> list[Any]:
+        """Return the answer or the problem of each item, in order; no items have no answers."""
+        rows = [plain({**item, **shared} if isinstance(item, Mapping) else item) for item in items]
+        return list(self._predict(lambda: parse_items(rows, explain=explain)).items) if rows else []
+
+    def _predict(self, parse: Callable[[], ForecastRequest]) -> Any:
+        """Return the predictor's answer to a request."""
+        try:
+            (answer,) = self._predictor.predict([parse()])
+        except ProblemError as error:
+            answer = error.problem
+        if isinstance(answer, Problem):
+            raise RequestError(answer)
+        return answer
