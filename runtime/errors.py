@@ -10,7 +10,7 @@ UserError(ValueError)   its message says what is wrong, with what, and what to d
 ├── RunningError        training/checkpoint_folder.py   a second training of the same bundle
 ├── PhotosError         training/pets/data/layouts.py        photos that can't be trained on
 ├── BreedsError         training/pets/evaluation.py     photos that a bundle can't be judged by
-├── BackboneError       training/pets/network.py                 a backbone that is not known or can't be had
+├── BackboneError       training/pets/backbones.py               a backbone that is not known or can't be had
 ├── CheckpointError     training/checkpoint.py          a checkpoint of another run, or a damaged one
 ├── DivergedError       training/learner.py             the loss is no number any more
 ├── ArchiveError        serving/torchserve/archive.py   a bundle or an archive that can't be used

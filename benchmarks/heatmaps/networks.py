@@ -18,7 +18,8 @@ from pets.graph import Rival, Target
 from pets.images import crop, normalise
 from runtime.bundle import WEIGHTS
 from schemas.bundle import ImageSpec, PetsManifest
-from training.pets.network import ExplainedNet, Head, PetNet, make_backbone
+from training.pets.backbones import make_backbone
+from training.pets.network import ExplainedNet, Head, PetNet
 
 NORM_PHOTOS = 64  # photos that the random network's batch norms are measured on
 

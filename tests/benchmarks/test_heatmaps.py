@@ -18,7 +18,8 @@ from benchmarks.heatmaps import dataset, metrics, networks
 from pets.bundle import save
 from pets.images import Box
 from schemas.bundle import BreedSpec, HeadSpec, ImageSpec
-from training.pets.network import Head, PetNet, make_backbone
+from training.pets.backbones import make_backbone
+from training.pets.network import Head, PetNet
 
 RNG = np.random.default_rng(0)
 HEAT = RNG.random((12, 12), np.float32)

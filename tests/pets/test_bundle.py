@@ -22,7 +22,8 @@ from runtime.bundle import CARD, GOLDEN, MANIFEST, NETWORK, WEIGHTS, BundleError
 from runtime.folder import FolderError, sha256
 from sales.bundle import load as load_sales
 from schemas.bundle import PetsManifest
-from training.pets.network import ExplainedNet, Head, PetNet, make_backbone
+from training.pets.backbones import make_backbone
+from training.pets.network import ExplainedNet, Head, PetNet
 
 pytestmark = pytest.mark.integration
 

@@ -1,7 +1,7 @@
-"""The network as it is saved: its batch norms' factors moved into the convolutions before them.
+"""Fold batch norms into the convolutions before them, before a network is saved.
 
-In eval mode a batch norm is a product and a sum for each channel. With the product in the convolution's weights, these
-are the weights that the exported graph computes with, so the bundle needs to hold them once.
+In eval mode a batch norm is a product and a sum for each channel. The exported graph computes with the product already
+in the convolution's weights. With the same weights in the network, the bundle needs to store them only once.
 """
 
 from copy import deepcopy
@@ -13,21 +13,21 @@ from training.pets.network import PetNet
 
 
 def fold_norms(net: PetNet, size: int) -> None:
-    """Move the factor of each batch norm that follows a convolution into it, in place.
+    """Move the factor of each batch norm into the convolution before it, in place.
 
-    What is left of such a batch norm is a sum. In eval mode the network computes the same as before, to rounding. One
-    that would not, since a convolution's output goes elsewhere too, stays as it is.
+    Such a batch norm becomes a sum. In eval mode the network computes the same as before, up to rounding. If it does
+    not, because another layer uses a convolution's output too, the network stays as it is.
 
     Args:
-        net: in eval mode.
-        size: side of a photo that it can take, pixels.
+        net: network in eval mode.
+        size: side of a photo that the network can take, pixels.
     """
     device = next(net.parameters()).device
     image = torch.linspace(-1, 1, 3 * size * size, device=device).reshape(1, 3, size, size)
     unfolded = deepcopy(net.state_dict())
     with torch.no_grad():
         before = net(image)
-        for conv, norm in _followed(net, image):
+        for conv, norm in _conv_norm_pairs(net, image):
             scale = norm.weight / torch.sqrt(_tensor(norm.running_var) + norm.eps)
             norm.bias.sub_(_tensor(norm.running_mean) * scale)
             if conv.bias is not None:
@@ -42,18 +42,18 @@ def fold_norms(net: PetNet, size: int) -> None:
         net.load_state_dict(unfolded)
 
 
-def _followed(net: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """The convolutions whose output is a batch norm's input, as seen when a photo goes through."""
-    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
+def _conv_norm_pairs(net: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Return the convolutions with the batch norms that take their output, as found by running the network."""
+    conv_of_output: dict[int, tuple[nn.Conv2d, Tensor]] = {}
     pairs = []
 
-    def see(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
-            made[id(output)] = module, output  # the tensor is kept, so that no other gets its id
-        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in made:
-            pairs.append((made[id(inputs[0])][0], module))
+            conv_of_output[id(output)] = module, output  # keep the tensor, so that no other tensor gets its id
+        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in conv_of_output:
+            pairs.append((conv_of_output[id(inputs[0])][0], module))
 
-    handles = [module.register_forward_hook(see) for module in net.modules()]
+    handles = [module.register_forward_hook(record) for module in net.modules()]
     try:
         net(image)
     finally:

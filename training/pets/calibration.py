@@ -1,7 +1,8 @@
-"""Whether a probability of 0.9 is right nine times of ten, and what to accept by it. Pure functions of numpy arrays.
+"""Calibration of probabilities, and the threshold above which an answer is accepted. Pure functions of numpy arrays.
 
-Shapes: ``logits`` and ``probabilities`` are ``[photo, class]``, ``labels`` are ``[photo]``, indices of classes. The
-*confidence* of a photo is the probability of the class that is said, the highest.
+Calibrated means that nine of ten photos with a probability of 0.9 are right. Shapes: ``logits`` and ``probabilities``
+are ``[photo, class]``, ``labels`` are ``[photo]``, indices of classes. The *confidence* of a photo is the probability
+of the predicted class, which is the highest.
 """
 
 from typing import NamedTuple
@@ -12,10 +13,10 @@ from numpy.typing import ArrayLike
 from training.pets.metrics import Floats, Ints, wilson
 
 BINS = 15
-"""Of the expected calibration error, as Guo et al. have it."""
+"""Number of bins of the expected calibration error, as in Guo et al."""
 
 T_RANGE = (0.05, 20.0)
-"""Temperatures looked at. Where all photos are right the best one is 0, which would call every answer certain."""
+"""Lowest and highest temperature. Where all photos are right the best one is 0, which makes every answer certain."""
 
 
 class Bins(NamedTuple):
@@ -27,9 +28,9 @@ class Bins(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """What is accepted at each threshold. All arrays are ``[threshold]``, ascending by threshold.
+    """Number of accepted and of right photos at each threshold. All arrays are ``[threshold]``, ascending.
 
-    The thresholds are the confidences that occur: at each, the photos that are at least that sure are accepted.
+    The thresholds are the confidences that occur. A threshold accepts the photos with at least that confidence.
     """
 
     threshold: Floats
@@ -38,17 +39,17 @@ class Curve(NamedTuple):
 
     @property
     def coverage(self) -> Floats:
-        """The share of all photos that is accepted."""
+        """Share of all photos that is accepted."""
         return self.accepted / float(self.accepted[0])
 
     @property
     def accuracy(self) -> Floats:
-        """The share of the accepted photos whose class is right."""
+        """Share of the accepted photos whose predicted class is right."""
         return self.right / self.accepted
 
 
 def log_softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
-    """Logarithms of the probabilities, ``z/T - ln Σ exp(z/T)`` by row, in float64.
+    """Return logarithms of the probabilities, ``z/T - ln Σ exp(z/T)`` by row, in float64.
 
     >>> np.exp(log_softmax([[1000.0, 1000.0]])).tolist()
     [[0.5, 0.5]]
@@ -60,7 +61,7 @@ def log_softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
-    """Probabilities, ``exp(z/T) / Σ exp(z/T)`` by row, in float64.
+    """Return probabilities, ``exp(z/T) / Σ exp(z/T)`` by row, in float64.
 
     >>> softmax([[0.0, np.log(3)]]).round(9).tolist()
     [[0.25, 0.75]]
@@ -70,7 +71,9 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
 
 
 def nll(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float:
-    """Mean negative log-likelihood, ``-mean(ln p[label])``, in nats: the cross entropy that training minimises.
+    """Return the mean negative log-likelihood, ``-mean(ln p[label])``, in nats.
+
+    It is the cross entropy that training minimises.
 
     >>> round(nll([[0.0, np.log(3)], [0.0, 0.0]], [1, 0]), 6)  # (ln 4/3 + ln 2) / 2
     0.490415
@@ -80,33 +83,35 @@ def nll(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """The temperature T that makes the negative log-likelihood of ``softmax(logits / T)`` least, within ``T_RANGE``.
+    """Return the temperature T in ``T_RANGE`` that minimises the negative log-likelihood of ``softmax(logits / T)``.
 
-    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017. It changes no answer, only how
-    sure it is; fit it on photos that the network was not trained on. In β = 1/T the likelihood is concave, and it is
-    highest where ``Σ z[label] = Σ E_p[z]``: the sign of the difference says on which side T lies, so T is bisected.
+    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017. The temperature changes the
+    confidence of an answer and never the answer. Fit it on photos that the network was not trained on.
+
+    The likelihood is concave in β = 1/T, and highest where ``Σ z[label] = Σ E_p[z]``. The sign of the difference tells
+    on which side T lies, so T is found by bisection.
 
     Raises:
         ValueError: if there are no photos.
 
-    >>> logits = np.log([[0.99, 0.01]] * 10)  # says 99 % and is right in 9 of 10
+    >>> logits = np.log([[0.99, 0.01]] * 10)  # confidence 99 %, right in 9 of 10
     >>> round(float(softmax(logits, fit_temperature(logits, [0] * 9 + [1]))[0, 0]), 6)
     0.9
     """
     z, truth = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
     if not len(truth):
         raise ValueError("no photos to fit a temperature to")
-    of_truth = z[np.arange(len(truth)), truth].sum()
+    label_sum = z[np.arange(len(truth)), truth].sum()
     low, high = np.log(T_RANGE)
     for _ in range(50):
         middle = (low + high) / 2
-        too_sure = (softmax(z, float(np.exp(middle))) * z).sum() > of_truth
-        low, high = (middle, high) if too_sure else (low, middle)
+        too_confident = (softmax(z, float(np.exp(middle))) * z).sum() > label_sum
+        low, high = (middle, high) if too_confident else (low, middle)
     return float(np.exp((low + high) / 2))
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Bins:
-    """Mean confidence and accuracy by bin ``((b-1)/bins, b/bins]`` of confidence.
+    """Return mean confidence and accuracy by bin ``((b-1)/bins, b/bins]`` of confidence.
 
     >>> reliability([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]], [0, 1, 1], bins=2).accuracy[1].round(9)
     np.float64(0.666666667)
@@ -115,16 +120,16 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -
     confidence, right = p.max(axis=1), p.argmax(axis=1) == np.asarray(labels)
     at = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     photos = np.bincount(at, minlength=bins)
-    some = np.where(photos > 0, photos, np.nan)
-    sums = (np.bincount(at, weights, bins) / some for weights in (confidence, right))
+    divisor = np.where(photos > 0, photos, np.nan)
+    sums = (np.bincount(at, weights, bins) / divisor for weights in (confidence, right))
     return Bins(photos, *sums)
 
 
 def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = BINS) -> float:
-    """``Σ (n_b / n) |accuracy_b - confidence_b|`` over bins of equal width (Guo et al., 2017); NaN of no photos.
+    """Return ``Σ (n_b / n) |accuracy_b - confidence_b|`` over bins of equal width (Guo et al., 2017).
 
-    0.03 says that confidences are 3 percentage points beside the truth on average. Chance alone keeps it above 0: the
-    more so, the fewer the photos.
+    A value of 0.03 means that confidences miss the accuracy by 3 percentage points on average. Chance alone keeps it
+    above 0, the more so the fewer photos there are. It is NaN without photos.
 
     >>> round(expected_calibration_error([[0.9, 0.1], [0.3, 0.7]], [0, 0]), 9)  # (|1 - 0.9| + |0 - 0.7|) / 2
     0.4
@@ -135,7 +140,7 @@ def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins
 
 
 def abstention(probabilities: ArrayLike, labels: ArrayLike) -> Curve:
-    """How many photos are accepted, and how many of them are right, at each threshold of confidence.
+    """Count the accepted photos, and the right ones among them, at each threshold of confidence.
 
     >>> abstention([[0.9, 0.1], [0.6, 0.4]], [0, 1])
     Curve(threshold=array([0.6, 0.9]), accepted=array([2, 1]), right=array([1, 1]))
@@ -143,42 +148,43 @@ def abstention(probabilities: ArrayLike, labels: ArrayLike) -> Curve:
     p = np.asarray(probabilities, np.float64)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == np.asarray(labels)
     threshold, at = np.unique(confidence, return_inverse=True)
-    accepted, of_them_right = (
+    accepted, accepted_right = (
         np.bincount(at, weights, len(threshold))[::-1].cumsum()[::-1].astype(np.int64)
         for weights in (np.ones(len(p)), right)
     )
-    return Curve(threshold, accepted, of_them_right)
+    return Curve(threshold, accepted, accepted_right)
 
 
 def choose_threshold(probabilities: ArrayLike, labels: ArrayLike, target: float = 0.99) -> float:
-    """The lowest confidence to accept, so that of the accepted photos a share of ``target`` is right.
+    """Return the lowest confidence to accept, so that a share ``target`` of the accepted photos is right.
 
-    Photos are few, so one lucky or unlucky photo must not decide it:
+    There are few photos, so a single one must not decide:
 
-    - The accepted photos must reach the target at the lower end of Wilson's interval, one standard error below their
-      share (z = 1). A few that are all right are not enough: 99 % takes 99 of them.
-    - It is searched from where that lower end is highest, downwards, as long as the target is reached: not beyond a
-      run of mistakes, behind which the share may recover by chance.
-    - It lies halfway between the least sure photo accepted and the next, where no photo is.
-    - Where nothing reaches the target, it is where the lower end is highest, instead of refusing everything.
+    - The lower end of Wilson's interval, one standard error below the share (z = 1), must reach the target. A few right
+      photos are not enough: a target of 99 % takes 99 of them.
+    - The search starts where that lower end is highest, and goes down as long as it reaches the target. It stops at a
+      run of mistakes, because the share below may recover by chance.
+    - The threshold lies halfway between the accepted photo of lowest confidence and the next photo.
+    - If no threshold reaches the target, the result is the one with the highest lower end, so that some photos are
+      accepted.
 
-    In simulations with 100 to 737 photos, the accepted of 8,000 others then reached the target 82 to 92 times of a
-    hundred; with the plain share in place of the lower end 25 to 38 times.
+    Simulations with 100 to 737 photos checked the accepted ones of 8,000 others. They reached the target in 82 to 92 %
+    of the runs. With the plain share in place of the lower end they did in 25 to 38 %.
 
     Args:
-        probabilities: ``[photo, class]``, calibrated, of photos that the network was not trained on.
-        labels: ``[photo]``.
-        target: share of right among the accepted, above 0 and below 1.
+        probabilities: calibrated probabilities ``[photo, class]`` of photos that the network was not trained on.
+        labels: true classes, ``[photo]``.
+        target: wanted share of right photos among the accepted ones, above 0 and below 1.
 
     Returns:
-        The threshold: accept where the confidence is at least this. The lowest that occurs if all are accepted:
-        nothing is known about photos of which the network is less sure.
+        The threshold; accept a confidence of at least this. If all photos are accepted, it is the lowest confidence
+        that occurs, because nothing is known about photos below it.
 
     Raises:
-        ValueError: if there are no photos, or the target is no such share.
+        ValueError: if there are no photos, or the target is not between 0 and 1.
 
-    >>> sure, unsure = [[0.95, 0.05]] * 200, [[0.6, 0.4]] * 10
-    >>> round(choose_threshold(sure + unsure, [0] * 200 + [1] * 10), 9)
+    >>> certain, uncertain = [[0.95, 0.05]] * 200, [[0.6, 0.4]] * 10
+    >>> round(choose_threshold(certain + uncertain, [0] * 200 + [1] * 10), 9)
     0.775
     """
     if not 0 < target < 1:

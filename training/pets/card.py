@@ -1,7 +1,7 @@
-"""A breed bundle's ``MODEL_CARD.md``: what it is for, what it was made from, how good it is, and what is not known.
+"""Write the ``MODEL_CARD.md`` of a breed bundle: intended use, data, accuracy, and limits.
 
-The questions are those of "Model Cards for Model Reporting" (Mitchell et al., 2019) and "Datasheets for Datasets"
-(Gebru et al., 2021). Every answer follows from the manifest; where it can't, the card says who knows.
+The sections are those of "Model Cards for Model Reporting" (Mitchell et al., 2019) and "Datasheets for Datasets" (Gebru
+et al., 2021). The card contains nothing that does not follow from the manifest; it names whom to ask for the rest.
 """
 
 import re
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 OXFORD = "oxford-iiit-pet"
-"""``training["data"]`` of a bundle that was trained on the Oxford-IIIT Pet Dataset."""
+"""Value of ``training["data"]`` in the manifest of a bundle trained on the Oxford-IIIT Pet Dataset."""
 
-# How the backbone's name begins, and whose weights it starts from.
+# Attribution of the pretrained weights, by the start of the backbone's name.
 BACKBONES: Mapping[str, str] = {
     "efficientnet_lite": (
         "The backbone starts from EfficientNet-Lite with Google's ImageNet weights, Apache License 2.0 (M. Tan and "
@@ -24,7 +24,7 @@ BACKBONES: Mapping[str, str] = {
 
 
 def percent(value: float) -> str:
-    """A share in per cent.
+    """Format a share in percent.
 
     >>> percent(0.96619)
     '96.6 %'
@@ -33,7 +33,7 @@ def percent(value: float) -> str:
 
 
 def interval(ends: tuple[float, float] | list[float]) -> str:
-    """A range of shares in per cent.
+    """Format a range of shares in percent.
 
     >>> interval((0.94188, 0.98061))
     '94.2 to 98.1 %'
@@ -42,41 +42,41 @@ def interval(ends: tuple[float, float] | list[float]) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
-# By the names of BreedEvaluation.metrics(): the heading, how a value is written, and what it is in words.
+# Heading, format and meaning of each metric, by its name in BreedEvaluation.metrics().
 METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
-    "accuracy": ("Accuracy", percent, "share of photos whose breed is right"),
+    "accuracy": ("Accuracy", percent, "share of photos whose predicted breed is right"),
     "mean_over_breeds": (
         "Mean over breeds",
         percent,
-        "mean of the breeds' shares of right photos, so that a breed with few photos counts as much as any",
+        "mean of the breeds' accuracies, so that a breed with few photos counts as much as any other",
     ),
     "top_5": ("Top 5", percent, "share of photos whose breed is among the five most probable"),
     "ece": (
         "Calibration error",
         "{:.4f}".format,
-        "how far probabilities are beside the share that is right, on average (ECE, 15 bins)",
+        "mean distance between the probability and the share of right answers (ECE, 15 bins)",
     ),
     "nll": ("NLL", "{:.4f}".format, "mean negative logarithm of the true breed's probability"),
 }
 
 
 def headline(metrics: Mapping[str, Any]) -> str:
-    """The figures as a Markdown table.
+    """Return the metrics as a Markdown table.
 
     Args:
-        metrics: as ``BreedEvaluation.metrics`` gives them.
+        metrics: result of ``BreedEvaluation.metrics``.
     """
     lines = ["| | model | 95 % interval | before temperature scaling |", "|---|---:|---:|---:|"]
-    for key, (label, say, _) in METRICS.items():
+    for key, (label, text, _) in METRICS.items():
         ends, before = metrics.get(f"{key}_interval"), metrics.get(f"{key}_uncalibrated")
         lines.append(
-            f"| {label} | {say(metrics[key])} | {interval(ends) if ends else ''} | {say(before) if before else ''} |"
+            f"| {label} | {text(metrics[key])} | {interval(ends) if ends else ''} | {text(before) if before else ''} |"
         )
     return "\n".join(lines)
 
 
 def accepted(metrics: Mapping[str, Any], threshold: float) -> str:
-    """What the threshold does, as a sentence."""
+    """Return a sentence on the photos that the threshold accepts."""
     if not metrics["accepted"]:
         return f"At the threshold of {threshold:.3f} no photo of the test is accepted."
     share, right = percent(metrics["accepted"]), percent(metrics["accepted_accuracy"])
@@ -87,11 +87,11 @@ def accepted(metrics: Mapping[str, Any], threshold: float) -> str:
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
-    """The card's Markdown text.
+    """Return the Markdown text of the card.
 
     Args:
-        manifest: ``PetsManifest``'s fields but ``version`` and ``files``, which are not known yet. What is a model of
-            pydantic there is a mapping here, as ``model_dump`` gives it.
+        manifest: fields of ``PetsManifest`` without ``version`` and ``files``, which are not known yet. Nested pydantic
+            models are mappings, as in the result of ``model_dump``.
     """
     sections = [_model(manifest), _figures(manifest), _cautions(manifest), _datasheet(manifest), _attribution(manifest)]
     text = "\n\n".join([f"# Model card: {manifest['name']}", *filter(None, sections)])
@@ -99,7 +99,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
 
 
 def _wrapped(block: str) -> str:
-    """A paragraph or list with its lines filled; headings and tables as they are."""
+    """Fill the lines of a paragraph or a list; leave headings and tables as they are."""
     if block.startswith(("#", "|")):
         return block
     items = re.split(r"\n(?=- )", block)
@@ -109,7 +109,7 @@ def _wrapped(block: str) -> str:
 
 
 def _model(manifest: Mapping[str, Any]) -> str:
-    """Model details, intended use and factors."""
+    """Return the sections model details, intended use and factors."""
     image, training = manifest["image"], manifest["training"]
     options = ", ".join(
         f"`{key}` {value}"
@@ -121,40 +121,40 @@ def _model(manifest: Mapping[str, Any]) -> str:
     return f"""\
 ## Model details
 
-- It says which of {_kinds(manifest)} a photo shows, with a probability for each,
-  and on request where the network looked (a heatmap).
+- The model predicts which of {_kinds(manifest)} a photo shows, with a probability for each.
+  On request it draws a heatmap of where the network looked.
 - The network: `{manifest["backbone"]["name"]}` and a head ({_head(manifest["head"])}).
-  It sees the middle of the photo at {image["size"]} by {image["size"]} pixels. Before the softmax,
-  logits are divided by the temperature, {manifest["temperature"]:.3f}.
-- An answer is `accept` from a probability of {manifest["threshold"]:.3f}, and `review` below it.
+  It sees the middle of the photo at {image["size"]} by {image["size"]} pixels. The temperature is
+  {manifest["temperature"]:.3f}; logits are divided by it before the softmax.
+- The decision is `accept` from a probability of {manifest["threshold"]:.3f} on, and `review` below it.
 - Trained by shopcat on {manifest["created"]:%Y-%m-%d}{torch}.{options_line}
-- `bundle.json` beside this card has the version, every class, and the hash of every file.
+- `bundle.json` beside this card lists the version, every class, and the hash of every file.
 
 ## Intended use
 
 - **For** sorting and searching photos by breed, and for teaching how such a model works and where it looks.
-- **By** people who look at what is marked `review`, and who can live with a wrong breed now and then.
+- **By** people who check the photos marked `review` and can live with an occasional wrong breed.
 - **Not for** deciding about an animal or its owner: no breed bans, insurance, housing, adoption or euthanasia in a
   shelter, customs, and no registration or proof of a breed. How a dog looks says little about its ancestry and less
   about its behaviour.
-- **Not for** medicine: it knows nothing of health, age, sex or pain.
-- **Not for** telling one animal from another or finding its owner.
+- **Not for** medicine: the model knows nothing of health, age, sex or pain.
+- **Not for** identifying a single animal or finding its owner.
 
 ## Factors
 
-`report.md`, written at training, has the figures by breed and by species, the breeds confused and the worst mistakes.
-Expect more mistakes in breeds of which there were few photos, between breeds that look alike, in puppies and kittens,
-when the animal is small, cut off or from behind, and in photos unlike those of the training."""
+`report.md`, written at training, lists accuracy by breed and by species, confused breeds and the worst mistakes.
+Expect more mistakes in breeds with few training photos, between breeds that look alike, and with puppies and kittens.
+Also expect them when the animal is small, cut off or seen from behind, and in photos unlike the training photos."""
 
 
 def _figures(manifest: Mapping[str, Any]) -> str:
-    """Metrics, evaluation data, training data and quantitative analyses."""
+    """Return the sections metrics, evaluation data, training data and quantitative analyses."""
     metrics, training = manifest["metrics"], manifest["training"]
     words = "\n".join(f"- **{label}**: {meaning}." for label, _, meaning in METRICS.values())
     missing = len(manifest["classes"]) - metrics["breeds"]
-    unseen = f" Of the other {missing} there is none, so nothing is known about them." if missing else ""
+    unseen = f" The other {missing} have no photo, so nothing is known about them." if missing else ""
     thin = sum(share["photos"] < 5 for share in metrics["by_breed"].values())
-    few = f" {thin} of these breeds have fewer than five: a figure of one of them says next to nothing." if thin else ""
+    few = f" {thin} of these breeds have fewer than five: the accuracy of one of them means little." if thin else ""
     rows = "\n".join(
         f"| {name.capitalize()}s: the breed is right | {share['right']:,} of {share['photos']:,} "
         f"| {percent(share['right'] / share['photos'])} |"
@@ -171,7 +171,7 @@ def _figures(manifest: Mapping[str, Any]) -> str:
 ## Evaluation data
 
 {metrics["photos"]:,} photos of {metrics["breeds"]} breeds ({metrics.get("split", "held out")}), none of them
-trained on.{unseen}{few}
+used in training.{unseen}{few}
 
 ## Training data
 
@@ -183,30 +183,30 @@ trained on.{unseen}{few}
 
 {accepted(metrics, manifest["threshold"])}{species}
 
-Intervals are Wilson's at 95 %: they say what so few photos leave open, not how other photos would do."""
+Intervals are Wilson's at 95 %. They show the uncertainty of few photos, not the accuracy on other kinds of photos."""
 
 
 def _cautions(manifest: Mapping[str, Any]) -> str:
-    """Ethical considerations, caveats and recommendations."""
+    """Return the sections ethical considerations, caveats and recommendations."""
     return f"""\
 ## Ethical considerations
 
-- **Who is missing.** It knows {len(manifest["classes"])} names and nothing else. Any other breed, any mixed breed
-  (most cats and dogs in the world), any other animal, a person or an empty room gets one of these names, and the
-  probability may be high.
-- A wrong breed can harm an animal and its owner where rules follow from breeds. Don't let any follow from this.
-- Photos show homes, and may show people. Delete them when they are answered; the service keeps none.
+- **Who is missing.** The model knows {len(manifest["classes"])} breeds and nothing else. Any other breed, any mixed
+  breed (most cats and dogs in the world), any other animal, a person or an empty room gets the name of one of these
+  breeds, and the probability may be high.
+- Where rules depend on the breed, a wrong answer can harm an animal and its owner. Make no rule depend on this model.
+- Photos show homes, and may show people. Delete them after the answer; the service keeps none.
 
 ## Caveats and recommendations
 
-- Probabilities are calibrated on photos like those of the test. On others they are too sure, most of all on what is no
-  {_animal(manifest)} at all. Check on your own photos before you rely on the threshold.
+- Probabilities are calibrated on photos like the test photos. On other photos they are too high, most of all on photos
+  without any {_animal(manifest)}. Check on your own photos before you rely on the threshold.
 - A heatmap shows where the network looked, not that its reason was a good one.
-- One test is one sample. If options were chosen by its figures, the figures flatter."""
+- One test is one sample. If options were chosen by its figures, the figures are too good."""
 
 
 def _datasheet(manifest: Mapping[str, Any]) -> str:
-    """The datasheet of the data that it was trained on."""
+    """Return the datasheet of the training data."""
     classes, training = manifest["classes"], manifest["training"]
     counts = {entry["name"]: training["photos_by_class"].get(entry["name"], 0) for entry in classes}
     listed = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -219,9 +219,9 @@ def _datasheet(manifest: Mapping[str, Any]) -> str:
         )
         collection = (
             "The authors took the photos from Catster, Dogster, Flickr groups and Google's image search. The breeds "
-            "are those that the owners named, reviewed by annotators who left out grey and badly lit photos and pets "
-            "off the centre or in clothes. So they show what people with a camera and a computer, most of them "
-            "in Western countries, liked to show around 2012: pedigree pets, well kept, indoors or in gardens. Street "
+            "were named by the owners and reviewed by annotators, who left out grey and badly lit photos and pets off "
+            "the centre or in clothes. So the photos show what people with a camera and a computer, most of them in "
+            "Western countries, liked to show around 2012: pedigree pets, well kept, indoors or in gardens. Street "
             "animals, working animals and the breeds of other regions are missing."
         )
         distribution = (
@@ -229,29 +229,29 @@ def _datasheet(manifest: Mapping[str, Any]) -> str:
             "photos remains with their owners. The bundle contains no photo."
         )
     else:
-        motivation = "Why the photos were put together, a bundle does not know: ask whoever trained it."
+        motivation = "A bundle does not record why the photos were collected: ask the person who trained it."
         collection = (
-            "A bundle does not know who took the photos and who named the breeds: ask whoever trained it. shopcat has "
-            "checked that the files are pictures, not that the names are right."
+            "A bundle does not record who took the photos and who named the breeds: ask the person who trained it. "
+            "shopcat has checked that the files are pictures, not that the names are right."
         )
-        distribution = "The bundle contains no photo. What the licence of the photos allows, ask whoever trained it."
+        distribution = "The bundle contains no photo. For the licence of the photos, ask the person who trained it."
     return f"""\
 ## Datasheet of the training data
 
 - **Motivation.** {motivation}
 - **Composition.** {training["photos"]:,} photos of {_kinds(manifest)}, {lowest} to {highest} a breed, half of
-  the breeds with {middle} or fewer. An instance is a photo, its target the breed's name. By breed: {listed}.
+  the breeds with {middle} or fewer. An instance is a photo; its target is the name of the breed. By breed: {listed}.
 - **Collection.** {collection}
-- **Preprocessing.** Photos are turned upright and resized, and their middle is cut out, by the code that serves. In
-  training they may also be flipped, turned, zoomed, warped and lit otherwise.
+- **Preprocessing.** The serving code turns photos upright, resizes them and crops the middle. Training may also flip,
+  rotate, zoom and warp them, and change brightness and contrast.
 - **Uses.** This model. For others, the cautions above hold too.
 - **Distribution.** {distribution}
-- **Maintenance.** A bundle never changes, which `shopcat check` verifies. Errors are corrected in the photos' names;
-  then a new training makes a new bundle with a new version."""
+- **Maintenance.** A bundle never changes; `shopcat check` verifies it. To correct an error, correct the name of the
+  photo and train again: that makes a new bundle with a new version."""
 
 
 def _attribution(manifest: Mapping[str, Any]) -> str:
-    """Whom the licences of the data and of the pretrained weights ask to name; empty where none is known."""
+    """Return the attributions that the licences of data and pretrained weights require; empty if none is known."""
     lines = []
     if manifest["training"].get("data") == OXFORD:
         lines.append(
@@ -268,10 +268,10 @@ def _attribution(manifest: Mapping[str, Any]) -> str:
 
 
 def _kinds(manifest: Mapping[str, Any]) -> str:
-    """Such as "37 breeds (12 of cats, 25 of dogs)"."""
+    """Return the number of breeds by species, such as "37 breeds (12 of cats, 25 of dogs)"."""
     classes = manifest["classes"]
-    by_species = {kind: sum(entry["species"] == kind for entry in classes) for kind in ("cat", "dog")}
-    parts = [f"{count} of {kind}s" for kind, count in by_species.items() if count]
+    by_species = {species: sum(entry["species"] == species for entry in classes) for species in ("cat", "dog")}
+    parts = [f"{count} of {species}s" for species, count in by_species.items() if count]
     return f"{len(classes)} breeds ({', '.join(parts)})" if parts else f"{len(classes)} breeds"
 
 

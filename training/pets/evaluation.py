@@ -1,4 +1,4 @@
-"""How good breeds are on photos that the model has not seen: over all, by breed, by species, and how sure it may be."""
+"""Evaluation of a breed model on photos that it was not trained on: accuracy and calibration, by breed and species."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,11 +52,11 @@ _BATCH = 16
 
 
 class BreedsError(UserError):
-    """Photos that a bundle can't be judged by; the message says why."""
+    """The photos can't evaluate a bundle; the message says why."""
 
 
 class Share(NamedTuple):
-    """How many photos of a kind there are, and of how many the breed is right."""
+    """Number of photos in a group, and number of right photos among them."""
 
     name: str
     photos: int
@@ -64,7 +64,7 @@ class Share(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """The share of right ones."""
+        """Share of right photos; NaN without photos."""
         return self.right / self.photos if self.photos else float("nan")
 
     @property
@@ -74,14 +74,20 @@ class Share(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A photo whose breed is wrong: its index, the breed said and the true one with their probabilities, and the loss.
+    """A photo whose predicted breed is wrong.
 
-    The loss is ``-ln`` of the true breed's calibrated probability.
+    Attributes:
+        photo: index of the photo.
+        predicted: predicted breed.
+        predicted_probability: its calibrated probability.
+        actual: true breed.
+        actual_probability: its calibrated probability.
+        loss: ``-ln(actual_probability)``.
     """
 
     photo: int
-    said: str
-    said_probability: float
+    predicted: str
+    predicted_probability: float
     actual: str
     actual_probability: float
     loss: float
@@ -89,19 +95,19 @@ class Mistake(NamedTuple):
 
 @dataclass(frozen=True)
 class BreedEvaluation:
-    """What the network said of photos beside what they show.
+    """Outputs of a network for labelled photos.
 
     Attributes:
-        logits: ``[photo, class]``, as the network gives them, not divided by the temperature.
-        labels: ``[photo]``, the true classes' indices.
+        logits: outputs of the network before the temperature, ``[photo, class]``.
+        labels: indices of the true classes, ``[photo]``.
         classes: name and species (``"cat"``, ``"dog"`` or None) of each class.
-        files: ``[photo]``, where the photos are.
-        temperature: by which the logits are divided before the softmax.
-        threshold: the confidence from which an answer is accepted.
+        files: paths of the photos, ``[photo]``.
+        temperature: divisor of the logits before the softmax.
+        threshold: lowest confidence of an accepted answer.
 
     Raises:
-        ValueError: if there are no photos, the shapes don't fit together, a logit is NaN or infinite, or a label is no
-            class's index.
+        ValueError: if there are no photos, the shapes don't fit together, a logit is NaN or infinite, or a label is not
+            the index of a class.
     """
 
     logits: NDArray[np.float32]
@@ -114,7 +120,7 @@ class BreedEvaluation:
     def __post_init__(self) -> None:
         photos, count = len(self.labels), len(self.classes)
         if not photos:
-            raise ValueError("no photos to judge by")
+            raise ValueError("there are no photos to evaluate")
         if self.logits.shape != (photos, count) or len(self.files) != photos:
             raise ValueError(
                 f"logits have the shape {self.logits.shape}; there are {photos} labels, {len(self.files)} files and "
@@ -130,65 +136,65 @@ class BreedEvaluation:
 
     @cached_property
     def probabilities(self) -> Floats:
-        """``[photo, class]``, calibrated."""
+        """Calibrated probabilities, ``[photo, class]``."""
         return softmax(self.logits, self.temperature)
 
     @cached_property
-    def said(self) -> Ints:
-        """``[photo]``, the class with the highest logit."""
-        said: Ints = self.logits.argmax(axis=1).astype(np.int64)
-        return said
+    def predicted(self) -> Ints:
+        """Class with the highest logit, ``[photo]``."""
+        predicted: Ints = self.logits.argmax(axis=1).astype(np.int64)
+        return predicted
 
     @cached_property
     def confusion(self) -> Ints:
-        """``[class, class]``: photos of the row's class that were said to be of the column's."""
-        return confusion_matrix(self.labels, self.said, len(self.classes))
+        """Number of photos of the row's class that were predicted as the column's, ``[class, class]``."""
+        return confusion_matrix(self.labels, self.predicted, len(self.classes))
 
     @property
     def all(self) -> Share:
-        """Over all photos."""
+        """Accuracy over all photos."""
         return Share("all", len(self), int(self.confusion.trace()))
 
     @property
     def accepted(self) -> Share:
-        """Over the photos that the threshold accepts."""
+        """Accuracy over the photos that the threshold accepts."""
         return self._share("accepted", self.probabilities.max(axis=1) >= self.threshold)
 
     def by_breed(self) -> list[Share]:
-        """Each class that has photos, in the classes' order."""
+        """Return the accuracy of each class that has photos, in the classes' order."""
         photos, right = self.confusion.sum(axis=1), self.confusion.diagonal()
         return [
             Share(name, int(n), int(r)) for (name, _), n, r in zip(self.classes, photos, right, strict=True) if n > 0
         ]
 
     def by_species(self) -> list[Share]:
-        """Cats and dogs, as far as the species is known: of how many the *breed* is right."""
+        """Return the accuracy of the *breed* over cats and over dogs, where the species is known."""
         return [
             self._share(kind, self._species[self.labels] == kind)
             for kind in sorted(set(self._species[self.labels]) - {""})
         ]
 
     def species(self) -> Share | None:
-        """Of how many photos the *species* of the breed said is right; None if no photo's species is known."""
+        """Return the accuracy of the predicted breed's *species*; None if no photo's species is known."""
         truth = self._species[self.labels]
         known = truth != ""
         if not known.any():
             return None
-        return Share("species", int(known.sum()), int((self._species[self.said] == truth)[known].sum()))
+        return Share("species", int(known.sum()), int((self._species[self.predicted] == truth)[known].sum()))
 
     def without_photos(self) -> list[str]:
-        """The classes of which there is no photo, so that nothing is known about them."""
+        """Return the classes without photos, about which nothing is known."""
         return [name for (name, _), n in zip(self.classes, self.confusion.sum(axis=1), strict=True) if not n]
 
     def mistakes(self) -> list[Mistake]:
-        """All wrong answers, the highest loss first."""
+        """Return all wrong answers, the highest loss first."""
         loss = -log_softmax(self.logits, self.temperature)[np.arange(len(self)), self.labels]
-        wrong = np.flatnonzero(self.said != self.labels)
+        wrong = np.flatnonzero(self.predicted != self.labels)
         return [
             Mistake(
                 int(i),
-                self.classes[self.said[i]][0],
-                float(self.probabilities[i, self.said[i]]),
+                self.classes[self.predicted[i]][0],
+                float(self.probabilities[i, self.predicted[i]]),
                 self.classes[self.labels[i]][0],
                 float(self.probabilities[i, self.labels[i]]),
                 float(loss[i]),
@@ -197,16 +203,16 @@ class BreedEvaluation:
         ]
 
     def abstention(self) -> Curve:
-        """What would be accepted, and be right, at every threshold."""
+        """Return the accepted and right photos at every threshold."""
         return abstention(self.probabilities, self.labels)
 
     def metrics(self) -> dict[str, Any]:
-        """The figures for a bundle's manifest: shares are 0 to 1, intervals 95 %, all of it JSON."""
+        """Return the figures for a bundle's manifest as JSON values: shares are 0 to 1, intervals 95 %."""
         mean, mean_interval = mean_over_classes(self.confusion)
         accepted, species, before = self.accepted, self.species(), softmax(self.logits)
         return {
             "photos": len(self),
-            "accuracy": accuracy(self.labels, self.said),
+            "accuracy": accuracy(self.labels, self.predicted),
             "accuracy_interval": list(self.all.interval),
             "breeds": len(self.by_breed()),
             "mean_over_breeds": mean,
@@ -226,40 +232,40 @@ class BreedEvaluation:
 
     @cached_property
     def _species(self) -> NDArray[np.str_]:
-        """``[class]``, empty where it is not known."""
+        """Species of each class, ``[class]``; empty where unknown."""
         return np.array([species or "" for _, species in self.classes])
 
-    def _share(self, name: str, where: NDArray[np.bool_]) -> Share:
-        return Share(name, int(where.sum()), int((self.said == self.labels)[where].sum()))
+    def _share(self, name: str, chosen: NDArray[np.bool_]) -> Share:
+        return Share(name, int(chosen.sum()), int((self.predicted == self.labels)[chosen].sum()))
 
 
 def evaluate(classifier: Classifier, data: PetData) -> BreedEvaluation:
-    """What a bundle says of the photos that are kept to judge by.
+    """Run a bundle on the photos of the validation part.
 
     Args:
-        classifier: the bundle's.
-        data: photos; its breeds must be the bundle's, in any order.
+        classifier: classifier of the bundle.
+        data: photos; the bundle must know their breeds.
 
     Raises:
         PhotosError: if a photo can't be read.
-        BreedsError: if it has a breed that the bundle does not know, or no photo to judge by.
+        BreedsError: if the bundle does not know a breed, or the validation part is empty.
     """
     names = {class_key(name): number for number, name in enumerate(classifier.classes)}
-    unknown = [each.name for each in data.classes if class_key(each.name) not in names]
+    unknown = [breed.name for breed in data.classes if class_key(breed.name) not in names]
     if unknown:
         raise BreedsError(
-            f"{data.folder}: the bundle does not know {', '.join(unknown)}; judge it on breeds that it knows"
+            f"{data.folder}: the bundle does not know {', '.join(unknown)}; evaluate it on breeds that it knows"
         )
     if not data.valid.files:
-        raise BreedsError(f"{data.folder} has no photo to judge by")
+        raise BreedsError(f"{data.folder} has no photo to evaluate the bundle on")
     image = classifier.manifest.image
     pixels = crops(data.valid.files, image.size, image.crop_pct)
-    logits = [classifier.run_network(pixels[at : at + _BATCH]).logits for at in range(0, len(pixels), _BATCH)]
-    number_of = np.array([names[class_key(each.name)] for each in data.classes])
+    logits = [classifier.run_network(pixels[start : start + _BATCH]).logits for start in range(0, len(pixels), _BATCH)]
+    codes = np.array([names[class_key(breed.name)] for breed in data.classes])
     return BreedEvaluation(
         np.concatenate(logits),
-        number_of[data.valid.labels],
-        [(each.name, each.species) for each in classifier.manifest.classes],
+        codes[data.valid.labels],
+        [(breed.name, breed.species) for breed in classifier.manifest.classes],
         data.valid.files,
         classifier.manifest.temperature,
         classifier.manifest.threshold,

@@ -1,7 +1,7 @@
-"""Training a head on features that are computed once, which is what makes it bearable on a CPU.
+"""Compute pooled features once, so that a CPU can train a head in minutes.
 
-While the backbone is frozen it gives the same features for the same photo. So a few augmented passes over the photos
-are kept as features, a head is trained on them for as long as it takes, and the backbone has run once for each.
+A frozen backbone gives the same features for the same photo. So it runs a few times over augmented photos, and the head
+is then trained on the stored features for any number of epochs.
 """
 
 from pathlib import Path
@@ -18,31 +18,31 @@ from training.pets.network import Head, PetNet
 
 
 class Pooled(nn.Module):
-    """A network up to its pooling: photos to ``[B, P]``."""
+    """A network up to its pooling, from photos to ``[B, P]``."""
 
     def __init__(self, net: PetNet) -> None:
         super().__init__()
         self.body, self.head = net.body, net.head
 
     def forward(self, images: Tensor) -> Tensor:
-        """The pooled features."""
+        """Return the pooled features."""
         return self.head.pool(self.body(images))
 
 
 class PooledHead(nn.Module):
-    """A head on features that are pooled already: ``[B, P]`` to logits. It shares its layers with the head."""
+    """A head after its pooling, from ``[B, P]`` to logits. It shares its layers with the head."""
 
     def __init__(self, head: Head) -> None:
         super().__init__()
         self.layers = head.layers
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits."""
         logits: Tensor = self.layers(pooled)
         return logits
 
 
-def collect(
+def pooled_features(
     net: PetNet,
     batches: Batches,
     passes: int,
@@ -53,17 +53,17 @@ def collect(
     file: Path | None = None,
     progress: bool | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The pooled features and labels of some passes over augmented photos.
+    """Return the pooled features and labels of several passes over augmented photos.
 
     Args:
-        net: whose backbone and pooling are asked, in eval mode.
-        batches: of photos and labels, new ones in each pass.
-        passes: how many.
-        device: where the network is.
-        bfloat16: whether to compute in it.
-        seed: of the augmentation.
-        file: where they are kept for a run that goes on after an interruption; it appears whole or not at all.
-        progress: show a bar; only on a terminal if left out.
+        net: network whose backbone and pooling compute the features, in eval mode.
+        batches: batches of photos and labels, augmented anew in each pass.
+        passes: number of passes.
+        device: device of the network.
+        bfloat16: compute in bfloat16.
+        seed: seed of the augmentation.
+        file: file that stores the features for a resumed run, in an atomic write. An existing file is read.
+        progress: show a progress bar; by default only on a terminal.
 
     Returns:
         ``[row, P]`` float32 and ``[row]`` int64, on the CPU.
@@ -78,8 +78,8 @@ def collect(
     )
     precision = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16)
     with bar, torch.no_grad(), precision:
-        for number in range(passes):
-            with seeded(seed + number, torch.device(device)):
+        for pass_index in range(passes):
+            with seeded(seed + pass_index, torch.device(device)):
                 for images, target in batches:
                     features.append(net.head.pool(net.body(images.to(device))).float().cpu())
                     labels.append(target)

@@ -26,12 +26,13 @@ from training.device import fast_bfloat16
 from training.learner import DivergedError, Epoch, History, Learner, freeze, spread_lr, unfreeze
 from training.lr_finder import FoundLR
 from training.options import OptionsError
+from training.pets.backbones import make_backbone
 from training.pets.data.augment import PRESETS
 from training.pets.data.batches import PhotoBatches, crops
 from training.pets.data.photos import PetData, Split
-from training.pets.features import Pooled, PooledHead, collect
+from training.pets.features import Pooled, PooledHead, pooled_features
 from training.pets.metrics import accuracy
-from training.pets.network import Head, PetNet, make_backbone
+from training.pets.network import Head, PetNet
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Options:
     """How to train. The defaults are those of the bundle that ships; a part with no epochs is left out.
 
     Attributes:
-        backbone: by name, as ``training.pets.network.make_backbone`` takes it.
+        backbone: by name, as ``training.pets.backbones.make_backbone`` takes it.
         hidden: units of the head's hidden layer, behind concat pooling; None for one linear layer.
         p: dropout before the last layer.
         bn_final: whether a batch norm follows the last layer.
@@ -257,7 +258,7 @@ class Fit:
     def _rows(self, passes: int) -> TensorBatches:
         """Batches of pooled features; each photo is there once a pass, and drawn as often as it should be."""
         file = None if self.folder is None else self.folder / f"features-{self._digest()}.safetensors"
-        features, labels = collect(
+        features, labels = pooled_features(
             self.net,
             self._batches(self.options.size, balanced=False),
             passes,

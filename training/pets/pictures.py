@@ -1,4 +1,4 @@
-"""The pictures in a breed model's report. Each function makes a figure of a ``BreedEvaluation``."""
+"""Pictures for the report on a breed model. Each function draws a figure from a ``BreedEvaluation``."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -17,15 +17,15 @@ from training.pets.evaluation import BreedEvaluation, Mistake, Share
 from training.pets.metrics import Floats, wilson
 from training.plots import BLACK, BLUE, GREY, ORANGE, PALE, SKY, style
 
-FULL = 40  # classes up to which the confusion matrix shows all
-SIDE = 360  # pixels of a photo among the mistakes
+FULL = 40  # largest number of classes of which the confusion matrix shows all
+SIDE = 360  # side of a photo among the mistakes, pixels
 
 
 def plot_confusion(evaluation: BreedEvaluation) -> Figure:
-    """Photos by true breed (rows) and breed said (columns): right ones blue, mistakes orange.
+    """Draw the confusion matrix: true breed in rows, predicted breed in columns, right blue, mistakes orange.
 
-    The shade is the share of the row, the number the photos. Rows without photos are left out; of more than 40 classes
-    only those in which there are mistakes are shown.
+    The number is the number of photos, the shade its share of the row. Rows without photos are left out. With more than
+    40 classes only those with mistakes are shown.
     """
     matrix = evaluation.confusion
     mistakes = matrix * ~np.eye(len(matrix), dtype=bool)
@@ -49,7 +49,7 @@ def plot_confusion(evaluation: BreedEvaluation) -> Figure:
     axes.set_yticks(range(len(rows)), [names[i] for i in rows], fontsize=8)
     axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
-    style(axes, "Photos by true breed and breed said", xlabel="said", ylabel="true")
+    style(axes, "Photos by true and predicted breed", xlabel="predicted", ylabel="true")
     axes.grid(visible=False)
     axes.grid(which="minor", color="#EEEEEE", linewidth=0.6)
     axes.tick_params(which="both", length=0)
@@ -63,7 +63,14 @@ def plot_worst(
     photos: Callable[[Path], Image.Image],
     heatmaps: Callable[[Path, str], bytes] | None,
 ) -> Figure:
-    """The photos of mistakes with what was said and what they show, each beside its heatmap if there are any."""
+    """Draw photos of mistakes with the predicted and the true breed, each beside its heatmap if there is one.
+
+    Args:
+        evaluation: evaluation that the mistakes belong to.
+        mistakes: mistakes to draw.
+        photos: function that opens a photo, upright.
+        heatmaps: function that returns a PNG of a photo with its heatmap for a breed, or None for no heatmaps.
+    """
     width, columns = (2, 3) if heatmaps else (1, 4)
     columns = min(columns, len(mistakes))
     rows = -(-len(mistakes) // columns)
@@ -72,10 +79,10 @@ def plot_worst(
         file = evaluation.files[mistake.photo]
         tiles = [photos(file)]
         if heatmaps:
-            tiles.append(Image.open(io.BytesIO(heatmaps(file, mistake.said))))
+            tiles.append(Image.open(io.BytesIO(heatmaps(file, mistake.predicted))))
         axes.imshow(_side_by_side(tiles, width))
         axes.set_title(
-            f"said {mistake.said} {_share(mistake.said_probability)}\nis {mistake.actual} "
+            f"predicted {mistake.predicted} {_share(mistake.predicted_probability)}\ntrue {mistake.actual} "
             f"{_share(mistake.actual_probability)}",
             loc="left",
             fontsize=8,
@@ -88,7 +95,7 @@ def plot_worst(
 
 
 def plot_calibration(evaluation: BreedEvaluation) -> Figure:
-    """Reliability diagrams before and after temperature scaling, with the photos by confidence below."""
+    """Draw reliability diagrams before and after temperature scaling, with a histogram of the confidence below."""
     figure = Figure(figsize=(10, 5.4), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(3, 1))
     panels = (
@@ -98,13 +105,13 @@ def plot_calibration(evaluation: BreedEvaluation) -> Figure:
     for column, (name, probabilities) in enumerate(panels):
         axes, below = figure.add_subplot(grid[0, column]), figure.add_subplot(grid[1, column])
         bins = reliability(probabilities, evaluation.labels)
-        some = np.flatnonzero(bins.photos)
-        right = bins.accuracy[some] * bins.photos[some]
-        ends = np.array([wilson(*pair) for pair in zip(right, bins.photos[some], strict=True)]).T
-        at, accuracy = bins.confidence[some], bins.accuracy[some]
+        filled = np.flatnonzero(bins.photos)
+        right = bins.accuracy[filled] * bins.photos[filled]
+        ends = np.array([wilson(*pair) for pair in zip(right, bins.photos[filled], strict=True)]).T
+        confidence, accuracy = bins.confidence[filled], bins.accuracy[filled]
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="calibrated")
         axes.errorbar(
-            at,
+            confidence,
             accuracy,
             np.abs(ends - accuracy),
             color=BLUE,
@@ -123,9 +130,9 @@ def plot_calibration(evaluation: BreedEvaluation) -> Figure:
         below.set_yscale("log")
         below.set_ylim(0.7, 2 * len(evaluation))
         style(below, "", xlabel="confidence", ylabel="photos")
-        for each in (axes, below):
-            each.set_xlim(0, 1.02)
-            each.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        for panel in (axes, below):
+            panel.set_xlim(0, 1.02)
+            panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_ylim(0, 1.04)
         axes.tick_params(labelbottom=False)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -133,7 +140,7 @@ def plot_calibration(evaluation: BreedEvaluation) -> Figure:
 
 
 def plot_abstention(evaluation: BreedEvaluation) -> Figure:
-    """Accuracy of the accepted photos by the share that is accepted, with the threshold marked."""
+    """Draw the accuracy of the accepted photos over their share of all photos, with the threshold marked."""
     curve, chosen = evaluation.abstention(), evaluation.accepted
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
@@ -142,10 +149,10 @@ def plot_abstention(evaluation: BreedEvaluation) -> Figure:
     axes.fill_between(curve.coverage, low, high, color=PALE, label="95 % interval")
     axes.plot(curve.coverage, curve.accuracy, color=BLUE, linewidth=1.8, label="accuracy of the accepted")
     if chosen.photos:
-        at = chosen.photos / len(evaluation), chosen.accuracy
-        axes.plot(*at, color=ORANGE, marker="o", markersize=8)
-        words = f"threshold {evaluation.threshold:.3f}:\n{_share(at[0])} accepted, {_share(at[1])} right"
-        axes.annotate(words, at, (-8, -14), textcoords="offset points", ha="right", va="top", color=ORANGE)
+        point = chosen.photos / len(evaluation), chosen.accuracy
+        axes.plot(*point, color=ORANGE, marker="o", markersize=8)
+        words = f"threshold {evaluation.threshold:.3f}:\n{_share(point[0])} accepted, {_share(point[1])} right"
+        axes.annotate(words, point, (-8, -14), textcoords="offset points", ha="right", va="top", color=ORANGE)
     lowest = float(curve.accuracy[curve.coverage > 0.05].min(initial=1))
     axes.set(xlim=(0, 1.01), ylim=(max(0, 1 - 2.5 * (1 - min(lowest, low[0]))), 1.005))
     for axis in (axes.xaxis, axes.yaxis):
@@ -156,7 +163,7 @@ def plot_abstention(evaluation: BreedEvaluation) -> Figure:
 
 
 def plot_breeds(evaluation: BreedEvaluation) -> Figure:
-    """Accuracy with its interval by breed, the lowest first, and by species above."""
+    """Draw accuracies with intervals: by species, and by breed with the lowest first."""
     species = evaluation.by_species()
     breeds = sorted(evaluation.by_breed(), key=lambda share: (share.accuracy, -share.photos))
     groups = [group for group in (species, breeds) if group]
@@ -178,7 +185,7 @@ def plot_breeds(evaluation: BreedEvaluation) -> Figure:
 
 
 def _intervals(axes: Axes, shares: Sequence[Share]) -> None:
-    """A row a share: its interval as a bar, itself as a dot, its photos at the right."""
+    """Draw a row for each share: the interval as a bar, the share as a dot, the number of photos at the right."""
     small: dict[str, Any] = {"fontsize": 8, "va": "center", "ha": "left", "color": BLACK}
     for row, share in enumerate(shares):
         low, high = share.interval
@@ -190,7 +197,7 @@ def _intervals(axes: Axes, shares: Sequence[Share]) -> None:
 
 
 def _side_by_side(tiles: Sequence[Image.Image], width: int) -> Floats:
-    """Pictures scaled into squares on white, beside each other. ``[SIDE, width * SIDE, 3]``, 0 to 1."""
+    """Return pictures side by side, each scaled into a white square: ``[SIDE, width * SIDE, 3]``, 0 to 1."""
     canvas = Image.new("RGB", (width * SIDE, SIDE), "white")
     for column, tile in enumerate(tiles):
         scale = (SIDE - 8) / max(tile.size)

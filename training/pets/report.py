@@ -1,6 +1,6 @@
-"""The report on a breed model: a folder with ``report.md`` and its pictures, for a person to judge the model by.
+"""Write the report on a breed model: a folder with ``report.md`` and its pictures.
 
-Offline only; the pictures are drawn in ``training.pets.pictures``.
+`training.pets.pictures` draws the pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ from training.pets.metrics import most_confused
 from training.plots import lr_figure, png, training_figure
 
 REPORT = "report.md"
-WORST = 12  # mistakes that are shown as photos
-CONFUSED = 20  # pairs in the table
+WORST = 12  # number of mistakes shown as photos
+CONFUSED = 20  # number of pairs in the table
 
 
 def write_report(
@@ -35,28 +35,31 @@ def write_report(
     command: str | None = None,
     replace: bool = True,
 ) -> Path:
-    """Write a report, whole or not at all.
+    """Write a report in an atomic write.
 
     Args:
-        folder: where it is to appear.
-        evaluation: what the model said of photos beside what they show.
-        title: its heading.
-        photos: opens a photo, upright. It is asked for the worst mistakes alone.
-        heatmaps: gives a PNG of a photo with its heatmap for a breed, if the mistakes are to be shown with one.
-        history: the training's losses and figures by epoch, if there was one; ``accuracy`` is shown if it is there.
-        lr: what the learning-rate finder saw, if it was run.
-        command: the command that gives the same again.
-        replace: whether a report that is there already may be replaced. A folder that is no report never is.
+        folder: folder of the report.
+        evaluation: outputs of the model for labelled photos.
+        title: heading of the report.
+        photos: function that opens a photo, upright. It is called for the worst mistakes alone.
+        heatmaps: function that returns a PNG of a photo with its heatmap for a breed; None for no heatmaps.
+        history: losses and metrics of the training by epoch; ``accuracy`` is plotted if present.
+        lr: result of the learning-rate finder.
+        command: command that writes the same report again.
+        replace: replace an existing report. A folder that is not a report is never replaced.
 
     Returns:
         The folder.
 
     Raises:
-        FolderError: if ``folder`` is there already and may not be replaced.
+        FolderError: if ``folder`` exists and may not be replaced.
     """
     plots = {
         "breeds.png": (pictures.plot_breeds(evaluation), "Accuracy by breed with 95 % intervals"),
-        "calibration.png": (pictures.plot_calibration(evaluation), "Accuracy by confidence, before and after"),
+        "calibration.png": (
+            pictures.plot_calibration(evaluation),
+            "Accuracy by confidence, before and after temperature scaling",
+        ),
         "abstention.png": (pictures.plot_abstention(evaluation), "Accuracy of the accepted photos by coverage"),
     }
     if mistakes := evaluation.mistakes():
@@ -65,7 +68,7 @@ def write_report(
         plots["worst.png"] = pictures.plot_worst(evaluation, shown, photos, heatmaps), "The worst mistakes"
     if history is not None and history.epochs:
         figure = training_figure(history, loss="cross entropy", metric="accuracy", label="accuracy", from_zero=False)
-        plots["training.png"] = figure, "Loss, learning rate and accuracy of the holdout in training"
+        plots["training.png"] = figure, "Loss, learning rate and accuracy on the holdout during training"
     if lr is not None:
         plots["lr_find.png"] = lr_figure(lr), "Loss against learning rate"
     text = _text(evaluation, title, plots, command, overlaid=heatmaps is not None)
@@ -84,7 +87,7 @@ def _text(
     *,
     overlaid: bool,
 ) -> str:
-    """``report.md``."""
+    """Return the text of ``report.md``."""
     figures, mistakes = evaluation.metrics(), evaluation.mistakes()
     images = {name: f"![{words}]({name})" for name, (_, words) in plots.items()}
     without = evaluation.without_photos()
@@ -95,22 +98,19 @@ def _text(
         f"({interval(figures['mean_over_breeds_interval'])}) averaged over {figures['breeds']} breeds.",
         headline(figures),
         "\n".join(f"- {label}: {meaning}." for label, _, meaning in METRICS.values()),
-        "## How it was judged",
-        f"- On {figures['photos']:,} photos that the network was not trained on: the middle of each, without "
-        "augmentation, as a client's photo is seen.\n"
-        + (
-            f"- Breeds without such a photo, so that nothing is known about them: {', '.join(without)}.\n"
-            * bool(without)
-        )
-        + "- Intervals are Wilson's at 95 %. That of the mean over breeds is wide where breeds have few photos.\n"
-        "- If options were chosen by these figures, the figures flatter.",
+        "## How it was evaluated",
+        f"- On {figures['photos']:,} photos that the network was not trained on. It sees the middle of each, without "
+        "augmentation, as in serving.\n"
+        + (f"- Breeds without such a photo, about which nothing is known: {', '.join(without)}.\n" * bool(without))
+        + "- Intervals are Wilson's at 95 %. The interval of the mean over breeds is wide if breeds have few photos.\n"
+        "- If options were chosen by these figures, the figures are too good.",
         "## Mistakes",
     ]
     if mistakes:
-        heat = " beside each where the network looked for the breed it said," if overlaid else ""
+        heat = " each beside the heatmap of the predicted breed," if overlaid else ""
         parts += [
-            f"{len(mistakes):,} of {len(evaluation):,} photos. The {min(WORST, len(mistakes))} in which the true breed "
-            f"had the lowest probability,{heat} what was said and what it is:",
+            f"{len(mistakes):,} of {len(evaluation):,} photos. The {min(WORST, len(mistakes))} mistakes with the "
+            f"lowest probability of the true breed,{heat} with predicted and true breed:",
             images["worst.png"],
             _confused(evaluation),
             images["confusion.png"],
@@ -123,8 +123,8 @@ def _text(
         _species_table(evaluation),
         _breed_table(evaluation.by_breed()),
         "## Calibration",
-        f"Of the photos whose breed has a probability of 0.9, nine of ten should be right. Logits are divided by the "
-        f"temperature {evaluation.temperature:.3f}, which was found on other photos.",
+        f"Of the photos with a probability of 0.9, nine of ten should be right. Logits are divided by the temperature "
+        f"{evaluation.temperature:.3f}, which was fitted to other photos.",
         images["calibration.png"],
         "## Accept or review",
         accepted(figures, evaluation.threshold),
@@ -135,23 +135,23 @@ def _text(
     if "lr_find.png" in images:
         parts += ["## Learning-rate finder", images["lr_find.png"]]
     if command is not None:
-        parts += ["## The same again", f"```\n{command}\n```"]
+        parts += ["## How to write this report again", f"```\n{command}\n```"]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _confused(evaluation: BreedEvaluation) -> str:
-    """The pairs confused at least twice, most first."""
+    """Return a table of the pairs confused at least twice, most frequent first."""
     pairs = most_confused(evaluation.confusion)
     if not pairs:
         return "No two breeds were confused more than once."
     names, photos = [name for name, _ in evaluation.classes], evaluation.confusion.sum(axis=1)
-    lines = ["Confused more than once:\n", "| breed | said to be | photos | of |", "|---|---|---:|---:|"]
+    lines = ["Confused more than once:\n", "| breed | predicted | photos | of |", "|---|---|---:|---:|"]
     lines += [f"| {names[i]} | {names[j]} | {count:,} | {photos[i]:,} |" for i, j, count in pairs[:CONFUSED]]
     return "\n".join(lines)
 
 
 def _species_table(evaluation: BreedEvaluation) -> str:
-    """By cat and dog, if known."""
+    """Return a table of the accuracy by species; empty if no species is known."""
     species = evaluation.species()
     if species is None:
         return ""
@@ -160,7 +160,7 @@ def _species_table(evaluation: BreedEvaluation) -> str:
 
 
 def _breed_table(shares: Sequence[Share]) -> str:
-    """By breed, the lowest accuracy first."""
+    """Return a table of the accuracy by breed, the lowest first."""
     ordered = sorted(shares, key=lambda share: (share.accuracy, -share.photos))
     return _table("breed", [(share.name, share) for share in ordered])
 

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from schemas.bundle import HeadSpec
+from training.pets.backbones import make_backbone
 from training.pets.batchnorm_folding import fold_norms
-from training.pets.network import Head, PetNet, make_backbone
+from training.pets.network import Head, PetNet
 
 
 def shaken(net: nn.Module) -> nn.Module:

@@ -60,7 +60,7 @@ def words(text):
     return re.sub(r"\s+", " ", text)
 
 
-def test_asks_the_questions_of_both_papers():
+def test_the_card_has_the_sections_of_both_papers():
     text = model_card(MANIFEST)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == [
         "Model details",
@@ -79,18 +79,18 @@ def test_asks_the_questions_of_both_papers():
     assert bold == ["Motivation", "Composition", "Collection", "Preprocessing", "Uses", "Distribution", "Maintenance"]
 
 
-def test_states_the_facts_of_the_manifest():
+def test_the_card_states_the_facts_of_the_manifest():
     text = words(model_card(MANIFEST))
     for fact in (
         "# Model card: my-pets",
         "3 breeds (2 of cats, 1 of dogs)",
         "`efficientnet_lite2` and a head (the mean of each channel, one linear layer)",
         "260 by 260 pixels",
-        "temperature, 1.250.",
-        "`accept` from a probability of 0.812",
+        "The temperature is 1.250;",
+        "`accept` from a probability of 0.812 on",
         "on 2026-11-23 with torch 2.14.1. Options: `epochs` 7.",
         "10 photos of 2 breeds (official test)",
-        "Of the other 1 there is none",
+        "The other 1 have no photo",
         "1 of these breeds have fewer than five",
         "120 photos; the datasheet",
         "10 to 100 a breed, half of the breeds with 10 or fewer",
@@ -103,7 +103,7 @@ def test_states_the_facts_of_the_manifest():
         assert fact in text
 
 
-def test_explains_and_states_every_metric():
+def test_the_card_explains_every_metric_and_states_its_value():
     text = model_card(MANIFEST)
     rows = dict(re.findall(r"^\| ([^|]+) \| (.+) \|$", text, re.MULTILINE))
     assert rows["Accuracy"] == "90.0 % | 59.6 to 98.2 % | "
@@ -118,7 +118,7 @@ def test_explains_and_states_every_metric():
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST, OWN])
-def test_says_who_is_missing_and_what_it_must_not_be_used_for(manifest):
+def test_the_card_names_missing_breeds_and_forbidden_uses(manifest):
     text = words(model_card(manifest))
     for warning in (
         "any mixed breed",
@@ -126,12 +126,12 @@ def test_says_who_is_missing_and_what_it_must_not_be_used_for(manifest):
         "no breed bans, insurance, housing, adoption or euthanasia in a shelter",
         "no registration or proof of a breed",
         "medicine",
-        "telling one animal from another",
+        "identifying a single animal",
     ):
         assert warning in text
 
 
-def test_names_whom_the_licence_of_the_data_asks_to_name():
+def test_the_card_has_the_attributions_that_the_licences_require():
     text = words(model_card(MANIFEST))
     for name in (
         "O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar",
@@ -148,27 +148,27 @@ def test_names_whom_the_licence_of_the_data_asks_to_name():
     assert "around 2012" in text
 
 
-def test_claims_nothing_about_data_and_weights_that_it_does_not_know():
+def test_the_card_claims_nothing_about_unknown_data_and_weights():
     text = words(model_card(OWN))
     assert not re.search(r"Oxford|Catster|Western|CC BY|EfficientNet|Attribution", text)
-    assert text.count("ask whoever trained it") == 3  # motivation, collection and licence, which no bundle knows
+    assert text.count("ask the person who trained it") == 3  # for motivation, collection and licence
 
 
 def test_unknown_species_are_left_out():
     classes = [{**entry, "species": None} for entry in CLASSES]
     text = words(model_card({**OWN, "classes": classes, "metrics": figures((None, None, None))}))
     assert "which of 3 breeds a photo shows" in text
-    assert "on what is no animal at all" in text
+    assert "on photos without any animal" in text
     assert "is right | " not in text
 
 
-def test_a_threshold_that_accepts_nothing_is_said():
+def test_the_card_says_that_a_threshold_accepts_nothing():
     metrics = {**MANIFEST["metrics"], "accepted": 0.0, "accepted_accuracy": None}
     assert "no photo of the test is accepted" in words(model_card({**MANIFEST, "metrics": metrics}))
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST, OWN])
-def test_is_short_and_nothing_looks_forgotten(manifest):
+def test_the_card_is_short_and_has_no_placeholder(manifest):
     text = model_card(manifest)
     assert text.endswith("\n")
     assert len(text.splitlines()) < 140

@@ -55,7 +55,7 @@ def test_accepted_is_what_serving_would_accept(evaluation):
     figures = evaluation.metrics()
     assert 0 < sure.mean() < 1
     assert figures["accepted"] == sure.mean()
-    right = sk.accuracy_score(evaluation.labels[sure], evaluation.said[sure])
+    right = sk.accuracy_score(evaluation.labels[sure], evaluation.predicted[sure])
     assert figures["accepted_accuracy"] == pytest.approx(right)
 
 
@@ -94,19 +94,19 @@ def test_unknown_species_are_no_crash(evaluation):
 
 def test_mistakes_are_the_wrong_ones_by_falling_loss(evaluation):
     mistakes = evaluation.mistakes()
-    assert {mistake.photo for mistake in mistakes} == set(np.flatnonzero(evaluation.said != evaluation.labels))
+    assert {mistake.photo for mistake in mistakes} == set(np.flatnonzero(evaluation.predicted != evaluation.labels))
     losses = [mistake.loss for mistake in mistakes]
     assert losses == sorted(losses, reverse=True)
     worst = mistakes[0]
     assert worst.loss == pytest.approx(-np.log(worst.actual_probability))
     assert CLASSES[evaluation.labels[worst.photo]][0] == worst.actual
-    assert CLASSES[evaluation.said[worst.photo]][0] == worst.said
-    assert worst.said_probability == evaluation.probabilities[worst.photo].max()
+    assert CLASSES[evaluation.predicted[worst.photo]][0] == worst.predicted
+    assert worst.predicted_probability == evaluation.probabilities[worst.photo].max()
 
 
 def test_temperature_changes_no_answer(evaluation):
     cold = replace(evaluation, temperature=0.1)
-    assert (cold.said == evaluation.said).all()
+    assert (cold.predicted == evaluation.predicted).all()
     assert cold.metrics()["accuracy"] == evaluation.metrics()["accuracy"]
     assert cold.metrics()["ece_uncalibrated"] == evaluation.metrics()["ece_uncalibrated"]
 

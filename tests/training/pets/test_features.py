@@ -8,7 +8,7 @@ from torch import nn
 
 from schemas.bundle import HeadSpec
 from training.batches import TensorBatches
-from training.pets.features import Pooled, PooledHead, collect
+from training.pets.features import Pooled, PooledHead, pooled_features
 from training.pets.network import Head, PetNet
 
 HEADS = [HeadSpec(hidden=None, p=0.2, bn_final=False), HeadSpec(hidden=8, p=0.5, bn_final=True)]
@@ -50,7 +50,7 @@ def test_what_the_head_learns_the_network_has() -> None:
 def test_features_are_those_of_the_photos_in_eval_mode(spec: HeadSpec) -> None:
     net, batches = pet_net(spec).train(), noisy()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    features, labels = collect(net, batches, 3, seed=0, **OPTIONS)
+    features, labels = pooled_features(net, batches, 3, seed=0, **OPTIONS)
     assert len(features) == len(labels) == 3 * 8  # the short last batch of each pass is left out
     assert labels.dtype == torch.int64
     assert not features.requires_grad
@@ -66,10 +66,10 @@ def test_features_are_those_of_the_photos_in_eval_mode(spec: HeadSpec) -> None:
 def test_the_same_for_a_seed_whatever_came_before() -> None:
     net, batches = pet_net(HEADS[0]), noisy()
     torch.manual_seed(5)
-    first = collect(net, batches, 2, seed=3, **OPTIONS)
+    first = pooled_features(net, batches, 2, seed=3, **OPTIONS)
     drawn = torch.rand(1)
-    second = collect(net, batches, 2, seed=3, **OPTIONS)
-    other = collect(net, batches, 2, seed=40, **OPTIONS)
+    second = pooled_features(net, batches, 2, seed=3, **OPTIONS)
+    other = pooled_features(net, batches, 2, seed=40, **OPTIONS)
     assert all(torch.equal(*pair) for pair in zip(first, second, strict=True))
     assert not torch.equal(first[1], other[1])
     torch.manual_seed(5)
@@ -78,11 +78,11 @@ def test_the_same_for_a_seed_whatever_came_before() -> None:
 
 def test_they_are_kept(tmp_path: Path) -> None:
     net, batches, file = pet_net(HEADS[1]), noisy(), tmp_path / "features.safetensors"
-    first = collect(net, batches, 2, seed=0, file=file, **OPTIONS)
+    first = pooled_features(net, batches, 2, seed=0, file=file, **OPTIONS)
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
     with torch.no_grad():
         net.body[0].weight.zero_()  # nobody looks at it again
-    again = collect(net, batches, 2, seed=0, file=file, **OPTIONS)
+    again = pooled_features(net, batches, 2, seed=0, file=file, **OPTIONS)
     assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
 
 
@@ -94,14 +94,14 @@ def test_interrupted_they_are_not_there(tmp_path: Path) -> None:
 
     batches = Broken(torch.randn(9, 3, 32, 32), torch.arange(9), batch_size=4)
     with pytest.raises(KeyboardInterrupt):
-        collect(pet_net(HEADS[0]), batches, 2, seed=0, file=tmp_path / "features.safetensors", **OPTIONS)
+        pooled_features(pet_net(HEADS[0]), batches, 2, seed=0, file=tmp_path / "features.safetensors", **OPTIONS)
     assert not [*tmp_path.iterdir()]
 
 
 def test_bfloat16_is_close_and_comes_as_float32() -> None:
     net, batches = pet_net(HEADS[0]), noisy()
-    whole, labels = collect(net, batches, 1, seed=0, **OPTIONS)
-    half, again = collect(net, batches, 1, seed=0, **{**OPTIONS, "bfloat16": True})
+    whole, labels = pooled_features(net, batches, 1, seed=0, **OPTIONS)
+    half, again = pooled_features(net, batches, 1, seed=0, **{**OPTIONS, "bfloat16": True})
     assert torch.equal(labels, again)
     assert half.dtype == torch.float32
     assert 0 < float((half - whole).abs().max()) < 0.05 * float(whole.abs().max())

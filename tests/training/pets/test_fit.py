@@ -307,7 +307,9 @@ def test_other_options_are_refused_at_once(
     pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
-    monkeypatch.setattr("training.pets.fit.collect", lambda *arguments, **options: pytest.fail("computed features"))
+    monkeypatch.setattr(
+        "training.pets.fit.pooled_features", lambda *arguments, **options: pytest.fail("computed features")
+    )
     (name,) = change
     with pytest.raises(CheckpointError, match=f"{name} is"):
         run(pet_data, dataclasses.replace(HEAD_ALONE, **change), tmp_path)

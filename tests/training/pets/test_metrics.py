@@ -89,7 +89,7 @@ def test_most_confused_is_a_plain_count_of_the_pairs(said):
     counts = {pair: pairs.count(pair) for pair in pairs}
     for least in (1, 2, 5):
         ours = most_confused(confusion_matrix(*said, 7), least)
-        assert {(pair.actual, pair.said): pair.photos for pair in ours} == {
+        assert {(pair.actual, pair.predicted): pair.photos for pair in ours} == {
             pair: count for pair, count in counts.items() if count >= least
         }
         assert [pair.photos for pair in ours] == sorted((pair.photos for pair in ours), reverse=True)

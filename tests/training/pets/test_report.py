@@ -34,7 +34,7 @@ def evaluation():
 @pytest.fixture(scope="module")
 def right(evaluation):
     """The photos of which the breed is right."""
-    return some(evaluation, np.flatnonzero(evaluation.said == evaluation.labels))
+    return some(evaluation, np.flatnonzero(evaluation.predicted == evaluation.labels))
 
 
 def some(evaluation, rows):
@@ -44,7 +44,7 @@ def some(evaluation, rows):
 
 
 def photo(file):
-    """A photo whose red tells which it is."""
+    """Return a photo whose red value is its number."""
     return Image.new("RGB", (60, 40), (int(file.stem), 99, 99))
 
 
@@ -86,10 +86,10 @@ def table(text, first):
     return pd.DataFrame(cells[2:], columns=cells[0])
 
 
-def test_headline_figures_are_scikit_learns(text, evaluation):
-    said = evaluation.logits.argmax(axis=1)
-    accuracy = 100 * sk.accuracy_score(evaluation.labels, said)
-    mean = 100 * sk.recall_score(evaluation.labels, said, labels=[0, 1, 3, 4], average="macro")
+def test_the_headline_figures_equal_scikit_learns(text, evaluation):
+    predicted = evaluation.logits.argmax(axis=1)
+    accuracy = 100 * sk.accuracy_score(evaluation.labels, predicted)
+    mean = 100 * sk.recall_score(evaluation.labels, predicted, labels=[0, 1, 3, 4], average="macro")
     assert f"**Accuracy {accuracy:.1f} %** (" in text
     assert f"on 120 photos, **{mean:.1f} %** (" in text
     assert "averaged over 4 breeds." in text
@@ -99,19 +99,19 @@ def test_headline_figures_are_scikit_learns(text, evaluation):
     assert rows["Calibration error"] == f"{after:.4f} |  | {before:.4f}"
 
 
-def test_says_how_it_was_judged_and_how_to_get_it_again(text):
+def test_the_report_describes_the_evaluation_and_gives_its_command(text):
     assert text.startswith("# Pets 1\n")
     assert "On 120 photos that the network was not trained on" in text
-    assert "nothing is known about them: Sphynx." in text
+    assert "about which nothing is known: Sphynx." in text
     assert "shopcat train pets photos --out model" in text
 
 
-def test_confused_pairs_are_those_of_pandas(text, evaluation):
+def test_the_confused_pairs_equal_pandas(text, evaluation):
     names = np.array([name for name, _ in CLASSES])
-    pairs = pd.DataFrame({"breed": names[evaluation.labels], "said": names[evaluation.said]})
-    counts = pairs[pairs["breed"] != pairs["said"]].value_counts()
-    shown = table(text, "breed | said to be")
-    assert {(row["breed"], row["said to be"]): int(row["photos"]) for _, row in shown.iterrows()} == counts[
+    pairs = pd.DataFrame({"breed": names[evaluation.labels], "predicted": names[evaluation.predicted]})
+    counts = pairs[pairs["breed"] != pairs["predicted"]].value_counts()
+    shown = table(text, "breed | predicted")
+    assert {(row["breed"], row["predicted"]): int(row["photos"]) for _, row in shown.iterrows()} == counts[
         counts >= 2
     ].to_dict()
 
@@ -119,7 +119,7 @@ def test_confused_pairs_are_those_of_pandas(text, evaluation):
 def test_breeds_and_species_have_tables(text, evaluation):
     breeds = table(text, "breed | photos")
     assert breeds["photos"].astype(int).sum() == 120
-    assert breeds["right"].astype(int).sum() == (evaluation.said == evaluation.labels).sum()
+    assert breeds["right"].astype(int).sum() == (evaluation.predicted == evaluation.labels).sum()
     accuracies = breeds["accuracy"].str.removesuffix(" %").astype(float)
     assert accuracies.is_monotonic_increasing
     species = table(text, "species")
@@ -130,7 +130,7 @@ def test_breeds_and_species_have_tables(text, evaluation):
     ]
 
 
-def test_pictures_are_there_and_not_blank(text, written, is_picture):
+def test_every_picture_exists_and_is_not_blank(text, written, is_picture):
     files = {file.name for file in written.iterdir()}
     shown = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text))
     assert files == shown | {"report.md"}
@@ -139,60 +139,60 @@ def test_pictures_are_there_and_not_blank(text, written, is_picture):
         assert is_picture(written / name), name
 
 
-def test_leaves_no_figure_behind(written):
+def test_no_figure_stays_open(written):
     assert Gcf.get_all_fig_managers() == []
 
 
-def test_the_worst_are_shown_with_what_was_said_and_the_heatmap_of_that(evaluation):
+def test_the_worst_mistakes_show_the_predicted_breed_and_its_heatmap(evaluation):
     mistakes = evaluation.mistakes()[:5]
-    asked = []
+    calls = []
 
-    def ask(file, breed):
-        asked.append((file, breed))
+    def draw(file, breed):
+        calls.append((file, breed))
         return heatmap(file, breed)
 
-    figure = pictures.plot_worst(evaluation, mistakes, photo, ask)
-    assert asked == [(evaluation.files[mistake.photo], mistake.said) for mistake in mistakes]
+    figure = pictures.plot_worst(evaluation, mistakes, photo, draw)
+    assert calls == [(evaluation.files[mistake.photo], mistake.predicted) for mistake in mistakes]
     shown = [axes for axes in figure.axes if axes.images]
     assert len(shown) == 5
     for axes, mistake in zip(shown, mistakes, strict=True):
         title = axes.get_title(loc="left")
-        assert f"said {mistake.said} {100 * mistake.said_probability:.1f} %" in title
-        assert f"is {mistake.actual} {100 * mistake.actual_probability:.1f} %" in title
+        assert f"predicted {mistake.predicted} {100 * mistake.predicted_probability:.1f} %" in title
+        assert f"true {mistake.actual} {100 * mistake.actual_probability:.1f} %" in title
         assert axes.get_xlabel() == f"{mistake.photo}.jpg"
         pixels = (255 * np.asarray(axes.images[0].get_array())).round().astype(int)
         height, width, _ = pixels.shape
         assert pixels[height // 2, width // 4].tolist() == [mistake.photo, 99, 99]
-        assert pixels[height // 2, 3 * width // 4].tolist() == [mistake.photo, 0, len(mistake.said)]
+        assert pixels[height // 2, 3 * width // 4].tolist() == [mistake.photo, 0, len(mistake.predicted)]
 
 
-def test_without_heatmaps_the_photos_stand_alone(tmp_path, evaluation):
+def test_without_heatmaps_only_the_photos_are_shown(tmp_path, evaluation):
     figure = pictures.plot_worst(evaluation, evaluation.mistakes()[:1], photo, None)
     height, width, _ = figure.axes[0].images[0].get_array().shape
     assert height == width
     content = (write_report(tmp_path / "r", evaluation, title="T", photos=photo) / "report.md").read_text()
-    assert "where the network looked" not in content
+    assert "heatmap" not in content
 
 
-def test_the_confusion_plot_has_every_photo_once(evaluation):
+def test_the_confusion_plot_counts_every_photo_once(evaluation):
     axes = pictures.plot_confusion(evaluation).axes[0]
     rows, columns = ([label.get_text() for label in axis.get_ticklabels()] for axis in (axes.yaxis, axes.xaxis))
-    assert rows == ["Abyssinian", "Bengal", "beagle", "pug"]  # a Sphynx was not to be seen
+    assert rows == ["Abyssinian", "Bengal", "beagle", "pug"]  # no photo shows a Sphynx
     assert columns == [name for name, _ in CLASSES]
     matrix = np.zeros((5, 5), int)
     names = [name for name, _ in CLASSES]
     for note in axes.texts:
         x, y = note.get_position()
         matrix[names.index(rows[y]), names.index(columns[x])] = int(note.get_text())
-    np.testing.assert_array_equal(matrix, sk.confusion_matrix(evaluation.labels, evaluation.said, labels=range(5)))
+    np.testing.assert_array_equal(matrix, sk.confusion_matrix(evaluation.labels, evaluation.predicted, labels=range(5)))
 
 
-def test_of_many_classes_the_confused_ones_are_shown():
+def test_with_more_than_40_classes_only_the_confused_ones_are_shown():
     labels = np.arange(60)
-    said = labels.copy()
-    said[[3, 7]] = 8, 3
+    predicted = labels.copy()
+    predicted[[3, 7]] = 8, 3
     classes = [(f"breed {i}", None) for i in range(60)]
-    many = BreedEvaluation(np.eye(60)[said].astype(np.float32), labels, classes, [Path("1.jpg")] * 60, 1.0, 0.5)
+    many = BreedEvaluation(np.eye(60)[predicted].astype(np.float32), labels, classes, [Path("1.jpg")] * 60, 1.0, 0.5)
     axes = pictures.plot_confusion(many).axes[0]
     for axis in (axes.yaxis, axes.xaxis):
         assert [label.get_text() for label in axis.get_ticklabels()] == ["breed 3", "breed 7", "breed 8"]
@@ -203,14 +203,14 @@ def test_the_threshold_is_marked_on_the_curve(evaluation):
     coverage, accuracy = axes.lines[0].get_data()
     (x,), (y,) = axes.lines[1].get_data()
     sure = evaluation.probabilities.max(axis=1) >= 0.7
-    assert (x, y) == (sure.mean(), sk.accuracy_score(evaluation.labels[sure], evaluation.said[sure]))
+    assert (x, y) == (sure.mean(), sk.accuracy_score(evaluation.labels[sure], evaluation.predicted[sure]))
     assert np.isclose(coverage, x).any()
     assert y == pytest.approx(accuracy[np.argmin(np.abs(coverage - x))])
     assert "threshold 0.700" in axes.texts[0].get_text()
 
 
-def test_the_reliability_points_are_scikit_learns_calibration_curve(evaluation):
-    """For the confidence in what is said, with a bin where scikit-learn's uniform ones are."""
+def test_the_reliability_points_equal_scikit_learns_calibration_curve(evaluation):
+    """Compare the confidence of the predicted breed in scikit-learn's uniform bins."""
     calibration = pytest.importorskip("sklearn.calibration")
     for axes, temperature in zip(pictures.plot_calibration(evaluation).axes[::2], (1, 1.3), strict=True):
         p = softmax(evaluation.logits, temperature)
@@ -219,7 +219,7 @@ def test_the_reliability_points_are_scikit_learns_calibration_curve(evaluation):
         np.testing.assert_allclose(axes.lines[1].get_data(), [confidence, accuracy], rtol=1e-9)
 
 
-def test_one_photo_that_is_right_is_enough(tmp_path, right):
+def test_one_right_photo_is_enough_for_a_report(tmp_path, right):
     folder = write_report(tmp_path / "r", some(right, [0]), title="One", photos=photo)
     assert {file.name for file in folder.iterdir()} == ALWAYS
     content = (folder / "report.md").read_text()
@@ -227,14 +227,14 @@ def test_one_photo_that_is_right_is_enough(tmp_path, right):
     assert "nan" not in content
 
 
-def test_no_mistake_opens_no_photo(tmp_path, right):
+def test_without_mistakes_no_photo_is_opened(tmp_path, right):
     def none(file):
         raise AssertionError(file)
 
     write_report(tmp_path / "r", right, title="Right", photos=none)
 
 
-def test_species_that_are_not_known_are_left_out(tmp_path, evaluation):
+def test_unknown_species_are_left_out(tmp_path, evaluation):
     nameless = replace(evaluation, classes=[(name, None) for name, _ in CLASSES], threshold=1.5)
     content = (write_report(tmp_path / "r", nameless, title="T", photos=photo) / "report.md").read_text()
     assert "cat or dog" not in content
@@ -243,7 +243,7 @@ def test_species_that_are_not_known_are_left_out(tmp_path, evaluation):
 
 
 @pytest.mark.parametrize("before", [None, "the old one"])
-def test_a_failure_midway_leaves_what_was_there(tmp_path, right, monkeypatch, before):
+def test_a_failure_midway_leaves_the_old_report(tmp_path, right, monkeypatch, before):
     if before:
         (tmp_path / "r").mkdir()
         (tmp_path / "r" / "report.md").write_text(before)
@@ -263,7 +263,7 @@ def test_a_failure_midway_leaves_what_was_there(tmp_path, right, monkeypatch, be
     assert len(list(tmp_path.iterdir())) == bool(before)
 
 
-def test_replaces_a_report_if_allowed_and_never_another_folder(tmp_path, right):
+def test_a_report_is_replaced_if_allowed_and_another_folder_never(tmp_path, right):
     folder = tmp_path / "r"
     write_report(folder, right, title="First", photos=photo)
     with pytest.raises(FolderError, match="not empty"):

