@@ -20,13 +20,13 @@ RUN python3 -m pip --version \
 RUN python3 -m venv --without-pip /opt/shopcat
 ENV PIP_PYTHON=/opt/shopcat/bin/python PIP_CONSTRAINT=/src/constraints.txt PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all:
 WORKDIR /src
-COPY constraints.txt deploy/container/requirements.txt deploy/container/torch.py ./
+COPY constraints.txt deploy/container/requirements.txt ./
 # TorchServe asks for wheel, which serves nothing.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m pip install -r requirements.txt && python3 -m pip uninstall --yes wheel
 # TorchServe's front end unpacks a library into /tmp and runs it from there, which Docker's /tmp does not allow. Without it
 # there are no Unix sockets, by which it is managed and speaks with its workers, and it does not start.
-RUN cd /opt/shopcat/lib/python3.*/site-packages && cp /src/torch.py . \
+RUN cd /opt/shopcat/lib/python3.*/site-packages \
     && python3 -m zipfile -e ts/frontend/model-server.jar /jar && mkdir /opt/shopcat/lib/native \
     && cp /jar/META-INF/native/*transport_native_epoll*.so /opt/shopcat/lib/native && rm -r /jar
 

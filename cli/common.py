@@ -54,8 +54,8 @@ def _all_installed() -> Iterator[None]:
         if missing in OURS:
             raise
         raise InstallationError(
-            f"this command needs {missing}, which is not installed. Install all that shopcat "
-            "depends on (pip install . in the folder with its pyproject.toml), or run the command where it is"
+            f"this command needs {missing}, which is not installed; run `pip install 'shopcat[train]'`, or "
+            "`make train-env` in a clone"
         ) from error
 
 

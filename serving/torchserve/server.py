@@ -44,6 +44,7 @@ _NO_EXECUTION = (
 )
 # There is a worker for each core.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_WITHOUT_TORCH = Path(__file__).parent / "without_torch"
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def running_server(
         start = log.stat().st_size if log.exists() else 0
         command = _command(java, folder, _configuration(folder, models, address, workers, cpu))
         shared = shared or Shared.make(folder / "shared")
-        with running_process(command, folder, log, _ONE_THREAD, shared.environment()) as process:
+        with running_process(command, folder, log, _ONE_THREAD, {**_import_path(), **shared.environment()}) as process:
             server = Server(address, folder, models, log, shared.audit_log, process, instance)
             _wait_until_ready(server, start, timeout)
             yield server
@@ -182,6 +183,11 @@ def _configuration(folder: Path, models: Mapping[str, Path], address: Address, w
     }
     # Java's property files are ASCII with the escapes that JSON has too.
     return template.substitute({key: json.dumps(str(value))[1:-1] for key, value in values.items()})
+
+
+def _import_path() -> dict[str, str]:
+    """Return the environment in which the workers find a torch: the stand-in, if the real one is not installed."""
+    return {} if find_spec("torch") else {"PYTHONPATH": str(_WITHOUT_TORCH)}
 
 
 def _command(java: Path, folder: Path, configuration: str) -> list[str]:
