@@ -30,7 +30,7 @@ from pets.heatmap import overlay
 from pets.images import crop, normalise, open_photo
 from runtime.bundle import NETWORK
 from runtime.session import open_session
-from schemas.bundle import ImageSpec
+from schemas.pets.manifest import ImageSpec
 from schemas.pets.request import PetRequest
 from training.export import to_onnx
 from training.pets.network import ExplainedNet, PetNet

@@ -1,6 +1,6 @@
-"""The front door: every command that shopcat has.
+"""The command line: `shopcat` and all of its commands.
 
-Commands import what they need when they run: `shopcat --help` should not wait for torch.
+Commands import what they need when they run, so that `shopcat --help` does not wait for torch.
 """
 
 import logging
@@ -8,11 +8,12 @@ import sys
 
 import click
 
-from cli import bundles, pets, sales, serve
+from cli import bundles, serve
 from cli.common import Commands
+from cli.kinds import KIND_COMMANDS
 
 
-# Each option can be given in the environment, as containers like it: SHOPCAT_SERVE_WORKERS is `serve --workers`.
+# Each option can also come from the environment, for containers: SHOPCAT_SERVE_WORKERS is `serve --workers`.
 @click.group(
     cls=Commands,
     context_settings={
@@ -23,53 +24,51 @@ from cli.common import Commands
 )
 @click.version_option(package_name="shopcat")
 def main() -> None:
-    """Sales forecasts and pet breeds from one TorchServe.
+    """Forecast sales and name pet breeds: train, check and serve models.
 
     \b
     First steps without data of your own:
-      shopcat demo tables                     write seven made-up tables
+      shopcat demo tables                     write seven synthetic tables
       shopcat train sales tables              train on them; writes model_store/sales
-      shopcat classify model_store/pets *.jpg  name the breeds of pets, with the model that is there
+      shopcat classify model_store/pets *.jpg  name the breeds of pets with the included model
       shopcat serve model_store/sales model_store/pets
                                               serve both on 127.0.0.1:8080
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for ours in ("training", "sales", "pets", "handlers", "serving"):
-        logging.getLogger(ours).setLevel(logging.INFO)
+    for package in ("training", "sales", "pets", "handlers", "serving"):
+        logging.getLogger(package).setLevel(logging.INFO)
 
 
-@main.group(cls=Commands)
+@click.group(cls=Commands)
 def train() -> None:
     """Train a model: data in, bundle and report out."""
 
 
-@main.group("lr-find", cls=Commands)
+@click.group("lr-find", cls=Commands)
 def lr_find() -> None:
     """Find a learning rate: data in, a suggestion and its plot out."""
 
 
-@main.group(cls=Commands)
+@click.group(cls=Commands)
 def show() -> None:
-    """Draw what training sees."""
+    """Draw the data that training uses."""
 
 
-train.add_command(sales.train_sales)
-train.add_command(pets.train_pets)
-lr_find.add_command(sales.lr_find_sales)
-lr_find.add_command(pets.lr_find_pets)
-show.add_command(pets.show_augmentations)
-for each in (
-    sales.demo,
-    train,
-    lr_find,
-    show,
-    bundles.evaluate,
-    sales.forecast,
-    sales.explain,
-    pets.classify,
-    bundles.check,
-    bundles.archive,
-    serve.serve,
-):
-    main.commands.pop(str(each.name), None)  # the groups are there already, and come in their turn
-    main.add_command(each)
+def _add_commands() -> None:
+    """Add all commands, in the order in which a newcomer needs them."""
+    for kind in KIND_COMMANDS.values():
+        train.add_command(kind.train)
+        lr_find.add_command(kind.lr_find)
+        for command in kind.show:
+            show.add_command(command)
+    commands = [
+        *(command for kind in KIND_COMMANDS.values() for command in kind.prepare),
+        *(train, lr_find, show, bundles.evaluate),
+        *(command for kind in KIND_COMMANDS.values() for command in kind.predict),
+        *(bundles.check, bundles.archive, serve.serve),
+    ]
+    for command in commands:
+        main.add_command(command)
+
+
+_add_commands()

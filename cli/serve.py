@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.bundles import of_kind
 from cli.common import FILE, FOLDER, command
+from cli.kinds import kind_commands
 
 if TYPE_CHECKING:
     from serving.gateway.config import GatewayConfig
@@ -216,5 +216,5 @@ def _show(url: str, server: "Server") -> None:
     for name, archive in models.items():
         bundle = archive / "bundle"
         address = f"{url}/predictions/{name}"
-        click.echo(of_kind(bundle).first_answer(address, bundle, partial(server.ask, name)))
+        click.echo(kind_commands(bundle).first_answer(address, bundle, partial(server.ask, name)))
     click.echo(f"log: {server.log}\naudit log: {server.audit_log}\nCtrl-C stops it.")

@@ -22,7 +22,8 @@ from safetensors.numpy import save_file
 from runtime import bundle
 from runtime.bundle import CARD, GOLDEN, NETWORK, WEIGHTS, BundleError, Golden, check_files
 from runtime.folder import new_folder
-from schemas.bundle import FORMAT_VERSION, PetsManifest
+from schemas.bundle import FORMAT_VERSION
+from schemas.pets.manifest import PetsManifest
 
 FILES = (WEIGHTS, NETWORK, GOLDEN, CARD)
 

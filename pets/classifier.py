@@ -20,8 +20,8 @@ from pets.images import Box, Photo, crop, normalise, open_photo
 from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
-from schemas.bundle import PetsManifest
 from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, PetWarning, Prediction
+from schemas.pets.manifest import PetsManifest
 from schemas.pets.request import PetRequest, class_key
 from schemas.problems import FieldError, Problem, ProblemError, abbreviate
 

@@ -26,7 +26,8 @@ from runtime.bundle import CARD, GOLDEN, NETWORK, WEIGHTS, BundleError, Golden, 
 from runtime.folder import new_folder
 from sales.panel import Panel
 from sales.preprocess import Preprocessor
-from schemas.bundle import FORMAT_VERSION, SalesManifest
+from schemas.bundle import FORMAT_VERSION
+from schemas.sales.manifest import SalesManifest
 
 TABLES = "tables.safetensors"
 FILES = (WEIGHTS, NETWORK, TABLES, GOLDEN, CARD)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sales.chunks import in_chunks
 from sales.features import Columns
 from sales.panel import MISSING
-from schemas.bundle import PreprocessSpec
+from schemas.sales.manifest import PreprocessSpec
 
 Levels = Mapping[str, Sequence[int | str]]
 Run = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]  # the network: ``Prepared`` -> log sales

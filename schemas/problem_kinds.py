@@ -163,6 +163,20 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
     ),
 }
 
+# Problems that the gateway answers with, whatever the address.
+GATEWAY_PROBLEMS: tuple[ProblemName, ...] = (
+    "malformed-request",
+    "unauthorized",
+    "not-found",
+    "method-not-allowed",
+    "too-large",
+    "overloaded",
+    "request-timeout",
+    "headers-too-large",
+    "unavailable",
+    "timeout",
+)
+
 
 def type_uri(name: ProblemName) -> str:
     """Return the URI that identifies a kind of problem in ``type``."""

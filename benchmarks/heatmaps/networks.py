@@ -17,7 +17,7 @@ from pets.bundle import load
 from pets.graph import Rival, Target
 from pets.images import crop, normalise
 from runtime.bundle import WEIGHTS
-from schemas.bundle import ImageSpec, PetsManifest
+from schemas.pets.manifest import ImageSpec, PetsManifest
 from training.pets.backbones import make_backbone
 from training.pets.network import ExplainedNet, Head, PetNet
 

@@ -14,13 +14,13 @@ import json
 import re
 import shutil
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import UserError
 from runtime.folder import new_folder, sha256
 from schemas.bundle import NAME
+from schemas.kinds import MODEL_KINDS
 
 SETTINGS = Path(__file__).resolve().with_name("settings")
 
@@ -47,8 +47,7 @@ def archive(bundle: Path, model_store: Path) -> Path:
         The archive's folder.
 
     Raises:
-        ArchiveError: if the bundle is not whole, or of a kind that there is no handler for, or if this installation
-            is not whole.
+        ArchiveError: if the bundle is incomplete or of an unknown kind, or if this installation is incomplete.
     """
     manifest = _read_bundle(bundle)
     name, kind = manifest["name"], manifest["kind"]
@@ -124,16 +123,20 @@ def copy_archives(archives: Iterable[Path], folder: Path) -> dict[str, Path]:
 
 
 def _settings(kind: str, bundle: Path) -> Path:
-    """The file with the settings for a kind of model, which only a kind with a handler has."""
+    """Return the file with the settings for a kind of model.
+
+    Raises:
+        ArchiveError: if this version does not know the kind, or its settings are missing.
+    """
     if not (SETTINGS / "config.properties").is_file():
         raise ArchiveError(f"{SETTINGS} has no config.properties: shopcat is not installed whole; install it again")
-    settings = SETTINGS / f"{kind}.yaml"
-    if not kind.isidentifier() or find_spec(f"handlers.{kind}") is None:
-        raise ArchiveError(f"{bundle} is a bundle of the kind {kind!r}, and there is no handler for it in this version")
-    if not settings.is_file():
+    if kind not in MODEL_KINDS:
         raise ArchiveError(
-            f"{bundle} is a bundle of the kind {kind!r}, and the settings for it, {settings}, are missing"
+            f"{bundle} is a bundle of the kind {kind!r}; this version of shopcat knows {', '.join(MODEL_KINDS)}"
         )
+    settings = SETTINGS / f"{kind}.yaml"
+    if not settings.is_file():
+        raise ArchiveError(f"{settings} is missing: shopcat is not installed whole; install it again")
     return settings
 
 

@@ -17,7 +17,7 @@ from benchmarks import markdown
 from benchmarks.heatmaps import dataset, metrics, networks
 from pets.bundle import save
 from pets.images import Box
-from schemas.bundle import BreedSpec, HeadSpec, ImageSpec
+from schemas.pets.manifest import BreedSpec, HeadSpec, ImageSpec
 from training.pets.backbones import make_backbone
 from training.pets.network import Head, PetNet
 

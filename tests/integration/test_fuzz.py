@@ -27,8 +27,9 @@ from handlers.telemetry.recorder import START_HEADER, Telemetry
 from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
 from sales.forecaster import Forecaster
-from schemas.bundle import PetsManifest, SalesManifest
+from schemas.pets.manifest import PetsManifest
 from schemas.pets.multipart import parse_form
+from schemas.sales.manifest import SalesManifest
 from tests.handlers.test_protocol import message, received, sent_by
 from tests.leaks import leak
 from tests.pets.hostile import FORMATS, encoded, hostile_inputs

@@ -21,7 +21,7 @@ from pets.images import normalise
 from runtime.bundle import CARD, GOLDEN, MANIFEST, NETWORK, WEIGHTS, BundleError, kind_of
 from runtime.folder import FolderError, sha256
 from sales.bundle import load as load_sales
-from schemas.bundle import PetsManifest
+from schemas.pets.manifest import PetsManifest
 from training.pets.backbones import make_backbone
 from training.pets.network import ExplainedNet, Head, PetNet
 

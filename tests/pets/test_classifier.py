@@ -17,8 +17,8 @@ from pets.classifier import Classifier, Output
 from pets.graph import Rival, Target
 from pets.heatmap import LONGEST
 from pets.images import open_photo
-from schemas.bundle import BreedSpec
 from schemas.pets.answer import Prediction
+from schemas.pets.manifest import BreedSpec
 from schemas.pets.request import PetRequest
 from schemas.problems import Problem, ProblemError
 from tests.training.pets.drawn import BREEDS, draw_photo

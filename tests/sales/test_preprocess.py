@@ -13,7 +13,7 @@ from fastai.tabular.core import TabularPandas
 from sales.features import PARITY, Columns, Features
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor
-from schemas.bundle import PreprocessSpec
+from schemas.sales.manifest import PreprocessSpec
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 

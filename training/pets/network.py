@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pets.graph import Rival, Target
-from schemas.bundle import HeadSpec
+from schemas.pets.manifest import HeadSpec
 from training.pets.backbones import Body
 
 

@@ -25,7 +25,7 @@ from pets.classifier import Classifier
 from pets.graph import INPUTS, OUTPUTS, Rival, Target
 from pets.images import crop, normalise, open_photo
 from runtime.bundle import Golden
-from schemas.bundle import BreedSpec, ImageSpec, PetsManifest
+from schemas.pets.manifest import BreedSpec, ImageSpec, PetsManifest
 from training.checkpoint_folder import checkpoints
 from training.export import refer_to_weights, to_onnx
 from training.learner import History

@@ -7,7 +7,7 @@ The questions are those of "Model Cards for Model Reporting" (Mitchell et al., 2
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from schemas.bundle import NetworkSpec
+from schemas.sales.manifest import NetworkSpec
 
 SYNTHETIC = (
     "**Synthetic data: stores, sales and weather are made up by `shopcat demo`. "

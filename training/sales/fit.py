@@ -16,7 +16,7 @@ from sales.features import Features
 from sales.history import HORIZON
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
-from schemas.bundle import NetworkSpec
+from schemas.sales.manifest import NetworkSpec
 from training.batches import TensorBatches, predict
 from training.device import fast_bfloat16
 from training.learner import DivergedError, History, Learner

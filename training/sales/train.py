@@ -17,7 +17,7 @@ import torch
 from sales import bundle as bundles
 from sales.history import HORIZON
 from sales.panel import Panel
-from schemas.bundle import SalesManifest
+from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
 from training.learner import History
 from training.lr_finder import FoundLR

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from schemas.bundle import HeadSpec
+from schemas.pets.manifest import HeadSpec
 from training.pets.backbones import make_backbone
 from training.pets.batchnorm_folding import fold_norms
 from training.pets.network import Head, PetNet

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from schemas.bundle import HeadSpec
+from schemas.pets.manifest import HeadSpec
 from training.batches import TensorBatches
 from training.pets.features import Pooled, PooledHead, pooled_features
 from training.pets.network import Head, PetNet

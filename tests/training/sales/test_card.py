@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from schemas.bundle import NetworkSpec, PreprocessSpec, SalesManifest
+from schemas.sales.manifest import NetworkSpec, PreprocessSpec, SalesManifest
 from training.sales import card, metrics
 from training.sales.card import model_card
 

@@ -1,0 +1,53 @@
+"""The registry of model kinds: one entry for each kind of model that the project can train and serve.
+
+The OpenAPI document and the list of problems follow from it. The upper layers register their part of a kind under the
+same name, because nothing here may import them; tests/test_kinds.py compares:
+
+    handlers/NAME.py                         the handler that TorchServe loads
+    serving/torchserve/settings/NAME.yaml    the model's settings for TorchServe and the gateway
+    cli.kinds.KIND_COMMANDS[NAME]            the commands
+
+docs/guides/add-a-model.md lists all steps.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.json_schema import JsonSchemaMode
+
+from schemas.bundle import BundleManifest
+from schemas.pets import paths as pets
+from schemas.pets.manifest import PetsManifest
+from schemas.problem_kinds import ProblemName
+from schemas.sales import paths as sales
+from schemas.sales.manifest import SalesManifest
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """A kind of model.
+
+    Attributes:
+        name: name of the kind: ``kind`` of its manifests, and the name of its modules in every layer.
+        manifest: type of its ``bundle.json``.
+        problems: problems that its models answer with, beside those of the gateway.
+        components: types that its paths refer to, each with pydantic's mode: validation for requests, serialization for
+            answers.
+        paths: returns the OpenAPI path items of its addresses.
+    """
+
+    name: str
+    manifest: type[BundleManifest]
+    problems: tuple[ProblemName, ...]
+    components: Mapping[type, JsonSchemaMode]
+    paths: Callable[[], dict[str, Any]]
+
+
+MODEL_KINDS: Mapping[str, ModelKind] = {
+    kind.name: kind
+    for kind in (
+        ModelKind("sales", SalesManifest, sales.PROBLEMS, sales.COMPONENTS, sales.paths),
+        ModelKind("pets", PetsManifest, pets.PROBLEMS, pets.COMPONENTS, pets.paths),
+    )
+}

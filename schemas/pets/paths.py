@@ -1,0 +1,113 @@
+"""The addresses of a pets model, as OpenAPI describes them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic.json_schema import JsonSchemaMode
+
+from schemas.openapi_parts import EXAMPLES, json_content, ref, responses
+from schemas.pets.answer import Prediction
+from schemas.pets.request import PetExplanationOptions, PetJsonExplanationRequest, PetJsonRequest, PetOptions
+from schemas.problem_kinds import ProblemName
+
+PROBLEMS: tuple[ProblemName, ...] = (
+    "malformed-request",
+    "invalid-request",
+    "unsupported-media-type",
+    "not-an-image",
+    "damaged-image",
+    "image-too-large",
+    "unknown-class",
+    "internal-error",
+)
+
+COMPONENTS: dict[type, JsonSchemaMode] = {
+    **dict.fromkeys((PetJsonRequest, PetJsonExplanationRequest), "validation"),
+    Prediction: "serialization",
+}
+
+_PHOTO = (
+    "The photo is the body itself, a field of a form, or base64 in JSON. The options are query parameters, or fields "
+    "of the form or the JSON beside the photo."
+)
+
+
+def paths() -> dict[str, Any]:
+    """Return the path items by address."""
+    return {
+        "/predictions/pets": {
+            "post": {
+                "operationId": "classify",
+                "summary": "Name the breed of the pet in a photo, optionally with a heatmap",
+                "description": _PHOTO,
+                **_request(PetOptions, "PetJsonRequest"),
+                "responses": responses(
+                    "The most probable breeds, and the heatmap if requested.",
+                    json_content(("Prediction",), EXAMPLES["pets"]["prediction_answers"]),
+                    PROBLEMS,
+                ),
+            }
+        },
+        "/explanations/pets": {
+            "post": {
+                "operationId": "show",
+                "summary": "Name the breed of the pet in a photo, always with a heatmap",
+                "description": f"The same as /predictions/pets with a heatmap. {_PHOTO}",
+                **_request(PetExplanationOptions, "PetJsonExplanationRequest"),
+                "responses": responses(
+                    "The most probable breeds, and the heatmap.",
+                    json_content(("Prediction",), EXAMPLES["pets"]["explanation_answers"]),
+                    PROBLEMS,
+                ),
+            }
+        },
+    }
+
+
+def _request(model: type[PetOptions], json_component: str) -> dict[str, Any]:
+    """Return the parameters and the body of an address.
+
+    Args:
+        model: options that the address takes.
+        json_component: component that describes the options and the photo in JSON.
+    """
+    options = {name: _text_option(schema) for name, schema in model.model_json_schema()["properties"].items()}
+    photo = {
+        "contentMediaType": "image/*",
+        "minLength": 1,
+        "description": "The photo's file: JPEG, PNG, WebP, GIF, BMP or TIFF.",
+    }
+    form = {
+        "type": "object",
+        "properties": {"image": {"type": "string", **photo}, **options},
+        "required": ["image"],
+        "additionalProperties": False,
+    }
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "description": schema["description"],
+                "schema": {key: value for key, value in schema.items() if key != "description"},
+            }
+            for name, schema in options.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/*": {"schema": photo},
+                "application/octet-stream": {"schema": photo},
+                "multipart/form-data": {"schema": form},
+                "application/json": {"schema": ref(json_component), "examples": EXAMPLES["pets"]["json_requests"]},
+            },
+        },
+    }
+
+
+def _text_option(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of an option in a form or a query, where null does not exist and "" means "left out"."""
+    annotations = {key: schema[key] for key in ("description", "default", "examples") if schema.get(key) is not None}
+    first = schema.get("anyOf", [schema])[0]
+    values = {key: value for key, value in first.items() if key not in (*annotations, "title")}
+    return {**annotations, "anyOf": [values, {"const": "", "description": "The same as leaving the option out."}]}

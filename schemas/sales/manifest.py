@@ -1,0 +1,58 @@
+"""``bundle.json`` of a sales bundle."""
+
+import datetime as dt
+from typing import Any, Literal
+
+from pydantic import Field
+
+from schemas.bundle import BundleManifest, StrictModel
+
+
+class PreprocessSpec(StrictModel):
+    """FillMissing, Categorify and Normalize, fitted on the training rows."""
+
+    cat_names: list[str] = Field(description="Categorical columns in the network's order, without the _na columns.")
+    cont_names: list[str] = Field(description="Continuous columns in the network's order.")
+    classes: dict[str, list[int | str]] = Field(
+        description="Values of the codes 1, 2, ... by categorical column. Code 0 is #na#."
+    )
+    gapped: list[str] = Field(description="Categorical columns with missing values in training.")
+    na_names: list[str] = Field(
+        description="Continuous columns with missing values in training. Each has an additional _na column."
+    )
+    medians: list[float] = Field(description="Values that replace missing ones, by continuous column.")
+    means: list[float] = Field(description="Means in training, by continuous column.")
+    stds: list[float] = Field(
+        description="Sample standard deviations in training (ddof 1, as in fastai v1), by continuous column."
+    )
+    mins: list[float] = Field(description="Smallest values in training, by continuous column.")
+    maxs: list[float] = Field(description="Largest values in training, by continuous column.")
+
+
+class NetworkSpec(StrictModel):
+    """Shape of the tabular network."""
+
+    emb_szs: list[tuple[int, int]] = Field(description="Number of codes and width of each embedding.")
+    n_cont: int = Field(description="Number of continuous inputs.")
+    layers: list[int] = Field(description="Widths of the hidden layers.")
+    ps: list[float] = Field(description="Dropout probabilities after the hidden layers.")
+    emb_drop: float = Field(description="Dropout probability of the embeddings.")
+    y_range: tuple[float, float] = Field(description="Lowest and highest log of sales that the network can predict.")
+
+
+class SalesManifest(BundleManifest):
+    """``bundle.json`` of a sales bundle."""
+
+    kind: Literal["sales"] = "sales"
+    synthetic: bool = Field(description="True if trained on generated tables: the forecasts then mean nothing.")
+    mode: Literal["production", "parity"] = Field(description="Feature set; see `sales.features`.")
+    cutoff: dt.date = Field(description="Last day whose sales the model knows.")
+    horizon: int = Field(description="Number of days after the cutoff that the model is made for.")
+    first_date: dt.date = Field(description="First day of the calendar.")
+    last_date: dt.date = Field(description="Last day of the calendar. The model rejects later dates.")
+    levels: dict[str, list[int | str]] = Field(description="Meanings of the codes in the tables, by column.")
+    preprocess: PreprocessSpec = Field(description="Fitted preprocessing.")
+    network: NetworkSpec = Field(description="Shape of the network.")
+    metrics: dict[str, Any] = Field(description="Figures of the holdout.")
+    training: dict[str, Any] = Field(description="Options of the training.")
+    files: dict[str, str] = Field(description="SHA-256 of every other file in the folder, by name.")

@@ -1,0 +1,72 @@
+"""The addresses of a sales model, as OpenAPI describes them."""
+
+from typing import Any
+
+from pydantic.json_schema import JsonSchemaMode
+
+from schemas.openapi_parts import EXAMPLES, json_content, responses
+from schemas.problem_kinds import ProblemName
+from schemas.sales.answer import Comparison, Comparisons, Forecast, Forecasts
+from schemas.sales.explanation import Explanation, ExplanationItemList, ExplanationRange, Explanations
+from schemas.sales.parse import MAX_EXPLAINED
+from schemas.sales.request import Item, ItemList, Range, StoreDay
+
+PROBLEMS: tuple[ProblemName, ...] = (
+    "malformed-request",
+    "invalid-request",
+    "unknown-store",
+    "outside-calendar",
+    "internal-error",
+)
+
+COMPONENTS: dict[type, JsonSchemaMode] = {
+    **dict.fromkeys((Item, ItemList, Range, StoreDay, ExplanationItemList, ExplanationRange), "validation"),
+    **dict.fromkeys((Forecast, Forecasts, Comparison, Comparisons, Explanation, Explanations), "serialization"),
+}
+
+
+def paths() -> dict[str, Any]:
+    """Return the path items by address."""
+    examples = EXAMPLES["sales"]
+    return {
+        "/predictions/sales": {
+            "post": {
+                "operationId": "forecast",
+                "summary": "Forecast sales by store and day",
+                "description": "A request has one store and day, up to 1,000 items, or a range of days. An invalid "
+                "item gets a problem in its place in the list, and the other items get their forecasts. If no item "
+                "is valid, the whole answer is a problem. If any item has a what_if, every forecast comes with the "
+                "forecast for the case that all what_ifs of the request are applied.",
+                "requestBody": {
+                    "required": True,
+                    "content": json_content(("Item", "ItemList", "Range"), examples["forecast_requests"]),
+                },
+                "responses": responses(
+                    "One forecast, or a list of forecasts in request order.",
+                    json_content(("Forecast", "Forecasts", "Comparison", "Comparisons"), examples["forecast_answers"]),
+                    PROBLEMS,
+                ),
+            }
+        },
+        "/explanations/sales": {
+            "post": {
+                "operationId": "explain",
+                "summary": "Forecast sales by store and day, with the contribution of each input",
+                "description": "The requests are those of /predictions/sales, without what_if and with up to "
+                f"{MAX_EXPLAINED} items or days. Contributions are Shapley values of the logarithm of the forecast, "
+                "relative to the forecast of an ordinary day. They are exact between groups of inputs. Within a "
+                "group they are approximate Owen values.",
+                "requestBody": {
+                    "required": True,
+                    "content": json_content(
+                        ("StoreDay", "ExplanationItemList", "ExplanationRange"), examples["explanation_requests"]
+                    ),
+                },
+                "responses": responses(
+                    "One explained forecast, or a list of them in request order.",
+                    json_content(("Explanation", "Explanations"), examples["explanation_answers"]),
+                    PROBLEMS,
+                ),
+            }
+        },
+    }

@@ -1,0 +1,57 @@
+"""The registry of model kinds, and the part that every layer has of a kind."""
+
+from importlib import import_module
+
+import pytest
+import yaml
+
+from cli import main
+from cli.kinds import KIND_COMMANDS
+from schemas.bundle import BundleManifest
+from schemas.kinds import MODEL_KINDS, ModelKind
+from serving.torchserve.archive import SETTINGS
+
+KINDS = pytest.mark.parametrize("kind", MODEL_KINDS.values(), ids=lambda kind: kind.name)
+
+
+def test_every_kind_is_registered_under_its_name() -> None:
+    assert {name: kind.name for name, kind in MODEL_KINDS.items()} == {name: name for name in MODEL_KINDS}
+
+
+@KINDS
+def test_the_manifest_of_a_kind_has_its_name(kind: ModelKind) -> None:
+    assert issubclass(kind.manifest, BundleManifest)
+    assert kind.manifest.model_fields["kind"].default == kind.name
+
+
+@KINDS
+def test_the_handler_of_a_kind_is_the_only_class_of_its_module(kind: ModelKind) -> None:
+    """TorchServe takes the one class that a handler's module defines."""
+    module = import_module(f"handlers.{kind.name}")
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    (handler,) = (value for value in classes if value.__module__ == module.__name__)
+    assert callable(handler.initialize)
+    assert callable(handler.handle)
+
+
+def test_the_settings_are_those_of_the_kinds() -> None:
+    assert {file.stem for file in SETTINGS.glob("*.yaml")} == {*MODEL_KINDS}
+
+
+@KINDS
+def test_the_settings_of_a_kind_limit_a_batch_and_its_time(kind: ModelKind) -> None:
+    settings = yaml.safe_load((SETTINGS / f"{kind.name}.yaml").read_text(encoding="utf-8"))
+    assert {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout"} <= {*settings}
+
+
+def test_every_kind_has_its_commands() -> None:
+    assert {*KIND_COMMANDS} == {*MODEL_KINDS}
+    for name, commands in KIND_COMMANDS.items():
+        assert commands.train.name == commands.lr_find.name == name
+        for command in (*commands.prepare, *commands.predict):
+            assert main.commands[str(command.name)] is command
+
+
+@KINDS
+def test_the_paths_of_a_kind_are_its_own(kind: ModelKind) -> None:
+    assert {*kind.paths()} == {f"/predictions/{kind.name}", f"/explanations/{kind.name}"}
