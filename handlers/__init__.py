@@ -1,1 +1,1 @@
-"""The code that TorchServe loads into a worker: entry points, batches, the wire protocol, telemetry."""
+"""Code that TorchServe loads into a worker: entry points, batches, the wire protocol, telemetry."""

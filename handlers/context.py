@@ -1,49 +1,53 @@
-"""What handlers use of TorchServe's context. `protocol.Batch` has the same for a batch."""
+"""Contexts that TorchServe or `handlers.protocol.Batch` pass to a handler."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 
 class WorkerContext(Protocol):
-    """What a handler is initialized with."""
+    """Context of a handler's initialization."""
 
     @property
     def system_properties(self) -> Mapping[str, Any]:
-        """The worker's: the archive's folder is ``model_dir``, its GPU, if it has one, ``gpu_id``."""
+        """Return properties of the worker: ``model_dir``, the archive's folder, and ``gpu_id``, None on the CPU."""
         ...
 
 
-class Context(Protocol):
-    """A batch's; ``idx`` is a request's place in it."""
+class RequestContext(Protocol):
+    """Part of TorchServe's own context of a batch; ``idx`` is the index of a request in the batch."""
 
     def get_request_id(self, idx: int = 0) -> str | None:
-        """TorchServe's name of a request."""
+        """Return TorchServe's id of a request."""
         ...
 
     def get_request_header(self, idx: int, key: str) -> str | None:
-        """A header of a request, by its name as the client spelt it."""
-        ...
-
-    def get_request_headers(self, key: str) -> Sequence[bytes | None]:
-        """A header of each request, as it came. TorchServe's own context has no such thing."""
+        """Return a header of a request, by its name as the client spelt it."""
         ...
 
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
-        """The headers of a request."""
+        """Return the headers of a request."""
         ...
 
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
-        """Set the HTTP status of an answer."""
+        """Set the HTTP status of a response."""
         ...
 
     def set_response_content_type(self, idx: int, value: str) -> None:
-        """Set the content type of an answer."""
+        """Set the content type of a response."""
         ...
 
     def set_response_header(self, idx: int, key: str, value: str) -> None:
-        """Set another header of an answer."""
+        """Set any other header of a response."""
         ...
 
-    def after(self, work: Callable[[], None]) -> None:
-        """Leave something for when the answers are sent. TorchServe's own context has no such thing."""
+
+class BatchContext(RequestContext, Protocol):
+    """Context of a batch that `handlers.protocol` has read. Telemetry needs it."""
+
+    def get_request_headers(self, key: str) -> Sequence[bytes | None]:
+        """Return one header of all requests, undecoded."""
+        ...
+
+    def defer(self, call: Callable[[], None]) -> None:
+        """Call a function after the responses have been sent."""
         ...

@@ -1,10 +1,12 @@
-"""TorchServe's messages to its worker and back, without what TorchServe's own worker spends on them.
+"""TorchServe's wire protocol between front end and worker, read and written at a lower cost.
 
 TorchServe's reader (``ts/protocol/otf_message_handler.py``) asks the socket for each length and each value of each
-header, about forty system calls a request, and its service (``ts/service.py``) copies, decodes and measures what nobody
-looks at. Together they took more of a worker's time than a forecast does. Here a message is read in a few system calls
-and its fields are picked out of memory; headers are decoded if a handler asks for them. What a handler gets, and what
-the front end gets, is the same as from TorchServe with ``decode_input_request=false``, which our configuration has.
+header, about forty system calls a request. Its service (``ts/service.py``) copies, decodes and measures values that no
+handler uses. Together they took more of a worker's time than a forecast does.
+
+This module reads a message in a few system calls and takes its fields from memory. It decodes headers only on request.
+Handler and front end get the same values as from TorchServe with ``decode_input_request=false``, which Shopcat's
+configuration sets.
 """
 
 import socket
@@ -20,107 +22,109 @@ _read_int = _INT.unpack_from
 _int = _INT.pack
 
 
-def take_over() -> None:
-    """Let the worker that this process is, if it is one, read and answer its messages with this module."""
+def patch_worker() -> None:
+    """Make TorchServe's worker read and answer its messages with this module, if this process is one."""
     protocol: Any = sys.modules.get("ts.protocol.otf_message_handler")
     service: Any = sys.modules.get("ts.service")
     if protocol is not None and service is not None:
-        # TorchServe reads one byte, the command, calls the first for what follows if it is "predict", gives what that
-        # returns to the second, and sends the bytes that this returns: none, they were sent. Its front end sends a
-        # worker no second message before it has the answer to the first, so nothing of the next one can be in a buffer.
+        # TorchServe reads one byte, the command. For "predict" it calls the first function, passes the result to the
+        # second, and sends the bytes that this returns: none, because they have been sent. TorchServe's front end sends
+        # no second message before it has the response to the first, so no buffer can hold a part of the next message.
         protocol._retrieve_inference_msg = read_batch
         service.Service.predict = lambda self, batch: answer(batch, self._entry_point, self.cl_socket)
 
 
 class Batch:
-    """The requests of a message, and what else than a body they are answered with: a handler's context.
+    """The requests of a message, and the status and headers of their responses; a handler's context.
 
     Attributes:
-        ids: TorchServe's name of each request.
-        fields: the inputs of each request by name; a request without a form or a query has a ``body`` alone.
+        ids: TorchServe's id of each request.
+        fields: inputs of each request by name; only a ``body`` if there is no form or query string.
     """
 
     def __init__(self) -> None:
         self.ids: list[bytes] = []
         self.fields: list[dict[str, bytes]] = []
         self._headers: list[list[tuple[bytes, bytes]]] = []
-        self._types: list[list[tuple[str, bytes]]] = []  # of each input
+        self._types: list[list[tuple[str, bytes]]] = []  # name and content type of each input
         self._statuses: dict[int, tuple[int, str]] = {}
         self._content_types: dict[int, str] = {}
         self._more_headers: dict[int, list[bytes]] = {}
-        self._left: list[Callable[[], None]] = []
+        self._deferred: list[Callable[[], None]] = []
 
     def append(
         self, request_id: bytes, headers: list[tuple[bytes, bytes]], inputs: list[tuple[str, bytes, bytes]]
     ) -> None:
-        """Add a request; an input is its name, content type and value."""
+        """Add a request; an input is a tuple of name, content type and value."""
         self.ids.append(request_id)
         self.fields.append({name: value for name, _, value in inputs})
         self._headers.append(headers)
         self._types.append([(name, content_type) for name, content_type, _ in inputs])
 
     def get_request_id(self, idx: int = 0) -> str:
-        """TorchServe's name of a request."""
+        """Return TorchServe's id of a request."""
         return self.ids[idx].decode()
 
     def get_request_header(self, idx: int, key: str) -> str | None:
-        """A header of a request, by its name as the client spelt it."""
-        wanted = key.encode()
-        for name, value in self._headers[idx]:  # a generator would take twice as long, for each request
-            if name == wanted:
+        """Return a header of a request, by its name as the client spelt it."""
+        encoded_key = key.encode()
+        for name, value in self._headers[idx]:  # a generator takes twice as long
+            if name == encoded_key:
                 return value.decode()
         return None
 
     def get_request_headers(self, key: str) -> list[bytes | None]:
-        """A header of each request, as it came: what a front door writes to all, and so nothing if the first has none.
+        """Return one header of all requests, undecoded. If the first request has none, all values are None.
 
-        It is mostly at the same place in all of them, which is where it is looked for first.
+        The gateway sets the header in all requests or in none, mostly at the same index, which is tried first.
         """
-        wanted = key.encode()
+        encoded_key = key.encode()
         first = [name for headers in self._headers[:1] for name, _ in headers]
-        if wanted not in first:
+        if encoded_key not in first:
             return [None] * len(self._headers)
-        place = first.index(wanted)
+        index = first.index(encoded_key)
         return [
-            headers[place][1] if place < len(headers) and headers[place][0] == wanted else dict(headers).get(wanted)
+            headers[index][1]
+            if index < len(headers) and headers[index][0] == encoded_key
+            else dict(headers).get(encoded_key)
             for headers in self._headers
         ]
 
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
-        """The headers of a request, and by the name of each input a mapping with its content type."""
+        """Return the headers of a request, and under the name of each input a mapping with its content type."""
         types = {name: {"content-type": content_type.decode()} for name, content_type in self._types[idx]}
         return {**types, **{name.decode(): value.decode() for name, value in self._headers[idx]}}
 
     def status(self, idx: int) -> int:
-        """The HTTP status of an answer, as far as it is known."""
+        """Return the HTTP status of a response, as set so far."""
         return self._statuses.get(idx, (200, ""))[0]
 
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
-        """Set the HTTP status of an answer, which is 200 otherwise."""
+        """Set the HTTP status of a response; the default is 200."""
         self._statuses[idx] = code, phrase
 
     def set_response_content_type(self, idx: int, value: str) -> None:
-        """Set the content type of an answer."""
+        """Set the content type of a response."""
         self._content_types[idx] = value
 
     def set_response_header(self, idx: int, key: str, value: str) -> None:
-        """Set another header of an answer."""
+        """Set any other header of a response."""
         self._more_headers.setdefault(idx, []).append(_string(key.encode()) + _string(value.encode()))
 
-    def after(self, work: Callable[[], None]) -> None:
-        """Leave something for when the answers are sent, which no client needs to wait for."""
-        self._left.append(work)
+    def defer(self, call: Callable[[], None]) -> None:
+        """Call a function after the responses have been sent, so that no client waits for it."""
+        self._deferred.append(call)
 
-    def finish(self) -> None:
-        """Do what was left."""
-        while self._left:
-            self._left.pop(0)()
+    def run_deferred(self) -> None:
+        """Make the deferred calls, once and in order."""
+        while self._deferred:
+            self._deferred.pop(0)()
 
     def message(self, bodies: Sequence[bytes]) -> bytes:
-        """The answers as TorchServe's front end takes them.
+        """Return the responses in the format of TorchServe's front end.
 
-        After a status and a word for the whole, each answer is its request's id, content type, status, reason phrase,
-        headers (their number, then name and value of each) and body. -1 ends the list.
+        The message begins with a status and a text for the whole batch. Each response is the request's id, content
+        type, status, reason phrase, headers (their number, then name and value of each) and body. -1 ends the list.
         """
         parts = [_int(200), _string(b"Prediction success")]
         for idx, (request_id, body) in enumerate(zip(self.ids, bodies, strict=True)):
@@ -137,23 +141,23 @@ class Batch:
 def answer(
     batch: Batch, handle: Callable[[Sequence[Mapping[str, Any]], Any], Sequence[bytes]], connection: socket.socket
 ) -> bytes:
-    """Send a handler's answers to a batch, as one message, and do what is left.
+    """Send a handler's responses to a batch in one message, then make the deferred calls.
 
-    A handler that raises ends the worker, and so does a front end that is gone: then nothing that is left is done.
+    An exception of the handler ends the worker, and so does a closed connection. Then the deferred calls are not made.
 
     Returns:
-        What is still to be sent: nothing.
+        No bytes, because TorchServe would send the returned bytes.
     """
     connection.sendall(batch.message(handle(batch.fields, batch)))
-    batch.finish()
+    batch.run_deferred()
     return b""
 
 
 def read_batch(connection: socket.socket) -> Batch:
-    """The requests of a message.
+    """Return the requests of a message.
 
-    A batch is a list of requests, a request an id, a list of headers (name, value) and a list of inputs (name, content
-    type, value). Each string is its length and its bytes; a length of -1 ends a list.
+    A batch is a list of requests. A request is an id, a list of headers (name, value) and a list of inputs (name,
+    content type, value). A string is its length and its bytes. A length of -1 ends a list.
     """
     batch = Batch()
     data, start = _receive(connection, b"", _INT.size), 0
@@ -169,7 +173,7 @@ def read_batch(connection: socket.socket) -> Batch:
 
 
 class _IncompleteError(Exception):
-    """A request of which some is still to come: at least the bytes up to ``end``."""
+    """A request has not arrived completely; at least the bytes up to ``end`` are missing."""
 
     def __init__(self, end: int) -> None:
         super().__init__()
@@ -177,12 +181,12 @@ class _IncompleteError(Exception):
 
 
 def _read_request(data: bytes, at: int, batch: Batch) -> int | None:
-    """Add the request that begins at a place to the batch.
+    """Add the request that begins at an offset to the batch.
 
-    Written without a function for a string, which would take most of the time.
+    There is no function that reads a string: its calls would take most of the time.
 
     Returns:
-        Where it ends; nothing if there is none, but the end of the list.
+        The offset of the request's end; None at the end of the list.
     """
     headers: list[tuple[bytes, bytes]] = []
     inputs: list[tuple[str, bytes, bytes]] = []
@@ -203,19 +207,19 @@ def _read_request(data: bytes, at: int, batch: Batch) -> int | None:
             (length,) = _read_int(data, at)
             inputs.append((name.decode(), content_type, data[at + 4 : (at := at + 4 + length)]))
     except struct.error:
-        # A string that is cut off is no error by itself, but a length always follows it, which is then missing.
+        # Slicing an incomplete string raises nothing, but the length that follows every string is missing then.
         raise _IncompleteError(at + 4) from None
     batch.append(request_id, headers, inputs)
     return at + 4
 
 
 def _receive(connection: socket.socket, data: bytes, size: int) -> bytes:
-    """``data`` and what follows it, at least ``size`` bytes in all."""
+    """Return ``data`` and the bytes that follow it, at least ``size`` bytes in total."""
     parts, missing = [data], size - len(data)
     while missing > 0:
         received = connection.recv(max(CHUNK, missing))
         if not received:
-            sys.exit(0)  # as TorchServe's reader does: the front end is gone
+            sys.exit(0)  # as TorchServe's reader does: the front end has ended
         parts.append(received)
         missing -= len(received)
     return b"".join(parts)

@@ -1,9 +1,11 @@
-"""Which workers are ready, told by the workers themselves in files.
+"""Readiness of workers, in files that the workers write themselves.
 
-TorchServe calls a worker ready once it answers, and a loading one healthy. Here a worker is ready when it has loaded
-its bundle, verified its golden rows and answered a request, and until its process ends, however it ends: for so long
-it holds the lock of its file. Its number would not tell it from another that gets the same, nor would, with the number,
-the time when it began, which psutil counts back from a clock that may be set.
+TorchServe reports a worker as ready once it answers, and a loading worker as healthy. Here a worker is ready when it
+has loaded its bundle, verified its golden rows and answered a request. It stays ready until its process ends.
+
+For that time the worker holds a lock on its file. A PID alone is ambiguous, because PIDs are reused. PID plus start
+time is not enough either: psutil derives the start time from the wall clock, which can change. A file lock ends exactly
+when the process does.
 """
 
 import json
@@ -16,20 +18,20 @@ import psutil
 
 from runtime.lock import lock
 
-_held = ExitStack()  # for as long as this process lives
+_locks = ExitStack()  # held until this process ends
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A worker that is ready.
+class ReadyWorker:
+    """A ready worker.
 
     Attributes:
-        pid: its process.
-        created: when that process began, seconds since 1970.
-        model: what it serves.
-        version: the bundle's.
-        cutoff: the last day whose data the bundle knows; empty if that means nothing for its kind.
-        sha256: of the bundle's manifest, which has those of all its files.
+        pid: its PID.
+        created: start of the process, in seconds since 1970.
+        model: name of the model that it serves.
+        version: version of the bundle.
+        cutoff: last day whose data the bundle knows, in ISO format; empty for a kind of model without one.
+        sha256: hash of the bundle's manifest, which lists the hashes of all its files.
     """
 
     pid: int
@@ -41,22 +43,22 @@ class Ready:
 
 
 def declare_ready(folder: Path, *, model: str, version: str, cutoff: str, sha256: str) -> None:
-    """Say that this process is ready."""
+    """Report this process as a ready worker."""
     pid = os.getpid()
-    ready = Ready(pid, psutil.Process(pid).create_time(), model, version, cutoff, sha256)
+    worker = ReadyWorker(pid, psutil.Process(pid).create_time(), model, version, cutoff, sha256)
     part = folder / f"{model}.{pid}.part"
-    part.write_bytes(json.dumps(asdict(ready)).encode())
-    _held.enter_context(lock(part))  # before it has the name by which it is found
+    part.write_bytes(json.dumps(asdict(worker)).encode())
+    _locks.enter_context(lock(part))  # before the rename, because readers look for .json files
     part.replace(part.with_suffix(".json"))
 
 
-def ready_workers(folder: Path) -> list[Ready]:
-    """The workers that are ready, by model and process. Files of workers that have ended are removed."""
-    found = []
+def ready_workers(folder: Path) -> list[ReadyWorker]:
+    """Return the ready workers, by model and PID. Remove the files of workers that have ended."""
+    workers = []
     for file in sorted(folder.glob("*.json")):
-        with suppress(FileNotFoundError), lock(file, shared=True) as ended:  # another reader may have removed it
+        with suppress(FileNotFoundError), lock(file, shared=True) as ended:  # another reader may remove it first
             if ended:
                 file.unlink(missing_ok=True)
             else:
-                found.append(Ready(**json.loads(file.read_bytes())))
-    return found
+                workers.append(ReadyWorker(**json.loads(file.read_bytes())))
+    return workers

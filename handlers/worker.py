@@ -1,4 +1,4 @@
-"""What a worker does once, before it is ready: the same for every model."""
+"""Start of a worker, the same for every model: load the bundle, answer a first request, report readiness."""
 
 import gc
 import logging
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from handlers import protocol
-from handlers.context import WorkerContext
+from handlers.context import BatchContext, WorkerContext
 from handlers.readiness import declare_ready
 from handlers.telemetry import metrics
 from handlers.telemetry.audit_log import AuditLog
+from handlers.telemetry.observer import Observer
 from handlers.telemetry.recorder import Telemetry
 from handlers.worker_paths import AUDIT_LOG, METRICS_FOLDER, READY_FOLDER
 from runtime.bundle import MANIFEST
@@ -19,84 +20,86 @@ from runtime.clock import Clock
 from runtime.folder import sha256
 
 
-class Served(Protocol):
-    """A model as a worker has it."""
+class Predictor(Protocol):
+    """Part of a model's predictor that a worker uses."""
 
     clock: Clock
 
     @property
     def name(self) -> str:
-        """As in ``/predictions/NAME``."""
+        """Return the model's name, as in ``/predictions/NAME``."""
         ...
 
     @property
     def version(self) -> str:
-        """The bundle's."""
+        """Return the bundle's version."""
         ...
 
 
-Model = TypeVar("Model", bound=Served)
+Model = TypeVar("Model", bound=Predictor)
+Model_co = TypeVar("Model_co", bound=Predictor, covariant=True)
+
+
+class Load(Protocol[Model_co]):
+    """Function that loads and verifies a bundle."""
+
+    def __call__(self, folder: Path, /, *, device: str) -> Model_co:
+        """Return the predictor of the bundle in a folder, on ``cpu`` or ``cuda:N``."""
+        ...
 
 
 class WarmUpError(RuntimeError):
-    """A model that was loaded and can't answer; the message has its answer."""
+    """A loaded model does not answer its first request; the message has its response."""
 
 
-def load_model(
-    context: WorkerContext,
-    load: Callable[[Path, str], Model],
-    *,
-    gist: Callable[[Sequence[Any]], Any],
-    count: Callable[[str, Sequence[Any]], None],
-    describe: Callable[[Any], dict[str, Any]],
-) -> tuple[Model, Telemetry]:
-    """Load the bundle of the archive, and make the worker ready to serve it.
+def load_model(context: WorkerContext, load: Load[Model], observer: Observer[Any, Any]) -> tuple[Model, Telemetry]:
+    """Load the archive's bundle, and prepare the worker to serve it.
 
     Args:
-        context: TorchServe's, with the archive's folder and the GPU that this worker has, if any.
-        load: makes the model of a bundle's folder and a device, ``cpu`` or ``cuda:0``, and verifies it.
-        gist: as `Telemetry` has it.
-        count: as `Telemetry` has it.
-        describe: as `Telemetry` has it.
+        context: TorchServe's context, with the archive's folder and the worker's GPU, if it has one.
+        load: function that loads and verifies the bundle.
+        observer: observer of the model's answers.
     """
-    # TorchServe writes two lines for each batch from here. Without them there is room for half as many again.
+    # TorchServe logs two lines for each batch below this level. Without them a worker answers half as many requests
+    # again.
     logging.getLogger().setLevel(logging.WARNING)
     gpu = context.system_properties.get("gpu_id")
-    model = load(_bundle(context), "cpu" if gpu is None else f"cuda:{gpu}")
-    folder = os.environ.get(METRICS_FOLDER)  # not set in a worker of a TorchServe that is not ours
+    model = load(_bundle(context), device="cpu" if gpu is None else f"cuda:{gpu}")
+    folder = os.environ.get(METRICS_FOLDER)  # not set if `shopcat serve` did not start TorchServe
     if folder:
         metrics.allocate(Path(folder))
     log = os.environ.get(AUDIT_LOG)
     audit = AuditLog(Path(log)) if log else None
-    telemetry = Telemetry(model.name, model.version, gist=gist, count=count, describe=describe, audit=audit)
+    telemetry = Telemetry(model.name, model.version, observer, audit=audit)
     model.clock = telemetry.clock
-    protocol.take_over()
+    protocol.patch_worker()
     return model, telemetry
 
 
 def warm_up(
     context: WorkerContext,
-    model: Served,
+    model: Predictor,
     telemetry: Telemetry,
-    handle: Callable[[Sequence[Mapping[str, Any]], protocol.Batch], list[bytes]],
+    handle: Callable[[Sequence[Mapping[str, Any]], BatchContext], list[bytes]],
     request: Mapping[str, bytes],
 ) -> None:
-    """Answer a first request, so that no client waits for what is done once, and say that the worker is ready.
+    """Answer a first request, so that no client waits for one-time work, and report that the worker is ready.
 
     Raises:
-        WarmUpError: if the answer is not a 200.
+        WarmUpError: if the response is not a 200.
     """
     batch = protocol.Batch()
     batch.append(b"warm-up", [], [(name, b"", value) for name, value in request.items()])
-    (body,) = handle(batch.fields, batch)  # which is not finished: nothing is told of what no client has asked
+    (body,) = handle(batch.fields, batch)  # its deferred calls never run, so that telemetry counts clients only
     if batch.status(0) != 200:
         raise WarmUpError(f"{model.name} {model.version} does not answer: {body.decode()}")
     telemetry.start()
-    # What is loaded stays; the garbage collector need not walk it again while clients wait.
+    # Loaded objects live as long as the worker. Exclude them from garbage collection, which would scan them while
+    # clients wait.
     gc.collect()
     gc.freeze()
-    # Telemetry keeps small objects of some batches, which are no cycles: looking for some every 700 objects, as Python
-    # does by itself, takes more time than telling of them.
+    # Telemetry keeps small objects of some batches, without cycles. A collection after every 700 new objects, Python's
+    # default, takes more time than the telemetry itself.
     gc.set_threshold(50_000)
     folder = os.environ.get(READY_FOLDER)
     if folder:

@@ -1,21 +1,21 @@
-"""What a server's workers write for the process that started it: figures, who is ready, the audit log."""
+"""Paths that workers write to and the process that started them reads: metrics, readiness, the audit log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# prometheus-client's own name: with it set, figures go to files that processes share.
+# Environment variables. The first is prometheus-client's own: with it set, processes share metrics in files.
 METRICS_FOLDER, READY_FOLDER, AUDIT_LOG = "PROMETHEUS_MULTIPROC_DIR", "SHOPCAT_READY_FOLDER", "SHOPCAT_AUDIT_LOG"
 
 
 @dataclass(frozen=True)
-class Shared:
-    """The places, made by `make`.
+class WorkerPaths:
+    """Paths shared with all workers of a server; `create` makes the folders.
 
     Attributes:
-        metrics: a folder of prometheus-client's files.
-        ready: a folder with a file for each worker that is ready.
-        audit_log: a file of JSON lines.
+        metrics: folder of prometheus-client's files.
+        ready: folder with a file for each ready worker.
+        audit_log: file of JSON lines.
     """
 
     metrics: Path
@@ -23,14 +23,14 @@ class Shared:
     audit_log: Path
 
     @classmethod
-    def make(cls, folder: Path, audit_log: Path | None = None) -> "Shared":
-        """Make the folders in a folder; the audit log goes there too if it has no other place."""
-        made = cls(folder / "metrics", folder / "ready", (audit_log or folder / "audit.jsonl").absolute())
-        made.metrics.mkdir(parents=True)
-        made.ready.mkdir()
-        made.audit_log.parent.mkdir(parents=True, exist_ok=True)
-        return made
+    def create(cls, folder: Path, audit_log: Path | None = None) -> "WorkerPaths":
+        """Create the folders in a folder. The audit log is a file in it too, unless it has a path of its own."""
+        paths = cls(folder / "metrics", folder / "ready", (audit_log or folder / "audit.jsonl").absolute())
+        paths.metrics.mkdir(parents=True)
+        paths.ready.mkdir()
+        paths.audit_log.parent.mkdir(parents=True, exist_ok=True)
+        return paths
 
     def environment(self) -> Mapping[str, str]:
-        """What tells the workers."""
+        """Return the environment variables that pass the paths to the workers."""
         return {METRICS_FOLDER: str(self.metrics), READY_FOLDER: str(self.ready), AUDIT_LOG: str(self.audit_log)}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from handlers.worker_paths import Shared
+from handlers.worker_paths import WorkerPaths
 from runtime.errors import UserError
 from serving.gateway.admission import served_models
 from serving.gateway.config import GatewayConfig, ServedModel
@@ -67,7 +67,7 @@ class Service:
         self._instances = instances
         self._workers, self._cpu = workers, cpu
         self._log: Path | None = None
-        self._shared: Shared
+        self._shared: WorkerPaths
         self._up = self._stopping = False
         self._models: list[ServedModel] = []
         self._running: dict[int, contextlib.ExitStack] = {}  # by process ID
@@ -89,7 +89,7 @@ class Service:
         """
         self._log = log
         with private_folder() as folder, hold_port(self.config.port, self.config.host, "--port"):
-            self._shared = Shared.make(folder / "shared", audit_log)
+            self._shared = WorkerPaths.create(folder / "shared", audit_log)
             exporter = Exporter(self._shared, self._watched)
             try:
                 with exporting(exporter, self.config.probes_port, self.config.probes_host):
@@ -298,7 +298,7 @@ def serve_without_gateway(
         return Watched({"frontend": [server.process.pid]}, [torchserve], models, alive=server.answers())
 
     with stop_on_signal(), reload_requests() as reload_requested, private_folder() as folder:
-        shared = Shared.make(folder / "shared", audit_log)
+        shared = WorkerPaths.create(folder / "shared", audit_log)
         with (
             exporting(Exporter(shared, watched), ports.metrics),
             running_server(archive(), port=ports.inference, workers=workers, cpu=cpu, log=log, shared=shared) as server,

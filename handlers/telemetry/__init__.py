@@ -1,1 +1,1 @@
-"""Metrics and audit-log lines of a worker: recorded after the responses have been sent."""
+"""Telemetry of a worker: metrics for Prometheus and the audit log."""

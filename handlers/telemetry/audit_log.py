@@ -1,4 +1,4 @@
-"""The audit log: a JSON line for each request, and under load for as many a second as a disk and a reader can take."""
+"""Audit log: a JSON line for each request, limited under load to a rate that a disk and a reader can take."""
 
 import contextlib
 import json
@@ -17,81 +17,83 @@ from runtime.lock import lock
 logger = logging.getLogger(__name__)
 
 PER_SECOND = 20  # lines of one worker
-MAX_WAITING = 1000  # lines that a disk, or the reader of a pipe, does not take
-MAX_BYTES = 50_000_000  # of a file; the one before it is kept as FILE.1
+MAX_WAITING = 1000  # lines in memory while a disk, or the reader of a pipe, takes none
+MAX_BYTES = 50_000_000  # of a file; the file before it is kept as FILE.1
 
 
 class AuditLog:
-    """A worker's lines. Several workers append to one file; it is moved away, by them or others, to begin a new one."""
+    """Audit log of one worker. Several workers append to one file, and each of them may rotate it."""
 
     def __init__(self, file: Path, per_second: float = PER_SECOND) -> None:
         """Open the file for appending.
 
         Args:
-            file: made if it is not there.
-            per_second: lines on average; a second after a quiet one may have three times as many.
+            file: file of JSON lines; created if it does not exist.
+            per_second: average number of lines; in a second after a quiet one there may be three times as many.
 
         Raises:
-            OSError: if it can't be opened.
+            OSError: if the file cannot be opened.
         """
         self._file = file
-        self._logger = logging.Logger("audit")  # its own, so that nobody's configuration mutes it or prints it twice
+        self._logger = logging.Logger("audit")  # outside the hierarchy, so that no configuration mutes or repeats it
         self._logger.addHandler(_File(file, encoding="utf-8"))
         self._waiting: deque[Mapping[str, Any]] = deque()
-        self._per_second, self._room = per_second, per_second
-        # One thread may ask for room while another writes, so each has counts of its own; the third is of both.
-        self._denied, self._failures, self._told = 0, 0, 0
-        self._at = self._written = time.monotonic()
+        self._per_second, self._quota = per_second, per_second
+        # One thread may reserve lines while another writes, so each has its own count. The third counts both.
+        self._denied, self._failures, self._reported = 0, 0, 0
+        self._refilled = self._written = time.monotonic()
         self._failed = False
 
-    def room(self, wanted: int) -> int:
-        """How many of so many lines may be put now; who asks puts them, and the others are counted.
+    def reserve(self, wanted: int) -> int:
+        """Return how many lines the caller may append now, and must; the others count as left out.
 
-        A batch gets room for all of its lines, up to a second's, or for none, and pays afterwards: most of what a line
-        costs is the first of some.
+        A batch gets all of its lines (at most one second's quota) or none, and the quota is deducted afterwards: the
+        first line of a group accounts for most of the cost.
         """
         now = time.monotonic()
-        self._room = min(self._room + (now - self._at) * self._per_second, self._per_second)
-        self._at = now
-        granted = min(wanted, int(self._per_second)) if self._room >= 1 and len(self._waiting) < MAX_WAITING else 0
-        self._room -= granted
+        self._quota = min(self._quota + (now - self._refilled) * self._per_second, self._per_second)
+        self._refilled = now
+        granted = min(wanted, int(self._per_second)) if self._quota >= 1 and len(self._waiting) < MAX_WAITING else 0
+        self._quota -= granted
         self._denied += wanted - granted
         return granted
 
-    def put(self, line: Mapping[str, Any]) -> None:
+    def append(self, line: Mapping[str, Any]) -> None:
         """Keep a line for `flush`, which another thread may call."""
         self._waiting.append(line)
 
     def flush(self, *, last: bool = False) -> None:
-        """Write the lines that were put; after a second without any, or as the last, how many were left out since."""
+        """Write the lines. After a second without any, or at the end, also write how many were left out."""
         first = True
         while self._waiting:
             try:
-                self._write(self._waiting.popleft(), look=first)
+                self._write(self._waiting.popleft(), check=first)
             except Exception:
                 self._failures += 1
                 logger.exception("a line of the audit log could not be written")
             first = False
         quiet = time.monotonic() - self._written >= 1
-        if (quiet or last) and not self._failed and self._denied + self._failures > self._told:
-            self._write({"time": timestamp(time.time())}, look=True)
+        if (quiet or last) and not self._failed and self._denied + self._failures > self._reported:
+            self._write({"time": timestamp(time.time())}, check=True)
 
-    def _write(self, line: Mapping[str, Any], *, look: bool) -> None:
-        """Write a line and, after lines that were left out, how many.
+    def _write(self, line: Mapping[str, Any], *, check: bool) -> None:
+        """Write a line, with the number of lines left out before it.
 
-        A line that can't be written, on a full disk say, is left out; the log says so once, until one can.
+        A line that cannot be written, for example on a full disk, is left out. The log says so once, until a line can
+        be written again.
 
         Args:
-            line: what it has.
-            look: whether to look at the file first. It takes longer than to write, and is done for some lines at once.
+            line: fields of the line.
+            check: rotate or repair the file first if necessary. The check takes longer than the write, so it is done
+                once for several lines.
         """
         self._written = time.monotonic()
         count = self._denied + self._failures
-        left_out = {"left_out": count - self._told} if count > self._told else {}
+        left_out = {"left_out": count - self._reported} if count > self._reported else {}
         try:
-            if look or self._failed:
-                self._make_room_in_the_folder()
-                self._end_what_was_cut()
+            if check or self._failed:
+                self._rotate()
+                self._end_cut_line()
             self._logger.info(json.dumps({**line, **left_out}, separators=(",", ":")))
         except OSError as error:
             self._failures += 1
@@ -99,26 +101,26 @@ class AuditLog:
                 logger.error("the audit log %s can't be written, and lines are left out: %s", self._file, error)
             self._failed = True
         else:
-            self._told, self._failed = count, False
+            self._reported, self._failed = count, False
 
-    def _make_room_in_the_folder(self) -> None:
-        """Move a file that has become long; a pipe or a terminal never has."""
+    def _rotate(self) -> None:
+        """Rename a file that has reached its maximum size; a pipe or a terminal never does."""
         with contextlib.suppress(OSError):  # another worker was first
-            if self._is_long():
+            if self._is_full():
                 with lock(self._file) as held:
-                    # Another may have begun a new file since: to move that one would be the end of the one kept.
-                    if held is not False and self._is_long():
+                    # Another worker may have rotated it meanwhile; a second rename would overwrite the file just kept.
+                    if held is not False and self._is_full():
                         self._file.replace(self._file.with_name(f"{self._file.name}.1"))
 
-    def _is_long(self) -> bool:
+    def _is_full(self) -> bool:
         return self._file.is_file() and self._file.stat().st_size > MAX_BYTES
 
-    def _end_what_was_cut(self) -> None:
-        """End a line of which a full disk had room for a part only, whoever wrote it."""
-        with contextlib.suppress(FileNotFoundError):  # another worker moved it
+    def _end_cut_line(self) -> None:
+        """End a line of any worker that a full disk has cut."""
+        with contextlib.suppress(FileNotFoundError):  # another worker renamed it
             if self._is_cut():
                 with lock(self._file, wait=True) as held:
-                    # Another may have ended it since, and one that is being written looks so for a moment.
+                    # Another worker may have ended it meanwhile, and a line looks cut while it is being written.
                     if held is not False and self._is_cut():
                         with self._file.open("ab") as file:
                             file.write(b"\n")
@@ -133,12 +135,12 @@ class AuditLog:
 
 
 def timestamp(seconds: float) -> str:
-    """Seconds since 1970 as an audit line has them."""
+    """Return seconds since 1970 in the format of an audit-log line."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 class _File(WatchedFileHandler):
     def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Raise what happened, of which logging would print a page for each line."""
-        self.stream = None  # with the line in its buffer, which is counted as left out
-        raise  # logging calls this while it handles the error
+        """Raise the error, where logging would print a page for each line."""
+        self.stream = None  # its buffer has the line, which counts as left out
+        raise  # logging calls this method while it handles the error

@@ -1,4 +1,4 @@
-"""What is told of a worker's batches after they were answered: figures for Prometheus, lines for the audit log."""
+"""Record metrics and audit-log lines for a worker's batches, after the responses have been sent."""
 
 import atexit
 import logging
@@ -13,33 +13,34 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.context import Context
+from handlers.context import BatchContext
 from handlers.telemetry import metrics
 from handlers.telemetry.audit_log import AuditLog, timestamp
+from handlers.telemetry.observer import Observer
 from runtime.clock import Clock
 from schemas.problems import Problem
 
 logger = logging.getLogger(__name__)
 
-START_HEADER = "x-request-start"  # when the front door had the request: microseconds since 1970
-_EVERY_S = 0.25  # seconds
-_LONGEST_S = 300.0  # that a request may have taken; what says more was written by a client
-MAX_ECHO = 128  # characters of what a client names itself by
+START_HEADER = "x-request-start"  # time when the gateway received the request, in microseconds since 1970
+_FLUSH_INTERVAL_S = 0.25
+_MAX_QUEUE_S = 300.0  # a longer wait in the queue is a forged header
+MAX_ECHO = 128  # characters of an id that the client chose
 
 
-class _Noted(NamedTuple):
-    """What is kept of a batch until it is counted.
+class BatchRecord(NamedTuple):
+    """Values of a batch that are kept until they are counted.
 
-    It is little: to keep the replies would cost more than to count them, because their memory, used again at once,
-    stays in the cache.
+    The answers are not kept: their memory, reused at once, stays in the cache, so keeping them would cost more than
+    counting them.
 
     Attributes:
-        size: requests.
-        seconds: by stage.
-        starts: of each request when it came, as the front door says it.
-        end: when their answers were written, in seconds since 1970.
-        statuses: of the requests that have a problem.
-        gist: of the replies to the others.
+        size: number of requests.
+        seconds: seconds by stage.
+        starts: time when the gateway received each request, as its header has it.
+        end: time when the responses were serialized, in seconds since 1970.
+        statuses: HTTP statuses of the requests with a problem.
+        summary: the observer's summary of all other answers.
     """
 
     size: int
@@ -47,101 +48,94 @@ class _Noted(NamedTuple):
     starts: Sequence[bytes | None]
     end: float
     statuses: Sequence[int]
-    gist: Any
+    summary: Any
 
-    def worked(self) -> float:
-        """Seconds that all stages took."""
+    def total_seconds(self) -> float:
+        """Return the seconds of all stages together."""
         return sum(self.seconds.values())
 
 
 class Telemetry:
-    """One worker's. A batch is noted when it was answered, and counted with others, by a thread, four times a second.
+    """Telemetry of one worker. It records a batch after its responses, and a thread counts the records of 0.25 s.
 
-    To count it at once would take a tenth of a worker's time: code that runs once a batch, after all else that a batch
-    takes, is no longer in the processor's caches. A worker that is killed takes the last figures with it. Another
-    thread writes the audit log, so that no figure waits for a disk.
+    Counting at once would take a tenth of a worker's time: code that runs once a batch, after all other work of the
+    batch, is no longer in the processor's caches. A killed worker loses its last records. A second thread writes the
+    audit log, so that no metric waits for a disk.
 
     Attributes:
-        clock: the batch's; whoever answers it says where a stage ends.
+        clock: stopwatch of the current batch; the code that answers the batch marks the end of each stage.
     """
 
     def __init__(
-        self,
-        model: str,
-        version: str,
-        *,
-        gist: Callable[[Sequence[Any]], Any],
-        count: Callable[[str, Sequence[Any]], None],
-        describe: Callable[[Any], dict[str, Any]],
-        audit: AuditLog | None = None,
+        self, model: str, version: str, observer: Observer[Any, Any], *, audit: AuditLog | None = None
     ) -> None:
-        """Set up.
+        """Initialize the telemetry; `start` begins it.
 
         Args:
-            model: the model's name, a label of all figures.
-            version: the bundle's.
-            gist: what is counted of a batch's replies, and nothing else of them.
-            count: counts the gists of many batches.
-            describe: what the audit line has of a reply.
-            audit: where lines go, if anywhere.
+            model: name of the model, the label of all metrics.
+            version: version of the bundle.
+            observer: observer of the model's answers.
+            audit: audit log; None for none.
         """
         self.clock = Clock()
-        self._model, self._version = model, version
-        self._gist, self._count, self._describe, self._audit = gist, count, describe, audit
+        self._model, self._version, self._observer, self._audit = model, version, observer, audit
         self._stages = {stage: metrics.STAGE_SECONDS.labels(model, stage) for stage in metrics.STAGES}
         self._batch_size = metrics.BATCH_SIZE.labels(model)
-        self._starts: Sequence[bytes | None] = ()  # the batch's
-        self._noted: deque[_Noted] = deque()
+        self._starts: Sequence[bytes | None] = ()  # of the current batch
+        self._records: deque[BatchRecord] = deque()
         self._counting, self._writing = threading.Lock(), threading.Lock()
 
     def start(self) -> None:
-        """Tell, from now on until the process ends, of what is noted."""
-        for tell in (self._count_noted, self._write_lines):
-            threading.Thread(target=_again_and_again, args=(tell,), name="telemetry", daemon=True).start()
-        atexit.register(self.tell, last=True)
+        """Flush the records regularly from now on, and once more when the process ends."""
+        for flush in (self._count_records, self._write_lines):
+            threading.Thread(target=_repeat, args=(flush,), name="telemetry", daemon=True).start()
+        atexit.register(self.flush, last=True)
 
-    def begin(self, context: Context) -> None:
-        """Pick out what the front door says of a batch's requests, while these are in the processor's caches."""
+    def begin(self, context: BatchContext) -> None:
+        """Read the start times of a batch's requests, while its headers are in the processor's caches."""
         self._starts = context.get_request_headers(START_HEADER)
 
-    def note(
+    def record(
         self,
-        context: Context,
+        context: BatchContext,
         data: Sequence[Mapping[str, Any]],
-        written: Sequence[tuple[Any, bytes]],
+        responses: Sequence[tuple[Any, bytes]],
         problems: Sequence[Problem],
         end: float,
     ) -> None:
-        """Keep what is to be told of a batch, since which no other has begun.
+        """Record the batch that began last.
 
         Args:
-            context: the batch's.
-            data: the fields of each request.
-            written: of each its outcome and body.
-            problems: those among the outcomes.
-            end: when they were written, in seconds since 1970.
+            context: context of the batch.
+            data: fields of each request.
+            responses: outcome and body of each response.
+            problems: problems among the outcomes.
+            end: time when the responses were serialized, in seconds since 1970.
         """
         try:
-            noted = self._note(written, problems, end)
-            self._noted.append(noted)
-            if self._audit and (room := self._audit.room(len(written))):
-                totals = noted.worked() + np.nan_to_num(_queued([noted]))
-                for place, total in enumerate(totals[:room].tolist()):
-                    self._audit.put(self._line(context, place, data[place], *written[place], noted, total))
+            record = self._make_record(responses, problems, end)
+            self._records.append(record)
+            if self._audit and (n_lines := self._audit.reserve(len(responses))):
+                totals = record.total_seconds() + np.nan_to_num(_queue_seconds([record]))
+                for index, total in enumerate(totals[:n_lines].tolist()):
+                    self._audit.append(self._line(context, index, data[index], *responses[index], record, total))
         except Exception:
-            logger.exception("a batch was answered, and not all is told of it")
+            logger.exception("telemetry of a batch is incomplete")
 
-    def _note(self, written: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float) -> _Noted:
+    def _make_record(
+        self, responses: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float
+    ) -> BatchRecord:
         if problems:
-            replies = [outcome for outcome, _ in written if not isinstance(outcome, Problem)]
+            answers = [outcome for outcome, _ in responses if not isinstance(outcome, Problem)]
         else:
-            replies = [outcome for outcome, _ in written]
+            answers = [outcome for outcome, _ in responses]
         statuses = [problem.status for problem in problems]
-        return _Noted(len(written), self.clock.seconds, self._starts, end, statuses, self._gist(replies))
+        summary = self._observer.summarize(answers)
+        return BatchRecord(len(responses), self.clock.seconds, self._starts, end, statuses, summary)
 
-    def tell(self, *, last: bool = False) -> None:
-        """Tell of all that was noted. What goes wrong here is logged; it is no client's business."""
-        self._count_noted()
+    def flush(self, *, last: bool = False) -> None:
+        """Count all records and write all lines. An error is logged, since no client is concerned."""
+        self._count_records()
         self._write_lines(last=last)
 
     def _write_lines(self, *, last: bool = False) -> None:
@@ -149,79 +143,79 @@ class Telemetry:
             with self._writing:
                 self._audit.flush(last=last)
 
-    def _count_noted(self) -> None:
+    def _count_records(self) -> None:
         with self._counting:
-            batches = [self._noted.popleft() for _ in range(len(self._noted))]
-            if not batches:
+            records = [self._records.popleft() for _ in range(len(self._records))]
+            if not records:
                 return
             try:
-                for stage, seconds in _by_stage(batches).items():
+                for stage, seconds in _seconds_by_stage(records).items():
                     self._stages[stage].observe_many(seconds)
-                self._batch_size.observe_many([batch.size for batch in batches])
-                statuses = Tally(status for batch in batches for status in batch.statuses)
-                statuses[200] = sum(batch.size for batch in batches) - statuses.total()
+                self._batch_size.observe_many([record.size for record in records])
+                statuses = Tally(status for record in records for status in record.statuses)
+                statuses[200] = sum(record.size for record in records) - statuses.total()
                 metrics.add(metrics.REQUESTS, self._model, +statuses)
-                self._count(self._model, [batch.gist for batch in batches])
+                self._observer.count(self._model, [record.summary for record in records])
             except Exception:
-                logger.exception("%d batches were answered, and not all is counted of them", len(batches))
+                logger.exception("metrics of %d batches are incomplete", len(records))
 
     def _line(
         self,
-        context: Context,
-        place: int,
+        context: BatchContext,
+        index: int,
         fields: Mapping[str, Any],
         outcome: Any,
         body: bytes,
-        batch: _Noted,
+        record: BatchRecord,
         total: float,
     ) -> dict[str, Any]:
-        """The audit line of a request of a batch, with these fields, that was answered with this body."""
-        # Without a front door names come as the client spelt them; and what is no text is of a field, not of a header.
-        named = context.get_all_request_header(place).items()
-        headers = {name.lower(): value for name, value in named if isinstance(value, str)}
-        asked, trace = headers.get("x-request-id"), headers.get("traceparent")
+        """Return the audit-log line of one request of a batch."""
+        # Without a gateway, header names are spelt as the client did. A value that is not text belongs to a form field.
+        items = context.get_all_request_header(index).items()
+        headers = {name.lower(): value for name, value in items if isinstance(value, str)}
+        request_id, trace = headers.get("x-request-id"), headers.get("traceparent")
         failed = isinstance(outcome, Problem)
         return {
-            "time": timestamp(batch.end),
-            "id": (asked or context.get_request_id(place) or "")[:MAX_ECHO],
+            "time": timestamp(record.end),
+            "id": (request_id or context.get_request_id(index) or "")[:MAX_ECHO],
             **({"traceparent": trace[:MAX_ECHO]} if trace else {}),
             "model": self._model,
             "version": self._version,
             "status": outcome.status if failed else 200,
             "bytes_in": sum(len(value) for value in fields.values() if isinstance(value, (bytes, str))),
             "bytes_out": len(body),
-            "batch": batch.size,
-            "seconds": {stage: round(spent, 6) for stage, spent in (*batch.seconds.items(), ("total", total))},
-            **({"problem": outcome.type} if failed else self._describe(outcome)),
+            "batch": record.size,
+            "seconds": {stage: round(seconds, 6) for stage, seconds in (*record.seconds.items(), ("total", total))},
+            **({"problem": outcome.type} if failed else self._observer.audit_fields(outcome)),
         }
 
 
-def _again_and_again(tell: Callable[[], None]) -> None:
+def _repeat(flush: Callable[[], None]) -> None:
     while True:
-        time.sleep(_EVERY_S)
-        tell()
+        time.sleep(_FLUSH_INTERVAL_S)
+        flush()
 
 
-def _by_stage(batches: Sequence[_Noted]) -> dict[str, Sequence[float] | NDArray[np.float64]]:
-    """The seconds of batches, or of their requests, by stage."""
-    of_batches: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
-    for batch in batches:
-        for stage, spent in batch.seconds.items():
-            of_batches[stage].append(spent)
-    queued = _queued(batches)
-    worked = np.repeat([batch.worked() for batch in batches], [batch.size for batch in batches])
-    return {**of_batches, "queue": queued[~np.isnan(queued)], "total": worked + np.nan_to_num(queued)}
+def _seconds_by_stage(records: Sequence[BatchRecord]) -> dict[str, Sequence[float] | NDArray[np.float64]]:
+    """Return the seconds of each stage: one value for each request in ``queue`` and ``total``, else for each batch."""
+    by_batch: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
+    for record in records:
+        for stage, seconds in record.seconds.items():
+            by_batch[stage].append(seconds)
+    queue = _queue_seconds(records)
+    worked = np.repeat([record.total_seconds() for record in records], [record.size for record in records])
+    return {**by_batch, "queue": queue[~np.isnan(queue)], "total": worked + np.nan_to_num(queue)}
 
 
-def _queued(batches: Sequence[_Noted]) -> NDArray[np.float64]:
-    """Of each request the seconds from the front door to the worker; NaN where that is not known."""
-    starts = np.array([_seconds(start) for batch in batches for start in batch.starts])
-    begun = np.repeat([batch.end - batch.worked() for batch in batches], [batch.size for batch in batches])
-    queued = begun - starts
-    return np.where(queued < _LONGEST_S, np.maximum(queued, 0.0), np.nan)
+def _queue_seconds(records: Sequence[BatchRecord]) -> NDArray[np.float64]:
+    """Return the seconds of each request between the gateway and the worker; NaN where the start is unknown."""
+    starts = np.array([_start_seconds(start) for record in records for start in record.starts])
+    begun = np.repeat([record.end - record.total_seconds() for record in records], [record.size for record in records])
+    queue = begun - starts
+    return np.where(queue < _MAX_QUEUE_S, np.maximum(queue, 0.0), np.nan)
 
 
-def _seconds(start: bytes | None) -> float:
-    """When the front door had a request, in seconds since 1970; NaN if its header does not say so."""
-    # A client may have written it: no more digits than the year 5138 has are a number to int.
+def _start_seconds(start: bytes | None) -> float:
+    """Return the time when the gateway received a request, in seconds since 1970; NaN if the header has none."""
+    # A client may have forged it. 17 digits, enough until the year 5138, keep int() fast.
     return int(start) / 1e6 if start is not None and len(start) <= 17 and start.isdigit() else math.nan

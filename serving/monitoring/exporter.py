@@ -16,8 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from handlers.readiness import Ready, ready_workers
-from handlers.worker_paths import Shared
+from handlers.readiness import ReadyWorker, ready_workers
+from handlers.worker_paths import WorkerPaths
 from serving.monitoring.host_metrics import HostCollector
 from serving.monitoring.server_metrics import ServerCollector
 from serving.monitoring.watched import Watched
@@ -70,7 +70,7 @@ class Exporter:
     that is alive and hangs is restarted by who asks `/livez`; one that starts is alive, as long as it may take.
     """
 
-    def __init__(self, shared: Shared, watch: Callable[[], Watched]) -> None:
+    def __init__(self, shared: WorkerPaths, watch: Callable[[], Watched]) -> None:
         """Set up.
 
         Args:
@@ -83,7 +83,7 @@ class Exporter:
         self._registry.register(ServerCollector(self.state))
         self._registry.register(HostCollector())
 
-    def state(self) -> tuple[Watched, list[Ready]]:
+    def state(self) -> tuple[Watched, list[ReadyWorker]]:
         """What is watched, and the workers that are ready."""
         return self._watch(), ready_workers(self._ready)
 

@@ -8,14 +8,14 @@ import psutil
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from handlers.readiness import Ready
+from handlers.readiness import ReadyWorker
 from serving.monitoring.watched import Watched
 
 
 class ServerCollector(Collector):
     """What the exporter's process sees of a server."""
 
-    def __init__(self, state: Callable[[], tuple[Watched, list[Ready]]]) -> None:
+    def __init__(self, state: Callable[[], tuple[Watched, list[ReadyWorker]]]) -> None:
         self._state = state
 
     def describe(self) -> Iterable[GaugeMetricFamily]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from handlers.readiness import Ready
+from handlers.readiness import ReadyWorker
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Watched:
         """Return why the service is not alive; an empty list if it is."""
         return [] if self.alive else ["the server does not answer"]
 
-    def missing(self, ready: Sequence[Ready]) -> list[str]:
+    def missing(self, ready: Sequence[ReadyWorker]) -> list[str]:
         """Return why the service is not ready, given its ready workers; an empty list if it is."""
         ready_models = {worker.model for worker in ready}
         reasons = [f"no worker of {model} is ready" for model in self.models if model not in ready_models]

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from handlers.worker_paths import Shared
+from handlers.worker_paths import WorkerPaths
 from serving.local_http import Address, ask
 from serving.logs import LOG_PREFIX, read, tail
 from serving.ports import HOST, hold_port
@@ -128,7 +128,7 @@ def running_server(
     cpu: bool = False,
     log: Path | None = None,
     timeout: float = 120.0,
-    shared: Shared | None = None,
+    shared: WorkerPaths | None = None,
     instance: int = 0,
 ) -> Iterator[Server]:
     """Run TorchServe on archives for as long as the block lasts.
@@ -163,7 +163,7 @@ def running_server(
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
         command = _command(java, folder, _configuration(folder, models, address, workers, cpu))
-        shared = shared or Shared.make(folder / "shared")
+        shared = shared or WorkerPaths.create(folder / "shared")
         with running_process(command, folder, log, _ONE_THREAD, {**_import_path(), **shared.environment()}) as process:
             server = Server(address, folder, models, log, shared.audit_log, process, instance)
             _wait_until_ready(server, start, timeout)

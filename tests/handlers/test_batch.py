@@ -1,4 +1,4 @@
-"""handlers.batch: each request of a batch gets its own answer, whatever the others are."""
+"""handlers.batch: each request of a batch gets its own answer, independently of the others."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from ts.context import Context as TorchServeContext
 from ts.context import RequestProcessor
 from ts.protocol.otf_message_handler import create_predict_response
 
-from handlers.batch import FINAL, MAX_ANSWER, Sent, answer_batch
+from handlers.batch import MAX_BODY, NO_RETRY, HttpRequest, answer_batch
 from schemas.problems import Problem, ProblemError
 
 
@@ -28,7 +28,7 @@ class Doubled:
 
 @dataclass
 class Model:
-    """Doubles whole numbers. 7 makes it raise, whoever else is in the batch; 404 is not known to it."""
+    """Doubles whole numbers. It fails for any batch with 7, and has a problem for 404."""
 
     batches: list[list[int]] = field(default_factory=list)
 
@@ -39,8 +39,8 @@ class Model:
         return [Problem.of("unknown-store", "404") if r == 404 else Doubled(2 * r) for r in requests]
 
 
-def parse(sent: Sent) -> int:
-    body = sent.body()
+def parse(request: HttpRequest) -> int:
+    body = request.body()
     if body == b"bug":
         raise KeyError("a bug in parse")
     try:
@@ -51,30 +51,30 @@ def parse(sent: Sent) -> int:
 
 def context(requests: int) -> TorchServeContext:
     made = TorchServeContext("sales", "/", None, requests, None, "0.12.0")
-    made.request_processor = [RequestProcessor({"X-Place": str(place)}) for place in range(requests)]
+    made.request_processor = [RequestProcessor({"X-Place": str(index)}) for index in range(requests)]
     return made
 
 
 def answer(bodies: Sequence[Any], run: Callable[..., Any] | None = None) -> list[tuple[int, str, Any]]:
     """Status, content type and content of each answer."""
     data = [{} if body is None else {"body": body} for body in bodies]
-    given = context(len(data))
-    answers = answer_batch(data, given, parse=parse, run=run or Model().run)
+    batch_context = context(len(data))
+    answers = answer_batch(data, batch_context, parse=parse, run=run or Model().run)
     assert all(isinstance(body, bytes) for body in answers)
     return [
-        (given.get_response_status(place)[0], given.get_response_content_type(place), json.loads(body))
-        for place, body in enumerate(answers)
+        (batch_context.get_response_status(index)[0], batch_context.get_response_content_type(index), json.loads(body))
+        for index, body in enumerate(answers)
     ]
 
 
-def test_good_requests_run_as_one_batch_and_keep_their_order() -> None:
+def test_valid_requests_run_as_one_batch_in_order() -> None:
     model = Model()
     answers = answer([b"3", b"1", b"2"], model.run)
     assert answers == [(200, "application/json", 6), (200, "application/json", 2), (200, "application/json", 4)]
     assert model.batches == [[3, 1, 2]]
 
 
-def test_a_bad_request_harms_no_other() -> None:
+def test_an_invalid_request_affects_no_other() -> None:
     model = Model()
     answers = answer([b"1", b"x", b"404", b"", None, b"2"], model.run)
     assert [status for status, _, _ in answers] == [200, 400, 404, 400, 400, 200]
@@ -83,18 +83,18 @@ def test_a_bad_request_harms_no_other() -> None:
     assert model.batches == [[1, 404, 2]]
 
 
-def test_a_batch_of_bad_requests_does_not_reach_the_model() -> None:
+def test_a_batch_of_invalid_requests_does_not_reach_the_model() -> None:
     model = Model()
     assert [status for status, _, _ in answer([b"x", b"y"], model.run)] == [400, 400]
     assert model.batches == []
     assert answer([], model.run) == []
 
 
-def test_only_a_500_is_final() -> None:
-    """The front door asks again where a worker died, and not where it failed."""
-    given = context(3)
-    answer_batch([{"body": body} for body in (b"1", b"7", b"x")], given, parse=parse, run=Model().run)
-    assert [FINAL[0] in given.get_response_headers(place) for place in range(3)] == [False, True, False]
+def test_only_a_500_forbids_a_retry() -> None:
+    """The gateway retries when a worker died, not when a request failed."""
+    batch_context = context(3)
+    answer_batch([{"body": body} for body in (b"1", b"7", b"x")], batch_context, parse=parse, run=Model().run)
+    assert [NO_RETRY[0] in batch_context.get_response_headers(index) for index in range(3)] == [False, True, False]
 
 
 def test_only_the_request_that_fails_alone_gets_a_500(caplog: pytest.LogCaptureFixture) -> None:
@@ -110,7 +110,7 @@ def test_only_the_request_that_fails_alone_gets_a_500(caplog: pytest.LogCaptureF
     assert "seven" not in json.dumps(answers[1][2])  # the cause is for the log, not for the client
 
 
-def test_a_bug_in_reading_or_writing_costs_its_request_alone() -> None:
+def test_an_error_in_parsing_or_serializing_fails_one_request() -> None:
     answers = answer([b"1", b"bug", b"13", b"2"])
     assert [status for status, _, _ in answers] == [200, 500, 500, 200]
 
@@ -120,7 +120,7 @@ def test_a_wrong_number_of_answers_is_an_error(wrong: list[Doubled]) -> None:
     assert [status for status, _, _ in answer([b"1", b"2"], lambda requests: wrong)] == [500, 500]
 
 
-def test_a_problem_that_the_model_raises_goes_to_its_request() -> None:
+def test_a_problem_raised_by_the_model_goes_to_its_request() -> None:
     def run(requests: Sequence[int]) -> list[Doubled]:
         if 5 in requests:
             raise ProblemError(Problem.of("unknown-store", "five"))
@@ -129,7 +129,7 @@ def test_a_problem_that_the_model_raises_goes_to_its_request() -> None:
     assert [status for status, _, _ in answer([b"1", b"5"], run)] == [200, 404]
 
 
-def test_out_of_memory_is_not_everyones_fate() -> None:
+def test_a_batch_that_runs_out_of_memory_is_run_one_by_one() -> None:
     def run(requests: Sequence[int]) -> list[Doubled]:
         if len(requests) > 1:
             raise MemoryError
@@ -138,7 +138,7 @@ def test_out_of_memory_is_not_everyones_fate() -> None:
     assert [status for status, _, _ in answer([b"1", b"2"], run)] == [200, 200]
 
 
-def test_exit_is_not_caught() -> None:
+def test_an_exit_is_not_caught() -> None:
     def run(requests: Sequence[int]) -> list[Doubled]:
         raise SystemExit(3)
 
@@ -158,61 +158,63 @@ def test_exit_is_not_caught() -> None:
         ({"body": 0}, 0),
     ],
 )
-def test_body(fields: dict[str, Any], body: Any) -> None:
-    assert Sent(fields, context(1), 0).body() == body
+def test_a_body_is_bytes_or_parsed_json(fields: dict[str, Any], body: Any) -> None:
+    assert HttpRequest(fields, context(1), 0).body() == body
 
 
 @pytest.mark.parametrize("fields", [{}, {"body": b""}, {"body": bytearray()}, {"body": ""}, {"body": None}])
-def test_no_body(fields: dict[str, Any]) -> None:
+def test_a_request_without_a_body_is_malformed(fields: dict[str, Any]) -> None:
     with pytest.raises(ProblemError, match="Content-Type: application/json") as raised:
-        Sent(fields, context(1), 0).body()
+        HttpRequest(fields, context(1), 0).body()
     assert raised.value.problem.status == 400
 
 
-def test_a_form_in_place_of_a_body() -> None:
+def test_a_form_is_no_body() -> None:
     with pytest.raises(ProblemError, match="no JSON body"):
-        Sent({"store": b"1"}, context(1), 0).body()
+        HttpRequest({"store": b"1"}, context(1), 0).body()
 
 
 def test_headers_reach_parse() -> None:
     seen = []
 
-    def keep(sent: Sent) -> int:
-        seen.append(sent.headers["X-Place"])
-        return int(sent.body())
+    def keep(request: HttpRequest) -> int:
+        seen.append(request.headers["X-Place"])
+        return int(request.body())
 
     answer_batch([{"body": b"1"}, {"body": b"2"}], context(2), parse=keep, run=Model().run)
     assert seen == ["0", "1"]
 
 
-def test_each_request_says_whether_it_asks_why() -> None:
+def test_a_header_tells_explanations_from_predictions() -> None:
     seen = []
 
-    def keep(sent: Sent) -> int:
-        seen.append(sent.explain)
-        return int(sent.body())
+    def keep(request: HttpRequest) -> int:
+        seen.append(request.explain)
+        return int(request.body())
 
-    given = context(3)
-    given.request_processor = [RequestProcessor(headers) for headers in ({"explain": "True"}, {}, {"explain": "no"})]
-    answer_batch([{"body": b"1"}] * 3, given, parse=keep, run=Model().run)
+    batch_context = context(3)
+    batch_context.request_processor = [
+        RequestProcessor(headers) for headers in ({"explain": "True"}, {}, {"explain": "no"})
+    ]
+    answer_batch([{"body": b"1"}] * 3, batch_context, parse=keep, run=Model().run)
     assert seen == [True, False, False]
 
 
-def test_torchserve_can_send_the_answers() -> None:
-    """What it frames must have lengths in bytes: its reason phrases have them in characters."""
-    given = context(3)
-    answers = answer_batch([{"body": b"1"}, {"body": "ü".encode()}, {}], given, parse=parse, run=Model().run)
-    frame = create_predict_response(answers, {0: "a", 1: "b", 2: "c"}, "Prediction success", 200, context=given)
+def test_torchserve_can_send_the_responses() -> None:
+    """Its message needs lengths in bytes, and it counts reason phrases in characters."""
+    batch_context = context(3)
+    answers = answer_batch([{"body": b"1"}, {"body": "ü".encode()}, {}], batch_context, parse=parse, run=Model().run)
+    frame = create_predict_response(answers, {0: "a", 1: "b", 2: "c"}, "Prediction success", 200, context=batch_context)
     assert all(body in frame for body in answers)
-    assert all(given.get_response_status(place)[1] in (None, "") for place in range(3))
+    assert all(batch_context.get_response_status(index)[1] in (None, "") for index in range(3))
 
 
-def test_an_answer_that_torchserve_could_not_send_is_a_problem() -> None:
+def test_an_answer_too_large_for_torchserve_is_a_problem() -> None:
     class Huge:
         def to_json(self) -> bytes:
-            return b"x" * (MAX_ANSWER + 1)
+            return b"x" * (MAX_BODY + 1)
 
-    given = context(1)
-    (answer,) = answer_batch([{"body": b"1"}], given, parse=parse, run=lambda requests: [Huge()])
-    assert given.get_response_status(0)[0] == 422
+    batch_context = context(1)
+    (answer,) = answer_batch([{"body": b"1"}], batch_context, parse=parse, run=lambda requests: [Huge()])
+    assert batch_context.get_response_status(0)[0] == 422
     assert "ask for less" in json.loads(answer)["detail"]

@@ -1,4 +1,4 @@
-"""No problem says how the service is made or where it lies: no stack trace, no path, no name of a library."""
+"""No problem reveals internals of the service: no stack trace, no path, no name of a library."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handlers.batch import Sent, answer_batch
+from handlers.batch import HttpRequest, answer_batch
 from pets.images import open_photo
 from schemas.pets import parse as pets
 from schemas.pets.multipart import parse_form
@@ -21,7 +21,7 @@ from tests.schemas.sales.test_parse import GOOD, WILD, WRONG
 
 
 class Context:
-    """A batch's, of which nothing is kept."""
+    """Context of a batch that keeps nothing."""
 
     def get_all_request_header(self, idx: int) -> dict[str, str]:
         return {"Content-Type": "image/jpeg"}
@@ -33,8 +33,8 @@ class Context:
     def set_response_header(self, idx: int, key: str, value: str) -> None: ...
 
 
-def told(read: Any, *arguments: Any) -> str:
-    """What a client is told that sends this."""
+def problem_of(read: Any, *arguments: Any) -> str:
+    """Return the problem that a client gets."""
     with pytest.raises(ProblemError) as caught:
         read(*arguments)
     return caught.value.problem.to_json().decode()
@@ -42,46 +42,48 @@ def told(read: Any, *arguments: Any) -> str:
 
 def bad_requests() -> Iterator[str]:
     for body in (b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"store": NaN}', b"{}", b'{"items": 5}'):
-        yield told(sales.parse_request, body)
+        yield problem_of(sales.parse_request, body)
     for name, values in WRONG.items():
-        yield from (told(sales.parse_request, json.dumps({**GOOD, name: value}).encode()) for value in values)
+        yield from (problem_of(sales.parse_request, json.dumps({**GOOD, name: value}).encode()) for value in values)
     for name in Weather.model_fields:
         for value in (*WILD["temperature"], *WILD["cover"], *WILD["events"]):
             if (name == "events") != isinstance(value, str):
-                yield told(sales.parse_request, json.dumps({**GOOD, "weather": {name: value}}).encode())
+                yield problem_of(sales.parse_request, json.dumps({**GOOD, "weather": {name: value}}).encode())
     photo = base64.b64encode(b"photo").decode()
     for content in ({}, {"image": 5}, {"image": "?"}, {"image": photo, "top_k": "x"}, {"image": photo, "heatmap": "y"}):
-        yield told(pets.parse_request, {"body": json.dumps(content).encode()}, {"Content-Type": "application/json"})
+        yield problem_of(
+            pets.parse_request, {"body": json.dumps(content).encode()}, {"Content-Type": "application/json"}
+        )
     for kind in ("text/html", "multipart/form-data", "multipart/form-data; boundary=b", "application/json"):
-        yield told(pets.parse_request, {"body": b"--b\r\n\r\n--b--"}, {"Content-Type": kind})
+        yield problem_of(pets.parse_request, {"body": b"--b\r\n\r\n--b--"}, {"Content-Type": kind})
 
 
-def test_bad_requests() -> None:
+def test_problems_of_invalid_requests_reveal_nothing() -> None:
     bodies = [*bad_requests()]
     assert len(bodies) > 100
     assert [found for body in bodies if (found := leak(body))] == []
 
 
-def test_bad_photos() -> None:
-    """What a decoder complains of is part of what the client is told."""
+def test_problems_of_damaged_photos_reveal_nothing() -> None:
+    """The problem contains the decoder's message."""
     photos = [each.content for each in hostile_inputs() if len(each.content) < 100_000]
-    bodies = [told(open_photo, photo) for photo in photos]
+    bodies = [problem_of(open_photo, photo) for photo in photos]
     assert len(bodies) > 100
     assert [found for body in bodies if (found := leak(body))] == []
 
 
-def test_a_model_that_fails(tmp_path: Any) -> None:
+def test_a_failing_model_reveals_nothing(tmp_path: Any) -> None:
     def fail(_: Any) -> Any:
         raise OSError(f"[Errno 2] No such file or directory: '{tmp_path}/secret.onnx'")
 
-    for parse, run in ((fail, len), (Sent.body, fail)):
+    for parse, run in ((fail, len), (HttpRequest.body, fail)):
         (body,) = answer_batch([{"body": b"x"}], Context(), parse=parse, run=run)
         assert Problem.model_validate_json(body).status == 500
         assert leak(body.decode()) is None
         assert "secret" not in body.decode()
 
 
-def test_the_words_of_every_kind() -> None:
+def test_titles_and_remedies_reveal_nothing() -> None:
     assert [kind for kind, about in PROBLEM_KINDS.items() if leak(f"{about.title} {about.remedy}")] == []
 
 
@@ -96,11 +98,11 @@ def test_the_words_of_every_kind() -> None:
         "handlers.py",
     ],
 )
-def test_what_would_be_one(text: str) -> None:
+def test_a_leak_is_found(text: str) -> None:
     assert leak(f'{{"detail": "{text}"}}')
 
 
-def test_a_form_that_is_none_says_nothing_either() -> None:
+def test_problems_of_damaged_forms_reveal_nothing() -> None:
     for body in (b"", b"--b", b"--b\r\n\r\n", b"--b\r\n: \r\n\r\n--b--"):
         with pytest.raises(ValueError, match="form") as caught:
             parse_form(body, "multipart/form-data; boundary=b")

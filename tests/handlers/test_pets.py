@@ -1,4 +1,4 @@
-"""handlers.pets: what lies between TorchServe and the classifier, with a made-up classifier in its place."""
+"""handlers.pets: from TorchServe to the classifier and back, with a fake classifier."""
 
 import base64
 import json
@@ -18,6 +18,7 @@ from handlers.pets import PetsHandler
 from runtime.clock import Clock
 from schemas.pets.answer import Prediction
 from schemas.pets.request import PetRequest
+from schemas.problem_kinds import type_uri
 from schemas.problems import Problem, ProblemError
 from serving.torchserve.archive import SETTINGS
 
@@ -27,7 +28,7 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 @dataclass
 class FakeClassifier:
-    """Answers with what it was asked. It can't read a photo that says "broken", and trips over one that says "trip"."""
+    """Answers with the photo's content as the breed. "broken" is a damaged photo, and "trip" makes it fail."""
 
     folder: Path
     device: str
@@ -54,13 +55,13 @@ class FakeClassifier:
 
 
 class OurContext(TorchServeContext):
-    """TorchServe's, with what ours has beside it."""
+    """TorchServe's context with the methods of `BatchContext`."""
 
     def get_request_headers(self, key: str) -> list[bytes | None]:
         return [None] * len(self.request_processor)
 
-    def after(self, work: Callable[[], None]) -> None:
-        work()
+    def defer(self, call: Callable[[], None]) -> None:
+        call()
 
 
 def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: int | None = None) -> OurContext:
@@ -71,43 +72,41 @@ def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: i
 
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
-    """A handler that was initialized as TorchServe does it, with the made-up classifier."""
+    """A handler with the fake classifier, initialized as TorchServe does it."""
     monkeypatch.setattr(handlers.pets.Classifier, "load", lambda folder, *, device: FakeClassifier(folder, device))
-    monkeypatch.setattr(
-        "logging.Logger.setLevel", lambda *_: None
-    )  # the root logger's, which pytest has its own plans for
+    monkeypatch.setattr("logging.Logger.setLevel", lambda *_: None)  # pytest needs the root logger's level
     monkeypatch.setattr("gc.freeze", lambda: None)
     monkeypatch.setattr("gc.set_threshold", lambda _: None)
-    monkeypatch.setattr("handlers.protocol.take_over", lambda: None)  # this process is no worker
+    monkeypatch.setattr("handlers.protocol.patch_worker", lambda: None)  # this process is no worker
     made = PetsHandler()
     made.initialize(context(model_dir=str(tmp_path)))
-    seen(made).batches.clear()  # the first request is the worker's own
+    classifier_of(made).batches.clear()  # the warm-up request
     return made
 
 
-def seen(handler: PetsHandler) -> FakeClassifier:
+def classifier_of(handler: PetsHandler) -> FakeClassifier:
     assert isinstance(handler.classifier, FakeClassifier)
     return handler.classifier
 
 
 def answer(handler: PetsHandler, requests: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[tuple[int, Any]]:
     """Status and content of each answer."""
-    given = context([headers for _, headers in requests])
-    bodies = handler.handle([fields for fields, _ in requests], given)
-    return [(given.get_response_status(place)[0], json.loads(body)) for place, body in enumerate(bodies)]
+    batch_context = context([headers for _, headers in requests])
+    bodies = handler.handle([fields for fields, _ in requests], batch_context)
+    return [(batch_context.get_response_status(index)[0], json.loads(body)) for index, body in enumerate(bodies)]
 
 
 def test_torchserve_finds_one_class() -> None:
     assert list_classes_from_module(handlers.pets) == [PetsHandler]
 
 
-def test_the_bundle_is_the_archives(handler: PetsHandler, tmp_path: Path) -> None:
-    assert (seen(handler).folder, seen(handler).device) == (tmp_path / "bundle", "cpu")
+def test_the_handler_loads_the_bundle_of_the_archive(handler: PetsHandler, tmp_path: Path) -> None:
+    assert (classifier_of(handler).folder, classifier_of(handler).device) == (tmp_path / "bundle", "cpu")
     handler.initialize(context(model_dir=str(tmp_path), gpu=1))
-    assert seen(handler).device == "cuda:1"
+    assert classifier_of(handler).device == "cuda:1"
 
 
-def test_the_ways_to_send_a_photo_are_one_to_the_classifier(handler: PetsHandler) -> None:
+def test_a_photo_can_be_a_body_a_form_or_base64(handler: PetsHandler) -> None:
     form = b'--b\r\nContent-Disposition: form-data; name="image"\r\nContent-Type: image/jpeg\r\n\r\n%s\r\n--b--' % PHOTO
     text = "data:image/jpeg;base64," + base64.b64encode(PHOTO).decode()
     answers = answer(
@@ -120,11 +119,11 @@ def test_the_ways_to_send_a_photo_are_one_to_the_classifier(handler: PetsHandler
     )
     assert [status for status, _ in answers] == [200, 200, 200]
     expected = PetRequest(image=PHOTO, content_type="image/jpeg", heatmap="gradcam")
-    assert seen(handler).batches == [[expected, expected, expected]]
+    assert classifier_of(handler).batches == [[expected, expected, expected]]
     assert [content["breed"] for _, content in answers] == [PHOTO.decode("latin-1")] * 3
 
 
-def test_bad_requests_in_a_batch_harm_nobody(handler: PetsHandler) -> None:
+def test_invalid_requests_in_a_batch_affect_no_other(handler: PetsHandler) -> None:
     answers = answer(
         handler,
         [
@@ -143,34 +142,34 @@ def test_bad_requests_in_a_batch_harm_nobody(handler: PetsHandler) -> None:
         *("invalid-request", "damaged-image", "malformed-request", "unsupported-media-type", "unknown-class")
     ]
     assert [answers[0][1]["breed"], answers[6][1]["breed"]] == ["1", "7"]
-    assert [[query.image for query in batch] for batch in seen(handler).batches] == [[b"1", b"6", b"7"]]
+    assert [[query.image for query in batch] for batch in classifier_of(handler).batches] == [[b"1", b"6", b"7"]]
 
 
-def test_explanations_and_predictions_mix(handler: PetsHandler) -> None:
-    """TorchServe says which is which in a header of each."""
-    why = {**JPEG, "explain": "True"}
+def test_a_batch_may_mix_explanations_and_predictions(handler: PetsHandler) -> None:
+    """A header of TorchServe tells them apart."""
+    explanation = {**JPEG, "explain": "True"}
     answers = answer(
         handler,
         [
             ({"body": b"1"}, JPEG),
-            ({"body": b"2"}, why),
-            ({"body": b"3", "heatmap": b"none"}, why),
-            ({"body": b"4"}, why),
+            ({"body": b"2"}, explanation),
+            ({"body": b"3", "heatmap": b"none"}, explanation),
+            ({"body": b"4"}, explanation),
         ],
     )
     assert [status for status, _ in answers] == [200, 200, 422, 200]
-    (batch,) = seen(handler).batches
+    (batch,) = classifier_of(handler).batches
     assert [(query.image, query.heatmap) for query in batch] == [(b"1", "none"), (b"2", "gradcam"), (b"4", "gradcam")]
 
 
-def test_a_photo_that_the_network_trips_over_costs_its_sender_alone(handler: PetsHandler) -> None:
+def test_a_photo_that_fails_in_the_network_fails_one_request(handler: PetsHandler) -> None:
     answers = answer(handler, [({"body": content}, JPEG) for content in (b"1", b"trip", b"2")])
     assert [status for status, _ in answers] == [200, 500, 200]
-    assert answers[1][1]["title"] == "The model failed; the request was not at fault"
+    assert answers[1][1]["type"] == type_uri("internal-error")
 
 
-def test_the_settings_are_torchserves() -> None:
-    """A key that TorchServe does not know, or a value of another type, it passes over in silence."""
+def test_the_settings_have_the_names_and_types_of_torchserve() -> None:
+    """TorchServe silently ignores an unknown key and a value of another type."""
     settings = yaml.safe_load((SETTINGS / "pets.yaml").read_text())
     assert {*settings} == {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout", "maxRetryTimeoutInSec"}
     assert all(type(value) is int and value > 0 for value in settings.values())

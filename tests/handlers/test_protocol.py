@@ -1,4 +1,4 @@
-"""What a handler and the front end get is what they get from TorchServe's own code."""
+"""handlers.protocol: handler and front end get the same values as from TorchServe's own code."""
 
 import socket
 import struct
@@ -28,7 +28,7 @@ REQUESTS = st.lists(
 
 
 def message(requests: list[Any]) -> bytes:
-    """A batch as TorchServe's front end sends it."""
+    """Return a batch as TorchServe's front end sends it."""
     end = struct.pack("!i", -1)
 
     def string(value: bytes) -> bytes:
@@ -41,7 +41,7 @@ def message(requests: list[Any]) -> bytes:
 
 
 def received(sent: bytes, read: Any, *, piece: int | None = None) -> Any:
-    """What ``read`` makes of a message that arrives in pieces of so many bytes."""
+    """Return the result of ``read`` for a message that arrives in pieces of ``piece`` bytes."""
     ours, theirs = socket.socketpair()
 
     def send() -> None:
@@ -61,33 +61,33 @@ def received(sent: bytes, read: Any, *, piece: int | None = None) -> Any:
 
 
 class Echo:
-    """A handler that keeps what it gets, and answers every second request with a status of its own."""
+    """A handler that keeps its arguments and sets a status for every second request."""
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
 
     def handle(self, data: Any, context: Any) -> list[bytes]:
-        headers = [dict(context.get_all_request_header(place)) for place in range(len(data))]
+        headers = [dict(context.get_all_request_header(index)) for index in range(len(data))]
         self.seen.append(([dict(fields) for fields in data], headers))
-        for place in range(len(data)):
-            if place % 3:
-                context.set_response_content_type(place, "application/json")
-                if place % 2:
-                    context.set_response_header(place, "x-more", "ü")
-            if place % 2:
-                context.set_response_status(422, "Ünprocessable"[place:], idx=place)
+        for index in range(len(data)):
+            if index % 3:
+                context.set_response_content_type(index, "application/json")
+                if index % 2:
+                    context.set_response_header(index, "x-more", "ü")
+            if index % 2:
+                context.set_response_status(422, "Ünprocessable"[index:], idx=index)
         return [b"&".join([name.encode() + b"=" + bytes(value) for name, value in fields.items()]) for fields in data]
 
 
 def sent_by(batch: Batch, handle: Any) -> bytes:
-    """What is sent."""
+    """Return the bytes that `answer` sends."""
     connection = Mock(spec=socket.socket)
     assert answer(batch, handle, connection) == b""
     return b"".join(call.args[0] for call in connection.sendall.call_args_list)
 
 
 def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
-    """The answer of TorchServe's own reader and service."""
+    """Return the response of TorchServe's own reader and service."""
     batch = received(sent, otf_message_handler._retrieve_inference_msg)
     service = Service("sales", "/", None, handler.handle, None, 16, metrics_cache=Mock())
     service.set_cl_socket(None)
@@ -95,14 +95,14 @@ def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
 
 
 @given(REQUESTS)
-def test_handler_and_front_end_get_what_torchserve_gives_them(requests: list[Any]) -> None:
+def test_handler_and_front_end_get_the_values_of_torchserve(requests: list[Any]) -> None:
     sent, ours, theirs = message(requests), Echo(), Echo()
     assert sent_by(received(sent, read_batch), ours.handle) == torchserves_answer(sent, theirs)
     assert ours.seen == theirs.seen
 
 
 @pytest.mark.parametrize("piece", [1, 3, 65_535])
-def test_however_it_arrives(piece: int) -> None:
+def test_a_message_may_arrive_in_pieces(piece: int) -> None:
     photo = bytes(range(256)) * (1 if piece < 10 else 4_000)
     sent = message([(b"id", [(b"Host", b"x")], [(b"body", b"image/jpeg", photo), (b"k", b"", b"3")])] * 2)
     batch = received(sent, read_batch, piece=piece)
@@ -115,7 +115,7 @@ def test_however_it_arrives(piece: int) -> None:
     }
 
 
-def test_a_front_end_that_is_gone_ends_the_worker() -> None:
+def test_a_closed_connection_ends_the_worker() -> None:
     ours, theirs = socket.socketpair()
     with ours:
         theirs.sendall(message([(b"id", [], [])])[:-5])
@@ -124,41 +124,41 @@ def test_a_front_end_that_is_gone_ends_the_worker() -> None:
             read_batch(ours)
 
 
-def test_as_many_answers_as_requests() -> None:
+def test_a_missing_response_is_an_error() -> None:
     batch = Batch()
     batch.append(b"id", [], [])
     with pytest.raises(ValueError, match="argument"):
         sent_by(batch, lambda data, context: [])
 
 
-def test_what_is_left_is_done_when_the_answer_is_sent() -> None:
-    """In order, and once."""
+def test_deferred_calls_follow_the_response() -> None:
+    """They are made in order and once."""
     ours, theirs = socket.socketpair()
     done: list[int] = []
 
     def handle(_: Any, context: Batch) -> list[bytes]:
         for number in range(2):
-            context.after(lambda number=number: done.append(number if theirs.recv(CHUNK, socket.MSG_PEEK) else -1))
+            context.defer(lambda number=number: done.append(number if theirs.recv(CHUNK, socket.MSG_PEEK) else -1))
         return []
 
     batch = Batch()
     with ours, theirs:
         theirs.settimeout(10)
         answer(batch, handle, ours)
-        batch.finish()
+        batch.run_deferred()
     assert done == [0, 1]
 
 
 @pytest.mark.integration
-def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> None:
+def test_only_a_worker_of_torchserve_is_patched() -> None:
     script = (
         "import sys\n"
         "from handlers import protocol\n"
-        "protocol.take_over()\n"
+        "protocol.patch_worker()\n"
         "assert not any(name.split('.')[0] == 'ts' for name in sys.modules)\n"
         "from ts.protocol import otf_message_handler as protocol\n"
         "from ts.service import Service\n"
-        "protocol.take_over()\n"
+        "protocol.patch_worker()\n"
         "import socket\n"
         "ours, theirs = socket.socketpair()\n"
         "theirs.sendall(b'I' + (-1).to_bytes(4, 'big', signed=True))\n"
@@ -172,7 +172,7 @@ def test_torchserves_worker_uses_it_once_told_and_only_a_worker_is_told() -> Non
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_header_of_all_requests_is_found_wherever_each_has_it() -> None:
+def test_a_header_of_all_requests_is_found_at_any_index() -> None:
     batch = Batch()
     for names in (
         (b"host", b"start"),
@@ -185,5 +185,5 @@ def test_a_header_of_all_requests_is_found_wherever_each_has_it() -> None:
         batch.append(b"", [(name, name + b" of %d" % len(names)) for name in names], [])
     found = batch.get_request_headers("start")
     assert found == [b"start of 2", b"start of 2", b"start of 1", b"start of 4", None, None]
-    assert batch.get_request_headers("x") == [None] * 6  # what the first has not, nobody is asked for
+    assert batch.get_request_headers("x") == [None] * 6  # the first request has none
     assert Batch().get_request_headers("x") == []

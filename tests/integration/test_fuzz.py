@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from handlers import protocol as wire
-from handlers import sales as sales_handler
 from handlers.pets import PetsHandler
 from handlers.sales import SalesHandler
 from handlers.telemetry.audit_log import AuditLog
 from handlers.telemetry.recorder import START_HEADER, Telemetry
+from handlers.telemetry.sales import ForecastObserver
 from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
 from sales.forecaster import Forecaster
@@ -216,16 +216,14 @@ def test_messages(sales: SalesHandler, tmp_path: Path, caplog: pytest.LogCapture
     )
     handler, audit = SalesHandler(), AuditLog(tmp_path / "audit.jsonl", per_second=1e9)
     handler.forecaster = sales.forecaster
-    handler.telemetry = Telemetry(
-        "fuzz", "1", gist=sales_handler._gist, count=sales_handler._count, describe=sales_handler._describe, audit=audit
-    )
+    handler.telemetry = Telemetry("fuzz", "1", ForecastObserver(), audit=audit)
 
     def read(sent: tuple[list[Any], int]) -> None:
         requests, piece = sent
         batch = received(message(requests), wire.read_batch, piece=piece)
         assert batch.ids == [name for name, _, _ in requests]
         assert sent_by(batch, handler.handle)
-        handler.telemetry.tell()
+        handler.telemetry.flush()
         assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == []
 
     fuzz(st.tuples(st.lists(request, max_size=3), st.integers(7, 9_000)), read)

@@ -17,7 +17,7 @@ from PIL import Image
 import shopcat
 from handlers.batch import answer_batch
 from handlers.protocol import Batch
-from handlers.sales import read
+from handlers.sales import parse
 from sales.forecaster import Forecaster as Predictor
 from schemas.problem_kinds import PROBLEM_KINDS
 
@@ -42,7 +42,7 @@ def answered(predictor: Predictor, body: Mapping[str, Any], *, explain: bool = F
     batch = Batch()
     headers = [(b"explain", b"True")] if explain else []
     batch.append(b"id", headers, [("body", b"application/json", json.dumps(body, default=str).encode())])
-    (answer,) = answer_batch(batch.fields, batch, parse=read, run=predictor.predict)
+    (answer,) = answer_batch(batch.fields, batch, parse=parse, run=predictor.predict)
     return dict(json.loads(answer))
 
 

@@ -1,4 +1,4 @@
-"""handlers.telemetry.metrics: what takes many values at once counts what prometheus-client counts one by one."""
+"""handlers.telemetry.metrics: many values at once count as prometheus-client counts them one by one."""
 
 import os
 from collections import Counter as Tally
@@ -16,7 +16,7 @@ BUCKETS = (0.1, 0.5, 1.0)
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.05, 0.1, 0.2, 0.5, 0.75, 1.0, 5.0]), max_size=9), max_size=4))
-def test_many_at_once_are_as_one_by_one(batches: list[list[float]]) -> None:
+def test_many_values_at_once_count_as_one_by_one(batches: list[list[float]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     many = BatchHistogram("seconds", "x", ("stage",), buckets=BUCKETS, registry=ours).labels("total")
     single = Histogram("seconds", "x", ("stage",), buckets=BUCKETS, registry=theirs).labels("total")
@@ -34,7 +34,7 @@ def test_many_at_once_are_as_one_by_one(batches: list[list[float]]) -> None:
 
 
 @given(st.lists(st.lists(st.floats(0, 300), min_size=1), max_size=20))
-def test_a_sum_does_not_depend_on_which_worker_is_added_first(workers: list[list[float]]) -> None:
+def test_a_sum_does_not_depend_on_the_order_of_workers(workers: list[list[float]]) -> None:
     sums = []
     for seconds in workers:
         registry = CollectorRegistry()
@@ -43,7 +43,7 @@ def test_a_sum_does_not_depend_on_which_worker_is_added_first(workers: list[list
     assert sum(sums) == sum(reversed(sums)) == pytest.approx(sum(map(sum, workers)), abs=1e-7)
 
 
-def test_counts_by_label() -> None:
+def test_counts_are_added_by_label() -> None:
     registry = CollectorRegistry()
     counter = Counter("inputs", "x", ("model", "kind", "field"), registry=registry)
     add(counter, "sales", Tally({("filled", "Promo"): 2, ("assumed", "weather"): 1}))
@@ -52,7 +52,7 @@ def test_counts_by_label() -> None:
     assert registry.get_sample_value("inputs_total", labels) == 3
 
 
-def test_what_is_allocated_takes_nothing_from_what_was_counted(tmp_path: Path) -> None:
+def test_allocation_keeps_earlier_counts(tmp_path: Path) -> None:
     allocate(tmp_path)
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == [f"{kind}_{os.getpid()}.db" for kind in ("counter", "histogram")]
@@ -60,5 +60,5 @@ def test_what_is_allocated_takes_nothing_from_what_was_counted(tmp_path: Path) -
         assert file.stat().st_blocks * 512 >= file.stat().st_size > 1 << 16
         figures = MmapedDict(file)  # type: ignore[no-untyped-call]
         figures.write_value("a", 3.0, 0.0)  # type: ignore[no-untyped-call]
-        allocate(tmp_path)  # as a process does that gets the number of one that has ended
+        allocate(tmp_path)  # as a process does whose PID another process had before
         assert MmapedDict(file).read_value("a") == (3.0, 0.0)  # type: ignore[no-untyped-call]

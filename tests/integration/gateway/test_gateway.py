@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 import pytest
 
-from handlers.batch import FINAL
-from handlers.worker_paths import Shared
+from handlers.batch import NO_RETRY
+from handlers.worker_paths import WorkerPaths
 from schemas.openapi import FILE
 from schemas.problems import Problem
 from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
@@ -182,7 +182,7 @@ def probed(behind: StandIn, tmp_path: Path) -> Iterator[tuple[Gateway, Probed]]:
     watch = Probed(ports.metrics)
     config = GatewayConfig(ports.inference, probes_port=ports.metrics)
     with (
-        exporting(Exporter(Shared.make(tmp_path / "shared"), watch), ports.metrics),
+        exporting(Exporter(WorkerPaths.create(tmp_path / "shared"), watch), ports.metrics),
         running_gateway(config, MODELS, [behind.socket]) as gateway,
     ):
         yield gateway, watch
@@ -415,12 +415,12 @@ def test_a_request_that_a_worker_died_of_is_asked_again(gateway: Gateway, behind
 def test_a_request_that_a_worker_failed_is_not_asked_again(gateway: Gateway, behind: StandIn) -> None:
     """It would fail again, and leave a traceback and an id in the log each time."""
     failed = Problem.of("internal-error", "the log has its cause under the id 4711")
-    for headers, times in ((dict([FINAL]), 1), ({}, 3)):
+    for headers, times in ((dict([NO_RETRY]), 1), ({}, 3)):
         behind.behaviour, behind.headers = lambda *_: (failed.status, PROBLEM, failed.to_json()), headers
         seen = len(behind.seen)
         answer = ask(gateway, b"{}")
         assert (answer.status, answer.content["detail"], len(behind.seen) - seen) == (500, failed.detail, times)
-        assert FINAL[0] not in answer.headers
+        assert NO_RETRY[0] not in answer.headers
 
 
 def test_one_of_two_that_is_gone_or_cuts_answers_off_costs_no_answer(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from handlers.readiness import declare_ready
-from handlers.worker_paths import Shared
+from handlers.worker_paths import WorkerPaths
 from serving.monitoring import exporter
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.watched import STARTING, Watched
@@ -36,7 +36,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.port = Ports.any_free().metrics
         self.watched = Watched({"frontend": [os.getpid()]}, [], {"sales": 2}, alive=True)
-        self.shared = Shared.make(folder)
+        self.shared = WorkerPaths.create(folder)
         self.exporter = Exporter(self.shared, lambda: self.watched)
 
     def get(self, path: str) -> tuple[int, str]:

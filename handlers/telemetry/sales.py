@@ -1,0 +1,65 @@
+"""Metrics and audit fields of forecasts."""
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from prometheus_client import Counter
+
+from handlers.telemetry.metrics import add
+from sales.forecaster import Reply
+from schemas.sales.answer import ItemForecast
+
+FORECASTS = Counter("shopcat_forecasts", "Forecasts of one store and day.", ("model",))
+INPUTS = Counter(
+    "shopcat_inputs",
+    "Inputs of forecasts that were not simply given: filled, unseen, out of range, assumed, and the other warnings.",
+    ("model", "kind", "field"),
+)
+
+
+class ForecastSummary(NamedTuple):
+    """Quality of the inputs of a batch's forecasts.
+
+    Attributes:
+        assumed: names of the assumed fields of each forecast.
+        warnings: code and field of each warning of all forecasts.
+    """
+
+    assumed: Sequence[tuple[str, ...]]
+    warnings: Sequence[tuple[str, str]]
+
+
+class ForecastObserver:
+    """Observer of forecasts, comparisons and explanations."""
+
+    def summarize(self, answers: Sequence[Reply]) -> ForecastSummary:
+        """Return which inputs were assumed or had a warning."""
+        forecasts = _forecasts(answers)
+        warnings = [(warning.code, warning.field) for forecast in forecasts for warning in forecast.warnings]
+        return ForecastSummary([forecast.assumed for forecast in forecasts], warnings)
+
+    def count(self, model: str, summaries: Sequence[ForecastSummary]) -> None:
+        """Count forecasts, assumed fields and warnings."""
+        assumed = Tally(fields for summary in summaries for fields in summary.assumed)  # few distinct values
+        FORECASTS.labels(model).inc(assumed.total())
+        inputs = Tally(warning for summary in summaries for warning in summary.warnings)
+        for fields, count in assumed.items():
+            inputs.update({("assumed", field): count for field in fields})
+        add(INPUTS, model, inputs)
+
+    def audit_fields(self, answer: Reply) -> dict[str, Any]:
+        """Return the number of forecasts and of each warning."""
+        forecasts = _forecasts([answer])
+        warnings = Tally(warning.code for forecast in forecasts for warning in forecast.warnings)
+        return {"forecasts": len(forecasts), "warnings": dict(warnings)}
+
+
+def _forecasts(answers: Sequence[Reply]) -> list[ItemForecast]:
+    """Return the forecasts in the answers, without the problems among them."""
+    return [
+        forecast
+        for answer in answers
+        for forecast in ((answer,) if isinstance(answer, ItemForecast) else answer.items)
+        if isinstance(forecast, ItemForecast)
+    ]
