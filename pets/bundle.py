@@ -64,7 +64,7 @@ def save(
     with new_folder(folder, replace=replace) as part:
         save_file({name: np.asarray(array, order="C") for name, array in weights.items()}, part / WEIGHTS)
         (part / NETWORK).write_bytes(network(part / WEIGHTS))
-        return bundle.finish(part, PetsManifest, manifest, FILES, golden=golden, card=card, of=manifest["created"])
+        return bundle.finish(part, PetsManifest, manifest, FILES, golden=golden, card=card, date=manifest["created"])
 
 
 def load(folder: Path) -> Bundle:

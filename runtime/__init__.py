@@ -1,4 +1,4 @@
-"""What every model needs to be stored and run, whatever it predicts: folders, devices, sessions.
+"""Storage and execution of models of any kind: bundles, atomic writes, locks, devices, network sessions.
 
-Knows no model and imports nothing of ours, so that `sales` and `pets` can both stand on it.
+The package imports no other package of the project, so that every other package can use it.
 """

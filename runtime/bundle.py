@@ -1,14 +1,14 @@
-"""What every bundle is: a folder with ``bundle.json``, a manifest that lists the hash of every other file in it.
+"""Bundles of any kind: a folder with a manifest that lists the hash of every other file in it.
 
-bundle.json         the manifest
-weights.safetensors the network's weights
-model.onnx          the network as a graph, which serves
-golden.json         inputs, and what training computed for them
-MODEL_CARD.md       what it is for, and what not
+::
 
-Errors::
+    bundle.json          the manifest
+    weights.safetensors  weights of the network
+    model.onnx           graph of the network, for serving
+    golden.json          golden rows: inputs, and the outputs that training computed for them
+    MODEL_CARD.md        intended use, limits and figures of the model
 
-    BundleError(UserError)   the folder is not a bundle, is damaged, or is of a format that is not known
+The functions raise `BundleError` if a folder is not a bundle, is damaged, or has an unknown format.
 """
 
 import datetime as dt
@@ -32,11 +32,11 @@ Golden = list[dict[str, Any]]
 
 
 class BundleError(UserError):
-    """A folder that can't be taken for a bundle; the message names the file and what is wrong with it."""
+    """The folder is not a valid bundle; the message names the file and its fault."""
 
 
-class _Lists(Protocol):
-    """A manifest: it lists the sha256 of every other file."""
+class _Manifest(Protocol):
+    """Part of a manifest that `check_files` reads: the SHA-256 of every other file."""
 
     @property
     def files(self) -> dict[str, str]: ...
@@ -46,25 +46,25 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def kind_of(folder: Path) -> str:
-    """Which kind of model a bundle holds, as its manifest says.
+    """Return the kind of model that a bundle's manifest names.
 
     Raises:
-        BundleError: if there is no manifest.
+        BundleError: if the manifest does not exist or is not a JSON object.
     """
     return str(_read(folder).get("kind"))
 
 
 def read_manifest(folder: Path, model: type[M], *, kind: str, format_version: int) -> M:
-    """Read ``bundle.json`` alone.
+    """Return the manifest of a bundle, without reading the other files.
 
     Args:
-        folder: the bundle.
-        model: the manifest's type.
-        kind: the kind of bundle, for messages.
-        format_version: the one that this version of shopcat reads.
+        folder: folder of the bundle.
+        model: type of the manifest.
+        kind: kind of bundle, for messages.
+        format_version: format version that this version of shopcat reads.
 
     Raises:
-        BundleError: if there is none, or it is not one that this version reads.
+        BundleError: if the manifest does not exist, is invalid, or has another format version.
     """
     content, file = _read(folder), folder / MANIFEST
     if content.get("format_version") != format_version:
@@ -76,8 +76,8 @@ def read_manifest(folder: Path, model: type[M], *, kind: str, format_version: in
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BundleError(f"{file} is not a {kind} bundle's: {where}: {first['msg']}") from None
+        field = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{file} is not a {kind} bundle's: {field}: {first['msg']}") from None
 
 
 def finish(
@@ -88,47 +88,50 @@ def finish(
     *,
     golden: Golden,
     card: str,
-    of: dt.date,
+    date: dt.date,
 ) -> M:
-    """Write what every bundle ends with: the golden rows, the model card and the manifest.
+    """Complete a bundle: write the golden rows, the model card and the manifest.
 
     Args:
-        folder: the bundle, with its weights, its network and what else its kind has.
-        model: the manifest's type.
-        manifest: its fields but ``version`` and ``files``, which follow from the content.
-        files: all that the bundle has but the manifest.
-        golden: inputs and what training computed for them.
-        card: the model card's text.
-        of: the day that the version names.
+        folder: folder of the bundle, with its weights, its network and the other files of its kind.
+        model: type of the manifest.
+        manifest: fields of the manifest but ``version`` and ``files``, which follow from the content.
+        files: names of all files of the bundle but the manifest.
+        golden: golden rows.
+        card: text of the model card.
+        date: date at the start of the version.
     """
     (folder / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card, encoding="utf-8")
     hashes = {name: sha256(folder / name) for name in files}
-    whole = model.model_validate({**manifest, "version": f"{of:%Y%m%d}-{hashes[WEIGHTS][:8]}", "files": hashes})
-    (folder / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return whole
+    version = f"{date:%Y%m%d}-{hashes[WEIGHTS][:8]}"
+    completed = model.model_validate({**manifest, "version": version, "files": hashes})
+    (folder / MANIFEST).write_text(completed.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return completed
 
 
-def check_files(folder: Path, manifest: _Lists, expected: Sequence[str]) -> None:
+def check_files(folder: Path, manifest: _Manifest, expected: Sequence[str]) -> None:
     """Verify that a bundle has the files that its manifest lists, unchanged, and no others.
 
     Args:
-        folder: the bundle.
-        manifest: as read from it.
-        expected: files that every bundle of the kind has.
+        folder: folder of the bundle.
+        manifest: manifest of the bundle.
+        expected: names of the files that every bundle of the kind has.
 
     Raises:
-        BundleError: naming each file that is missing, changed, or there without being listed.
+        BundleError: if a file is missing, changed or not listed; the message names each.
     """
-    there = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()} - {MANIFEST}
-    missing, foreign = sorted({*expected, *manifest.files} - there), sorted(there - set(manifest.files))
+    present = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()} - {MANIFEST}
+    missing, unlisted = sorted({*expected, *manifest.files} - present), sorted(present - set(manifest.files))
     try:
-        changed = [n for n, digest in manifest.files.items() if n in there and sha256(folder / n) != digest]
+        changed = [
+            name for name, digest in manifest.files.items() if name in present and sha256(folder / name) != digest
+        ]
     except OSError as error:
         raise BundleError(f"{error.filename} can't be read: {error.strerror}") from None
     faults = [
-        f"{what} {', '.join(names)}"
-        for what, names in (("missing:", missing), ("not listed in it:", foreign), ("changed since:", changed))
+        f"{fault} {', '.join(names)}"
+        for fault, names in (("missing:", missing), ("not listed in it:", unlisted), ("changed since:", changed))
         if names
     ]
     if faults:

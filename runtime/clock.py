@@ -1,10 +1,10 @@
-"""Where the time of a batch goes: a stopwatch whose laps have names."""
+"""Stopwatch with named laps, for the stages of a batch."""
 
 from time import perf_counter
 
 
 class Clock:
-    """Seconds by stage since the last start. Laps follow each other, so that the stages add up to the whole.
+    """Seconds by stage since the last start. Every lap begins where the last one ended, so the stages have no gaps.
 
     >>> clock = Clock()
     >>> clock.start()
@@ -19,12 +19,12 @@ class Clock:
         self.start()
 
     def start(self) -> None:
-        """Begin anew."""
+        """Reset all stages and start the first lap."""
         self.seconds = {}
         self._last = perf_counter()
 
     def lap(self, stage: str) -> None:
-        """What has passed since the last lap was of this stage; a stage may have several laps."""
+        """End the current lap and add its seconds to a stage, which may have several laps."""
         now = perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now

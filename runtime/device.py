@@ -1,4 +1,4 @@
-"""Choice of the device that computes. Nothing else in the project looks for GPUs."""
+"""Choice of the device that runs networks. Only this module and `training.device` look for GPUs."""
 
 import ctypes
 import sys
@@ -8,13 +8,13 @@ from runtime.errors import UserError
 
 
 class DeviceError(UserError):
-    """A device that was asked for and is not there."""
+    """The requested device does not exist."""
 
 
 def count_gpus() -> int:
-    """Return the number of GPUs that onnxruntime can use; 0 without CUDA's driver or an onnxruntime for CUDA.
+    """Return the number of GPUs that onnxruntime can use; 0 without CUDA's driver or without an onnxruntime for CUDA.
 
-    The driver itself counts, so that ``CUDA_VISIBLE_DEVICES`` is respected.
+    The driver counts them, so that ``CUDA_VISIBLE_DEVICES`` is respected.
     """
     import onnxruntime
 
@@ -33,14 +33,14 @@ def pick_device(wanted: str | None = None, *, count: Callable[[], int] = count_g
     """Return the device to compute on.
 
     Args:
-        wanted: ``cpu``, ``cuda`` or ``cuda:N``; the first GPU if there is one, else the CPU, if left out.
-        count: returns the number of usable GPUs; called unless the CPU is asked for.
+        wanted: ``cpu``, ``cuda`` or ``cuda:N``. The default is the first GPU, or the CPU if there is no GPU.
+        count: function that returns the number of usable GPUs; not called for ``cpu``.
 
     Returns:
         ``cpu`` or ``cuda:N``.
 
     Raises:
-        DeviceError: if the device that was asked for is not there.
+        DeviceError: if the requested device does not exist.
     """
     if wanted == "cpu":
         return "cpu"

@@ -1,8 +1,10 @@
-"""Folders and files that appear whole or not at all.
+"""Atomic writes of folders and files.
 
-A process may be killed at any moment. What is written is therefore built under a temporary name beside its
-target and renamed when it is complete: a reader sees the old, the new, or nothing, never a half. Who builds holds the
-lock of what it builds, by which the next to write the target tells what the killed have left behind, and removes it.
+A process can be killed at any moment. A writer therefore builds a file or folder under a temporary name beside its
+target, and renames it when it is complete. Readers see the old content, the new content or nothing, never a part.
+
+A writer holds a lock on its temporary file or folder. The next writer of the same target removes temporary files
+without a lock: their writers have been killed.
 """
 
 import ctypes
@@ -23,30 +25,30 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 class FolderError(UserError):
-    """A target that can't be written; the message says which and what to do."""
+    """A file or folder can't be written; the message names it and the remedy."""
 
 
 @contextmanager
 def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Build a folder whole or not at all.
+    """Write a folder atomically.
 
     Args:
-        target: where the folder is to appear; its parents are made.
-        replace: whether a folder that is there already may be replaced. An empty one always may.
+        target: path of the new folder; missing parents are created.
+        replace: replace an existing folder. An empty folder is always replaced.
 
     Yields:
-        A temporary folder beside the target. It takes the target's name when the block ends without an error, and
-        is removed otherwise.
+        A temporary folder beside the target. If the block ends without an error, it is renamed to the target, otherwise
+        it is removed.
 
     Raises:
-        FolderError: if the target is a file, or a folder with something in it and ``replace`` is not given.
+        FolderError: if the target is a file, or a non-empty folder that may not be replaced.
     """
     target = Path(os.path.abspath(target))
     check_target(target, replace=replace)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part(target, tempfile.mkdtemp) as part:
         yield part
-        part.chmod(0o755)  # mkdtemp makes it private, safetensors its files; a served folder is read by other users
+        part.chmod(0o755)  # mkdtemp and safetensors create private files; other users read a served folder
         for file in part.rglob("*"):
             if file.is_file():
                 file.chmod(0o644)
@@ -56,36 +58,36 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def check_target(target: Path, *, replace: bool = False, remedy: str = "") -> None:
-    """Ask before long work whether ``new_folder`` would take the target. It leaves no trace.
+    """Check before long work that `new_folder` can write the target. The check leaves no trace.
 
     Args:
-        target: where a folder is to appear.
-        replace: as ``new_folder`` has it.
-        remedy: what else can be done about a folder that is there already, such as an option to give.
+        target: path of the folder.
+        replace: an existing folder may be replaced.
+        remedy: further remedy for an existing folder, for the message, such as an option of the command.
 
     Raises:
-        FolderError: if it would not.
+        FolderError: if it can't.
     """
     if target.exists() and not target.is_dir():
         raise FolderError(f"{target} is a file; name a folder that does not exist yet")
     if not replace and target.is_dir() and any(target.iterdir()):
         raise FolderError(f"{target} is there already and not empty; name another folder{remedy}")
-    _check_room_beside(target)
+    _check_parent(target)
 
 
 def check_file(target: Path) -> None:
-    """Ask before long work whether ``write_file`` could write the target. It leaves no trace.
+    """Check before long work that `write_file` can write the target. The check leaves no trace.
 
     Raises:
-        FolderError: if it could not.
+        FolderError: if it can't.
     """
     if target.is_dir():
         raise FolderError(f"{target} is a folder; name a file")
-    _check_room_beside(target)
+    _check_parent(target)
 
 
-def _check_room_beside(target: Path) -> None:
-    """Whether something can be written where the target is to appear, or where its first missing parent is."""
+def _check_parent(target: Path) -> None:
+    """Check that the nearest existing parent of the target is writable."""
     parent = Path(os.path.abspath(target)).parent
     while not parent.exists():
         parent = parent.parent
@@ -97,7 +99,7 @@ def _check_room_beside(target: Path) -> None:
 
 
 def write_file(target: Path, content: bytes) -> None:
-    """Write a file whole or not at all; what was there is replaced."""
+    """Write a file atomically; replace an existing one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part(target, _new_file) as part:
         part.write_bytes(content)
@@ -107,19 +109,19 @@ def write_file(target: Path, content: bytes) -> None:
 
 
 def sha256(file: Path) -> str:
-    """The hex digest of a file's content."""
+    """Return the hexadecimal SHA-256 of a file's content."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 @contextmanager
 def _part(target: Path, make: Callable[..., str]) -> Iterator[Path]:
-    """A temporary file or folder beside the target, locked, and removed in the end if it is still there."""
+    """Yield a locked temporary file or folder beside the target. Remove it at the end if it has not been renamed."""
     _sweep(target)
     with ExitStack() as locked:
         while True:
             part = Path(make(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-            with suppress(FileNotFoundError):  # another swept it before it was locked
+            with suppress(FileNotFoundError):  # another process removed it before it was locked
                 if locked.enter_context(lock(part, wait=True)) is not False:
                     break
         try:
@@ -129,23 +131,23 @@ def _part(target: Path, make: Callable[..., str]) -> Iterator[Path]:
 
 
 def _new_file(prefix: str, suffix: str, dir: Path) -> str:
-    """As ``tempfile.mkdtemp`` makes a folder."""
+    """Create a file as ``tempfile.mkdtemp`` creates a folder."""
     handle, name = tempfile.mkstemp(suffix, prefix, dir)
     os.close(handle)
     return name
 
 
 def _sweep(target: Path) -> None:
-    """Remove what processes that are no more have left of a target."""
+    """Remove temporary files and folders of a target whose processes have ended."""
     ours = re.compile(rf"\.{re.escape(target.name)}\.\w{{8}}\.part")  # \w{8}: tempfile's
-    for part in [each for each in target.parent.iterdir() if ours.fullmatch(each.name)]:
-        with suppress(OSError), lock(part) as dead:
-            if dead:
+    for part in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
+        with suppress(OSError), lock(part) as ended:
+            if ended:
                 _remove(part)
 
 
 def _remove(part: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or folder, if it exists."""
     if part.is_dir():
         shutil.rmtree(part, ignore_errors=True)
     else:
@@ -153,13 +155,13 @@ def _remove(part: Path) -> None:
 
 
 def _swap(part: Path, target: Path) -> None:
-    """Give ``part`` the name ``target``; an old folder of that name ends up under the name ``part``."""
+    """Rename ``part`` to ``target``; an old folder of that name is renamed to ``part``."""
     if not target.exists():
         part.rename(target)
         return
     if _exchange(part, target):
         return
-    # No atomic exchange on this system: between the two renames the name is absent, never half-written.
+    # No atomic exchange on this system: between the two renames the target does not exist, but it is never incomplete.
     old = part.with_suffix(".old")
     target.rename(old)
     part.rename(target)
@@ -167,7 +169,7 @@ def _swap(part: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step (Linux's renameat2); false where the system can't."""
+    """Exchange two names atomically with Linux's renameat2. Return False if the system can't."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False
@@ -180,7 +182,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def fsync(path: Path) -> None:
-    """Flush a file or a folder's entries to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,7 @@
-"""Locks on files and folders that go with the process that holds them, however it ends.
+"""Locks on files and folders that end with the process that holds them, however it ends.
 
-They stop only who asks for them (flock). They are of the file or folder itself: a new name does not free it.
+The locks are advisory (flock): they stop only processes that ask for them. They belong to the file or folder itself, so
+a rename does not release them.
 """
 
 import fcntl
@@ -12,19 +13,19 @@ from pathlib import Path
 
 @contextmanager
 def lock(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[bool | None]:
-    """Hold the lock of a file or folder.
+    """Hold the lock of an existing file or folder.
 
     Args:
-        path: what is locked; it is there.
-        wait: whether to wait while another holds it.
-        shared: whether others may hold it too, if theirs are shared.
+        path: the file or folder.
+        wait: wait while another process holds the lock.
+        shared: allow other shared locks at the same time.
 
     Yields:
-        Whether it is held: not if another holds it, or what was there has gone meanwhile; None if the file system has
-        no locks.
+        True if the lock is held. False if another process holds it, or the file was removed or renamed meanwhile. None
+        if the file system has no locks.
 
     Raises:
-        OSError: if it can't be opened.
+        OSError: if the file or folder can't be opened.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -38,7 +39,7 @@ def _take(descriptor: int, path: Path, wait: bool, shared: bool) -> bool | None:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
-    except OSError:  # as of NFS for a folder
+    except OSError:  # for example a folder on NFS
         return None
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())

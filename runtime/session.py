@@ -1,4 +1,4 @@
-"""An onnxruntime session on a device that was checked, not assumed."""
+"""onnxruntime session whose actual device is verified."""
 
 from pathlib import Path
 
@@ -6,24 +6,23 @@ import onnxruntime as ort
 
 from runtime.errors import UserError
 
-_ERRORS = 3  # as onnxruntime counts: no warnings
+_ERRORS = 3  # onnxruntime's log level without warnings
 
 
 class SessionError(UserError):
-    """A network that can't be run on the device it was meant for."""
+    """onnxruntime can't run the network on the requested device."""
 
 
 def open_session(network: Path, device: str, *, threads: int = 1) -> ort.InferenceSession:
     """Open an exported network.
 
-    onnxruntime falls back to the CPU without an error when CUDA's libraries can't be loaded, and lists CUDA among
-    its providers even then; so the session itself is asked what it runs on.
+    onnxruntime falls back to the CPU without an error when it can't load CUDA's libraries, and lists CUDA among the
+    available providers even then. This function therefore asks the session itself for its provider.
 
     Args:
         network: the ``.onnx`` file.
         device: ``cpu`` or ``cuda:N``.
-        threads: threads within one operator on the CPU. One a worker is best when there are as many workers as
-            cores; onnxruntime's own default is all cores for each worker.
+        threads: threads within one operator on the CPU; 0 means all cores. With as many workers as cores, 1 is best.
 
     Raises:
         SessionError: if the file can't be read, or the session does not run on ``device``.
@@ -35,11 +34,11 @@ def open_session(network: Path, device: str, *, threads: int = 1) -> ort.Inferen
     providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]
     kind, _, index = device.partition(":")
     if kind == "cuda":
-        # onnxruntime 1.31 warns that no plug-in has a CUDA device, whatever the session then runs on.
+        # onnxruntime 1.31 always warns that no plug-in has a CUDA device, also when the session then uses one.
         ort.set_default_logger_severity(_ERRORS)
-        ort.preload_dlls()  # finds the CUDA libraries that torch's wheels carry
-        # Without TF32, onnxruntime's default, which leaves a product's factors 10 bits: what is served is what training
-        # computed, and golden rows come out.
+        ort.preload_dlls()  # finds the CUDA libraries in torch's wheels
+        # Without TF32, onnxruntime's default, which keeps 10 bits of each factor: serving must reproduce the outputs of
+        # training, and so the golden rows.
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": index or "0", "use_tf32": "0"}))
     try:
         session = ort.InferenceSession(str(network), options, providers=providers)

@@ -74,7 +74,7 @@ def save(
         save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, part / WEIGHTS)
         save_file({name: np.ascontiguousarray(array) for name, array in panel.arrays().items()}, part / TABLES)
         (part / NETWORK).write_bytes(network)
-        return bundle.finish(part, SalesManifest, manifest, FILES, golden=golden, card=card, of=manifest["cutoff"])
+        return bundle.finish(part, SalesManifest, manifest, FILES, golden=golden, card=card, date=manifest["cutoff"])
 
 
 def load(folder: Path) -> Bundle:

@@ -6,6 +6,7 @@ same name, because nothing here may import them; tests/test_kinds.py compares:
     handlers/NAME.py                         the handler that TorchServe loads
     serving/torchserve/settings/NAME.yaml    the model's settings for TorchServe and the gateway
     cli.kinds.KIND_COMMANDS[NAME]            the commands
+    shopcat.loading.MODELS[NAME]             the class for Python programs
 
 docs/guides/add-a-model.md lists all steps.
 """

@@ -10,6 +10,7 @@ from cli.kinds import KIND_COMMANDS
 from schemas.bundle import BundleManifest
 from schemas.kinds import MODEL_KINDS, ModelKind
 from serving.torchserve.archive import SETTINGS
+from shopcat.loading import MODELS
 
 KINDS = pytest.mark.parametrize("kind", MODEL_KINDS.values(), ids=lambda kind: kind.name)
 
@@ -42,6 +43,10 @@ def test_the_settings_are_those_of_the_kinds() -> None:
 def test_the_settings_of_a_kind_limit_a_batch_and_its_time(kind: ModelKind) -> None:
     settings = yaml.safe_load((SETTINGS / f"{kind.name}.yaml").read_text(encoding="utf-8"))
     assert {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout"} <= {*settings}
+
+
+def test_every_kind_loads_in_python() -> None:
+    assert {*MODELS} == {*MODEL_KINDS}
 
 
 def test_every_kind_has_its_commands() -> None:

@@ -47,7 +47,7 @@ class AuditLog:
     def reserve(self, wanted: int) -> int:
         """Return how many lines the caller may append now, and must; the others count as left out.
 
-        A batch gets all of its lines (at most one second's quota) or none, and the quota is deducted afterwards: the
+        A batch gets all of its lines (at most one second's quota) or none, and the quota is deducted afterwards. The
         first line of a group accounts for most of the cost.
         """
         now = time.monotonic()

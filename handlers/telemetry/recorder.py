@@ -58,7 +58,7 @@ class BatchRecord(NamedTuple):
 class Telemetry:
     """Telemetry of one worker. It records a batch after its responses, and a thread counts the records of 0.25 s.
 
-    Counting at once would take a tenth of a worker's time: code that runs once a batch, after all other work of the
+    Counting at once would take a tenth of a worker's time. Code that runs once a batch, after all other work of the
     batch, is no longer in the processor's caches. A killed worker loses its last records. A second thread writes the
     audit log, so that no metric waits for a disk.
 

@@ -44,7 +44,7 @@ def small_disk(folder: Path, size: str) -> list[str]:
     mount = f"mount -t tmpfs -o size={size} tmpfs '{folder}'"
     before = ["unshare", "--mount", "--map-root-user", "sh", "-c", f'{mount} && exec "$@"', "sh"]
     if not shutil.which("unshare") or subprocess.run([*before, "true"], check=False).returncode != 0:
-        pytest.skip("needs the right to mount, at least in a namespace of its own")
+        pytest.skip("needs the right to mount, at least in a new namespace")
     return before
 
 

@@ -1,4 +1,4 @@
-"""What every bundle's manifest is read for; tests/sales and tests/pets spoil whole bundles."""
+"""runtime.bundle: manifests and hashes of a bundle of any kind; tests/sales and tests/pets damage real bundles."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ class Manifest(BaseModel):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A bundle of two files, one of them in a folder of its own."""
+    """A bundle of two files, one of them in a subfolder."""
     (tmp_path / "deep").mkdir()
     for name in ("a.bin", "deep/b.bin"):
         (tmp_path / name).write_bytes(name.encode())
@@ -31,7 +31,7 @@ def read(folder: Path, version: int = 3) -> Manifest:
     return read_manifest(folder, Manifest, kind="toys", format_version=version)
 
 
-def test_the_kind_is_told_of_any_version(folder: Path) -> None:
+def test_the_kind_is_read_from_any_format_version(folder: Path) -> None:
     assert kind_of(folder) == "toys"
     with pytest.raises(BundleError, match=r"format version 3; this version of shopcat reads 4"):
         read(folder, version=4)
@@ -39,11 +39,11 @@ def test_the_kind_is_told_of_any_version(folder: Path) -> None:
         kind_of(folder / "deep")
 
 
-def test_a_whole_bundle_passes(folder: Path) -> None:
+def test_a_complete_bundle_passes(folder: Path) -> None:
     check_files(folder, read(folder), ["a.bin", "deep/b.bin"])
 
 
-def test_what_every_bundle_has_must_be_there_and_listed(folder: Path) -> None:
+def test_an_expected_file_must_exist_and_be_listed(folder: Path) -> None:
     with pytest.raises(BundleError, match=r"missing: c\.bin\)"):
         check_files(folder, read(folder), ["c.bin"])
     (folder / "c.bin").write_bytes(b"")
@@ -61,7 +61,7 @@ def test_each_fault_is_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'"text"', b"[1]", b"null"])
-def test_what_is_no_manifest(folder: Path, content: bytes) -> None:
+def test_a_manifest_that_is_no_json_object_is_rejected(folder: Path, content: bytes) -> None:
     (folder / MANIFEST).write_bytes(content)
     for look in (read, kind_of):
         with pytest.raises(BundleError, match=r"bundle\.json is not"):

@@ -1,4 +1,4 @@
-"""The device is the one that was asked for, or the best there is."""
+"""runtime.device: the requested device, or the best one."""
 
 import ctypes
 from types import SimpleNamespace
@@ -42,7 +42,7 @@ def test_gpus_are_not_counted_for_the_cpu() -> None:
 
 
 class Driver(SimpleNamespace):
-    """CUDA's driver library, as far as it is called."""
+    """The two functions of CUDA's driver library that are called."""
 
     def __init__(self, status: int, gpus: int) -> None:
         super().__init__(cuInit=lambda flags: status, cuDeviceGetCount=self.count)
@@ -60,7 +60,7 @@ def cuda_provider(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("cuda_provider")
 @pytest.mark.parametrize(("status", "gpus", "counted"), [(0, 2, 2), (0, 0, 0), (100, 2, 0)])
-def test_the_driver_counts(monkeypatch: pytest.MonkeyPatch, status: int, gpus: int, counted: int) -> None:
+def test_the_driver_counts_the_gpus(monkeypatch: pytest.MonkeyPatch, status: int, gpus: int, counted: int) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(status, gpus))
     assert count_gpus() == counted
 

@@ -1,4 +1,4 @@
-"""Folders and files that appear whole or not at all."""
+"""runtime.folder: atomic writes of folders and files."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from runtime.folder import FolderError, check_file, check_target, new_folder, sh
 
 
 class Interrupted(BaseException):
-    """Like KeyboardInterrupt, which is no Exception."""
+    """An interruption that is no `Exception`, like KeyboardInterrupt."""
 
 
 def names(folder: Path) -> list[str]:
@@ -33,7 +33,7 @@ def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert names(target.parent) == ["target"]
 
 
-def test_everybody_may_read_it(tmp_path: Path) -> None:
+def test_everyone_may_read_a_new_folder(tmp_path: Path) -> None:
     with new_folder(tmp_path / "target") as part:
         (part / "file").write_text("new")
         (part / "file").chmod(0o600)
@@ -43,7 +43,7 @@ def test_everybody_may_read_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, Interrupted])
 @pytest.mark.parametrize("old", [False, True])
-def test_an_error_leaves_all_as_it_was(tmp_path: Path, error: type[BaseException], old: bool) -> None:
+def test_an_error_changes_nothing(tmp_path: Path, error: type[BaseException], old: bool) -> None:
     target = tmp_path / "target"
     if old:
         target.mkdir()
@@ -61,8 +61,8 @@ def test_an_error_leaves_all_as_it_was(tmp_path: Path, error: type[BaseException
 
 
 @pytest.mark.parametrize("exchange", ["in one step", "in two"])
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path, exchange: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if exchange == "in two":  # as on systems that can't exchange names
+def test_a_folder_is_replaced_atomically(tmp_path: Path, exchange: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if exchange == "in two":  # like a system without an atomic exchange
         monkeypatch.setattr(folders, "_exchange", lambda one, other: False)
     target = tmp_path / "target"
     target.mkdir()
@@ -90,16 +90,16 @@ def test_linux_exchanges_names_in_one_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_what_is_there_is_not_overwritten_by_mistake(tmp_path: Path, replace: bool) -> None:
+def test_an_existing_target_is_not_overwritten_by_mistake(tmp_path: Path, replace: bool) -> None:
     (tmp_path / "file").write_text("old")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     (tmp_path / "empty").mkdir()
-    refused = {"file": "is a file"} if replace else {"file": "is a file", "full": "not empty; name another"}
+    rejected = {"file": "is a file"} if replace else {"file": "is a file", "full": "not empty; name another"}
     for name in ("file", "full", "empty", "nowhere"):
-        if name in refused:
+        if name in rejected:
             for check in (check_target, lambda target, **options: new_folder(target, **options).__enter__()):
-                with pytest.raises(FolderError, match=refused[name]):
+                with pytest.raises(FolderError, match=rejected[name]):
                     check(tmp_path / name, replace=replace)
         else:
             check_target(tmp_path / name, replace=replace)
@@ -109,14 +109,14 @@ def test_what_is_there_is_not_overwritten_by_mistake(tmp_path: Path, replace: bo
     assert names(tmp_path / "empty") == ["file"]
 
 
-def test_a_relative_target_stays_where_it_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_target_ignores_a_change_of_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with new_folder(Path("target")):
         monkeypatch.chdir("/")
     assert names(tmp_path) == ["target"]
 
 
-def test_write_file_replaces_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_file_replaces_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "deep" / "file"
     write_file(target, b"old")
     assert target.read_bytes() == b"old"
@@ -134,17 +134,15 @@ def test_write_file_replaces_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monk
     assert names(target.parent) == ["file"]
 
 
-def test_sha256_is_the_well_known_one(tmp_path: Path) -> None:
+def test_sha256_has_the_published_value(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 @pytest.mark.parametrize("check", [check_target, check_file])
-def test_a_place_that_can_not_be_written_is_known_before_the_work(
-    tmp_path: Path, check: Callable[[Path], None]
-) -> None:
+def test_an_unwritable_place_is_found_before_the_work(tmp_path: Path, check: Callable[[Path], None]) -> None:
     check(tmp_path / "new" / "deep" / "target")
-    assert not list(tmp_path.iterdir()), "asking leaves no trace"
+    assert not list(tmp_path.iterdir()), "the check leaves no trace"
     with pytest.raises(FolderError, match=r"can't be written: /proc: .*; name another place"):
         check(Path("/proc/nowhere/target"))
 
@@ -154,7 +152,7 @@ def test_a_file_is_not_written_over_a_folder(tmp_path: Path) -> None:
         check_file(tmp_path)
 
 
-# What the killed leave behind.
+# Temporary files of killed processes.
 
 BUILD = """
 import os, signal, sys
@@ -181,7 +179,7 @@ else:
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_what_the_killed_left_behind_goes_with_the_next_write(tmp_path: Path, kind: str) -> None:
+def test_the_next_write_removes_files_of_killed_processes(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "target"
     killed = subprocess.run([sys.executable, "-c", BUILD, target, kind, "dies"], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -195,7 +193,7 @@ def test_what_the_killed_left_behind_goes_with_the_next_write(tmp_path: Path, ki
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_what_is_being_built_is_left_to_its_builder(tmp_path: Path, kind: str) -> None:
+def test_the_files_of_a_live_writer_are_kept(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "target"
     with subprocess.Popen(
         [sys.executable, "-c", BUILD, target, kind, "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -211,7 +209,7 @@ def test_what_is_being_built_is_left_to_its_builder(tmp_path: Path, kind: str) -
     assert (target / "file" if kind == "folder" else target).read_text() == "whole"
 
 
-def test_a_part_that_is_swept_before_it_is_locked_is_made_again(
+def test_a_temporary_folder_removed_before_its_lock_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, mkdtemp = [], tempfile.mkdtemp
@@ -231,7 +229,7 @@ def test_a_part_that_is_swept_before_it_is_locked_is_made_again(
 
 
 def build(target: Path, kind: str) -> None:
-    """Another process's work, done here."""
+    """Write the target in this process."""
     if kind == "file":
         write_file(target, b"ours")
     else:

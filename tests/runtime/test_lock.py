@@ -1,4 +1,4 @@
-"""Locks that go with their process."""
+"""runtime.lock: locks that end with their process."""
 
 import errno
 import fcntl
@@ -28,21 +28,21 @@ def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def test_one_holds_it_at_a_time(path: Path) -> None:
+def test_one_holder_at_a_time(path: Path) -> None:
     with lock(path) as first, lock(path) as second:
         assert (first, second) == (True, False)
     with lock(path) as again:
         assert again
 
 
-def test_those_who_share_it_hold_it_together_and_keep_others_out(path: Path) -> None:
+def test_shared_locks_exclude_only_exclusive_ones(path: Path) -> None:
     with lock(path, shared=True) as first, lock(path, shared=True) as second, lock(path) as alone:
         assert (first, second, alone) == (True, True, False)
     with lock(path), lock(path, shared=True) as held:
         assert held is False
 
 
-def test_the_killed_hold_nothing(path: Path) -> None:
+def test_a_killed_process_holds_no_lock(path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -56,20 +56,20 @@ def test_the_killed_hold_nothing(path: Path) -> None:
             assert held
 
 
-def test_a_new_name_does_not_free_it(path: Path) -> None:
+def test_a_rename_does_not_release_the_lock(path: Path) -> None:
     with lock(path):
         moved = path.rename(path.with_name("moved"))
         with lock(moved) as held:
             assert held is False
 
 
-def test_what_has_gone_meanwhile_is_not_held(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_renamed_meanwhile_is_not_held(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda *arguments: path.rename(path.with_name("gone")))
     with lock(path) as held:
         assert held is False
 
 
-def test_without_locks_nobody_knows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_gives_none(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: int) -> None:
         raise OSError(errno.EBADF, "Bad file descriptor")
 

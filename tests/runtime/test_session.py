@@ -1,4 +1,4 @@
-"""A session runs on the device that was asked for, or there is none."""
+"""runtime.session: a session on the requested device, or an error."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from runtime.session import SessionError, open_session
 
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
-    """A network that doubles."""
+    """A network that doubles its input."""
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "x"], ["y"])],
         "double",
@@ -26,7 +26,7 @@ def network(tmp_path: Path) -> Path:
     return tmp_path / "model.onnx"
 
 
-def test_it_runs(network: Path) -> None:
+def test_a_network_runs_with_the_given_threads(network: Path) -> None:
     session = open_session(network, "cpu", threads=2)
     for rows in (1, 3):
         (y,) = session.run(None, {"x": np.ones(rows, dtype=np.float32)})
@@ -36,22 +36,22 @@ def test_it_runs(network: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\x80\x04."])
-def test_a_file_that_is_no_network(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_network_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(SessionError, match=r"model\.onnx can't be opened by onnxruntime"):
         open_session(tmp_path / "model.onnx", "cpu")
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_network_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SessionError, match=r"nowhere\.onnx can't be opened"):
         open_session(tmp_path / "nowhere.onnx", "cpu")
 
 
 class FellBack:
-    """A session as onnxruntime gives it where CUDA's libraries can't be loaded: on the CPU, without an error."""
+    """A session of an onnxruntime that can't load CUDA's libraries: on the CPU, without an error."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self.asked = options["providers"]
+        self.providers = options["providers"]
 
     def get_providers(self) -> list[str]:
         return ["CPUExecutionProvider"]
@@ -65,7 +65,7 @@ def test_falling_back_to_the_cpu_is_an_error(network: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("device", "index"), [("cuda", "0"), ("cuda:0", "0"), ("cuda:3", "3")])
-def test_the_gpu_that_was_asked_for(network: Path, monkeypatch: pytest.MonkeyPatch, device: str, index: str) -> None:
+def test_the_requested_gpu_is_used(network: Path, monkeypatch: pytest.MonkeyPatch, device: str, index: str) -> None:
     class OnGpu(FellBack):
         def get_providers(self) -> list[str]:
             return ["CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -73,14 +73,15 @@ def test_the_gpu_that_was_asked_for(network: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(ort, "InferenceSession", OnGpu)
     session: Any = open_session(network, device)
-    assert session.asked == [("CUDAExecutionProvider", {"device_id": index, "use_tf32": "0"}), "CPUExecutionProvider"]
+    cuda = ("CUDAExecutionProvider", {"device_id": index, "use_tf32": "0"})
+    assert session.providers == [cuda, "CPUExecutionProvider"]
     with pytest.raises(SessionError, match="was to run on cpu"):
         open_session(network, "cpu")
 
 
 @pytest.mark.gpu
 def test_a_gpu_computes_in_float32(tmp_path: Path) -> None:
-    """Not in TF32, which has 10 bits of a product's factors: a forecast must be what training computed."""
+    """TF32 keeps 10 bits of each factor, too few to reproduce the forecasts of training."""
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(2, 512, 512)).astype(np.float32)
     graph = helper.make_graph(

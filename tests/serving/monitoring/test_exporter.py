@@ -4,14 +4,12 @@ import functools
 import json
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -206,53 +204,3 @@ def test_what_is_not_there_and_what_fails_says_nothing_of_its_inside(
     monkeypatch.setattr(server.exporter, "metrics", fail)
     status, body = server.get("/metrics")
     assert (status, body) == (500, "the log has the cause\n")
-
-
-def reset(connection: socket.socket) -> None:
-    """Close a connection with a reset, as a client does that is killed or gives up."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def test_a_client_that_resets_its_connection_leaves_no_traceback(
-    server: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    for sent in (b"", b"GET /livez HTTP/1.1\r\nHost", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"):
-        connection = socket.create_connection((HOST, server.port), timeout=10)
-        connection.sendall(sent)
-        reset(connection)
-    assert server.get("/livez")[0] == 200  # connections are accepted in their order
-    wait_until(lambda: not connections())
-    assert (capfd.readouterr().err, caplog.text) == ("", "")
-
-
-def test_a_scrape_that_the_client_cuts_off_is_no_error_and_gets_no_second_status(
-    server: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
-) -> None:
-    asked, cut = threading.Event(), threading.Event()
-
-    def slow() -> bytes:
-        asked.set()
-        assert cut.wait(10)
-        return b"x" * 10_000_000  # more than the buffers of the connection hold
-
-    server.watched = Watched({}, [slow], {}, alive=True)
-    connection = socket.create_connection((HOST, server.port), timeout=10)
-    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert asked.wait(10)
-    reset(connection)
-    cut.set()
-    wait_until(lambda: not connections())
-    assert (capfd.readouterr().err, caplog.text) == ("", "")
-
-
-def connections() -> list[threading.Thread]:
-    """The exporter's threads, of which each has a connection."""
-    return [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
-
-
-def wait_until(done: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not done():
-        assert time.monotonic() < until
-        time.sleep(0.01)
