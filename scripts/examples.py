@@ -130,7 +130,7 @@ def run_python(page: Path) -> tuple[list[str], list[str]]:
     """
     text = "\n".join(block.text for block in blocks("example", "python") if block.page == page)
     expected = re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-c", text]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
     return expected, [*done.stdout.splitlines(), *done.stderr.splitlines()]
@@ -156,31 +156,42 @@ def differences(shown: Any, actual: Any, *, shortened: bool, path: str = "") -> 
     return [place for where, old, new in pairs for place in differences(old, new, shortened=shortened, path=where)]
 
 
-def _like(shown: Any, actual: Any) -> Any:
-    """Cut an answer where the page cuts it, and round floats to as many digits as readers need."""
+def _like(shown: Any, actual: Any, *, shorten: bool) -> Any:
+    """Return an answer with rounded probabilities and, if it is shortened, cut where the page cuts it."""
     if isinstance(actual, dict):
         old = shown if isinstance(shown, dict) else {}
-        return {key: _like(old.get(key), value) for key, value in actual.items()}
+        return {key: _like(old.get(key), value, shorten=shorten) for key, value in actual.items()}
     if isinstance(actual, list):
-        old_items = shown if isinstance(shown, list) and shown else [None] * len(actual)
-        first = old_items[0]
-        return [_like(old_items[i] if i < len(old_items) else first, v) for i, v in enumerate(actual[: len(old_items)])]
-    if isinstance(actual, str) and isinstance(shown, str) and shown.endswith("..."):
+        old_items = shown if isinstance(shown, list) and shown else [None]
+        kept = actual[: len(old_items)] if shorten and old_items != [None] else actual
+        return [_like(old_items[min(i, len(old_items) - 1)], value, shorten=shorten) for i, value in enumerate(kept)]
+    if isinstance(actual, str) and isinstance(shown, str) and shorten and shown.endswith("..."):
         return actual[: len(shown) - 3] + "..."
-    if isinstance(actual, float) and isinstance(shown, float) and abs(actual) < 1:
-        return round(actual, max(len(str(shown).partition(".")[2]), 3))
+    if isinstance(actual, float) and abs(actual) < 1 and isinstance(shown, float) and len(str(shown)) <= 5:
+        return round(actual, 3)
     return actual
 
 
-def written(value: Any) -> str:
-    """Write an answer as compact JSON, broken into lines between the members of objects and lists."""
-    lines, line = [], ""
-    for part in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+,?', json.dumps(value, separators=(",", ":"))):
-        if line and len(line) + len(part) > WIDTH:
-            lines.append(line)
-            line = " "
-        line += part
-    return "\n".join([*lines, line]) + "\n"
+def written(value: Any, indent: int = 0) -> str:
+    """Write an answer as compact JSON; what does not fit on a line is broken between members."""
+    text = json.dumps(value, separators=(",", ":"))
+    if indent + len(text) <= WIDTH or not isinstance(value, dict | list):
+        return text
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}:{written(member, indent + 1)}" for key, member in value.items()]
+    else:
+        parts = [written(member, indent + 1) for member in value]
+    lines = [parts[0]]
+    for part in parts[1:]:
+        fits = indent + 2 + len(lines[-1]) + len(part) <= WIDTH and "\n" not in lines[-1] + part
+        objects_in_a_list = isinstance(value, list) and isinstance(value[0], dict)
+        if fits and not objects_in_a_list:
+            lines[-1] += f",{part}"
+        else:
+            lines[-1] += ","
+            lines.append(part)
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}{f'{chr(10)} {chr(32) * indent}'.join(lines)}{closing}"
 
 
 def write_answers() -> None:
@@ -189,20 +200,15 @@ def write_answers() -> None:
     with running_service() as address:
         for answer in blocks("answer", "json"):
             actual = run_curl(curls[answer.page, answer.name], address)
-            new = written(_like(json.loads(answer.text), actual) if answer.shortened else _rounded(answer, actual))
+            new = written(_like(json.loads(answer.text), actual, shorten=answer.shortened))
             text = answer.page.read_text(encoding="utf-8")
-            answer.page.write_text(text.replace(f"```json\n{answer.text}```", f"```json\n{new}```"), encoding="utf-8")
+            answer.page.write_text(text.replace(f"```json\n{answer.text}```", f"```json\n{new}\n```"), encoding="utf-8")
     for page in PAGES:
         expected, actual_lines = run_python(page)
         text = page.read_text(encoding="utf-8")
         for old, line in zip(expected, actual_lines, strict=True):
             text = re.sub(rf"(^print\(.*\)  # ){re.escape(old)}$", lambda m: m[1] + line, text, count=1, flags=re.M)  # noqa: B023
         page.write_text(text, encoding="utf-8")
-
-
-def _rounded(answer: Block, actual: Any) -> Any:
-    shown = json.loads(answer.text)
-    return _like(shown, actual) if list(shown) == list(actual) else actual
 
 
 if __name__ == "__main__":
