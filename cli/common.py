@@ -1,4 +1,4 @@
-"""What the commands share: types of arguments, options, and how errors are said."""
+"""Parts that all commands share: types of arguments, options, and error messages."""
 
 import shlex
 import sys
@@ -12,10 +12,10 @@ import click
 
 
 class Commands(click.Group):
-    """Commands in the order in which a newcomer meets them."""
+    """Group that lists its commands in the order in which a newcomer needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names."""
+        """Return the names of the commands."""
         return list(self.commands)
 
 
@@ -28,7 +28,7 @@ FORCE = click.option("--force", is_flag=True, help="Replace what is there alread
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """What can go wrong, said in a line; exit code 2. What nobody foresaw keeps its traceback."""
+    """Print expected errors in one line and exit with code 2. Unexpected errors keep their traceback."""
     from runtime.errors import UserError
 
     try:
@@ -44,7 +44,7 @@ def errors() -> Iterator[None]:
 
 @contextmanager
 def _all_installed() -> Iterator[None]:
-    """What an installation that only serves, such as the container image's, lacks is an error like others."""
+    """Turn a missing package into an error with a remedy; a serving installation lacks what training needs."""
     from runtime.errors import InstallationError
 
     try:
@@ -60,7 +60,7 @@ def _all_installed() -> Iterator[None]:
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """A command whose errors are said in a line."""
+    """Return a command that prints expected errors in one line."""
 
     @wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -71,7 +71,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def numbers(kind: type) -> Callable[[click.Context, click.Parameter, str | None], tuple[Any, ...] | None]:
-    """A comma-separated list of numbers."""
+    """Return a callback that reads comma-separated numbers."""
 
     def convert(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Any, ...] | None:
         if value is None:
@@ -85,5 +85,5 @@ def numbers(kind: type) -> Callable[[click.Context, click.Parameter, str | None]
 
 
 def this_command() -> str:
-    """What was typed, for a report that says how to get it again."""
+    """Return the command line as it was typed, for a report that can be made again."""
     return shlex.join(["shopcat", *sys.argv[1:]])

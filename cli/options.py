@@ -1,18 +1,49 @@
-"""Command-line options made from the declarations of a model's training options."""
+"""Options and steps that the commands of every model share when they train.
 
-from collections.abc import Callable, Mapping
-from typing import Any
+The options of the training itself are made from the declarations of its dataclass.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import click
 
+from cli.common import FOLDER, FORCE
 from training.options import Declaration, TrainingOptions, declarations
 
 Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+PLOT = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("lr_find.png"),
+    show_default=True,
+    help="PNG file of the plot.",
+)
+"""Option of the commands that find a learning rate."""
 
 
-def training_options(
-    options: type[TrainingOptions], *, leave_out: tuple[str, ...] = ()
-) -> Callable[[Command], Command]:
+def run_options(kind: str) -> Decorator:
+    """Return a decorator that adds the options of a training run: folders, name, ``--fresh`` and ``--force``.
+
+    Args:
+        kind: kind of the model, which is also its default name.
+    """
+    out = Path("model_store") / kind
+    return _decorator(
+        [
+            click.option("--out", type=FOLDER, default=out, show_default=True, help="The bundle's folder."),
+            click.option("--report", type=FOLDER, help="The report's folder.  [default: report/ beside the bundle]"),
+            click.option("--name", default=kind, show_default=True, help="The model's name."),
+            click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted run could be resumed."),
+            FORCE,
+        ]
+    )
+
+
+def training_options(options: type[TrainingOptions], *, leave_out: Sequence[str] = ()) -> Decorator:
     """Return a decorator that adds an option to a command for each training option.
 
     Every option is None unless it is given, so that ``given_options`` can tell which were.
@@ -21,18 +52,8 @@ def training_options(
         options: the dataclass that declares them.
         leave_out: names of the fields that the command has no use for.
     """
-    offered = [
-        _click_option(declared)
-        for declared in declarations(options)
-        if declared.flag and declared.name not in leave_out
-    ]
-
-    def decorate(function: Command) -> Command:
-        for option in reversed(offered):
-            function = option(function)
-        return function
-
-    return decorate
+    declared = [option for option in declarations(options) if option.flag and option.name not in leave_out]
+    return _decorator([_click_option(option) for option in declared])
 
 
 def given_options(options: type[TrainingOptions], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +62,50 @@ def given_options(options: type[TrainingOptions], arguments: Mapping[str, Any]) 
     return {name: arguments[name] for name in names if arguments.get(name) is not None}
 
 
-def _click_option(declared: Declaration) -> Callable[[Command], Command]:
+def checked_report(out: Path, report: Path | None, *, force: bool) -> Path:
+    """Return the report's folder, after a check that it and the bundle's folder can be written.
+
+    Raises:
+        FolderError: if one of them can't be written, or exists and must not be replaced.
+    """
+    from runtime.folder import check_target
+
+    report = report or out.parent / "report" / out.name
+    check_target(out, replace=force, remedy=", or replace it with --force")
+    check_target(report, replace=(report / "report.md").is_file())
+    return report
+
+
+def print_written(out: Path, report: Path, version: str) -> None:
+    """Print where a training wrote its bundle and report, and the command that serves it."""
+    click.echo(f"bundle: {out} ({version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
+
+
+class Found(Protocol):
+    """Result of a learning-rate finder, as far as the command prints it."""
+
+    @property
+    def suggestion(self) -> float:
+        """The suggested learning rate."""
+
+
+def print_found(found: Found, out: Path) -> None:
+    """Print the suggestion of a learning-rate finder and the file of its plot."""
+    click.echo(f"suggested learning rate: {found.suggestion:.2g}\nplot: {out}")
+
+
+def _decorator(options: list[Decorator]) -> Decorator:
+    """Return a decorator that adds options to a command, in this order."""
+
+    def decorate(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _click_option(declared: Declaration) -> Decorator:
     """Return click's option for a training option."""
     assert declared.flag is not None
     help_text = f"{declared.help}  [default: {declared.default_text()}]"

@@ -1,4 +1,4 @@
-"""The sales model's commands."""
+"""Commands of the sales model."""
 
 import json
 from collections.abc import Callable
@@ -7,23 +7,35 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, FORCE, command, this_command
-from cli.options import given_options, training_options
+from cli.common import DEVICE, FILE, FOLDER, command, this_command
+from cli.options import (
+    PLOT,
+    checked_report,
+    given_options,
+    print_found,
+    print_written,
+    run_options,
+    training_options,
+)
 from training.sales.options import Options
 
 
 @click.command()
 @click.argument("folder", type=FOLDER)
-@click.option("--stores", default=40, show_default=True, type=click.IntRange(1, 5000), help="How many stores.")
+@click.option("--stores", default=40, show_default=True, type=click.IntRange(1, 5000), help="Number of stores.")
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="The same seed gives the same tables."
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Random seed of the tables.",
 )
 @command
 def demo(folder: Path, stores: int, seed: int) -> None:
     """Write made-up tables to train on.
 
-    FOLDER gets seven CSV files in the format that training reads. They are synthetic and say so: known effects of
-    weekday, promotion, holidays, season, weather and competition.
+    Writes seven CSV files to FOLDER, in the format that training reads. They are marked as synthetic, and have known
+    effects of weekday, promotion, holidays, season, weather and competition.
     """
     from training.sales.data.demo import write_demo
 
@@ -33,11 +45,7 @@ def demo(folder: Path, stores: int, seed: int) -> None:
 
 @click.command("sales")
 @click.argument("data", type=FOLDER)
-@click.option("--out", type=FOLDER, default=Path("model_store/sales"), show_default=True, help="The bundle's folder.")
-@click.option("--report", type=FOLDER, help="The report's folder.  [default: report/ beside the bundle]")
-@click.option("--name", default="sales", show_default=True, help="The model's name.")
-@click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted run could go on.")
-@FORCE
+@run_options("sales")
 @training_options(Options)
 @DEVICE
 @command
@@ -47,10 +55,9 @@ def train_sales(
     """Train the sales model on tables.
 
     DATA is a folder with train.csv, test.csv, store.csv, store_states.csv, state_names.csv, googletrend.csv and
-    weather.csv, as in fastai's rossmann.tgz. The model is judged on the last days, which it does not see, and then
-    fitted on all. An interrupted run goes on after its last finished epoch when the command is given again.
+    weather.csv, as in fastai's rossmann.tgz. The model is evaluated on the last days, which it has not seen, and then
+    fitted to all days. The same command resumes an interrupted run after its last finished epoch.
     """
-    from runtime.folder import check_target
     from training.device import pick_training_device
     from training.run import Run
     from training.sales.data.tables import read_tables
@@ -58,14 +65,12 @@ def train_sales(
     from training.sales.train import Trained, train
 
     options = Options.of(**given_options(Options, given))
-    report = report or out.parent / "report" / out.name
-    check_target(out, replace=force, remedy=", or replace it with --force")
-    check_target(report, replace=(report / "report.md").is_file())
+    report_folder = checked_report(out, report, force=force)
     tables = read_tables(data)
 
     def write(trained: Trained) -> None:
         write_report(
-            report,
+            report_folder,
             trained.holdout,
             title=f"Sales model {trained.manifest.name} {trained.manifest.version}",
             history=trained.history,
@@ -78,25 +83,19 @@ def train_sales(
     run = Run(name, pick_training_device(device), replace=force, resume=not fresh, report=write)
     manifest = train(tables, out, options, run).manifest
     _print_figures(manifest.metrics)
-    click.echo(f"bundle: {out} ({manifest.version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
+    print_written(out, report_folder, manifest.version)
 
 
 @click.command("sales")
 @click.argument("data", type=FOLDER)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("lr_find.png"),
-    show_default=True,
-    help="The plot.",
-)
+@PLOT
 @training_options(Options, leave_out=("refit",))
 @DEVICE
 @command
 def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> None:
     """Find a learning rate for the sales model.
 
-    It trains for a moment on the tables in DATA with a rising rate, plots the losses and suggests a rate.
+    Trains on the tables in DATA for a moment at a rising rate, plots the losses and suggests a rate.
     """
     from runtime.folder import check_file
     from training.device import pick_training_device
@@ -112,20 +111,20 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
     found = lr_find(panel, options, device=pick_training_device(device))
     plot_lr(found, out)
-    click.echo(f"suggested learning rate: {found.suggestion:.2g}\nplot: {out}")
+    print_found(found, out)
 
 
 @click.command()
 @click.argument("bundle", type=FOLDER)
 @click.argument("rows", type=FILE)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The CSV to write.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
 @DEVICE
 @command
 def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
     """Forecast every row of a CSV file.
 
-    Kaggle's test.csv gives Id,Sales. Any other CSV with the columns Store and Date (and, if known, Open, Promo,
-    StateHoliday and SchoolHoliday) keeps its columns and gets one added.
+    From Kaggle's test.csv it makes a file with the columns Id and Sales. Any other CSV file needs the columns Store and
+    Date, and may have Open, Promo, StateHoliday and SchoolHoliday; it keeps its columns and gets one added.
     """
     from runtime.device import pick_device
     from runtime.folder import check_file
@@ -147,9 +146,9 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
 @DEVICE
 @command
 def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
-    """Say why the forecast of a STORE on a DATE is what it is.
+    """Explain the forecast of a STORE on a DATE.
 
-    Prints what each group of inputs contributed, as a factor against an ordinary day, and its largest inputs. The
+    Prints the contribution of each group of inputs, as a factor against an ordinary day, and its largest inputs. The
     figures are those of /explanations/sales.
     """
     from runtime.device import pick_device
@@ -173,13 +172,13 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
     if answer.unexplained:
         click.echo(answer.unexplained)
     for group in answer.groups:
-        inputs = [each for each in answer.contributions if each.group == group.group and each.log][:3]
-        largest = ", ".join(f"{each.input} x {each.multiplier:.3f}" for each in inputs)
+        inputs = [entry for entry in answer.contributions if entry.group == group.group and entry.log][:3]
+        largest = ", ".join(f"{entry.input} x {entry.multiplier:.3f}" for entry in inputs)
         click.echo(f"  x {group.multiplier:.3f}  {group.group:<12}{largest}".rstrip())
 
 
 def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
-    """Judge a sales bundle on later sales, and write a report."""
+    """Evaluate a sales bundle on later sales, write a report and print its figures."""
     from sales.forecaster import Forecaster
     from training.sales.data.tables import read_tables
     from training.sales.evaluation import evaluate
@@ -201,40 +200,45 @@ def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...],
 
 
 def check(bundle: Path, device: str) -> str:
-    """What there is to say of a sales bundle that is as training wrote it."""
+    """Verify a sales bundle and return its description.
+
+    Raises:
+        BundleError: if a file or a golden row differs from what training wrote.
+    """
     from sales.bundle import load
     from sales.forecaster import Forecaster
 
-    whole = load(bundle)
+    loaded = load(bundle)
     Forecaster.load(bundle, device=device)
-    about = whole.manifest
+    manifest = loaded.manifest
     return (
-        f"{bundle}: {about.kind} bundle {about.name} {about.version}, {about.mode} mode, cutoff {about.cutoff}"
-        f"{', SYNTHETIC' if about.synthetic else ''}\n"
-        f"{len(about.files)} files as listed; {len(whole.golden)} golden rows as training computed them, on {device}"
+        f"{bundle}: {manifest.kind} bundle {manifest.name} {manifest.version}, {manifest.mode} mode, "
+        f"cutoff {manifest.cutoff}{', SYNTHETIC' if manifest.synthetic else ''}\n"
+        f"{len(manifest.files)} files as listed; {len(loaded.golden)} golden rows as training computed them, "
+        f"on {device}"
     )
 
 
 def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> str:
-    """The model's address, and a curl line with what it gives: the first store's sales of the first day to come.
+    """Return the model's address and a curl command with its answer: the first store's sales on the first future day.
 
     Args:
-        url: the address as clients know it.
-        bundle: that is served.
-        ask: what the model answers to a body of a content type.
+        url: address of the model for clients.
+        bundle: folder of the bundle that is served.
+        ask: function that sends a body of a content type to the model and returns its answer.
     """
     from datetime import timedelta
 
     from sales.bundle import read_manifest
 
-    about = read_manifest(bundle)
-    body = json.dumps({"store": about.levels["Store"][0], "date": str(about.cutoff + timedelta(days=1))})
+    manifest = read_manifest(bundle)
+    body = json.dumps({"store": manifest.levels["Store"][0], "date": str(manifest.cutoff + timedelta(days=1))})
     answer = ask(body.encode(), "application/json").decode()
     return f"{url}\n\ncurl -s {url} -H 'Content-Type: application/json' -d '{body}'\n{answer}\n"
 
 
 def _print_figures(figures: dict[str, Any]) -> None:
-    """The figures that count, in two lines."""
+    """Print the most important figures in two lines."""
     click.echo(
         f"{figures['from']} to {figures['to']}, {figures['rows']:,} rows: RMSPE {figures['rmspe']:.4f}, "
         f"WAPE {figures['wape']:.4f}, bias {figures['bias']:+.4f}"

@@ -1,13 +1,15 @@
-"""A sales bundle's ``MODEL_CARD.md``: what it is for, what it was made from, how good it is, and what is not known.
+"""Model card of a sales bundle: intended use, training data, figures and limits.
 
 The questions are those of "Model Cards for Model Reporting" (Mitchell et al., 2019) and "Datasheets for Datasets"
-(Gebru et al., 2021). Every answer follows from the manifest; where it can't, the card says who knows.
+(Gebru et al., 2021). Every answer follows from the manifest; where none does, the card names the person to ask.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.sales.manifest import NetworkSpec
+from training.cards import Metric, definitions, option_list, percent, signed_percent, table, wrapped
+from training.sales.options import Options
 
 SYNTHETIC = (
     "**Synthetic data: stores, sales and weather are made up by `shopcat demo`. "
@@ -18,98 +20,80 @@ LOOKS_AHEAD = (
     "which nobody knows when forecasting. It is for comparison with published figures; don't plan with it.**"
 )
 
-
-def percent(value: float) -> str:
-    """A share in per cent.
-
-    >>> percent(0.10763)
-    '10.76 %'
-    """
-    return f"{100 * value:.2f} %"
-
-
-def signed_percent(value: float) -> str:
-    """A share in per cent with its sign.
-
-    >>> signed_percent(0.005), signed_percent(-0.1)
-    ('+0.50 %', '-10.00 %')
-    """
-    return f"{100 * value:+.2f} %"
-
-
-# By the names of training.sales.metrics.METRICS: the heading, how a value is written, and what it is in words.
-METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
-    "rmspe": ("RMSPE", percent, "root mean square percentage error, over all rows at once (Kaggle's measure)"),
-    "rmse_log": ("RMSE of log", "{:.4f}".format, "root mean square error of the natural logarithms: what is trained"),
-    "wape": ("WAPE", percent, "sum of the absolute errors over the sum of the sales"),
-    "bias": ("Bias", signed_percent, "forecast total over actual total, less one: + is too high"),
-    "mape": ("Mean APE", percent, "mean absolute percentage error"),
-    "median_ape": ("Median APE", percent, "median absolute percentage error: half of the store-days are closer"),
+# By the names of training.sales.metrics.METRICS.
+METRICS: Mapping[str, Metric] = {
+    "rmspe": Metric("RMSPE", percent, "root mean square percentage error, over all rows at once (Kaggle's measure)"),
+    "rmse_log": Metric(
+        "RMSE of log", "{:.4f}".format, "root mean square error of the natural logarithms, which training minimises"
+    ),
+    "wape": Metric("WAPE", percent, "sum of the absolute errors over the sum of the sales"),
+    "bias": Metric("Bias", signed_percent, "forecast total over actual total, less one: + is too high"),
+    "mape": Metric("Mean APE", percent, "mean absolute percentage error"),
+    "median_ape": Metric("Median APE", percent, "median absolute percentage error: half of the store-days are closer"),
 }
 
 
 def headline(metrics: Mapping[str, Any]) -> str:
-    """The figures as a Markdown table, beside last year's same weekday where that is known.
+    """Return a table of the figures, beside those of last year's same weekday where that is known.
 
     Args:
-        metrics: as ``Evaluation.metrics`` gives them.
+        metrics: figures as ``Evaluation.metrics`` returns them.
     """
     ours, naive = metrics.get("where_last_year_is_known"), metrics.get("last_year_same_weekday")
+    head = ["", f"model, all {metrics['rows']:,} rows"]
     if ours is None or naive is None:
-        head = f"| | model, all {metrics['rows']:,} rows |\n|---|---:|"
-        return "\n".join([head, *(f"| {label} | {say(metrics[key])} |" for key, (label, say, _) in METRICS.items())])
-    lines = [
-        f"| | model, all {metrics['rows']:,} rows | model, {ours['rows']:,} rows with a last year "
-        "| last year's same weekday, same rows | error is lower by |",
-        "|---|---:|---:|---:|---:|",
+        return table(head, "lr", [[metric.label, metric.format(metrics[key])] for key, metric in METRICS.items()])
+    head += [
+        f"model, {ours['rows']:,} rows with a last year",
+        "last year's same weekday, same rows",
+        "error is lower by",
     ]
-    for key, (label, say, _) in METRICS.items():
+    rows = []
+    for key, (label, written, _) in METRICS.items():
         lower = percent(1 - ours[key] / naive[key]) if key != "bias" and naive[key] else ""
-        lines.append(f"| {label} | {say(metrics[key])} | {say(ours[key])} | {say(naive[key])} | {lower} |")
-    return "\n".join(lines)
+        rows.append([label, written(metrics[key]), written(ours[key]), written(naive[key]), lower])
+    return table(head, "lrrrr", rows)
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
-    """The card's Markdown text.
+    """Return the Markdown text of the model card.
 
     Args:
-        manifest: ``SalesManifest``'s fields but ``version`` and ``files``, which are not known yet.
+        manifest: fields of ``SalesManifest``, except ``version`` and ``files``, which are not known yet.
     """
     notices = [SYNTHETIC] * manifest["synthetic"] + [LOOKS_AHEAD] * (manifest["mode"] == "parity")
     sections = [_model(manifest), _figures(manifest), _cautions(manifest), _datasheet(manifest)]
-    return "\n\n".join([*notices, f"# Model card: {manifest['name']}", *sections]) + "\n"
+    text = wrapped("\n\n".join([f"# Model card: {manifest['name']}", *sections]))
+    return "\n\n".join([*notices, text]) + "\n"
 
 
 def _model(manifest: Mapping[str, Any]) -> str:
-    """Model details, intended use and factors."""
+    """Return the sections model details, intended use and factors."""
     network: NetworkSpec = manifest["network"]
     training, stores = manifest["training"], len(manifest["levels"]["Store"])
     inputs = sum(width for _, width in network.emb_szs) + network.n_cont
-    options = ", ".join(
-        f"`{key}` {value}"
-        for key, value in training.items()
-        if key not in ("rows", "torch", "mode") and value is not None
-    )
     return f"""\
 ## Model details
 
-- It forecasts what one store sells on one open day, up to {manifest["horizon"]} days after {manifest["cutoff"]}, the
-  last day whose sales it knows. A closed day is 0 without asking the network.
-- The network: {len(network.emb_szs)} embeddings and {network.n_cont} continuous columns, {inputs} inputs in all; hidden
-  layers of {" and ".join(map(str, network.layers))}; a sigmoid to the range of the logarithm of sales. It is that of
-  lesson 6 of fast.ai's "Practical Deep Learning for Coders" (2019).
-- Trained by shopcat on {manifest["created"]:%Y-%m-%d} with torch {training["torch"]}, in {manifest["mode"]} mode.
-  Options: {options}.
+- The model forecasts the sales of one store on one open day, up to {manifest["horizon"]} days after
+  {manifest["cutoff"]}, the last day whose sales it knows. A closed day is 0; the network is not asked.
+- The network: {len(network.emb_szs)} embeddings and {network.n_cont} continuous columns, {inputs} inputs in all;
+  hidden layers of {" and ".join(map(str, network.layers))}; a sigmoid to the range of the logarithm of sales. It is the
+  network of lesson 6 of fast.ai's "Practical Deep Learning for Coders" (2019).
+- Trained by shopcat on {manifest["created"]:%Y-%m-%d} with torch {training["torch"]}, in {manifest["mode"]} mode, with
+  the options below.
 - `bundle.json` beside this card has the version, every column, and the hash of every file.
-- Authors, licence and contact are not part of a bundle; ask whoever gave it to you.
+- A bundle does not name its authors, licence and contact; ask whoever gave it to you.
+
+{option_list(Options, training, leave_out=("mode",))}
 
 ## Intended use
 
 - **For** planning staff, orders and cash of the {stores:,} {_s("store", stores)} that it was trained on.
-- **By** people who can state or check the plan of those days: open, promotion, holidays. What a request leaves out is
-  listed in the answer under `assumed`.
-- **Not for** other stores, single products, rating employees, or what another promotion would bring: the model has
-  learned what comes together, not what causes what.
+- **By** people who can state or check the plan of those days: open, promotion, holidays. The answer lists what a
+  request leaves out under `assumed`.
+- **Not for** other stores, single products, rating employees, or the effect of another promotion: the model has
+  learned what occurs together, not causes.
 
 ## Factors
 
@@ -119,19 +103,18 @@ closure) and at the far end of the horizon."""
 
 
 def _figures(manifest: Mapping[str, Any]) -> str:
-    """Metrics, evaluation data, training data and quantitative analyses."""
+    """Return the sections metrics, evaluation data, training data and quantitative analyses."""
     metrics, training = manifest["metrics"], manifest["training"]
-    words = "\n".join(f"- **{label}**: {meaning}." for label, _, meaning in METRICS.values())
     judged = "The figures are those of the network in this bundle, which was not trained on these days."
     if training["refit"] and manifest["mode"] == "production":
         judged = (
-            "The figures are those of a first fit, which was not trained on these days. The network in this bundle is\n"
+            "The figures are those of a first fit, which was not trained on these days. The network in this bundle is "
             "a second fit with the same options on all days up to the cutoff; it has not been judged itself."
         )
     return f"""\
 ## Metrics
 
-{words}
+{definitions(METRICS, bold=True)}
 
 ## Evaluation data
 
@@ -147,47 +130,46 @@ describes them.
 
 {headline(metrics)}
 
-{judged}
-Last year's same weekday is what the store sold 52 weeks before."""
+{judged} "Last year's same weekday" is the store's sales 52 weeks before."""
 
 
 def _cautions(manifest: Mapping[str, Any]) -> str:
-    """Ethical considerations, caveats and recommendations."""
+    """Return the sections ethical considerations, caveats and recommendations."""
     return f"""\
 ## Ethical considerations
 
 - **Whoever has this bundle has the sales.** `tables.safetensors` holds what each store sold on each day up to
-  {manifest["cutoff"]}, in plain numbers; the forecasts tell much of it too. Treat both as you treat the sales.
-- No data about persons is used. Staff feel the errors all the same: too low a forecast thins out a shift. Look at the
-  bias by slice before rosters follow from it, and leave the last word to people on the spot.
+  {manifest["cutoff"]}, in plain numbers; the forecasts reveal much of it too. Treat both as you treat the sales.
+- The tables hold no data about persons. Employees feel the errors all the same: a forecast that is too low leaves a
+  shift short of staff. Look at the bias by slice before you plan shifts by it, and let people on the spot decide.
 
 ## Caveats and recommendations
 
-- It knows nothing that is not in the tables: road works, a strike, a competitor who opens after {manifest["cutoff"]},
-  a pandemic. Overrule it where you know more.
-- A forecast is one number without a range, and beyond {manifest["horizon"]} days it is extrapolation, of which the
-  answer warns. Keep the warnings and the errors in view, and train again when new sales are in.
-- One holdout is one sample of one season. If options were chosen by its figures, the figures flatter."""
+- The model knows only the tables: no road works, no strike, no competitor that opens after {manifest["cutoff"]},
+  no pandemic. Overrule it where you know more.
+- A forecast is one number without a range. Beyond {manifest["horizon"]} days it is extrapolation, and the answer warns
+  of it. Monitor the warnings and the errors, and train again when new sales are in.
+- One holdout is one sample of one season. If options were chosen by its figures, the figures are too good."""
 
 
 def _datasheet(manifest: Mapping[str, Any]) -> str:
-    """The datasheet of the data that it was trained on."""
+    """Return the datasheet of the training data."""
     levels, columns = manifest["levels"], manifest["preprocess"]
     stores, states = len(levels["Store"]), len(levels["State"])
     if manifest["synthetic"]:
         motivation = "The tables were made up so that shopcat can be tried without real data."
         collection = (
-            "Nothing was collected. A seeded random generator with known effects of weekday, promotion, season,\n"
-            "  weather and competition wrote the tables. Only the calendar and the names of the German states are real."
+            "Nothing was collected. A seeded random generator with known effects of weekday, promotion, season, "
+            "weather and competition wrote the tables. Only the calendar and the names of the German states are real."
         )
     else:
         motivation = (
-            "Shops record sales to run their business; these tables were put together to forecast them. By whom\n"
-            "  and for whom, a bundle does not know: ask whoever trained it."
+            "Shops record sales to run their business; these tables were put together to forecast them. A bundle does "
+            "not know by whom and for whom: ask whoever trained it."
         )
         collection = (
-            "A bundle does not know how sales were counted and where weather and trend come from: ask whoever\n"
-            "  trained it. shopcat has checked that the tables are complete and consistent, not that they are true."
+            "A bundle does not know how sales were counted and where weather and trend come from: ask whoever "
+            "trained it. shopcat has checked that the tables are complete and consistent, not that they are true."
         )
     return f"""\
 ## Datasheet of the training data
@@ -201,12 +183,14 @@ def _datasheet(manifest: Mapping[str, Any]) -> str:
 - **Preprocessing.** Rows without sales are dropped. Missing numbers become the training median and are flagged, unknown
   categories become `#na#`, numbers are standardised, all by the training rows alone; the target is the logarithm.
   Categories: {", ".join(columns.cat_names)}. Numbers: {", ".join(columns.cont_names)}.
-- **Uses.** This model. For others, the cautions above hold too.
-- **Distribution.** The bundle contains, up to {manifest["cutoff"]}, the sales history, and besides it the calendar
-  up to {manifest["last_date"]}, the store attributes, weather and search trend. It may go only where these data may go.
-- **Maintenance.** A bundle never changes, which `shopcat check` verifies. Errors are corrected in the tables, and new
-  sales added to them; then a new training makes a new bundle with a new version."""
+- **Uses.** This model. For other uses, the cautions above hold too.
+- **Distribution.** The bundle contains the sales history up to {manifest["cutoff"]}. It also contains the calendar
+  up to {manifest["last_date"]}, the store attributes, weather and search trend. Share it only where these data may be
+  shared.
+- **Maintenance.** A bundle never changes, which `shopcat check` verifies. Correct errors in the tables and add new
+  sales to them; a new training then makes a new bundle with a new version."""
 
 
 def _s(word: str, count: int) -> str:
+    """Return a word, in the plural unless there is one."""
     return word if count == 1 else f"{word}s"

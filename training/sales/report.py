@@ -1,6 +1,6 @@
-"""The report on a model: a folder with ``report.md`` and its plots, for a person to judge the model by.
+"""Report on a sales model: a folder with ``report.md`` and its plots.
 
-Offline only; how it draws is in ``training.plots``.
+``training.plots`` and ``training.reports`` have the parts that all models share.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,19 +11,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from runtime.folder import new_folder
 from sales.features import Mode
+from training.cards import definitions, percent, signed_percent, table
 from training.learner import History
 from training.lr_finder import FoundLR
-from training.plots import BLACK, GREY, ORANGE, PALE, SKY, Floats, lr_figure, plot_lr, png, style, training_figure
-from training.sales.card import LOOKS_AHEAD, METRICS, SYNTHETIC, headline, percent, signed_percent
+from training.plots import BLACK, GREY, ORANGE, PALE, SKY, Floats, style
+from training.reports import Plots, closing_sections, images, training_plots, write_folder
+from training.sales.card import LOOKS_AHEAD, METRICS, SYNTHETIC, headline
 from training.sales.evaluation import WEEKDAYS, Evaluation, HoldoutError
 from training.sales.metrics import rmspe
 
-__all__ = ["plot_lr", "write_report"]
-
-REPORT = "report.md"
-WORST = 10  # store-days in the table of the worst
+WORST = 10  # number of store-days in the table of the largest errors
 SMALL: Mapping[str, Any] = {"fontsize": 8, "va": "center", "color": BLACK}
 
 
@@ -40,136 +38,130 @@ def write_report(
     command: str | None = None,
     replace: bool = True,
 ) -> Path:
-    """Write a report, whole or not at all.
+    """Write a report atomically.
 
     Args:
-        folder: where it is to appear.
-        evaluation: the forecasts beside what was sold.
-        title: its heading.
-        history: the training's losses and figures by epoch, if there was one.
-        lr: what the learning-rate finder saw, if it was run.
-        stores: ids of the stores whose forecasts are shown; the best, the median and the worst by RMSPE if left out.
-        synthetic: whether the tables are made up, which the report then says first.
-        mode: of the model; parity mode looks ahead, which the report then says first.
-        command: the command that gives the same again.
-        replace: whether a report that is there already may be replaced. A folder that is no report never is.
+        folder: folder of the report.
+        evaluation: forecasts beside the actual sales.
+        title: heading of the report.
+        history: losses and figures by epoch, if the model was trained just now.
+        lr: result of the learning-rate finder, if it was run.
+        stores: ids of the stores whose forecasts are plotted; if None, the best, the median and the worst by RMSPE.
+        synthetic: True if the tables are made up, which the report then says first.
+        mode: mode of the model. Parity mode looks ahead, which the report then says first.
+        command: command that makes the same report again.
+        replace: allow an existing report to be replaced. A folder without a report is never replaced.
 
     Returns:
         The folder.
 
     Raises:
-        HoldoutError: if one of ``stores`` sold nothing on the days judged.
-        FolderError: if ``folder`` is there already and may not be replaced.
+        HoldoutError: if one of ``stores`` sold nothing on the days of the evaluation.
+        FolderError: if the folder exists and must not be replaced.
     """
     chosen = _default_stores(evaluation) if stores is None else [_index_of(evaluation, store) for store in stores]
-    plots = {
+    plots: Plots = {
         "forecasts.png": (_plot_forecasts(evaluation, chosen), "Actual and forecast sales of some stores"),
         "slices.png": (_plot_slices(evaluation), "RMSPE by slice"),
+        **training_plots(history, lr, loss="squared error of log sales", metric="rmspe", label="RMSPE", from_zero=True),
     }
-    if history is not None and history.epochs:
-        plots["training.png"] = (
-            training_figure(history, loss="squared error of log sales", metric="rmspe", label="RMSPE", from_zero=True),
-            "Loss, learning rate and RMSPE of the holdout in training",
-        )
-    if lr is not None:
-        plots["lr_find.png"] = lr_figure(lr), "Loss against learning rate"
-    images = {name: f"![{words}]({name})" for name, (_, words) in plots.items()}
-    text = _text(evaluation, title, images, synthetic, mode, command)
-    with new_folder(folder, replace=replace and (folder / REPORT).is_file()) as part:
-        for name, (figure, _) in plots.items():
-            (part / name).write_bytes(png(figure))
-        (part / REPORT).write_text(text, encoding="utf-8")
-    return folder
+    notices = [f"> {SYNTHETIC}"] * synthetic + [f"> {LOOKS_AHEAD}"] * (mode == "parity")
+    sections = [
+        f"# {title}",
+        *_figures(evaluation),
+        *_forecasts(evaluation, images(plots)),
+        *closing_sections(images(plots), command),
+    ]
+    return write_folder(folder, "\n\n".join([*notices, *sections]) + "\n", plots, replace=replace)
 
 
-def _text(
-    evaluation: Evaluation, title: str, images: dict[str, str], synthetic: bool, mode: Mode, command: str | None
-) -> str:
-    """``report.md``."""
+def _figures(evaluation: Evaluation) -> list[str]:
+    """Return the sections on the figures and on how the model was evaluated."""
     figures, rows = evaluation.metrics(), evaluation.rows
     days = int(rows.day.max() - rows.day.min()) + 1
-    naive = figures.get("last_year_same_weekday")
-    beats = ""
-    if naive is not None and naive["rmspe"] > 0:
-        ours = figures["where_last_year_is_known"]["rmspe"]
-        beats = (
-            f" Where the same weekday of last year is known, that has {percent(naive['rmspe'])} and the model "
-            f"{percent(ours)}: {_compared(1 - ours / naive['rmspe'])}."
-        )
-    parts = [
-        *([f"> {SYNTHETIC}"] if synthetic else []),
-        *([f"> {LOOKS_AHEAD}"] if mode == "parity" else []),
-        f"# {title}",
-        f"**RMSPE {percent(figures['rmspe'])}** over {figures['rows']:,} store-days.{beats}",
+    return [
+        f"**RMSPE {percent(figures['rmspe'])}** over {figures['rows']:,} store-days.{_beside_last_year(figures)}",
         headline(figures),
-        "\n".join(f"- {label}: {meaning}." for label, _, meaning in METRICS.values()),
+        definitions(METRICS),
         "## How it was judged",
         f"- On {len(np.unique(rows.store)):,} stores from {figures['from']} to {figures['to']} ({days} days). Of the "
         f"sales, the model knew those up to {evaluation.date(evaluation.cutoff)}.\n"
         "- Closed days and days without sales are left out.\n"
-        "- Open days, promotions and holidays are taken as the tables have them: a plan is known beforehand.\n"
-        '- "Last year\'s same weekday" is what the store sold 52 weeks before.\n'
-        "- If options were chosen by these figures, the figures flatter.",
+        "- Open days, promotions and holidays are taken as the tables have them, because a plan is known beforehand.\n"
+        "- \"Last year's same weekday\" is the store's sales 52 weeks before.\n"
+        "- If options were chosen by these figures, the figures are too good.",
+    ]
+
+
+def _beside_last_year(figures: Mapping[str, Any]) -> str:
+    """Return a sentence that compares the model with last year's same weekday; empty if that is not known."""
+    naive = figures.get("last_year_same_weekday")
+    if naive is None or not naive["rmspe"] > 0:
+        return ""
+    ours = figures["where_last_year_is_known"]["rmspe"]
+    return (
+        f" Where the same weekday of last year is known, that has {percent(naive['rmspe'])} and the model "
+        f"{percent(ours)}: {_compared(1 - ours / naive['rmspe'])}."
+    )
+
+
+def _forecasts(evaluation: Evaluation, shown: Mapping[str, str]) -> list[str]:
+    """Return the sections on forecasts of some stores, the worst store-days and the error by slice."""
+    return [
         "## Forecasts",
         "Closed days are gaps; days with a promotion are shaded.",
-        images["forecasts.png"],
+        shown["forecasts.png"],
         f"The {WORST} store-days with the highest percentage errors:",
         _worst(evaluation),
         "## Error by slice",
-        images["slices.png"],
+        shown["slices.png"],
         *(_slice_table(name, figures_by_label) for name, figures_by_label in evaluation.slices().items()),
     ]
-    if "training.png" in images:
-        parts += ["## Training", images["training.png"]]
-    if "lr_find.png" in images:
-        parts += ["## Learning-rate finder", images["lr_find.png"]]
-    if command is not None:
-        parts += ["## The same again", f"```\n{command}\n```"]
-    return "\n\n".join(parts) + "\n"
 
 
 def _compared(lower: float) -> str:
+    """Return a relative difference in words."""
     return f"{percent(lower)} lower" if lower >= 0 else f"{percent(-lower)} higher"
 
 
 def _slice_table(name: str, parts: Mapping[str, Mapping[str, float]]) -> str:
-    """The figures of one kind of slice."""
-    head = [name, "rows", *(label for label, _, _ in METRICS.values())]
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
-    for label, part in parts.items():
-        figures = [say(part[key]) for key, (_, say, _) in METRICS.items()]
-        lines.append(f"| {label} | {part['rows']:,} | {' | '.join(figures)} |")
-    return "\n".join(lines)
+    """Return a table of the figures by label of one kind of slice."""
+    head = [name, "rows", *(metric.label for metric in METRICS.values())]
+    rows = [
+        [label, f"{part['rows']:,}", *(metric.format(part[key]) for key, metric in METRICS.items())]
+        for label, part in parts.items()
+    ]
+    return table(head, "l" + "r" * (len(head) - 1), rows)
 
 
 def _worst(evaluation: Evaluation) -> str:
-    """The store-days whose forecasts are furthest off, in per cent of the actual sales."""
+    """Return a table of the store-days with the largest percentage errors."""
     rows, stores = evaluation.rows, evaluation.panel.calendar.stores
     error = evaluation.forecast / rows.sales - 1
-    lines = ["| store | date | weekday | actual | forecast | error |", "|---:|---|---|---:|---:|---:|"]
+    cells = []
     for row in np.argsort(-np.abs(error), kind="stable")[:WORST]:
         day = evaluation.date(int(rows.day[row]))
-        lines.append(
-            f"| {stores[rows.store[row]]} | {day} | {WEEKDAYS[day.weekday()][2:]} | {rows.sales[row]:,.0f} "
-            f"| {evaluation.forecast[row]:,.0f} | {signed_percent(error[row])} |"
-        )
-    return "\n".join(lines)
+        sales, forecast = f"{rows.sales[row]:,.0f}", f"{evaluation.forecast[row]:,.0f}"
+        store, weekday = str(stores[rows.store[row]]), WEEKDAYS[day.weekday()][2:]
+        cells.append([store, str(day), weekday, sales, forecast, signed_percent(error[row])])
+    return table(["store", "date", "weekday", "actual", "forecast", "error"], "rllrrr", cells)
 
 
 def _store_rmspe(evaluation: Evaluation, store: int) -> float:
+    """Return the RMSPE of one store, an index into the panel."""
     at = evaluation.rows.store == store
     return rmspe(evaluation.rows.sales[at], evaluation.forecast[at])
 
 
 def _default_stores(evaluation: Evaluation) -> list[int]:
-    """The best, the median and the worst store by RMSPE, as indices into the panel."""
+    """Return the best, the median and the worst store by RMSPE, as indices into the panel."""
     present = np.unique(evaluation.rows.store)
     order = present[np.argsort([_store_rmspe(evaluation, store) for store in present], kind="stable")]
     return [int(order[i]) for i in sorted({0, len(order) // 2, len(order) - 1})]
 
 
 def _index_of(evaluation: Evaluation, store: int) -> int:
-    """A store's index in the panel."""
+    """Return a store's index in the panel."""
     at = np.flatnonzero(evaluation.panel.calendar.stores == store)
     if not at.size or at[0] not in evaluation.rows.store:
         known = evaluation.panel.calendar.stores[np.unique(evaluation.rows.store)]
@@ -179,7 +171,7 @@ def _index_of(evaluation: Evaluation, store: int) -> int:
 
 
 def _plot_forecasts(evaluation: Evaluation, stores: Sequence[int]) -> Figure:
-    """Actual and forecast sales, a panel a store."""
+    """Return a figure with the actual and forecast sales of each store."""
     rows, panel = evaluation.rows, evaluation.panel
     days = np.arange(rows.day.min(), rows.day.max() + 1)
     dates = [evaluation.date(int(day)) for day in days]
@@ -218,10 +210,10 @@ def _plot_forecasts(evaluation: Evaluation, stores: Sequence[int]) -> Figure:
 
 
 def _plot_slices(evaluation: Evaluation) -> Figure:
-    """RMSPE by slice, a panel a kind of slice, in two columns with bars of about one thickness."""
+    """Return a figure with the RMSPE by slice: a panel for each kind, in two columns, all bars about equally thick."""
     overall, slices = rmspe(evaluation.rows.sales, evaluation.forecast), evaluation.slices()
     widest = max(part["rmspe"] for parts in slices.values() for part in parts.values())
-    heights = {name: len(parts) + 1.6 for name, parts in slices.items()}  # in bars; title and gap take the room of 1.6
+    heights = {name: len(parts) + 1.6 for name, parts in slices.items()}  # in bars; title and gap take 1.6
     columns: tuple[list[str], list[str]] = [], []
     for name in sorted(slices, key=heights.__getitem__, reverse=True):
         min(columns, key=lambda column: sum(heights[name] for name in column)).append(name)

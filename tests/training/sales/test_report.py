@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from sklearn import metrics as sk
 
 from runtime.folder import FolderError
+from training import reports
 from training.learner import History
 from training.sales import report
 from training.sales.data.demo import write_demo
@@ -234,7 +235,7 @@ def test_a_store_without_sales_is_refused_before_anything_is_written(tmp_path, e
 @pytest.fixture
 def failing(monkeypatch):
     """The second picture can't be drawn."""
-    draw, drawn = report.png, []
+    draw, drawn = reports.png, []
 
     def png(figure):
         drawn.append(figure)
@@ -242,7 +243,7 @@ def failing(monkeypatch):
             raise MemoryError("no room for a picture")
         return draw(figure)
 
-    monkeypatch.setattr(report, "png", png)
+    monkeypatch.setattr(reports, "png", png)
 
 
 @pytest.mark.usefixtures("failing")
