@@ -19,11 +19,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from training.threads import PASSIVE
+
 # Codes of the categorical columns in production mode on the demonstration's tables, roughly.
 CODES = (41, 8, 3, 13, 32, 5, 4, 4, 13, 53, 7, 5, 4, 3, 3, 3)
 CONTS = 24
 ROWS_A_ROUND = 4096
-WAITING = {"spinning": {}, "passive": {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}}
+WAITING = {"spinning": {}, "passive": PASSIVE}
 
 
 @contextmanager
@@ -78,7 +80,8 @@ def serve_measurements() -> None:
         learner = Learner(net, torch.nn.functional.mse_loss, progress=False)
         rows = max(ROWS_A_ROUND, 4 * batch_size)
         cats = torch.stack([torch.randint(0, codes, (rows,), dtype=torch.int32) for codes in CODES], 1)
-        batches = TensorBatches(cats, torch.randn(rows, CONTS), torch.randn(rows) + 5, batch_size=batch_size)
+        tensors = cats, torch.randn(rows, CONTS), torch.randn(rows) + 5
+        batches = list(TensorBatches(*tensors, batch_size=batch_size))  # a list, so that the learner keeps the threads
         learner.fit_one_cycle(batches, 1, 1e-3)
         wall, cpu = time.perf_counter(), time.process_time()
         learner.fit_one_cycle(batches, 1, 1e-3)

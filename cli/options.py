@@ -4,6 +4,7 @@ The options of the training itself are made from the declarations of its datacla
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ import click
 
 from cli.common import FOLDER, FORCE
 from training.options import Declaration, TrainingOptions, declarations
+from training.threads import wait_passively
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -44,7 +46,7 @@ def run_options(kind: str) -> Decorator:
 
 
 def training_options(options: type[TrainingOptions], *, leave_out: Sequence[str] = ()) -> Decorator:
-    """Return a decorator that adds an option to a command for each training option.
+    """Return a decorator that adds an option to a command for each training option, and sets up its threads.
 
     Every option is None unless it is given, so that ``given_options`` can tell which were.
 
@@ -53,7 +55,17 @@ def training_options(options: type[TrainingOptions], *, leave_out: Sequence[str]
         leave_out: names of the fields that the command has no use for.
     """
     declared = [option for option in declarations(options) if option.flag and option.name not in leave_out]
-    return _decorator([_click_option(option) for option in declared])
+    add_options = _decorator([_click_option(option) for option in declared])
+
+    def decorate(function: Command) -> Command:
+        @wraps(function)
+        def train(*args: Any, **kwargs: Any) -> None:
+            wait_passively()  # here, because the command loads torch
+            function(*args, **kwargs)
+
+        return add_options(train)
+
+    return decorate
 
 
 def given_options(options: type[TrainingOptions], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from runtime.folder import write_file
-from training.learner import History
+from training.history import History
 from training.lr_finder import FoundLR
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.

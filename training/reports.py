@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from runtime.folder import new_folder
-from training.learner import History
+from training.history import History
 from training.lr_finder import FoundLR
 from training.plots import lr_figure, png, training_figure
 

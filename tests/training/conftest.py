@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from training.learner import Epoch, History
+from training.history import Epoch, History
 from training.lr_finder import FoundLR
 
 

@@ -14,14 +14,10 @@ from torch.nn.functional import mse_loss
 
 from tests.training.run_to_kill import data, learner, rmse, train_and_die, two_stages
 from training import lr_finder
-from training.learner import (
-    CheckpointError,
-    DivergedError,
-    Learner,
-    TensorBatches,
-    freeze,
-    predict,
-)
+from training.batches import TensorBatches, predict
+from training.checkpoint import CheckpointError
+from training.groups import freeze
+from training.learner import DivergedError, Learner
 
 
 def assert_same_weights(a, b):

@@ -19,7 +19,8 @@ from sales.preprocess import Preprocessor, Run
 from schemas.sales.manifest import NetworkSpec
 from training.batches import TensorBatches, predict
 from training.device import fast_bfloat16
-from training.learner import DivergedError, History, Learner
+from training.history import History
+from training.learner import DivergedError, Learner
 from training.lr_finder import FoundLR
 from training.sales.evaluation import Rows
 from training.sales.metrics import rmspe

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sales.features import Mode
 from training.cards import definitions, percent, signed_percent, table
-from training.learner import History
+from training.history import History
 from training.lr_finder import FoundLR
 from training.plots import BLACK, GREY, ORANGE, PALE, SKY, Floats, style
 from training.reports import Plots, closing_sections, images, training_plots, write_folder

@@ -19,7 +19,7 @@ from sales.history import HORIZON
 from sales.panel import Panel
 from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
-from training.learner import History
+from training.history import History
 from training.lr_finder import FoundLR
 from training.options import check_name
 from training.run import Run
