@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from runtime.folder import write_file
 from training.batches import Batches
-from training.learner import seeded
 from training.pets.network import Head, PetNet
+from training.seeding import seeded
 
 
 class Pooled(nn.Module):

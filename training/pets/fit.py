@@ -23,7 +23,9 @@ from pets.images import normalise
 from schemas.pets.manifest import BackboneSpec, HeadSpec
 from training.batches import Batches, TensorBatches, predict
 from training.device import fast_bfloat16
-from training.learner import DivergedError, Epoch, History, Learner, freeze, spread_lr, unfreeze
+from training.groups import freeze, spread_lr, unfreeze
+from training.history import Epoch, History
+from training.learner import DivergedError, Learner
 from training.lr_finder import FoundLR
 from training.options import OptionsError
 from training.pets.backbones import make_backbone

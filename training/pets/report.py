@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from runtime.folder import new_folder
-from training.learner import History
+from training.history import History
 from training.lr_finder import FoundLR
 from training.pets import pictures
 from training.pets.card import METRICS, accepted, headline, interval, percent

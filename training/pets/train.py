@@ -28,7 +28,7 @@ from runtime.bundle import Golden
 from schemas.pets.manifest import BreedSpec, ImageSpec, PetsManifest
 from training.checkpoint_folder import checkpoints
 from training.export import refer_to_weights, to_onnx
-from training.learner import History
+from training.history import History
 from training.lr_finder import FoundLR
 from training.options import OptionsError, check_name
 from training.pets.batchnorm_folding import fold_norms

@@ -14,7 +14,8 @@ from pets.images import crop, normalise, open_photo
 from tests.training.pets.drawn import BREEDS, draw_photo
 from training import checkpoint
 from training.batches import predict
-from training.learner import CheckpointError, Learner
+from training.checkpoint import CheckpointError
+from training.learner import Learner
 from training.lr_finder import FoundLR
 from training.options import OptionsError
 from training.pets.data.photos import PetData, Split
