@@ -4,7 +4,7 @@ Load a bundle, and ask::
 
     import shopcat
 
-    sales = shopcat.load("model_store/sales")
+    sales = shopcat.load("model_store/demo")
     sales.forecast(store=1, date="2015-08-01").sales
     sales.what_if(store=1, date="2015-08-01", promo=True).what_if.difference
     sales.forecast(frame)  # a pandas frame with the columns store and date

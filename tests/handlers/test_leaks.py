@@ -20,7 +20,7 @@ from tests.pets.hostile import hostile_inputs
 from tests.schemas.sales.test_parse import GOOD, WILD, WRONG
 
 
-class Context:
+class NullContext:
     """Context of a batch that keeps nothing."""
 
     def get_all_request_header(self, idx: int) -> dict[str, str]:
@@ -76,8 +76,10 @@ def test_a_failing_model_reveals_nothing(tmp_path: Any) -> None:
     def fail(_: Any) -> Any:
         raise OSError(f"[Errno 2] No such file or directory: '{tmp_path}/secret.onnx'")
 
-    for parse, run in ((fail, len), (HttpRequest.body, fail)):
-        (body,) = answer_batch([{"body": b"x"}], Context(), parse=parse, run=run)
+    cases: list[tuple[Any, Any]] = [(fail, len), (HttpRequest.body, fail)]
+    for parse, run in cases:
+        context: Any = NullContext()
+        (body,) = answer_batch([{"body": b"x"}], context, parse=parse, run=run)
         assert Problem.model_validate_json(body).status == 500
         assert leak(body.decode()) is None
         assert "secret" not in body.decode()

@@ -86,7 +86,7 @@ def test_a_heatmap_comes_on_request(model: shopcat.Classifier, photo: Path) -> N
 
 
 def test_a_list_has_the_answer_or_the_problem_of_each_photo(model: shopcat.Classifier, photo: Path) -> None:
-    photos = [photo.read_bytes(), b"no image", str(photo), b"", photo.read_bytes()[:-200]]
+    photos: list[str | bytes] = [photo.read_bytes(), b"no image", str(photo), b"", photo.read_bytes()[:-200]]
     good, unknown, same, empty, cut = model.classify(photos, top_k=1)
     assert isinstance(good, shopcat.Prediction)
     assert isinstance(same, shopcat.Prediction)

@@ -22,13 +22,20 @@ from sales.forecaster import Forecaster as Predictor
 from schemas.problem_kinds import PROBLEM_KINDS
 
 ROOT = Path(__file__).parents[2]
+BUNDLE = ROOT / "model_store" / "demo"
 
 
 @pytest.fixture(scope="module")
-def model(demo_bundle: Path) -> shopcat.Forecaster:
-    loaded = shopcat.load(demo_bundle, device="cpu")
+def model() -> shopcat.Forecaster:
+    loaded = shopcat.load(BUNDLE, device="cpu")
     assert isinstance(loaded, shopcat.Forecaster)
     return loaded
+
+
+@pytest.fixture(scope="module")
+def forecaster() -> Predictor:
+    """The predictor as a handler loads it."""
+    return Predictor.load(BUNDLE)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,7 @@ def test_a_range_has_the_figures_of_the_service(model: shopcat.Forecaster, forec
 def test_a_list_has_the_figures_and_problems_of_the_service(
     model: shopcat.Forecaster, forecaster: Predictor, day: dt.date
 ) -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"store": 1, "date": day, "promo": True},
         {"store": 999, "date": day},
         {"store": 2},
@@ -147,7 +154,8 @@ def test_a_frame_has_the_forecasts_of_its_rows(model: shopcat.Forecaster, day: d
     answer = model.forecast(frame)
     assert list(answer.columns) == ["sales", "assumed", "warnings", "problem"]
     assert answer.index.equals(frame.index)
-    for row, expected in zip(answer.itertuples(index=False), model.forecast(items), strict=True):
+    rows: list[Any] = list(answer.itertuples(index=False))
+    for row, expected in zip(rows, model.forecast(items), strict=True):
         if isinstance(expected, shopcat.ItemProblem):
             assert np.isnan(row.sales)
             assert row.problem == expected.problem.detail
@@ -238,9 +246,10 @@ def test_wrong_arguments_are_type_errors(model: shopcat.Forecaster, day: dt.date
         model.forecast()  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="give either items or store, date, not both"):
         model.forecast([{}], store=1, date=day)  # type: ignore[call-overload]
-    for items in ({"store": 1, "date": day}, "2015-08-01", 7):
+    wrong_items: list[Any] = [{"store": 1, "date": day}, "2015-08-01", 7]
+    for items in wrong_items:
         with pytest.raises(TypeError, match=f"not {type(items).__name__}"):
-            model.forecast(items)  # type: ignore[call-overload]
+            model.forecast(items)
 
 
 def test_a_frame_without_a_store_or_with_two_dates_is_rejected(model: shopcat.Forecaster, day: dt.date) -> None:
@@ -256,37 +265,39 @@ def test_the_attributes_are_those_of_the_bundle(model: shopcat.Forecaster, forec
     assert model.stores == tuple(range(1, len(calendar.stores) + 1))
     assert model.first_date < model.cutoff < model.last_date
     assert model.horizon == forecaster.model.horizon
-    assert repr(model) == f"<shopcat.Forecaster sales {model.version}: 12 stores, sales to {model.cutoff}>"
+    assert repr(model) == (
+        f"<shopcat.Forecaster sales {model.version}: {len(calendar.stores)} stores, sales to {model.cutoff}>"
+    )
     with pytest.raises(shopcat.RequestError, match="the model's calendar does not reach"):
         model.forecast(store=1, date=model.last_date + dt.timedelta(days=1))
     assert model.forecast(store=1, date=model.last_date).date == model.last_date
 
 
-def test_paths_of_all_kinds_load(demo_bundle: Path) -> None:
-    for path in (str(demo_bundle), demo_bundle):
+def test_paths_of_all_kinds_load() -> None:
+    for path in (str(BUNDLE), BUNDLE):
         assert shopcat.Forecaster.load(path, "cpu").name == "sales"
 
 
-def test_a_folder_that_is_no_bundle_is_rejected(tmp_path: Path, demo_bundle: Path) -> None:
+def test_a_folder_that_is_no_bundle_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(shopcat.BundleError, match="is not a folder; name a bundle"):
         shopcat.load(tmp_path / "absent")
     with pytest.raises(shopcat.BundleError, match=r"has no bundle\.json"):
         shopcat.load(tmp_path)
-    other = shutil.copytree(demo_bundle, tmp_path / "other")
+    other = shutil.copytree(BUNDLE, tmp_path / "other")
     manifest = json.loads((other / "bundle.json").read_text())
     (other / "bundle.json").write_text(json.dumps({**manifest, "kind": "toys"}))
     with pytest.raises(shopcat.BundleError, match=r"kind 'toys'.* reads sales and pets; update shopcat"):
         shopcat.load(other)
     with pytest.raises(shopcat.BundleError):
-        shopcat.Classifier.load(demo_bundle, "cpu")
+        shopcat.Classifier.load(BUNDLE, "cpu")
 
 
-def test_an_absent_device_is_rejected(demo_bundle: Path) -> None:
+def test_an_absent_device_is_rejected() -> None:
     with pytest.raises(shopcat.DeviceError, match="'tpu' is not known"):
-        shopcat.load(demo_bundle, "tpu")
+        shopcat.load(BUNDLE, "tpu")
 
 
-def test_no_model_needs_torch_pandas_or_training(demo_bundle: Path, day: dt.date, tmp_path: Path) -> None:
+def test_no_model_needs_torch_pandas_or_training(day: dt.date, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.effect_noise((300, 200), 60).save(photo)
     script = """
@@ -300,7 +311,7 @@ print(len(sales.forecast([{"store": 1, "date": sys.argv[2]}])), sales.explain(st
 print(shopcat.load("model_store/pets").classify(sys.argv[3]).breed)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, demo_bundle, str(day), photo],
+        [sys.executable, "-c", script, BUNDLE, str(day), photo],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -308,5 +319,5 @@ print(shopcat.load("model_store/pets").classify(sys.argv[3]).breed)
     )
     assert done.returncode == 0, done.stderr
     sales, *_, breed = done.stdout.splitlines()
-    assert float(sales) == shopcat.Forecaster.load(demo_bundle, "cpu").forecast(store=1, date=day).sales
+    assert float(sales) == shopcat.Forecaster.load(BUNDLE, "cpu").forecast(store=1, date=day).sales
     assert breed

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_the_exported_names_are_fixed() -> None:
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_the_signatures_are_fixed(name: str) -> None:
-    value = shopcat
+    value: Any = shopcat
     for part in name.split("."):
         value = getattr(value, part)
     if inspect.ismethod(value):

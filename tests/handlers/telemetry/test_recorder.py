@@ -131,7 +131,7 @@ def test_metrics_do_not_wait_for_an_audit_log_without_a_reader(tmp_path: Path, m
         with contextlib.suppress(BlockingIOError):
             got += os.read(reader, 1 << 20)
         lines = [json.loads(line) for line in got[: got.rfind(b"\n")].splitlines()]
-        return sum(("id" in line) + line.get("left_out", 0) for line in lines) == n_requests
+        return bool(sum(("id" in line) + line.get("left_out", 0) for line in lines) == n_requests)
 
     wait_for(all_is_written)
     assert got.count(b'"id"') <= 201
@@ -218,7 +218,7 @@ def test_a_request_without_an_id_gets_the_id_of_torchserve(tmp_path: Path) -> No
 
 def test_an_error_of_the_observer_costs_no_other_metric(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker("fails", tmp_path)
-    worker.count = lambda *_: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    worker.count = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
     worker.answer((b"1", {}))
     worker.telemetry.flush()
     assert "metrics of 1 batches are incomplete" in caplog.text
