@@ -11,15 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from click.testing import CliRunner, Result
 
-import cli.pets
 from cli import main
 from cli.common import errors
-from training.pets.fit import Options as PetOptions
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
@@ -267,20 +264,6 @@ def test_a_report_that_fails_costs_no_second_training(
     again = shopcat(*command, "--force")
     assert again.exit_code == 0, again.output
     assert (tmp_path / "report" / "sales" / "report.md").is_file()
-
-
-@pytest.mark.parametrize(("place", "recipe"), [(0, "default"), (1, "lesson")])
-def test_the_defaults_in_the_help_of_pets_are_those_of_training(
-    place: int, recipe: Literal["default", "lesson"]
-) -> None:
-    options = PetOptions.of(recipe)
-    for name, shown in cli.pets.DEFAULTS.items():
-        default = getattr(options, name)
-        if default is None:
-            assert shown[place].startswith("none")
-        else:
-            text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-            assert text == shown[place]
 
 
 def test_options_that_do_not_go_together(demo_folder: Path, tmp_path: Path) -> None:

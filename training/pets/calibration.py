@@ -88,8 +88,8 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017. The temperature changes the
     confidence of an answer and never the answer. Fit it on photos that the network was not trained on.
 
-    The likelihood is concave in β = 1/T, and highest where ``Σ z[label] = Σ E_p[z]``. The sign of the difference tells
-    on which side T lies, so T is found by bisection.
+    The likelihood is concave in β = 1/T, and highest where ``Σ z[label] = Σ E_p[z]``. The sign of the difference
+    shows the side on which T lies, so T is found by bisection.
 
     Raises:
         ValueError: if there are no photos.

@@ -115,8 +115,8 @@ def most_confused(matrix: Ints, min_val: int = 2) -> list[Confusion]:
 def mean_over_classes(matrix: Ints) -> tuple[float, Interval]:
     """Return the mean of the classes' accuracies (balanced accuracy, macro recall), with its 95 % interval.
 
-    Classes without photos are left out. The interval is Wilson's for an effective number of photos, ``K² / Σ 1/n`` for
-    K classes with n photos each: a share of so many photos varies as much as this mean.
+    Classes without photos are left out. The interval is Wilson's for an effective number of photos, whose share varies
+    as much as this mean. It is ``K² / Σ 1/n`` for K classes with n photos each.
 
     A bootstrap over the photos of each breed fails where breeds have few photos, because a breed with one photo never
     varies. Both were tried on simulated photos, 90 to 97 % of them right, of 25 breeds; ten of the breeds had one photo

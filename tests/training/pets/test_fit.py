@@ -17,10 +17,10 @@ from training.batches import predict
 from training.checkpoint import CheckpointError
 from training.learner import Learner
 from training.lr_finder import FoundLR
-from training.options import OptionsError
 from training.pets.data.photos import PetData, Split
-from training.pets.fit import LESSON, Fit, Options
-from training.pets.train import parted
+from training.pets.fit import Fitted, fit, lr_find, new_network
+from training.pets.options import Options
+from training.pets.train import split_for_calibration
 
 SMALL: dict[str, Any] = {"backbone": "efficientnet_lite0", "size": 64, "batch_size": 8, "bfloat16": False}
 HEAD_ALONE = Options(**SMALL, passes=1, frozen_epochs=3)
@@ -30,8 +30,8 @@ IN_THE_LESSONS_WAY = Options.of(
 )
 
 
-def run(data: PetData, options: Options, folder: Path | None = None, **other: Any) -> Fit:
-    return Fit(data, data.train, options, folder=folder, progress=False, **other).run()
+def run(data: PetData, options: Options, folder: Path | None = None, **other: Any) -> Fitted:
+    return fit(data, data.train, options, folder=folder, progress=False, **other)
 
 
 def weights(net: nn.Module) -> dict[str, torch.Tensor]:
@@ -47,50 +47,6 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 def no_finder(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred steps less."""
     monkeypatch.setattr(Learner, "lr_find", lambda self, train, **options: FoundLR([1e-3], [1.0], 1e-3))
-
-
-# Options.
-
-
-def test_the_lessons_recipe_is_its_notebooks() -> None:
-    options = Options.of("lesson")
-    assert (options.backbone, options.batch_size, options.p, options.bn_final) == ("resnet34", 64, 0.5, True)
-    assert (options.size, options.late_size, options.served_size) == (224, 352, 352)
-    assert (options.frozen_lr, options.lr, options.late_lr) == (1e-2, (1e-6, 1e-3), (1e-6, 1e-4))
-    assert dataclasses.asdict(Options.of("lesson", size=128, epochs=7)) == {
-        **dataclasses.asdict(options),
-        "size": 128,
-        "epochs": 7,
-    }
-    assert Options.of("default") == Options()
-    assert {*LESSON} <= {each.name for each in dataclasses.fields(Options)}
-
-
-@pytest.mark.parametrize(
-    ("recipe", "given", "complaint"),
-    [
-        ("default", {"strength": "wild"}, "strength is 'wild'; it is one of"),
-        ("default", {"frozen_epochs": 0}, "no part has an epoch; give --frozen-epochs"),
-        ("lesson", {"passes": 4}, "give --passes 0"),
-        ("default", {"train_bn": True}, "give --passes 0"),
-    ],
-)
-def test_options_that_do_not_go_together(recipe: Any, given: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(OptionsError, match=complaint):
-        Options.of(recipe, **given)
-
-
-def test_the_remedy_that_is_named_is_one() -> None:
-    assert not Options.of("lesson", passes=0).passes
-    assert Options.of("default", train_bn=True, passes=0).train_bn
-
-
-@pytest.mark.parametrize(
-    ("given", "served"),
-    [({}, 288), ({"late_size": 320}, 288), ({"late_size": 320, "late_epochs": 1}, 320), ({"late_epochs": 1}, 288)],
-)
-def test_it_serves_at_the_size_that_it_was_trained_at_last(given: dict[str, Any], served: int) -> None:
-    assert Options.of("default", **{"size": 288, **given}).served_size == served
 
 
 # What is trained.
@@ -153,7 +109,7 @@ def test_the_default_recipe_trains_a_head_on_features(pet_data: PetData, parts: 
 
 @pytest.mark.integration
 def test_the_lessons_recipe_has_three_parts(pet_data: PetData, parts: list[Part]) -> None:
-    run(pet_data, IN_THE_LESSONS_WAY, judge=pet_data.valid)
+    run(pet_data, IN_THE_LESSONS_WAY, holdout=pet_data.valid)
     frozen, whole, late = parts
     assert [part.pct_start for part in parts] == [0.8] * 3
     assert [part.shape for part in parts] == [(8, 3, 64, 64), (8, 3, 64, 64), (8, 3, 96, 96)]
@@ -175,7 +131,7 @@ def test_norms_need_not_follow(pet_data: PetData, parts: list[Part]) -> None:
 @pytest.mark.integration
 def test_a_frozen_body_stays_as_it_is(pet_data: PetData, passes: int | None) -> None:
     options = dataclasses.replace(HEAD_ALONE, passes=passes, frozen_epochs=1)
-    before = weights(Fit(pet_data, pet_data.train, options).net)
+    before = weights(new_network(3, options)[0])
     after = weights(run(pet_data, options).net)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if name.startswith("head.")}
@@ -184,7 +140,7 @@ def test_a_frozen_body_stays_as_it_is(pet_data: PetData, passes: int | None) -> 
 @pytest.mark.integration
 def test_statistics_stay_if_the_norms_do_not_follow(pet_data: PetData) -> None:
     options = Options(**SMALL, frozen_epochs=0, epochs=1, lr=(1e-3, 1e-3))
-    before = weights(Fit(pet_data, pet_data.train, options).net)
+    before = weights(new_network(3, options)[0])
     after = weights(run(pet_data, options).net)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if "running_" not in name and "num_batches" not in name}
@@ -199,7 +155,7 @@ def test_photos_to_judge_by_leave_no_trace(pet_data: PetData, no_finder: None) -
         pet_data, valid=Split(pet_data.valid.files[:2], 1 - pet_data.valid.labels[:2] % 2)
     )
     alone = run(pet_data, FINE_TUNED)
-    judged = run(with_others, FINE_TUNED, judge=with_others.valid)
+    judged = run(with_others, FINE_TUNED, holdout=with_others.valid)
     assert_same(weights(alone.net), weights(judged.net))
     assert not any(epoch.metrics for epoch in alone.history.epochs)
     assert all(0 <= epoch.metrics["accuracy"] <= 1 for epoch in judged.history.epochs)
@@ -209,18 +165,15 @@ def test_photos_to_judge_by_leave_no_trace(pet_data: PetData, no_finder: None) -
 
 @pytest.mark.integration
 def test_the_finder_leaves_no_trace(pet_data: PetData) -> None:
-    searched = Fit(pet_data, pet_data.train, HEAD_ALONE, judge=pet_data.valid, progress=False)
-    before = weights(searched.net)
-    assert searched.look_for_rate().suggestion > 0
-    assert_same(before, weights(searched.net))
-    assert searched.run().found is not None
+    assert lr_find(pet_data, pet_data.train, HEAD_ALONE).suggestion > 0
+    searched = run(pet_data, HEAD_ALONE, holdout=pet_data.valid)
+    assert searched.lr is not None
     assert_same(weights(searched.net), weights(run(pet_data, HEAD_ALONE).net))
 
 
 @pytest.mark.integration
-def test_the_finder_leaves_nothing_frozen(pet_data: PetData, no_finder: None) -> None:
-    fitted = Fit(pet_data, pet_data.train, IN_THE_LESSONS_WAY)
-    fitted.look_for_rate()
+def test_a_fit_leaves_nothing_frozen(pet_data: PetData, parts: list[Part]) -> None:
+    fitted = run(pet_data, IN_THE_LESSONS_WAY, holdout=pet_data.valid)
     assert all(param.requires_grad for param in fitted.net.parameters())
 
 
@@ -230,7 +183,8 @@ def test_the_finder_leaves_nothing_frozen(pet_data: PetData, no_finder: None) ->
 @pytest.mark.integration
 def test_logits_are_those_of_the_photos_as_they_are_served(pet_data: PetData) -> None:
     options = dataclasses.replace(HEAD_ALONE, crop_pct=0.8, late_size=96, late_epochs=1, frozen_epochs=0, passes=None)
-    fitted = Fit(pet_data, pet_data.train, options)
+    fitted = Fitted(*new_network(3, options), options)
+    fitted.net.eval()
     nn.init.normal_(fitted.net.head.layers[1].weight)
     spec = fitted.backbone
     many = Split(pet_data.valid.files * 5, np.tile(pet_data.valid.labels, 5))  # more than a batch
@@ -297,7 +251,7 @@ def test_features_are_not_computed_again(pet_data: PetData, tmp_path: Path, monk
 @pytest.mark.integration
 def test_the_finder_sees_an_untrained_head_when_resumed(pet_data: PetData, tmp_path: Path) -> None:
     """So that the report's plot is that of the first run."""
-    first, again = (run(pet_data, HEAD_ALONE, tmp_path, judge=pet_data.valid).found for _ in range(2))
+    first, again = (run(pet_data, HEAD_ALONE, tmp_path, holdout=pet_data.valid).lr for _ in range(2))
     assert first is not None
     assert first == again
 
@@ -319,6 +273,6 @@ def test_other_options_are_refused_at_once(
 @pytest.mark.integration
 def test_other_photos_are_refused(pet_data: PetData, tmp_path: Path) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
-    kept, _ = parted(pet_data.train, 0.2, 0)
+    kept, _ = split_for_calibration(pet_data.train, 0.2, 0)
     with pytest.raises(CheckpointError, match="photos"):
-        Fit(pet_data, kept, HEAD_ALONE, folder=tmp_path, progress=False).run()
+        fit(pet_data, kept, HEAD_ALONE, folder=tmp_path, progress=False)

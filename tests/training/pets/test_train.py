@@ -20,8 +20,10 @@ from training.options import OptionsError
 from training.pets import train as module
 from training.pets.calibration import choose_threshold, fit_temperature, softmax
 from training.pets.data.photos import PetData, Split
-from training.pets.fit import Fit, Options
-from training.pets.train import Trained, parted, train
+from training.pets.fit import fit
+from training.pets.options import Options
+from training.pets.train import Trained, split_for_calibration, train
+from training.run import Run
 
 pytestmark = pytest.mark.integration
 
@@ -30,14 +32,13 @@ SMALL = Options(backbone="efficientnet_lite0", size=64, batch_size=8, passes=1, 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the graph, which takes ten seconds, and so without anybody who could run it."""
-    monkeypatch.setattr(module, "_exported", lambda *arguments: b"")
-    monkeypatch.setattr(module, "refer_to_weights", lambda *arguments, **options: b"")
+    """Train without exporting the graph, which takes ten seconds, and so without loading the bundle."""
+    monkeypatch.setattr(module, "exported_network", lambda *arguments, **options: b"")
     monkeypatch.setattr(Classifier, "load", lambda *arguments, **options: None)
 
 
-def run(data: PetData, out: Path, options: Options = SMALL, **other: Any) -> Trained:
-    return train(data, out, options, progress=False, **other)
+def run(data: PetData, out: Path, options: Options = SMALL, *, name: str = "pets", **settings: Any) -> Trained:
+    return train(data, out, options, Run(name, progress=False, **settings))
 
 
 # The bundle.
@@ -88,8 +89,8 @@ def test_temperature_and_threshold_are_of_photos_left_out(
     known = {each.name for each in dataclasses.fields(Options)}
     given = {name: value for name, value in trained.manifest.training.items() if name in known}
     options = Options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
-    kept, left_out = parted(pet_data.train, options.calibrate_pct, options.seed)
-    logits = Fit(pet_data, kept, options, progress=False).run().logits(left_out)
+    kept, left_out = split_for_calibration(pet_data.train, options.calibrate_pct, options.seed)
+    logits = fit(pet_data, kept, options, progress=False).logits(left_out)
     temperature = fit_temperature(logits, left_out.labels)
     assert trained.manifest.temperature == pytest.approx(temperature, rel=1e-3)
     wanted = choose_threshold(softmax(logits, temperature), left_out.labels, options.target)
@@ -104,14 +105,14 @@ def test_temperature_and_threshold_are_of_photos_left_out(
 def test_a_share_of_each_breed_is_left_out() -> None:
     labels = np.repeat([0, 1, 2, 3], [10, 4, 2, 1])
     photos = Split(tuple(Path(f"{i}.jpg") for i in range(len(labels))), labels)
-    kept, left_out = parted(photos, 0.2, seed=0)
+    kept, left_out = split_for_calibration(photos, 0.2, seed=0)
     assert np.bincount(left_out.labels, minlength=4).tolist() == [2, 1, 1, 0]
     assert np.bincount(kept.labels, minlength=4).tolist() == [8, 3, 1, 1]
     assert {*kept.files} | {*left_out.files} == {*photos.files}
     for part in (kept, left_out):
         assert all(labels[photos.files.index(file)] == label for file, label in zip(*part, strict=True))
-    assert parted(photos, 0.2, seed=0)[1].files == left_out.files
-    assert any(parted(photos, 0.2, seed=seed)[1].files != left_out.files for seed in range(1, 5))
+    assert split_for_calibration(photos, 0.2, seed=0)[1].files == left_out.files
+    assert any(split_for_calibration(photos, 0.2, seed=seed)[1].files != left_out.files for seed in range(1, 5))
 
 
 def test_without_photos_to_leave_out_it_says_so(pet_data: PetData, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
-"""The lesson's augmentation: fastai v1's ``get_transforms``, one look at the photo for all of it.
+"""Augmentation as in fastai v1's ``get_transforms``, with all geometry in one resampling.
 
-Flip, symmetric warp, zoom, rotation and crop are composed to one homography, by which the photo is sampled once: it is
-blurred once and not five times. Brightness and contrast depend on a pixel's value alone, so with the normalisation they
-are a table of 256 entries. As in fastai v1, the light changes before the sampling, and beyond its edge the photo is
-mirrored. All randomness is drawn beforehand (``draw``), from torch's global generator; ``augment`` is a pure function.
+Flip, symmetric warp, zoom, rotation and crop are composed into one homography. The photo is resampled once, so that it
+is blurred once and not five times. Brightness and contrast depend on a pixel's value alone. Together with the
+normalisation they are a table of 256 entries.
+
+As in fastai v1, brightness and contrast come before the resampling, and the photo is mirrored beyond its edge. ``draw``
+draws all random numbers beforehand from torch's global generator; ``augment`` is a pure function.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, TypeVar
 
@@ -17,28 +19,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from training.pets.options import Strength
+
 T = TypeVar("T")
 
-_HORIZON = 0.1  # least depth, where the middle has 1: a warp of 0.4 can tilt a far corner to the horizon and beyond
+_HORIZON = 0.1  # least depth, with 1 in the middle: a warp of 0.4 can tilt a corner beyond the horizon
 _ERASE_AREA, _ERASE_RATIO = (0.02, 1 / 3), (0.3, 10 / 3)  # share of the crop, height by width: torchvision's defaults
-_UNIFORMS = 23  # numbers between 0 and 1 that a draw is made of, at most
+_UNIFORMS = 23  # largest number of uniform random numbers in one draw
 
 
 @dataclass(frozen=True)
 class Strengths:
-    """How strong each transform is at most; all of them are drawn uniformly, contrast on a log scale.
+    """Largest strength of each transform. Strengths are drawn uniformly, contrast on a log scale.
 
     Attributes:
         flip: probability of a horizontal flip.
-        rotate: degrees to either side.
-        zoom: factor, from 1; where to zoom in is drawn too.
-        warp: how far each of the photo's sides may grow or shrink, as a share of half of it: the camera moves.
-        lighting: of brightness, the middle value becomes ``0.5 * (1 -+ lighting)``; of contrast, the factor is between
-            ``1 - lighting`` and ``1 / (1 - lighting)``; both on the logits of the values.
-        p_affine: probability of each of rotation, zoom and warp.
-        p_lighting: probability of each of brightness and contrast.
-        crop: whether the crop may lie anywhere; else it is the middle, as in evaluation.
-        erase: probability that a rectangle is blotted out, which is no part of the lesson.
+        rotate: largest rotation to either side, degrees.
+        zoom: largest zoom factor, from 1; the place to zoom in on is drawn too.
+        warp: largest change of each side's length, as a share of half the side, as if the camera moved.
+        lighting: strength of brightness and contrast, both applied to the logits of the values. Brightness turns the
+            middle value into ``0.5 * (1 -+ lighting)``. The contrast factor is between ``1 - lighting`` and
+            ``1 / (1 - lighting)``.
+        p_affine: probability of rotation, of zoom and of warp.
+        p_lighting: probability of brightness and of contrast.
+        crop: crop anywhere; otherwise crop the middle, as in evaluation.
+        erase: probability that a rectangle is erased, which is not part of the lesson.
 
     Raises:
         ValueError: if a strength is out of its range; the message names it.
@@ -64,32 +69,32 @@ class Strengths:
 
     @property
     def moves(self) -> bool:
-        """Whether a photo may be shown otherwise than by the middle, upright or mirrored, that evaluation sees."""
+        """True if a photo may differ from evaluation's middle crop by more than a flip."""
         return self.crop or (self.p_affine > 0 and (self.rotate > 0 or self.zoom > 1 or self.warp > 0))
 
 
 DEFAULT = Strengths()
-"""fastai v1's defaults."""
+"""Defaults of fastai v1."""
 LESSON = Strengths(rotate=20.0, zoom=1.3, warp=0.4, lighting=0.4, p_affine=1.0, p_lighting=1.0)
-"""The lesson's, far up "to really understand data augmentation"."""
+"""Strengths of the lesson, which are high "to really understand data augmentation"."""
 NONE = Strengths(flip=0.0, rotate=0.0, zoom=1.0, warp=0.0, lighting=0.0, crop=False)
-"""Evaluation's input: every epoch the same."""
+"""Input of evaluation: the same in every epoch."""
 FLIP = Strengths(rotate=0.0, zoom=1.0, warp=0.0, lighting=0.0, crop=False)
-"""Evaluation's input, and its mirror image."""
-PRESETS = {"none": NONE, "flip": FLIP, "default": DEFAULT, "lesson": LESSON}
+"""Input of evaluation, or its mirror image."""
+PRESETS: Mapping[Strength, Strengths] = {"none": NONE, "flip": FLIP, "default": DEFAULT, "lesson": LESSON}
 
 
 class Draw(NamedTuple):
-    """What is done to one photo. The defaults do nothing.
+    """Transforms of one photo. The defaults change nothing.
 
     Attributes:
-        flip: whether left and right are swapped.
-        warp: by how much the right, left, lower and upper side of the photo are longer, as a share of half of it.
-        degrees: of rotation, counter-clockwise.
-        zoom: factor.
-        zoom_at: where, row and column; 0 is the upper or left edge, 1 the lower or right one.
-        crop_at: where the crop is taken, in the same way.
-        brightness: what the middle value 0.5 becomes.
+        flip: swap left and right.
+        warp: added length of the right, left, lower and upper side, as a share of half the side.
+        degrees: angle of rotation, degrees counter-clockwise.
+        zoom: zoom factor.
+        zoom_at: row and column to zoom in on; 0 is the upper or left edge, 1 the lower or right one.
+        crop_at: row and column of the crop, in the same units.
+        brightness: new value of the middle value 0.5.
         contrast: factor on the logits.
         erase: top, left, height and width of a rectangle that becomes the mean colour, as shares of the crop.
     """
@@ -106,11 +111,12 @@ class Draw(NamedTuple):
 
 
 def draw(strengths: Strengths, n: int) -> list[Draw]:
-    """Draws the transforms of ``n`` photos from torch's global generator."""
+    """Draw the transforms of ``n`` photos from torch's global generator."""
     return [_drawn(strengths, row) for row in torch.rand(n, _UNIFORMS, dtype=torch.float64).tolist()]
 
 
 def _drawn(s: Strengths, uniforms: Sequence[float]) -> Draw:
+    """Return the transforms that uniform random numbers stand for."""
     take = iter(uniforms).__next__
 
     def between(low: float, high: float) -> float:
@@ -135,7 +141,7 @@ def _drawn(s: Strengths, uniforms: Sequence[float]) -> Draw:
 
 
 def _rectangle(area: float, ratio: float, row: float, column: float) -> tuple[float, float, float, float]:
-    """A rectangle to blot out, from four numbers between 0 and 1."""
+    """Return a rectangle to erase, from four numbers between 0 and 1."""
     area = _ERASE_AREA[0] + (_ERASE_AREA[1] - _ERASE_AREA[0]) * area
     ratio = _ERASE_RATIO[0] * (_ERASE_RATIO[1] / _ERASE_RATIO[0]) ** ratio
     height, width = min(math.sqrt(area * ratio), 1), min(math.sqrt(area / ratio), 1)
@@ -145,19 +151,19 @@ def _rectangle(area: float, ratio: float, row: float, column: float) -> tuple[fl
 def augment(
     photo: NDArray[np.uint8], draw: Draw, *, size: int, shorter: int, mean: Sequence[float], std: Sequence[float]
 ) -> Tensor:
-    """The network's input: what the draw makes of a photo.
+    """Return the network's input for a transformed photo.
 
     Args:
-        photo: ``[3, height, width]``, the whole photo. It is best a little larger than ``shorter``, so that zooming in
-            does not enlarge it, and not much larger, since the sampling looks at four pixels only.
-        draw: what to do.
-        size: side of the crop, in pixels.
-        shorter: how long the photo's shorter side is when the crop is taken, in pixels; at least ``size``.
-        mean: of each channel, 0 to 1, which is subtracted at last.
-        std: of each channel, by which is divided.
+        photo: whole photo, ``[3, height, width]``. It should be a little larger than ``shorter``, so that a zoom does
+            not enlarge it, but not much larger, because the resampling reads only four pixels.
+        draw: transforms to apply.
+        size: side of the crop, pixels.
+        shorter: length of the photo's shorter side at the crop, pixels; at least ``size``.
+        mean: mean of each channel, 0 to 1, for the normalisation.
+        std: standard deviation of each channel, for the normalisation.
 
     Returns:
-        ``[3, size, size]``, float32.
+        Normalised crop, ``[3, size, size]``, float32.
 
     Raises:
         ValueError: if ``shorter`` is less than ``size``.
@@ -169,7 +175,7 @@ def augment(
     grid = _grid(homography(draw, size, height * scale, width * scale), size)
     lit = np.empty(photo.shape, np.float32)
     table = lighting(draw)
-    for i in range(3):  # mode clip, since the default checks the indices and copies the output
+    for i in range(3):  # mode clip, because the default checks the indices and copies the output
         np.take(((table - mean[i]) / std[i]).astype(np.float32), photo[i], out=lit[i], mode="clip")
     sampled = grid_sample(
         torch.from_numpy(lit)[None], torch.from_numpy(grid)[None], padding_mode="reflection", align_corners=False
@@ -181,7 +187,7 @@ def augment(
 
 
 def lighting(draw: Draw) -> NDArray[np.float64]:
-    """What brightness and contrast make of the values 0 to 255: ``[256]``, 0 to 1.
+    """Return the values 0 to 255 after brightness and contrast: ``[256]``, 0 to 1.
 
     ``sigmoid((logit(value) + logit(brightness)) * contrast)``, as in fastai.
     """
@@ -197,17 +203,17 @@ def _logit(p: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
 
 
 def homography(draw: Draw, size: int, height: float, width: float) -> NDArray[np.float64]:
-    """Where in the photo to look for each pixel of the crop.
+    """Return the homography from a pixel of the crop to its place in the photo.
 
     Args:
-        draw: what to do.
-        size: side of the crop, in pixels.
-        height: of the whole photo when the crop is taken, in pixels.
-        width: likewise.
+        draw: transforms to apply.
+        size: side of the crop, pixels.
+        height: height of the whole photo at the crop, pixels.
+        width: width of the whole photo at the crop, pixels.
 
     Returns:
-        ``[3, 3]``: from column, row, 1 of the crop, in pixels, to x, y, 1 of the whole photo, -1 to 1 from edge to
-        edge. It is fastai v1's: of the whole photo, rotation after zoom after warp, seen from the crop.
+        Matrix ``[3, 3]`` from (column, row, 1) of the crop, in pixels, to (x, y, 1) of the whole photo, -1 to 1 from
+        edge to edge. As in fastai v1 it transforms the whole photo: warp, then zoom, then rotation.
     """
     top, left = (height - size) * draw.crop_at[0], (width - size) * draw.crop_at[1]
     crop = [[2 / width, 0, (2 * left + 1) / width - 1], [0, 2 / height, (2 * top + 1) / height - 1], [0, 0, 1]]
@@ -221,7 +227,7 @@ def homography(draw: Draw, size: int, height: float, width: float) -> NDArray[np
 
 
 def _warp(magnitudes: Sequence[float]) -> NDArray[np.float64]:
-    """The homography by which the photo's corners come to lie where the four sides have the new lengths: ``[3, 3]``."""
+    """Return the homography that moves the photo's corners so that its sides get their new lengths: ``[3, 3]``."""
     if not any(magnitudes):
         return np.eye(3)
     right, left, lower, upper = magnitudes
@@ -235,7 +241,7 @@ def _warp(magnitudes: Sequence[float]) -> NDArray[np.float64]:
 
 
 def _grid(matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """``[row, column, (x, y)]`` where ``matrix`` sends each pixel."""
+    """Return the place to which ``matrix`` sends each pixel: ``[row, column, (x, y)]``."""
     at = np.arange(size)
     x, y, depth = (
         (line[0] * at).astype(np.float32) + (line[1] * at + line[2]).astype(np.float32)[:, None] for line in matrix

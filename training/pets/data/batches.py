@@ -1,8 +1,8 @@
-"""Batches of augmented photos to train on, and the crops to judge by.
+"""Batches of augmented photos for training, and crops for evaluation.
 
-Threads, not processes, do the work: Pillow, numpy and torch let go of Python's lock while they compute, and threads
-share the photos that are kept without a copy. All random numbers of an epoch are drawn before its first batch, so that
-the batches are the same whatever the number of threads.
+Threads prepare the batches, not processes: Pillow, numpy and torch release Python's lock while they compute, and
+threads share the cached photos without a copy. All random numbers of an epoch are drawn before its first batch, so that
+the batches do not depend on the number of threads.
 """
 
 from collections import deque
@@ -22,29 +22,30 @@ from pets.images import Photo, crop
 from training.pets.data.augment import Draw, Strengths, augment, draw
 from training.pets.data.photos import Split, load_photo
 
-_AHEAD = 2  # batches that threads prepare while one is trained on
+_AHEAD = 2  # number of batches that threads prepare in advance
 
 
 class PhotoBatches:
-    """Augmented batches of photos, new ones each epoch: float32 ``[photo, 3, size, size]`` and the labels ``[photo]``.
+    """Batches of photos, augmented anew in each epoch: float32 ``[photo, 3, size, size]`` and labels ``[photo]``.
 
-    They obey ``training.batches.Batches``: order and augmentation come from torch's global generator. A short last
+    They follow ``training.batches.Batches``: order and augmentation come from torch's global generator. A short last
     batch is left out; fewer photos than ``batch_size`` are one batch.
 
-    Photos are decoded once and kept, as large as the augmentation can use them, until ``cache_mb`` is spent; the rest
-    is decoded each time, at ten times the cost. At 224 pixels and the lesson's strengths a photo takes about 0.4 MB.
+    A photo is decoded once and cached at the largest size that the augmentation can use, until ``cache_mb`` is full.
+    Other photos are decoded each time, at ten times the cost. At 224 pixels and the lesson's strengths a cached photo
+    takes about 0.4 MB.
 
     Args:
-        photos: to train on.
-        size: side of the network's input, in pixels.
-        crop_pct: its share of the photo's shorter side, as in evaluation.
-        mean: of each channel, 0 to 1, which is subtracted.
-        std: of each channel, by which is divided.
-        strengths: of the augmentation.
-        batch_size: photos in a batch, at least 2.
-        balanced: whether each class is drawn equally often, however many photos it has; an epoch stays as long.
-        threads: that prepare batches beside the caller; 0 prepares each when it is asked for.
-        cache_mb: memory for decoded photos, in MB.
+        photos: photos to train on.
+        size: side of the network's input, pixels.
+        crop_pct: share of the photo's shorter side that the input covers, as in evaluation.
+        mean: mean of each channel, 0 to 1, for the normalisation.
+        std: standard deviation of each channel, for the normalisation.
+        strengths: strengths of the augmentation.
+        batch_size: number of photos in a batch, at least 2.
+        balanced: draw each class equally often; the length of an epoch stays the same.
+        threads: number of threads that prepare batches; with 0 the caller prepares each batch.
+        cache_mb: size of the cache, MB.
 
     Raises:
         ValueError: if there are fewer than 2 photos or ``batch_size`` is below 2.
@@ -66,15 +67,15 @@ class PhotoBatches:
     ) -> None:
         self.photos, self.strengths, self.balanced, self.threads = photos, strengths, balanced, threads
         if len(photos.files) < 2 or batch_size < 2:
-            found = f"there are {len(photos.files)} and batch_size is {batch_size}"
-            raise ValueError(f"training needs 2 photos in a batch; {found}")
+            sizes = f"there are {len(photos.files)} and batch_size is {batch_size}"
+            raise ValueError(f"training needs 2 photos in a batch; {sizes}")
         self.batch_size = min(batch_size, len(photos.files))
         self.labels = torch.from_numpy(photos.labels)
         self._crop_pct = crop_pct
         shorter = round(size / crop_pct) if strengths.moves else size
         self._input: dict[str, Any] = {"size": size, "shorter": shorter, "mean": mean, "std": std}
-        self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._room = cache_mb * 1_000_000
+        self._cache: dict[int, NDArray[np.uint8]] = {}
+        self._free_bytes = cache_mb * 1_000_000
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -95,7 +96,7 @@ class PhotoBatches:
     def _batches(
         self, order: Tensor, draws: Sequence[Draw], run: Callable[..., Iterator[None]], ahead: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches; ``run`` is ``map`` or starts its work at once."""
+        """Yield the batches; ``run`` is ``map``, or a pool's ``map``, which starts at once."""
         waiting: deque[tuple[Tensor, Tensor, Iterator[None]]] = deque()
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
@@ -108,7 +109,7 @@ class PhotoBatches:
             yield _done(*waiting.popleft())
 
     def _order(self) -> Tensor:
-        """Rows of one epoch, a whole number of batches: a permutation, or as many of each class."""
+        """Return the rows of one epoch, whole batches: a permutation, or equally many rows of each class."""
         rows = len(self) * self.batch_size
         if not self.balanced:
             return torch.randperm(len(self.labels))[:rows]
@@ -116,18 +117,19 @@ class PhotoBatches:
         quota = torch.full((len(classes),), rows // len(classes))
         quota[torch.randperm(len(classes))[: rows % len(classes)]] += 1
         chosen = []
-        for label, many in zip(classes.tolist(), quota.tolist(), strict=True):
-            (own,) = torch.where(self.labels == label)
-            rounds = [own[torch.randperm(len(own))] for _ in range(-(-many // len(own)))]
-            chosen.append(torch.cat([own[:0], *rounds])[:many])
-        together = torch.cat(chosen)
-        return together[torch.randperm(len(together))]
+        for label, n_rows in zip(classes.tolist(), quota.tolist(), strict=True):
+            (rows_of_class,) = torch.where(self.labels == label)
+            n_rounds = -(-n_rows // len(rows_of_class))
+            rounds = [rows_of_class[torch.randperm(len(rows_of_class))] for _ in range(n_rounds)]
+            chosen.append(torch.cat([rows_of_class[:0], *rounds])[:n_rows])
+        order = torch.cat(chosen)
+        return order[torch.randperm(len(order))]
 
     def _fill(self, out: NDArray[np.float32], row: int, draw: Draw) -> None:
-        out[:] = augment(self._photo(row), draw, **self._input).numpy()  # torch would copy with threads of its own
+        out[:] = augment(self._photo(row), draw, **self._input).numpy()  # torch would copy with more threads
 
     def _photo(self, row: int) -> NDArray[np.uint8]:
-        photo = self._kept.get(row)
+        photo = self._cache.get(row)
         if photo is None:
             opened = load_photo(self.photos.files[row])
             if self.strengths.moves:
@@ -135,25 +137,25 @@ class PhotoBatches:
             else:  # exactly what evaluation sees
                 photo = _planes(crop(opened, self._input["size"], self._crop_pct)[0])
             with self._lock:
-                if row not in self._kept and photo.nbytes <= self._room:
-                    self._kept[row] = photo
-                    self._room -= photo.nbytes
+                if row not in self._cache and photo.nbytes <= self._free_bytes:
+                    self._cache[row] = photo
+                    self._free_bytes -= photo.nbytes
         return photo
 
 
 def _done(batch: Tensor, labels: Tensor, work: Iterator[None]) -> tuple[Tensor, Tensor]:
-    """A batch, when its work is done."""
+    """Wait for the work on a batch, and return the batch."""
     deque(work, maxlen=0)
     return batch, labels
 
 
 def reduced(photo: Photo, shorter: int, zoom: float) -> NDArray[np.uint8]:
-    """The whole photo as ``augment`` wants it: ``[3, height, width]``.
+    """Return the whole photo at the size that ``augment`` needs: ``[3, height, width]``.
 
     Args:
-        photo: to reduce.
-        shorter: how long its shorter side is at the network, in pixels.
-        zoom: by how much it may be zoomed in, so that so many more pixels are kept if it has them.
+        photo: photo to reduce.
+        shorter: length of the photo's shorter side at the crop, pixels.
+        zoom: largest zoom factor; the result has that many more pixels if the photo has them.
     """
     side = max(shorter, min(round(shorter * zoom), *photo.image.size))
     width, height = (max(round(length * side / min(photo.image.size)), side) for length in photo.image.size)
@@ -161,12 +163,12 @@ def reduced(photo: Photo, shorter: int, zoom: float) -> NDArray[np.uint8]:
 
 
 def _planes(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``[row, column, channel]`` as ``[channel, row, column]``."""
+    """Return ``[row, column, channel]`` as ``[channel, row, column]``."""
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def crops(files: Sequence[Path], size: int, crop_pct: float, *, threads: int = 2) -> NDArray[np.uint8]:
-    """What the network sees of photos in evaluation, before it is normalised: ``[photo, size, size, 3]``.
+    """Return the crops of photos that the network sees in evaluation, not normalised: ``[photo, size, size, 3]``.
 
     Raises:
         PhotosError: if a photo can't be read.

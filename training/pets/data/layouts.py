@@ -1,4 +1,4 @@
-"""How folders of photos tell the breeds: lists of names and numbers, file names, or folder names.
+"""Layouts of photo folders: the breed is in annotation lists, in file names, or in folder names.
 
 Errors::
 
@@ -16,29 +16,35 @@ from typing import Literal, NamedTuple
 
 from runtime.errors import UserError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Labels = Literal["oxford", "names", "folders"]
 Species = Literal["cat", "dog"]
 
 PATTERN = r"([^/]+)_\d+.jpg$"
-"""The lesson's: the breed is the file name without the number."""
+"""Pattern of the lesson: the breed is the file name without the number."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-_TRAIN, _VALID = ("train",), ("valid", "val", "validation", "test")  # of several, the first that is there
+_TRAIN, _VALID = ("train",), ("valid", "val", "validation", "test")  # the first that exists counts
 _OXFORD = "oxford-iiit-pet"
 _SPECIES: dict[str, Species] = {"1": "cat", "2": "dog"}
-_SHOWN = 5  # names that a problem repeats
+_SHOWN = 5  # number of names in the text of a problem
 
 
 class PetClass(NamedTuple):
-    """A breed; the species is None where the layout does not tell it."""
+    """A breed and its species; None if the layout does not contain it."""
 
     name: str
     species: Species | None
 
 
-class Labelled(NamedTuple):
-    """A photo, its breed, and whether it is to judge by; None if the layout has no split."""
+class LabelledPhoto(NamedTuple):
+    """A photo with its breed.
+
+    Attributes:
+        file: path of the photo.
+        breed: name of the breed.
+        valid: True in the validation part, False in the training part, None if the layout has no split.
+    """
 
     file: Path
     breed: str
@@ -47,12 +53,12 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoProblem:
-    """Something wrong with the photos.
+    """A problem with the photos.
 
     Attributes:
-        cause: what.
-        remedy: what to do.
-        names: of the files, lines or breeds concerned, if any.
+        cause: description of the problem.
+        remedy: instruction for the user.
+        names: files, lines or breeds concerned, if any.
     """
 
     cause: str
@@ -66,39 +72,40 @@ class PhotoProblem:
 
 
 class PhotosError(UserError):
-    """Photos that can't be trained on. ``problems`` has all there is to mend; the text has one line a problem."""
+    """The photos can't be trained on. ``problems`` has all problems; the text has a line for each."""
 
     def __init__(self, folder: Path, problems: Iterable[PhotoProblem]) -> None:
         self.problems = list(problems)
-        many = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        lines = [f"{many} with the photos in {folder}:", *(f"  {problem}" for problem in self.problems)]
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = [f"{count} with the photos in {folder}:", *(f"  {problem}" for problem in self.problems)]
         super().__init__("\n".join(lines))
 
 
 def detect(folder: Path) -> Labels:
-    """How the photos in a folder tell their breeds."""
+    """Return the layout of a folder."""
     if _oxford_root(folder) is not None:
         return "oxford"
     return "names" if _photos(_flat(folder), deep=False) else "folders"
 
 
-def find(
+def find_photos(
     folder: Path, layout: Labels, pattern: str, problems: list[PhotoProblem]
-) -> tuple[tuple[PetClass, ...], list[Labelled]]:
-    """The breeds and photos in a folder; what is wrong with them is added to ``problems``."""
+) -> tuple[tuple[PetClass, ...], list[LabelledPhoto]]:
+    """Return the breeds and photos in a folder; add problems with them to ``problems``."""
     if layout == "oxford":
         return _oxford(folder, problems)
     photos = _by_names(folder, pattern, problems) if layout == "names" else _by_folders(folder)
     return tuple(PetClass(breed, None) for breed in sorted({photo.breed for photo in photos})), photos
 
 
-def _oxford(folder: Path, problems: list[PhotoProblem]) -> tuple[tuple[PetClass, ...], list[Labelled]]:
+def _oxford(folder: Path, problems: list[PhotoProblem]) -> tuple[tuple[PetClass, ...], list[LabelledPhoto]]:
+    """Return the breeds and photos of the lists in ``annotations/``."""
     root = _oxford_root(folder)
     if root is None:
         problems.append(PhotoProblem("no annotations/trainval.txt", "give the folder with images/ and annotations/"))
         return (), []
     images = {file.stem: file for file in _photos(root / "images", deep=False)}
-    rows: dict[str, tuple[str, int, Species, bool]] = {}  # by image: breed, class id, species, whether to judge by
+    rows: dict[str, tuple[str, int, Species, bool]] = {}  # by image: breed, class id, species, validation part
     malformed, twice = [], []
     for name, valid in (("trainval.txt", False), ("test.txt", True)):
         file = root / "annotations" / name
@@ -124,22 +131,23 @@ def _oxford(folder: Path, problems: list[PhotoProblem]) -> tuple[tuple[PetClass,
     kinds = defaultdict(set)
     for breed, code, species, _ in rows.values():
         kinds[code].add(PetClass(breed, species))
-    uses = Counter(each.name for same in kinds.values() for each in same)
-    unclear = [str(code) for code, same in sorted(kinds.items()) if len(same) > 1]
-    unclear += sorted(name for name, many in uses.items() if many > 1)
+    uses = Counter(breed.name for breeds in kinds.values() for breed in breeds)
+    unclear = [str(code) for code, breeds in sorted(kinds.items()) if len(breeds) > 1]
+    unclear += sorted(name for name, count in uses.items() if count > 1)
     if unclear:
         remedy = "give each class id one breed and species, and each breed one class id"
         problems.append(PhotoProblem("class ids and breeds that contradict each other", remedy, unclear))
     missing, unlisted = len(rows.keys() - images.keys()), len(images.keys() - rows.keys())
     if missing:
-        log.warning("%s: %d of the %d photos in the lists are not there", folder, missing, len(rows))
+        logger.warning("%s: %d of the %d photos in the lists do not exist", folder, missing, len(rows))
     if unlisted:
-        log.info("%s: %d photos are in no list and left out", folder, unlisted)
-    photos = [Labelled(images[image], row[0], row[3]) for image, row in rows.items() if image in images]
+        logger.info("%s: %d photos are in no list and left out", folder, unlisted)
+    photos = [LabelledPhoto(images[image], row[0], row[3]) for image, row in rows.items() if image in images]
     return tuple(min(kinds[code]) for code in sorted(kinds)), photos
 
 
-def _by_names(folder: Path, pattern: str, problems: list[PhotoProblem]) -> list[Labelled]:
+def _by_names(folder: Path, pattern: str, problems: list[PhotoProblem]) -> list[LabelledPhoto]:
+    """Return the photos whose path matches a pattern; its group 1 is the breed."""
     try:
         breed = re.compile(pattern)
     except re.error as error:
@@ -154,10 +162,11 @@ def _by_names(folder: Path, pattern: str, problems: list[PhotoProblem]) -> list[
     if nameless:
         remedy = "rename or take them away, or give a pattern that fits"
         problems.append(PhotoProblem(f"photos that do not match the pattern {pattern!r}", remedy, nameless))
-    return [Labelled(file, match[1], None) for file, match in found if match and match[1]]
+    return [LabelledPhoto(file, match[1], None) for file, match in found if match and match[1]]
 
 
-def _by_folders(folder: Path) -> list[Labelled]:
+def _by_folders(folder: Path) -> list[LabelledPhoto]:
+    """Return the photos in a sub-folder for each breed, or in such folders for training and validation."""
     parts = {child.name.lower(): child for child in sorted(folder.iterdir()) if child.is_dir()}
     train, valid = (next((parts[name] for name in names if name in parts), None) for names in (_TRAIN, _VALID))
     if train is None:
@@ -167,28 +176,29 @@ def _by_folders(folder: Path) -> list[Labelled]:
     return _folders_in(train, False) + _folders_in(valid, True)
 
 
-def _folders_in(folder: Path, valid: bool | None) -> list[Labelled]:
-    """The photos in the sub-folders, whose names are the breeds."""
+def _folders_in(folder: Path, valid: bool | None) -> list[LabelledPhoto]:
+    """Return the photos in the sub-folders, whose names are the breeds."""
     photos = _photos(folder)
     loose = [file.name for file in photos if file.parent == folder]
     if loose:
-        log.warning("%s: %s", folder, PhotoProblem("photos in no breed's folder", "they are left out", loose))
-    return [Labelled(file, file.relative_to(folder).parts[0], valid) for file in photos if file.parent != folder]
+        logger.warning("%s: %s", folder, PhotoProblem("photos in no breed's folder", "they are left out", loose))
+    return [LabelledPhoto(file, file.relative_to(folder).parts[0], valid) for file in photos if file.parent != folder]
 
 
 def _oxford_root(folder: Path) -> Path | None:
+    """Return the folder that holds ``annotations/``; None if there is none."""
     roots = (folder, folder / _OXFORD)
     return next((root for root in roots if (root / "annotations" / "trainval.txt").is_file()), None)
 
 
 def _flat(folder: Path) -> Path:
-    """The folder's ``images/`` if that is all there is, as in the lesson; else the folder."""
+    """Return the folder's ``images/`` if it is the only sub-folder, as in the lesson; otherwise the folder."""
     children = [child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")]
     return folder / "images" if children == ["images"] else folder
 
 
 def _photos(folder: Path, *, deep: bool = True) -> list[Path]:
-    """The photos in a folder, by their suffix, sorted; nothing hidden."""
+    """Return the photos in a folder by their suffix, sorted, without hidden files."""
     files = folder.rglob("*") if deep else folder.glob("*")
     return sorted(
         file

@@ -1,11 +1,11 @@
-"""Labelled photos, found and checked, in a training and a validation part.
+"""Read labelled photos, check them, and split them into a training and a validation part.
 
-Whatever is wrong is collected and raised once, so that a person mends the folder in one go. How photos tell their
-breed stands in `layouts.py`.
+All problems are collected and raised at once, so that a person can correct the folder in one go. `layouts.py` finds
+the breed of a photo.
 
-Copies of a photo, byte for byte, are no error, since even published data has some; but what the validation has seen
-would flatter it, so of all copies training keeps one at most, and none that the validation has. A photo that is there
-under two breeds can teach neither, and training leaves it out.
+Exact copies of a photo are no error, because even published data has some. But a copy in both parts would make the
+validation too good. So training keeps at most one of several copies, and none if the validation part has one. A photo
+under two breeds teaches neither, so training leaves it out.
 """
 
 import hashlib
@@ -26,7 +26,16 @@ from numpy.typing import NDArray
 
 from pets.images import Photo, open_photo
 from schemas.problems import ProblemError
-from training.pets.data.layouts import PATTERN, Labelled, Labels, PetClass, PhotoProblem, PhotosError, detect, find
+from training.pets.data.layouts import (
+    PATTERN,
+    LabelledPhoto,
+    Labels,
+    PetClass,
+    PhotoProblem,
+    PhotosError,
+    detect,
+    find_photos,
+)
 
 __all__ = [
     "PATTERN",
@@ -40,15 +49,15 @@ __all__ = [
     "read_pets",
 ]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Split(NamedTuple):
-    """Photos to train on, or to judge by.
+    """The photos of one part.
 
     Attributes:
-        files: their paths.
-        labels: ``[photo]``, index into the classes.
+        files: paths of the photos.
+        labels: index of each photo's class, ``[photo]``.
     """
 
     files: tuple[Path, ...]
@@ -60,11 +69,11 @@ class PetData:
     """Photos with their breeds; no photo is in both parts.
 
     Attributes:
-        folder: where they were found.
-        layout: how they told their breed.
-        classes: the breeds, in the order of the labels.
-        train: to train on.
-        valid: to judge by.
+        folder: folder of the photos.
+        layout: layout of the folder.
+        classes: breeds in the order of the labels.
+        train: photos of the training part.
+        valid: photos of the validation part.
     """
 
     folder: Path
@@ -74,7 +83,7 @@ class PetData:
     valid: Split
 
     def fingerprint(self) -> str:
-        """A digest of the photos' names, sizes in bytes, labels and parts: what a resumed training must find again."""
+        """Return a hash of the photos' names, sizes, labels and parts, which a resumed training compares."""
         parts = [
             [(file.relative_to(self.folder).as_posix(), file.stat().st_size, label) for file, label in rows]
             for rows in (zip(part.files, part.labels.tolist(), strict=True) for part in (self.train, self.valid))
@@ -94,34 +103,34 @@ def read_pets(
     """Find the photos in a folder and their breeds.
 
     Args:
-        folder: where they are.
-        labels: how a photo tells its breed; found out if left out.
+        folder: folder of the photos.
+        labels: layout of the folder; detected if left out.
 
-            - ``oxford``: torchvision's ``OxfordIIITPet`` layout, ``images/`` and ``annotations/trainval.txt`` and
-              ``test.txt``, here or in ``oxford-iiit-pet/``, with their split. Photos that are listed and not there are
-              left out.
-            - ``names``: by ``pattern``.
-            - ``folders``: a sub-folder for each breed; if there are, in ``train/`` and in ``valid/`` (``val``,
-              ``validation``) or ``test/``, with their split.
-        pattern: regular expression whose group 1, searched in the path, is the breed.
-        valid_pct: share of each breed to judge by, at least one photo, where the layout has no split. Which, depends
-            on ``seed`` and the names of the breed's files alone.
-        seed: of the split.
-        check: whether to open every photo, so that a broken one is found now.
+            - ``oxford``: torchvision's ``OxfordIIITPet`` layout with ``images/``, ``annotations/trainval.txt`` and
+              ``test.txt``, here or in ``oxford-iiit-pet/``, and its split. Listed photos that do not exist are left
+              out.
+            - ``names``: ``pattern`` finds the breed in the file name.
+            - ``folders``: a sub-folder for each breed. The sub-folders may lie in ``train/`` and in ``valid/``
+              (``val``, ``validation``) or ``test/``, which is then the split.
+        pattern: regular expression, searched in the path; its group 1 is the breed.
+        valid_pct: share of each breed in the validation part, at least one photo, if the layout has no split. The
+            choice depends only on ``seed`` and the names of the breed's files.
+        seed: random seed of the split.
+        check: open every photo, so that a broken one is found now.
 
     Raises:
-        PhotosError: with everything that is wrong.
+        PhotosError: if there are problems; it has all of them.
     """
     problems: list[PhotoProblem] = []
     if not folder.is_dir():
         raise PhotosError(folder, [PhotoProblem("no such folder", "name the folder of the photos")])
     if not 0 < valid_pct < 1:
         problems.append(
-            PhotoProblem(f"valid_pct is {valid_pct:g}", "give the share of the photos to judge by, between 0 and 1")
+            PhotoProblem(f"valid_pct is {valid_pct:g}", "give the share of the validation photos, between 0 and 1")
         )
         valid_pct = 0.5
     layout = labels or detect(folder)
-    classes, photos = find(folder, layout, pattern, problems)
+    classes, photos = find_photos(folder, layout, pattern, problems)
     if check:
         _check_photos(photos, problems)
     if not problems:  # a file that can't be read can't be compared either
@@ -129,10 +138,10 @@ def read_pets(
     _check_breeds(photos, problems)
     if problems:
         raise PhotosError(folder, problems)
-    photos = [photo for each in _by_breed(photos) for photo in _parted(each, valid_pct, seed)]
+    photos = [photo for breed in _by_breed(photos) for photo in _split_breed(breed, valid_pct, seed)]
     present = {photo.breed for photo in photos}
-    classes = tuple(each for each in classes if each.name in present)
-    codes = {each.name: code for code, each in enumerate(classes)}
+    classes = tuple(breed for breed in classes if breed.name in present)
+    codes = {breed.name: code for code, breed in enumerate(classes)}
     train, valid = (
         Split(
             tuple(photo.file for photo in photos if photo.valid is part),
@@ -140,7 +149,9 @@ def read_pets(
         )
         for part in (False, True)
     )
-    log.info("%s: %d breeds, %d photos to train on, %d to judge by", folder, len(classes), len(train[0]), len(valid[0]))
+    logger.info(
+        "%s: %d breeds, %d photos to train on, %d to validate on", folder, len(classes), len(train[0]), len(valid[0])
+    )
     return PetData(folder, layout, classes, train, valid)
 
 
@@ -153,89 +164,92 @@ def load_photo(file: Path) -> Photo:
     try:
         return open_photo(file.read_bytes())
     except (OSError, ProblemError) as error:
-        raise PhotosError(
-            file.parent, [PhotoProblem(_why(error), "replace it or take it away", [file.name])]
-        ) from error
+        raise PhotosError(file.parent, [PhotoProblem(_cause(error), "replace or remove it", [file.name])]) from error
 
 
-def _why(error: OSError | ProblemError) -> str:
+def _cause(error: OSError | ProblemError) -> str:
+    """Return the cause of an error in words."""
     return error.problem.detail if isinstance(error, ProblemError) else f"can't be read: {error.strerror or error}"
 
 
-def _check_photos(photos: Sequence[Labelled], problems: list[PhotoProblem]) -> None:
-    """Adds the photos that can't be opened."""
+def _check_photos(photos: Sequence[LabelledPhoto], problems: list[PhotoProblem]) -> None:
+    """Add the photos that can't be opened to ``problems``."""
 
-    def wrong(photo: Labelled) -> str | None:
+    def cause_of(photo: LabelledPhoto) -> str | None:
         try:
             open_photo(photo.file.read_bytes())
         except (OSError, ProblemError) as error:
-            return _why(error)
+            return _cause(error)
         return None
 
-    log.info("opening %d photos, to see that none is broken", len(photos))
+    logger.info("opening %d photos to check them", len(photos))
     broken = defaultdict(list)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without Python's lock
-        for photo, why in zip(photos, pool.map(wrong, photos), strict=True):
-            if why is not None:
-                broken[why].append(photo.file.name)
-    problems += [PhotoProblem(why, "replace or take away", names) for why, names in broken.items()]
+        for photo, cause in zip(photos, pool.map(cause_of, photos), strict=True):
+            if cause is not None:
+                broken[cause].append(photo.file.name)
+    problems += [PhotoProblem(cause, "replace or remove", names) for cause, names in broken.items()]
 
 
-def _without_copies(photos: Sequence[Labelled]) -> list[Labelled]:
-    """The photos less what training must not see: see the top of the module."""
+def _without_copies(photos: Sequence[LabelledPhoto]) -> list[LabelledPhoto]:
+    """Leave out the photos that training must not see; see the top of the module."""
     sizes = Counter(photo.file.stat().st_size for photo in photos)
-    left_out: dict[str, set[Path]] = {"copies of others": set(), "there under two breeds": set()}
-    seen = defaultdict(list)
+    left_out: dict[str, set[Path]] = {"copies of others": set(), "under two breeds": set()}
+    by_content = defaultdict(list)
     for photo in photos:
-        if sizes[photo.file.stat().st_size] > 1:  # only photos of the same size can be the same, and need be read
-            seen[hashlib.sha256(photo.file.read_bytes()).digest()].append(photo)
-    for same in seen.values():
-        teachable = [photo.file for photo in same if not photo.valid]
-        if len({photo.breed for photo in same}) > 1:
-            left_out["there under two breeds"].update(teachable)
+        if sizes[photo.file.stat().st_size] > 1:  # only photos of equal size can be copies, and need reading
+            by_content[hashlib.sha256(photo.file.read_bytes()).digest()].append(photo)
+    for copies in by_content.values():
+        trainable = [photo.file for photo in copies if not photo.valid]
+        if len({photo.breed for photo in copies}) > 1:
+            left_out["under two breeds"].update(trainable)
         else:
-            left_out["copies of others"].update(teachable[len(teachable) == len(same) :])
-    for why, files in left_out.items():
+            left_out["copies of others"].update(trainable[len(trainable) == len(copies) :])
+    for cause, files in left_out.items():
         if files:
             names = sorted(file.name for file in files)
-            log.warning("%s", PhotoProblem(f"photos that are {why}", "training leaves them out", names))
+            logger.warning("%s", PhotoProblem(f"photos that are {cause}", "training leaves them out", names))
     return [photo for photo in photos if not any(photo.file in files for files in left_out.values())]
 
 
-def _check_breeds(photos: Sequence[Labelled], problems: list[PhotoProblem]) -> None:
-    """Adds what is missing to train and to judge."""
+def _check_breeds(photos: Sequence[LabelledPhoto], problems: list[PhotoProblem]) -> None:
+    """Add breeds without enough photos to ``problems``."""
     breeds = {photo.breed for photo in photos}
     if len(breeds) < 2 and not problems:
-        found = f"all photos are of one breed, {breeds.pop()}" if breeds else "no photo there"
-        problems.append(PhotoProblem(found, "give photos of two breeds at least, or another layout or pattern"))
+        cause = f"all photos are of one breed, {breeds.pop()}" if breeds else "there is no photo"
+        problems.append(PhotoProblem(cause, "give photos of two breeds at least, or another layout or pattern"))
         return
     counts = Counter((photo.breed, photo.valid) for photo in photos)
     if any(photo.valid is None for photo in photos):
         few = sorted(breed for breed in breeds if counts[breed, None] < 2)
-        cause, remedy = "breeds with one photo, which can't be split", "give two photos or more, or take the breed away"
+        cause, remedy = "breeds with one photo, which can't be split", "give two photos or more, or remove the breed"
     else:
         few = sorted(breed for breed in breeds if not counts[breed, False])
-        cause, remedy = "breeds with no photo to train on", "give some, or take the breed away"
-        unjudged = sorted(breed for breed in breeds if not counts[breed, True])
-        if unjudged:
-            log.warning("%s", PhotoProblem("breeds with no photo to judge by", "no figure counts them", unjudged))
+        cause, remedy = "breeds with no photo to train on", "give some, or remove the breed"
+        unvalidated = sorted(breed for breed in breeds if not counts[breed, True])
+        if unvalidated:
+            logger.warning(
+                "%s", PhotoProblem("breeds with no photo to validate on", "no metric counts them", unvalidated)
+            )
         if photos and not any(photo.valid for photo in photos):
-            problems.append(PhotoProblem("no photo to judge by", "give some, with the split or without one"))
+            problems.append(
+                PhotoProblem("there is no photo to validate on", "give some, with the split or without one")
+            )
     if few:
         problems.append(PhotoProblem(cause, remedy, few))
 
 
-def _by_breed(photos: Iterable[Labelled]) -> list[list[Labelled]]:
-    """The photos of each breed, sorted by name, so that no file system's order matters."""
+def _by_breed(photos: Iterable[LabelledPhoto]) -> list[list[LabelledPhoto]]:
+    """Return the photos of each breed, sorted by name, so that the order of the file system does not matter."""
     order = sorted(photos, key=lambda photo: (photo.breed, photo.file.as_posix()))
-    return [list(same) for _, same in groupby(order, key=lambda photo: photo.breed)]
+    return [list(group) for _, group in groupby(order, key=lambda photo: photo.breed)]
 
 
-def _parted(photos: Sequence[Labelled], valid_pct: float, seed: int) -> list[Labelled]:
-    """The photos of one breed, split if they are not."""
+def _split_breed(photos: Sequence[LabelledPhoto], valid_pct: float, seed: int) -> list[LabelledPhoto]:
+    """Return the photos of one breed, split unless the layout has split them."""
     if photos[0].valid is not None:
         return list(photos)
-    many = min(max(round(len(photos) * valid_pct), 1), len(photos) - 1)
-    # a generator for each breed: a new breed leaves the split of the others as it was
-    valid = np.random.default_rng([seed, crc32(photos[0].breed.encode())]).permutation(len(photos)) < many
+    n_valid = min(max(round(len(photos) * valid_pct), 1), len(photos) - 1)
+    # a generator for each breed, so that a new breed does not change the split of the others
+    valid = np.random.default_rng([seed, crc32(photos[0].breed.encode())]).permutation(len(photos)) < n_valid
     return [photo._replace(valid=bool(part)) for photo, part in zip(photos, valid, strict=True)]

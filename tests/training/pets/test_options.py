@@ -1,0 +1,59 @@
+"""Options of the pets training: recipes, contradictions, and the size of serving."""
+
+import dataclasses
+from typing import Any, get_args
+
+import pytest
+
+from training.options import OptionsError, declarations
+from training.pets.data.augment import PRESETS
+from training.pets.options import Options, Strength
+
+
+def test_the_lessons_recipe_has_the_values_of_its_notebook() -> None:
+    options = Options.of("lesson")
+    assert (options.backbone, options.batch_size, options.p, options.bn_final) == ("resnet34", 64, 0.5, True)
+    assert (options.size, options.late_size, options.served_size) == (224, 352, 352)
+    assert (options.frozen_lr, options.lr, options.late_lr) == (1e-2, (1e-6, 1e-3), (1e-6, 1e-4))
+    assert dataclasses.asdict(Options.of("lesson", size=128, epochs=7)) == {
+        **dataclasses.asdict(options),
+        "size": 128,
+        "epochs": 7,
+    }
+    assert Options.of("default") == Options()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "message"),
+    [
+        ("default", {"strength": "wild"}, "--strength is 'wild'; it must be one of"),
+        ("default", {"frozen_epochs": 0}, "no part has an epoch; give --frozen-epochs"),
+        ("lesson", {"passes": 4}, "give --passes 0"),
+        ("default", {"train_bn": True}, "give --passes 0"),
+    ],
+)
+def test_options_that_contradict_each_other_are_an_error(recipe: Any, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionsError, match=message):
+        Options.of(recipe, **given)
+
+
+def test_the_named_remedy_works() -> None:
+    assert not Options.of("lesson", passes=0).passes
+    assert Options.of("default", train_bn=True, passes=0).train_bn
+
+
+@pytest.mark.parametrize(
+    ("given", "served"),
+    [({}, 288), ({"late_size": 320}, 288), ({"late_size": 320, "late_epochs": 1}, 320), ({"late_epochs": 1}, 288)],
+)
+def test_the_served_size_is_that_of_the_last_part(given: dict[str, Any], served: int) -> None:
+    assert Options.of("default", **{"size": 288, **given}).served_size == served
+
+
+def test_every_preset_of_the_augmentation_is_a_choice() -> None:
+    (strength,) = (declared for declared in declarations(Options) if declared.name == "strength")
+    assert {*strength.choices} == {*get_args(Strength)} == {*PRESETS}
+
+
+def test_a_fit_of_the_bundled_model_repeats_its_options() -> None:
+    assert Options.of("default") == Options()
