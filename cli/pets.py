@@ -83,8 +83,8 @@ def train_pets(
     """Train the pets model on photos.
 
     DATA is a folder in the layout of the Oxford-IIIT Pet Dataset (images/ and annotations/). It may also hold photos
-    with the breed in the file name, or a sub-folder for each breed. If a run is interrupted, the same command resumes it
-    after its last finished epoch.
+    with the breed in the file name, or a sub-folder for each breed. If a run is interrupted, the same command resumes
+    it after its last finished epoch.
     """
     from runtime.folder import check_target
     from training.device import pick_training_device

@@ -1,4 +1,4 @@
-"""Drawn photos that a network can tell apart: no test tools, so that processes may import it."""
+"""Drawn photos that a network can classify; imports no test tools, so that other processes can use it."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 BREEDS = {"Birman": (200, 60, 50), "Maine_Coon": (60, 170, 70), "Pug": (60, 80, 210)}
-PHOTOS = 15  # of each
+PHOTOS = 15  # number of photos of each breed
 
 
 def draw_photo(breed: str, seed: int) -> Image.Image:
-    """A disc, a square or a triangle of the breed's colour on noise, somewhere in a photo of some size."""
+    """Draw the breed's coloured disc, square or triangle on noise; place and size of the photo are random."""
     rng = np.random.default_rng([seed, len(breed)])
     width, height = rng.integers(120, 200, 2)
     noise = rng.integers(60, 180, (6, 8, 3), dtype=np.uint8)
@@ -28,7 +28,7 @@ def draw_photo(breed: str, seed: int) -> Image.Image:
 
 
 def draw_photos(folder: Path, photos: int = PHOTOS) -> Path:
-    """So many photos of each breed, in a folder each; every sixth shows another breed, so that nobody can be sure."""
+    """Draw photos of each breed into a folder each. Every sixth shows another breed, so that no answer is certain."""
     names = list(BREEDS)
     for i, breed in enumerate(names):
         (folder / breed).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Folding batch norms changes the weights and not the answer."""
+"""Folding batch norms changes the weights but not the outputs."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from training.pets.network import Head, PetNet
 
 
 def shaken(net: nn.Module) -> nn.Module:
-    """Every batch norm does something."""
+    """Draw weights with which no batch norm is an identity."""
     torch.manual_seed(0)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -30,7 +30,7 @@ def pet_net(name: str) -> PetNet:
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "densenet121", "resnet18+mobilenet_v2"])
-def test_the_network_computes_the_same(name: str) -> None:
+def test_a_folded_network_computes_the_same(name: str) -> None:
     net, photos = pet_net(name), torch.randn(2, 3, 64, 64)
     kept = {key: value.clone() for key, value in net.head.state_dict().items()}
     with torch.no_grad():
@@ -45,7 +45,7 @@ def test_the_network_computes_the_same(name: str) -> None:
     assert all(torch.equal(kept[key], value) for key, value in net.head.state_dict().items())
 
 
-def test_twice_is_once() -> None:
+def test_folding_twice_equals_folding_once() -> None:
     net = pet_net("resnet18")
     fold_norms(net, 64)
     once = {key: value.clone() for key, value in net.state_dict().items()}
@@ -55,7 +55,7 @@ def test_twice_is_once() -> None:
 
 
 class Shared(nn.Module):
-    """A convolution whose output goes to a batch norm and round it."""
+    """A convolution whose output goes to a batch norm and past it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Shared(nn.Module):
         return (self.norm(features) + features).mean((2, 3))
 
 
-def test_a_convolution_with_a_bias_and_one_that_is_used_twice() -> None:
+def test_a_bias_is_folded_and_a_convolution_used_twice_is_kept() -> None:
     photos = torch.randn(2, 3, 32, 32)
     plain = shaken(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
     with torch.no_grad():

@@ -19,7 +19,7 @@ from training.pets.metrics import wilson
 
 
 def drawn(photos, temperature=1.0, classes=6, seed=0):
-    """Logits, and labels drawn by the probabilities that they have at a temperature: calibrated there by nature."""
+    """Draw logits, and labels by their probabilities at a temperature, at which they are therefore calibrated."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 3, (photos, classes))
     cumulated = softmax(logits, temperature).cumsum(axis=1)
@@ -27,7 +27,7 @@ def drawn(photos, temperature=1.0, classes=6, seed=0):
 
 
 def slow_ece(probabilities, labels, bins=15):
-    """The formula of Guo et al., photo by photo and bin by bin."""
+    """Compute the formula of Guo et al. photo by photo and bin by bin."""
     total = 0.0
     for b in range(1, bins + 1):
         members = [
@@ -41,7 +41,7 @@ def slow_ece(probabilities, labels, bins=15):
     return total
 
 
-def test_probabilities_are_torchs():
+def test_probabilities_equal_torchs():
     torch = pytest.importorskip("torch")
     logits, labels = drawn(50)
     for temperature in (0.5, 1.0, 3.0):
@@ -52,12 +52,12 @@ def test_probabilities_are_torchs():
     assert nll(logits, labels) == pytest.approx(sk.log_loss(labels, softmax(logits), labels=range(6)))
 
 
-def test_logits_of_any_size_are_no_overflow():
+def test_large_logits_do_not_overflow():
     assert np.isfinite(log_softmax([[1e4, -1e4], [0.0, 88.0]], 0.05)).all()
 
 
 @pytest.mark.parametrize("photos", [1, 30, 1_000])
-def test_calibration_error_is_the_formula(photos):
+def test_calibration_error_equals_the_formula(photos):
     logits, labels = drawn(photos, 2.0)
     for temperature in (1.0, 2.0):
         p = softmax(logits, temperature)
@@ -77,7 +77,7 @@ def test_bins_hold_every_photo_once():
 
 
 @pytest.mark.parametrize("truth", [0.4, 1.0, 2.5])
-def test_temperature_is_where_scipy_finds_the_least_nll(truth):
+def test_the_temperature_equals_scipys_minimum_of_the_nll(truth):
     optimize = pytest.importorskip("scipy.optimize")
     logits, labels = drawn(2_000, truth)
     ours = fit_temperature(logits, labels)
@@ -92,7 +92,7 @@ def test_temperature_is_where_scipy_finds_the_least_nll(truth):
     assert ours == pytest.approx(truth, rel=0.1)  # and the one that the labels were drawn at
 
 
-def test_scaling_mends_a_model_that_is_too_sure():
+def test_scaling_calibrates_an_overconfident_model():
     logits, labels = drawn(4_000, 3.0)
     other, judged = drawn(4_000, 3.0, seed=1)
     temperature = fit_temperature(logits, labels)
@@ -111,7 +111,7 @@ def test_temperature_stays_in_its_range():
         fit_temperature(np.empty((0, 3)), [])
 
 
-def test_the_curve_is_a_count_at_every_threshold():
+def test_the_curve_counts_the_photos_at_every_threshold():
     logits, labels = drawn(200)
     p = softmax(logits).round(2)  # with ties
     curve = abstention(p, labels)
@@ -144,8 +144,8 @@ def test_the_threshold_is_the_lowest_before_the_target_is_missed(target):
     assert lower_end[np.flatnonzero(confidence < threshold)[-1]] < target
 
 
-def test_the_threshold_keeps_its_promise_on_other_photos():
-    """On 300 photos each, the accepted of others reach the target or miss it by little, and most reach it."""
+def test_the_threshold_reaches_the_target_on_other_photos():
+    """Thresholds from 300 photos: the accepted of other photos mostly reach the target, or miss it by little."""
     shares = []
     for seed in range(30):
         logits, labels = drawn(300, seed=seed)
@@ -157,8 +157,8 @@ def test_the_threshold_keeps_its_promise_on_other_photos():
     assert min(shares) > 0.9
 
 
-def test_a_few_lucky_photos_are_not_enough():
-    """Three right photos at the top reach 100 %, and yet the threshold is not theirs."""
+def test_a_few_right_photos_are_not_enough_for_a_threshold():
+    """Three right photos at the top are 100 % right, but do not set the threshold."""
     confidence = np.array([0.99] * 3 + [0.9] * 200)
     p = np.stack([confidence, 1 - confidence], axis=1)
     labels = np.array([0] * 3 + [1] * 20 + [0] * 180)
@@ -173,7 +173,7 @@ def test_no_photo_lies_on_the_threshold():
     assert accepted(p, labels, threshold) == accepted(p.astype(np.float32), labels, np.float32(threshold))
 
 
-def test_where_all_may_be_accepted_the_least_sure_is_the_measure():
+def test_if_all_are_accepted_the_threshold_is_the_lowest_confidence():
     p = np.stack([np.linspace(0.6, 0.9, 300), np.linspace(0.4, 0.1, 300)], axis=1)
     assert choose_threshold(p, np.zeros(300, int), 0.99) == 0.6
 
@@ -187,11 +187,11 @@ def test_a_few_photos_have_a_threshold_too(photos, seed):
 
 
 @pytest.mark.parametrize("target", [0, 1, 99])
-def test_a_target_is_a_share(target):
+def test_a_target_outside_0_to_1_is_an_error(target):
     with pytest.raises(ValueError, match="name a share"):
         choose_threshold([[0.9, 0.1]], [0], target)
 
 
-def test_a_threshold_needs_photos():
+def test_a_threshold_without_photos_is_an_error():
     with pytest.raises(ValueError, match="no photos"):
         choose_threshold(np.empty((0, 2)), [])

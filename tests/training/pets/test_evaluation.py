@@ -20,7 +20,7 @@ CLASSES = (
 
 @pytest.fixture(scope="module")
 def evaluation():
-    """200 photos, none of a Sphynx, of which about four of five are right."""
+    """Evaluation of 200 photos, none of a Sphynx, about four of five right."""
     rng = np.random.default_rng(0)
     labels = rng.choice([0, 1, 3, 4, 5], 200, p=[0.5, 0.2, 0.15, 0.1, 0.05])
     logits = rng.normal(0, 1.5, (200, 6)) + 4 * np.eye(6)[labels]
@@ -28,7 +28,7 @@ def evaluation():
     return BreedEvaluation(logits.astype(np.float32), labels, CLASSES, files, temperature=1.3, threshold=0.7)
 
 
-def test_the_figures_are_scikit_learns(evaluation):
+def test_the_metrics_equal_scikit_learns(evaluation):
     figures, said = evaluation.metrics(), evaluation.logits.argmax(axis=1)
     assert figures["photos"] == 200
     assert figures["accuracy"] == pytest.approx(sk.accuracy_score(evaluation.labels, said))
@@ -45,12 +45,12 @@ def test_the_figures_are_scikit_learns(evaluation):
         assert low < figures[key] < high
 
 
-def test_the_figures_are_json(evaluation):
+def test_the_metrics_are_json(evaluation):
     figures = evaluation.metrics()
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
-def test_accepted_is_what_serving_would_accept(evaluation):
+def test_accepted_photos_are_those_that_serving_accepts(evaluation):
     sure = evaluation.probabilities.max(axis=1) >= 0.7
     figures = evaluation.metrics()
     assert 0 < sure.mean() < 1
@@ -59,7 +59,7 @@ def test_accepted_is_what_serving_would_accept(evaluation):
     assert figures["accepted_accuracy"] == pytest.approx(right)
 
 
-def test_a_threshold_that_accepts_nothing_is_no_crash(evaluation):
+def test_a_threshold_may_accept_nothing(evaluation):
     figures = replace(evaluation, threshold=1.1).metrics()
     assert figures["accepted"] == 0
     assert figures["accepted_accuracy"] is None
@@ -78,21 +78,21 @@ def test_breeds_and_species_add_up(evaluation):
     assert dogs.photos == breeds["beagle"].photos + breeds["pug"].photos
 
 
-def test_species_right_counts_a_wrong_breed_of_the_right_species():
+def test_species_accuracy_counts_a_wrong_breed_of_the_right_species():
     logits = np.eye(6)[[1, 3, 4, 5]].astype(np.float32)
     labels = np.array([0, 0, 3, 5])  # a Bengal for an Abyssinian, a beagle for one, a pug for a beagle, and an imp
     share = BreedEvaluation(logits, labels, CLASSES, [Path("a")] * 4, 1.0, 0.5).species()
     assert (share.right, share.photos) == (2, 3)
 
 
-def test_unknown_species_are_no_crash(evaluation):
+def test_species_may_be_unknown(evaluation):
     nameless = replace(evaluation, classes=[(name, None) for name, _ in CLASSES])
     assert nameless.species() is None
     assert nameless.by_species() == []
     assert nameless.metrics()["species_accuracy"] is None
 
 
-def test_mistakes_are_the_wrong_ones_by_falling_loss(evaluation):
+def test_mistakes_are_sorted_by_falling_loss(evaluation):
     mistakes = evaluation.mistakes()
     assert {mistake.photo for mistake in mistakes} == set(np.flatnonzero(evaluation.predicted != evaluation.labels))
     losses = [mistake.loss for mistake in mistakes]
@@ -126,6 +126,6 @@ def test_temperature_changes_no_answer(evaluation):
         ({"logits": np.full((200, 6), np.nan, np.float32)}, "NaN"),
     ],
 )
-def test_refuses_what_does_not_fit_together(evaluation, changes, message):
+def test_arrays_that_do_not_fit_together_are_an_error(evaluation, changes, message):
     with pytest.raises(ValueError, match=message):
         replace(evaluation, **changes)

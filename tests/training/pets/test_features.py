@@ -1,4 +1,4 @@
-"""A head on features that are kept learns what it would on the photos."""
+"""Stored features: equal to those of the photos, repeatable, and written atomically."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def noisy(rows: int = 10, batch_size: int = 4) -> TensorBatches:
 
 
 @pytest.mark.parametrize("spec", HEADS)
-def test_the_two_halves_are_the_network(spec: HeadSpec) -> None:
+def test_both_halves_together_are_the_network(spec: HeadSpec) -> None:
     net, photos = pet_net(spec).eval(), torch.randn(5, 3, 32, 32)
     with torch.no_grad():
         pooled = Pooled(net)(photos)
@@ -39,7 +39,7 @@ def test_the_two_halves_are_the_network(spec: HeadSpec) -> None:
         torch.testing.assert_close(PooledHead(net.head)(pooled), net(photos), rtol=0, atol=0)
 
 
-def test_what_the_head_learns_the_network_has() -> None:
+def test_the_pooled_head_shares_its_weights_with_the_network() -> None:
     net = pet_net(HEADS[0])
     half = PooledHead(net.head)
     assert [*half.parameters()] == [*net.head.parameters()]
@@ -47,7 +47,7 @@ def test_what_the_head_learns_the_network_has() -> None:
 
 
 @pytest.mark.parametrize("spec", HEADS)
-def test_features_are_those_of_the_photos_in_eval_mode(spec: HeadSpec) -> None:
+def test_features_are_computed_in_eval_mode(spec: HeadSpec) -> None:
     net, batches = pet_net(spec).train(), noisy()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     features, labels = pooled_features(net, batches, 3, seed=0, **OPTIONS)
@@ -63,7 +63,7 @@ def test_features_are_those_of_the_photos_in_eval_mode(spec: HeadSpec) -> None:
     assert len({tuple(order) for order in orders}) == 3  # each pass draws anew
 
 
-def test_the_same_for_a_seed_whatever_came_before() -> None:
+def test_a_seed_repeats_the_features() -> None:
     net, batches = pet_net(HEADS[0]), noisy()
     torch.manual_seed(5)
     first = pooled_features(net, batches, 2, seed=3, **OPTIONS)
@@ -76,7 +76,7 @@ def test_the_same_for_a_seed_whatever_came_before() -> None:
     assert torch.equal(torch.rand(1), drawn)  # the caller's random numbers are left alone
 
 
-def test_they_are_kept(tmp_path: Path) -> None:
+def test_features_are_stored_in_a_file(tmp_path: Path) -> None:
     net, batches, file = pet_net(HEADS[1]), noisy(), tmp_path / "features.safetensors"
     first = pooled_features(net, batches, 2, seed=0, file=file, **OPTIONS)
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
@@ -86,7 +86,7 @@ def test_they_are_kept(tmp_path: Path) -> None:
     assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
 
 
-def test_interrupted_they_are_not_there(tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_file(tmp_path: Path) -> None:
     class Broken(TensorBatches):
         def __iter__(self):
             yield next(super().__iter__())
@@ -98,7 +98,7 @@ def test_interrupted_they_are_not_there(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
-def test_bfloat16_is_close_and_comes_as_float32() -> None:
+def test_bfloat16_features_are_close_and_returned_as_float32() -> None:
     net, batches = pet_net(HEADS[0]), noisy()
     whole, labels = pooled_features(net, batches, 1, seed=0, **OPTIONS)
     half, again = pooled_features(net, batches, 1, seed=0, **{**OPTIONS, "bfloat16": True})

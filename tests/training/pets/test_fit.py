@@ -1,4 +1,4 @@
-"""Both recipes train what they say, in the parts that they say, and an interruption changes nothing."""
+"""Fits of both recipes: their parts, their weights, and resuming after an interruption."""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from training.pets.train import split_for_calibration
 SMALL: dict[str, Any] = {"backbone": "efficientnet_lite0", "size": 64, "batch_size": 8, "bfloat16": False}
 HEAD_ALONE = Options(**SMALL, passes=1, frozen_epochs=3)
 FINE_TUNED = Options(**SMALL, passes=1, frozen_epochs=2, epochs=2)
-IN_THE_LESSONS_WAY = Options.of(
+LESSON = Options.of(
     "lesson", **{**SMALL, "hidden": 32, "frozen_epochs": 1, "epochs": 1, "late_size": 96, "late_epochs": 1}
 )
 
@@ -45,29 +45,29 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 
 @pytest.fixture
 def no_finder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred steps less."""
+    """Skip the learning-rate finder, which takes a hundred steps."""
     monkeypatch.setattr(Learner, "lr_find", lambda self, train, **options: FoundLR([1e-3], [1.0], 1e-3))
 
 
-# What is trained.
+# The parts of a fit.
 
 
 @pytest.mark.integration
-def test_it_learns(pet_data: PetData, tmp_path: Path) -> None:
+def test_a_trained_network_classifies_new_drawings(pet_data: PetData, tmp_path: Path) -> None:
     fitted = run(pet_data, dataclasses.replace(HEAD_ALONE, size=96, passes=2, frozen_epochs=15))
     files, labels = [], []
-    for label, each in enumerate(pet_data.classes):
+    for label, breed in enumerate(pet_data.classes):
         for seed in range(100, 104):
-            files.append(tmp_path / f"{each.name}{seed}.png")
-            draw_photo(each.name, seed).save(files[-1])
+            files.append(tmp_path / f"{breed.name}{seed}.png")
+            draw_photo(breed.name, seed).save(files[-1])
             labels.append(label)
-    assert {each.name for each in pet_data.classes} == {*BREEDS}
+    assert {breed.name for breed in pet_data.classes} == {*BREEDS}
     assert (fitted.logits(Split(tuple(files), np.array(labels))).argmax(1) == labels).all()
     assert not fitted.net.training
 
 
 class Part:
-    """A call of ``fit_one_cycle``: what it was given, and what could learn and which norms followed."""
+    """A call of ``fit_one_cycle``: its arguments, the parameters that train, and the mode of the batch norms."""
 
     def __init__(self, learner: Learner, train: Any, epochs: int, lr: Any, options: dict[str, Any]) -> None:
         self.epochs, self.lr, self.pct_start = epochs, lr, options["pct_start"]
@@ -89,14 +89,14 @@ class Part:
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch, no_finder: None) -> list[Part]:
-    """The parts of a training that is not done."""
-    found: list[Part] = []
+    """Record the parts of a fit without training."""
+    recorded: list[Part] = []
 
-    def note(self: Learner, train: Any, epochs: int, lr: Any, **options: Any) -> None:
-        found.append(Part(self, train, epochs, lr, options))
+    def record(self: Learner, train: Any, epochs: int, lr: Any, **options: Any) -> None:
+        recorded.append(Part(self, train, epochs, lr, options))
 
-    monkeypatch.setattr(Learner, "fit_one_cycle", note)
-    return found
+    monkeypatch.setattr(Learner, "fit_one_cycle", record)
+    return recorded
 
 
 @pytest.mark.integration
@@ -109,27 +109,27 @@ def test_the_default_recipe_trains_a_head_on_features(pet_data: PetData, parts: 
 
 @pytest.mark.integration
 def test_the_lessons_recipe_has_three_parts(pet_data: PetData, parts: list[Part]) -> None:
-    run(pet_data, IN_THE_LESSONS_WAY, holdout=pet_data.valid)
-    frozen, whole, late = parts
+    run(pet_data, LESSON, holdout=pet_data.valid)
+    frozen, full, late = parts
     assert [part.pct_start for part in parts] == [0.8] * 3
     assert [part.shape for part in parts] == [(8, 3, 64, 64), (8, 3, 64, 64), (8, 3, 96, 96)]
     assert frozen.lr == 1e-2
-    assert whole.lr == pytest.approx([1e-6, 10**-4.5, 1e-3])  # fastai's slice(1e-6, 1e-3) over three groups
+    assert full.lr == pytest.approx([1e-6, 10**-4.5, 1e-3])  # fastai's slice(1e-6, 1e-3) over three groups
     assert late.lr == pytest.approx([1e-6, 1e-5, 1e-4])
     assert [part.body for part in parts] == [{"norms"}, {"norms", "others"}, {"norms", "others"}]
     assert all(part.following == {True} for part in parts)
 
 
 @pytest.mark.integration
-def test_norms_need_not_follow(pet_data: PetData, parts: list[Part]) -> None:
-    run(pet_data, dataclasses.replace(IN_THE_LESSONS_WAY, train_bn=False))
+def test_the_lessons_recipe_can_keep_its_batch_norms(pet_data: PetData, parts: list[Part]) -> None:
+    run(pet_data, dataclasses.replace(LESSON, train_bn=False))
     assert [part.body for part in parts] == [set(), {"norms", "others"}, {"norms", "others"}]
     assert all(part.following == {False} for part in parts)
 
 
 @pytest.mark.parametrize("passes", [1, None])
 @pytest.mark.integration
-def test_a_frozen_body_stays_as_it_is(pet_data: PetData, passes: int | None) -> None:
+def test_a_frozen_backbone_keeps_its_weights(pet_data: PetData, passes: int | None) -> None:
     options = dataclasses.replace(HEAD_ALONE, passes=passes, frozen_epochs=1)
     before = weights(new_network(3, options)[0])
     after = weights(run(pet_data, options).net)
@@ -138,7 +138,7 @@ def test_a_frozen_body_stays_as_it_is(pet_data: PetData, passes: int | None) -> 
 
 
 @pytest.mark.integration
-def test_statistics_stay_if_the_norms_do_not_follow(pet_data: PetData) -> None:
+def test_batch_norm_statistics_stay_without_train_bn(pet_data: PetData) -> None:
     options = Options(**SMALL, frozen_epochs=0, epochs=1, lr=(1e-3, 1e-3))
     before = weights(new_network(3, options)[0])
     after = weights(run(pet_data, options).net)
@@ -146,11 +146,11 @@ def test_statistics_stay_if_the_norms_do_not_follow(pet_data: PetData) -> None:
     assert changed == {name for name in before if "running_" not in name and "num_batches" not in name}
 
 
-# What has no part in it.
+# Holdout and learning-rate finder.
 
 
 @pytest.mark.integration
-def test_photos_to_judge_by_leave_no_trace(pet_data: PetData, no_finder: None) -> None:
+def test_a_holdout_does_not_change_the_weights(pet_data: PetData, no_finder: None) -> None:
     with_others = dataclasses.replace(
         pet_data, valid=Split(pet_data.valid.files[:2], 1 - pet_data.valid.labels[:2] % 2)
     )
@@ -164,7 +164,7 @@ def test_photos_to_judge_by_leave_no_trace(pet_data: PetData, no_finder: None) -
 
 
 @pytest.mark.integration
-def test_the_finder_leaves_no_trace(pet_data: PetData) -> None:
+def test_the_learning_rate_finder_does_not_change_the_weights(pet_data: PetData) -> None:
     assert lr_find(pet_data, pet_data.train, HEAD_ALONE).suggestion > 0
     searched = run(pet_data, HEAD_ALONE, holdout=pet_data.valid)
     assert searched.lr is not None
@@ -173,37 +173,37 @@ def test_the_finder_leaves_no_trace(pet_data: PetData) -> None:
 
 @pytest.mark.integration
 def test_a_fit_leaves_nothing_frozen(pet_data: PetData, parts: list[Part]) -> None:
-    fitted = run(pet_data, IN_THE_LESSONS_WAY, holdout=pet_data.valid)
+    fitted = run(pet_data, LESSON, holdout=pet_data.valid)
     assert all(param.requires_grad for param in fitted.net.parameters())
 
 
-# What it says of photos.
+# Logits.
 
 
 @pytest.mark.integration
-def test_logits_are_those_of_the_photos_as_they_are_served(pet_data: PetData) -> None:
+def test_logits_are_computed_from_the_crops_of_serving(pet_data: PetData) -> None:
     options = dataclasses.replace(HEAD_ALONE, crop_pct=0.8, late_size=96, late_epochs=1, frozen_epochs=0, passes=None)
     fitted = Fitted(*new_network(3, options), options)
     fitted.net.eval()
     nn.init.normal_(fitted.net.head.layers[1].weight)
     spec = fitted.backbone
-    many = Split(pet_data.valid.files * 5, np.tile(pet_data.valid.labels, 5))  # more than a batch
-    got = fitted.logits(many)
+    photos = Split(pet_data.valid.files * 5, np.tile(pet_data.valid.labels, 5))  # more than one batch
+    logits = fitted.logits(photos)
     pixels = np.stack([crop(open_photo(file.read_bytes()), 96, 0.8)[0] for file in pet_data.valid.files])
-    wanted = predict(fitted.net, torch.from_numpy(normalise(pixels, spec.mean, spec.std)))
-    np.testing.assert_allclose(got, np.tile(wanted, (5, 1)), rtol=1e-4, atol=1e-4)
-    assert got.shape == (len(many.files), 3)
+    expected = predict(fitted.net, torch.from_numpy(normalise(pixels, spec.mean, spec.std)))
+    np.testing.assert_allclose(logits, np.tile(expected, (5, 1)), rtol=1e-4, atol=1e-4)
+    assert logits.shape == (len(photos.files), 3)
 
 
-# Interrupted.
+# Resuming.
 
 
 class StoppedError(Exception):
-    """What a test stops a training with."""
+    """Stops a training in a test."""
 
 
 def stop_at(number: int) -> Callable[..., None]:
-    """Writes checkpoints, and none after the one with the number."""
+    """Return a function that writes checkpoints and stops the training at one of them."""
     write, count = checkpoint.save, 0
 
     def save(*arguments: Any) -> None:
@@ -220,15 +220,15 @@ def stop_at(number: int) -> Callable[..., None]:
     ("options", "moments"),
     [
         pytest.param(FINE_TUNED, (1, 3), id="features"),
-        pytest.param(IN_THE_LESSONS_WAY, (1, 2), id="lesson", marks=pytest.mark.integration),
+        pytest.param(LESSON, (1, 2), id="lesson", marks=pytest.mark.integration),
     ],
 )
 @pytest.mark.integration
-def test_resumed_it_ends_with_the_same_weights(
+def test_a_resumed_fit_ends_with_the_same_weights(
     pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: Options, moments: tuple[int, ...]
 ) -> None:
-    """To the last bit, wherever it stopped; the fused optimizer's memory, too, which lies in memory as the weights."""
-    whole = run(pet_data, options)
+    """The weights equal those of an uninterrupted fit to the last bit, as does the fused optimizer's state."""
+    uninterrupted = run(pet_data, options)
     for moment in moments:
         folder = tmp_path / str(moment)
         with monkeypatch.context() as patch:
@@ -236,21 +236,25 @@ def test_resumed_it_ends_with_the_same_weights(
             with pytest.raises(StoppedError):
                 run(pet_data, options, folder)
         resumed = run(pet_data, options, folder)
-        assert_same(weights(whole.net), weights(resumed.net))
-        assert resumed.history.losses == whole.history.losses
-        assert [each.number for each in resumed.history.epochs] == [each.number for each in whole.history.epochs]
+        assert_same(weights(uninterrupted.net), weights(resumed.net))
+        assert resumed.history.losses == uninterrupted.history.losses
+        assert [epoch.number for epoch in resumed.history.epochs] == [
+            epoch.number for epoch in uninterrupted.history.epochs
+        ]
 
 
 @pytest.mark.integration
-def test_features_are_not_computed_again(pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_fit_does_not_compute_features_again(
+    pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
-    monkeypatch.setattr("training.pets.fit.PhotoBatches.__iter__", lambda self: pytest.fail("looked at the photos"))
+    monkeypatch.setattr("training.pets.fit.PhotoBatches.__iter__", lambda self: pytest.fail("read the photos"))
     run(pet_data, HEAD_ALONE, tmp_path)
 
 
 @pytest.mark.integration
-def test_the_finder_sees_an_untrained_head_when_resumed(pet_data: PetData, tmp_path: Path) -> None:
-    """So that the report's plot is that of the first run."""
+def test_the_finder_of_a_resumed_fit_uses_an_untrained_head(pet_data: PetData, tmp_path: Path) -> None:
+    """The report of a resumed run then shows the same plot."""
     first, again = (run(pet_data, HEAD_ALONE, tmp_path, holdout=pet_data.valid).lr for _ in range(2))
     assert first is not None
     assert first == again
@@ -258,7 +262,7 @@ def test_the_finder_sees_an_untrained_head_when_resumed(pet_data: PetData, tmp_p
 
 @pytest.mark.parametrize("change", [{"frozen_lr": 1e-2}, {"seed": 1}, {"size": 96}, {"smoothing": 0.1}])
 @pytest.mark.integration
-def test_other_options_are_refused_at_once(
+def test_a_checkpoint_of_other_options_is_rejected_at_once(
     pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
@@ -271,7 +275,7 @@ def test_other_options_are_refused_at_once(
 
 
 @pytest.mark.integration
-def test_other_photos_are_refused(pet_data: PetData, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_photos_is_rejected(pet_data: PetData, tmp_path: Path) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
     kept, _ = split_for_calibration(pet_data.train, 0.2, 0)
     with pytest.raises(CheckpointError, match="photos"):

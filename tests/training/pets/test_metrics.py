@@ -19,15 +19,15 @@ from training.pets.metrics import (
 
 @pytest.fixture(scope="module")
 def said():
-    """300 photos of six of seven classes, right two times of three."""
+    """Labels and predictions of 300 photos of six of seven classes, two thirds of them right."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 6, 300)
     return labels, np.where(rng.random(300) < 0.67, labels, rng.integers(0, 7, 300))
 
 
 @given(st.integers(1, 2_000), st.floats(0, 1))
-def test_wilson_ends_are_where_the_score_test_turns(photos, share):
-    """The interval's definition: shares q whose distance from p is z standard errors of q itself."""
+def test_wilsons_ends_solve_the_score_test(photos, share):
+    """By definition the ends are shares q whose distance from p is z standard errors of q."""
     right = round(share * photos)
     low, high = wilson(right, photos)
     for end in (low, high):
@@ -46,11 +46,11 @@ def test_wilson_agrees_with_scipy_and_published_figures():
     assert [round(end, 4) for end in wilson(0, 20)] == [0.0, 0.1611]
 
 
-def test_wilson_of_no_photos_says_nothing():
+def test_wilsons_interval_without_photos_is_0_to_1():
     assert wilson(0, 0) == (0, 1)
 
 
-def test_agrees_with_scikit_learn(said):
+def test_accuracy_and_confusion_equal_scikit_learn(said):
     labels, says = said
     assert accuracy(labels, says) == pytest.approx(sk.accuracy_score(labels, says))
     matrix = confusion_matrix(labels, says, 7)
@@ -61,7 +61,7 @@ def test_agrees_with_scikit_learn(said):
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_top_k_agrees_with_scikit_learn(said, k):
+def test_top_k_equals_scikit_learn(said, k):
     labels, _ = said
     scores = np.random.default_rng(1).normal(size=(300, 7)) + 2 * np.eye(7)[labels]
     assert top_k_accuracy(labels, scores, k) == pytest.approx(
@@ -69,14 +69,14 @@ def test_top_k_agrees_with_scikit_learn(said, k):
     )
 
 
-def test_top_1_is_the_accuracy_and_all_is_all():
+def test_top_1_is_the_accuracy_and_top_all_is_1():
     scores = np.random.default_rng(2).integers(0, 3, (200, 4)).astype(float)  # with many ties
     labels = np.random.default_rng(3).integers(0, 4, 200)
     assert top_k_accuracy(labels, scores, 1) == accuracy(labels, scores.argmax(axis=1))
     assert top_k_accuracy(labels, scores, 9) == 1
 
 
-def test_no_photos_is_nan_not_a_crash():
+def test_metrics_without_photos_are_nan():
     assert math.isnan(accuracy([], []))
     assert math.isnan(top_k_accuracy([], np.empty((0, 3)), 2))
     mean, interval = mean_over_classes(np.zeros((3, 3), int))
@@ -84,7 +84,7 @@ def test_no_photos_is_nan_not_a_crash():
     assert interval == (0, 1)
 
 
-def test_most_confused_is_a_plain_count_of_the_pairs(said):
+def test_most_confused_equals_a_plain_count_of_pairs(said):
     pairs = [(int(i), int(j)) for i, j in zip(*said, strict=True) if i != j]
     counts = {pair: pairs.count(pair) for pair in pairs}
     for least in (1, 2, 5):
@@ -95,7 +95,7 @@ def test_most_confused_is_a_plain_count_of_the_pairs(said):
         assert [pair.photos for pair in ours] == sorted((pair.photos for pair in ours), reverse=True)
 
 
-def test_most_confused_is_fastais(said):
+def test_most_confused_equals_fastais(said):
     interpret = pytest.importorskip("fastai.interpret")
     matrix = confusion_matrix(*said, 7)
 
@@ -112,14 +112,14 @@ def test_most_confused_is_fastais(said):
     assert ours == [tuple(map(int, pair)) for pair in Theirs().most_confused(min_val=3)]
 
 
-def test_the_interval_of_one_class_is_wilsons():
+def test_the_interval_of_one_class_equals_wilsons():
     matrix = np.array([[9, 1], [0, 0]])
     assert mean_over_classes(matrix) == (0.9, wilson(9, 10))
 
 
 @pytest.mark.parametrize("recall", [0.9, 0.97])
-def test_the_interval_over_breeds_holds_the_truth_nineteen_times_of_twenty(recall):
-    """With ten breeds of one photo, where a bootstrap of the photos of each breed holds it half of the time."""
+def test_the_interval_over_breeds_covers_the_truth_in_95_percent(recall):
+    """Ten breeds have one photo. There a bootstrap over the photos of each breed covers the truth half of the time."""
     photos = np.array([1] * 10 + [2] * 6 + [3] * 2 + [4, 8, 8, 9, 98, 100, 100])
     rng = np.random.default_rng(0)
     ours, bootstrapped = [], []

@@ -1,4 +1,4 @@
-"""A training ends in a bundle that says what was found on photos that it has not seen; or it goes on where it was."""
+"""Trainings end in a bundle with an evaluation on unseen photos; interrupted ones resume."""
 
 import dataclasses
 from pathlib import Path
@@ -44,21 +44,21 @@ def run(data: PetData, out: Path, options: Options = SMALL, *, name: str = "pets
 # The bundle.
 
 
-def test_the_bundle_says_what_was_done(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
+def test_the_manifest_records_the_training(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
     folder, trained = pets_training
     manifest = bundles.load(folder).manifest
     assert trained.classifier.manifest == manifest
     assert trained.manifest.model_dump_json() == manifest.model_dump_json()
-    assert [each.name for each in manifest.classes] == [each.name for each in pet_data.classes]
+    assert [breed.name for breed in manifest.classes] == [breed.name for breed in pet_data.classes]
     assert (manifest.image.size, manifest.image.crop_pct) == (96, 0.9)
     assert manifest.training["backbone"] == manifest.backbone.name == "efficientnet_lite0"
     assert manifest.training["photos"] == len(pet_data.train.files)
     assert manifest.training["photos_by_class"] == {"Birman": 12, "Maine_Coon": 12, "Pug": 12}
-    assert {each.name for each in dataclasses.fields(Options)} <= {*manifest.training}
+    assert {field.name for field in dataclasses.fields(Options)} <= {*manifest.training}
     assert manifest.metrics["photos"] == len(pet_data.valid.files)
     assert manifest.metrics["split"] == "held out"
     assert "efficientnet_lite0" in (folder / CARD).read_text()
-    assert [each.name for each in folder.parent.iterdir()] == [folder.name]  # the checkpoints are gone
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]  # the checkpoints are gone
 
 
 @pytest.mark.gpu
@@ -68,7 +68,7 @@ def test_a_gpu_trains_a_bundle_that_a_cpu_can_verify(pet_data: PetData, tmp_path
         Classifier.load(tmp_path / "pets", device=device)
 
 
-def test_what_was_judged_is_what_is_served(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
+def test_the_evaluated_network_is_the_served_one(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
     """Half precision, folded norms, the graph and all: the bundle gives the logits that its figures are of."""
     folder, trained = pets_training
     classifier, evaluation = Classifier.load(folder), trained.evaluation
@@ -82,24 +82,24 @@ def test_what_was_judged_is_what_is_served(pets_training: tuple[Path, Trained], 
     assert list(evaluation.files) == list(pet_data.valid.files)
 
 
-def test_temperature_and_threshold_are_of_photos_left_out(
+def test_temperature_and_threshold_come_from_photos_left_out(
     pets_training: tuple[Path, Trained], pet_data: PetData
 ) -> None:
     _, trained = pets_training
-    known = {each.name for each in dataclasses.fields(Options)}
+    known = {field.name for field in dataclasses.fields(Options)}
     given = {name: value for name, value in trained.manifest.training.items() if name in known}
     options = Options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
     kept, left_out = split_for_calibration(pet_data.train, options.calibrate_pct, options.seed)
     logits = fit(pet_data, kept, options, progress=False).logits(left_out)
     temperature = fit_temperature(logits, left_out.labels)
     assert trained.manifest.temperature == pytest.approx(temperature, rel=1e-3)
-    wanted = choose_threshold(softmax(logits, temperature), left_out.labels, options.target)
-    assert trained.manifest.threshold == pytest.approx(wanted, rel=1e-3)
+    expected = choose_threshold(softmax(logits, temperature), left_out.labels, options.target)
+    assert trained.manifest.threshold == pytest.approx(expected, rel=1e-3)
     assert trained.history.epochs[-1].metrics["accuracy"] == pytest.approx((logits.argmax(1) == left_out.labels).mean())
     assert trained.lr is not None
 
 
-# Which photos take part.
+# Photos of each fit.
 
 
 def test_a_share_of_each_breed_is_left_out() -> None:
@@ -115,7 +115,7 @@ def test_a_share_of_each_breed_is_left_out() -> None:
     assert any(split_for_calibration(photos, 0.2, seed=seed)[1].files != left_out.files for seed in range(1, 5))
 
 
-def test_without_photos_to_leave_out_it_says_so(pet_data: PetData, tmp_path: Path) -> None:
+def test_without_photos_to_leave_out_training_is_an_error(pet_data: PetData, tmp_path: Path) -> None:
     one_each = Split(pet_data.train.files[::12], pet_data.train.labels[::12])
     assert one_each.labels.tolist() == [0, 1, 2]
     with pytest.raises(OptionsError, match="no breed has two photos to train on"):
@@ -123,8 +123,8 @@ def test_without_photos_to_leave_out_it_says_so(pet_data: PetData, tmp_path: Pat
     assert not [*tmp_path.iterdir()]
 
 
-def test_photos_to_judge_by_take_no_part(pet_data: PetData, tmp_path: Path, quick: None) -> None:
-    """Others change the figures, and neither the weights nor the temperature nor the threshold."""
+def test_validation_photos_do_not_change_the_model(pet_data: PetData, tmp_path: Path, quick: None) -> None:
+    """Other validation photos change the metrics, but neither the weights nor the temperature nor the threshold."""
     others = Split(pet_data.valid.files[1:], (pet_data.valid.labels[1:] + 1) % 3)
     a = run(pet_data, tmp_path / "a").manifest
     b = run(dataclasses.replace(pet_data, valid=others), tmp_path / "b").manifest
@@ -133,21 +133,21 @@ def test_photos_to_judge_by_take_no_part(pet_data: PetData, tmp_path: Path, quic
     assert a.metrics["accuracy"] != b.metrics["accuracy"]
 
 
-# Interrupted.
+# Resuming.
 
 
-def test_interrupted_it_goes_on_and_ends_the_same(
+def test_an_interrupted_training_resumes_and_ends_the_same(
     pet_data: PetData, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the first fit, in the second, and when the report fails."""
-    whole = run(pet_data, tmp_path / "whole" / "pets").manifest
+    """It is interrupted in the first fit, in the second, and by a failing report."""
+    uninterrupted = run(pet_data, tmp_path / "whole" / "pets").manifest
     out = tmp_path / "parts" / "pets"
     for moment in (1, 2):  # after the first fit's first epoch, and then after the second's
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint, "save", stop_at(moment))
             with pytest.raises(StoppedError):
                 run(pet_data, out)
-        assert [each.name for each in out.parent.iterdir()] == [".pets.checkpoint"]
+        assert [path.name for path in out.parent.iterdir()] == [".pets.checkpoint"]
 
     def fail(trained: Trained) -> None:
         raise StoppedError
@@ -159,13 +159,13 @@ def test_interrupted_it_goes_on_and_ends_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", lambda *arguments: pytest.fail("trained again"))
         resumed = run(pet_data, out, report=reported.append, replace=True).manifest
-    assert [each.name for each in out.parent.iterdir()] == ["pets"]
-    assert sha256(out / WEIGHTS) == resumed.files[WEIGHTS] == whole.files[WEIGHTS]
-    assert (resumed.temperature, resumed.threshold) == (whole.temperature, whole.threshold)
-    assert [each.manifest for each in reported] == [resumed]
+    assert [path.name for path in out.parent.iterdir()] == ["pets"]
+    assert sha256(out / WEIGHTS) == resumed.files[WEIGHTS] == uninterrupted.files[WEIGHTS]
+    assert (resumed.temperature, resumed.threshold) == (uninterrupted.temperature, uninterrupted.threshold)
+    assert [trained.manifest for trained in reported] == [resumed]
 
 
-def test_other_options_are_refused_and_a_fresh_start_is_not(
+def test_other_options_are_rejected_unless_the_run_starts_anew(
     pet_data: PetData, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "pets"
@@ -180,16 +180,16 @@ def test_other_options_are_refused_and_a_fresh_start_is_not(
     assert run(pet_data, out, other, resume=False).manifest.training["frozen_lr"] == 0.5
 
 
-# Refused before any work.
+# Errors before any work.
 
 
-def test_a_name_that_no_model_can_have(pet_data: PetData, tmp_path: Path) -> None:
+def test_a_name_that_no_model_can_have_is_an_error(pet_data: PetData, tmp_path: Path) -> None:
     with pytest.raises(OptionsError, match="can't be a model's"):
         run(pet_data, tmp_path / "pets", name="my pets")
     assert not [*tmp_path.iterdir()]
 
 
-# The lesson's way, whole: graph, golden pictures and card of the other head.
+# The lesson's recipe: graph, golden pictures and card of the other head.
 
 
 @pytest.mark.integration

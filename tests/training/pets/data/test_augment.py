@@ -1,4 +1,4 @@
-"""Augmentation: each transform does what torchvision's and fastai's do, all of them at once, and nothing if asked."""
+"""Augmentation: each transform equals torchvision's or fastai's, and all together equal a chain of them."""
 
 import dataclasses
 import itertools
@@ -32,7 +32,7 @@ RAW: dict[str, Any] = {"size": SIZE, "shorter": SIZE, "mean": (0, 0, 0), "std": 
 
 
 def photo(height: int = SIZE, width: int = SIZE, scale: int = 1) -> NDArray[np.uint8]:
-    """A smooth picture, which an interpolation more or less leaves as it is, different in all directions."""
+    """Draw a smooth asymmetric picture, which an interpolation hardly changes."""
     y, x = (np.mgrid[0 : height * scale, 0 : width * scale] + 0.5) / (SIZE * scale)
     waves = [np.sin(5 * x + 2 * y), np.cos(4 * y - x), np.sin(3 * x * y + 1)]
     return (127.5 * (1 + np.stack(waves))).astype(np.uint8)
@@ -47,7 +47,7 @@ def fastai_image(pixels: NDArray[np.uint8]) -> Any:
 
 
 def far(got: Tensor, expected: Tensor, inside: NDArray[np.bool_] | None = None) -> float:
-    """The largest difference; only where it counts."""
+    """Return the largest difference, leaving out a margin."""
     difference = (got - torch.Tensor(expected)).abs().numpy().max(0)
     return float(difference[inside].max() if inside is not None else difference.max())
 
@@ -57,16 +57,16 @@ def disc(radius: float) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(y, x) < radius)
 
 
-def test_nothing_drawn_changes_nothing() -> None:
+def test_an_empty_draw_changes_nothing() -> None:
     assert far(augment(photo(), Draw(), **RAW), image(photo())) < 1e-4
 
 
-def test_a_flip_is_torchvisions() -> None:
+def test_a_flip_equals_torchvisions() -> None:
     assert far(augment(photo(), Draw(flip=True), **RAW), tv.hflip(image(photo()))) < 1e-4
 
 
 @pytest.mark.parametrize("degrees", [-20, 7.5, 90])
-def test_a_rotation_is_torchvisions(degrees: float) -> None:
+def test_a_rotation_equals_torchvisions(degrees: float) -> None:
     expected = tv.rotate(image(photo()), degrees, InterpolationMode.BILINEAR)
     assert far(augment(photo(), Draw(degrees=degrees), **RAW), expected, disc(SIZE / 2 - 2)) < 1e-3
 
@@ -78,15 +78,15 @@ def test_a_rotation_of_an_oblong_photo_does_not_shear_it() -> None:
 
 
 @pytest.mark.parametrize("warp", [(-0.3, 0.3, -0.2, 0.2), (0.2, -0.2, 0, 0), (0.3, -0.3, -0.35, 0.35)])
-def test_a_warp_is_fastais(warp: tuple[float, ...]) -> None:
-    """fastai v2 moves opposite sides in opposite directions; the first is drawn to the right side, the third below."""
+def test_a_warp_equals_fastais(warp: tuple[float, ...]) -> None:
+    """fastai v2 moves opposite sides in opposite directions; the first value is the right side, the third the lower."""
     expected = fastai_image(photo()).warp(
         magnitude=0.4, p=1.0, draw_x=-warp[0], draw_y=-warp[2], pad_mode="reflection", align_corners=False
     )[0]
     assert far(augment(photo(), Draw(warp=warp), **RAW), expected) < 1e-3
 
 
-def test_a_warp_of_each_side_by_itself_is_torchvisions_perspective() -> None:
+def test_a_warp_of_one_side_equals_torchvisions_perspective() -> None:
     right, left, lower, upper = warp = (0.1, 0.3, 0.2, 0.4)  # all grow, so that nothing is mirrored
     half = SIZE / 2
     corners = [(0.0, 0.0), (SIZE, 0.0), (SIZE, SIZE), (0.0, SIZE)]
@@ -101,7 +101,7 @@ def test_a_warp_of_each_side_by_itself_is_torchvisions_perspective() -> None:
 
 
 @pytest.mark.parametrize(("row", "column"), [(0.5, 0.5), (0.0, 1.0), (0.8, 0.3)])
-def test_a_zoom_is_fastais(row: float, column: float) -> None:
+def test_a_zoom_equals_fastais(row: float, column: float) -> None:
     expected = fastai_image(photo()).zoom(
         max_zoom=1.3, p=1.0, draw=1.3, draw_x=column, draw_y=row, pad_mode="reflection", align_corners=False
     )[0]
@@ -117,7 +117,7 @@ def test_the_crop_may_lie_anywhere(at: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize(("brightness", "contrast"), [(0.3, 1.0), (0.5, 1.6), (0.7, 0.6)])
-def test_light_is_fastais(brightness: float, contrast: float) -> None:
+def test_brightness_and_contrast_equal_fastais(brightness: float, contrast: float) -> None:
     pixels = np.arange(256, dtype=np.uint8)
     expected = fastai_image(pixels[None, None].repeat(3, 0)).brightness(draw=brightness, p=1.0)
     expected = expected.contrast(draw=contrast, p=1.0)[0, 0, 0]
@@ -125,8 +125,8 @@ def test_light_is_fastais(brightness: float, contrast: float) -> None:
     np.testing.assert_allclose(got, expected, atol=1e-4)  # near white, float32 has no more digits
 
 
-def test_all_at_once_is_one_after_the_other() -> None:
-    """On a smooth picture one sampling equals a chain of torchvision's and fastai's, where nothing is mirrored."""
+def test_all_transforms_at_once_equal_one_after_another() -> None:
+    """On a smooth picture one resampling equals a chain of torchvision's and fastai's, away from mirrored edges."""
     both = Draw(flip=True, warp=(0.05, 0.1, 0.1, 0.05), degrees=8, zoom=1.25, zoom_at=(0.4, 0.6), brightness=0.6)
     chain = torch.sigmoid(logit(image(photo())) + logit(torch.tensor(0.6)))
     chain = tv.rotate(chain, 8, InterpolationMode.BILINEAR)
@@ -151,15 +151,15 @@ def test_normalisation_comes_last_and_changes_no_geometry() -> None:
     assert far(got, tv.normalize(plain, list(mean), list(std))) < 1e-5
 
 
-def test_a_larger_photo_shows_the_same() -> None:
-    """What is kept may have more pixels than the crop needs."""
+def test_a_photo_with_more_pixels_gives_the_same_crop() -> None:
+    """A cached photo may have more pixels than the crop needs."""
     some = Draw(degrees=-12, zoom=1.1, zoom_at=(0.2, 0.7), crop_at=(0.3, 0.9), warp=(0.1, 0.2, -0.1, 0.3))
     options = {**RAW, "shorter": 120}
     small, large = (augment(photo(120, 160, scale), some, **options) for scale in (1, 2))
     assert far(large, small) < 0.02
 
 
-def test_beyond_the_edge_is_a_mirror() -> None:
+def test_the_photo_is_mirrored_beyond_its_edge() -> None:
     """A white photo stays white at any strength; with zeros beyond its edge it would have black corners."""
     torch.manual_seed(0)
     white = np.full((3, SIZE, 140), 255, np.uint8)
@@ -174,7 +174,7 @@ def test_beyond_the_edge_is_a_mirror() -> None:
 
 
 def test_the_strongest_warp_stays_a_picture() -> None:
-    """Sides that grow and shrink against each other tilt a corner beyond the horizon, where numbers explode."""
+    """Sides that grow and shrink against each other tilt a corner beyond the horizon, where coordinates diverge."""
     for warp in itertools.product((-0.4, 0.4), repeat=4):
         got = augment(photo(), Draw(warp=warp), **RAW)
         assert got.isfinite().all()
@@ -182,7 +182,7 @@ def test_the_strongest_warp_stays_a_picture() -> None:
         assert got.max() <= 1.0001
 
 
-def test_the_lessons_strengths() -> None:
+def test_the_lessons_strengths_are_drawn_in_their_ranges() -> None:
     """The numbers of ``get_transforms(max_rotate=20, max_zoom=1.3, max_lighting=0.4, max_warp=0.4, p_...=1)``."""
     torch.manual_seed(1)
     drawn = draw(LESSON, 4000)
@@ -217,21 +217,21 @@ def test_fastais_defaults_leave_each_transform_out_a_quarter_of_the_time() -> No
     assert max(abs(each.degrees) for each in drawn) == pytest.approx(10, abs=0.1)
 
 
-def test_no_strength_draws_nothing() -> None:
+def test_zero_strengths_draw_no_transform() -> None:
     for each in draw(NONE, 100):
         assert far(augment(photo(), each, **RAW), image(photo())) < 1e-4
     assert not NONE.moves
     assert all(strengths.moves for name, strengths in PRESETS.items() if name not in ("none", "flip"))
 
 
-def test_a_seed_gives_the_same_again() -> None:
+def test_a_seed_repeats_the_draw() -> None:
     torch.manual_seed(5)
     first, other = draw(LESSON, 20), draw(LESSON, 20)
     torch.manual_seed(5)
     assert draw(LESSON, 20) == first != other
 
 
-def test_a_rectangle_is_blotted_out_if_asked() -> None:
+def test_a_rectangle_is_erased_with_probability_one() -> None:
     torch.manual_seed(0)
     drawn = [each.erase for each in draw(dataclasses.replace(NONE, erase=0.5), 1000)]
     assert np.mean([each is not None for each in drawn]) == pytest.approx(0.5, abs=0.05)
@@ -255,12 +255,12 @@ def test_a_rectangle_is_blotted_out_if_asked() -> None:
         ({"rotate": math.nan}, "rotate is nan"),
     ],
 )
-def test_strengths_out_of_range_are_named(wrong: dict[str, float], message: str) -> None:
+def test_strengths_out_of_range_are_an_error(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Strengths(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_crop_larger_than_the_photo_is_refused() -> None:
+def test_a_crop_larger_than_the_photo_is_an_error() -> None:
     with pytest.raises(ValueError, match="shorter side is 80"):
         augment(photo(), Draw(), **{**RAW, "shorter": 80})
 

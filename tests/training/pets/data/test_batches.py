@@ -1,4 +1,4 @@
-"""Batches of photos: the same for a seed whatever the threads, and evaluation's input if nothing is drawn."""
+"""Batches of photos: repeatable for any number of threads, and equal to evaluation's input without augmentation."""
 
 import dataclasses
 import itertools
@@ -24,7 +24,7 @@ OPTIONS: dict[str, Any] = {"size": 32, "crop_pct": 0.9, "mean": MEAN, "std": STD
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Split:
-    """Upright, wide and small photos of noise; a class is a colour."""
+    """Tall, wide and small photos of noise; the class is the colour."""
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(COUNTS)), COUNTS)
@@ -65,7 +65,7 @@ def test_labels_stay_with_their_photos(photos: Split) -> None:
 
 
 def test_a_seed_gives_the_same_epoch_whatever_the_threads(photos: Split) -> None:
-    """And leaves torch's generator in the same state, so that dropout is the same too."""
+    """Torch's generator ends in the same state too, so that dropout is the same."""
     found = []
     for options in ({}, {"threads": 2}, {"threads": 3, "cache_mb": 0}, {"cache_mb": 0}):
         batches = PhotoBatches(photos, **OPTIONS, **options)  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ def test_a_seed_gives_the_same_epoch_whatever_the_threads(photos: Split) -> None
     assert first != second
 
 
-def test_every_class_is_drawn_equally_often_if_asked(photos: Split) -> None:
+def test_balanced_batches_draw_every_class_equally_often(photos: Split) -> None:
     batches = PhotoBatches(photos, **OPTIONS, balanced=True)
     totals = np.zeros(3, int)
     for seed in range(6):
@@ -93,7 +93,7 @@ def test_every_class_is_drawn_equally_often_if_asked(photos: Split) -> None:
     assert {row for rows in draws for row in rows} == set(range(17))
 
 
-def test_without_augmentation_it_is_what_evaluation_sees(photos: Split) -> None:
+def test_without_augmentation_the_batch_equals_evaluations_input(photos: Split) -> None:
     torch.manual_seed(0)
     order = torch.randperm(17)[:15].tolist()
     expected = normalise(crops([photos.files[row] for row in order], 32, 0.9), MEAN, STD)
@@ -102,8 +102,8 @@ def test_without_augmentation_it_is_what_evaluation_sees(photos: Split) -> None:
     assert labels.tolist() == photos.labels[order].tolist()
 
 
-def test_with_augmentation_but_nothing_drawn_it_is_nearly_so(tmp_path: Path) -> None:
-    """What is kept of a photo has more pixels than evaluation's input, so that zooming in finds some."""
+def test_an_empty_draw_nearly_equals_evaluations_input(tmp_path: Path) -> None:
+    """A cached photo has more pixels than evaluation's input, so that a zoom has some to show."""
     y, x = np.mgrid[0:400, 0:600]
     pixels = np.stack([np.sin(x / 30), np.cos(y / 40), np.sin((x + y) / 50)], axis=-1)
     file = tmp_path / "a.png"
@@ -117,13 +117,13 @@ def test_with_augmentation_but_nothing_drawn_it_is_nearly_so(tmp_path: Path) -> 
     assert reduced(load_photo(file), 142, 1.3).shape == (3, 185, 278)  # a third more than the 142 pixels
 
 
-def test_a_small_photo_is_not_kept_larger_than_it_has_to_be(photos: Split) -> None:
+def test_a_small_photo_is_not_cached_enlarged(photos: Split) -> None:
     small = load_photo(photos.files[2])
     assert small.image.size == (20, 25)
     assert reduced(small, 36, 1.3).shape == (3, 45, 36)
 
 
-def test_photos_are_decoded_once_while_there_is_room(photos: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_are_decoded_once_while_the_cache_has_room(photos: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
 
     def counting(file: Path) -> Any:
@@ -142,7 +142,7 @@ def test_photos_are_decoded_once_while_there_is_room(photos: Split, monkeypatch:
     assert len(opened) == 34
 
 
-def test_a_photo_that_breaks_meanwhile_is_named(photos: Split, tmp_path: Path) -> None:
+def test_a_photo_that_breaks_after_reading_is_named(photos: Split, tmp_path: Path) -> None:
     broken = tmp_path / "broken_1.jpg"
     broken.write_bytes(b"no photo")
     split = Split((*photos.files[:5], broken), photos.labels[:6])
@@ -151,19 +151,19 @@ def test_a_photo_that_breaks_meanwhile_is_named(photos: Split, tmp_path: Path) -
             epoch(PhotoBatches(split, **{**OPTIONS, "batch_size": 6}, threads=threads))
 
 
-def test_breaking_off_an_epoch_ends_its_threads(photos: Split) -> None:
-    """The learning-rate finder takes a few batches and goes."""
+def test_leaving_an_epoch_early_ends_its_threads(photos: Split) -> None:
+    """The learning-rate finder takes a few batches and leaves the epoch."""
     for _ in range(3):
         assert len(list(itertools.islice(PhotoBatches(photos, **OPTIONS, threads=2), 1))) == 1
 
 
 @pytest.mark.parametrize("wrong", [{"batch_size": 1}, {"photos": Split((Path("a.jpg"),), np.array([0]))}])
-def test_batch_norm_needs_two_photos(photos: Split, wrong: dict[str, Any]) -> None:
+def test_fewer_than_two_photos_in_a_batch_are_an_error(photos: Split, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="2 photos in a batch"):
         PhotoBatches(**{"photos": photos, **OPTIONS, **wrong})
 
 
-def test_a_network_learns_from_them(photos: Split) -> None:
+def test_a_network_learns_from_the_batches(photos: Split) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     model = nn.Sequential(network, nn.Linear(8, 3))
@@ -173,7 +173,7 @@ def test_a_network_learns_from_them(photos: Split) -> None:
     assert (model(seen).argmax(1).numpy() == photos.labels).mean() > 0.9
 
 
-def test_crops_are_fits(photos: Split) -> None:
+def test_crops_equal_the_crop_of_each_photo(photos: Split) -> None:
     got = crops(photos.files, 24, 0.8, threads=2)
     expected = [crop(open_photo(file.read_bytes()), 24, 0.8)[0] for file in photos.files]
     np.testing.assert_array_equal(got, np.stack(expected))

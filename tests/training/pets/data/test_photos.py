@@ -1,4 +1,4 @@
-"""Labelled photos: each layout is understood, no photo is in both parts, and all that is wrong is said at once."""
+"""Labelled photos: each layout is read, no photo is in both parts, and all problems are reported at once."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[4]
 
 
 def write(file: Path, seed: int) -> Path:
-    """A small photo; another seed is another photo."""
+    """Write a small photo that depends on the seed."""
     file.parent.mkdir(parents=True, exist_ok=True)
     formats = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
     suffix = file.suffix.lower()
@@ -27,7 +27,7 @@ def write(file: Path, seed: int) -> Path:
 
 
 def named(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
-    """Photos called breed_number.jpg."""
+    """Write photos named breed_number.jpg."""
     for breed, many in counts.items():
         for number in range(many):
             write(folder / f"{breed}_{number + 1}.jpg", seed := seed + 1)
@@ -35,7 +35,7 @@ def named(folder: Path, counts: dict[str, int], seed: int = 0) -> Path:
 
 
 def oxford(root: Path, lists: dict[str, Iterable[str]], seed: int = 0) -> Path:
-    """Torchvision's layout; a line is "name class species breed", and has a photo."""
+    """Write torchvision's layout, with a photo for each line "name class species breed"."""
     (root / "annotations").mkdir(parents=True, exist_ok=True)
     for part, lines in lists.items():
         (root / "annotations" / f"{part}.txt").write_text("\n".join(lines) + "\n")
@@ -51,7 +51,7 @@ LISTS = {
 
 
 def shown(data: PetData) -> dict[str, list[str]]:
-    """File and breed of each photo."""
+    """Return file and breed of each photo."""
     parts = {"train": data.train, "valid": data.valid}
     return {
         name: [f"{file.name} {data.classes[label].name}" for file, label in zip(part.files, part.labels, strict=True)]
@@ -66,7 +66,7 @@ def complaint(folder: Path, **options: object) -> str:
 
 
 @pytest.mark.parametrize("where", [".", "oxford-iiit-pet"])
-def test_oxfords_lists_are_kept(tmp_path: Path, where: str) -> None:
+def test_the_split_of_oxfords_lists_is_kept(tmp_path: Path, where: str) -> None:
     root = oxford(tmp_path / where, LISTS)
     (root / "images" / "Sphynx_1.mat").write_bytes(b"the dataset has some of these")
     write(root / "images" / "Sphynx_99.jpg", 200)  # in no list
@@ -85,18 +85,18 @@ def test_oxfords_lists_are_kept(tmp_path: Path, where: str) -> None:
     assert data.train.labels.dtype == np.int64
 
 
-def test_oxfords_photos_need_not_all_be_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_listed_photos_that_do_not_exist_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lists = {**LISTS, "trainval": [*LISTS["trainval"], "pug_1 3 2 3"]}
     root = oxford(tmp_path, lists)
     for name in ("pug_1", "Sphynx_12"):
         (root / "images" / f"{name}.jpg").unlink()
     data = read_pets(root)
-    assert "2 of the 7 photos in the lists are not there" in caplog.text
+    assert "2 of the 7 photos in the lists do not exist" in caplog.text
     assert [each.name for each in data.classes] == ["great_dane", "Sphynx"]  # a breed without a photo is none
     assert len(data.train.files) == 3
 
 
-def test_oxfords_comments_and_upper_case_suffixes(tmp_path: Path) -> None:
+def test_oxfords_comments_and_upper_case_suffixes_are_read(tmp_path: Path) -> None:
     root = oxford(tmp_path, LISTS)
     (root / "images" / "Sphynx_1.jpg").rename(root / "images" / "Sphynx_1.JPG")
     file = root / "annotations" / "trainval.txt"
@@ -104,7 +104,7 @@ def test_oxfords_comments_and_upper_case_suffixes(tmp_path: Path) -> None:
     assert len(read_pets(root).train.files) == 4
 
 
-def test_oxfords_lists_with_mistakes(tmp_path: Path) -> None:
+def test_mistakes_in_oxfords_lists_are_all_reported(tmp_path: Path) -> None:
     lists = {
         "trainval": ["Sphynx_1 2 1 2", "beagle_1 2 2 2", "pug_1 3 2 3", "pug_2 4 2 4"],
         "test": ["Sphynx_1 2 1 2", "pug_3 4 2 4"],
@@ -121,7 +121,7 @@ def test_oxfords_lists_with_mistakes(tmp_path: Path) -> None:
     assert "no annotations/test.txt" in complaint(root)
 
 
-def test_names_tell_the_breed_as_in_the_lesson(tmp_path: Path) -> None:
+def test_file_names_give_the_breed_as_in_the_lesson(tmp_path: Path) -> None:
     named(tmp_path, {"great_pyrenees": 10, "Birman": 5})
     (tmp_path / "notes.txt").write_text("no photo")
     (tmp_path / ".hidden_1.jpg").write_bytes(b"a Mac's shadow file")
@@ -139,7 +139,7 @@ def test_the_lessons_images_folder_is_found(tmp_path: Path) -> None:
     assert [each.name for each in read_pets(tmp_path).classes] == ["Birman", "pug"]
 
 
-def test_a_pattern_of_ones_own_and_every_suffix(tmp_path: Path) -> None:
+def test_a_custom_pattern_reads_every_suffix(tmp_path: Path) -> None:
     suffixes = ["jpg", "JPEG", "png", "WebP", "gif", "bmp", "tif", "TIFF"]
     for i, suffix in enumerate(suffixes):
         write(tmp_path / f"{i}-{'cat' if i % 2 else 'dog'}.{suffix}", 20 * i)
@@ -155,12 +155,12 @@ def test_a_pattern_of_ones_own_and_every_suffix(tmp_path: Path) -> None:
         (r"(\w+)_0\d\.jpg$", r"do not match the pattern '(\\w+)_0\\d\\.jpg$' (9: Birman_1.jpg, Birman_2.jpg, "),
     ],
 )
-def test_patterns_that_do_not_fit(tmp_path: Path, pattern: str, message: str) -> None:
+def test_a_pattern_that_does_not_fit_is_an_error(tmp_path: Path, pattern: str, message: str) -> None:
     named(tmp_path, {"pug": 5, "Birman": 4})
     assert message in complaint(tmp_path, pattern=pattern)
 
 
-def test_folders_tell_the_breed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_folder_names_give_the_breed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for breed in ("Maine Coon", "pug"):
         named(tmp_path / breed / "summer", {"img": 6}, seed=100 if breed == "pug" else 0)
     named(tmp_path / ".thumbnails", {"x": 3})
@@ -176,7 +176,7 @@ def test_folders_tell_the_breed(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.parametrize("valid", ["valid", "val", "Test"])
-def test_folders_with_a_split_of_their_own(tmp_path: Path, valid: str) -> None:
+def test_train_and_valid_folders_are_the_split(tmp_path: Path, valid: str) -> None:
     for i, part in enumerate(("train", valid)):
         for j, breed in enumerate(("pug", "Birman")):
             named(tmp_path / part / breed, {"a": 3}, seed=20 * (2 * i + j))
@@ -187,7 +187,7 @@ def test_folders_with_a_split_of_their_own(tmp_path: Path, valid: str) -> None:
     assert len(read_pets(tmp_path).valid.files) == 2  # one of each, from train/
 
 
-def test_the_split_depends_on_the_seed_and_the_breeds_own_files_alone(tmp_path: Path) -> None:
+def test_the_split_depends_only_on_the_seed_and_the_files_of_the_breed(tmp_path: Path) -> None:
     named(tmp_path, {"pug": 20, "Birman": 30})
     first = read_pets(tmp_path, check=False)
     assert shown(read_pets(tmp_path, check=False)) == shown(first)
@@ -197,7 +197,7 @@ def test_the_split_depends_on_the_seed_and_the_breeds_own_files_alone(tmp_path: 
     assert {line for line in shown(more)["valid"] if "beagle" not in line} == set(shown(first)["valid"])
 
 
-def test_whatever_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     named(tmp_path, {"pug": 5, "Birman": 5, "lonely": 1})
     (tmp_path / "pug_3.jpg").write_bytes(b"")
     (tmp_path / "pug_4.jpg").write_bytes(b"not a photo at all")
@@ -223,28 +223,28 @@ def test_whatever_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda folder: folder / "nowhere", "no such folder"),
-        (lambda folder: folder, "no photo there"),
+        (lambda folder: folder, "there is no photo"),
         (lambda folder: named(folder, {"pug": 3}), "all photos are of one breed, pug"),
         (lambda folder: named(folder / "pug", {"a": 3}).parent, "all photos are of one breed, pug"),
-        (lambda folder: oxford(folder, {**LISTS, "test": []}), "no photo to judge by"),
+        (lambda folder: oxford(folder, {**LISTS, "test": []}), "there is no photo to validate on"),
         (lambda folder: oxford(folder, {**LISTS, "test": [*LISTS["test"], "pug_1 3 2 3"]}), "to train on (1: pug)"),
     ],
 )
-def test_too_little(tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
+def test_too_few_photos_or_breeds_are_an_error(tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
     assert message in complaint(make(tmp_path))
 
 
-def test_a_layout_that_is_asked_for_and_not_there(tmp_path: Path) -> None:
+def test_a_given_layout_that_does_not_match_is_an_error(tmp_path: Path) -> None:
     named(tmp_path, {"pug": 3, "Birman": 3})
     assert "no annotations/trainval.txt" in complaint(tmp_path, labels="oxford")
-    assert "no photo there" in complaint(tmp_path, labels="folders")
+    assert "there is no photo" in complaint(tmp_path, labels="folders")
 
 
-def test_copies_do_not_leak(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What is judged by stays as it is, so that figures compare; training does without."""
+def test_training_gets_no_copy_of_a_validation_photo(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The validation part stays complete, so that its metrics are comparable; training leaves out the copies."""
     root = oxford(tmp_path, LISTS)
     images = root / "images"
-    shutil.copy(images / "Sphynx_7.jpg", images / "Sphynx_12.jpg")  # of a photo to judge by
+    shutil.copy(images / "Sphynx_7.jpg", images / "Sphynx_12.jpg")  # copy of a validation photo
     shutil.copy(images / "great_dane_2.jpg", images / "great_dane_3.jpg")  # of another to train on
     data = read_pets(root)
     assert sorted(file.name for file in data.train.files) == ["Sphynx_1.jpg", "great_dane_2.jpg"]
@@ -254,7 +254,7 @@ def test_copies_do_not_leak(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     )
 
 
-def test_a_split_of_ours_never_parts_copies(tmp_path: Path) -> None:
+def test_our_split_never_separates_copies(tmp_path: Path) -> None:
     named(tmp_path, {"pug": 6, "Birman": 6})
     for number in range(20, 26):
         shutil.copy(tmp_path / "pug_1.jpg", tmp_path / f"pug_{number}.jpg")
@@ -265,15 +265,15 @@ def test_a_split_of_ours_never_parts_copies(tmp_path: Path) -> None:
         assert len(counts) == 12
 
 
-def test_a_photo_under_two_breeds_teaches_neither(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_photo_under_two_breeds_is_left_out_of_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     named(tmp_path, {"pug": 4, "Birman": 4})
     shutil.copy(tmp_path / "pug_1.jpg", tmp_path / "Birman_1.jpg")
     data = read_pets(tmp_path)
-    assert "photos that are there under two breeds (2: Birman_1.jpg, pug_1.jpg)" in caplog.text
+    assert "photos that are under two breeds (2: Birman_1.jpg, pug_1.jpg)" in caplog.text
     assert len(data.train.files) + len(data.valid.files) == 6
 
 
-def test_the_fingerprint_sees_what_matters(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_photos_labels_and_parts(tmp_path: Path) -> None:
     named(tmp_path / "a", {"pug": 6, "Birman": 6})
     first = read_pets(tmp_path / "a").fingerprint()
     shutil.copytree(tmp_path / "a", tmp_path / "b")
@@ -296,7 +296,9 @@ def oxford_pets() -> Path:
     pytest.skip("SHOPCAT_DATA is not set; it names a folder that has oxford-iiit-pet/ in it")
 
 
-def test_the_real_photos(oxford_pets: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_real_photos_are_read_with_their_official_split(
+    oxford_pets: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     data = read_pets(oxford_pets.parent, check=False)
     assert (len(data.train.files), len(data.valid.files), len(data.classes)) == (737, 355, 37)

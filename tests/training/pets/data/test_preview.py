@@ -1,4 +1,4 @@
-"""The picture of augmented photos: each row is one photo, upright at its left, and the same again for a seed."""
+"""The picture of augmented photos: a row for each photo, of many breeds, and repeatable by its seed."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ COLOURS = [(220, 30, 30), (30, 200, 30), (30, 30, 230)]
 
 @pytest.fixture
 def data(tmp_path: Path) -> PetData:
-    """Plain photos, each breed of one colour, five of the first."""
+    """Photos in one colour a breed, five of the first breed."""
     labels = np.array([0, 0, 0, 0, 0, 1, 2])
     files = []
     for i, label in enumerate(labels):
@@ -28,12 +28,12 @@ def data(tmp_path: Path) -> PetData:
 
 
 def colours(file: Path) -> int:
-    """How many of the breeds' colours the picture shows."""
+    """Return the number of the breeds' colours in the picture."""
     pixels = np.asarray(Image.open(file).convert("RGB")).astype(int)
     return sum(bool((np.abs(pixels - colour).max(-1) < 3).mean() > 0.05) for colour in COLOURS)
 
 
-def test_as_many_breeds_as_can_be(data: PetData, tmp_path: Path) -> None:
+def test_the_photos_are_of_as_many_breeds_as_possible(data: PetData, tmp_path: Path) -> None:
     for photos in (1, 2, 3):
         plot_augmentations(
             data, tmp_path / "out" / "a.png", size=32, crop_pct=1.0, strengths=NONE, photos=photos, versions=2
@@ -41,7 +41,7 @@ def test_as_many_breeds_as_can_be(data: PetData, tmp_path: Path) -> None:
         assert colours(tmp_path / "out" / "a.png") == photos
 
 
-def test_a_seed_gives_the_same_picture(data: PetData, tmp_path: Path) -> None:
+def test_a_seed_repeats_the_picture(data: PetData, tmp_path: Path) -> None:
     def drawn(name: str, seed: int) -> bytes:
         plot_augmentations(
             data, tmp_path / name, size=32, crop_pct=0.9, strengths=LESSON, photos=9, versions=1, seed=seed
