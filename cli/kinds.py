@@ -8,6 +8,7 @@ from typing import Protocol
 import click
 
 from cli import pets, sales
+from cli.classify import classify
 
 
 class Evaluate(Protocol):
@@ -67,7 +68,7 @@ KIND_COMMANDS: Mapping[str, KindCommands] = {
         train=pets.train_pets,
         lr_find=pets.lr_find_pets,
         show=(pets.show_augmentations,),
-        predict=(pets.classify,),
+        predict=(classify,),
         check=pets.check,
         evaluate=pets.evaluate,
         first_answer=pets.first_answer,

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, FORCE, command, this_command
-from cli.options import given_options, training_options
+from cli.common import DEVICE, FOLDER, command, this_command
+from cli.options import (
+    PLOT,
+    checked_report,
+    given_options,
+    print_found,
+    print_written,
+    run_options,
+    training_options,
+)
 from training.pets.options import Options, Recipe, Strength
 
 if TYPE_CHECKING:  # --help should not wait for their imports
     from pets.classifier import Classifier
-    from schemas.pets.answer import Prediction
-    from schemas.problems import Problem
     from training.pets.data.photos import PetData
 
 
@@ -70,11 +76,7 @@ def _read(data: Path, given: dict[str, Any]) -> "PetData":
 
 @click.command("pets")
 @click.argument("data", type=FOLDER)
-@click.option("--out", type=FOLDER, default=Path("model_store/pets"), show_default=True, help="Folder of the bundle.")
-@click.option("--report", type=FOLDER, help="Folder of the report.  [default: report/ beside the bundle]")
-@click.option("--name", default="pets", show_default=True, help="Name of the model.")
-@click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted run could resume.")
-@FORCE
+@run_options("pets")
 @_recipe_and_options
 @command
 def train_pets(
@@ -86,21 +88,18 @@ def train_pets(
     with the breed in the file name, or a sub-folder for each breed. If a run is interrupted, the same command resumes
     it after its last finished epoch.
     """
-    from runtime.folder import check_target
     from training.device import pick_training_device
     from training.pets.report import write_report
     from training.pets.train import Trained, train
     from training.run import Run
 
     options = Options.of(given["recipe"], **given_options(Options, given))
-    report = report or out.parent / "report" / out.name
-    check_target(out, replace=force, remedy=", or replace it with --force")
-    check_target(report, replace=(report / "report.md").is_file())
+    report_folder = checked_report(out, report, force=force)
     photos = _read(data, given)
 
     def write(trained: Trained) -> None:
         write_report(
-            report,
+            report_folder,
             trained.evaluation,
             title=f"Pets model {trained.manifest.name} {trained.manifest.version}",
             history=trained.history,
@@ -112,24 +111,18 @@ def train_pets(
     run = Run(name, pick_training_device(device), replace=force, resume=not fresh, report=write)
     manifest = train(photos, out, options, run).manifest
     _print_figures(manifest.metrics)
-    click.echo(f"bundle: {out} ({manifest.version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
+    print_written(out, report_folder, manifest.version)
 
 
 @click.command("pets")
 @click.argument("data", type=FOLDER)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("lr_find.png"),
-    show_default=True,
-    help="File of the plot.",
-)
+@PLOT
 @_recipe_and_options
 @command
 def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> None:
     """Find a learning rate for the pets model.
 
-    Train the head briefly on the photos in DATA with a rising rate, plot the losses and suggest a rate.
+    Trains the head on the photos in DATA for a moment at a rising rate, plots the losses and suggests a rate.
     """
     from runtime.folder import check_file
     from training.device import pick_training_device
@@ -141,7 +134,7 @@ def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> Non
     photos = _read(data, given)
     found = lr_find(photos, photos.train, options, device=pick_training_device(device))
     plot_lr(found, out)
-    click.echo(f"suggested learning rate: {found.suggestion:.2g}\nplot: {out}")
+    print_found(found, out)
 
 
 @click.command("augmentations")
@@ -203,100 +196,6 @@ def show_augmentations(
         seed=seed,
     )
     click.echo(f"picture: {out}")
-
-
-@click.command()
-@click.argument("bundle", type=FOLDER)
-@click.argument("images", type=FILE, nargs=-1, required=True)
-@click.option(
-    "--heatmap",
-    type=click.Choice(["activation", "gradcam", "contrast"]),
-    help="Draw where the network looked; needs --out.",
-)
-@click.option("--class", "class_", help="Breed that the heatmap explains.  [default: the predicted one]")
-@click.option("--versus", help="Breed that a contrast heatmap compares with.  [default: the next best]")
-@click.option("--out", type=FOLDER, help="Folder for the photos with their heatmaps.")
-@click.option(
-    "--top",
-    "top_k",
-    type=click.IntRange(1, 100),
-    default=3,
-    show_default=True,
-    help="Number of breeds to print for a photo.",
-)
-@DEVICE
-@command
-def classify(
-    bundle: Path,
-    images: tuple[Path, ...],
-    heatmap: str | None,
-    class_: str | None,
-    versus: str | None,
-    out: Path | None,
-    top_k: int,
-    device: str | None,
-) -> None:
-    """Name the breeds of pets in photos.
-
-    Print a line for each of IMAGES: the breed with its probability, the next best breeds, and "review" if a person
-    should check. With --heatmap, write each photo with its heatmap to --out, as NAME.METHOD.png.
-    """
-    from base64 import b64decode
-
-    from pets.classifier import Classifier
-    from runtime.device import pick_device
-    from runtime.folder import write_file
-    from schemas.problems import Problem
-
-    if (heatmap is None) != (out is None):
-        raise click.UsageError("--heatmap and --out go together: one says what to draw, the other where to write it")
-    classifier = Classifier.load(bundle, device=pick_device(device), threads=0)
-    given = {"heatmap": heatmap, "class": class_, "versus": versus, "top_k": top_k}
-    fields = {name: value for name, value in given.items() if value is not None}
-    failed, width = False, max(len(str(image)) for image in images)
-    for image in images:
-        answer = _predict(classifier, image, fields)
-        if isinstance(answer, Problem):
-            failed = True
-            click.echo(f"{image!s:<{width}}  {answer.detail}", err=True)
-            continue
-        click.echo(f"{image!s:<{width}}  {_summary(answer)}")
-        for warning in answer.warnings:
-            click.echo(f"{'':<{width}}  {warning.detail}")
-        if out is not None and answer.heatmap is not None and answer.heatmap.overlay is not None:
-            write_file(out / f"{image.stem}.{heatmap}.png", b64decode(answer.heatmap.overlay))
-    if failed:
-        raise SystemExit(2)
-
-
-def _predict(classifier: "Classifier", image: Path, fields: dict[str, Any]) -> "Prediction | Problem":
-    """Return the prediction for a photo, or the problem with it.
-
-    Args:
-        classifier: the bundle's classifier.
-        image: file of the photo.
-        fields: the request's other fields.
-    """
-    from pydantic import ValidationError
-
-    from schemas.pets.request import PetRequest
-    from schemas.problems import ProblemError, validation_problem
-
-    try:
-        request = PetRequest.model_validate({**fields, "image": image.read_bytes()})
-        (answer,) = classifier.predict([classifier.prepare(request)])
-    except ValidationError as error:
-        return validation_problem(error)
-    except ProblemError as error:
-        return error.problem
-    return answer
-
-
-def _summary(prediction: "Prediction") -> str:
-    """Return the breed with its probability, the next best breeds, and whether to review the answer."""
-    others = ", ".join(f"{breed.breed} {breed.probability:.1%}" for breed in prediction.top[1:])
-    parts = [f"{prediction.breed} {prediction.probability:.1%}", f"({others})" * bool(others)]
-    return "  ".join(filter(None, [*parts, "review" * (prediction.decision == "review")]))
 
 
 def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:

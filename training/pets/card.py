@@ -4,10 +4,10 @@ The sections are those of "Model Cards for Model Reporting" (Mitchell et al., 20
 et al., 2021). The card contains nothing that does not follow from the manifest; it names whom to ask for the rest.
 """
 
-import re
-import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from training.cards import Metric, definitions, percent, table, wrapped
 
 OXFORD = "oxford-iiit-pet"
 """Value of ``training["data"]`` in the manifest of a bundle trained on the Oxford-IIIT Pet Dataset."""
@@ -23,13 +23,13 @@ BACKBONES: Mapping[str, str] = {
 }
 
 
-def percent(value: float) -> str:
-    """Format a share in percent.
+def share(value: float) -> str:
+    """Return a share in percent with one decimal.
 
-    >>> percent(0.96619)
+    >>> share(0.96619)
     '96.6 %'
     """
-    return f"{100 * value:.1f} %"
+    return percent(value, decimals=1)
 
 
 def interval(ends: tuple[float, float] | list[float]) -> str:
@@ -42,21 +42,21 @@ def interval(ends: tuple[float, float] | list[float]) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
-# Heading, format and meaning of each metric, by its name in BreedEvaluation.metrics().
-METRICS: Mapping[str, tuple[str, Callable[[float], str], str]] = {
-    "accuracy": ("Accuracy", percent, "share of photos whose predicted breed is right"),
-    "mean_over_breeds": (
+# By the names of BreedEvaluation.metrics().
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric("Accuracy", share, "share of photos whose predicted breed is right"),
+    "mean_over_breeds": Metric(
         "Mean over breeds",
-        percent,
+        share,
         "mean of the breeds' accuracies, so that a breed with few photos counts as much as any other",
     ),
-    "top_5": ("Top 5", percent, "share of photos whose breed is among the five most probable"),
-    "ece": (
+    "top_5": Metric("Top 5", share, "share of photos whose breed is among the five most probable"),
+    "ece": Metric(
         "Calibration error",
         "{:.4f}".format,
         "mean distance between the probability and the share of right answers (ECE, 15 bins)",
     ),
-    "nll": ("NLL", "{:.4f}".format, "mean negative logarithm of the true breed's probability"),
+    "nll": Metric("NLL", "{:.4f}".format, "mean negative logarithm of the true breed's probability"),
 }
 
 
@@ -66,23 +66,21 @@ def headline(metrics: Mapping[str, Any]) -> str:
     Args:
         metrics: result of ``BreedEvaluation.metrics``.
     """
-    lines = ["| | model | 95 % interval | before temperature scaling |", "|---|---:|---:|---:|"]
-    for key, (label, text, _) in METRICS.items():
+    rows = []
+    for key, (label, written, _) in METRICS.items():
         ends, before = metrics.get(f"{key}_interval"), metrics.get(f"{key}_uncalibrated")
-        lines.append(
-            f"| {label} | {text(metrics[key])} | {interval(ends) if ends else ''} | {text(before) if before else ''} |"
-        )
-    return "\n".join(lines)
+        rows.append([label, written(metrics[key]), interval(ends) if ends else "", written(before) if before else ""])
+    return table(["", "model", "95 % interval", "before temperature scaling"], "lrrr", rows)
 
 
 def accepted(metrics: Mapping[str, Any], threshold: float) -> str:
     """Return a sentence on the photos that the threshold accepts."""
     if not metrics["accepted"]:
         return f"At the threshold of {threshold:.3f} no photo of the test is accepted."
-    share, right = percent(metrics["accepted"]), percent(metrics["accepted_accuracy"])
+    accepted_share, right = share(metrics["accepted"]), share(metrics["accepted_accuracy"])
     return (
-        f"At the threshold of {threshold:.3f}, {share} of the test photos are accepted, of which {right} are right "
-        f"({interval(metrics['accepted_accuracy_interval'])})."
+        f"At the threshold of {threshold:.3f}, {accepted_share} of the test photos are accepted, of which {right} "
+        f"are right ({interval(metrics['accepted_accuracy_interval'])})."
     )
 
 
@@ -95,17 +93,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     """
     sections = [_model(manifest), _figures(manifest), _cautions(manifest), _datasheet(manifest), _attribution(manifest)]
     text = "\n\n".join([f"# Model card: {manifest['name']}", *filter(None, sections)])
-    return "\n\n".join(map(_wrapped, text.split("\n\n"))) + "\n"
-
-
-def _wrapped(block: str) -> str:
-    """Fill the lines of a paragraph or a list; leave headings and tables as they are."""
-    if block.startswith(("#", "|")):
-        return block
-    items = re.split(r"\n(?=- )", block)
-    indent = "  " if block.startswith("- ") else ""
-    wrapper = textwrap.TextWrapper(119, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(wrapper.fill(" ".join(item.split())) for item in items)
+    return wrapped(text) + "\n"
 
 
 def _model(manifest: Mapping[str, Any]) -> str:
@@ -150,23 +138,22 @@ Also expect them when the animal is small, cut off or seen from behind, and in p
 def _figures(manifest: Mapping[str, Any]) -> str:
     """Return the sections metrics, evaluation data, training data and quantitative analyses."""
     metrics, training = manifest["metrics"], manifest["training"]
-    words = "\n".join(f"- **{label}**: {meaning}." for label, _, meaning in METRICS.values())
     missing = len(manifest["classes"]) - metrics["breeds"]
     unseen = f" The other {missing} have no photo, so nothing is known about them." if missing else ""
-    thin = sum(share["photos"] < 5 for share in metrics["by_breed"].values())
+    thin = sum(counts["photos"] < 5 for counts in metrics["by_breed"].values())
     few = f" {thin} of these breeds have fewer than five: the accuracy of one of them means little." if thin else ""
     rows = "\n".join(
-        f"| {name.capitalize()}s: the breed is right | {share['right']:,} of {share['photos']:,} "
-        f"| {percent(share['right'] / share['photos'])} |"
-        for name, share in metrics["by_species"].items()
+        f"| {name.capitalize()}s: the breed is right | {counts['right']:,} of {counts['photos']:,} "
+        f"| {share(counts['right'] / counts['photos'])} |"
+        for name, counts in metrics["by_species"].items()
     )
     species = f"\n\n| | photos | share |\n|---|---:|---:|\n{rows}" if rows else ""
     if species and metrics["species_accuracy"] is not None:
-        species += f"\n| All: cat or dog is right | | {percent(metrics['species_accuracy'])} |"
+        species += f"\n| All: cat or dog is right | | {share(metrics['species_accuracy'])} |"
     return f"""\
 ## Metrics
 
-{words}
+{definitions(METRICS, bold=True)}
 
 ## Evaluation data
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 from PIL import Image
 
 from training.pets.calibration import expected_calibration_error, reliability, softmax
+from training.pets.card import share
 from training.pets.evaluation import BreedEvaluation, Mistake, Share
 from training.pets.metrics import Floats, wilson
 from training.plots import BLACK, BLUE, GREY, ORANGE, PALE, SKY, style
@@ -31,18 +32,18 @@ def plot_confusion(evaluation: BreedEvaluation) -> Figure:
     mistakes = matrix * ~np.eye(len(matrix), dtype=bool)
     among = np.ones(len(matrix), bool) if len(matrix) <= FULL else (mistakes.sum(axis=0) + mistakes.sum(axis=1)) > 0
     rows, columns = np.flatnonzero(among & (matrix.sum(axis=1) > 0)), np.flatnonzero(among)
-    share = matrix[rows] / matrix[rows].sum(axis=1, keepdims=True)
+    row_share = matrix[rows] / matrix[rows].sum(axis=1, keepdims=True)
     figure = Figure(figsize=(2.8 + 0.25 * len(columns), 2.6 + 0.25 * len(rows)), layout="compressed")
     axes = figure.add_subplot()
     right = rows[:, None] == columns
     for color, where in ((BLUE, right), (ORANGE, ~right)):
         shades = LinearSegmentedColormap.from_list("", ["white", color])
-        shown = np.ma.masked_where(~where | (matrix[np.ix_(rows, columns)] == 0), 0.15 + 0.85 * share[:, columns])
+        shown = np.ma.masked_where(~where | (matrix[np.ix_(rows, columns)] == 0), 0.15 + 0.85 * row_share[:, columns])
         axes.imshow(shown, cmap=shades, vmin=0, vmax=1, aspect="equal")
     for y, row in enumerate(rows):
         for x, column in enumerate(columns):
             if count := matrix[row, column]:
-                ink = "white" if share[y, column] > 0.5 else BLACK
+                ink = "white" if row_share[y, column] > 0.5 else BLACK
                 axes.text(x, y, str(count), ha="center", va="center", fontsize=7, color=ink)
     names = [name for name, _ in evaluation.classes]
     axes.set_xticks(range(len(columns)), [names[i] for i in columns], rotation=90, fontsize=8)
@@ -82,8 +83,8 @@ def plot_worst(
             tiles.append(Image.open(io.BytesIO(heatmaps(file, mistake.predicted))))
         axes.imshow(_side_by_side(tiles, width))
         axes.set_title(
-            f"predicted {mistake.predicted} {_share(mistake.predicted_probability)}\ntrue {mistake.actual} "
-            f"{_share(mistake.actual_probability)}",
+            f"predicted {mistake.predicted} {share(mistake.predicted_probability)}\ntrue {mistake.actual} "
+            f"{share(mistake.actual_probability)}",
             loc="left",
             fontsize=8,
         )
@@ -151,7 +152,7 @@ def plot_abstention(evaluation: BreedEvaluation) -> Figure:
     if chosen.photos:
         point = chosen.photos / len(evaluation), chosen.accuracy
         axes.plot(*point, color=ORANGE, marker="o", markersize=8)
-        words = f"threshold {evaluation.threshold:.3f}:\n{_share(point[0])} accepted, {_share(point[1])} right"
+        words = f"threshold {evaluation.threshold:.3f}:\n{share(point[0])} accepted, {share(point[1])} right"
         axes.annotate(words, point, (-8, -14), textcoords="offset points", ha="right", va="top", color=ORANGE)
     lowest = float(curve.accuracy[curve.coverage > 0.05].min(initial=1))
     axes.set(xlim=(0, 1.01), ylim=(max(0, 1 - 2.5 * (1 - min(lowest, low[0]))), 1.005))
@@ -165,7 +166,7 @@ def plot_abstention(evaluation: BreedEvaluation) -> Figure:
 def plot_breeds(evaluation: BreedEvaluation) -> Figure:
     """Draw accuracies with intervals: by species, and by breed with the lowest first."""
     species = evaluation.by_species()
-    breeds = sorted(evaluation.by_breed(), key=lambda share: (share.accuracy, -share.photos))
+    breeds = sorted(evaluation.by_breed(), key=lambda breed: (breed.accuracy, -breed.photos))
     groups = [group for group in (species, breeds) if group]
     heights = [len(group) + 1.5 for group in groups]
     figure = Figure(figsize=(8, 0.8 + 0.22 * sum(heights)), layout="constrained")
@@ -180,19 +181,19 @@ def plot_breeds(evaluation: BreedEvaluation) -> Figure:
     panels[-1].set(xlim=(0, 1.01))
     panels[-1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     panels[-1].xaxis.set_major_locator(MultipleLocator(0.1))
-    panels[-1].set_xlabel(f"right, with Wilson's 95 % interval; dashed: all photos, {_share(evaluation.all.accuracy)}")
+    panels[-1].set_xlabel(f"right, with Wilson's 95 % interval; dashed: all photos, {share(evaluation.all.accuracy)}")
     return figure
 
 
 def _intervals(axes: Axes, shares: Sequence[Share]) -> None:
     """Draw a row for each share: the interval as a bar, the share as a dot, the number of photos at the right."""
     small: dict[str, Any] = {"fontsize": 8, "va": "center", "ha": "left", "color": BLACK}
-    for row, share in enumerate(shares):
-        low, high = share.interval
+    for row, group in enumerate(shares):
+        low, high = group.interval
         axes.barh(row, high - low, left=low, height=0.5, color=SKY)
-        axes.text(1.01, row, f"{share.right:,} of {share.photos:,}", transform=axes.get_yaxis_transform(), **small)
-    axes.plot([share.accuracy for share in shares], range(len(shares)), "o", color=BLUE, markersize=5, clip_on=False)
-    axes.set_yticks(range(len(shares)), [share.name for share in shares])
+        axes.text(1.01, row, f"{group.right:,} of {group.photos:,}", transform=axes.get_yaxis_transform(), **small)
+    axes.plot([group.accuracy for group in shares], range(len(shares)), "o", color=BLUE, markersize=5, clip_on=False)
+    axes.set_yticks(range(len(shares)), [group.name for group in shares])
     axes.set_ylim(len(shares) - 0.4, -0.6)
 
 
@@ -204,7 +205,3 @@ def _side_by_side(tiles: Sequence[Image.Image], width: int) -> Floats:
         size = max(round(tile.width * scale), 1), max(round(tile.height * scale), 1)
         canvas.paste(tile.convert("RGB").resize(size), (column * SIDE + (SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
     return np.asarray(canvas) / 255
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"

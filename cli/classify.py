@@ -1,0 +1,107 @@
+"""The command that classifies photos with a pets bundle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.common import DEVICE, FILE, FOLDER, command
+
+if TYPE_CHECKING:  # --help should not wait for their imports
+    from pets.classifier import Classifier
+    from schemas.pets.answer import Prediction
+    from schemas.problems import Problem
+
+
+@click.command()
+@click.argument("bundle", type=FOLDER)
+@click.argument("images", type=FILE, nargs=-1, required=True)
+@click.option(
+    "--heatmap",
+    type=click.Choice(["activation", "gradcam", "contrast"]),
+    help="Draw where the network looked; needs --out.",
+)
+@click.option("--class", "class_", help="Breed that the heatmap explains.  [default: the predicted one]")
+@click.option("--versus", help="Breed that a contrast heatmap compares with.  [default: the next best]")
+@click.option("--out", type=FOLDER, help="Folder for the photos with their heatmaps.")
+@click.option(
+    "--top",
+    "top_k",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Number of breeds to print for a photo.",
+)
+@DEVICE
+@command
+def classify(
+    bundle: Path,
+    images: tuple[Path, ...],
+    heatmap: str | None,
+    class_: str | None,
+    versus: str | None,
+    out: Path | None,
+    top_k: int,
+    device: str | None,
+) -> None:
+    """Name the breeds of pets in photos.
+
+    Print a line for each of IMAGES: the breed with its probability, the next best breeds, and "review" if a person
+    should check. With --heatmap, write each photo with its heatmap to --out, as NAME.METHOD.png.
+    """
+    from base64 import b64decode
+
+    from pets.classifier import Classifier
+    from runtime.device import pick_device
+    from runtime.folder import write_file
+    from schemas.problems import Problem
+
+    if (heatmap is None) != (out is None):
+        raise click.UsageError("--heatmap and --out go together: one says what to draw, the other where to write it")
+    classifier = Classifier.load(bundle, device=pick_device(device), threads=0)
+    given = {"heatmap": heatmap, "class": class_, "versus": versus, "top_k": top_k}
+    fields = {name: value for name, value in given.items() if value is not None}
+    failed, width = False, max(len(str(image)) for image in images)
+    for image in images:
+        answer = _predict(classifier, image, fields)
+        if isinstance(answer, Problem):
+            failed = True
+            click.echo(f"{image!s:<{width}}  {answer.detail}", err=True)
+            continue
+        click.echo(f"{image!s:<{width}}  {_summary(answer)}")
+        for warning in answer.warnings:
+            click.echo(f"{'':<{width}}  {warning.detail}")
+        if out is not None and answer.heatmap is not None and answer.heatmap.overlay is not None:
+            write_file(out / f"{image.stem}.{heatmap}.png", b64decode(answer.heatmap.overlay))
+    if failed:
+        raise SystemExit(2)
+
+
+def _predict(classifier: "Classifier", image: Path, fields: dict[str, Any]) -> "Prediction | Problem":
+    """Return the prediction for a photo, or the problem with it.
+
+    Args:
+        classifier: the bundle's classifier.
+        image: file of the photo.
+        fields: the request's other fields.
+    """
+    from pydantic import ValidationError
+
+    from schemas.pets.request import PetRequest
+    from schemas.problems import ProblemError, validation_problem
+
+    try:
+        request = PetRequest.model_validate({**fields, "image": image.read_bytes()})
+        (answer,) = classifier.predict([classifier.prepare(request)])
+    except ValidationError as error:
+        return validation_problem(error)
+    except ProblemError as error:
+        return error.problem
+    return answer
+
+
+def _summary(prediction: "Prediction") -> str:
+    """Return the breed with its probability, the next best breeds, and whether to review the answer."""
+    others = ", ".join(f"{breed.breed} {breed.probability:.1%}" for breed in prediction.top[1:])
+    parts = [f"{prediction.breed} {prediction.probability:.1%}", f"({others})" * bool(others)]
+    return "  ".join(filter(None, [*parts, "review" * (prediction.decision == "review")]))
