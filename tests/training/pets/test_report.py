@@ -12,7 +12,8 @@ from PIL import Image
 from sklearn import metrics as sk
 
 from runtime.folder import FolderError
-from training.pets import pictures, report
+from training import reports
+from training.pets import pictures
 from training.pets.calibration import expected_calibration_error, softmax
 from training.pets.evaluation import BreedEvaluation
 from training.pets.report import write_report
@@ -247,7 +248,7 @@ def test_a_failure_midway_leaves_the_old_report(tmp_path, right, monkeypatch, be
     if before:
         (tmp_path / "r").mkdir()
         (tmp_path / "r" / "report.md").write_text(before)
-    draw, drawn = report.png, []
+    draw, drawn = reports.png, []
 
     def png(figure):
         drawn.append(figure)
@@ -255,7 +256,7 @@ def test_a_failure_midway_leaves_the_old_report(tmp_path, right, monkeypatch, be
             raise MemoryError("no room for a picture")
         return draw(figure)
 
-    monkeypatch.setattr(report, "png", png)
+    monkeypatch.setattr(reports, "png", png)
     with pytest.raises(MemoryError):
         write_report(tmp_path / "r", right, title="T", photos=photo)
     left = {file.name: file.read_text() for file in tmp_path.rglob("*") if file.is_file()}
