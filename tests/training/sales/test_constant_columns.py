@@ -1,4 +1,4 @@
-"""training.sales.fit: what a training promises, end to end, on small tables."""
+"""Columns that never vary in training do not move a forecast when they first vary."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from training.sales.train import train
 
 @pytest.fixture(scope="module")
 def plain(demo_tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Forecaster:
-    """A model of five stores of which nothing but sales and promotions varies."""
+    """A model of five stores for which only sales and promotions vary."""
     stores = demo_tables.store["Store"].head(5)
 
     def of_stores(table: pd.DataFrame) -> pd.DataFrame:
@@ -67,10 +67,10 @@ def forecast(model: Forecaster, **request: Any) -> Forecast:
     ],
 )
 def test_a_column_that_never_varied_moves_no_forecast(plain: Forecaster, stated: dict[str, Any]) -> None:
-    """Batch norm divides such a column by next to nothing: a stated school holiday made 8,875 of 3,089."""
+    """Batch norm divides such a column by almost 0: a stated school holiday turned 3,089 into 8,875."""
     ordinary, changed = forecast(plain), forecast(plain, **stated)
     assert changed.sales == pytest.approx(ordinary.sales, rel=1e-6)
-    assert len(changed.warnings) > len(ordinary.warnings)  # and the client learns that the value is not like training
+    assert len(changed.warnings) > len(ordinary.warnings)  # the client learns that training had no such value
 
 
 def test_a_closed_friday_does_not_move_the_wednesday_where_no_store_ever_closed(plain: Forecaster) -> None:

@@ -1,0 +1,230 @@
+"""training.sales.train and fit: holdout, rows, seeds, refit and resume, with small networks on a few stores."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from runtime.bundle import WEIGHTS
+from sales.bundle import load
+from sales.history import HORIZON
+from sales.panel import Panel
+from training.checkpoint import CheckpointError
+from training.history import Epoch
+from training.learner import Learner
+from training.options import OptionsError
+from training.run import Run
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import Tables
+from training.sales.evaluation import HoldoutError, Rows
+from training.sales.fit import _training_rows, fit, lr_find
+from training.sales.options import Options
+from training.sales.train import Trained, holdout_cutoff, train
+
+SMALL: dict[str, Any] = {"layers": (8, 4), "epochs": 2, "batch_size": 256}
+OPTIONS = Options.of(**SMALL)
+
+
+@pytest.fixture(scope="module")
+def tables(demo_tables: Tables) -> Tables:
+    """Tables of three stores."""
+    stores = demo_tables.store["Store"].head(3)
+
+    def of_stores(table: pd.DataFrame) -> pd.DataFrame:
+        return table[table["Store"].isin(stores)].reset_index(drop=True)
+
+    names = ("train", "test", "store", "store_states")
+    return replace(demo_tables, **{name: of_stores(getattr(demo_tables, name)) for name in names})
+
+
+@pytest.fixture(scope="module")
+def panel(tables: Tables) -> Panel:
+    return panel_from_tables(tables, cutoff=holdout_cutoff(tables, OPTIONS))
+
+
+@pytest.fixture(scope="module")
+def trained(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
+    out = tmp_path_factory.mktemp("trained") / "sales"
+    return out, train(tables, out, OPTIONS, Run("sales", progress=False))
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return load_file(folder / WEIGHTS)
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    ours, theirs = weights(first), weights(second)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not np.array_equal(ours[name], theirs[name])] == []
+
+
+def last_sale(tables: Tables) -> np.datetime64:
+    return tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]").max()
+
+
+def test_the_holdout_is_as_long_as_the_plan(tables: Tables) -> None:
+    plan = tables.test["Date"].to_numpy("datetime64[D]").max() - last_sale(tables)
+    assert holdout_cutoff(tables, Options.of()) == last_sale(tables) - plan
+
+
+def test_the_holdout_is_as_long_as_the_horizon_without_a_plan(tables: Tables) -> None:
+    without = replace(tables, test=tables.test.head(0))
+    assert holdout_cutoff(without, Options.of()) == last_sale(tables) - HORIZON
+
+
+def test_the_holdout_has_the_given_number_of_days(tables: Tables) -> None:
+    assert holdout_cutoff(tables, Options.of(holdout=10)) == last_sale(tables) - 10
+
+
+def test_parity_mode_holds_out_as_many_rows_as_the_plan_has(tables: Tables) -> None:
+    sold = tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]")
+    cutoff = holdout_cutoff(tables, Options.of("parity"))
+    n_rows = int((sold > cutoff).sum())
+    on_first_day = int((sold == cutoff + 1).sum())
+    assert n_rows - on_first_day <= len(tables.test) < n_rows, "whole days, and one row more than the plan"
+
+
+def test_a_holdout_that_leaves_nothing_to_train_on_is_rejected(tables: Tables, tmp_path: Path) -> None:
+    with pytest.raises(HoldoutError, match=r"leaves nothing to train on .* choose other holdout days"):
+        train(tables, tmp_path / "sales", Options.of(holdout=10_000), Run("sales", progress=False))
+    assert not [*tmp_path.iterdir()]
+
+
+# The rows.
+
+
+def test_every_production_row_is_a_forecast_made_within_the_horizon(panel: Panel) -> None:
+    rows, origin = _training_rows(panel, Options.of())
+    assert origin is not None
+    assert {*(rows.day - origin)} == {*range(1, HORIZON + 1)}
+    _, again = _training_rows(panel, Options.of())
+    _, other = _training_rows(panel, Options.of(seed=1))
+    assert again is not None
+    assert other is not None
+    assert np.array_equal(origin, again)
+    assert not np.array_equal(origin, other)
+
+
+def test_parity_rows_look_ahead_and_are_the_same_days(panel: Panel) -> None:
+    rows, origin = _training_rows(panel, Options.of("parity"))
+    assert origin is None
+    assert np.array_equal(rows.day, _training_rows(panel, Options.of())[0].day)
+
+
+# The fit.
+
+
+def test_the_same_seed_gives_the_same_network_and_another_seed_another(panel: Panel) -> None:
+    nets = [
+        fit(panel, Options.of(**SMALL, seed=seed), progress=False).net.state_dict()["layers.0.0.weight"].numpy()
+        for seed in (0, 0, 1)
+    ]
+    assert np.array_equal(nets[0], nets[1])
+    assert not np.array_equal(nets[0], nets[2])
+
+
+def test_a_fit_is_evaluated_on_the_holdout_after_each_epoch(tables: Tables, panel: Panel) -> None:
+    holdout = Rows.sold(panel_from_tables(tables), after=panel.cutoff)
+    fitted = fit(panel, OPTIONS, holdout=holdout, progress=False)
+    error = fitted.forecast(holdout, "cpu") / holdout.sales - 1
+    assert fitted.history.epochs[-1].metrics["rmspe"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+    assert [epoch.number for epoch in fitted.history.epochs] == [1, 2]
+    assert fitted.lr is not None
+    assert not fitted.net.training
+
+
+def test_the_holdout_does_not_change_the_fit(tables: Tables, panel: Panel) -> None:
+    holdout = Rows.sold(panel_from_tables(tables), after=panel.cutoff)
+    with_it, without = (
+        fit(panel, OPTIONS, holdout=rows, progress=False).net.state_dict()["layers.0.0.weight"].numpy()
+        for rows in (holdout, None)
+    )
+    assert np.array_equal(with_it, without)
+
+
+def test_the_finder_suggests_a_rate(panel: Panel) -> None:
+    assert 1e-5 < lr_find(panel, OPTIONS).suggestion < 1
+
+
+# The training.
+
+
+def test_the_manifest_states_options_and_rows(tables: Tables, trained: tuple[Path, Trained]) -> None:
+    manifest = trained[1].manifest
+    assert manifest.training["epochs"] == 2
+    assert manifest.training["rows"] == int((tables.train["Sales"] > 0).sum())
+    assert manifest.synthetic, "the tables are those of `shopcat demo`"
+    assert manifest.metrics == load(trained[0]).manifest.metrics
+
+
+def test_the_refit_knows_all_days_and_the_figures_are_of_the_first_fit(
+    tables: Tables, trained: tuple[Path, Trained], tmp_path: Path
+) -> None:
+    first_fit = train(tables, tmp_path / "sales", Options.of(**SMALL, refit=False), Run("sales", progress=False))
+    refit = trained[1]
+    last = date.fromisoformat(str(last_sale(tables)))
+    assert refit.manifest.cutoff == last > first_fit.manifest.cutoff
+    assert first_fit.manifest.metrics["rmspe"] == refit.manifest.metrics["rmspe"]
+    assert first_fit.manifest.training["rows"] < refit.manifest.training["rows"]
+    ours, theirs = weights(tmp_path / "sales"), weights(trained[0])
+    assert not np.array_equal(ours["layers.0.0.weight"], theirs["layers.0.0.weight"])
+
+
+def interrupt_at(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Interrupt each training after a number of epochs; the returned function ends that."""
+    original = Learner._run_epoch
+    count = 0
+
+    def run_epoch(self: Learner, *arguments: Any) -> Epoch:
+        nonlocal count
+        count += 1
+        if count > epoch:
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Learner, "_run_epoch", run_epoch)
+    return monkeypatch.undo
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_an_interrupted_training_resumes_and_ends_with_the_same_weights(
+    tables: Tables, trained: tuple[Path, Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    """After one epoch of the first fit, and after one of the second."""
+    out = tmp_path / "sales"
+    undo = interrupt_at(epochs, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, out, OPTIONS, Run("sales", progress=False))
+    assert not out.exists()
+    undo()
+    resumed = train(tables, out, OPTIONS, Run("sales", progress=False))
+    assert_same_weights(out, trained[0])
+    assert resumed.manifest.metrics == trained[1].manifest.metrics
+    assert [file.name for file in tmp_path.iterdir()] == ["sales"], "the checkpoints are gone"
+
+
+def test_a_checkpoint_of_other_options_is_rejected_unless_the_training_starts_anew(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "sales"
+    undo = interrupt_at(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(tables, out, OPTIONS, Run("sales", progress=False))
+    undo()
+    other = Options.of(**{**SMALL, "epochs": 1, "refit": False})
+    with pytest.raises(CheckpointError, match="epochs is 1 here and 2 there"):
+        train(tables, out, other, Run("sales", progress=False))
+    train(tables, out, other, Run("sales", progress=False, resume=False))
+    assert load(out).manifest.training["epochs"] == 1
+
+
+def test_a_name_that_no_model_can_have_is_rejected_before_the_work(tables: Tables, tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match="name 'Bad Name'"):
+        train(tables, tmp_path / "sales", OPTIONS, Run("Bad Name", progress=False))
+    assert not [*tmp_path.iterdir()]
