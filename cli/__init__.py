@@ -9,7 +9,7 @@ import sys
 import click
 
 from cli import bundles, serve
-from cli.common import Commands
+from cli.common import OURS, Commands
 from cli.kinds import KIND_COMMANDS
 
 
@@ -35,7 +35,7 @@ def main() -> None:
                                               serve both on 127.0.0.1:8080
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for package in ("training", "sales", "pets", "handlers", "serving"):
+    for package in sorted(OURS):
         logging.getLogger(package).setLevel(logging.INFO)
 
 
@@ -58,7 +58,8 @@ def _add_commands() -> None:
     """Add all commands, in the order in which a newcomer needs them."""
     for kind in KIND_COMMANDS.values():
         train.add_command(kind.train)
-        lr_find.add_command(kind.lr_find)
+        if kind.lr_find is not None:
+            lr_find.add_command(kind.lr_find)
         for command in kind.show:
             show.add_command(command)
     commands = [

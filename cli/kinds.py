@@ -33,7 +33,7 @@ class KindCommands:
     Attributes:
         prepare: commands directly under ``shopcat`` that prepare training data.
         train: command under ``shopcat train``.
-        lr_find: command under ``shopcat lr-find``.
+        lr_find: command under ``shopcat lr-find``; None if training has no learning rate.
         show: commands under ``shopcat show``.
         predict: commands directly under ``shopcat`` that use a bundle.
         check: verifies a bundle on a device; returns a description.
@@ -44,7 +44,7 @@ class KindCommands:
 
     prepare: Sequence[click.Command]
     train: click.Command
-    lr_find: click.Command
+    lr_find: click.Command | None
     show: Sequence[click.Command]
     predict: Sequence[click.Command]
     check: Callable[[Path, str], str]

@@ -62,11 +62,7 @@ def test_every_reference_has_its_schema() -> None:
 
 @pytest.mark.parametrize(
     ("path", "problems"),
-    [
-        (f"/{action}/{kind.name}", kind.problems)
-        for kind in MODEL_KINDS.values()
-        for action in ("predictions", "explanations")
-    ],
+    [(path, kind.problems) for kind in MODEL_KINDS.values() for path in kind.paths()],
 )
 def test_an_address_lists_the_problems_that_it_can_give(path: str, problems: tuple[ProblemName, ...]) -> None:
     responses = POSTS[path]["responses"]
