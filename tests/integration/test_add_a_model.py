@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in (*PACKAGES, "scripts", "tests"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "docs" / "reference").mkdir(parents=True)
+    make_environment(copy)
     for file in ("pyproject.toml", "docs/reference/problems.md"):
         shutil.copyfile(ROOT / file, copy / file)
     for role, text in BLOCKS:
@@ -58,14 +60,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+def make_environment(project: Path) -> None:
+    """Make a virtual environment with the copy and all installed packages; the workers of the service use it too."""
+    venv.create(project / ".venv", with_pip=False)
+    (site_packages,) = (project / ".venv").glob("lib/python*/site-packages")
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    (site_packages / "project.pth").write_text("\n".join([str(project), *installed]) + "\n", encoding="utf-8")
+    shopcat = project / ".venv" / "bin" / "shopcat"
+    shopcat.write_text('#!/bin/sh\nexec python -m cli "$@"\n', encoding="utf-8")
+    shopcat.chmod(0o755)
+
+
 def environment(project: Path) -> dict[str, str]:
-    """The environment in which ``python`` and ``shopcat`` run the copy."""
-    bin_folder = project / "bin"
-    bin_folder.mkdir(exist_ok=True)
-    for name, module in (("python", ""), ("shopcat", "-m cli")):
-        (bin_folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n', encoding="utf-8")
-        (bin_folder / name).chmod(0o755)
-    return {**os.environ, "PYTHONPATH": str(project), "PATH": f"{bin_folder}:{os.environ['PATH']}"}
+    """The environment variables with which ``python`` and ``shopcat`` are those of the copy."""
+    return {**os.environ, "PATH": f"{project / '.venv' / 'bin'}:{os.environ['PATH']}"}
 
 
 def run(project: Path, commands: str) -> str:
@@ -89,6 +97,7 @@ def address(project: Path) -> Iterator[str]:
     ports = Ports.any_free()
     command = f"exec {block('serve').strip()} --port {ports.inference} --metrics-port {ports.metrics} --workers 1 --cpu"
     log = project / "serve.log"
+    (project / "metrics-port").write_text(str(ports.metrics), encoding="utf-8")
     with log.open("wb") as file:
         process = subprocess.Popen(
             ["bash", "-c", command], cwd=project, env=environment(project), stdout=file, stderr=file
@@ -119,6 +128,14 @@ def test_the_service_rejects_invalid_requests(project: Path, address: str, body:
 
 def test_the_gateway_serves_the_new_contract(project: Path, address: str) -> None:
     assert '"/predictions/tips"' in run(project, f"curl -s http://{address}/openapi.json")
+
+
+def test_the_answers_are_counted(project: Path, address: str) -> None:
+    """The metrics of the observer appear beside those of requests, at the service's port for metrics."""
+    run(project, block("ask").replace("127.0.0.1:8080", address))
+    port = (project / "metrics-port").read_text(encoding="utf-8")
+    found = f"curl -s http://127.0.0.1:{port}/metrics | grep 'shopcat_tips_total.*\"tips\"'"
+    run(project, f"for i in $(seq 50); do {found} && exit; sleep 0.2; done; exit 1")
 
 
 def test_the_page_of_problems_names_the_new_model(project: Path) -> None:
