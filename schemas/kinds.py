@@ -1,12 +1,11 @@
 """The registry of model kinds: one entry for each kind of model that the project can train and serve.
 
-The OpenAPI document and the list of problems follow from it. The upper layers register their part of a kind under the
-same name, because nothing here may import them; tests/test_kinds.py compares:
+The OpenAPI document and the page of problems follow from it. Modules here may not import the upper layers, so these
+register their part of a kind under the same name. tests/test_kinds.py compares:
 
-    handlers/NAME.py                         the handler that TorchServe loads
-    serving/torchserve/settings/NAME.yaml    the model's settings for TorchServe and the gateway
-    cli.kinds.KIND_COMMANDS[NAME]            the commands
-    shopcat.loading.MODELS[NAME]             the class for Python programs
+- handlers/NAME.py: the handler that TorchServe loads
+- serving/torchserve/settings/NAME.yaml: the model's settings for TorchServe and the gateway
+- cli.kinds.KIND_COMMANDS[NAME]: the commands
 
 docs/guides/add-a-model.md lists all steps.
 """
