@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from runtime import bundle
 from runtime.bundle import CARD, GOLDEN, NETWORK, WEIGHTS, BundleError, Golden, check_files
 from runtime.folder import new_folder
+from sales.arrays import AnyArray
 from sales.panel import Panel
 from sales.preprocess import Preprocessor
 from schemas.bundle import FORMAT_VERSION
@@ -48,7 +48,7 @@ def save(
     folder: Path,
     manifest: Mapping[str, Any],
     *,
-    weights: Mapping[str, NDArray[np.generic]],
+    weights: Mapping[str, AnyArray],
     network: bytes,
     panel: Panel,
     golden: Golden,

@@ -8,10 +8,8 @@ import datetime as dt
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
+from sales.arrays import Bool, Int32, Int64, Integers, UInt8
 
 EPOCH = np.datetime64("1970-01-01", "D")
 FIELDS = ("open", "promo", "state_holiday", "school_holiday")  # what a table or a client states of a day
@@ -39,14 +37,14 @@ class Calendar:
             the tables leave out, which the lesson's rolling counts pass over.
     """
 
-    stores: NDArray[np.int32]
+    stores: Int32
     first_day: int
-    open: NDArray[np.uint8]
-    promo: NDArray[np.uint8]
-    state_holiday: NDArray[np.uint8]
-    school_holiday: NDArray[np.uint8]
-    assumed: NDArray[np.uint8]
-    gap: NDArray[np.uint8]
+    open: UInt8
+    promo: UInt8
+    state_holiday: UInt8
+    school_holiday: UInt8
+    assumed: UInt8
+    gap: UInt8
 
     @property
     def days(self) -> int:
@@ -61,7 +59,7 @@ class Calendar:
         """The day of a date; it may lie outside the calendar."""
         return (date - dt.date(1970, 1, 1)).days - self.first_day
 
-    def rows(self, store: Ints) -> "Calendar":
+    def rows(self, store: Integers) -> "Calendar":
         """The calendar of some stores, in the order given; ``store`` indexes the first axis and may repeat."""
         return replace(self, stores=self.stores[store], **{name: getattr(self, name)[store] for name in GRIDS})
 
@@ -71,7 +69,7 @@ class Calendar:
         return replace(self, first_day=self.first_day + first, **grids)
 
 
-def datepart(day: Ints) -> dict[str, Ints]:
+def datepart(day: Integers) -> dict[str, Integers]:
     """All columns of fastai's ``add_datepart``, and the ISO year that belongs to its ISO week.
 
     Args:
@@ -114,7 +112,7 @@ def datepart(day: Ints) -> dict[str, Ints]:
     }
 
 
-def date_of(year: Ints, month: Ints, day: int) -> NDArray[np.int64]:
+def date_of(year: Integers, month: Integers, day: int) -> Int64:
     """Dates in days since 1970-01-01; months count from 1.
 
     >>> str(EPOCH + date_of(np.array([2015]), np.array([4]), 15)[0])
@@ -124,7 +122,7 @@ def date_of(year: Ints, month: Ints, day: int) -> NDArray[np.int64]:
     return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + day - 1
 
 
-def iso_monday(year: Ints, week: Ints) -> NDArray[np.int64]:
+def iso_monday(year: Integers, week: Integers) -> Int64:
     """The Monday of an ISO week, in days since 1970-01-01.
 
     >>> str(EPOCH + iso_monday(np.array([2010]), np.array([13]))[0])
@@ -134,7 +132,7 @@ def iso_monday(year: Ints, week: Ints) -> NDArray[np.int64]:
     return fourth - (fourth + 3) % 7 + 7 * (np.asarray(week, dtype=np.int64) - 1)  # January 4th is always in week 1
 
 
-def days_since(event: Bools) -> NDArray[np.int32]:
+def days_since(event: Bool) -> Int32:
     """Days since the last event, for each store and day.
 
     Args:
@@ -157,7 +155,7 @@ def days_since(event: Bools) -> NDArray[np.int32]:
     return np.where(last < 0, np.int32(-1), day - last)
 
 
-def days_until(event: Bools) -> NDArray[np.int32]:
+def days_until(event: Bool) -> Int32:
     """Days until the next event: ``days_since`` on the mirrored calendar, same shapes and meaning of -1.
 
     >>> days_until(np.array([[False, True, False, False, True]]))
@@ -166,7 +164,7 @@ def days_until(event: Bools) -> NDArray[np.int32]:
     return days_since(event[:, ::-1])[:, ::-1]
 
 
-def count_last(event: Bools, days: int) -> NDArray[np.int32]:
+def count_last(event: Bool, days: int) -> Int32:
     """How many of the last ``days`` days, today included, had the event.
 
     A difference of cumulative sums, so that the cost does not depend on ``days``.
@@ -180,7 +178,7 @@ def count_last(event: Bools, days: int) -> NDArray[np.int32]:
     return count
 
 
-def count_last_listed(event: Bools, listed: Bools, days: int) -> NDArray[np.int32]:
+def count_last_listed(event: Bool, listed: Bool, days: int) -> Int32:
     """``count_last`` over listed days alone, as the lesson's ``rolling(7)`` counts rows, whatever lies between them.
 
     Returns:

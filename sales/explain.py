@@ -18,8 +18,8 @@ from math import exp, floor, log, log10
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sales.arrays import Bool, Float64, Int64
 from sales.calendar import STATE_HOLIDAYS
 from sales.history import NAMES as HISTORY
 from sales.panel import YEAR, Panel
@@ -64,7 +64,7 @@ GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 
 
-def ordinary_days(panel: Panel, horizon: int) -> tuple[int, NDArray[np.int64]]:
+def ordinary_days(panel: Panel, horizon: int) -> tuple[int, Int64]:
     """A store in the middle of all and its ordinary days to come: open, without promotion and holidays.
 
     The store is the one with the median of last year's mean log sales among those that have such days. If none has,
@@ -150,7 +150,7 @@ class Explainer:
         players = np.flatnonzero(differs)  # an input that is as on the ordinary day contributes nothing
         present, group = np.unique(self._group[players], return_inverse=True)
 
-        def worth(coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
+        def worth(coalitions: Bool) -> Float64:
             own = np.zeros((len(coalitions), len(self._names)), dtype=np.bool_)
             own[:, players] = coalitions
             cats = np.where(own[:, self._of_cat], own_cats, self._cats)
@@ -166,7 +166,7 @@ class Explainer:
         return self._answer(groups, inputs, self._values(prepared))
 
     def _answer(
-        self, groups: NDArray[np.float64], inputs: NDArray[np.float64], values: Sequence[Value]
+        self, groups: Float64, inputs: Float64, values: Sequence[Value]
     ) -> tuple[list[GroupContribution], list[Contribution]]:
         """The contributions of groups and of inputs, largest first."""
         by_group = [

@@ -6,13 +6,11 @@ whole panel, and a row is four look-ups, however many columns there are. Only wh
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sales.arrays import AnyArray, Bool, Float32, Int32, Int64
 from sales.calendar import (
     FIELDS,
     STATE_HOLIDAYS,
@@ -26,63 +24,18 @@ from sales.calendar import (
     iso_monday,
 )
 from sales.chunks import in_chunks
+from sales.feature_sets import FEATURE_SETS, Mode
 from sales.history import NAMES as HISTORY
 from sales.history import History
 from sales.panel import MISSING, WEATHER, Panel
+from sales.statements import Plan
 
 LONG_CLOSURE = 5  # days
 SINCE = {"Promo": 14, "StateHoliday": 30, "SchoolHoliday": 30, "Easter": 30, "Christmas": 30, "LongClosure": 60}
 UNTIL = 14  # days; a plan is seldom known further ahead
 REACH = max(SINCE.values()) + LONG_CLOSURE  # days; what lies further from a day is in none of its production columns
 
-Mode = Literal["production", "parity"]
-Table = Mapping[str, NDArray[np.generic]]
-Index = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class FeatureSet:
-    """The columns that a model takes, in their order."""
-
-    cat_names: tuple[str, ...]
-    cont_names: tuple[str, ...]
-
-
-# The lesson's lists (fast.ai 2019, lesson 6): 22 and 16 columns. They look ahead: the weather and Google's trend of
-# the day itself are known to nobody who forecasts it. They are here to compare with the published figures.
-PARITY = FeatureSet(
-    cat_names=(
-        "Store", "DayOfWeek", "Year", "Month", "Day", "StateHoliday", "CompetitionMonthsOpen", "Promo2Weeks",
-        "StoreType", "Assortment", "PromoInterval", "CompetitionOpenSinceYear", "Promo2SinceYear", "State", "Week",
-        "Events", "Promo_fw", "Promo_bw", "StateHoliday_fw", "StateHoliday_bw", "SchoolHoliday_fw",
-        "SchoolHoliday_bw",
-    ),
-    cont_names=(
-        "CompetitionDistance", "Max_TemperatureC", "Mean_TemperatureC", "Min_TemperatureC", "Max_Humidity",
-        "Mean_Humidity", "Min_Humidity", "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover", "trend",
-        "trend_DE", "AfterStateHoliday", "BeforeStateHoliday", "Promo", "SchoolHoliday",
-    ),
-)  # fmt: skip
-
-
-# Only what is known when the forecast is made: the planned calendar, what stores and dates are, and sales up to the
-# last day known. No year and no time that runs on: tomorrow's were never seen.
-PRODUCTION = FeatureSet(
-    cat_names=(
-        "Store", "DayOfWeek", "Month", "Day", "Week", "State", "StoreType", "Assortment", "StateHolidayType", "Promo",
-        "SchoolHoliday", "PromoInterval", "Promo2Month", "Promo2Weeks", "CompetitionMonthsOpen", "OpenBefore_2",
-        "OpenBefore_1", "OpenAfter_1", "OpenAfter_2", "Promo_bw", "Promo_fw", "SchoolHoliday_bw", "SchoolHoliday_fw",
-        "StateHoliday_bw", "StateHoliday_fw",
-    ),
-    cont_names=(
-        "SincePromo", "UntilPromo", "SinceStateHoliday", "UntilStateHoliday", "SinceSchoolHoliday",
-        "UntilSchoolHoliday", "SinceEaster", "UntilEaster", "SinceChristmas", "UntilChristmas", "SinceLongClosure",
-        "UntilLongClosure", "Open_bw", "Open_fw", "DaysToMonthEnd", "Sin_1", "Cos_1", "Sin_2", "Cos_2", "Sin_3",
-        "Cos_3", "LogCompetitionDistance", "CompetitionMonths", "CompetitionOpen", "Mean_TemperatureC",
-        "Mean_Humidity", "Mean_Wind_SpeedKm_h", "CloudCover", "Precipitationmm", *HISTORY,
-    ),
-)  # fmt: skip
-FEATURE_SETS: Mapping[Mode, FeatureSet] = MappingProxyType({"production": PRODUCTION, "parity": PARITY})
+Table = Mapping[str, AnyArray]
 
 
 class Columns(NamedTuple):
@@ -93,21 +46,8 @@ class Columns(NamedTuple):
         conts: ``[row, cont_name]`` float32; NaN is missing.
     """
 
-    cats: NDArray[np.int32]
-    conts: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a client states of some days, as calendars of its own beside the panel's.
-
-    Attributes:
-        calendar: ``[plan, day]``, that store's days with what the client states of them.
-        row: ``[row]``, the plan of each row; -1 where the panel's own calendar holds.
-    """
-
-    calendar: Calendar
-    row: NDArray[np.int64]
+    cats: Int32
+    conts: Float32
 
 
 class Features:
@@ -136,11 +76,11 @@ class Features:
 
     def build(
         self,
-        store: NDArray[np.int64],
-        day: NDArray[np.int64],
+        store: Int64,
+        day: Int64,
         plan: Plan | None = None,
         weather: Mapping[int, Mapping[str, float | str]] | None = None,
-        origin: NDArray[np.int64] | None = None,
+        origin: Int64 | None = None,
     ) -> Columns:
         """The columns of some rows.
 
@@ -174,7 +114,7 @@ class Features:
                     columns[out][row, place] = code
         return columns
 
-    def _planned(self, calendar: Calendar, day: Index) -> tuple[Table, int]:
+    def _planned(self, calendar: Calendar, day: Int64) -> tuple[Table, int]:
         """The plan's columns for some days, computed on no more days than tell, and the first of those days."""
         if self.mode == "production" and day.size:
             first = max(int(day.min()) - REACH, 0)
@@ -183,7 +123,7 @@ class Features:
                 return _plan_columns(some, self.mode), first
         return _plan_columns(calendar, self.mode), 0
 
-    def _look_up(self, store: Index, day: Index, promo: Index, origin: Index | None) -> Columns:
+    def _look_up(self, store: Int64, day: Int64, promo: Int64, origin: Int64 | None) -> Columns:
         """The columns of some rows, as the panel's own calendar has them."""
         state = self.panel.state[store]
         days = self.panel.calendar.days
@@ -216,7 +156,7 @@ class _LookUp:
         unknown = [name for name in names if not any(name in table for table in tables.values())]
         if unknown:
             raise KeyError(f"no table gives the columns {', '.join(unknown)}")
-        self._stacks: list[tuple[str, Index, NDArray[np.generic]]] = []
+        self._stacks: list[tuple[str, Int64, AnyArray]] = []
         for key, table in tables.items():
             # Whole numbers are small and apart: a table of all stores and days takes a quarter of the memory.
             for whole in (True, False):
@@ -227,7 +167,7 @@ class _LookUp:
                     stack = _stack([table[names[i]] for i in places])
                     self._stacks.append((key, np.array(places), stack.reshape(-1, len(places))))
 
-    def __call__(self, index: Mapping[str, Index], rows: int) -> NDArray[np.float32]:
+    def __call__(self, index: Mapping[str, Int64], rows: int) -> Float32:
         """The columns ``[row, column]`` at an index for each table, into all of its axes taken as one."""
         out = np.empty((rows, self._width), dtype=np.float32)  # exact for whole numbers up to 2 ** 24
         for key, places, stack in self._stacks:
@@ -235,7 +175,7 @@ class _LookUp:
         return out
 
 
-def _stack(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.generic]:
+def _stack(columns: Sequence[AnyArray]) -> AnyArray:
     """Columns of one shape on a last axis of their own, in the smallest type that holds them."""
     stack = np.empty((*columns[0].shape, len(columns)), dtype=_smallest(columns))
     for row in range(len(stack)):  # a row stays in the cache while it is filled
@@ -244,7 +184,7 @@ def _stack(columns: Sequence[NDArray[np.generic]]) -> NDArray[np.generic]:
     return stack
 
 
-def _smallest(columns: Sequence[NDArray[np.generic]]) -> np.dtype[Any]:
+def _smallest(columns: Sequence[AnyArray]) -> np.dtype[Any]:
     """The smallest type that holds all columns: an integer or, if one is not of integers, float32."""
     if any(column.dtype.kind == "f" for column in columns):
         return np.dtype(np.float32)
@@ -303,7 +243,7 @@ def _cell_columns(panel: Panel) -> Table:
     }
 
 
-def _months(interval: str) -> NDArray[np.bool_]:
+def _months(interval: str) -> Bool:
     """``[month]``, which months an interval like ``Jan,Apr,Jul,Oct`` names; September is ``Sept`` there."""
     named = {name.strip()[:3].title() for name in interval.split(",")}
     return np.array([name in named for name in _MONTHS])
@@ -311,9 +251,9 @@ def _months(interval: str) -> NDArray[np.bool_]:
 
 def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
     """``[plan, day]`` columns that follow from what is planned."""
-    columns: dict[str, NDArray[np.generic]] = {"StateHolidayType": calendar.state_holiday}
+    columns: dict[str, AnyArray] = {"StateHolidayType": calendar.state_holiday}
     listed = calendar.gap == 0
-    events: dict[str, NDArray[np.bool_]] = {}
+    events: dict[str, Bool] = {}
     for name, field in {"SchoolHoliday": "school_holiday", "StateHoliday": "state_holiday", "Promo": "promo"}.items():
         columns[name] = event = getattr(calendar, field) > 0
         if mode == "parity":  # the lesson knows no days beyond its tables, so what is only assumed is no event
@@ -362,7 +302,7 @@ def _state_columns(panel: Panel, mode: Mode) -> Table:
     return {**columns, "Events": panel.events, "trend": trend[:-1], "trend_DE": country}
 
 
-def _climatology(weather: NDArray[np.float32], date: NDArray[np.int64]) -> NDArray[np.float32]:
+def _climatology(weather: Float32, date: Int64) -> Float32:
     """``[state, day, column]``, the mean of all days within a week of the day of the year; NaN where there is none."""
     season = np.minimum(datepart(date)["Dayofyear"], 365) - 1
     known = ~np.isnan(weather)
@@ -375,7 +315,7 @@ def _climatology(weather: NDArray[np.float32], date: NDArray[np.int64]) -> NDArr
     return usual[:, season].astype(np.float32)
 
 
-def _lesson_trend(panel: Panel) -> NDArray[np.float32]:
+def _lesson_trend(panel: Panel) -> Float32:
     """``[state + 1, day]``: the notebook's join on (Year, Week).
 
     A trend week begins on a Sunday, whose ISO week is the one before: so a day gets the interest of the week to come.

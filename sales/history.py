@@ -7,11 +7,11 @@ tells at every distance, which ``DaysAhead`` states.
 A mean over a window is a difference of two cumulative sums: a row costs a few look-ups, whatever the windows are.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sales.arrays import AnyArray, Bool, Float32, Float64, Integers
 from sales.panel import YEAR, Panel
 
 HORIZON: Final = 49  # days; seven weeks. Kaggle's horizon is 48
@@ -44,9 +44,6 @@ Spread_182: standard deviation of log sales.
 SundayShare: share of the Sundays of 364 days on which the store was open. DaysAhead: from the origin to the day.
 """
 
-Floats = NDArray[np.float64]
-Index = NDArray[Any]  # integers
-
 
 class History:
     """A panel's sales, ready to be asked. It knows nothing after the panel's cutoff."""
@@ -73,10 +70,11 @@ class History:
         self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
 
         # All that a forecast can ask for, since its origin is the cutoff: [store, day of the week, promo, name].
-        store, weekday, planned = _grid(len(sales), 7, 2)
-        self._forecast = self._columns(store, known + weekday, np.full_like(store, panel.cutoff), planned)
+        store, days_ahead, planned = _grid(len(sales), 7, 2)
+        origin = np.full(store.shape, panel.cutoff)
+        self._forecast = self._columns(store, known + days_ahead, origin, planned)
 
-    def columns(self, store: Index, day: Index, promo: Index, origin: Index | None = None) -> NDArray[np.float32]:
+    def columns(self, store: Integers, day: Integers, promo: Integers, origin: Integers | None = None) -> Float32:
         """The columns ``NAMES`` of some rows.
 
         Args:
@@ -90,14 +88,14 @@ class History:
             ``[row, name]`` float32; NaN where the days up to the origin don't say.
         """
         if origin is None and (day > self._cutoff).all():
-            columns: NDArray[np.float32] = self._forecast[store, (day - self._cutoff - 1) % 7, promo]
+            columns: Float32 = self._forecast[store, (day - self._cutoff - 1) % 7, promo]
             columns[:, -1] = np.minimum(day - self._cutoff, HORIZON)
             return columns
         if origin is None:
             origin = np.where(day > self._cutoff, self._cutoff, day - HORIZON)
         return self._columns(store, day, origin, promo)
 
-    def _columns(self, store: Index, day: Index, origin: Index, promo: Index) -> NDArray[np.float32]:
+    def _columns(self, store: Integers, day: Integers, origin: Integers, promo: Integers) -> Float32:
         """``columns``, computed; of any shape."""
         end = np.maximum(origin + 1, 0)  # sums run to an exclusive end
         means = {k: self._mean_log(store, end, k) for k in (YEAR, *DELTAS)}
@@ -124,29 +122,29 @@ class History:
         )
         return np.stack(columns, axis=-1, dtype=np.float32, casting="same_kind")
 
-    def _mean_log(self, store: Index, end: Index, days: int, enough: int | None = None) -> Floats:
+    def _mean_log(self, store: Integers, end: Integers, days: int, enough: int | None = None) -> Float64:
         """Mean log sales of the ``days`` before ``end``, if there were sales on ``enough``, or a seventh, of them."""
         return _mean(_window(self._log, store, end, days), enough or days // 7)
 
-    def _cell(self, store: Index, day: Index, end: Index, promo: Index, days: int) -> Floats:
+    def _cell(self, store: Integers, day: Integers, end: Integers, promo: Integers, days: int) -> Float64:
         """Sum and count of log sales on a day's weekday, with or without promotion, in the ``days`` before ``end``."""
         last = end - 1 - (end - 1 - day) % 7  # the last such weekday; ``days`` is a multiple of 7
         after, before = np.maximum(last + 7, 0), np.maximum(last + 7 - days, 0)
         return np.asarray(self._cells[promo, store, after] - self._cells[promo, store, before])
 
 
-def _grid(*shape: int) -> tuple[Index, ...]:
+def _grid(*shape: int) -> tuple[Integers, ...]:
     """The indices of every cell of a grid, an array of its shape for each axis."""
     return tuple(np.indices(shape))
 
 
-def _running(values: NDArray[np.generic], counted: NDArray[np.bool_]) -> Floats:
+def _running(values: AnyArray, counted: Bool) -> Float64:
     """Cumulative sums and counts ``[store, day + 1, 2]``, with a 0 before the first day."""
     both = np.stack([np.asarray(values, dtype=np.float64), counted], axis=-1)
     return np.pad(np.cumsum(both, axis=1), ((0, 0), (1, 0), (0, 0)))
 
 
-def _weekly(values: Floats, counted: NDArray[np.bool_]) -> Floats:
+def _weekly(values: Float64, counted: Bool) -> Float64:
     """Cumulative sums and counts ``[store, day + 7, 2]`` over a day, the same weekday before, and so on."""
     stores, days = values.shape
     weeks = -(-days // 7) + 1
@@ -155,18 +153,18 @@ def _weekly(values: Floats, counted: NDArray[np.bool_]) -> Floats:
     return np.cumsum(padded.reshape(stores, weeks, 7, 2), axis=1).reshape(stores, -1, 2)
 
 
-def _window(sums: Floats, store: Index, end: Index, days: int) -> Floats:
+def _window(sums: Float64, store: Integers, end: Integers, days: int) -> Float64:
     """Sum and count ``[..., 2]`` of the ``days`` before ``end``."""
     return np.asarray(sums[store, end] - sums[store, np.maximum(end - days, 0)])
 
 
-def _mean(sums: Floats, enough: int = 1) -> Floats:
+def _mean(sums: Float64, enough: int = 1) -> Float64:
     """Sum by count; NaN where the count is not enough."""
     total, count = sums[..., 0], sums[..., 1]
     return np.where(count >= enough, total / np.maximum(count, 1), np.nan)
 
 
-def _mean_of_stores(values: Floats) -> Floats:
+def _mean_of_stores(values: Float64) -> Float64:
     """Mean over the first axis of what is known; 0 where nothing is."""
     known = ~np.isnan(values)
     return np.asarray(np.nansum(values, axis=0) / np.maximum(known.sum(axis=0), 1))

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sales.calendar import FIELDS, STATE_HOLIDAYS
-from sales.features import Features, Plan
+from sales.arrays import Int64, UInt8
+from sales.calendar import FIELDS
+from sales.features import Features
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor
+from sales.statements import Plan, Statements, states_day
 from schemas.sales.answer import ForecastWarning
 from schemas.sales.request import Item
 
@@ -39,8 +40,8 @@ class Rows(NamedTuple):
 
     items: list[Item]
     request: list[int]
-    store: NDArray[np.int64]
-    day: NDArray[np.int64]
+    store: Int64
+    day: Int64
 
 
 class Inputs(NamedTuple):
@@ -54,11 +55,11 @@ class Inputs(NamedTuple):
     """
 
     prepared: Prepared
-    open: NDArray[np.uint8]
-    assumed: NDArray[np.uint8]
+    open: UInt8
+    assumed: UInt8
     warnings: Mapping[int, list[ForecastWarning]]
 
-    def take(self, rows: NDArray[np.int64]) -> Inputs:
+    def take(self, rows: Int64) -> Inputs:
         """Some of the rows, in the order asked."""
         return Inputs(
             Prepared(self.prepared.cats.take(rows, axis=0), self.prepared.conts.take(rows, axis=0)),
@@ -82,7 +83,6 @@ class InputBuilder:
         """
         self._panel, self._features, self._preprocessor, self._horizon = panel, features, preprocessor, horizon
         calendar = panel.calendar
-        self._grids = {name: getattr(calendar, name) for name in FIELDS}
         self._warnings_by_column = _warnings_by_column(preprocessor)
         # Nearly every request is for a day ahead and states nothing of it. So the inputs of all these rows are made
         # once, [store, day ahead] taken as one axis, and looked up: that takes a tenth of the time of making them.
@@ -101,8 +101,8 @@ class InputBuilder:
 
     def _make(
         self,
-        store: NDArray[np.int64],
-        day: NDArray[np.int64],
+        store: Int64,
+        day: Int64,
         plan: Plan | None,
         weather: Mapping[int, Mapping[str, Any]],
     ) -> Inputs:
@@ -122,53 +122,18 @@ class InputBuilder:
         return Inputs(prepared, open_, assumed, self._warnings(day, open_, quality, weather))
 
     def _plan(self, rows: Rows) -> Plan | None:
-        """What the requests state of days, as plans; nothing if it is what the tables state already.
-
-        A request's statements on a store make one plan. Where several name the same day the last counts for the
-        other days, and an item's own for itself: such an item gets a plan of its own.
-        """
-        if not any(map(_states, rows.items)):
+        """Return the plans that the rows' items state; None if they state only what the calendar has."""
+        if not any(map(states_day, rows.items)):
             return None
-        calendar = self._panel.calendar
-        joint: dict[tuple[int, int], dict[tuple[str, int], int]] = {}
-        own: list[dict[tuple[str, int], int]] = []
-        news = set()  # the plans that say something that the calendar does not
-        for row, item in enumerate(rows.items):
-            stated = _stated(item)
-            day, store = int(rows.day[row]), int(rows.store[row])
-            own.append({(name, day): value for name, value in stated.items()})
-            key = (rows.request[row], store)
-            for bit, name in enumerate(FIELDS):
-                if name in stated:
-                    joint.setdefault(key, {})[name, day] = stated[name]
-                    if self._grids[name][store, day] != stated[name] or calendar.assumed[store, day] >> bit & 1:
-                        news.add(key)
-        if not news:
-            return None
-        plans: dict[tuple[Any, ...], int] = {}  # what a plan is of -> its place
-        contents: list[tuple[int, dict[tuple[str, int], int]]] = []  # its store and statements
-        index = np.full(len(rows.items), -1, dtype=np.int64)
-        for row in range(len(rows.items)):
-            key = (rows.request[row], int(rows.store[row]))
-            if key not in news:
-                continue
-            apart = {at: value for at, value in own[row].items() if joint[key][at] != value}
-            place = plans.setdefault((*key, *sorted(apart.items())), len(plans))
-            if place == len(contents):
-                contents.append((key[1], {**joint[key], **apart}))
-            index[row] = place
-        stores = np.array([store for store, _ in contents], dtype=np.int64)
-        planned = calendar.rows(stores)  # copies, so that the panel's own calendar stays as it is
-        for place, (_, statements) in enumerate(contents):
-            for (name, day), value in statements.items():
-                getattr(planned, name)[place, day] = value
-                planned.assumed[place, day] &= ~np.uint8(1 << FIELDS.index(name))
-        return Plan(planned, index)
+        statements = Statements(self._panel.calendar)
+        for row in zip(rows.request, rows.store.tolist(), rows.day.tolist(), rows.items, strict=True):
+            statements.add(*row)
+        return statements.plan()
 
     def _warnings(
         self,
-        day: NDArray[np.int64],
-        open_: NDArray[np.uint8],
+        day: Int64,
+        open_: UInt8,
         quality: InputQuality,
         weather: Mapping[int, Mapping[str, Any]],
     ) -> dict[int, list[ForecastWarning]]:
@@ -212,22 +177,6 @@ def _warnings_by_column(preprocessor: Preprocessor) -> tuple[list[ForecastWarnin
             for name, each in zip(conts, outside, strict=True)
         ],
     )
-
-
-def _states(item: Item) -> bool:
-    """Whether an item states anything of its day."""
-    none = item.open is None and item.promo is None
-    return not (none and item.state_holiday is None and item.school_holiday is None)
-
-
-def _stated(item: Item) -> dict[str, int]:
-    """What an item states of its day, as the calendar has it."""
-    stated = {
-        name: int(value) for name in ("open", "promo", "school_holiday") if (value := getattr(item, name)) is not None
-    }
-    if item.state_holiday is not None:
-        stated["state_holiday"] = STATE_HOLIDAYS.index(item.state_holiday)
-    return stated
 
 
 _WEATHER = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sales.arrays import AnyArray, Float32, Int32, Int64
 from sales.calendar import Calendar
 
 MISSING = -1  # the raw code of a category without a value
@@ -23,8 +23,6 @@ FORTNIGHT = 14  # days
 YEAR = 364  # days; 52 weeks, so that it ends on the same weekday
 NEVER = 1900  # the year that the lesson's notebook puts where a competitor or Promo2 has no start
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 Levels = dict[str, tuple[int | str, ...]]
 
 
@@ -50,20 +48,20 @@ class Panel:
     calendar: Calendar
     levels: Levels
     cutoff: int
-    store_type: Ints
-    assortment: Ints
-    promo_interval: Ints
-    state: Ints
-    competition_distance: Floats
-    competition_year: Ints
-    competition_month: Ints
-    promo2_year: Ints
-    promo2_week: Ints
-    weather: Floats
-    events: Ints
-    trend: Floats
+    store_type: Int32
+    assortment: Int32
+    promo_interval: Int32
+    state: Int32
+    competition_distance: Float32
+    competition_year: Int32
+    competition_month: Int32
+    promo2_year: Int32
+    promo2_week: Int32
+    weather: Float32
+    events: Int32
+    trend: Float32
     trend_week: int
-    sales: Floats
+    sales: Float32
 
     @property
     def first_day(self) -> int:
@@ -71,18 +69,18 @@ class Panel:
         return self.calendar.first_day
 
     @property
-    def date(self) -> NDArray[np.int64]:
+    def date(self) -> Int64:
         """``[day]``, the date of each day in days since 1970-01-01."""
         return np.arange(self.first_day, self.first_day + self.calendar.days)
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, AnyArray]:
         """The panel as flat named arrays, for the bundle; ``Panel.of`` is the way back."""
         own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("calendar", "levels")}
         grid = {f"calendar.{f.name}": np.asarray(getattr(self.calendar, f.name)) for f in fields(self.calendar)}
         return {**own, **grid}
 
     @classmethod
-    def of(cls, arrays: dict[str, NDArray[np.generic]], levels: Levels) -> Panel:
+    def of(cls, arrays: dict[str, AnyArray], levels: Levels) -> Panel:
         """A panel from its flat arrays.
 
         Raises:

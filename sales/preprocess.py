@@ -13,15 +13,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sales.arrays import Bool, Float32, Float64, Int32, Int64
 from sales.chunks import in_chunks
 from sales.features import Columns
 from sales.panel import MISSING
 from schemas.sales.manifest import PreprocessSpec
 
 Levels = Mapping[str, Sequence[int | str]]
-Run = Callable[[NDArray[np.int32], NDArray[np.float32]], NDArray[np.float32]]  # the network: ``Prepared`` -> log sales
+Run = Callable[[Int32, Float32], Float32]  # the network: ``Prepared`` -> log sales
 
 KNOWN, FILLED = np.int32(1), np.int32(2)  # the codes of an ``_na`` column
 
@@ -34,8 +34,8 @@ class Prepared(NamedTuple):
         conts: ``[row, cont]`` float32, normalised.
     """
 
-    cats: NDArray[np.int32]
-    conts: NDArray[np.float32]
+    cats: Int32
+    conts: Float32
 
 
 class InputQuality(NamedTuple):
@@ -48,9 +48,9 @@ class InputQuality(NamedTuple):
         outside: ``[row, cont]``, true where a value lies outside the range of training.
     """
 
-    filled: NDArray[np.bool_]
-    unseen: NDArray[np.bool_]
-    outside: NDArray[np.bool_]
+    filled: Bool
+    unseen: Bool
+    outside: Bool
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class FillMissing:
         gapped: ``[cont]``, true for columns with gaps in training: only they get an ``_na`` column.
     """
 
-    medians: NDArray[np.float32]
-    gapped: NDArray[np.bool_]
+    medians: Float32
+    gapped: Bool
 
     @classmethod
-    def fit(cls, conts: NDArray[np.float32]) -> FillMissing:
+    def fit(cls, conts: Float32) -> FillMissing:
         """Medians of the training rows ``[row, cont]``."""
         medians, gapped = np.zeros(conts.shape[1], dtype=np.float32), np.zeros(conts.shape[1], dtype=np.bool_)
         for i, column in enumerate(conts.T):
@@ -76,7 +76,7 @@ class FillMissing:
                 medians[i] = np.median(known)
         return cls(medians, gapped)
 
-    def __call__(self, conts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def __call__(self, conts: Float32) -> tuple[Float32, Int32]:
         """The filled columns ``[row, cont]``, and the codes of the ``_na`` columns ``[row, na]``."""
         missing = np.isnan(conts)
         return np.where(missing, self.medians, conts), np.where(missing[:, self.gapped], FILLED, KNOWN)
@@ -89,7 +89,7 @@ class Categorify:
     was never trained, so that it could only spoil a forecast.
     """
 
-    def __init__(self, classes: Sequence[NDArray[np.int64]], gapped: NDArray[np.bool_]) -> None:
+    def __init__(self, classes: Sequence[Int64], gapped: Bool) -> None:
         """Set up.
 
         Args:
@@ -110,24 +110,24 @@ class Categorify:
             self._codes[start - 1 : start + 2] = 1
 
     @classmethod
-    def fit(cls, cats: NDArray[np.int32]) -> Categorify:
+    def fit(cls, cats: Int32) -> Categorify:
         """The classes of the training rows ``[row, cat]``."""
         seen = [np.unique(column).astype(np.int64) for column in cats.T]
         return cls([v[v != MISSING] for v in seen], np.array([MISSING in v for v in seen], dtype=np.bool_))
 
-    def __call__(self, cats: NDArray[np.int32]) -> NDArray[np.int32]:
+    def __call__(self, cats: Int32) -> Int32:
         """The codes ``[row, cat]``."""
         place = cats - self._least
         np.clip(place, np.int32(-1), self._size, out=place)
         place += self._start
         return self._codes.take(place)
 
-    def unseen(self, cats: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def unseen(self, cats: Int32, codes: Int32) -> Bool:
         """True where a value ``[row, cat]`` is not one of training, or is missing in a column without gaps there."""
         other = self._constant & (cats != self._least)  # of one value, which is the smallest
         return np.asarray(other | ((codes == 0) & ~((cats == MISSING) & self.gapped)))
 
-    def decode(self, codes: NDArray[np.int32]) -> list[int | None]:
+    def decode(self, codes: Int32) -> list[int | None]:
         """The values that one row's codes stand for; None for missing or never seen."""
         return [int(values[code - 1]) if code else None for values, code in zip(self.classes, codes, strict=True)]
 
@@ -141,13 +141,13 @@ class Normalize:
     would multiply it by 316. fastai would divide by 1e-7 and turn the first new value into millions.
     """
 
-    means: NDArray[np.float64]
-    stds: NDArray[np.float64]
-    mins: NDArray[np.float64]
-    maxs: NDArray[np.float64]
+    means: Float64
+    stds: Float64
+    mins: Float64
+    maxs: Float64
 
     @classmethod
-    def fit(cls, conts: NDArray[np.float32], fill: NDArray[np.float32]) -> Normalize:
+    def fit(cls, conts: Float32, fill: Float32) -> Normalize:
         """Statistics of the training rows ``[row, cont]`` with their gaps filled, ``fill`` is ``[cont]``."""
         means, stds, mins, maxs = np.zeros((4, conts.shape[1]))
         for i, column in enumerate(conts.T):
@@ -156,16 +156,16 @@ class Normalize:
             stds[i] = values.std(ddof=1) if len(values) > 1 else 0.0
         return cls(means, stds, mins, maxs)
 
-    def __call__(self, conts: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, conts: Float32) -> Float32:
         """The normalised columns ``[row, cont]``."""
         return ((conts - self.means) / self._scale).astype(np.float32)
 
-    def decode(self, conts: NDArray[np.float32]) -> NDArray[np.float64]:
+    def decode(self, conts: Float32) -> Float64:
         """The values that normalised columns stand for, to about six digits."""
         return np.asarray(conts * np.where(self.stds > 0, self._scale, 0.0) + self.means)
 
     @cached_property
-    def _scale(self) -> NDArray[np.float64]:
+    def _scale(self) -> Float64:
         return np.where(self.stds > 0, self.stds + 1e-7, np.inf)
 
 

@@ -9,10 +9,10 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Worth = Callable[[NDArray[np.bool_]], Floats]  # coalitions ``[row, player]`` -> ``[row]``
+from sales.arrays import Bool, Float64, Int64
+
+Worth = Callable[[Bool], Float64]  # coalitions ``[row, player]`` -> ``[row]``
 
 
 class Values(NamedTuple):
@@ -23,11 +23,11 @@ class Values(NamedTuple):
         players: ``[player]``; those of a group add up to the group's.
     """
 
-    groups: Floats
-    players: Floats
+    groups: Float64
+    players: Float64
 
 
-def shapley(worth: Floats) -> Floats:
+def shapley(worth: Float64) -> Float64:
     """Shapley's values, exact: what each player adds, averaged over all orders in which they could come.
 
     The value of player ``i`` of ``n`` is the sum of ``|S|! (n - 1 - |S|)! / n! * (worth(S + i) - worth(S))`` over all
@@ -49,7 +49,7 @@ def shapley(worth: Floats) -> Floats:
     return values
 
 
-def owen(worth: Worth, group: NDArray[np.int64]) -> Values:
+def owen(worth: Worth, group: Int64) -> Values:
     """Shapley's values of groups, exact, and Owen's of the players in them, approximated.
 
     Owen's value is what a player adds, averaged over the orders in which no group is torn apart (G. Owen, Values of
@@ -86,7 +86,7 @@ def owen(worth: Worth, group: NDArray[np.int64]) -> Values:
     return Values(groups, players + share * (groups - np.bincount(group, players))[group])
 
 
-def add_up(values: Floats, total: float, digits: int) -> Floats:
+def add_up(values: Float64, total: float, digits: int) -> Float64:
     """Values rounded so that they add up to their total as it is printed, each to the last digit of itself.
 
     Args:
@@ -96,5 +96,5 @@ def add_up(values: Floats, total: float, digits: int) -> Floats:
     """
     values = values.copy()
     values[np.abs(values).argmax()] += total - values.sum()
-    steps: Floats = np.diff(np.round(np.cumsum(values), digits), prepend=0.0)
+    steps: Float64 = np.diff(np.round(np.cumsum(values), digits), prepend=0.0)
     return np.round(steps, digits) + 0.0  # no -0.0

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sales.explain import DIGITS, GROUPS, ordinary_days
-from sales.features import FEATURE_SETS, Mode
+from sales.feature_sets import FEATURE_SETS, Mode
 from sales.forecaster import Answer, Forecaster
 from sales.panel import Panel
 from sales.preprocess import Prepared

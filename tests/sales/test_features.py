@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from sales import features
 from sales.calendar import FIELDS
-from sales.features import FEATURE_SETS, PARITY, Features, FeatureSet, Mode, Plan
+from sales.feature_sets import FEATURE_SETS, PARITY, FeatureSet, Mode
+from sales.features import Features
 from sales.panel import MISSING, Panel
 from sales.preprocess import Preprocessor
+from sales.statements import Plan
 from tests.sales.notebook_reference import EVENTS, lesson_columns
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables, read_tables

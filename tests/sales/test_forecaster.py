@@ -21,7 +21,8 @@ from runtime.bundle import NETWORK, WEIGHTS, BundleError
 from runtime.folder import sha256
 from sales.bundle import TABLES, Bundle
 from sales.calendar import EPOCH, FIELDS
-from sales.features import Features, Mode
+from sales.feature_sets import Mode
+from sales.features import Features
 from sales.forecaster import Answer, Forecaster, Model
 from sales.preprocess import Preprocessor, Run
 from schemas.problems import Problem

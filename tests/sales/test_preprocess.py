@@ -10,7 +10,8 @@ from fastai.tabular.core import FillMissing as TheirFillMissing
 from fastai.tabular.core import Normalize as TheirNormalize
 from fastai.tabular.core import TabularPandas
 
-from sales.features import PARITY, Columns, Features
+from sales.feature_sets import PARITY
+from sales.features import Columns, Features
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor
 from schemas.sales.manifest import PreprocessSpec

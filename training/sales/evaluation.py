@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import UserError
+from sales.arrays import Int32
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
-from sales.panel import MISSING, YEAR, Ints, Panel
+from sales.panel import MISSING, YEAR, Panel
 from schemas.sales.answer import Forecasts, ItemForecast
 from schemas.sales.parse import ForecastRequest
 from schemas.sales.request import Item, StateHoliday
@@ -140,6 +141,6 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
     return Evaluation(panel, cutoff, rows, forecast)
 
 
-def _words(levels: tuple[int | str, ...], codes: Ints) -> NDArray[np.str_]:
+def _words(levels: tuple[int | str, ...], codes: Int32) -> NDArray[np.str_]:
     """Codes as the words that they stand for."""
     return np.array([*map(str, levels), "not known"])[np.where(codes == MISSING, len(levels), codes)]

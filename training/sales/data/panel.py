@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sales.arrays import Float32, Int32
 from sales.calendar import EPOCH, FIELDS, STATE_HOLIDAYS, Calendar
-from sales.panel import DAYS_AHEAD, FORTNIGHT, MISSING, NEVER, WEATHER, YEAR, Floats, Ints, Levels, Panel
+from sales.panel import DAYS_AHEAD, FORTNIGHT, MISSING, NEVER, WEATHER, YEAR, Levels, Panel
 from training.sales.data.tables import Tables
 
 
@@ -65,7 +66,7 @@ def _days(dates: pd.Series) -> NDArray[np.int64]:
     return dates.to_numpy("datetime64[D]").astype(np.int64)
 
 
-def _codes(words: pd.Series, levels: tuple[int | str, ...]) -> Ints:
+def _codes(words: pd.Series, levels: tuple[int | str, ...]) -> Int32:
     """Words as indices of their levels, -1 where missing."""
     index = {word: code for code, word in enumerate(levels)}
     return np.asarray(words.map(index).fillna(MISSING), dtype=np.int32)
@@ -124,7 +125,7 @@ def _calendar(
     return Calendar(stores, first, open_, promo, holiday, school, assumed, gap)
 
 
-def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tuple[Floats, Ints]:
+def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tuple[Float32, Int32]:
     """The weather of each state and day; days that the table does not have are NaN."""
     states = levels["State"]
     observed = np.full((len(states), days, len(WEATHER)), np.nan, dtype=np.float32)
@@ -136,7 +137,7 @@ def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tupl
     return observed, events
 
 
-def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Floats, int]:
+def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Float32, int]:
     """Google's trend by state and week, the country's in the last row."""
     start = _days(table["Date"])
     state = np.where(table["file"] == "Rossmann_DE", len(states), _codes(table["State"], states))
