@@ -31,6 +31,7 @@ format: $(VENV)/.test  ## Format the code and mend what ruff can
 
 docs: $(VENV)/.docs  ## Write the generated reference pages and build the documentation site
 	$(BIN)/python -m scripts.write_problems
+	$(BIN)/python -m scripts.write_errors
 	$(BIN)/python -m scripts.write_reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site: build/site/index.html"

@@ -28,11 +28,10 @@ def main() -> None:
 
     \b
     First steps without data of your own:
-      shopcat demo tables                     write seven synthetic tables
-      shopcat train sales tables              train on them; writes model_store/sales
-      shopcat classify model_store/pets *.jpg  name the breeds of pets with the included model
-      shopcat serve model_store/sales model_store/pets
-                                              serve both on 127.0.0.1:8080
+      shopcat serve model_store/demo model_store/pets   serve both on 127.0.0.1:8080
+      shopcat classify model_store/pets *.jpg           name the breeds of pets
+      shopcat demo tables                               write seven synthetic tables
+      shopcat train sales tables                        train on them; writes model_store/sales
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for package in sorted(OURS):

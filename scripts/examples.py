@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 BUNDLES = ("model_store/demo", "model_store/pets")
 ADDRESS = "127.0.0.1:8080"  # in the pages
-WIDTH = 118  # characters of a line of JSON
+WIDTH = 80  # characters of a line of JSON, as many as a page of the site shows
 
 _BLOCK = re.compile(r"<!-- (example|answer): ([\w-]+)( shortened)? -->\n+```(\w+)\n(.*?)```", re.DOTALL)
 
