@@ -20,8 +20,8 @@ import torch
 from fastai.tabular.all import Categorify, MSELossFlat, RegressionBlock, TabularPandas, tabular_config, tabular_learner
 from torch import nn
 
-from training.batches import TensorBatches
-from training.learner import Learner
+from training.loop.batches import TensorBatches
+from training.loop.learner import Learner
 from training.sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson
 
 # Number of codes of each categorical column, with the code for missing values.

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from training.threads import PASSIVE
+from training.loop.threads import PASSIVE
 
 # Codes of the categorical columns in production mode on the demonstration's tables, roughly.
 CODES = (41, 8, 3, 13, 32, 5, 4, 4, 13, 53, 7, 5, 4, 3, 3, 3)
@@ -67,8 +67,8 @@ def serve_measurements() -> None:
     """Train for each line of standard input, ``threads batch_size``, and print the times of a step."""
     import torch
 
-    from training.batches import TensorBatches
-    from training.learner import Learner
+    from training.loop.batches import TensorBatches
+    from training.loop.learner import Learner
     from training.sales.network import TabularNet, emb_sz_lesson
 
     for line in sys.stdin:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import click
 
 from cli.common import FOLDER, FORCE
+from training.loop.threads import wait_passively
 from training.options import Declaration, TrainingOptions, declarations
-from training.threads import wait_passively
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]

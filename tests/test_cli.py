@@ -260,7 +260,7 @@ def test_a_report_that_fails_costs_no_second_training(
     with monkeypatch.context() as patched:
         patched.setattr("training.sales.report.write_report", full)
         assert "no space left" in shopcat(*command).output
-    monkeypatch.setattr("training.learner.Learner._train_epoch", full)  # whoever trains again fails
+    monkeypatch.setattr("training.loop.learner.Learner._train_epoch", full)  # whoever trains again fails
     again = shopcat(*command, "--force")
     assert again.exit_code == 0, again.output
     assert (tmp_path / "report" / "sales" / "report.md").is_file()

@@ -70,7 +70,7 @@ def test_the_rules_know_every_package() -> None:
         ("pets.classifier", "torch"),
         ("handlers.batch", "matplotlib"),
         ("handlers.batch", "serving.process"),
-        ("handlers.batch", "training.learner"),
+        ("handlers.batch", "training.loop.learner"),
         ("serving.process", "torch"),
         ("serving.process", "training.sales.metrics"),
         ("serving.process", "cli.serve"),

@@ -1,8 +1,8 @@
 """Declaration and validation of training options, without torch: the command line's `--help` reads them.
 
 Each model has a frozen dataclass of options, a subclass of ``TrainingOptions``. ``option`` declares a field with its
-default, its default in another preset (the parity mode of sales, the lesson's recipe of pets), its bounds, its flag on
-the command line and its help text. The command line and the model card follow from these declarations.
+default, bounds, flag on the command line and help text. A field can have another default in another preset: the parity
+mode of sales, the lesson's recipe of pets. The command line and the model card follow from these declarations.
 """
 
 import dataclasses

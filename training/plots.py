@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from runtime.folder import write_file
-from training.history import History
-from training.lr_finder import FoundLR
+from training.loop.history import History
+from training.loop.lr_finder import FoundLR
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 BLUE, ORANGE, SKY, PALE, GREY, BLACK = "#0072B2", "#D55E00", "#56B4E9", "#E3F2FB", "#8C8C8C", "#222222"

@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from runtime.folder import new_folder
-from training.history import History
-from training.lr_finder import FoundLR
+from training.loop.history import History
+from training.loop.lr_finder import FoundLR
 from training.plots import lr_figure, png, training_figure
 
 REPORT = "report.md"

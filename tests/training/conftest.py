@@ -4,8 +4,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from training.history import Epoch, History
-from training.lr_finder import FoundLR
+from training.loop.history import Epoch, History
+from training.loop.lr_finder import FoundLR
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from runtime.folder import write_file
-from training.batches import Batches
+from training.loop.batches import Batches
+from training.loop.seeding import seeded
 from training.pets.network import Head, PetNet
-from training.seeding import seeded
 
 
 class Pooled(nn.Module):

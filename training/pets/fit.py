@@ -16,12 +16,12 @@ from torch import nn
 
 from pets.images import normalise
 from schemas.pets.manifest import BackboneSpec, HeadSpec
-from training.batches import Batches, TensorBatches, predict
 from training.device import fast_bfloat16
-from training.groups import freeze, spread_lr, unfreeze
-from training.history import Epoch, History
-from training.learner import DivergedError, Learner
-from training.lr_finder import FoundLR
+from training.loop.batches import Batches, TensorBatches, predict
+from training.loop.groups import freeze, spread_lr, unfreeze
+from training.loop.history import Epoch, History
+from training.loop.learner import DivergedError, Learner
+from training.loop.lr_finder import FoundLR
 from training.pets.backbones import make_backbone
 from training.pets.data.augment import PRESETS
 from training.pets.data.batches import PhotoBatches, crops

@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from training.cards import definitions, table
-from training.history import History
-from training.lr_finder import FoundLR
+from training.loop.history import History
+from training.loop.lr_finder import FoundLR
 from training.pets import pictures
 from training.pets.card import METRICS, accepted, headline, interval, share
 from training.pets.evaluation import BreedEvaluation, Share

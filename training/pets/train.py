@@ -19,8 +19,8 @@ from pets import bundle as bundles
 from pets.classifier import Classifier
 from schemas.pets.manifest import BreedSpec, ImageSpec, PetsManifest
 from training.checkpoint_folder import checkpoints
-from training.history import History
-from training.lr_finder import FoundLR
+from training.loop.history import History
+from training.loop.lr_finder import FoundLR
 from training.options import OptionsError, check_name
 from training.pets.batchnorm_folding import fold_norms
 from training.pets.calibration import choose_threshold, fit_temperature, softmax

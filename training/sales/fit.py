@@ -17,11 +17,11 @@ from sales.history import HORIZON
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
 from schemas.sales.manifest import NetworkSpec
-from training.batches import TensorBatches, predict
 from training.device import fast_bfloat16
-from training.history import History
-from training.learner import DivergedError, Learner
-from training.lr_finder import FoundLR
+from training.loop.batches import TensorBatches, predict
+from training.loop.history import History
+from training.loop.learner import DivergedError, Learner
+from training.loop.lr_finder import FoundLR
 from training.sales.evaluation import Rows
 from training.sales.metrics import rmspe
 from training.sales.network import TabularNet, emb_sz_lesson, emb_sz_rule

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sales.feature_sets import Mode
 from training.cards import definitions, percent, signed_percent, table
-from training.history import History
-from training.lr_finder import FoundLR
+from training.loop.history import History
+from training.loop.lr_finder import FoundLR
 from training.plots import BLACK, GREY, ORANGE, PALE, SKY, Floats, style
 from training.reports import Plots, closing_sections, images, training_plots, write_folder
 from training.sales.card import LOOKS_AHEAD, METRICS, SYNTHETIC, headline

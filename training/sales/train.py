@@ -19,8 +19,8 @@ from sales.history import HORIZON
 from sales.panel import Panel
 from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
-from training.history import History
-from training.lr_finder import FoundLR
+from training.loop.history import History
+from training.loop.lr_finder import FoundLR
 from training.options import check_name
 from training.run import Run
 from training.sales.card import model_card

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from schemas.pets.manifest import HeadSpec
-from training.batches import TensorBatches
+from training.loop.batches import TensorBatches
 from training.pets.features import Pooled, PooledHead, pooled_features
 from training.pets.network import Head, PetNet
 

@@ -12,11 +12,11 @@ from torch import nn
 
 from pets.images import crop, normalise, open_photo
 from tests.training.pets.drawn import BREEDS, draw_photo
-from training import checkpoint
-from training.batches import predict
-from training.checkpoint import CheckpointError
-from training.learner import Learner
-from training.lr_finder import FoundLR
+from training.loop import checkpoint
+from training.loop.batches import predict
+from training.loop.checkpoint import CheckpointError
+from training.loop.learner import Learner
+from training.loop.lr_finder import FoundLR
 from training.pets.data.photos import PetData, Split
 from training.pets.fit import Fitted, fit, lr_find, new_network
 from training.pets.options import Options

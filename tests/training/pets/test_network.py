@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pets.graph import Rival, Target
 from pets.images import crop, normalise, open_photo
 from schemas.pets.manifest import HeadSpec
-from training.groups import parameter_names
+from training.loop.groups import parameter_names
 from training.pets.backbones import Backbone, make_backbone
 from training.pets.network import ExplainedNet, Head, PetNet
 

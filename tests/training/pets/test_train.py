@@ -14,8 +14,8 @@ from pets.images import crop, open_photo
 from runtime.bundle import CARD, MANIFEST, WEIGHTS
 from runtime.folder import sha256
 from tests.training.pets.test_fit import StoppedError, stop_at
-from training import checkpoint
-from training.checkpoint import CheckpointError
+from training.loop import checkpoint
+from training.loop.checkpoint import CheckpointError
 from training.options import OptionsError
 from training.pets import train as module
 from training.pets.calibration import choose_threshold, fit_temperature, softmax

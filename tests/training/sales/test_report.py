@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 
 from runtime.folder import FolderError
 from training import reports
-from training.history import History
+from training.loop.history import History
 from training.sales import report
 from training.sales.data.demo import write_demo
 from training.sales.data.panel import panel_from_tables

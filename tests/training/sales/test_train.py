@@ -15,9 +15,9 @@ from runtime.bundle import WEIGHTS
 from sales.bundle import load
 from sales.history import HORIZON
 from sales.panel import Panel
-from training.checkpoint import CheckpointError
-from training.history import Epoch
-from training.learner import Learner
+from training.loop.checkpoint import CheckpointError
+from training.loop.history import Epoch
+from training.loop.learner import Learner
 from training.options import OptionsError
 from training.run import Run
 from training.sales.data.panel import panel_from_tables

@@ -28,8 +28,8 @@ _AHEAD = 2  # number of batches that threads prepare in advance
 class PhotoBatches:
     """Batches of photos, augmented anew in each epoch: float32 ``[photo, 3, size, size]`` and labels ``[photo]``.
 
-    They follow ``training.batches.Batches``: order and augmentation come from torch's global generator. A short last
-    batch is left out; fewer photos than ``batch_size`` are one batch.
+    Like all ``training.loop.batches.Batches``, they take order and augmentation from torch's global generator. A short
+    last batch is left out; fewer photos than ``batch_size`` are one batch.
 
     A photo is decoded once and cached at the largest size that the augmentation can use, until ``cache_mb`` is full.
     Other photos are decoded each time, at ten times the cost. At 224 pixels and the lesson's strengths a cached photo

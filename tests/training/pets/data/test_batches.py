@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pets.images import crop, normalise, open_photo
-from training.learner import Learner
+from training.loop.learner import Learner
 from training.pets.data.augment import LESSON, NONE
 from training.pets.data.batches import PhotoBatches, crops, reduced
 from training.pets.data.photos import PhotosError, Split, load_photo

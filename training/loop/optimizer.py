@@ -11,7 +11,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from training import checkpoint as checkpoints
+from training.loop import checkpoint as checkpoints
 
 SQR_MOM = 0.99
 """Adam's second beta; torch's default is 0.999."""

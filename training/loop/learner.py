@@ -3,8 +3,8 @@
 The loop knows neither sales nor pets. It takes a model, batches, a loss and groups of layers, and returns a trained
 model and its history. The defaults are those of fastai v1, with which the fast.ai lesson was made.
 
-On a CPU the same seed gives the same weights, also across an interruption, as long as the number of threads is the
-same: with another number, sums are rounded in another order (see ``training.threads``).
+On a CPU the same seed gives the same weights, also across an interruption. With another number of threads they differ,
+because sums are rounded in another order (see ``training.loop.threads``).
 """
 
 import itertools
@@ -25,13 +25,13 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from runtime.errors import UserError
-from training.batches import Batches
-from training.checkpoint import check_same
-from training.device import cpu_resources
-from training.groups import parameter_names
-from training.history import Epoch, History
-from training.lr_finder import FoundLR, smoothed_losses, valley
-from training.optimizer import (
+from training.loop.batches import Batches
+from training.loop.checkpoint import check_same
+from training.loop.cpu import cpu_resources
+from training.loop.groups import parameter_names
+from training.loop.history import Epoch, History
+from training.loop.lr_finder import FoundLR, smoothed_losses, valley
+from training.loop.optimizer import (
     EPS,
     SQR_MOM,
     OneCycle,
@@ -41,8 +41,8 @@ from training.optimizer import (
     parameters,
     restore_optimizer,
 )
-from training.run_state import Resume, load_run, save_run
-from training.seeding import epoch_seed, seeded
+from training.loop.run_state import Resume, load_run, save_run
+from training.loop.seeding import epoch_seed, seeded
 
 logger = logging.getLogger(__name__)
 

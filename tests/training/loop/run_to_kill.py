@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from training.batches import TensorBatches, predict
-from training.groups import freeze, spread_lr, unfreeze
-from training.learner import Learner
+from training.loop.batches import TensorBatches, predict
+from training.loop.groups import freeze, spread_lr, unfreeze
+from training.loop.learner import Learner
 from training.sales.network import TabularNet
 
 ROWS = 320

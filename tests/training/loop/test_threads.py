@@ -1,4 +1,4 @@
-"""training.threads: the number of threads of a training, and how they wait."""
+"""training.loop.threads: the number of threads of a training, and how they wait."""
 
 import os
 import subprocess
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.batches import TensorBatches
-from training.learner import Learner
-from training.threads import MIN_ROWS_FOR_THREADS, threads_for, wait_passively
+from training.loop.batches import TensorBatches
+from training.loop.learner import Learner
+from training.loop.threads import MIN_ROWS_FOR_THREADS, threads_for, wait_passively
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

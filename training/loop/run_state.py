@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training import checkpoint as checkpoints
-from training.checkpoint import CheckpointError
-from training.history import Epoch, History
+from training.loop import checkpoint as checkpoints
+from training.loop.checkpoint import CheckpointError
+from training.loop.history import Epoch, History
 
 logger = logging.getLogger(__name__)
 

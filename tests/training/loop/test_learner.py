@@ -12,12 +12,12 @@ from safetensors.torch import safe_open, save_file
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from tests.training.run_to_kill import data, learner, rmse, train_and_die, two_stages
-from training import lr_finder
-from training.batches import TensorBatches, predict
-from training.checkpoint import CheckpointError
-from training.groups import freeze
-from training.learner import DivergedError, Learner
+from tests.training.loop.run_to_kill import data, learner, rmse, train_and_die, two_stages
+from training.loop import lr_finder
+from training.loop.batches import TensorBatches, predict
+from training.loop.checkpoint import CheckpointError
+from training.loop.groups import freeze
+from training.loop.learner import DivergedError, Learner
 
 
 def assert_same_weights(a, b):
@@ -223,7 +223,7 @@ class TestCheckpoint:
     def test_killed_anywhere_it_ends_with_the_same_weights(self, tmp_path):
         path = tmp_path / "run.safetensors"
         context = multiprocessing.get_context("forkserver")  # fork alone would copy torch's threads half-way
-        context.set_forkserver_preload(["tests.training.run_to_kill"])  # so that torch is imported once
+        context.set_forkserver_preload(["tests.training.loop.run_to_kill"])  # so that torch is imported once
         # in stage 1's second epoch; after stage 1; while stage 2's first checkpoint is written; in its last epoch
         for kill in (("step", 15), ("epoch", 2), ("save", 1), ("step", 28)):
             run = context.Process(target=train_and_die, args=(path, *kill))

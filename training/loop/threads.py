@@ -1,13 +1,23 @@
 """Threads of a training on a CPU: how many there are, and how they wait for one another.
 
-Measured with a step of the default sales network on two cores (``benchmarks.train_threads``, medians): spinning threads
-make a step 2.3 to 2.8 times as long beside two busy neighbours, because a thread that spins takes the core that the
-other one needs. With passive waiting, two threads take 0.67 to 0.73 times as long as one at 1,024 rows in a batch,
-with and without neighbours, and 1.02 to 1.03 times as long at 128 rows.
+Measured: the wall time of a step of the default sales network with two threads, as a ratio to one thread's
+(``benchmarks.train_threads``, medians of 7 rounds on two cores).
 
-The number of threads follows from the batch alone, and not from a measurement at the start: sums are rounded in another
-order with another number of threads, so that a resumed training would end with other weights. After 30 steps at 1,024
-rows, weights differed by up to 0.004.
+=============  ==========  ===============  ================
+rows in batch  neighbours  spinning (GNU's  passive waiting
+                           default)
+=============  ==========  ===============  ================
+128            0           1.06             1.02
+128            2 busy      2.76             1.03
+1,024          0           0.60             0.73
+1,024          2 busy      2.32             0.67
+=============  ==========  ===============  ================
+
+A spinning thread takes the core that the other thread needs. So threads wait passively, and small batches train on one.
+
+The batch alone decides, not a measurement at the start of a fit. With another number of threads, sums are rounded in
+another order: after 30 steps at 1,024 rows, weights differed by up to 0.004. A resumed training would then end with
+other weights.
 """
 
 import os
