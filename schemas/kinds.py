@@ -6,6 +6,7 @@ register their part of a kind under the same name. tests/test_kinds.py compares:
 - handlers/NAME.py: the handler that TorchServe loads
 - serving/torchserve/settings/NAME.yaml: the model's settings for TorchServe and the gateway
 - cli.kinds.KIND_COMMANDS[NAME]: the commands
+- shopcat.loading.MODELS[NAME]: the class for Python programs, if it has one
 
 docs/guides/add-a-model.md lists all steps.
 """

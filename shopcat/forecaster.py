@@ -21,7 +21,6 @@ from shopcat.values import plain
 
 Date = str | dt.date
 Item = Mapping[str, Any]
-_DAY = ("store", "date", "start", "days")  # keyword arguments of `what_if` that are not changes
 
 FrameT = TypeVar("FrameT", bound=Frame)
 
@@ -106,7 +105,16 @@ class Forecaster:
     @overload
     def forecast(self, items: Iterable[Item]) -> list[ItemForecast | ItemProblem]: ...
 
-    def forecast(self, items: Any = None, **question: Any) -> Any:
+    def forecast(
+        self,
+        items: FrameT | Iterable[Item] | None = None,
+        *,
+        store: int | None = None,
+        date: Date | None = None,
+        start: Date | None = None,
+        days: int | None = None,
+        **facts: Any,
+    ) -> Any:
         """Return the sales forecast of a day, of consecutive days, of a list of items or of a frame's rows.
 
         ::
@@ -116,6 +124,14 @@ class Forecaster:
 
             frame.join(model.forecast(frame))
 
+        Args:
+            items: list of mappings, or a pandas frame.
+            store: number of the store.
+            date: the day.
+            start: first day of a range.
+            days: number of days in the range.
+            facts: known facts of the day or of all days, such as ``promo=True``; in a range also a list, one for each day.
+
         Returns:
             The forecast of one day; for several, a list of forecasts and problems, in order. For a frame, a frame with
             the same index and the columns ``sales``, ``assumed``, ``warnings`` and ``problem``.
@@ -124,7 +140,7 @@ class Forecaster:
             RequestError: if the day cannot be forecast: an unknown store, a date outside the calendar, a wrong field.
                 For several days, only if none of them can be forecast.
         """
-        return self._answer(items, question, frames.forecasts)
+        return self._answer(items, _day(store, date, start, days) | facts, frames.forecasts)
 
     @overload
     def what_if(self, *, store: int, date: Date, facts: Item | None = ..., **changes: Any) -> Comparison: ...
@@ -140,7 +156,17 @@ class Forecaster:
     @overload
     def what_if(self, items: Iterable[Item], **changes: Any) -> list[ItemComparison | ItemProblem]: ...
 
-    def what_if(self, items: Any = None, *, facts: Item | None = None, **changes: Any) -> Any:
+    def what_if(
+        self,
+        items: FrameT | Iterable[Item] | None = None,
+        *,
+        store: int | None = None,
+        date: Date | None = None,
+        start: Date | None = None,
+        days: int | None = None,
+        facts: Item | None = None,
+        **changes: Any,
+    ) -> Any:
         """Return each forecast beside the forecast with changed facts.
 
         ::
@@ -149,10 +175,13 @@ class Forecaster:
             comparison.sales, comparison.what_if.sales, comparison.what_if.ratio
 
         Args:
-            items: list of mappings, or a frame; the changes apply to each.
-            facts: facts of the day, or of all days, that both forecasts share.
-            changes: changed facts, as ``promo=True``; with them ``store`` and ``date``, or ``store``, ``start`` and
-                ``days``, if there are no items.
+            items: list of mappings, or a pandas frame; the changes apply to each.
+            store: number of the store.
+            date: the day.
+            start: first day of a range.
+            days: number of days in the range.
+            facts: known facts that both forecasts share, such as ``{"open": True}``.
+            changes: changed facts, such as ``promo=True``; a list has one for each day of a range, None for no change.
 
         Returns:
             The comparison of one day; for several, a list of comparisons and problems, in order. For a frame, a frame
@@ -162,9 +191,8 @@ class Forecaster:
         Raises:
             RequestError: as `forecast` does, and if there is no change.
         """
-        day = {name: changes.pop(name) for name in _DAY if name in changes}
-        question = {**(facts or {}), "what_if": changes}
-        return self._answer(items, day, frames.comparisons, shared=question)
+        shared = {**(facts or {}), "what_if": changes}
+        return self._answer(items, _day(store, date, start, days), frames.comparisons, shared=shared)
 
     @overload
     def explain(self, *, store: int, date: Date, **facts: Any) -> Explanation: ...
@@ -178,8 +206,19 @@ class Forecaster:
     @overload
     def explain(self, items: Iterable[Item]) -> list[ItemExplanation | ItemProblem]: ...
 
-    def explain(self, items: Any = None, **question: Any) -> Any:
+    def explain(
+        self,
+        items: FrameT | Iterable[Item] | None = None,
+        *,
+        store: int | None = None,
+        date: Date | None = None,
+        start: Date | None = None,
+        days: int | None = None,
+        **facts: Any,
+    ) -> Any:
         """Return each forecast with the contribution of every input, relative to an ordinary day.
+
+        The arguments are those of `forecast`.
 
         ::
 
@@ -195,7 +234,7 @@ class Forecaster:
         Raises:
             RequestError: as `forecast` does, and for a range of more than 50 days.
         """
-        return self._answer(items, question, frames.explanations, explain=True)
+        return self._answer(items, _day(store, date, start, days) | facts, frames.explanations, explain=True)
 
     def _answer(
         self,
@@ -243,3 +282,9 @@ class Forecaster:
         if isinstance(answer, Problem):
             raise RequestError(answer)
         return answer
+
+
+def _day(store: int | None, date: Date | None, start: Date | None, days: int | None) -> dict[str, Any]:
+    """Return the given fields that name a day or a range."""
+    fields = {"store": store, "date": date, "start": start, "days": days}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -45,8 +45,8 @@ def test_the_settings_of_a_kind_limit_a_batch_and_its_time(kind: ModelKind) -> N
     assert {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout"} <= {*settings}
 
 
-def test_every_kind_loads_in_python() -> None:
-    assert {*MODELS} == {*MODEL_KINDS}
+def test_python_programs_load_registered_kinds_only() -> None:
+    assert {*MODELS} <= {*MODEL_KINDS}
 
 
 def test_every_kind_has_its_commands() -> None:

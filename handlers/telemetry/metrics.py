@@ -2,7 +2,7 @@
 
 Every worker writes its metrics to shared files: prometheus-client's multiprocess mode, in the folder that
 PROMETHEUS_MULTIPROC_DIR names. `serving.monitoring.worker_metrics` adds them up, also those of workers that have ended.
-docs/monitoring.md describes each metric.
+docs/reference/metrics.md lists all metrics.
 """
 
 import os
@@ -38,12 +38,12 @@ class BatchHistogram(Histogram):
 
 STAGE_SECONDS = BatchHistogram(
     "shopcat_stage_seconds",
-    "Seconds in each stage. Queue and total are each request's own, the others a batch's, counted once.",
+    "Seconds in each stage: of each request for queue and total, of each batch for the others.",
     ("model", "stage"),
     buckets=SECONDS,
 )
 BATCH_SIZE = BatchHistogram(
-    "shopcat_batch_size", "Requests that ran together.", ("model",), buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64)
+    "shopcat_batch_size", "Requests in a batch.", ("model",), buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64)
 )
 REQUESTS = Counter("shopcat_requests", "Requests answered by a worker.", ("model", "status"))
 

@@ -11,14 +11,12 @@ from schemas.pets.answer import Prediction
 
 CONFIDENCE = BatchHistogram(
     "shopcat_breed_confidence",
-    "Calibrated probability of the breed that was answered.",
+    "Calibrated probability of the answered breed.",
     ("model",),
     buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
-DECISIONS = Counter(
-    "shopcat_decisions", "Breeds accepted, and photos to be reviewed by a person.", ("model", "decision")
-)
-HEATMAPS = Counter("shopcat_heatmaps", "Heatmaps made.", ("model", "kind"))
+DECISIONS = Counter("shopcat_decisions", "Photos by decision: accept, or review by a person.", ("model", "decision"))
+HEATMAPS = Counter("shopcat_heatmaps", "Heatmaps by method.", ("model", "kind"))
 
 
 class BreedSummary(NamedTuple):

@@ -13,7 +13,7 @@ from schemas.sales.answer import ItemForecast
 FORECASTS = Counter("shopcat_forecasts", "Forecasts of one store and day.", ("model",))
 INPUTS = Counter(
     "shopcat_inputs",
-    "Inputs of forecasts that were not simply given: filled, unseen, out of range, assumed, and the other warnings.",
+    "Inputs of forecasts that were assumed or have a warning, such as filled, unseen or out_of_range.",
     ("model", "kind", "field"),
 )
 

@@ -56,7 +56,7 @@ def context(requests: int) -> TorchServeContext:
 
 
 def answer(bodies: Sequence[Any], run: Callable[..., Any] | None = None) -> list[tuple[int, str, Any]]:
-    """Status, content type and content of each answer."""
+    """Return status, content type and content of each response."""
     data = [{} if body is None else {"body": body} for body in bodies]
     batch_context = context(len(data))
     answers = answer_batch(data, batch_context, parse=parse, run=run or Model().run)

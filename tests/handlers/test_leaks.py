@@ -66,7 +66,7 @@ def test_problems_of_invalid_requests_reveal_nothing() -> None:
 
 def test_problems_of_damaged_photos_reveal_nothing() -> None:
     """The problem contains the decoder's message."""
-    photos = [each.content for each in hostile_inputs() if len(each.content) < 100_000]
+    photos = [photo.content for photo in hostile_inputs() if len(photo.content) < 100_000]
     bodies = [problem_of(open_photo, photo) for photo in photos]
     assert len(bodies) > 100
     assert [found for body in bodies if (found := leak(body))] == []

@@ -66,7 +66,7 @@ class OurContext(TorchServeContext):
 
 def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: int | None = None) -> OurContext:
     made = OurContext("pets", model_dir, None, len(headers), gpu, "0.12.0")
-    made.request_processor = [RequestProcessor(each) for each in headers]
+    made.request_processor = [RequestProcessor(request_headers) for request_headers in headers]
     return made
 
 
@@ -90,7 +90,7 @@ def classifier_of(handler: PetsHandler) -> FakeClassifier:
 
 
 def answer(handler: PetsHandler, requests: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[tuple[int, Any]]:
-    """Status and content of each answer."""
+    """Return status and content of each response."""
     batch_context = context([headers for _, headers in requests])
     bodies = handler.handle([fields for fields, _ in requests], batch_context)
     return [(batch_context.get_response_status(index)[0], json.loads(body)) for index, body in enumerate(bodies)]

@@ -64,7 +64,7 @@ def test_a_forecast_has_the_figures_of_the_service(
 def test_a_range_has_the_figures_of_the_service(model: shopcat.Forecaster, forecaster: Predictor, day: dt.date) -> None:
     forecasts = model.forecast(store=2, start=day, days=9, school_holiday=False)
     body = {"store": 2, "start": day, "days": 9, "school_holiday": False}
-    assert [each.sales for each in forecasts if isinstance(each, shopcat.ItemForecast)] == [
+    assert [forecast.sales for forecast in forecasts if isinstance(forecast, shopcat.ItemForecast)] == [
         item["sales"] for item in answered(forecaster, body)["items"]
     ]
 
@@ -102,7 +102,7 @@ def test_a_what_if_has_the_figures_of_the_service(
     assert comparison.what_if.sales > comparison.sales
     days = model.what_if(store=1, start=day, days=3, promo=[True, None, False])
     body = {"store": 1, "start": day, "days": 3, "what_if": {"promo": [True, None, False]}}
-    assert [each.what_if.sales for each in days if isinstance(each, shopcat.ItemComparison)] == [
+    assert [comparison.what_if.sales for comparison in days if isinstance(comparison, shopcat.ItemComparison)] == [
         item["what_if"]["sales"] for item in answered(forecaster, body)["items"]
     ]
 

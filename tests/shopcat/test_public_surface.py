@@ -41,14 +41,18 @@ PHOTO_OPTIONS = (
     ") -> 'Prediction | list[Prediction | Problem]'"
 )
 PHOTOS = "(self, photo: 'Photo | Sequence[Photo]', *, heatmap: "
+ITEMS = (
+    "(self, items: 'FrameT | Iterable[Item] | None' = None, *, store: 'int | None' = None, date: 'Date | None' = None, "
+    "start: 'Date | None' = None, days: 'int | None' = None"
+)
 SIGNATURES = {
     "load": "(path: str | os.PathLike[str], device: str | None = None, *, threads: int = 1) "
     "-> shopcat.forecaster.Forecaster | shopcat.classifier.Classifier",
     "Forecaster.load": "(path: 'str | os.PathLike[str]', device: 'str | None' = None, *, threads: 'int' = 1) "
     "-> 'Forecaster'",
-    "Forecaster.forecast": "(self, items: 'Any' = None, **question: 'Any') -> 'Any'",
-    "Forecaster.what_if": "(self, items: 'Any' = None, *, facts: 'Item | None' = None, **changes: 'Any') -> 'Any'",
-    "Forecaster.explain": "(self, items: 'Any' = None, **question: 'Any') -> 'Any'",
+    "Forecaster.forecast": f"{ITEMS}, **facts: 'Any') -> 'Any'",
+    "Forecaster.what_if": f"{ITEMS}, facts: 'Item | None' = None, **changes: 'Any') -> 'Any'",
+    "Forecaster.explain": f"{ITEMS}, **facts: 'Any') -> 'Any'",
     "Classifier.load": "(path: 'str | os.PathLike[str]', device: 'str | None' = None, *, threads: 'int' = 1) "
     "-> 'Classifier'",
     "Classifier.classify": f"{PHOTOS}\"Literal['none'] | Method\" = 'none', {PHOTO_OPTIONS}",

@@ -152,9 +152,9 @@ def test_a_line_cut_by_a_full_disk_spoils_no_other_line(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     ask(other, 4)
     ask(log, 5)
-    whole, cut, *after = file.read_text().splitlines()
+    first, cut, *after = file.read_text().splitlines()
     assert cut == '{"id'
-    assert [json.loads(line) for line in (whole, *after)] == [{"id": 1}, {"id": 4}, {"id": 5, "left_out": 2}]
+    assert [json.loads(line) for line in (first, *after)] == [{"id": 1}, {"id": 4}, {"id": 5, "left_out": 2}]
 
 
 def test_two_workers_end_a_cut_line_once(tmp_path: Path, meanwhile: Meanwhile) -> None:
