@@ -130,7 +130,7 @@ class Forecaster:
             date: the day.
             start: first day of a range.
             days: number of days in the range.
-            facts: known facts of the day or of all days, such as ``promo=True``; in a range also a list, one for each day.
+            facts: known facts of the day or of all days, such as ``promo=True``; a range also takes lists by day.
 
         Returns:
             The forecast of one day; for several, a list of forecasts and problems, in order. For a frame, a frame with
@@ -181,7 +181,7 @@ class Forecaster:
             start: first day of a range.
             days: number of days in the range.
             facts: known facts that both forecasts share, such as ``{"open": True}``.
-            changes: changed facts, such as ``promo=True``; a list has one for each day of a range, None for no change.
+            changes: changed facts, such as ``promo=True``; a range also takes lists by day, with None for no change.
 
         Returns:
             The comparison of one day; for several, a list of comparisons and problems, in order. For a frame, a frame
