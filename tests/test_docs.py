@@ -3,11 +3,17 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
+from sales.calendar import Calendar
+from sales.panel import Panel
+from schemas.pets.manifest import BackboneSpec, HeadSpec, ImageSpec, PetsManifest
+from schemas.sales.manifest import NetworkSpec, PreprocessSpec, SalesManifest
 from scripts.examples import ROOT
 from scripts.write_reference import GENERATORS, REFERENCE, updated
 
@@ -76,6 +82,47 @@ def test_the_index_and_the_navigation_have_every_page(page: Path) -> None:
 def test_generated_parts_are_current(name: str) -> None:
     written = (REFERENCE / name).read_text(encoding="utf-8")
     assert written == updated(name), "run: python -m scripts.write_reference"
+
+
+def test_the_specification_has_every_field_of_the_manifests() -> None:
+    page = (DOCS / "concepts" / "bundles-and-archives.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^###? (.*?)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
+
+    def listed(title: str) -> set[str]:
+        cells = re.findall(r"^\| (`.*?) \|", sections[title], re.MULTILINE)
+        return {name for cell in cells for name in re.findall(r"`([\w.]+)`", cell)}
+
+    common = listed("Fields of both kinds")
+    assert common == SalesManifest.model_fields.keys() & PetsManifest.model_fields.keys()
+    of_sales = listed("Fields of a sales bundle")
+    assert of_sales == (SalesManifest.model_fields.keys() - common) | {*PreprocessSpec.model_fields}
+    assert listed("Fields of a pets bundle") == PetsManifest.model_fields.keys() - common
+    for model in (NetworkSpec, ImageSpec, BackboneSpec, HeadSpec):
+        for field in model.model_fields:
+            assert re.search(rf"`(image\.)?{field}`", page), field
+    panel = {field.name for field in fields(Panel)} - {"calendar", "levels"}
+    calendar = {f"calendar.{field.name}" for field in fields(Calendar)}
+    assert listed("The tables of a sales bundle") == panel | calendar
+
+
+def test_the_specification_has_the_networks_inputs_and_outputs() -> None:
+    page = (DOCS / "concepts" / "bundles-and-archives.md").read_text(encoding="utf-8")
+    for kind, bundle in {"sales": "demo", "pets": "pets"}.items():
+        section = page.partition(f"## The network of a {kind} bundle")[2].partition("\n## ")[0]
+        rows = re.findall(r"^\| `(\w+)` \| (input|output) \| (\w+) \|", section, re.MULTILINE)
+        session = onnxruntime.InferenceSession(str(ROOT / "model_store" / bundle / "model.onnx"))
+        types = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
+        actual = [(node.name, "input", types[node.type]) for node in session.get_inputs()]
+        assert rows == actual + [(node.name, "output", types[node.type]) for node in session.get_outputs()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    if page.name == "add-a-model.md":
+        return  # it names files that the reader will write
+    tops = "benchmarks|cli|deploy|docs|handlers|pets|runtime|sales|schemas|scripts|serving|shopcat|tests|training"
+    for path in re.findall(rf"`((?:{tops})/[\w./-]*)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.integration
