@@ -133,6 +133,13 @@ def test_every_version_is_pinned_in_constraints() -> None:
         assert canonicalize_name(each.name) in pins, f"constraints.txt does not say which {each.name}"
 
 
+def test_every_requirement_of_the_project_is_pinned() -> None:
+    project = PROJECT["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    names = {canonicalize_name(Requirement(line).name) for line in lines} - {"shopcat", "setuptools"}
+    assert not names - constraints().keys()
+
+
 def test_the_image_has_every_dependency_of_the_project() -> None:
     """Envoy comes from its own image, and each target installs its own build of onnxruntime."""
     needed = {canonicalize_name(Requirement(line).name) for line in PROJECT["project"]["dependencies"]}
