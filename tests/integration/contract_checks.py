@@ -1,4 +1,4 @@
-"""What schemathesis checks of each answer beside its own checks."""
+"""Additional checks of schemathesis for each answer."""
 
 import schemathesis
 
@@ -6,7 +6,9 @@ from tests.leaks import leak
 
 
 @schemathesis.check
-def keeps_to_itself(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
-    """A problem says nothing of how the service is made. What the request had in it may come back."""
+def reveals_nothing_internal(
+    ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> None:
+    """A problem reveals nothing about the service's internals. It may repeat parts of the request."""
     if response.status_code >= 400:
         assert leak(response.text) is None, leak(response.text)

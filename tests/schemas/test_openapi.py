@@ -1,4 +1,4 @@
-"""``schemas/openapi.json``: generated from the models, complete, and with examples that the models really answer."""
+"""``schemas/openapi.json``: generated from the models, complete, and with the real answers of the models."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ def test_the_file_is_generated_from_the_models() -> None:
 
 
 def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The values in a JSON document with their paths; contributions by name, since noise may change their order."""
+    """Yield each value of a JSON document with its path. Contributions have their names in it, not their places."""
     if isinstance(content, dict):
         for name, value in content.items():
             yield from leaves(value, f"{path}/{name}")
@@ -90,7 +90,7 @@ def test_every_component_and_field_is_described(component: str) -> None:
 
 
 def descriptions(content: Any) -> Iterator[str]:
-    """Every description in the document."""
+    """Yield every description of the document."""
     if isinstance(content, dict):
         if isinstance(content.get("description"), str):
             yield content["description"]
@@ -131,7 +131,7 @@ def test_the_options_are_the_same_in_query_form_and_json(path: str, component: s
 
 
 def test_the_parser_accepts_every_documented_value_of_an_option() -> None:
-    """Every default and example of an option, in the query beside a photo."""
+    """Send every default and example of an option as a query parameter beside a photo."""
     for path, explain in (("/predictions/pets", False), ("/explanations/pets", True)):
         for parameter in POSTS[path]["parameters"]:
             schema = parameter["schema"]
@@ -164,7 +164,7 @@ def test_the_schema_has_the_limits_of_explanations() -> None:
 
 
 def answer(path: str, name: str) -> Any:
-    """An example of an answer."""
+    """Return an example of an answer."""
     return POSTS[path]["responses"]["200"]["content"]["application/json"]["examples"][name]["value"]
 
 

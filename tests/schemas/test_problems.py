@@ -1,4 +1,4 @@
-"""Errors as the client gets them: RFC 9457 problem details, in words that need no knowledge of the code."""
+"""Problems: RFC 9457 members, statuses, and messages that need no knowledge of the code."""
 
 import json
 from typing import Any, get_args
@@ -55,8 +55,8 @@ def caught(value: Any) -> ValidationError:
 
 
 @pytest.mark.parametrize("kind", get_args(ProblemName))
-def test_a_body_is_rfc_9457s(kind: ProblemName) -> None:
-    """type is a URI, the same title for the same type, status as sent, detail for this time, and one extension."""
+def test_a_problem_has_the_members_of_rfc_9457(kind: ProblemName) -> None:
+    """A URI as type, one title for each type, the HTTP status, a detail for this occurrence, and one extension."""
     body = json.loads(Problem.of(kind, "what and why", [FieldError(path="/a", detail="wrong")]).to_json())
     assert {*body} == {"type", "title", "status", "detail", "errors"}
     assert body["type"] == f"urn:shopcat:problem:{kind}"
@@ -67,18 +67,18 @@ def test_a_body_is_rfc_9457s(kind: ProblemName) -> None:
     assert Problem.model_validate(body).to_json() == json.dumps(body, separators=(",", ":")).encode()
 
 
-def test_kinds_by_their_statuses_in_order() -> None:
+def test_problems_are_grouped_by_status_lowest_first() -> None:
     listed = names_by_status(get_args(ProblemName))
     assert list(listed) == sorted(set(STATUSES.values()))
     assert {kind: status for status, alike in listed.items() for kind in alike} == STATUSES
     assert names_by_status(["internal-error", "unknown-store"]) == {404: ["unknown-store"], 500: ["internal-error"]}
 
 
-def test_what_is_not_there_is_not_sent() -> None:
+def test_an_empty_list_of_errors_is_not_sent() -> None:
     assert "errors" not in json.loads(Problem.of("internal-error", "").to_json())
 
 
-def test_an_error_carries_its_problem() -> None:
+def test_a_problem_error_carries_its_problem() -> None:
     problem = Problem.of("unknown-store", "store 9 is not known")
     assert ProblemError(problem).problem is problem
     assert str(ProblemError(problem)) == "store 9 is not known"
@@ -92,21 +92,21 @@ def test_an_error_carries_its_problem() -> None:
         ("2015", "'2015'"),
         ([1, "a"], '[1, "a"]'),
         ("zwölf", r"'zw\xf6lf'"),
-        ("\ud800", r"'\ud800'"),  # half a character, which UTF-8 can't carry
+        ("\ud800", r"'\ud800'"),  # an unpaired surrogate, which UTF-8 cannot encode
         ("line\nbreak\x1b[31m", r"'line\nbreak\x1b[31m'"),
         ("x" * 58, "'" + "x" * 58 + "'"),
         ("x" * 59, "'" + "x" * 56 + "..."),
         (10**100, "1" + "0" * 56 + "..."),
     ],
 )
-def test_a_wrong_value_is_repeated_short_and_plain(value: Any, text: str) -> None:
+def test_an_abbreviated_value_is_short_printable_ascii(value: Any, text: str) -> None:
     assert abbreviate(value) == text
     assert abbreviate(value).isascii()
     assert abbreviate(value).isprintable()
     assert len(abbreviate(value)) <= 60
 
 
-def test_pointers_are_rfc_6901s() -> None:
+def test_json_pointers_follow_rfc_6901() -> None:
     assert json_pointer() == ""
     assert json_pointer("items", 3, "date") == "/items/3/date"
     assert json_pointer("a/b", "m~n", "") == "/a~1b/m~0n/"
@@ -115,7 +115,7 @@ def test_pointers_are_rfc_6901s() -> None:
 NAMES = {"": ["name", "parts"]}
 
 
-def test_every_wrong_field_is_named_with_its_place() -> None:
+def test_a_validation_problem_lists_every_invalid_field_with_its_path() -> None:
     problem = validation_problem(
         caught({"parts": {"a/b": {"count": -1}, "c": {"count": "1"}, "d": {}}, "nam": "x"}), names=NAMES
     )
@@ -135,7 +135,7 @@ def test_every_wrong_field_is_named_with_its_place() -> None:
     assert problem.status == 422
 
 
-def test_a_place_within_the_request_comes_first() -> None:
+def test_the_path_of_the_validated_part_comes_first() -> None:
     problem = validation_problem(caught({"name": "x", "parts": {"c": {"count": 1.5}}}), at=("items", 7))
     assert problem.errors[0].path == "/items/7/parts/c/count"
     assert (
@@ -143,7 +143,7 @@ def test_a_place_within_the_request_comes_first() -> None:
     )
 
 
-def test_the_request_itself_may_be_what_is_wrong() -> None:
+def test_a_request_that_is_no_object_has_an_empty_path() -> None:
     problem = validation_problem(caught("a text"))
     assert problem.errors[0].path == ""
     assert problem.detail.startswith("the request: must be a JSON object")

@@ -1,4 +1,4 @@
-"""Forms with files: what clients send is read as it is, and what is none is said so."""
+"""Multipart forms: all that clients send is parsed unchanged, and invalid forms are rejected."""
 
 import contextlib
 import secrets
@@ -20,7 +20,7 @@ def form(*parts: str, end: str = "--xyz--\r\n") -> bytes:
     return "".join(f"--xyz\r\n{part}\r\n" for part in parts).encode("latin-1") + end.encode()
 
 
-def test_as_curl_sends_it() -> None:
+def test_a_form_from_curl_is_parsed() -> None:
     body = form(
         f'{DISPOSITION}; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\r\n--xy\r\n',
         'Content-Disposition: form-data; name="top_k"\r\n\r\n3',
@@ -36,7 +36,7 @@ def test_as_curl_sends_it() -> None:
         "multipart/form-data;boundary=xyz; charset=nope",
     ],
 )
-def test_spellings_of_the_boundary(content_type: str) -> None:
+def test_every_spelling_of_the_boundary_is_accepted(content_type: str) -> None:
     assert parse_form(form(f"{DISPOSITION}\r\n\r\nphoto"), content_type)["image"].content == b"photo"
 
 
@@ -49,11 +49,11 @@ def test_spellings_of_the_boundary(content_type: str) -> None:
         (f"X-Other: 1\r\n{DISPOSITION}\r\nContent-Transfer-Encoding: Binary", "image"),
     ],
 )
-def test_spellings_of_a_parts_headers(part: str, name: str) -> None:
+def test_every_spelling_of_a_parts_headers_is_accepted(part: str, name: str) -> None:
     assert parse_form(form(f"{part}\r\n\r\nphoto"), TYPE) == {name: Part(b"photo", "")}
 
 
-def test_what_stands_around_the_parts_is_no_part() -> None:
+def test_preamble_and_epilogue_are_ignored() -> None:
     body = b"a preamble\r\n" + form(f"{DISPOSITION}\r\n\r\n") + b"an epilogue\r\n--xyz\r\n"
     assert parse_form(body, TYPE) == {"image": Part(b"", "")}
     assert parse_form(form(), TYPE) == {}
@@ -80,19 +80,19 @@ def test_what_stands_around_the_parts_is_no_part() -> None:
         (form(*(f'Content-Disposition: form-data; name="{n}"\r\n\r\n' for n in range(33))), TYPE, "more than 32"),
     ],
 )
-def test_what_is_no_form(body: bytes, content_type: str, words: str) -> None:
+def test_an_invalid_form_is_rejected(body: bytes, content_type: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_form(body, content_type)
 
 
-def test_as_many_fields_as_are_allowed() -> None:
+def test_the_maximum_number_of_fields_is_accepted() -> None:
     parts = [f'Content-Disposition: form-data; name="{n}"\r\n\r\n{n}' for n in range(MAX_PARTS)]
     assert len(parse_form(form(*parts), TYPE)) == MAX_PARTS
 
 
 @given(st.dictionaries(st.sampled_from(["image", "class", "top_k"]), st.binary(max_size=200), min_size=1))
-def test_the_same_as_the_standard_librarys(fields: dict[str, bytes]) -> None:
-    """What `email` writes, with a boundary that is in none of the parts."""
+def test_a_form_written_by_the_standard_library_is_parsed(fields: dict[str, bytes]) -> None:
+    """The form comes from `email`, with a boundary that no part contains."""
     message = MIMEMultipart("form-data", boundary=secrets.token_hex())
     for name, content in fields.items():
         part = MIMEApplication(content, _encoder=lambda part: None)
@@ -108,7 +108,7 @@ def test_the_same_as_the_standard_librarys(fields: dict[str, bytes]) -> None:
 
 
 @given(st.binary(max_size=300), st.text(max_size=80))
-def test_anything_else_is_no_more_than_a_value_error(noise: bytes, content_type: str) -> None:
+def test_only_value_errors_escape(noise: bytes, content_type: str) -> None:
     bodies = (noise, b"--xyz\r\n" + noise, b"--xyz\r\n" + noise + b"\r\n\r\n1\r\n--xyz--")
     types = (content_type, TYPE, f"multipart/form-data; boundary={content_type}")
     for body, sent_as in zip(bodies, types, strict=True):

@@ -1,4 +1,4 @@
-"""The pets contract: every way to send a photo, every option, and nothing but a problem for a mistake."""
+"""Parsing of pets requests: every way to send a photo, every option, and only problems as exceptions."""
 
 import base64
 import contextlib
@@ -20,18 +20,18 @@ TEXT = base64.b64encode(PHOTO).decode()
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "multipart/form-data; boundary=xyz"}
 JPEG = {"Content-Type": "image/jpeg"}
-# As strings, as a query and a form have them; JSON has a number.
+# As strings, for a query or a form; JSON has a number.
 OPTIONS = {"heatmap": "contrast", "class": "Maine Coon", "versus": "ragdoll", "top_k": "3", "overlay": "none"}
 EXPECTED = PetRequest(image=PHOTO, heatmap="contrast", class_="Maine Coon", versus="ragdoll", top_k=3, overlay="none")
 
 
 def body_of(content: Any, **query: Any) -> dict[str, Any]:
-    """The fields of a request with a JSON body."""
+    """Return the fields of a request with a JSON body."""
     return {"body": json.dumps(content).encode(), **query}
 
 
 def form_of(**fields: bytes | str) -> bytes:
-    """A form as it goes over the wire."""
+    """Return the bytes of a form."""
     parts = []
     for name, value in fields.items():
         content = value.encode() if isinstance(value, str) else value
@@ -40,7 +40,7 @@ def form_of(**fields: bytes | str) -> bytes:
 
 
 def options_of(request: PetRequest) -> dict[str, Any]:
-    """All but what the sender calls the image."""
+    """Return all fields of a request but the image's content type."""
     return request.model_dump(exclude={"content_type"})
 
 
@@ -62,17 +62,17 @@ def problem_of(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> Problem
         ({"body": bytearray(PHOTO), **{name: bytearray(value.encode()) for name, value in OPTIONS.items()}}, JPEG),
         ({"body": form_of(image=PHOTO, **OPTIONS)}, FORM),
         ({"body": form_of(image=PHOTO), **OPTIONS}, FORM),
-        ({"image": PHOTO, **OPTIONS}, FORM),  # a form that TorchServe has read
+        ({"image": PHOTO, **OPTIONS}, FORM),  # a form that TorchServe has parsed
         (body_of({"image": TEXT, **OPTIONS, "top_k": 3}), JSON),
         (body_of({"image": TEXT}, **OPTIONS), JSON),
     ],
     ids=["raw", "raw, bytes", "form", "form and query", "form read by TorchServe", "JSON", "JSON and query"],
 )
-def test_every_way_gives_the_same_request(fields: dict[str, Any], headers: dict[str, Any]) -> None:
+def test_every_form_of_request_gives_the_same_result(fields: dict[str, Any], headers: dict[str, Any]) -> None:
     assert options_of(parse_request(fields, headers)) == options_of(EXPECTED)
 
 
-def test_a_photo_alone() -> None:
+def test_a_photo_without_options_gets_the_defaults() -> None:
     request = parse_request({"body": PHOTO}, JPEG)
     assert request == PetRequest(image=PHOTO, content_type="image/jpeg")
     assert (request.heatmap, request.class_, request.versus, request.top_k) == ("none", None, None, 5)
@@ -87,16 +87,16 @@ def test_a_photo_alone() -> None:
         ({"content-type": "application/octet-stream"}, "application/octet-stream"),
         ({"CONTENT-TYPE": "Image/JPEG; q=1"}, "image/jpeg"),
         ({"Content-Type": "image/x-unheard-of"}, "image/x-unheard-of"),  # the bytes decide
-        ({"Content-Type": "application/x-www-form-urlencoded"}, None),  # what curl calls everything
+        ({"Content-Type": "application/x-www-form-urlencoded"}, None),  # the default of curl
         ({"Content-Type": "image/png", "Content-Encoding": "identity"}, "image/png"),
         ({"Content-Type": "image/png", "body": {"content-type": "text/html"}, "explain": "False"}, "image/png"),
     ],
 )
-def test_content_types_of_a_photo(headers: dict[str, Any], content_type: str | None) -> None:
+def test_the_content_type_of_a_photo_is_kept(headers: dict[str, Any], content_type: str | None) -> None:
     assert parse_request({"body": PHOTO}, headers) == PetRequest(image=PHOTO, content_type=content_type)
 
 
-def test_the_content_type_of_a_forms_photo_is_its_own() -> None:
+def test_a_photo_in_a_form_has_the_content_type_of_its_part() -> None:
     part = b'--xyz\r\nContent-Disposition: form-data; name="image"\r\nContent-Type: image/webp\r\n\r\n%s\r\n--xyz--\r\n'
     assert parse_request({"body": part % PHOTO}, FORM).content_type == "image/webp"
     assert (
@@ -106,13 +106,13 @@ def test_the_content_type_of_a_forms_photo_is_its_own() -> None:
     assert problem_of({"body": part.replace(b"image/webp", b"text/html") % PHOTO}, FORM).status == 415
 
 
-def test_a_form_that_curl_encoded_and_torchserve_has_read() -> None:
+def test_a_urlencoded_form_that_torchserve_has_parsed_is_accepted() -> None:
     assert parse_request({"image": PHOTO}, {"Content-Type": "application/x-www-form-urlencoded"}).image == PHOTO
 
 
 @pytest.mark.parametrize("headers", [{}, JSON, {"Content-Type": "application/x-www-form-urlencoded"}])
-def test_json_is_known_by_its_brace(headers: dict[str, str]) -> None:
-    """curl -d sends it under the content type of a form."""
+def test_json_is_recognized_by_its_brace(headers: dict[str, str]) -> None:
+    """`curl -d` sends JSON with the content type of a form."""
     assert parse_request({"body": b" \n" + body_of({"image": TEXT})["body"]}, headers).image == PHOTO
 
 
@@ -124,13 +124,13 @@ def test_json_is_known_by_its_brace(headers: dict[str, str]) -> None:
         ("data:;base64,", None),
     ],
 )
-def test_data_urls(start: str, content_type: str | None) -> None:
+def test_a_data_url_gives_image_and_content_type(start: str, content_type: str | None) -> None:
     request = parse_request(body_of({"image": start + TEXT}), JSON)
     assert (request.image, request.content_type) == (PHOTO, content_type)
 
 
 @pytest.mark.parametrize("blank", ["", b""])
-def test_an_option_that_nobody_filled_in_is_left_out(blank: bytes | str) -> None:
+def test_an_empty_option_is_ignored(blank: bytes | str) -> None:
     fields = dict.fromkeys(OPTIONS, blank)
     assert parse_request({"body": PHOTO, **fields}, JPEG) == PetRequest(image=PHOTO, content_type="image/jpeg")
 
@@ -165,7 +165,9 @@ def test_an_option_that_nobody_filled_in_is_left_out(blank: bytes | str) -> None
         ({"body": PHOTO}, {**JPEG, "Content-Encoding": "gzip"}, 415, "gzip"),
     ],
 )
-def test_a_request_that_is_none(fields: dict[str, Any], headers: dict[str, Any], status: int, words: str) -> None:
+def test_an_invalid_request_is_rejected(
+    fields: dict[str, Any], headers: dict[str, Any], status: int, words: str
+) -> None:
     problem = problem_of(fields, headers)
     assert problem.status == status
     assert words in problem.detail
@@ -186,7 +188,7 @@ def test_a_request_that_is_none(fields: dict[str, Any], headers: dict[str, Any],
         ({"$ref": "x"}, "must be a string"),
     ],
 )
-def test_base64_is_read_strictly(text: Any, words: str) -> None:
+def test_invalid_base64_is_rejected(text: Any, words: str) -> None:
     problem = problem_of(body_of({"image": text}), JSON)
     assert (problem.status, problem.errors[0].path) == (422, "/image")
     assert words in problem.detail
@@ -211,7 +213,7 @@ def test_base64_is_read_strictly(text: Any, words: str) -> None:
         ("top_k", b"\xff", "UTF-8"),
     ],
 )
-def test_an_option_with_a_wrong_value(option: str, value: bytes | str, words: str) -> None:
+def test_an_option_with_an_invalid_value_is_rejected(option: str, value: bytes | str, words: str) -> None:
     heatmap = {"heatmap": "gradcam"} if option == "class" else {}
     for fields in (
         {"body": PHOTO, **heatmap, option: value},
@@ -224,12 +226,12 @@ def test_an_option_with_a_wrong_value(option: str, value: bytes | str, words: st
 
 
 @pytest.mark.parametrize("value", ["3", 3.5, True, None, [3], 10**400])
-def test_json_has_numbers_for_numbers(value: Any) -> None:
+def test_top_k_in_json_must_be_a_whole_number(value: Any) -> None:
     problem = problem_of(body_of({"image": TEXT, "top_k": value}), JSON)
     assert (problem.status, problem.errors[0].path) == (422, "/top_k")
 
 
-def test_what_json_says_goes_before_the_query() -> None:
+def test_json_takes_precedence_over_the_query() -> None:
     assert parse_request(body_of({"image": TEXT, "top_k": 3}, top_k="7"), JSON).top_k == 3
 
 
@@ -243,7 +245,7 @@ def test_what_json_says_goes_before_the_query() -> None:
         ({"class": "Maine Coon", "versus": "maine_coon", "heatmap": "contrast"}, "/versus"),
     ],
 )
-def test_options_that_would_say_nothing(options: dict[str, str], path: str) -> None:
+def test_an_option_without_effect_is_rejected(options: dict[str, str], path: str) -> None:
     problem = problem_of({"body": PHOTO, **options}, JPEG)
     assert [error.path for error in problem.errors] == [path]
     assert problem.status == 422
@@ -259,13 +261,13 @@ def test_options_that_would_say_nothing(options: dict[str, str], path: str) -> N
         ({"heatmap": "contrast", "versus": "Ragdoll"}, "contrast"),
     ],
 )
-def test_an_explanation_has_a_heatmap(options: dict[str, str], heatmap: str) -> None:
+def test_an_explanation_always_has_a_heatmap(options: dict[str, str], heatmap: str) -> None:
     assert parse_request({"body": PHOTO, **options}, JPEG, explain=True).heatmap == heatmap
     assert parse_request(body_of({"image": TEXT}, **options), JSON, explain=True).heatmap == heatmap
 
 
 @pytest.mark.parametrize("fields", [{"body": PHOTO, "heatmap": b"none"}, body_of({"image": TEXT, "heatmap": "none"})])
-def test_an_explanation_without_a_heatmap_is_none(fields: dict[str, Any]) -> None:
+def test_an_explanation_without_a_heatmap_is_rejected(fields: dict[str, Any]) -> None:
     with pytest.raises(ProblemError) as raised:
         parse_request(fields, JPEG if fields["body"] == PHOTO else JSON, explain=True)
     problem = raised.value.problem
@@ -274,26 +276,26 @@ def test_an_explanation_without_a_heatmap_is_none(fields: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("heatmap", ["rainbow", None, 1])
-def test_an_explanation_with_a_wrong_heatmap(heatmap: Any) -> None:
+def test_an_explanation_with_an_invalid_heatmap_is_rejected(heatmap: Any) -> None:
     with pytest.raises(ProblemError) as raised:
         parse_request(body_of({"image": TEXT, "heatmap": heatmap}), JSON, explain=True)
     assert [error.path for error in raised.value.problem.errors] == ["/heatmap"]
 
 
 @pytest.mark.parametrize("name", ["heat_map", "class_", "content_type", "Class", "x" * 5000, "a/b", "", "image"])
-def test_an_unknown_option_is_named_with_those_that_there_are(name: str) -> None:
+def test_the_error_of_an_unknown_option_lists_the_valid_ones(name: str) -> None:
     problem = problem_of({"body": PHOTO, name: b"1"}, JPEG)
     assert problem.status == 422
     assert "the options are heatmap, class, versus, top_k, overlay" in problem.detail
     assert len(problem.to_json()) < 1000
 
 
-def test_many_unknown_options_make_a_short_answer() -> None:
+def test_the_response_to_many_unknown_options_is_short() -> None:
     problem = problem_of(body_of({"image": TEXT, **{f"option {n}": n for n in range(1000)}}), JSON)
     assert len(problem.errors) == MAX_ERRORS
 
 
-def test_a_field_that_has_a_headers_name_is_no_header() -> None:
+def test_a_form_field_named_like_a_header_is_not_a_header() -> None:
     headers = {"content-type": {"content-type": "text/html"}, **FORM}
     fields = {"image": PHOTO, "content-type": b"text/html"}
     assert problem_of(fields, headers).errors[0].path == "/content-type"
@@ -305,13 +307,13 @@ types = st.one_of(st.sampled_from([*JSON.values(), *FORM.values(), *JPEG.values(
 
 
 @given(st.dictionaries(names, values, max_size=4), types)
-def test_anything_is_a_request_or_a_problem(fields: dict[str, Any], content_type: str) -> None:
+def test_only_problems_escape(fields: dict[str, Any], content_type: str) -> None:
     with contextlib.suppress(ProblemError):
         assert parse_request(fields, {"Content-Type": content_type}).image
 
 
 @given(st.dictionaries(names, st.recursive(st.none() | st.integers() | st.text(max_size=20), st.lists), max_size=4))
-def test_any_json_is_a_request_or_a_problem(content: dict[str, Any]) -> None:
+def test_only_problems_escape_from_json(content: dict[str, Any]) -> None:
     for image in ({}, {"image": TEXT}):
         with contextlib.suppress(ProblemError):
             assert parse_request(body_of(content | image), JSON).image
@@ -321,12 +323,12 @@ def test_any_json_is_a_request_or_a_problem(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["Maine Coon", "maine_coon", " MAINE  COON", "Maine\tCoon_"])
-def test_spellings_of_a_class(name: str) -> None:
+def test_all_spellings_of_a_class_have_one_key(name: str) -> None:
     assert class_key(name) == class_key("Maine Coon")
     assert class_key(name) != class_key("Mainecoon")
 
 
-def test_an_answer_in_json() -> None:
+def test_a_prediction_is_written_as_json() -> None:
     heatmap = HeatmapAnswer(
         method="gradcam",
         class_="Ragdoll",

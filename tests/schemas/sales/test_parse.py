@@ -1,4 +1,4 @@
-"""The sales contract: every form of a request, every kind of mistake, and nothing but a problem for either."""
+"""Parsing of sales requests: every form, every kind of mistake, and only problems as exceptions."""
 
 import datetime as dt
 import json
@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from schemas.problems import MAX_ERRORS, ProblemError
 from schemas.sales.parse import ForecastRequest, RejectedItem, parse_request
 from schemas.sales.request import MAX_ITEMS, Item, Weather
-from tests.schemas.sales.sales_asking import DAY, GOOD, item_of, items_of, parse, problem_of
+from tests.schemas.sales.sales_requests import DAY, GOOD, item_of, items_of, parse, problem_of
 
 # The three forms.
 
 
-def test_one_item() -> None:
+def test_one_store_and_day_is_parsed() -> None:
     assert item_of(GOOD) == Item(store=1, date=DAY)
     everything = {
         **GOOD,
@@ -33,7 +33,7 @@ def test_one_item() -> None:
     assert parse_request(everything) == parse(everything)  # TorchServe may have parsed the body already
 
 
-def test_items_in_their_order() -> None:
+def test_items_keep_their_order() -> None:
     stores = [3, 1, 2, 1]
     parsed = parse({"items": [{**GOOD, "store": store} for store in stores]})
     assert [item.store for item in parsed.items] == stores
@@ -41,20 +41,20 @@ def test_items_in_their_order() -> None:
     assert not parse({"items": [GOOD]}).single
 
 
-def test_a_bad_item_keeps_its_place_and_what_it_named() -> None:
+def test_a_rejected_item_keeps_its_place_store_and_date() -> None:
     items = [GOOD, {"store": "one", "date": 7, "promo": "?"}, 5, None, [], {"store": 2, "date": "2015-08-02"}]
     parsed = parse({"items": items})
     assert [isinstance(item, Item) for item in parsed.items] == [True, False, False, False, False, True]
-    bad = parsed.items[1]
-    assert isinstance(bad, RejectedItem)
-    assert (bad.store, bad.date) == ("one", 7)
-    assert [error.path for error in bad.problem.errors] == ["/items/1/promo", "/items/1/store", "/items/1/date"]
-    other = parsed.items[2]
-    assert isinstance(other, RejectedItem)
-    assert (other.store, other.date, other.problem.errors[0].path) == (None, None, "/items/2")
+    first = parsed.items[1]
+    assert isinstance(first, RejectedItem)
+    assert (first.store, first.date) == ("one", 7)
+    assert [error.path for error in first.problem.errors] == ["/items/1/promo", "/items/1/store", "/items/1/date"]
+    second = parsed.items[2]
+    assert isinstance(second, RejectedItem)
+    assert (second.store, second.date, second.problem.errors[0].path) == (None, None, "/items/2")
 
 
-def test_nothing_but_bad_items_is_a_problem() -> None:
+def test_a_list_without_any_valid_item_is_a_problem() -> None:
     problem = problem_of({"items": [{"store": 1}, {"date": "2015-08-01"}]})
     assert [error.path for error in problem.errors] == ["/items/0/date", "/items/1/store"]
     assert problem.detail == "none of the 2 items can be forecast; the first: /items/0/date: required, but missing"
@@ -64,7 +64,7 @@ def test_nothing_but_bad_items_is_a_problem() -> None:
 # Limits.
 
 
-def test_a_thousand_items_and_no_more() -> None:
+def test_a_list_has_at_most_a_thousand_items() -> None:
     assert len(items_of({"items": [GOOD] * MAX_ITEMS})) == 1000
     for count in (0, 1001):
         problem = problem_of({"items": [GOOD] * count})
@@ -73,13 +73,13 @@ def test_a_thousand_items_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("holiday", [0, "0", "a", "b", "c"])
-def test_kaggles_holidays(holiday: Any) -> None:
-    """The number 0 among them: many rows of its own files have it."""
+def test_every_holiday_code_of_kaggle_is_accepted(holiday: Any) -> None:
+    """The number 0 is one of them: many rows of Kaggle's files have it."""
     assert item_of({**GOOD, "state_holiday": holiday}).state_holiday == str(holiday)
 
 
 @pytest.mark.parametrize("store", [0, 1, 2**31 - 1])
-def test_stores_that_may_be(store: int) -> None:
+def test_the_limits_of_a_store_number_are_accepted(store: int) -> None:
     assert item_of({**GOOD, "store": store}).store == store
 
 
@@ -108,7 +108,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field in WRONG for value in WRONG[field]])
-def test_a_wrong_value_is_named_with_its_path(field: str, value: Any) -> None:
+def test_an_invalid_value_is_reported_with_its_path(field: str, value: Any) -> None:
     problem = problem_of({**GOOD, field: value})
     assert [error.path for error in problem.errors] == [f"/{field}"]
     assert problem.type == "urn:shopcat:problem:invalid-request"
@@ -134,17 +134,17 @@ WILD: dict[str, list[Any]] = {
     [(name, value) for name in Weather.model_fields for kind in WILD if name.endswith(kind) for value in WILD[kind]]
     + [("snow", 1)],
 )
-def test_weather_out_of_this_world(field: str, value: Any) -> None:
+def test_impossible_weather_is_rejected(field: str, value: Any) -> None:
     assert [error.path for error in problem_of({**GOOD, "weather": {field: value}}).errors] == [f"/weather/{field}"]
 
 
 @pytest.mark.parametrize("field", ["Promo", "promo2", "dat", "sales", "", "a/b", "__class__", "storė"])
-def test_a_field_that_is_none_is_named(field: str) -> None:
-    """A slip of the pen must not pass for nothing stated."""
+def test_an_unknown_field_is_reported(field: str) -> None:
+    """A misspelled field must not be ignored."""
     problem = problem_of({**GOOD, field: 1})
     assert [error.path for error in problem.errors] == ["/" + field.replace("/", "~1")]
-    there = "open, promo, state_holiday, school_holiday, weather, store, date, what_if"
-    assert problem.errors[0].detail == f"unknown field; the valid fields are {there}"
+    valid = "open, promo, state_holiday, school_holiday, weather, store, date, what_if"
+    assert problem.errors[0].detail == f"unknown field; the valid fields are {valid}"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_field_that_is_none_is_named(field: str) -> None:
         ({"store": 1.5, "start": "2015-08-01", "days": 3.5}, ["/store", "/days"]),
     ],
 )
-def test_a_form_that_is_none_of_the_three(request_: Any, paths: list[str]) -> None:
+def test_a_request_in_none_of_the_three_forms_is_rejected(request_: Any, paths: list[str]) -> None:
     assert [error.path for error in problem_of(request_).errors] == paths
 
 
@@ -202,7 +202,7 @@ def test_a_form_that_is_none_of_the_three(request_: Any, paths: list[str]) -> No
         b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     ],
 )
-def test_what_is_not_json(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_rejected(body: bytes) -> None:
     problem = problem_of(body)
     assert problem.status == 400
     assert problem.detail.startswith("the body is not JSON: ")
@@ -210,7 +210,7 @@ def test_what_is_not_json(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "what"),
+    ("body", "json_type"),
     [
         (b"[]", "array"),
         (b'"x"', "string"),
@@ -220,13 +220,13 @@ def test_what_is_not_json(body: bytes) -> None:
         (b"null", "null"),
     ],
 )
-def test_json_that_is_no_object(body: bytes, what: str) -> None:
+def test_json_that_is_no_object_is_rejected(body: bytes, json_type: str) -> None:
     problem = problem_of(body)
     assert problem.status == 400
-    assert f"the body is a JSON {what}; send an object" in problem.detail
+    assert f"the body is a JSON {json_type}; send an object" in problem.detail
 
 
-def test_numbers_too_large_for_anyone() -> None:
+def test_huge_numbers_are_rejected() -> None:
     digits = b"9" * 4000  # Python itself refuses to read an int of more than 4,300
     for body in (b'{"store": %s, "date": "2015-08-01"}' % digits, b'{"store": 1, "date": %s}' % digits):
         assert len(problem_of(body).detail) < 300
@@ -236,25 +236,25 @@ def test_numbers_too_large_for_anyone() -> None:
     assert problem_of(huge).errors[0].path == "/weather/max_temperature"
 
 
-def test_not_a_number_among_parsed_values() -> None:
-    """A body that TorchServe has parsed may hold what JSON can't."""
+def test_nan_and_infinity_in_parsed_json_are_rejected() -> None:
+    """A body that TorchServe has parsed may contain values that JSON does not have."""
     for value in (float("nan"), float("inf")):
         with pytest.raises(ProblemError) as caught:
             parse_request({**GOOD, "weather": {"cloud_cover": value}})
         assert caught.value.problem.errors[0].path == "/weather/cloud_cover"
 
 
-def test_a_field_that_is_there_twice_is_the_last_one() -> None:
+def test_the_last_of_duplicate_fields_counts() -> None:
     assert parse_request(b'{"store": 1, "store": 2, "date": "2015-08-01"}').items[0].store == 2
 
 
-def test_a_long_value_is_cut_short() -> None:
+def test_a_long_value_is_abbreviated() -> None:
     problem = problem_of({**GOOD, "date": "x" * 1_000_000})
     assert len(problem.to_json()) < 600
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray])
-def test_bodies_of_any_kind_of_bytes(kind: Any) -> None:
+def test_bytes_and_bytearrays_are_accepted(kind: Any) -> None:
     assert parse_request(kind(json.dumps(GOOD).encode())) == ForecastRequest((Item(store=1, date=DAY),), single=True)
 
 
@@ -275,8 +275,8 @@ VALUES = st.recursive(
 REQUESTS = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, VALUES)) | VALUES
 
 
-def answered(body: Any) -> None:
-    """It is read, or a problem says why not; the problem can be sent."""
+def check_parsed_or_rejected(body: Any) -> None:
+    """Check that a body is parsed, or rejected with a problem that can be sent."""
     try:
         items: Iterable[Item | RejectedItem] = parse_request(body).items
     except ProblemError as error:
@@ -295,13 +295,13 @@ def answered(body: Any) -> None:
 @settings(max_examples=200)
 @given(REQUESTS)
 def test_only_problems_escape(request_: Any) -> None:
-    answered(request_)  # with NaN and half characters, as Python can have them
-    answered(json.dumps(request_).encode())
+    check_parsed_or_rejected(request_)  # with NaN and unpaired surrogates, which Python has and JSON does not
+    check_parsed_or_rejected(json.dumps(request_).encode())
 
 
 @given(st.binary(max_size=60))
 def test_only_problems_escape_from_bytes(body: bytes) -> None:
-    answered(body)
+    check_parsed_or_rejected(body)
 
 
 @given(st.data())
@@ -309,21 +309,21 @@ def test_only_problems_escape_from_damaged_requests(data: st.DataObject) -> None
     body = bytearray(json.dumps({"items": [{**GOOD, "promo": True, "weather": {"cloud_cover": 3.5}}, GOOD]}).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    answered(bytes(body))
+    check_parsed_or_rejected(bytes(body))
 
 
-def test_an_answer_does_not_grow_with_what_is_wrong() -> None:
-    """TorchServe kills a worker whose answer is over its limit, and with it all requests of the batch."""
+def test_the_response_stays_small_however_many_errors_there_are() -> None:
+    """TorchServe kills a worker whose response exceeds a limit, and with it all requests of the batch."""
     unknown = {f"k{i}": 1 for i in range(50_000)}
     long = [1e15] * 10_000
     items = parse_request({"items": [GOOD, {**GOOD, **unknown}, {"store": long, "date": "x" * 10_000}]}).items
     assert len(problem_of({**GOOD, **unknown}).to_json()) < 3_000
-    many, odd = items[1:]
-    assert isinstance(many, RejectedItem)
-    assert isinstance(odd, RejectedItem)
-    assert len(many.problem.to_json()) < 3_000
-    assert len(many.problem.errors) == MAX_ERRORS
-    assert "and 49,999 more" in many.problem.detail
-    assert len(str(odd)) < 1_000
+    with_unknown, with_long = items[1:]
+    assert isinstance(with_unknown, RejectedItem)
+    assert isinstance(with_long, RejectedItem)
+    assert len(with_unknown.problem.to_json()) < 3_000
+    assert len(with_unknown.problem.errors) == MAX_ERRORS
+    assert "and 49,999 more" in with_unknown.problem.detail
+    assert len(str(with_long)) < 1_000
     assert problem_of({"items": [{"store": "x"}] * 1000}).status == 422
     assert len(problem_of({"items": [{"store": "x"}] * 1000}).to_json()) < 3_000

@@ -1,4 +1,4 @@
-"""Ranges: the days that they stand for, what is said of all or of each, and their mistakes."""
+"""Ranges: expansion into days, facts for all days or by day, and mistakes."""
 
 import datetime as dt
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from schemas.sales.request import MAX_DAYS, Item, Weather
-from tests.schemas.sales.sales_asking import DAY, GOOD, items_of, problem_of
+from tests.schemas.sales.sales_requests import DAY, GOOD, items_of, problem_of
 
 
-def test_a_range_stands_for_its_days() -> None:
+def test_a_range_is_expanded_into_its_days() -> None:
     items = items_of({"store": 7, "start": "2015-12-30", "days": 4, "promo": True, "weather": {"cloud_cover": 3}})
     assert [str(item.date) for item in items] == ["2015-12-30", "2015-12-31", "2016-01-01", "2016-01-02"]
     assert {item.store for item in items} == {7}
     assert {(item.promo, item.open, item.weather) for item in items} == {(True, None, Weather(cloud_cover=3))}
 
 
-def test_a_range_may_say_it_day_by_day() -> None:
+def test_a_fact_may_have_one_value_for_each_day() -> None:
     by_day = {
         "open": [True, False, None],
         "promo": [None, None, True],
@@ -32,14 +32,14 @@ def test_a_range_may_say_it_day_by_day() -> None:
     ]
 
 
-def test_a_field_that_is_none_of_a_range_or_of_the_weather() -> None:
-    span = {"store": 1, "start": "2015-08-01", "days": 2}
-    assert "the valid fields are store, start, days, open," in problem_of({**span, "date": "2015-08-01"}).detail
-    assert "the valid fields are max_temperature," in problem_of({**span, "weather": [{"snow": 1}, {}]}).detail
+def test_an_unknown_field_of_a_range_or_its_weather_is_rejected() -> None:
+    date_range = {"store": 1, "start": "2015-08-01", "days": 2}
+    assert "the valid fields are store, start, days, open," in problem_of({**date_range, "date": "2015-08-01"}).detail
+    assert "the valid fields are max_temperature," in problem_of({**date_range, "weather": [{"snow": 1}, {}]}).detail
     assert "the valid fields are max_temperature," in problem_of({**GOOD, "weather": {"snow": 1}}).detail
 
 
-def test_a_leap_year_and_no_more() -> None:
+def test_a_range_has_at_most_366_days() -> None:
     longest = items_of({"store": 1, "start": "2015-08-01", "days": MAX_DAYS})
     assert (len(longest), str(longest[-1].date)) == (366, "2016-07-31")
     for days in (367, 0, -1):
@@ -47,7 +47,7 @@ def test_a_leap_year_and_no_more() -> None:
         assert [(error.path, error.value) for error in problem.errors] == [("/days", str(days))]
 
 
-def test_a_range_ends_within_the_calendar() -> None:
+def test_a_range_beyond_the_year_9999_is_rejected() -> None:
     assert items_of({"store": 1, "start": "9999-12-30", "days": 1})[0].date == dt.date(9999, 12, 30)
     for start, days in (("9999-12-31", 366), ("9999-12-30", 3)):
         problem = problem_of({"store": 1, "start": start, "days": days})
@@ -56,6 +56,6 @@ def test_a_range_ends_within_the_calendar() -> None:
 
 
 @pytest.mark.parametrize("value", ["maybe", [True, "maybe"], {"a": 1}])
-def test_a_ranges_wrong_value(value: Any) -> None:
+def test_an_invalid_value_in_a_range_is_reported_with_its_path(value: Any) -> None:
     problem = problem_of({"store": 1, "start": "2015-08-01", "days": 2, "promo": value})
     assert all(error.path.startswith("/promo") for error in problem.errors)

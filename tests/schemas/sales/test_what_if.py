@@ -1,4 +1,4 @@
-"""The sales contract, where a request asks what if, or why."""
+"""Sales requests with a what-if, or for an explanation."""
 
 import contextlib
 from typing import Any
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.problems import ProblemError
 from schemas.sales.parse import MAX_EXPLAINED, parse_request
 from schemas.sales.request import Item, Weather
-from tests.schemas.sales.sales_asking import GOOD, RANGE, items_of, parse, problem_of
+from tests.schemas.sales.sales_requests import GOOD, RANGE, items_of, parse, problem_of
 
 
 def changed_items(request: Any) -> list[Item]:
@@ -21,37 +21,37 @@ def changed_items(request: Any) -> list[Item]:
     return [item for item in parsed.what_if.items if isinstance(item, Item)]
 
 
-def test_a_day_with_something_changed() -> None:
-    asked = {**GOOD, "promo": False, "school_holiday": True}
-    (item,) = changed_items({**asked, "what_if": {"promo": True}})
-    assert item == Item.model_validate({**asked, "promo": True})
+def test_a_what_if_changes_the_stated_facts_of_a_day() -> None:
+    facts = {**GOOD, "promo": False, "school_holiday": True}
+    (item,) = changed_items({**facts, "what_if": {"promo": True}})
+    assert item == Item.model_validate({**facts, "promo": True})
 
 
-def test_weather_keeps_what_is_not_changed() -> None:
+def test_a_what_if_keeps_the_weather_that_it_does_not_change() -> None:
     weather = {"precipitation": 5, "events": "Rain"}
     (item,) = changed_items({**GOOD, "weather": weather, "what_if": {"weather": {"events": None, "cloud_cover": 1}}})
     assert item.weather == Weather(precipitation=5, events="Rain", cloud_cover=1)
 
 
-def test_one_changed_item_makes_a_plan_of_all() -> None:
+def test_one_changed_item_compares_all_items() -> None:
     changed = changed_items({"items": [GOOD, {**GOOD, "what_if": {"state_holiday": 0}}]})
     assert [item.state_holiday for item in changed] == [None, "0"]
 
 
-def test_a_range_may_change_all_days_or_some() -> None:
+def test_a_what_if_changes_all_days_or_some_of_a_range() -> None:
     changed = changed_items({**RANGE, "promo": False, "what_if": {"promo": [None, True, False], "open": True}})
     assert [item.promo for item in changed] == [False, True, False]
     assert [item.open for item in changed] == [True] * 3
 
 
-def test_a_range_whose_list_changes_nothing_is_still_compared() -> None:
+def test_a_what_if_of_nulls_is_still_compared() -> None:
     assert changed_items({**RANGE, "promo": True, "what_if": {"promo": [None] * 3}}) == items_of(
         {**RANGE, "promo": True}
     )
 
 
 @pytest.mark.parametrize("request_", [GOOD, RANGE, {"items": [GOOD]}])
-def test_null_asks_nothing(request_: dict[str, Any]) -> None:
+def test_a_null_what_if_is_ignored(request_: dict[str, Any]) -> None:
     assert parse(request_).what_if is None
     items = [{**item, "what_if": None} for item in request_.get("items", [])]
     assert parse({**request_, **({"items": items} if items else {"what_if": None})}).what_if is None
@@ -75,7 +75,9 @@ def test_null_asks_nothing(request_: dict[str, Any]) -> None:
         ("promo", "/what_if", ""),
     ],
 )
-def test_nonsense_is_named_with_its_path(base: dict[str, Any], what_if: Any, path: str, words: str) -> None:
+def test_an_invalid_what_if_is_reported_with_its_path(
+    base: dict[str, Any], what_if: Any, path: str, words: str
+) -> None:
     problem = problem_of({**base, "what_if": what_if})
     assert [error.path for error in problem.errors] == [path]
     assert words in problem.detail
@@ -84,11 +86,11 @@ def test_nonsense_is_named_with_its_path(base: dict[str, Any], what_if: Any, pat
 @pytest.mark.parametrize(
     ("promo", "path"), [([True], "/what_if/promo"), ([True, False, "x"], "/what_if/promo/2"), ([], "/what_if/promo")]
 )
-def test_a_ranges_wrong_list(promo: Any, path: str) -> None:
+def test_an_invalid_list_in_a_what_if_is_reported_with_its_path(promo: Any, path: str) -> None:
     assert problem_of({**RANGE, "what_if": {"promo": promo}}).errors[0].path == path
 
 
-def test_it_stands_in_the_item_and_not_beside_items() -> None:
+def test_a_what_if_belongs_into_an_item_and_not_beside_items() -> None:
     assert problem_of({"items": [GOOD], "what_if": {"promo": True}}).errors[0].path == "/what_if"
     problem = problem_of({"items": [{**GOOD, "what_if": {}}]})
     assert problem.errors[0].path == "/items/0/what_if"
@@ -98,17 +100,17 @@ def test_it_stands_in_the_item_and_not_beside_items() -> None:
 
 
 @pytest.mark.parametrize("request_", [GOOD, RANGE, {"items": [GOOD] * MAX_EXPLAINED}, RANGE | {"days": MAX_EXPLAINED}])
-def test_explanations_take_the_same_forms(request_: dict[str, Any]) -> None:
-    plain, why = parse(request_), parse(request_, explain=True)
-    assert (plain.explain, why.explain) == (False, True)
-    assert (why.items, why.single, why.is_range) == (plain.items, plain.single, plain.is_range)
+def test_explanations_accept_the_same_forms(request_: dict[str, Any]) -> None:
+    plain, explained = parse(request_), parse(request_, explain=True)
+    assert (plain.explain, explained.explain) == (False, True)
+    assert (explained.items, explained.single, explained.is_range) == (plain.items, plain.single, plain.is_range)
 
 
 @pytest.mark.parametrize(
     ("request_", "path"),
     [({"items": [GOOD] * (MAX_EXPLAINED + 1)}, "/items"), (RANGE | {"days": MAX_EXPLAINED + 1}, "/days")],
 )
-def test_explanations_are_few_at_a_time(request_: dict[str, Any], path: str) -> None:
+def test_the_number_of_explanations_is_limited(request_: dict[str, Any], path: str) -> None:
     problem = problem_of(request_, explain=True)
     assert (problem.errors[0].path, problem.errors[0].value) == (path, str(MAX_EXPLAINED + 1))
     assert f"at most {MAX_EXPLAINED}" in problem.detail
@@ -122,7 +124,7 @@ def test_explanations_are_few_at_a_time(request_: dict[str, Any], path: str) -> 
         (RANGE | {"what_if": {"promo": [None, True, None]}}, "/what_if"),
     ],
 )
-def test_what_if_and_why_are_asked_apart(request_: dict[str, Any], path: str) -> None:
+def test_an_explanation_with_a_what_if_is_rejected(request_: dict[str, Any], path: str) -> None:
     problem = problem_of(request_, explain=True)
     assert problem.errors[0].path == path
     assert "/predictions/sales" in problem.detail
@@ -144,8 +146,8 @@ def test_only_problems_escape(what_if: Any, base: dict[str, Any], explain: bool)
         assert parse({**base, "what_if": what_if}, explain=explain).items
 
 
-def test_a_range_whose_changes_are_none_can_not_be_explained_either() -> None:
-    sent = {"store": 1, "start": "2015-08-01", "days": 2, "what_if": {"promo": [None, None]}}
+def test_an_explanation_with_a_what_if_of_nulls_is_rejected() -> None:
+    request = {"store": 1, "start": "2015-08-01", "days": 2, "what_if": {"promo": [None, None]}}
     with pytest.raises(ProblemError) as raised:
-        parse_request(sent, explain=True)
+        parse_request(request, explain=True)
     assert [error.path for error in raised.value.problem.errors] == ["/what_if"]

@@ -1,4 +1,4 @@
-"""How the tests of the sales contract ask."""
+"""Requests of the tests of the sales contract, and functions that parse them."""
 
 import datetime as dt
 import json
@@ -30,9 +30,9 @@ def item_of(request: Any) -> Item:
 def items_of(request: Any) -> list[Item]:
     parsed = parse(request)
     assert not parsed.single
-    good = [item for item in parsed.items if isinstance(item, Item)]
-    assert len(good) == len(parsed.items)
-    return good
+    items = [item for item in parsed.items if isinstance(item, Item)]
+    assert len(items) == len(parsed.items)
+    return items
 
 
 def problem_of(request: Any, *, explain: bool = False) -> Problem:
