@@ -1,12 +1,14 @@
 """The registry of model kinds, and the part that every layer has of a kind."""
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import yaml
 
 from cli import main
-from cli.kinds import KIND_COMMANDS
+from cli.kinds import KIND_COMMANDS, kind_commands
+from runtime.bundle import BundleError
 from schemas.bundle import BundleManifest
 from schemas.kinds import MODEL_KINDS, ModelKind
 from serving.torchserve.archive import SETTINGS
@@ -56,6 +58,16 @@ def test_every_kind_has_its_commands() -> None:
         assert commands.lr_find is None or commands.lr_find.name == name
         for command in (*commands.prepare, *commands.predict):
             assert main.commands[str(command.name)] is command
+
+
+def test_the_error_of_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text('{"kind": "dogs"}', encoding="utf-8")
+    with pytest.raises(BundleError, match=rf"of the kind 'dogs'; .* knows {', '.join(MODEL_KINDS)}"):
+        kind_commands(tmp_path)
+
+
+def test_the_python_package_loads_only_registered_kinds() -> None:
+    assert {*MODELS} <= {*MODEL_KINDS}
 
 
 @KINDS

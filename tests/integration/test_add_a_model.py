@@ -46,7 +46,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "docs" / "reference").mkdir(parents=True)
     make_environment(copy)
-    for file in ("pyproject.toml", "docs/reference/problems.md"):
+    for file in ("pyproject.toml", ".dockerignore", "docs/reference/problems.md"):
         shutil.copyfile(ROOT / file, copy / file)
     for role, text in BLOCKS:
         action, _, target = role.partition(": ")

@@ -242,7 +242,12 @@ def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
     names = {file.name for file in serving.torchserve.archive.SETTINGS.iterdir()}
     assert {"config.properties", "log4j2.xml", "sales.yaml", "pets.yaml"} <= names
     assert code | {f"serving/torchserve/settings/{name}" for name in names} <= carried
-    assert {"schemas/openapi.json", "shopcat/py.typed", "serving/gateway/envoy.yaml.jinja"} <= carried
+    assert {
+        "schemas/openapi.json",
+        "schemas/examples.json",
+        "shopcat/py.typed",
+        "serving/gateway/envoy.yaml.jinja",
+    } <= carried
 
 
 @pytest.mark.integration
