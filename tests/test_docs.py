@@ -10,6 +10,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
+import shopcat
 from sales.calendar import Calendar
 from sales.panel import Panel
 from schemas.pets.manifest import BackboneSpec, HeadSpec, ImageSpec, PetsManifest
@@ -123,6 +124,13 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     tops = "benchmarks|cli|deploy|docs|handlers|pets|runtime|sales|schemas|scripts|serving|shopcat|tests|training"
     for path in re.findall(rf"`((?:{tops})/[\w./-]*)`", page.read_text(encoding="utf-8")):
         assert (ROOT / path).exists(), path
+
+
+def test_the_python_api_has_every_exported_name() -> None:
+    page = (REFERENCE / "python-api.md").read_text(encoding="utf-8")
+    assert {*re.findall(r"^::: shopcat\.(\w+)$", page, re.MULTILINE)} - {"errors"} == {*shopcat.__all__} - {
+        "__version__"
+    }
 
 
 @pytest.mark.integration
