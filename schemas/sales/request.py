@@ -61,7 +61,7 @@ class Weather(BaseModel):
 
 _OPEN = "True if the store is open. The forecast of a closed store is 0."
 _PROMO = "True if the store runs a promotion."
-_STATE_HOLIDAY = "Holiday: 0 none, a public holiday, b Easter, c Christmas. The 0 may be a number."
+_STATE_HOLIDAY = "Holiday: `0` none, `a` public holiday, `b` Easter, `c` Christmas. The 0 may be a number."
 _SCHOOL_HOLIDAY = "True if schools are closed."
 _WEATHER = "Weather of the day."
 
