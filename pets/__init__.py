@@ -1,1 +1,1 @@
-"""What training and serving share for breeds: photos, the network, heatmaps, the bundle, the classifier."""
+"""Breeds of pets: photos, classifier, heatmaps and bundle, shared by training and serving."""

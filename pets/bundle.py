@@ -1,12 +1,12 @@
-"""A pets bundle: the folder that training writes and everything else reads. JSON and safetensors, never a pickle.
+"""A pets bundle: the folder that training writes and serving reads. It has JSON, safetensors and ONNX, never a pickle.
 
-bundle.json         the manifest: classes, input, temperature, threshold, figures, and the hash of every other file
-weights.safetensors the network's weights; matrices and filters in half precision, which is what was judged
-model.onnx          the network with its heatmaps, as a graph whose weights stand in weights.safetensors
-golden.json         small made-up pictures and what training computed for them
-MODEL_CARD.md       what it is for, and what not
+- ``bundle.json``: the manifest, with classes, input, temperature, threshold, figures and the hash of every other file.
+- ``weights.safetensors``: the network's weights. Matrices and filters are in half precision, as they were evaluated.
+- ``model.onnx``: the network with its heatmaps, as a graph that refers to ``weights.safetensors``.
+- ``golden.json``: small synthetic pictures and the outputs that training computed for them.
+- ``MODEL_CARD.md``: intended use and limits.
 
-Reading one raises `runtime.bundle.BundleError` if the folder is not a bundle, is damaged, or is of an unknown format.
+`load` raises `runtime.bundle.BundleError` if the folder is no bundle, is damaged, or has an unknown format.
 """
 
 import json
@@ -47,19 +47,19 @@ def save(
     card: str,
     replace: bool = False,
 ) -> PetsManifest:
-    """Write a bundle, whole or not at all.
+    """Write a bundle, atomically.
 
     Args:
-        folder: where it is to appear.
-        manifest: ``PetsManifest``'s fields but ``version`` and ``files``, which follow from the content.
+        folder: the new bundle.
+        manifest: fields of ``PetsManifest``, except ``version`` and ``files``, which follow from the content.
         weights: the network's state dict.
-        network: makes the ONNX file, given the file with the weights that it refers to.
-        golden: a PNG in base64 each, and its ``logits``, ``activation`` and ``gradcam`` as training computed them.
-        card: the model card's text.
-        replace: whether a bundle that is there already may be replaced.
+        network: returns the content of the ONNX file, given the path of the weights that it refers to.
+        golden: by golden picture, its ``png`` in base64 and the ``logits``, ``activation`` and ``gradcam`` of training.
+        card: text of the model card.
+        replace: replace an existing bundle.
 
     Raises:
-        FolderError: if ``folder`` is there already and may not be replaced.
+        FolderError: if ``folder`` exists already and ``replace`` is false.
     """
     with new_folder(folder, replace=replace) as part:
         save_file({name: np.asarray(array, order="C") for name, array in weights.items()}, part / WEIGHTS)
@@ -71,8 +71,7 @@ def load(folder: Path) -> Bundle:
     """Read a bundle and verify its files.
 
     Raises:
-        BundleError: if it is not a bundle, a file is missing, changed or there without being listed, or its format
-            is not known.
+        BundleError: if the folder is no bundle, has an unknown format, or a file is missing, changed or not listed.
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest, FILES)
@@ -87,6 +86,6 @@ def read_manifest(folder: Path) -> PetsManifest:
     """Read ``bundle.json`` alone.
 
     Raises:
-        BundleError: if there is none, or it is not one that this version reads.
+        BundleError: if there is no manifest, or this version can't read it.
     """
     return bundle.read_manifest(folder, PetsManifest, kind="pets", format_version=FORMAT_VERSION)

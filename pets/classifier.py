@@ -1,4 +1,7 @@
-"""Photos in, breeds and heatmaps out: what the handler, the commands and the evaluation all call."""
+"""The pets predictor: photos in, breeds and heatmaps out.
+
+TorchServe's handler, the commands and the evaluation all call the same `Classifier`.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,20 @@ from schemas.pets.manifest import PetsManifest
 from schemas.pets.request import PetRequest, class_key
 from schemas.problems import FieldError, Problem, ProblemError, abbreviate
 
-GOLDEN_TOLERANCE = 2e-3  # of the largest logit, and of the maps' largest value; another CPU or a GPU differs by less
-ASPECT = 3.0
-DIGITS = 6  # of a grid's values in an answer
+GOLDEN_TOLERANCE = 2e-3  # share of the largest logit or map value; another CPU or a GPU differs by less
+ASPECT = 3.0  # longer side by shorter side; beyond it the answer has a warning
+DIGITS = 6  # decimals of a grid's values in an answer
 
 
 class Output(NamedTuple):
-    """What the network says of some photos.
+    """The network's output for some photos.
 
     Attributes:
-        logits: ``[photo, class]``, before the temperature.
-        activation: ``[photo, row, column]``.
-        gradcam: the same, for ``target`` or for the difference to ``rival``.
-        target: ``[photo]``, the class that ``gradcam`` explains.
-        rival: ``[photo]``, the class that it is told from, or Rival.NONE.
+        logits: ``[photo, class]``, before division by the temperature.
+        activation: ``[photo, row, column]``, the mean of the last feature maps.
+        gradcam: ``[photo, row, column]``, Grad-CAM for the target's logit, or for its difference to the rival's.
+        target: ``[photo]``, index of the explained class.
+        rival: ``[photo]``, index of the class that the target is compared with, or ``Rival.NONE``.
     """
 
     logits: NDArray[np.float32]
@@ -53,15 +56,15 @@ Run = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], Outp
 
 @dataclass(frozen=True)
 class Query:
-    """A request whose photo is decoded and whose classes are known.
+    """A prepared request: its photo is decoded and its classes are looked up.
 
     Attributes:
-        request: what was asked.
-        photo: whole and upright.
-        pixels: ``[size, size, 3]``, what the network sees of it.
-        box: where that is on the photo.
-        target: the class to explain, or Target.PREDICTED.
-        rival: the class to tell it from, Rival.RUNNER_UP or Rival.NONE.
+        request: the request.
+        photo: the decoded photo.
+        pixels: ``[size, size, 3]``, the network's input.
+        box: place of the network's input on the photo.
+        target: index of the class to explain, or ``Target.PREDICTED``.
+        rival: index of the class to compare it with, or a ``Rival``.
     """
 
     request: PetRequest
@@ -73,43 +76,43 @@ class Query:
 
 
 class Classifier:
-    """Breeds by one model. Nothing but its clock changes after it is made, so threads may share it."""
+    """Predictor of one pets model. Threads may share it, because only its clock changes after construction."""
 
     def __init__(self, manifest: PetsManifest, run: Run) -> None:
         self.manifest, self.run = manifest, run
         self.name, self.version, self.clock = manifest.name, manifest.version, Clock()
-        self.classes = [each.name for each in manifest.classes]
-        self._numbers = {class_key(name): number for number, name in enumerate(self.classes)}
+        self.classes = [breed.name for breed in manifest.classes]
+        self._class_indices = {class_key(name): index for index, name in enumerate(self.classes)}
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", threads: int = 1) -> Classifier:
-        """The classifier of a bundle, verified: its hashes, and its golden pictures on this machine and device.
+        """Load a bundle, and verify its hashes and its golden pictures on this machine and device.
 
         Args:
             folder: the bundle.
             device: ``cpu`` or ``cuda:N``.
-            threads: threads within one operator on the CPU.
+            threads: number of threads within one operator on the CPU.
 
         Raises:
-            BundleError: if the bundle is damaged, or its golden pictures come out otherwise.
-            SessionError: if the network can't be run on the device.
+            BundleError: if the bundle is damaged, or this machine computes other outputs for its golden pictures.
+            SessionError: if the network can't run on the device.
         """
         bundle = bundles.load(folder)
-        classifier = cls(bundle.manifest, _onnx(folder, device, threads))
+        classifier = cls(bundle.manifest, _onnx_network(folder, device, threads))
         classifier.verify(bundle)
         return classifier
 
     def verify(self, bundle: Bundle) -> None:
-        """Classify the bundle's golden pictures again.
+        """Run the network on the bundle's golden pictures and compare with the outputs of training.
 
         Raises:
-            BundleError: if what comes out is not what training computed.
+            BundleError: if an output differs.
         """
         names = ("logits", "activation", "gradcam")
-        # of all pictures, since a Grad-CAM that is blank in one may hold a trace elsewhere
+        # over all pictures, because a Grad-CAM that is all zero in training may have a trace of rounding here
         largest = {name: max(np.abs(row[name]).max() for row in bundle.golden) for name in names}
         for number, row in enumerate(bundle.golden):
-            # the class is named, since elsewhere the first of two close ones may be the other
+            # the class is given, because of two close logits the other may be larger on this machine
             output = self.run_network(
                 [self.crop(open_photo(b64decode(row["png"])))[0]], [int(np.argmax(row["logits"]))]
             )
@@ -122,7 +125,7 @@ class Classifier:
                     )
 
     def crop(self, photo: Photo) -> tuple[NDArray[np.uint8], Box]:
-        """What the network sees of a photo, ``[size, size, 3]``, and where that is on it."""
+        """Return the network's input from a photo, ``[size, size, 3]``, and its place on the photo."""
         return crop(photo, self.manifest.image.size, self.manifest.image.crop_pct)
 
     def run_network(
@@ -134,34 +137,34 @@ class Classifier:
         """Run the network.
 
         Args:
-            pixels: ``[photo, size, size, 3]``, as ``crop`` gives each.
-            target: a class's number or Target.PREDICTED for each; all Target.PREDICTED if left out.
-            rival: a class's number, Rival.RUNNER_UP or Rival.NONE for each; all Rival.NONE if left out.
+            pixels: ``[photo, size, size, 3]``, from ``crop``.
+            target: class to explain for each photo: an index or a ``Target``. Default: ``Target.PREDICTED``.
+            rival: class to compare it with for each photo: an index or a ``Rival``. Default: ``Rival.NONE``.
         """
         image = self.manifest.image
-        many = len(pixels)
+        n_photos = len(pixels)
         return self.run(
             normalise(np.asarray(pixels), image.mean, image.std),
-            np.asarray([Target.PREDICTED] * many if target is None else target, np.int64),
-            np.asarray([Rival.NONE] * many if rival is None else rival, np.int64),
+            np.asarray([Target.PREDICTED] * n_photos if target is None else target, np.int64),
+            np.asarray([Rival.NONE] * n_photos if rival is None else rival, np.int64),
         )
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities of logits, ``[..., class]``."""
+        """Return calibrated probabilities of logits, ``[..., class]``: softmax of ``logits / temperature``."""
         scaled = logits.astype(np.float64) / self.manifest.temperature
         exps = np.exp(scaled - scaled.max(-1, keepdims=True))
         return np.asarray(exps / exps.sum(-1, keepdims=True))
 
     def prepare(self, request: PetRequest) -> Query:
-        """Decode a request's photo and look its classes up.
+        """Decode a request's photo and look up its classes.
 
         Raises:
             ProblemError: if the photo can't be decoded, or a class is not one of the model's.
         """
-        target: int = Target.PREDICTED if request.class_ is None else self._number("class", request.class_)
+        target: int = Target.PREDICTED if request.class_ is None else self._class_index("class", request.class_)
         rival: int = Rival.NONE
         if request.heatmap == "contrast":
-            rival = Rival.RUNNER_UP if request.versus is None else self._number("versus", request.versus)
+            rival = Rival.RUNNER_UP if request.versus is None else self._class_index("versus", request.versus)
         self.clock.lap("parse")
         photo = open_photo(request.image)
         pixels, box = self.crop(photo)
@@ -169,11 +172,11 @@ class Classifier:
         return Query(request, photo, pixels, box, target, rival)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction | Problem]:
-        """Answer requests, all in one run of the network.
+        """Answer prepared requests with one run of the network.
 
         Returns:
-            A prediction for each, in order; a problem for a contrast of a class with itself, which shows only now if
-            the class is the predicted one.
+            A prediction for each request, in order. A contrast of the predicted class with itself gets a problem: only
+            now is it known which class was predicted.
         """
         output = self.run_network(
             [query.pixels for query in queries],
@@ -197,7 +200,7 @@ class Classifier:
             error = FieldError(path="/versus", value=abbreviate(request.versus), detail=detail)
             return Problem.of("invalid-request", f"{error.path}: {detail} (sent: {error.value})", [error])
         best = np.argsort(-probabilities, kind="stable")[: request.top_k]
-        top = [self._breed(int(number), float(probabilities[number])) for number in best]
+        top = [self._breed(int(index), float(probabilities[index])) for index in best]
         heatmap = None if request.heatmap == "none" else self._heatmap(query, output, place)
         return Prediction(
             breed=top[0].breed,
@@ -214,15 +217,15 @@ class Classifier:
     def _heatmap(self, query: Query, output: Output, place: int) -> HeatmapAnswer:
         method = query.request.heatmap
         assert method != "none"
-        of_class = method != "activation"
-        grid = (output.gradcam if of_class else output.activation)[place]
+        explains_class = method != "activation"
+        grid = (output.gradcam if explains_class else output.activation)[place]
         target, rival = int(output.target[place]), int(output.rival[place])
-        painted = None
+        overlay_png = None
         if query.request.overlay == "png":
-            painted = b64encode(overlay(query.photo, grid, query.box, low=0 if of_class else None)).decode()
+            overlay_png = b64encode(overlay(query.photo, grid, query.box, low=0 if explains_class else None)).decode()
         return HeatmapAnswer(
             method=method,
-            class_=self.classes[target] if of_class else None,
+            class_=self.classes[target] if explains_class else None,
             versus=self.classes[rival] if method == "contrast" else None,
             grid=np.round(grid.astype(np.float64), DIGITS).tolist(),
             min=round(float(grid.min()), DIGITS),
@@ -231,41 +234,43 @@ class Classifier:
             box=BoxAnswer(*query.box),
             width=query.photo.width,
             height=query.photo.height,
-            overlay=painted,
+            overlay=overlay_png,
         )
 
-    def _breed(self, number: int, probability: float) -> Breed:
-        each = self.manifest.classes[number]
-        return Breed(each.name, each.species, probability)
+    def _breed(self, index: int, probability: float) -> Breed:
+        breed = self.manifest.classes[index]
+        return Breed(breed.name, breed.species, probability)
 
     def _warnings(self, photo: Photo) -> list[PetWarning]:
-        """What makes the answer doubtful."""
+        """Return reasons to be careful with the answer."""
         short, long = sorted((photo.width, photo.height))
-        size, found = self.manifest.image.size, []
+        size, warnings = self.manifest.image.size, []
         if 2 * short < size:
-            detail = f"the photo has {photo.width} x {photo.height} pixels; below {size // 2} breeds are hard to tell"
-            found.append(PetWarning("small_image", detail))
+            detail = (
+                f"the photo has {photo.width} x {photo.height} pixels; below {size // 2} breeds are hard to tell"
+            )
+            warnings.append(PetWarning("small_image", detail))
         if long > ASPECT * short:
-            seen = short / long * self.manifest.image.crop_pct
-            detail = f"only the middle of the photo is looked at, {seen:.0%} of its longer side; cut it closer"
-            found.append(PetWarning("unusual_aspect", detail))
-        return found
+            share = short / long * self.manifest.image.crop_pct
+            detail = f"the network sees only the middle of the photo, {share:.0%} of its longer side; crop it closer"
+            warnings.append(PetWarning("unusual_aspect", detail))
+        return warnings
 
-    def _number(self, field: str, name: str) -> int:
-        """A class's number."""
-        number = self._numbers.get(class_key(name))
-        if number is not None:
-            return number
-        close = difflib.get_close_matches(class_key(name), self._numbers, n=3, cutoff=0.5)
-        near = f"; is it {' or '.join(self.classes[self._numbers[key]] for key in close)}?" if close else ""
+    def _class_index(self, field: str, name: str) -> int:
+        """Return the index of a class named in a request's field."""
+        index = self._class_indices.get(class_key(name))
+        if index is not None:
+            return index
+        close = difflib.get_close_matches(class_key(name), self._class_indices, n=3, cutoff=0.5)
+        near = f"; is it {' or '.join(self.classes[self._class_indices[key]] for key in close)}?" if close else ""
         error = FieldError(
             path=f"/{field}", value=abbreviate(name), detail=f"not one of the model's {len(self.classes)} classes{near}"
         )
         raise ProblemError(Problem.of("unknown-class", f"{error.path}: {error.detail} (sent: {error.value})", [error]))
 
 
-def _onnx(folder: Path, device: str, threads: int) -> Run:
-    """The bundle's network."""
+def _onnx_network(folder: Path, device: str, threads: int) -> Run:
+    """Return the bundle's exported network, running on a device."""
     session = open_session(folder / NETWORK, device, threads=threads)
 
     def run(images: NDArray[np.float32], target: NDArray[np.int64], rival: NDArray[np.int64]) -> Output:

@@ -1,10 +1,18 @@
-"""A grid of the network's as colours over the photo: numpy and Pillow alone.
+"""Overlays: a heatmap's grid as colours over the photo, with numpy and Pillow alone.
+
+The network itself computes the grids, ``[rows, columns]``, from its last feature maps ``A_c``:
+
+- activation: ``mean_c A_c``, as in the fast.ai lesson.
+- gradcam: ``relu(sum_c w_c A_c)``, where ``w_c`` is the mean of ``d score / d A_c`` over the map's cells
+  (Grad-CAM: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391). For a network that ends in global average pooling
+  and one linear layer, ``w_c`` is that layer's weight by the number of cells: CAM (Zhou et al. 2016,
+  https://arxiv.org/abs/1512.04150).
 
 The lesson draws ``imshow(grid, alpha=0.6, extent=(0, size, size, 0), interpolation="bilinear", cmap="magma")`` over
-the network's own square input. Here the same picture lies on the whole photo, where the network looked at it.
+the network's square input. `overlay` draws the same on the whole photo, at the place of that input.
 """
 
-from base64 import b64decode
+from importlib import resources
 from io import BytesIO
 from math import ceil
 
@@ -15,41 +23,28 @@ from PIL import Image
 from pets.images import Box, Photo
 
 LONGEST = 512  # pixels of an overlay's longer side
-ALPHA = 0.6  # how much of a pixel is the map's; the rest is the photo's
-_FLAT = 1e-6  # of the grid's largest value: a smaller span is rounding, not a place
+ALPHA = 0.6  # share of the heatmap in a pixel's colour
+_FLAT = 1e-6  # share of the grid's largest value; a smaller span is rounding noise
 
-# Photos hold next to no repetition, which zlib spends its time searching for. Huffman codes alone make files as small
-# in a fifth of the time (500 x 375 pixels: 239 kB in 10 ms; level 6 237 kB in 49 ms, level 1 264 kB in 12 ms).
+# Huffman codes alone, because zlib spends its time on a search for repetitions, which photos hardly have. Measured on
+# 500 x 375 pixels: 239 kB in 10 ms; level 6: 237 kB in 49 ms; level 1: 264 kB in 12 ms.
 _PNG = {"compress_level": 1, "compress_type": 2}  # zlib's Z_HUFFMAN_ONLY
 
-# The colours of matplotlib's magma, dark to light, [256, 3] (van der Walt, Smith and Firing, 2015; CC0).
+# Colours of matplotlib's magma, [256, 3], dark to light (van der Walt, Smith and Firing, 2015; CC0).
 MAGMA: NDArray[np.uint8] = np.frombuffer(
-    b64decode(
-        "AAADAAAEAAAGAQAHAQEJAQELAgINAgIPAwMRBAMTBAQVBQQXBgUZBwUbCAYdCQcfCgciCwgkDAkmDQooDgoqDwssEAwvEQwxEg0zFA01FQ44"
-        "Fg46Fw88GA8/GhBBGxBEHBBGHhBJHxFLIBFNIhFQIxFSJRFVJhFXKBFZKhFcKxFeLRBgLxBiMBBlMhBnNBBoNQ9qNw9sOQ9uOw9vPA9xPg9y"
-        "QA9zQg90Qw91RQ92Rw93SBB4ShB5SxB5TRF6TxF7UBJ7UhJ8UxN8VRN9VxR9WBV+WhV+WxZ+XRd+Xhd/YBh/YRh/Yxl/ZRqAZhqAaBuAaRyA"
-        "axyAbB2Abh6Bbx6BcR+Bcx+BdCCBdiGBdyGBeSKBeiKBfCOBfiSBfySBgSWBgiWBhCaBhSaBhyeBiSiBiiiBjCmAjSmAjyqAkSqAkiuAlCuA"
-        "lSyAlyx/mS1/mi1/nC5/ni5+ny9+oS9+ozB+pDB9pjF9pzF9qTJ8qzN8rDN7rjR7sDR7sTV6szV6tTZ5tjZ5uDd4uTd4uzh3vTl3vjl2wDp1"
-        "wjp1wzt0xTx0xjxzyD1yyj5yyz5xzT9wzkBw0EFv0UJu00Jt1ENt1kRs10Vr2UZq2kdp3Ehp3Ulo3kpn4Etm4Uxm4k1l5E5k5VBj5lFi51Ji"
-        "6FRh6lVg61Zg7Fhf7Vlf7lte7l1d715d8GBd8WFc8mNc82Vc82db9Ghb9Wpb9Wxb9m5b9nBb93Fb93Nc+HVc+Hdc+Xlc+Xtd+X1d+n9e+oBe"
-        "+oJf+4Rg+4Zg+4hh+4pi/Ixj/I5j/JBk/JJl/JNm/ZVn/Zdo/Zlp/Ztq/Z1r/Z9s/aFu/aJv/aRw/qZx/qhz/qp0/qx1/q52/q94/rF5/rN7"
-        "/rV8/rd9/rl//ruA/ryC/r6D/sCF/sKG/sSI/saJ/seL/smN/suO/c2Q/c+S/dGT/dKV/dSX/daY/dia/dqc/dyd/d2f/d+h/eGj/OOl/OWm"
-        "/Oao/Oiq/Oqs/Oyu/O6w/PCx/PGz/PO1/PW3+/e5+/m7+/q9+/y/"
-    ),
-    np.uint8,
+    resources.files("pets").joinpath("magma.bin").read_bytes(), dtype=np.uint8
 ).reshape(256, 3)
 
 
 def scale(grid: NDArray[np.float32], low: float | None = None) -> NDArray[np.float32]:
-    """The grid's values as 0 (dark) to 1 (light).
+    """Scale a grid's values to 0 (dark) to 1 (light).
 
     Args:
         grid: ``[rows, columns]``, finite.
-        low: the value that becomes 0, so that smaller ones become negative; the grid's smallest if left out.
+        low: the value that becomes 0; smaller values become negative. Default: the grid's smallest value.
 
     Returns:
-        The same shape. All zeros if nothing is larger than ``low``, or if the grid has the same value everywhere: it
-        does not say where.
+        The scaled grid. It is 0 everywhere if no value exceeds ``low``, or if all values are the same.
 
     >>> scale(np.array([[2, 3], [4, 6]], np.float32))
     array([[0.  , 0.25],
@@ -68,12 +63,12 @@ def scale(grid: NDArray[np.float32], low: float | None = None) -> NDArray[np.flo
 def bilinear(
     grid: NDArray[np.float32], at_row: NDArray[np.float64], at_column: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """The grid's values between its cells' centres; beyond the outermost centres they stay as they are there.
+    """Interpolate a grid between the centres of its cells. Beyond the outermost centres the values stay constant.
 
     Args:
         grid: ``[rows, columns]``.
-        at_row: ``[height]``, 0 at the grid's upper edge and 1 at its lower edge.
-        at_column: ``[width]``, 0 at its left edge and 1 at its right edge.
+        at_row: ``[height]``, vertical positions: 0 is the grid's upper edge, 1 its lower edge.
+        at_column: ``[width]``, horizontal positions: 0 is the grid's left edge, 1 its right edge.
 
     Returns:
         ``[height, width]``.
@@ -94,25 +89,30 @@ def bilinear(
 
 
 def overlay(photo: Photo, grid: NDArray[np.float32], box: Box, *, low: float | None = None) -> bytes:
-    """The photo with the grid painted where the network saw it: magma, bilinear, as a PNG.
+    """Return the photo with a grid painted over the network's input, in magma colours, as a PNG file.
 
     Args:
-        photo: upright; shown whole, its longer side reduced to LONGEST pixels. A smaller one keeps its pixels: whoever
-            shows it can enlarge it as well as we can.
-        grid: ``[rows, columns]``, finite. One that has the same value everywhere paints nothing.
-        box: what the network saw, in pixels of the upright original. The photo outside it stays as it is.
-        low: the value that is painted darkest, with those below it; the grid's smallest if left out, as in the lesson.
-            0 is for grids whose 0 means "nothing here" (Grad-CAM): then a map that is strong everywhere, and a little
-            stronger here, does not look as if it were weak elsewhere.
+        photo: the photo. Its longer side is reduced to LONGEST pixels; a smaller photo keeps its size.
+        grid: ``[rows, columns]``, finite. A grid with the same value everywhere paints nothing.
+        box: the network's input, in pixels of the upright original. Pixels outside it do not change.
+        low: the value that gets the darkest colour, with all values below it. Default: the grid's smallest value, as in
+            the lesson. Use 0 for Grad-CAM, where 0 means no evidence: otherwise a grid that is strong everywhere would
+            look weak in places.
 
     Returns:
         The PNG file.
+
+    >>> photo = Photo(Image.new("RGB", (64, 48), "gray"), 64, 48, "PNG")
+    >>> grid = np.array([[0, 0], [0, 1]], np.float32)
+    >>> painted = Image.open(BytesIO(overlay(photo, grid, Box(8, 0, 56, 48), low=0)))
+    >>> painted.size, painted.getpixel((0, 0)), painted.getpixel((50, 40))
+    ((64, 48), (128, 128, 128), (201, 202, 165))
     """
     picture = reduce(photo.image)
     if (scaled := scale(grid, low)).any():
         left, right, at_column = _span(box.left / photo.width, box.right / photo.width, picture.width)
         top, bottom, at_row = _span(box.top / photo.height, box.bottom / photo.height, picture.height)
-        # as matplotlib has it: 256 steps of equal width, the value 1 in the last one
+        # as in matplotlib: 256 steps of equal width, with the value 1 in the last step
         step = np.clip(bilinear(scaled, at_row, at_column) * len(MAGMA), 0, len(MAGMA) - 1).astype(np.uint8)
         colours = Image.fromarray(MAGMA.take(step, axis=0))
         picture.paste(Image.blend(picture.crop((left, top, right, bottom)), colours, ALPHA), (left, top))
@@ -122,7 +122,7 @@ def overlay(photo: Photo, grid: NDArray[np.float32], box: Box, *, low: float | N
 
 
 def reduce(image: Image.Image, longest: int = LONGEST) -> Image.Image:
-    """A copy whose longer side has at most ``longest`` pixels.
+    """Return a copy whose longer side has at most ``longest`` pixels.
 
     >>> reduce(Image.new("RGB", (2000, 1000))).size, reduce(Image.new("RGB", (30, 20))).size
     ((512, 256), (30, 20))
@@ -135,15 +135,15 @@ def reduce(image: Image.Image, longest: int = LONGEST) -> Image.Image:
 
 
 def _span(start: float, stop: float, pixels: int) -> tuple[int, int, NDArray[np.float64]]:
-    """The pixels of a side whose centres lie between two places, or the one that has the middle if no centre does.
+    """Return the pixels of a side whose centres lie in an interval, or the pixel in its middle if there is none.
 
     Args:
-        start: of the side, 0 to 1: the photo's edges.
-        stop: the same, after start.
-        pixels: that the side has.
+        start: start of the interval, as a share of the side.
+        stop: end of the interval, as a share of the side.
+        pixels: number of pixels of the side.
 
     Returns:
-        The first pixel, the one after the last, and for each its centre's place: 0 at start, 1 at stop.
+        The first pixel, the pixel after the last, and each centre's position: 0 at ``start``, 1 at ``stop``.
 
     >>> _span(0.25, 0.75, 4)
     (1, 3, array([0.25, 0.75]))

@@ -1,8 +1,9 @@
-"""What a picture's file holds, before any decoder sees it: its format, its size, and no more than makes the picture.
+"""Image file sanitiser: check the format and size of a file, and keep only the bytes of its first picture.
 
-A decoder must not be asked to open what it can't finish. Each format's limits are checked in its headers first, and
-what is left for Pillow are the bytes of the first picture and its orientation: no comments, profiles, previews, later
-frames or appended films, whose number and size are anyone's to choose. What is kept is copied and never changed.
+It runs before any decoder, because a decoder must not open a file that it can't finish in bounded time and memory. The
+limits of each format are checked in its headers. Pillow then gets only the first picture and its orientation, without
+comments, profiles, previews, later frames or appended videos: a client could choose their number and size freely. The
+sanitiser copies the bytes that it keeps and never changes them.
 """
 
 import itertools
@@ -14,12 +15,12 @@ from collections.abc import Callable, Iterator
 from schemas.problems import Problem, ProblemError
 
 MAX_PIXELS = 50_000_000
-MAX_SIDE = 65_535  # pixels: the most that JPEG and GIF can say; a million short rows cost more than their pixels
-MAX_PARTS = 65_536  # chunks, segments, blocks, strips: each costs a decoder some microseconds, however little is in it
-MAX_SCANNED = 20 * MAX_PIXELS  # pixels that all the scans of a progressive JPEG visit together; ten scans are usual
-MAX_RLE = 2_000_000  # pixels and bytes of a run-length BMP, which Pillow decodes in Python
+MAX_SIDE = 65_535  # pixels, the limit of JPEG and GIF; why: a million short rows cost more than their pixels
+MAX_PARTS = 65_536  # chunks, segments, blocks or strips; why: each costs a decoder microseconds, even an empty one
+MAX_SCANNED = 20 * MAX_PIXELS  # pixels in all scans of a progressive JPEG together; ten scans are usual
+MAX_RLE = 2_000_000  # pixels, and bytes, of a run-length BMP; why: Pillow decodes it in Python
 
-_STRANGERS = (  # what else people send: where its mark is, the mark, what it is
+_OTHER_FORMATS = (  # formats that clients send by mistake: offset of the mark, the mark, description
     (4, b"ftypheic", "a HEIC photo"),
     (4, b"ftypheix", "a HEIC photo"),
     (4, b"ftypmif1", "a HEIF photo"),
@@ -38,10 +39,10 @@ _STRANGERS = (  # what else people send: where its mark is, the mark, what it is
 
 
 def extract(content: bytes) -> tuple[str, bytes]:
-    """The format of a picture, and a file of that format with its first frame and orientation alone.
+    """Return a picture's format, and a file of that format with only its first frame and orientation.
 
     Returns:
-        The format, as Pillow calls it: JPEG, PNG, WEBP, GIF, BMP or TIFF; and the file.
+        Pillow's name of the format (JPEG, PNG, WEBP, GIF, BMP or TIFF), and the file.
 
     Raises:
         ProblemError: not-an-image, damaged-image or image-too-large.
@@ -52,26 +53,28 @@ def extract(content: bytes) -> tuple[str, bytes]:
                 return name, read(content)
             except (struct.error, IndexError) as error:
                 raise damaged(name, "it ends before its picture does") from error
-    stranger = next((what for at, mark, what in _STRANGERS if content.startswith(mark, at)), "of no known format")
+    description = next(
+        (name for offset, mark, name in _OTHER_FORMATS if content.startswith(mark, offset)), "of no known format"
+    )
     raise ProblemError(
         Problem.of(
-            "not-an-image", f"the file is {stranger} ({len(content):,} bytes); send one of {', '.join(_FORMATS)}"
+            "not-an-image", f"the file is {description} ({len(content):,} bytes); send one of {', '.join(_FORMATS)}"
         )
     )
 
 
 def damaged(name: str, detail: str) -> ProblemError:
-    """The error for a file whose format is known and whose picture can't be had."""
+    """Return the error for a file of a known format whose picture can't be read."""
     return ProblemError(Problem.of("damaged-image", f"the {name} file can't be read: {detail}"))
 
 
 def too_large(detail: str) -> ProblemError:
-    """The error for a picture that would take too much time or memory."""
+    """Return the error for a picture that would take too much time or memory."""
     return ProblemError(Problem.of("image-too-large", detail))
 
 
 def check_size(name: str, width: int, height: int) -> None:
-    """That a picture of this size may be decoded.
+    """Check that a picture of this size may be decoded.
 
     Raises:
         ProblemError: damaged-image for a picture without pixels, image-too-large for one over MAX_PIXELS or MAX_SIDE.
@@ -88,7 +91,7 @@ def check_size(name: str, width: int, height: int) -> None:
 
 
 def _parts(name: str) -> Iterator[int]:
-    """Counts the parts of a file, as far as there may be."""
+    """Count the parts of a file, and raise image-too-large after MAX_PARTS."""
     yield from range(MAX_PARTS)
     raise too_large(f"the {name} file has more than {MAX_PARTS:,} parts: save it again with a common program")
 
@@ -102,7 +105,7 @@ _JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE
 
 
 def _jpeg(content: bytes) -> bytes:
-    """SOI, the header's tables, frame, JFIF, EXIF and Adobe segments, and all from the first scan to EOI."""
+    """Keep SOI, the tables, the frame, the JFIF, EXIF and Adobe segments, and the bytes from the first scan to EOI."""
     kept, at, scans, size, first_scan, exif = [content[:2]], 2, 0, (0, 0), 0, False
     for _ in _parts("JPEG"):
         found = _MARKER.search(content, at)
@@ -136,7 +139,7 @@ def _jpeg(content: bytes) -> bytes:
 
 
 def _png(content: bytes) -> bytes:
-    """IHDR, palette, transparency, EXIF, one IDAT, IEND; the checksums of all these are checked."""
+    """Keep IHDR, palette, transparency, EXIF, one IDAT and IEND; check the checksum of each."""
     kept: dict[bytes, bytes] = {}
     data, at = [], 8
     for _ in _parts("PNG"):
@@ -164,7 +167,7 @@ def _png(content: bytes) -> bytes:
 
 
 def _gif(content: bytes) -> bytes:
-    """The screen, the first frame's transparency, and all from that frame on: Pillow reads no further than its end."""
+    """Keep the screen, the first frame's transparency, and the bytes from that frame on; Pillow stops at its end."""
     width, height, flags = struct.unpack_from("<HHB", content, 6)
     check_size("GIF", width, height)
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
@@ -187,7 +190,7 @@ def _gif(content: bytes) -> bytes:
 
 
 def _webp(content: bytes) -> bytes:
-    """All of it, once its size is known: libwebp allocates the canvas first, and decodes the first frame alone."""
+    """Keep the whole file after checking the canvas, which libwebp allocates first. It decodes one frame only."""
     kind = content[12:16]
     if kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", content, 26))
@@ -201,7 +204,7 @@ def _webp(content: bytes) -> bytes:
 
 
 def _bmp(content: bytes) -> bytes:
-    """All of it: there is nothing else in it."""
+    """Keep the whole file, because a BMP has nothing besides its picture."""
     if struct.unpack_from("<I", content, 14)[0] == 12:
         width, height, compression = *struct.unpack_from("<HH", content, 18), 0
     else:
@@ -232,7 +235,7 @@ _TAGS = {
 
 
 def _tiff(content: bytes) -> bytes:
-    """The file, with a first directory of only what makes the picture, appended, and no second one."""
+    """Keep the file, and append a directory with only the picture's tags, which becomes its single directory."""
     order = "<" if content.startswith(b"II") else ">"
     (start,) = struct.unpack_from(order + "I", content, 4)
     (count,) = struct.unpack_from(order + "H", content, start)
@@ -251,7 +254,7 @@ def _tiff(content: bytes) -> bytes:
         raise damaged("TIFF", "it does not say how large its picture is")
     check_size("TIFF", numbers[_WIDTH], numbers[_HEIGHT])
     if {_TILE_WIDTH, _TILE_HEIGHT} & entries.keys():
-        # Every tile is decoded in full, also where it is outside the picture, and one tile's data may serve for all.
+        # A decoder decodes each tile in full, even outside the picture, and all tiles may share one tile's data.
         tile = (numbers.get(_TILE_WIDTH, 0), numbers.get(_TILE_HEIGHT, 0))
         check_size("TIFF", *tile)
         check_size(

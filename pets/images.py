@@ -1,7 +1,7 @@
-"""Photos: bytes in, the network's input out. Training's evaluation, offline use and serving all come through here.
+"""Photos: decode a file and crop the network's input, for evaluation, offline use and serving alike.
 
-What the network sees of a photo is the middle of it: the shorter side is resized to ``size / crop_pct`` pixels, and the
-square of ``size`` pixels in the middle is cut out. Colour profiles are not applied: the networks never saw any.
+The input is the middle of the photo: the shorter side is resized to ``size / crop_pct`` pixels, then the central square
+of ``size`` pixels is cut out. Colour profiles are not applied, because the networks were trained without them.
 """
 
 import io
@@ -17,9 +17,9 @@ from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 from pets.image_files import check_size, damaged, extract, too_large
 from schemas.problems import Problem, ProblemError
 
-KEEP = 640  # pixels of the shorter side that are kept of a large photo: twice what the largest network looks at
+KEEP = 640  # pixels of a reduced photo's shorter side; why: twice the input of the largest network
 
-_UPRIGHT = {  # EXIF's orientation: how the stored picture is turned to stand upright
+_UPRIGHT = {  # operation that turns the stored picture upright, by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -31,7 +31,7 @@ _UPRIGHT = {  # EXIF's orientation: how the stored picture is turned to stand up
 
 
 class Box(NamedTuple):
-    """A part of a photo, in pixels of the upright original, from its upper left corner; they may be fractions."""
+    """Part of a photo, in pixels (possibly fractional) from the upper left corner of the upright original."""
 
     left: float
     top: float
@@ -44,11 +44,11 @@ class Photo:
     """A decoded photo.
 
     Attributes:
-        image: RGB, upright, the whole photo; reduced to KEEP pixels on its shorter side if that has at least twice as
-            many in the original.
-        width: of the upright original, in pixels.
-        height: of the upright original, in pixels.
-        format: as found in the bytes: JPEG, PNG, WEBP, GIF, BMP or TIFF.
+        image: the upright photo in RGB. If the original's shorter side has 2 * KEEP pixels or more, the photo is
+            reduced to KEEP pixels on that side.
+        width: width of the upright original, in pixels.
+        height: height of the upright original, in pixels.
+        format: format found in the bytes: JPEG, PNG, WEBP, GIF, BMP or TIFF.
     """
 
     image: Image.Image
@@ -58,19 +58,19 @@ class Photo:
 
 
 def open_photo(content: bytes | bytearray) -> Photo:
-    """Decodes a photo; of an animation, the first frame.
+    """Decode a photo, or the first frame of an animation.
 
     Args:
-        content: a JPEG, PNG, WebP, GIF, BMP or TIFF file; a name or content type is not believed.
+        content: a JPEG, PNG, WebP, GIF, BMP or TIFF file. The bytes alone decide its format.
 
     Raises:
-        ProblemError: malformed-request for no bytes, not-an-image for bytes of another format, damaged-image for what
-            can't be decoded to its end, image-too-large for what would take too much time or memory.
+        ProblemError: malformed-request if there are no bytes; not-an-image for another format; damaged-image if the
+            picture can't be decoded to its end; image-too-large if it would take too much time or memory.
     """
     if not content:
         raise ProblemError(Problem.of("malformed-request", "the image is empty; send the bytes of a photo"))
     name, content = extract(bytes(content))
-    # The filter is the process's; should two threads get in each other's way here, then Pillow stays quiet for longer.
+    # Warning filters belong to the process. If two threads interfere here, Pillow only stays silent for longer.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
@@ -81,26 +81,26 @@ def open_photo(content: bytes | bytearray) -> Photo:
             raise too_large(f"the {name} file takes too much memory: send a smaller picture") from error
         except UnidentifiedImageError as error:
             raise damaged(name, "its header makes no sense") from error
-        except Exception as error:  # Pillow's decoders raise a dozen kinds of it
+        except Exception as error:  # Pillow's decoders raise a dozen types
             raise damaged(name, f"its picture is broken or incomplete ({error})") from error
 
 
 def crop(photo: Photo, size: int, crop_pct: float) -> tuple[NDArray[np.uint8], Box]:
-    """The part of a photo that a network sees.
+    """Return the network's input from a photo, and its place on the photo.
 
     Args:
         photo: any photo.
-        size: of the network's input, in pixels; KEEP is meant for up to ``KEEP * crop_pct / 2``.
-        crop_pct: share of the shorter side that is seen, above 0 and at most 1.
+        size: side of the network's input, in pixels; KEEP allows up to ``KEEP * crop_pct / 2``.
+        crop_pct: share of the shorter side that the input covers, above 0 and at most 1.
 
     Returns:
-        ``[size, size, 3]``: the shorter side resized to ``round(size / crop_pct)`` pixels, bicubic with antialiasing,
-        and cut in the middle; and where that is on the photo.
+        ``[size, size, 3]`` and its box. The shorter side is resized to ``round(size / crop_pct)`` pixels, bicubic with
+        antialiasing, and the middle is cut out.
     """
     side = min(photo.width, photo.height) * size / round(size / crop_pct)
     left, top = (photo.width - side) / 2, (photo.height - side) / 2
     box = Box(left, top, left + side, top + side)
-    # One step instead of two: the filter looks over the box's edge as it would before a cut.
+    # Resize and cut in one step: the filter uses pixels beyond the box's edge, as it would before a cut.
     across, down = photo.image.width / photo.width, photo.image.height / photo.height
     right, bottom = min(box.right * across, photo.image.width), min(box.bottom * down, photo.image.height)
     part = (left * across, top * down, right, bottom)
@@ -108,12 +108,12 @@ def crop(photo: Photo, size: int, crop_pct: float) -> tuple[NDArray[np.uint8], B
 
 
 def normalise(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
-    """Pixels as the network takes them: ``(x / 255 - mean) / std``.
+    """Normalise pixels for the network: ``(x / 255 - mean) / std``.
 
     Args:
         pixels: ``[photo, row, column, channel]``, 0 to 255.
-        mean: of each channel, where 255 counts as 1.
-        std: of each channel, likewise.
+        mean: mean of each channel, on the scale 0 to 1.
+        std: standard deviation of each channel, on the scale 0 to 1.
 
     Returns:
         ``[photo, channel, row, column]``, contiguous.
@@ -129,12 +129,12 @@ def normalise(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[fl
 
 
 def _decode(name: str, content: bytes) -> Photo:
-    """The photo in a file that ``extract`` has made; raises whatever Pillow raises."""
+    """Decode a file from ``extract``; errors of Pillow are not caught."""
     with Image.open(io.BytesIO(content), formats=[name]) as file:
         check_size(name, *file.size)
         width, height = file.size
-        # libjpeg decodes to 1/2, 1/4 or 1/8 in a fraction of the time. The result may have padding at its right and
-        # bottom edges; the box says how far the picture goes.
+        # libjpeg decodes at 1/2, 1/4 or 1/8 of the size in a fraction of the time. The result may have padding at its
+        # right and bottom edges; the second value of ``drafted`` is the picture's extent without it.
         drafted = file.draft(None, (KEEP, KEEP))
         file.load()
         orientation = _orientation(file)
@@ -145,40 +145,40 @@ def _decode(name: str, content: bytes) -> Photo:
         image = image.transpose(_UPRIGHT[orientation])
     if orientation >= 5:
         width, height = height, width
-    # After turning, so that a photo and its turned twin become the same.
+    # Reduce after turning, so that a photo and its rotated copy give the same pixels.
     if min(image.size) >= 2 * KEEP:
         image = image.resize(_kept(width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return Photo(image, width, height, name)
 
 
 def _kept(width: int, height: int) -> tuple[int, int]:
-    """The size of a large photo when its shorter side is reduced to KEEP."""
+    """Return the size of a photo whose shorter side is reduced to KEEP pixels."""
     shorter = min(width, height)
     return round(width * KEEP / shorter), round(height * KEEP / shorter)
 
 
 def _orientation(file: Image.Image) -> int:
-    """EXIF's orientation of a loaded picture, 1 to 8; 1 for a TIFF, which Pillow has turned by then."""
-    file.info.pop("xmp", None)  # Pillow would look there too, which browsers and phones don't
+    """Return the EXIF orientation of a loaded picture, 1 to 8; 1 for a TIFF, which Pillow has already turned."""
+    file.info.pop("xmp", None)  # Pillow would read the orientation there too; browsers and phones don't
     try:
         orientation = file.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # broken EXIF is no reason to refuse a photo
+    except Exception:  # broken EXIF is no reason to reject a photo
         return 1
     return orientation if orientation in _UPRIGHT else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any picture as RGB with 8 bits, on white where it is transparent."""
+    """Convert a picture to RGB with 8 bits per channel, on a white background."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         image = _eight_bits(image)
     elif image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        image = ImageChops.invert(image)  # Pillow takes every CMYK JPEG for one of Adobe's, whose ink is inverted
+        image = ImageChops.invert(image)  # Pillow assumes Adobe's inverted ink for every CMYK JPEG
     if not image.has_transparency_data:
         return image.convert("RGB")
     if image.mode == "La":
-        image = image.convert("LA")  # on the way: there is no direct one
+        image = image.convert("LA")  # there is no direct conversion
     if image.mode != "RGBA":
         image = image.convert("RGBA")
     white = Image.new("RGB", image.size, "white")
@@ -187,10 +187,10 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 32 bits, whole or floating, as grey of 8 bits.
+    """Convert a grey picture of 32 bits, integer or floating point, to 8 bits.
 
-    No file says which value is white. It is the first of 1, 255 and 65535 that no value exceeds; if there is none, or
-    a value is negative, the smallest value is black and the largest white.
+    The file does not state the value of white. White is the smallest of 1, 255 and 65535 that no value exceeds. If a
+    value is negative or above 65535, the smallest value becomes black and the largest white.
     """
     extrema: tuple[float, float] = image.getextrema()  # type: ignore[assignment]
     low, high = extrema

@@ -46,13 +46,12 @@ class _StoreStatements:
 class Statements:
     """Statements of a batch's rows, collected row by row and turned into plans.
 
-    The statements of one request about one store make one plan. If several items state the same cell, the last one
-    counts for the other days, and each item's own value counts for itself: such an item gets a plan of its own.
+    The statements of one request about one store make one plan. If several items state the same cell, the last value
+    counts for the other days. An item with another value gets a separate plan, in which its value counts.
     """
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
-        self._grids = {name: getattr(calendar, name) for name in FIELDS}
         self._stores: dict[tuple[int, int], _StoreStatements] = {}
         self._rows: list[tuple[_StoreStatements, dict[Cell, int]]] = []
 
@@ -73,7 +72,8 @@ class Statements:
             name = FIELDS[bit]
             values[name, day] = value
             assumed = self._calendar.assumed[store, day] >> bit & 1
-            joint.differ = joint.differ or bool(self._grids[name][store, day] != value or assumed)
+            if assumed or getattr(self._calendar, name)[store, day] != value:
+                joint.differ = True
         joint.values.update(values)
         self._rows.append((joint, values))
 
