@@ -246,9 +246,7 @@ class Classifier:
         short, long = sorted((photo.width, photo.height))
         size, warnings = self.manifest.image.size, []
         if 2 * short < size:
-            detail = (
-                f"the photo has {photo.width} x {photo.height} pixels; below {size // 2} breeds are hard to tell"
-            )
+            detail = f"the photo has {photo.width} x {photo.height} pixels; below {size // 2} breeds are hard to tell"
             warnings.append(PetWarning("small_image", detail))
         if long > ASPECT * short:
             share = short / long * self.manifest.image.crop_pct

@@ -1,13 +1,13 @@
-"""A sales bundle: the folder that training writes and everything else reads. JSON and safetensors, never a pickle.
+"""A sales bundle: the folder that training writes and serving reads. It has JSON, safetensors and ONNX, never a pickle.
 
-bundle.json         the manifest: columns, codes, medians, figures, and the hash of every other file
-weights.safetensors the network's weights
-model.onnx          the same network, exported
-tables.safetensors  the panel: calendar, stores, weather, trend, sales
-golden.json         requests and the forecasts that training computed for them
-MODEL_CARD.md       what it is for, and what not
+- ``bundle.json``: the manifest, with columns, codes, medians, figures and the hash of every other file.
+- ``weights.safetensors``: the network's weights.
+- ``model.onnx``: the same network, exported.
+- ``tables.safetensors``: the panel, with calendar, stores, weather, trend and sales.
+- ``golden.json``: requests and the forecasts that training computed for them.
+- ``MODEL_CARD.md``: intended use and limits.
 
-Reading one raises `runtime.bundle.BundleError` if the folder is not a bundle, is damaged, or is of an unknown format.
+`load` raises `runtime.bundle.BundleError` if the folder is no bundle, is damaged, or has an unknown format.
 """
 
 import json
@@ -55,20 +55,20 @@ def save(
     card: str,
     replace: bool = False,
 ) -> SalesManifest:
-    """Write a bundle, whole or not at all.
+    """Write a bundle, atomically.
 
     Args:
-        folder: where it is to appear.
-        manifest: ``SalesManifest``'s fields but ``version`` and ``files``, which follow from the content.
+        folder: the new bundle.
+        manifest: fields of ``SalesManifest``, except ``version`` and ``files``, which follow from the content.
         weights: the network's state dict.
-        network: the network as an ONNX file.
-        panel: what the network's columns are looked up in.
-        golden: one store's day each: the request's fields, and the forecast ``sales`` that training computed.
-        card: the model card's text.
-        replace: whether a bundle that is there already may be replaced.
+        network: content of the ONNX file.
+        panel: source of the network's columns.
+        golden: golden rows, with the fields of a request and the forecast ``sales`` that training computed.
+        card: text of the model card.
+        replace: replace an existing bundle.
 
     Raises:
-        FolderError: if ``folder`` is there already and may not be replaced.
+        FolderError: if ``folder`` exists already and ``replace`` is false.
     """
     with new_folder(folder, replace=replace) as part:
         save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, part / WEIGHTS)
@@ -81,8 +81,7 @@ def load(folder: Path) -> Bundle:
     """Read a bundle and verify its files.
 
     Raises:
-        BundleError: if it is not a bundle, a file is missing, changed or there without being listed, or its format
-            is not known.
+        BundleError: if the folder is no bundle, has an unknown format, or a file is missing, changed or not listed.
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest, FILES)
@@ -100,6 +99,6 @@ def read_manifest(folder: Path) -> SalesManifest:
     """Read ``bundle.json`` alone.
 
     Raises:
-        BundleError: if there is none, or it is not one that this version reads.
+        BundleError: if there is no manifest, or this version can't read it.
     """
     return bundle.read_manifest(folder, SalesManifest, kind="sales", format_version=FORMAT_VERSION)

@@ -1,6 +1,6 @@
-"""The store x day grid: what is planned for each store and day, and the columns that follow from it.
+"""Calendar: the plan of each store and day, and the columns that follow from it.
 
-A calendar is dense, ``[store, day]``, so that the lesson's elapsed days and rolling counts are cumulative maxima and
+A calendar is dense, ``[store, day]``. So the lesson's elapsed days and rolling counts are cumulative maxima and
 differences of cumulative sums along one axis: milliseconds for a thousand stores, and a look-up when serving.
 """
 
@@ -12,29 +12,29 @@ import numpy as np
 from sales.arrays import Bool, Int32, Int64, Integers, UInt8
 
 EPOCH = np.datetime64("1970-01-01", "D")
-FIELDS = ("open", "promo", "state_holiday", "school_holiday")  # what a table or a client states of a day
+FIELDS = ("open", "promo", "state_holiday", "school_holiday")  # facts of a day that a table or a client can state
 GRIDS = (*FIELDS, "assumed", "gap")
 STATE_HOLIDAYS = ("0", "a", "b", "c")  # none, public holiday, Easter, Christmas: Kaggle's codes, stored as 0 to 3
 
 
 class CalendarError(ValueError):
-    """A calendar that can't be read; the message names what, where and what is allowed."""
+    """Error in a calendar; the message names the fault, its place and the allowed values."""
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """What is known of each store and day. All arrays are ``[store, day]`` and ``uint8``.
+    """Facts of each store and day. All grids are ``[store, day]``.
 
     Attributes:
-        stores: ``[store]``, the store ids in ascending order.
-        first_day: the date of column 0, in days since 1970-01-01.
+        stores: ``[store]``, store ids in ascending order.
+        first_day: date of column 0, in days since 1970-01-01.
         open: 1 if the store is open.
         promo: 1 if the store runs a promotion.
         state_holiday: index into ``STATE_HOLIDAYS``.
         school_holiday: 1 if schools are closed.
-        assumed: bit ``i`` is set where no table states ``FIELDS[i]``.
-        gap: 1 where the tables have no row for the store and day but have later ones: the days of long closures that
-            the tables leave out, which the lesson's rolling counts pass over.
+        assumed: bits; bit ``i`` is set where no table states ``FIELDS[i]``.
+        gap: 1 where the tables have no row for the store and day, but have a later one. These are long closures; the
+            lesson's rolling counts skip them.
     """
 
     stores: Int32
@@ -48,35 +48,35 @@ class Calendar:
 
     @property
     def days(self) -> int:
-        """How many days the calendar has."""
+        """Number of days of the calendar."""
         return int(self.open.shape[1])
 
     def date(self, day: int) -> dt.date:
-        """The date of a day."""
+        """Return the date of a day."""
         return dt.date(1970, 1, 1) + dt.timedelta(days=self.first_day + day)
 
     def day(self, date: dt.date) -> int:
-        """The day of a date; it may lie outside the calendar."""
+        """Return the day of a date; it may lie outside the calendar."""
         return (date - dt.date(1970, 1, 1)).days - self.first_day
 
     def rows(self, store: Integers) -> "Calendar":
-        """The calendar of some stores, in the order given; ``store`` indexes the first axis and may repeat."""
+        """Return the calendar of some stores, given by their indices, which may repeat."""
         return replace(self, stores=self.stores[store], **{name: getattr(self, name)[store] for name in GRIDS})
 
     def between(self, first: int, end: int) -> "Calendar":
-        """The calendar of the days from ``first``, which is not negative, to before ``end``, which may be too late."""
+        """Return the calendar from day ``first``, not negative, to before ``end``, which may exceed the last day."""
         grids = {name: getattr(self, name)[:, first:end] for name in GRIDS}
         return replace(self, first_day=self.first_day + first, **grids)
 
 
 def datepart(day: Integers) -> dict[str, Integers]:
-    """All columns of fastai's ``add_datepart``, and the ISO year that belongs to its ISO week.
+    """Return all columns of fastai's ``add_datepart``, and the ISO year of the ISO week.
 
     Args:
         day: ``[row]``, days since 1970-01-01.
 
     Returns:
-        Columns ``[row]`` by fastai's names. ``Dayofweek`` is 0 on Mondays; the ``Is_`` columns are 0 or 1;
+        Columns ``[row]`` by fastai's names. ``Dayofweek`` is 0 on Mondays. The ``Is_`` columns are 0 or 1.
         ``Elapsed`` is in seconds since 1970-01-01.
 
     >>> columns = datepart(np.array([16647]))
@@ -91,7 +91,7 @@ def datepart(day: Integers) -> dict[str, Integers]:
     next_month = (months + 1).astype("datetime64[M]").astype("datetime64[D]")
     month_end = (day + 1).astype("datetime64[D]") == next_month
     weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
-    # The ISO week is that of its Thursday, counted from the first Thursday of the Thursday's year (ISO 8601).
+    # The ISO week belongs to the year of its Thursday; week 1 has the year's first Thursday (ISO 8601).
     thursday = (day - weekday + 3).astype("datetime64[D]")
     iso_year = thursday.astype("datetime64[Y]")
     return {
@@ -113,7 +113,7 @@ def datepart(day: Integers) -> dict[str, Integers]:
 
 
 def date_of(year: Integers, month: Integers, day: int) -> Int64:
-    """Dates in days since 1970-01-01; months count from 1.
+    """Return dates in days since 1970-01-01. Months count from 1.
 
     >>> str(EPOCH + date_of(np.array([2015]), np.array([4]), 15)[0])
     '2015-04-15'
@@ -123,7 +123,7 @@ def date_of(year: Integers, month: Integers, day: int) -> Int64:
 
 
 def iso_monday(year: Integers, week: Integers) -> Int64:
-    """The Monday of an ISO week, in days since 1970-01-01.
+    """Return the Monday of an ISO week, in days since 1970-01-01.
 
     >>> str(EPOCH + iso_monday(np.array([2010]), np.array([13]))[0])
     '2010-03-29'
@@ -133,17 +133,17 @@ def iso_monday(year: Integers, week: Integers) -> Int64:
 
 
 def days_since(event: Bool) -> Int32:
-    """Days since the last event, for each store and day.
+    """Return the days since the last event, for each store and day.
 
     Args:
         event: ``[store, day]``, true on the days of the event.
 
     Returns:
-        ``[store, day]`` in days: 0 on the day of an event, and -1 before the first one (the lesson's notebook
-        puts 0 there too, which can't be told from "today").
+        ``[store, day]``: 0 on the day of an event, and -1 before the first event. (The lesson's notebook has 0 before
+        the first event too, which is the same as on its day.)
 
     Raises:
-        CalendarError: if ``event`` has not two axes.
+        CalendarError: if ``event`` does not have two axes.
 
     >>> days_since(np.array([[False, True, False, False, True]]))
     array([[-1,  0,  1,  2,  0]], dtype=int32)
@@ -156,7 +156,7 @@ def days_since(event: Bool) -> Int32:
 
 
 def days_until(event: Bool) -> Int32:
-    """Days until the next event: ``days_since`` on the mirrored calendar, same shapes and meaning of -1.
+    """Return the days until the next event; -1 after the last event.
 
     >>> days_until(np.array([[False, True, False, False, True]]))
     array([[1, 0, 2, 1, 0]], dtype=int32)
@@ -165,9 +165,9 @@ def days_until(event: Bool) -> Int32:
 
 
 def count_last(event: Bool, days: int) -> Int32:
-    """How many of the last ``days`` days, today included, had the event.
+    """Count the days with the event among the last ``days`` days, today included.
 
-    A difference of cumulative sums, so that the cost does not depend on ``days``.
+    It is a difference of cumulative sums, so that the cost does not depend on ``days``.
 
     >>> count_last(np.array([[True, False, True, True]]), days=2)
     array([[1, 1, 1, 2]], dtype=int32)
@@ -179,7 +179,7 @@ def count_last(event: Bool, days: int) -> Int32:
 
 
 def count_last_listed(event: Bool, listed: Bool, days: int) -> Int32:
-    """``count_last`` over listed days alone, as the lesson's ``rolling(7)`` counts rows, whatever lies between them.
+    """Count the days with the event among the last ``days`` listed days, as the lesson's ``rolling(7)`` counts rows.
 
     Returns:
         ``[store, day]``; 0 on days that are not listed.

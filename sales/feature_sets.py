@@ -16,14 +16,14 @@ Mode = Literal["production", "parity"]
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The columns that a model takes, in their order."""
+    """Names of a model's categorical and continuous columns, in order."""
 
     cat_names: tuple[str, ...]
     cont_names: tuple[str, ...]
 
 
-# The lesson's lists (fast.ai 2019, lesson 6): 22 and 16 columns. They look ahead: the weather and Google's trend of
-# the day itself are known to nobody who forecasts it. They are here to compare with the published figures.
+# The lesson's 22 categorical and 16 continuous columns. They look ahead: at the time of a forecast nobody knows the
+# day's weather and Google's search trend.
 PARITY = FeatureSet(
     cat_names=(
         "Store", "DayOfWeek", "Year", "Month", "Day", "StateHoliday", "CompetitionMonthsOpen", "Promo2Weeks",
@@ -39,8 +39,8 @@ PARITY = FeatureSet(
 )  # fmt: skip
 
 
-# Only what is known when the forecast is made: the planned calendar, what stores and dates are, and sales up to the
-# last day known. No year and no time that runs on: tomorrow's were never seen.
+# Only facts known when the forecast is made: the planned calendar, attributes of stores and dates, and sales up to the
+# cutoff. There is no year and no running time, because training never saw those of the days to forecast.
 PRODUCTION = FeatureSet(
     cat_names=(
         "Store", "DayOfWeek", "Month", "Day", "Week", "State", "StoreType", "Assortment", "StateHolidayType", "Promo",

@@ -1,8 +1,8 @@
-"""(store, day) rows -> the model's columns, for training and for serving.
+"""Features: the model's columns for rows of a store and a day, for training and for serving.
 
-Every column depends on the store, the day, the state and day, or the store and day. So each is computed once for a
-whole panel, and a row is four look-ups, however many columns there are. Only what a client states of a day itself
-(promo, holidays, weather) is computed for the request: one store's window, not the grid.
+A column depends on the store, the day, the state and day, or the store and day. `Features` computes each once for the
+whole panel, so that a row costs four look-ups, whatever the number of columns. Only a client's statements about a day
+(promotion, holidays, weather) are computed for the request, over one store's window and not the whole grid.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,8 @@ from sales.statements import Plan
 
 LONG_CLOSURE = 5  # days
 SINCE = {"Promo": 14, "StateHoliday": 30, "SchoolHoliday": 30, "Easter": 30, "Christmas": 30, "LongClosure": 60}
-UNTIL = 14  # days; a plan is seldom known further ahead
-REACH = max(SINCE.values()) + LONG_CLOSURE  # days; what lies further from a day is in none of its production columns
+UNTIL = 14  # days; plans are rarely known further ahead
+REACH = max(SINCE.values()) + LONG_CLOSURE  # days; production columns do not depend on days further away
 
 Table = Mapping[str, AnyArray]
 
@@ -42,8 +42,8 @@ class Columns(NamedTuple):
     """The model's raw columns for some rows.
 
     Attributes:
-        cats: ``[row, cat_name]`` int32, numbers or codes of words; -1 is missing.
-        conts: ``[row, cont_name]`` float32; NaN is missing.
+        cats: ``[row, cat_name]``, numbers or codes of words; -1 is missing.
+        conts: ``[row, cont_name]``, numbers; NaN is missing.
     """
 
     cats: Int32
@@ -51,7 +51,7 @@ class Columns(NamedTuple):
 
 
 class Features:
-    """The columns of a panel, computed once; ``build`` looks them up."""
+    """Columns of a panel, computed once. ``build`` looks them up."""
 
     def __init__(self, panel: Panel, mode: Mode) -> None:
         self.panel, self.mode, self.feature_set = panel, mode, FEATURE_SETS[mode]
@@ -65,14 +65,14 @@ class Features:
         }
         self._looked_up = _LookUp([name for name in (*cat_names, *cont_names) if name not in HISTORY], tables)
         self._history = History(panel) if any(name in HISTORY for name in cont_names) else None
-        # Where each column is: among the categorical (0) or the continuous ones (1), and its place there.
+        # Position of each column: 0 for categorical or 1 for continuous, and the index among these.
         self._places = {
             name: (out, i) for out, names in enumerate((cat_names, cont_names)) for i, name in enumerate(names)
         }
-        # [day], where the weather is only what is usual in the season, unless the client states it
+        # [day], true where the weather is the seasonal average unless the client states it
         self.season_only = (np.arange(panel.calendar.days) > panel.cutoff) & (mode == "production")
         self._events = {str(word): code for code, word in enumerate(panel.levels["Events"])}
-        self.weather = frozenset(self._places).intersection((*WEATHER, "Events"))  # the weather's columns that are used
+        self.weather = frozenset(self._places).intersection((*WEATHER, "Events"))  # weather columns of this model
 
     def build(
         self,
@@ -82,14 +82,14 @@ class Features:
         weather: Mapping[int, Mapping[str, float | str]] | None = None,
         origin: Int64 | None = None,
     ) -> Columns:
-        """The columns of some rows.
+        """Return the columns of some rows.
 
         Args:
             store: ``[row]``, index into the panel's stores.
             day: ``[row]``, index into the panel's days.
-            plan: what the client states of days, if anything.
-            weather: by row, the weather that the client states, by the names of ``WEATHER`` and ``Events``.
-            origin: ``[row]``, the last day whose sales may be known to each row; as ``History.columns`` has it.
+            plan: plans that the clients state.
+            weather: weather that the clients state, by row and by the names of ``WEATHER`` and ``Events``.
+            origin: ``[row]``, last day whose sales the row may use; see ``History.columns``.
         """
         promo = self.panel.calendar.promo[store, day].astype(np.int64)
         if plan is not None:
@@ -97,7 +97,7 @@ class Features:
             at = (plan.row[stated], day[stated])
             promo[stated] = plan.calendar.promo[at]
         columns = in_chunks(
-            lambda some: self._look_up(store[some], day[some], promo[some], None if origin is None else origin[some]),
+            lambda rows: self._look_up(store[rows], day[rows], promo[rows], None if origin is None else origin[rows]),
             len(store),
         )
         if plan is not None:
@@ -115,16 +115,16 @@ class Features:
         return columns
 
     def _planned(self, calendar: Calendar, day: Int64) -> tuple[Table, int]:
-        """The plan's columns for some days, computed on no more days than tell, and the first of those days."""
+        """Return the plans' columns for the days around ``day`` that matter, and the first of these days."""
         if self.mode == "production" and day.size:
             first = max(int(day.min()) - REACH, 0)
-            some = calendar.between(first, int(day.max()) + REACH + 1)
-            if not some.gap.any():  # listed days are counted across a gap, however long it is
-                return _plan_columns(some, self.mode), first
+            window = calendar.between(first, int(day.max()) + REACH + 1)
+            if not window.gap.any():  # counts of listed days reach across a gap of any length
+                return _plan_columns(window, self.mode), first
         return _plan_columns(calendar, self.mode), 0
 
     def _look_up(self, store: Int64, day: Int64, promo: Int64, origin: Int64 | None) -> Columns:
-        """The columns of some rows, as the panel's own calendar has them."""
+        """Return the columns of some rows, from the panel's own calendar."""
         state = self.panel.state[store]
         days = self.panel.calendar.days
         index = {"store": store, "state": state * days + day, "cell": store * days + day}
@@ -140,17 +140,17 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class _LookUp:
-    """Columns from several tables, stacked so that a row costs few look-ups, however many columns there are."""
+    """Columns of several tables, stacked so that a row costs few look-ups, whatever the number of columns."""
 
     def __init__(self, names: Sequence[str], tables: Mapping[str, Table]) -> None:
         """Set up.
 
         Args:
-            names: the columns; each is in one of the tables.
-            tables: the tables, each with an index of its own.
+            names: names of the columns; each is in one of the tables.
+            tables: columns by table. All columns of a table have the same shape.
 
         Raises:
-            KeyError: if no table has a column.
+            KeyError: if a column is in no table.
         """
         self._width = len(names)
         unknown = [name for name in names if not any(name in table for table in tables.values())]
@@ -158,25 +158,25 @@ class _LookUp:
             raise KeyError(f"no table gives the columns {', '.join(unknown)}")
         self._stacks: list[tuple[str, Int64, AnyArray]] = []
         for key, table in tables.items():
-            # Whole numbers are small and apart: a table of all stores and days takes a quarter of the memory.
-            for whole in (True, False):
+            # Integers are stacked apart, in the smallest type: that takes a quarter of the memory of float32.
+            for integer in (True, False):
                 places = [
-                    i for i, name in enumerate(names) if name in table and (table[name].dtype.kind != "f") == whole
+                    i for i, name in enumerate(names) if name in table and (table[name].dtype.kind != "f") == integer
                 ]
                 if places:
                     stack = _stack([table[names[i]] for i in places])
                     self._stacks.append((key, np.array(places), stack.reshape(-1, len(places))))
 
     def __call__(self, index: Mapping[str, Int64], rows: int) -> Float32:
-        """The columns ``[row, column]`` at an index for each table, into all of its axes taken as one."""
-        out = np.empty((rows, self._width), dtype=np.float32)  # exact for whole numbers up to 2 ** 24
+        """Return the columns ``[row, column]``, given for each table the rows' indices into its flattened axes."""
+        out = np.empty((rows, self._width), dtype=np.float32)  # exact for integers up to 2 ** 24
         for key, places, stack in self._stacks:
             out[:, places] = stack.take(index[key], axis=0)
         return out
 
 
 def _stack(columns: Sequence[AnyArray]) -> AnyArray:
-    """Columns of one shape on a last axis of their own, in the smallest type that holds them."""
+    """Stack columns of one shape along a new last axis, in the smallest type that holds them."""
     stack = np.empty((*columns[0].shape, len(columns)), dtype=_smallest(columns))
     for row in range(len(stack)):  # a row stays in the cache while it is filled
         for i, column in enumerate(columns):
@@ -185,7 +185,7 @@ def _stack(columns: Sequence[AnyArray]) -> AnyArray:
 
 
 def _smallest(columns: Sequence[AnyArray]) -> np.dtype[Any]:
-    """The smallest type that holds all columns: an integer or, if one is not of integers, float32."""
+    """Return the smallest integer type that holds all columns, or float32 if a column has floats."""
     if any(column.dtype.kind == "f" for column in columns):
         return np.dtype(np.float32)
     bounds = [int(bound) for column in columns if column.size for bound in (column.min(), column.max())]
@@ -193,7 +193,7 @@ def _smallest(columns: Sequence[AnyArray]) -> np.dtype[Any]:
 
 
 def _store_columns(panel: Panel) -> Table:
-    """``[store]`` columns: what a store is."""
+    """Return the ``[store]`` columns: attributes of a store."""
     return {
         "Store": np.arange(len(panel.calendar.stores)),
         "StoreType": panel.store_type,
@@ -208,7 +208,7 @@ def _store_columns(panel: Panel) -> Table:
 
 
 def _day_columns(panel: Panel) -> Table:
-    """``[day]`` columns: what a date is."""
+    """Return the ``[day]`` columns: attributes of a date."""
     parts = datepart(panel.date)
     year = {
         f"{name}_{k}": wave(2 * np.pi * k * parts["Dayofyear"] / 365.25)
@@ -220,16 +220,16 @@ def _day_columns(panel: Panel) -> Table:
 
 
 def _cell_columns(panel: Panel) -> Table:
-    """``[store, day]`` columns that no request changes: the competitor and Promo2, and how long they have been there.
+    """Return the ``[store, day]`` columns that no request can change: competitor and Promo2, and their durations.
 
-    The notebook's rules: days before the start and starts before 1990 count as 0; months and weeks are capped.
+    As in the lesson's notebook, days before the start and starts before 1990 count as 0; months and weeks are capped.
     """
     since = panel.date - date_of(panel.competition_year, panel.competition_month, 15)[:, None]
     competes = (panel.competition_year >= 1990)[:, None]
     open_days = np.where(competes, np.maximum(since, 0), 0)
     promo2_days = np.maximum(panel.date - iso_monday(panel.promo2_year, panel.promo2_week)[:, None], 0)
     promo2_days[panel.promo2_year < 1990] = 0
-    # Promo2 begins anew in the months of its interval. A last row without months is for stores that have none.
+    # Promo2 restarts in the months of its interval. The last row, without months, is for stores without an interval.
     begins = np.array([*(_months(str(interval)) for interval in panel.levels["PromoInterval"]), np.zeros(12, bool)])
     this_month = begins[panel.promo_interval][:, datepart(panel.date)["Month"] - 1]
     return {
@@ -244,26 +244,26 @@ def _cell_columns(panel: Panel) -> Table:
 
 
 def _months(interval: str) -> Bool:
-    """``[month]``, which months an interval like ``Jan,Apr,Jul,Oct`` names; September is ``Sept`` there."""
+    """Return ``[month]``, true for the months of an interval like ``Jan,Apr,Jul,Oct``, with ``Sept`` for September."""
     named = {name.strip()[:3].title() for name in interval.split(",")}
     return np.array([name in named for name in _MONTHS])
 
 
 def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
-    """``[plan, day]`` columns that follow from what is planned."""
+    """Return the ``[plan, day]`` columns that follow from a planned calendar."""
     columns: dict[str, AnyArray] = {"StateHolidayType": calendar.state_holiday}
     listed = calendar.gap == 0
     events: dict[str, Bool] = {}
     for name, field in {"SchoolHoliday": "school_holiday", "StateHoliday": "state_holiday", "Promo": "promo"}.items():
         columns[name] = event = getattr(calendar, field) > 0
-        if mode == "parity":  # the lesson knows no days beyond its tables, so what is only assumed is no event
+        if mode == "parity":  # the lesson has no days beyond its tables, so an assumed event does not count
             event = event & (calendar.assumed >> FIELDS.index(field) & 1 == 0)
         events[name] = event
         columns[f"{name}_bw"] = count_last_listed(event, listed, 7)
         columns[f"{name}_fw"] = count_last_listed(event[:, ::-1], listed[:, ::-1], 7)[:, ::-1]
     if mode == "parity":
         for name, event in events.items():
-            # The notebook's convention: days since count up, days until count down to 0, and 0 where there is none.
+            # The notebook's signs: days since an event are positive, days until it negative, and 0 without an event.
             columns[f"After{name}"] = np.maximum(days_since(event), 0)
             columns[f"Before{name}"] = -np.maximum(days_until(event), 0)
         return columns
@@ -274,7 +274,7 @@ def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
         columns[name] = around[:, start : start + calendar.days]
     events["Easter"] = calendar.state_holiday == STATE_HOLIDAYS.index("b")
     events["Christmas"] = calendar.state_holiday == STATE_HOLIDAYS.index("c")
-    # A closure of a working week or more, such as a refurbishment: sales differ before it and after.
+    # A closure of a working week or more, such as a refurbishment, changes sales before and after it.
     ends = count_last(~open_, LONG_CLOSURE) == LONG_CLOSURE
     events["LongClosure"] = count_last(ends[:, ::-1], LONG_CLOSURE)[:, ::-1] > 0
     for name, event in events.items():
@@ -285,17 +285,17 @@ def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
 
 
 def _state_columns(panel: Panel, mode: Mode) -> Table:
-    """``[state, day]`` columns: the weather and what people search for.
+    """Return the ``[state, day]`` columns: weather and search trends.
 
-    In production mode the weather of a day to come is what is usual in the season. So it is of a random half of the
-    days of the past, drawn once and for all: so the network learns to do with either.
+    In production mode, future weather is the seasonal average. A fixed random half of the past days gets the average
+    too, so that the network learns to work with both.
     """
     weather = panel.weather
     if mode == "production":
         known = np.arange(panel.calendar.days) <= panel.cutoff
-        usual = _climatology(np.where(known[:, None], weather, np.float32(np.nan)), panel.date)
+        average = _climatology(np.where(known[:, None], weather, np.float32(np.nan)), panel.date)
         observed = known & (np.random.default_rng(0).random(weather.shape[:2]) < 0.5)
-        weather = np.where(observed[:, :, None], weather, usual)
+        weather = np.where(observed[:, :, None], weather, average)
     columns = {name: weather[:, :, i] for i, name in enumerate(WEATHER)}
     trend = _lesson_trend(panel)
     country = np.broadcast_to(trend[-1], trend[:-1].shape)
@@ -303,28 +303,30 @@ def _state_columns(panel: Panel, mode: Mode) -> Table:
 
 
 def _climatology(weather: Float32, date: Int64) -> Float32:
-    """``[state, day, column]``, the mean of all days within a week of the day of the year; NaN where there is none."""
+    """Return ``[state, day, column]``, the mean over all years of the 15 days around the date; NaN without any."""
     season = np.minimum(datepart(date)["Dayofyear"], 365) - 1
     known = ~np.isnan(weather)
     total, count = np.zeros((2, len(weather), 365, weather.shape[2]))
     for day in range(weather.shape[1]):
         total[:, season[day]] += np.where(known[:, day], weather[:, day], 0)
         count[:, season[day]] += known[:, day]
-    total, count = (np.sum([np.roll(each, days, axis=1) for days in range(-7, 8)], axis=0) for each in (total, count))
-    usual = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return usual[:, season].astype(np.float32)
+    total, count = (
+        np.sum([np.roll(values, days, axis=1) for days in range(-7, 8)], axis=0) for values in (total, count)
+    )
+    average = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return average[:, season].astype(np.float32)
 
 
 def _lesson_trend(panel: Panel) -> Float32:
-    """``[state + 1, day]``: the notebook's join on (Year, Week).
+    """Return ``[state + 1, day]``, the trend joined on year and week as in the lesson's notebook.
 
-    A trend week begins on a Sunday, whose ISO week is the one before: so a day gets the interest of the week to come.
-    The year is the calendar's and the week ISO's: so the last days of December can get January's.
+    A trend week begins on a Sunday, the last day of an ISO week. So a day gets the trend of the next week. The join
+    combines the calendar year with the ISO week. So the last days of December can get the trend of January.
     """
     weeks = datepart(panel.trend_week + 7 * np.arange(panel.trend.shape[1]))
     days = datepart(panel.date)
     key, wanted = weeks["Year"] * 100 + weeks["Week"], days["Year"] * 100 + days["Week"]
-    # Of two weeks with the same key (the year's first days and its last can be) the later counts.
-    places = {int(each): place for place, each in enumerate(key)}
-    place = np.array([places.get(int(each), -1) for each in wanted])
-    return np.where(place >= 0, panel.trend[:, place], np.float32(np.nan))
+    # The first and the last days of a year can have the same key; then the later week counts.
+    week_of_key = {int(week_key): week for week, week_key in enumerate(key)}
+    week = np.array([week_of_key.get(int(day_key), -1) for day_key in wanted])
+    return np.where(week >= 0, panel.trend[:, week], np.float32(np.nan))

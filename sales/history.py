@@ -1,10 +1,10 @@
-"""What a store's own sales say about its next weeks, as of the last day that is known when the forecast is made.
+"""History: columns about a store's own past sales, up to the last day known when the forecast is made.
 
-Columns are means of log sales over days up to an origin, the last day that is known. For a forecast the origin is the
-panel's cutoff. A training row draws one from the weeks before its day, so that the network learns how much the past
-tells at every distance, which ``DaysAhead`` states.
+Columns are means of log sales over the days up to an origin, the last known day. For a forecast, the origin is the
+panel's cutoff. A training row draws its origin from the weeks before its day, so that the network learns how
+reliable the past is at each distance. The column ``DaysAhead`` states the distance.
 
-A mean over a window is a difference of two cumulative sums: a row costs a few look-ups, whatever the windows are.
+A mean over a window is a difference of two cumulative sums, so that a row costs a few look-ups for windows of any size.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ import numpy as np
 from sales.arrays import AnyArray, Bool, Float32, Float64, Integers
 from sales.panel import YEAR, Panel
 
-HORIZON: Final = 49  # days; seven weeks. Kaggle's horizon is 48
+HORIZON: Final = 49  # days, seven weeks; Kaggle's horizon is 48
 DELTAS: Final = (14, 28, 56, 91, 182)
 DELTAS_TO_ALL: Final = (28, 91)
 CELLS: Final = (91, 182, 364)
@@ -33,20 +33,21 @@ NAMES: Final = (
     "SundayShare",
     "DaysAhead",
 )
-"""The columns of ``History.columns``, by their windows in days. All but the first and the last are differences.
+"""Names of the columns of ``History.columns``. A number is a window in days.
 
 Level: mean log sales over the last 364 days, or over the longest of 91, 28 and 14 that has sales on a seventh of them.
-Delta_k: the same mean over k days, less the level. DeltaToAll_k: that, less its mean over all stores.
-WeekdayPromo_k: mean log sales on the row's weekday with or without a promotion, as planned for the row, less the level;
-    WeekdayPromo_n is how many such days there were in 364, at most 30. Weekday_k: the same for the weekday alone.
-PromoEffect_k: the mean of promotions' days less that of the others, Monday to Friday.
+Delta_k: the same mean over k days, minus the level. DeltaToAll_k: Delta_k minus its mean over all stores.
+WeekdayPromo_k: mean log sales on the row's weekday and with the row's promotion status, minus the level.
+WeekdayPromo_n: number of such days in 364, at most 30. Weekday_k: the same mean for the weekday alone.
+PromoEffect_k: mean log sales on days with a promotion minus the mean on days without, Monday to Friday.
 Spread_182: standard deviation of log sales.
-SundayShare: share of the Sundays of 364 days on which the store was open. DaysAhead: from the origin to the day.
+SundayShare: share of the Sundays in 364 days on which the store was open.
+DaysAhead: number of days from the origin to the day.
 """
 
 
 class History:
-    """A panel's sales, ready to be asked. It knows nothing after the panel's cutoff."""
+    """Cumulative sums of a panel's sales up to its cutoff."""
 
     def __init__(self, panel: Panel) -> None:
         known = panel.cutoff + 1
@@ -56,7 +57,7 @@ class History:
         log = np.log(sales, where=sold, out=np.zeros_like(sales))
         promo = panel.calendar.promo[:, :known] > 0
         weekday = (np.arange(known) + panel.first_day + 3) % 7  # Monday is 0
-        # Sums and counts side by side, [store, day + 1, sum or count], so that both are one look-up.
+        # Sums and counts are side by side, [store, day + 1, sum or count], so that one look-up gets both.
         self._cells = np.stack([_weekly(log * (promo == p), sold & (promo == p)) for p in (False, True)])
         self._log, self._square = _running(log, sold), _running(log * log, sold)
         workday = sold & (weekday < 5)
@@ -64,28 +65,28 @@ class History:
         sunday = np.broadcast_to(weekday == 6, sold.shape)
         self._sunday = _running(sunday & (panel.calendar.open[:, :known] > 0), sunday)
 
-        # What all stores did, for every origin: [day + 1].
+        # Means over all stores for each origin, [day + 1].
         store, end = _grid(len(sales), known + 1)
         year = self._mean_log(store, end, YEAR, YEAR // 13)
         self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
 
-        # All that a forecast can ask for, since its origin is the cutoff: [store, day of the week, promo, name].
+        # A forecast's origin is the cutoff, so its columns depend on [store, day of the week, promo, name] alone.
         store, days_ahead, planned = _grid(len(sales), 7, 2)
         origin = np.full(store.shape, panel.cutoff)
         self._forecast = self._columns(store, known + days_ahead, origin, planned)
 
     def columns(self, store: Integers, day: Integers, promo: Integers, origin: Integers | None = None) -> Float32:
-        """The columns ``NAMES`` of some rows.
+        """Return the columns ``NAMES`` of some rows.
 
         Args:
             store: ``[row]``, index into the panel's stores.
             day: ``[row]``, the day to forecast.
             promo: ``[row]``, 1 if a promotion is planned for the day.
-            origin: ``[row]``, the last day known, at most the panel's cutoff; it may lie before the panel's first day.
-                If left out, the cutoff for days after it and ``HORIZON`` days before the day for the others.
+            origin: ``[row]``, the last known day, at most the panel's cutoff; it may lie before the panel's first day.
+                Default: the cutoff for later days, and ``HORIZON`` days before the day for the others.
 
         Returns:
-            ``[row, name]`` float32; NaN where the days up to the origin don't say.
+            ``[row, name]``; NaN where the days up to the origin have too few sales.
         """
         if origin is None and (day > self._cutoff).all():
             columns: Float32 = self._forecast[store, (day - self._cutoff - 1) % 7, promo]
@@ -96,8 +97,8 @@ class History:
         return self._columns(store, day, origin, promo)
 
     def _columns(self, store: Integers, day: Integers, origin: Integers, promo: Integers) -> Float32:
-        """``columns``, computed; of any shape."""
-        end = np.maximum(origin + 1, 0)  # sums run to an exclusive end
+        """Compute ``columns`` for indices of any shape."""
+        end = np.maximum(origin + 1, 0)  # sums have an exclusive end
         means = {k: self._mean_log(store, end, k) for k in (YEAR, *DELTAS)}
         level = means[YEAR]
         for k in (91, 28, 14):
@@ -123,29 +124,32 @@ class History:
         return np.stack(columns, axis=-1, dtype=np.float32, casting="same_kind")
 
     def _mean_log(self, store: Integers, end: Integers, days: int, enough: int | None = None) -> Float64:
-        """Mean log sales of the ``days`` before ``end``, if there were sales on ``enough``, or a seventh, of them."""
+        """Return mean log sales of the ``days`` before ``end``; NaN with sales on fewer than ``enough`` days.
+
+        The default of ``enough`` is a seventh of the days.
+        """
         return _mean(_window(self._log, store, end, days), enough or days // 7)
 
     def _cell(self, store: Integers, day: Integers, end: Integers, promo: Integers, days: int) -> Float64:
-        """Sum and count of log sales on a day's weekday, with or without promotion, in the ``days`` before ``end``."""
-        last = end - 1 - (end - 1 - day) % 7  # the last such weekday; ``days`` is a multiple of 7
+        """Return sum and count of log sales on a weekday, with or without promotion, in the ``days`` before ``end``."""
+        last = end - 1 - (end - 1 - day) % 7  # the last day with this weekday; ``days`` is a multiple of 7
         after, before = np.maximum(last + 7, 0), np.maximum(last + 7 - days, 0)
         return np.asarray(self._cells[promo, store, after] - self._cells[promo, store, before])
 
 
 def _grid(*shape: int) -> tuple[Integers, ...]:
-    """The indices of every cell of a grid, an array of its shape for each axis."""
+    """Return the indices of all cells of a grid, one array of the grid's shape per axis."""
     return tuple(np.indices(shape))
 
 
 def _running(values: AnyArray, counted: Bool) -> Float64:
-    """Cumulative sums and counts ``[store, day + 1, 2]``, with a 0 before the first day."""
+    """Return cumulative sums and counts ``[store, day + 1, 2]``, with 0 before the first day."""
     both = np.stack([np.asarray(values, dtype=np.float64), counted], axis=-1)
     return np.pad(np.cumsum(both, axis=1), ((0, 0), (1, 0), (0, 0)))
 
 
 def _weekly(values: Float64, counted: Bool) -> Float64:
-    """Cumulative sums and counts ``[store, day + 7, 2]`` over a day, the same weekday before, and so on."""
+    """Return cumulative sums and counts ``[store, day + 7, 2]`` over the day's weekday in all weeks so far."""
     stores, days = values.shape
     weeks = -(-days // 7) + 1
     padded = np.zeros((stores, 7 * weeks, 2))
@@ -154,17 +158,17 @@ def _weekly(values: Float64, counted: Bool) -> Float64:
 
 
 def _window(sums: Float64, store: Integers, end: Integers, days: int) -> Float64:
-    """Sum and count ``[..., 2]`` of the ``days`` before ``end``."""
+    """Return sum and count ``[..., 2]`` of the ``days`` before ``end``."""
     return np.asarray(sums[store, end] - sums[store, np.maximum(end - days, 0)])
 
 
 def _mean(sums: Float64, enough: int = 1) -> Float64:
-    """Sum by count; NaN where the count is not enough."""
+    """Return sum by count; NaN where the count is below ``enough``."""
     total, count = sums[..., 0], sums[..., 1]
     return np.where(count >= enough, total / np.maximum(count, 1), np.nan)
 
 
 def _mean_of_stores(values: Float64) -> Float64:
-    """Mean over the first axis of what is known; 0 where nothing is."""
+    """Return the mean over the first axis without NaN; 0 where all are NaN."""
     known = ~np.isnan(values)
     return np.asarray(np.nansum(values, axis=0) / np.maximum(known.sum(axis=0), 1))

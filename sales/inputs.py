@@ -1,7 +1,7 @@
-"""Rows -> the network's input and what a client should know of it: what was assumed, filled, never seen.
+"""Inputs of the network, made from rows, and warnings about them: assumed, filled or unseen values.
 
-A client may state a day's opening, promotion, holidays and weather. What it states of a store's days is a plan, and
-changes the features of the days around them.
+A client may state a day's opening, promotion, holidays and weather. Its statements about a store make a plan, which
+also changes the features of the neighbouring days.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from schemas.sales.request import Item
 
 _ASSUMABLE = (*FIELDS, "weather")
 _WEATHER_BIT = np.uint8(1 << len(FIELDS))
-# By the bits of ``Inputs.assumed``: the names of what was assumed. Forecasts share them.
+# Names of the assumed facts by the value of ``Inputs.assumed``. All forecasts share these tuples.
 ASSUMED = [
     tuple(name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1) for bits in range(2 ** len(_ASSUMABLE))
 ]
 
 
 class Rows(NamedTuple):
-    """Stores and days to forecast, and what clients state of them.
+    """Stores and days to forecast, with the clients' statements about them.
 
     Attributes:
-        items: the items.
-        request: ``[row]``, which request each belongs to.
+        items: ``[row]``, item of the row.
+        request: ``[row]``, index of the item's request.
         store: ``[row]``, index into the panel's stores.
         day: ``[row]``, index into the panel's days.
     """
@@ -45,13 +45,13 @@ class Rows(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What the forecasts of some rows are made of.
+    """Inputs of some rows' forecasts.
 
     Attributes:
         prepared: the network's input.
-        open: ``[row]``, 1 where the store is open; a closed one sells 0.
-        assumed: ``[row]``, what neither the client nor the tables state; ``ASSUMED`` has the names.
-        warnings: what a client should know, by row; most rows have none.
+        open: ``[row]``, 1 where the store is open; a closed store sells 0.
+        assumed: ``[row]``, bits of the facts that neither client nor tables state; ``ASSUMED`` has their names.
+        warnings: warnings by row; most rows have none.
     """
 
     prepared: Prepared
@@ -60,7 +60,7 @@ class Inputs(NamedTuple):
     warnings: Mapping[int, list[ForecastWarning]]
 
     def take(self, rows: Int64) -> Inputs:
-        """Some of the rows, in the order asked."""
+        """Return the inputs of some rows, in the given order."""
         return Inputs(
             Prepared(self.prepared.cats.take(rows, axis=0), self.prepared.conts.take(rows, axis=0)),
             self.open.take(rows),
@@ -70,29 +70,29 @@ class Inputs(NamedTuple):
 
 
 class InputBuilder:
-    """Makes the inputs of one model's rows."""
+    """Builder of the inputs of one model."""
 
     def __init__(self, panel: Panel, features: Features, preprocessor: Preprocessor, horizon: int) -> None:
         """Set up.
 
         Args:
-            panel: what is known of stores and days.
-            features: the panel's.
-            preprocessor: the model's.
-            horizon: days after the panel's cutoff for which the model was made.
+            panel: facts of all stores and days.
+            features: columns of the panel.
+            preprocessor: preprocessing of the model.
+            horizon: number of days after the panel's cutoff for which the model was made.
         """
         self._panel, self._features, self._preprocessor, self._horizon = panel, features, preprocessor, horizon
         calendar = panel.calendar
         self._warnings_by_column = _warnings_by_column(preprocessor)
-        # Nearly every request is for a day ahead and states nothing of it. So the inputs of all these rows are made
-        # once, [store, day ahead] taken as one axis, and looked up: that takes a tenth of the time of making them.
+        # Nearly every request is for a future day and states nothing about it. So the inputs of all these rows are made
+        # once, with [store, day ahead] as one axis; a look-up takes a tenth of the time of making them.
         self._first_ahead = panel.cutoff + 1
         self._days_ahead = min(horizon, calendar.days - self._first_ahead)
         store, ahead = np.indices((len(calendar.stores), self._days_ahead)).reshape(2, -1)
         self._ahead = self._make(store, self._first_ahead + ahead, None, {})
 
     def __call__(self, rows: Rows) -> Inputs:
-        """What the rows' forecasts are made of; at least one row."""
+        """Return the inputs of one row or more."""
         plan, weather = self._plan(rows), _weather(rows.items)
         ahead = rows.day - self._first_ahead
         if plan is None and not weather and ahead.min() >= 0 and ahead.max() < self._days_ahead:
@@ -106,7 +106,7 @@ class InputBuilder:
         plan: Plan | None,
         weather: Mapping[int, Mapping[str, Any]],
     ) -> Inputs:
-        """What the forecasts of rows are made of, with what the client states of their plans and weather."""
+        """Make the inputs of rows, with the client's plans and weather by row."""
         calendar, features = self._panel.calendar, self._features
         columns = features.build(store, day, plan, weather)
         prepared = self._preprocessor.transform(columns)
@@ -137,20 +137,20 @@ class InputBuilder:
         quality: InputQuality,
         weather: Mapping[int, Mapping[str, Any]],
     ) -> dict[int, list[ForecastWarning]]:
-        """What a client should know, by row."""
-        found: dict[int, list[ForecastWarning]] = {}
+        """Return the warnings by row."""
+        warnings: dict[int, list[ForecastWarning]] = {}
 
         def warn(row: int, code: Any, field: str, detail: str) -> None:
-            found.setdefault(row, []).append(ForecastWarning(code, field, detail))
+            warnings.setdefault(row, []).append(ForecastWarning(code, field, detail))
 
-        for doubt, warnings in zip(quality, self._warnings_by_column, strict=True):
-            if doubt.any():  # mostly not
-                for row, column in np.argwhere(doubt & (open_ > 0)[:, None]).tolist():  # a closed store sells 0
-                    found.setdefault(row, []).append(warnings[column])
+        for doubtful, by_column in zip(quality, self._warnings_by_column, strict=True):
+            if doubtful.any():  # rarely
+                for row, column in np.argwhere(doubtful & (open_ > 0)[:, None]).tolist():  # a closed store sells 0
+                    warnings.setdefault(row, []).append(by_column[column])
         for row, stated in weather.items():
             for name in stated:
                 if name not in self._features.weather:
-                    warn(row, "unused", _CLIENTS_WEATHER[name], "this model does not look at it")
+                    warn(row, "unused", _REQUEST_NAME[name], "this model does not look at it")
         ahead, cutoff = day - self._panel.cutoff, self._panel.calendar.date(self._panel.cutoff)
         for row in np.flatnonzero((ahead <= 0) | (ahead > self._horizon)).tolist():
             if ahead[row] <= 0:
@@ -159,22 +159,22 @@ class InputBuilder:
             else:
                 detail = f"{ahead[row]} days after {cutoff}; the model was made for {self._horizon}"
                 warn(row, "beyond_horizon", "date", detail)
-        return found
+        return warnings
 
 
 def _warnings_by_column(preprocessor: Preprocessor) -> tuple[list[ForecastWarning], ...]:
-    """The warning of each column for each field of ``InputQuality``, written once: there are many of the same."""
+    """Return each column's warning for each field of ``InputQuality``. All forecasts share these objects."""
     normalize, unseen = preprocessor.normalize, "a value that training never saw was taken as missing"
     filled = [f"not known; the training median {median:.6g} was used" for median in preprocessor.fill_missing.medians]
     ranges = zip(normalize.mins, normalize.maxs, strict=True)
     outside = [f"outside {low:.6g} to {high:.6g}, the range of training" for low, high in ranges]
     conts, cats = preprocessor.cont_names, preprocessor.cat_names
     return (
-        [ForecastWarning(code="filled", field=name, detail=each) for name, each in zip(conts, filled, strict=True)],
+        [ForecastWarning(code="filled", field=name, detail=detail) for name, detail in zip(conts, filled, strict=True)],
         [ForecastWarning(code="unseen", field=name, detail=unseen) for name in cats],
         [
-            ForecastWarning(code="out_of_range", field=name, detail=each)
-            for name, each in zip(conts, outside, strict=True)
+            ForecastWarning(code="out_of_range", field=name, detail=detail)
+            for name, detail in zip(conts, outside, strict=True)
         ],
     )
 
@@ -194,11 +194,11 @@ _WEATHER = {
 }
 
 
-_CLIENTS_WEATHER = {theirs: ours for ours, theirs in _WEATHER.items()}
+_REQUEST_NAME = {column: name for name, column in _WEATHER.items()}
 
 
 def _weather(items: Sequence[Item]) -> dict[int, Mapping[str, Any]]:
-    """The weather that items state, by row and the tables' names."""
+    """Return the weather that items state, by row and by the tables' column names."""
     return {
         row: {_WEATHER[name]: value for name, value in item.weather if value is not None}
         for row, item in enumerate(items)

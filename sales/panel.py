@@ -1,6 +1,6 @@
-"""All that is known about the stores and days, as arrays: made from the tables offline, kept in the bundle.
+"""Panel: all known facts of stores and days as arrays, made from the tables in training and saved in the bundle.
 
-Training and serving look their columns up in the same panel; so a forecast can be repeated offline to the digit.
+Training and serving look up their columns in the same panel, so that a forecast can be repeated offline to the digit.
 """
 
 from __future__ import annotations
@@ -12,37 +12,39 @@ import numpy as np
 from sales.arrays import AnyArray, Float32, Int32, Int64
 from sales.calendar import Calendar
 
-MISSING = -1  # the raw code of a category without a value
-DAYS_AHEAD = 366  # how far beyond the data's cutoff the calendar goes, on assumptions where no plan is stated
+MISSING = -1  # raw code of a missing category
+DAYS_AHEAD = 366  # days of the calendar after the cutoff; days without a plan have assumed values
 WEATHER = (
     "Max_TemperatureC", "Mean_TemperatureC", "Min_TemperatureC",
     "Max_Humidity", "Mean_Humidity", "Min_Humidity",
     "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover", "Precipitationmm",
 )  # fmt: skip
 FORTNIGHT = 14  # days
-YEAR = 364  # days; 52 weeks, so that it ends on the same weekday
-NEVER = 1900  # the year that the lesson's notebook puts where a competitor or Promo2 has no start
+YEAR = 364  # days; 52 weeks, so that it begins and ends on the same weekday
+NEVER = 1900  # year of a missing start of a competitor or of Promo2, as in the lesson's notebook
 
 Levels = dict[str, tuple[int | str, ...]]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What is known of the stores and days when the forecast is made. Days index the calendar's columns.
+    """Facts of stores and days that are known when the forecast is made. Days index the calendar's columns.
 
     Attributes:
-        calendar: the plan, ``[store, day]``.
-        levels: what a column's codes stand for: words, and the stores' ids, ascending. A code is an index.
-        cutoff: the last day whose sales are known. What comes after is a forecast.
-        store_type: ``[store]`` codes, as are ``assortment``, ``promo_interval`` and ``state``; -1 is missing.
-        competition_distance: ``[store]`` in metres, NaN where not known.
-        competition_year: ``[store]``, 1900 where there is none; with ``competition_month`` 1 to 12.
-        promo2_year: ``[store]``, 1900 where there is none; with the ISO week ``promo2_week``.
-        weather: ``[state, day, column of WEATHER]``, observed or forecast, NaN where not known.
-        events: ``[state, day]`` codes of weather events.
-        trend: ``[state + 1, week]``, Google's search interest; the last row is the whole country's.
-        trend_week: the date of the Sunday that begins week 0, in days since 1970-01-01.
-        sales: ``[store, day]``, NaN where a store was closed or its sales are not known.
+        calendar: ``[store, day]``, the planned calendar.
+        levels: words of each column's codes, and the stores' ids, ascending. A code is an index.
+        cutoff: last day whose sales are known.
+        store_type: ``[store]``, codes; -1 is missing. The same holds for assortment, promo_interval and state.
+        competition_distance: ``[store]``, metres to the nearest competitor; NaN where unknown.
+        competition_year: ``[store]``, year in which the competitor opened; 1900 where there is none.
+        competition_month: ``[store]``, month in which the competitor opened, 1 to 12.
+        promo2_year: ``[store]``, year in which Promo2 began; 1900 where there is none.
+        promo2_week: ``[store]``, ISO week in which Promo2 began.
+        weather: ``[state, day, column of WEATHER]``, observed or forecast; NaN where unknown.
+        events: ``[state, day]``, codes of weather events.
+        trend: ``[state + 1, week]``, interest in Google searches; the last row is the whole country's.
+        trend_week: date of the Sunday that begins week 0, in days since 1970-01-01.
+        sales: ``[store, day]``, sales; NaN where a store was closed or its sales are unknown.
     """
 
     calendar: Calendar
@@ -65,23 +67,25 @@ class Panel:
 
     @property
     def first_day(self) -> int:
-        """The date of day 0, in days since 1970-01-01."""
+        """Date of day 0, in days since 1970-01-01."""
         return self.calendar.first_day
 
     @property
     def date(self) -> Int64:
-        """``[day]``, the date of each day in days since 1970-01-01."""
+        """Date of each day, ``[day]``, in days since 1970-01-01."""
         return np.arange(self.first_day, self.first_day + self.calendar.days)
 
     def arrays(self) -> dict[str, AnyArray]:
-        """The panel as flat named arrays, for the bundle; ``Panel.of`` is the way back."""
-        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("calendar", "levels")}
-        grid = {f"calendar.{f.name}": np.asarray(getattr(self.calendar, f.name)) for f in fields(self.calendar)}
-        return {**own, **grid}
+        """Return the panel as named arrays, for the bundle. ``Panel.of`` is the inverse."""
+        panel = {
+            f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("calendar", "levels")
+        }
+        calendar = {f"calendar.{f.name}": np.asarray(getattr(self.calendar, f.name)) for f in fields(self.calendar)}
+        return {**panel, **calendar}
 
     @classmethod
     def of(cls, arrays: dict[str, AnyArray], levels: Levels) -> Panel:
-        """A panel from its flat arrays.
+        """Return the panel of named arrays.
 
         Raises:
             KeyError: if an array is missing.
@@ -92,5 +96,5 @@ class Panel:
             return arrays[key].item() if name in scalars else arrays[key]
 
         calendar = Calendar(**{f.name: value(f.name, f"calendar.{f.name}") for f in fields(Calendar)})  # type: ignore[arg-type]
-        own = {f.name: value(f.name, f.name) for f in fields(cls) if f.name not in ("calendar", "levels")}
-        return cls(calendar=calendar, levels=levels, **own)  # type: ignore[arg-type]
+        others = {f.name: value(f.name, f.name) for f in fields(cls) if f.name not in ("calendar", "levels")}
+        return cls(calendar=calendar, levels=levels, **others)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""FillMissing, Categorify, Normalize: set up once on the training rows, saved, and then only applied.
+"""Preprocessing: FillMissing, Categorify and Normalize, fitted once on the training rows, saved, and then applied.
 
-The names are fastai's, and so are the rules, with two differences that a service needs. Code 0 (``#na#``) stands for
-missing or never seen in every category; and every continuous column has a median, also one that had no gaps in
-training. What was filled or never seen is reported, row by row.
+Names and rules are those of fastai, with two differences that a service needs. In every category, code 0 (``#na#``)
+stands for a value that is missing or was never seen in training. Every continuous column has a median, even if it had
+no gaps in training. Filled and unseen values are reported for each row.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from sales.panel import MISSING
 from schemas.sales.manifest import PreprocessSpec
 
 Levels = Mapping[str, Sequence[int | str]]
-Run = Callable[[Int32, Float32], Float32]  # the network: ``Prepared`` -> log sales
+Run = Callable[[Int32, Float32], Float32]  # the network: from ``Prepared`` to log sales ``[row]``
 
-KNOWN, FILLED = np.int32(1), np.int32(2)  # the codes of an ``_na`` column
+KNOWN, FILLED = np.int32(1), np.int32(2)  # codes of an ``_na`` column
 
 
 class Prepared(NamedTuple):
@@ -39,12 +39,12 @@ class Prepared(NamedTuple):
 
 
 class InputQuality(NamedTuple):
-    """What had to be done to get the network's input: what a client should know of a forecast.
+    """Doubtful places of the network's input, which become warnings of the forecast.
 
     Attributes:
         filled: ``[row, cont]``, true where a missing value was filled with the median.
-        unseen: ``[row, cat]``, true where a value that training never saw became ``#na#``, or a missing one in a
-            column that had no gaps in training; without the ``_na`` columns.
+        unseen: ``[row, cat]`` without the ``_na`` columns, true where a value did not occur in training, or is missing
+            in a column without gaps in training. Its code is ``#na#``.
         outside: ``[row, cont]``, true where a value lies outside the range of training.
     """
 
@@ -55,11 +55,11 @@ class InputQuality(NamedTuple):
 
 @dataclass(frozen=True)
 class FillMissing:
-    """Gaps in continuous columns become the training median, and a column of their own says where they were.
+    """Fill gaps of continuous columns with the training median, and flag them in ``_na`` columns.
 
     Attributes:
-        medians: ``[cont]``; 0 for a column that had no value at all.
-        gapped: ``[cont]``, true for columns with gaps in training: only they get an ``_na`` column.
+        medians: ``[cont]``, training medians; 0 for a column without any value.
+        gapped: ``[cont]``, true for columns with gaps in training. Only these get an ``_na`` column.
     """
 
     medians: Float32
@@ -67,7 +67,7 @@ class FillMissing:
 
     @classmethod
     def fit(cls, conts: Float32) -> FillMissing:
-        """Medians of the training rows ``[row, cont]``."""
+        """Compute the medians of the training rows ``[row, cont]``."""
         medians, gapped = np.zeros(conts.shape[1], dtype=np.float32), np.zeros(conts.shape[1], dtype=np.bool_)
         for i, column in enumerate(conts.T):
             known = column[~np.isnan(column)]
@@ -77,68 +77,68 @@ class FillMissing:
         return cls(medians, gapped)
 
     def __call__(self, conts: Float32) -> tuple[Float32, Int32]:
-        """The filled columns ``[row, cont]``, and the codes of the ``_na`` columns ``[row, na]``."""
+        """Return the filled columns ``[row, cont]`` and the codes of the ``_na`` columns ``[row, na]``."""
         missing = np.isnan(conts)
         return np.where(missing, self.medians, conts), np.where(missing[:, self.gapped], FILLED, KNOWN)
 
 
 class Categorify:
-    """Values become codes: 1 for the smallest that training saw, 2 for the next; 0 for missing or never seen.
+    """Encode values: 1 for the smallest value of training, 2 for the next; 0 for a missing or unseen value.
 
-    A column that had one value in training, and no gaps, has one code for all values: the embedding of any other code
-    was never trained, so that it could only spoil a forecast.
+    A column with a single value and no gaps in training encodes every value as 1. The embedding of any other code was
+    never trained, so it could only spoil a forecast.
     """
 
     def __init__(self, classes: Sequence[Int64], gapped: Bool) -> None:
         """Set up.
 
         Args:
-            classes: by column, the values that training saw, ascending and none negative.
+            classes: values of each column in training, ascending and not negative.
             gapped: ``[cat]``, true for columns with missing values in training.
         """
         self.classes, self.gapped = classes, gapped
-        # All columns share one table, so that a row costs one look-up. Each has a 0 before and after its values, where
-        # everything outside them lands.
-        self._least = np.array([values[0] if values.size else 0 for values in classes], dtype=np.int32)
+        # All columns share one table, so that a row costs one look-up. Each column has a 0 before and after its values;
+        # all values outside its range are mapped to these.
+        self._smallest = np.array([values[0] if values.size else 0 for values in classes], dtype=np.int32)
         self._size = np.array([values[-1] - values[0] + 1 if values.size else 0 for values in classes], dtype=np.int32)
         self._start = np.concatenate([[0], np.cumsum(self._size + 2)[:-1]]).astype(np.int32) + np.int32(1)
         self._codes = np.zeros(int((self._size + 2).sum()), dtype=np.int32)
-        for values, start, least in zip(classes, self._start, self._least, strict=True):
-            self._codes[start + values - least] = np.arange(1, values.size + 1)
+        for values, start, smallest in zip(classes, self._start, self._smallest, strict=True):
+            self._codes[start + values - smallest] = np.arange(1, values.size + 1)
         self._constant = np.array([values.size == 1 for values in classes], dtype=np.bool_) & ~gapped
         for start in self._start[self._constant]:
             self._codes[start - 1 : start + 2] = 1
 
     @classmethod
     def fit(cls, cats: Int32) -> Categorify:
-        """The classes of the training rows ``[row, cat]``."""
+        """Collect the values of the training rows ``[row, cat]``."""
         seen = [np.unique(column).astype(np.int64) for column in cats.T]
         return cls([v[v != MISSING] for v in seen], np.array([MISSING in v for v in seen], dtype=np.bool_))
 
     def __call__(self, cats: Int32) -> Int32:
-        """The codes ``[row, cat]``."""
-        place = cats - self._least
+        """Return the codes ``[row, cat]``."""
+        place = cats - self._smallest
         np.clip(place, np.int32(-1), self._size, out=place)
         place += self._start
         return self._codes.take(place)
 
     def unseen(self, cats: Int32, codes: Int32) -> Bool:
-        """True where a value ``[row, cat]`` is not one of training, or is missing in a column without gaps there."""
-        other = self._constant & (cats != self._least)  # of one value, which is the smallest
-        return np.asarray(other | ((codes == 0) & ~((cats == MISSING) & self.gapped)))
+        """Return true where a value ``[row, cat]`` was not in training, or is missing in a column without gaps."""
+        changed = self._constant & (cats != self._smallest)  # a single value is also the smallest
+        return np.asarray(changed | ((codes == 0) & ~((cats == MISSING) & self.gapped)))
 
     def decode(self, codes: Int32) -> list[int | None]:
-        """The values that one row's codes stand for; None for missing or never seen."""
+        """Return the values of one row's codes; None for a missing or unseen value."""
         return [int(values[code - 1]) if code else None for values, code in zip(self.classes, codes, strict=True)]
 
 
 @dataclass(frozen=True)
 class Normalize:
-    """Continuous columns get mean 0 and standard deviation 1 on the training rows, as fastai v1 does it (ddof 1).
+    """Scale continuous columns to mean 0 and standard deviation 1 on the training rows, as fastai v1 does (ddof 1).
 
-    fastai v2 divides by n where v1 divides by n - 1: 1e-6 apart on the Rossmann rows. A column that never varied is 0
-    for every value: nobody knows what a change of it means, and the network's batch norm, whose variance of it is 0,
-    would multiply it by 316. fastai would divide by 1e-7 and turn the first new value into millions.
+    fastai v2 divides by n instead of n - 1; on the Rossmann rows the results differ by 1e-6. A column that never varied
+    becomes 0 for every value, because training could not learn the effect of a change. The network's batch norm has
+    variance 0 for such a column and would multiply a change by 316. fastai would divide it by 1e-7.
     """
 
     means: Float64
@@ -148,7 +148,7 @@ class Normalize:
 
     @classmethod
     def fit(cls, conts: Float32, fill: Float32) -> Normalize:
-        """Statistics of the training rows ``[row, cont]`` with their gaps filled, ``fill`` is ``[cont]``."""
+        """Compute statistics of the training rows ``[row, cont]``, with gaps filled from ``fill`` ``[cont]``."""
         means, stds, mins, maxs = np.zeros((4, conts.shape[1]))
         for i, column in enumerate(conts.T):
             values = np.where(np.isnan(column), fill[i], column).astype(np.float64)
@@ -157,11 +157,11 @@ class Normalize:
         return cls(means, stds, mins, maxs)
 
     def __call__(self, conts: Float32) -> Float32:
-        """The normalised columns ``[row, cont]``."""
+        """Return the normalised columns ``[row, cont]``."""
         return ((conts - self.means) / self._scale).astype(np.float32)
 
     def decode(self, conts: Float32) -> Float64:
-        """The values that normalised columns stand for, to about six digits."""
+        """Return the values of normalised columns, to about six digits."""
         return np.asarray(conts * np.where(self.stds > 0, self._scale, 0.0) + self.means)
 
     @cached_property
@@ -171,7 +171,7 @@ class Normalize:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """The three, in the lesson's order."""
+    """FillMissing, Categorify and Normalize, applied in the lesson's order."""
 
     cat_names: tuple[str, ...]
     cont_names: tuple[str, ...]
@@ -181,7 +181,7 @@ class Preprocessor:
 
     @classmethod
     def fit(cls, columns: Columns, cat_names: Sequence[str], cont_names: Sequence[str]) -> Preprocessor:
-        """Set up on the training rows alone.
+        """Fit on the training rows.
 
         Raises:
             ValueError: if there are no rows.
@@ -194,28 +194,29 @@ class Preprocessor:
 
     @property
     def n_codes(self) -> list[int]:
-        """How many codes each categorical column has, ``#na#`` included; the ``_na`` columns last."""
+        """Number of codes of each categorical column, including ``#na#``; the ``_na`` columns come last."""
         return [len(values) + 1 for values in self.categorify.classes] + [3] * int(self.fill_missing.gapped.sum())
 
     def transform(self, columns: Columns) -> Prepared:
-        """The network's input."""
+        """Return the network's input."""
 
-        def transform(some: slice) -> Prepared:
-            conts, na = self.fill_missing(columns.conts[some])
+        def transform(chunk: slice) -> Prepared:
+            conts, na = self.fill_missing(columns.conts[chunk])
             return Prepared(
-                np.concatenate([self.categorify(columns.cats[some]), na], axis=1, dtype=np.int32), self.normalize(conts)
+                np.concatenate([self.categorify(columns.cats[chunk]), na], axis=1, dtype=np.int32),
+                self.normalize(conts),
             )
 
         return in_chunks(transform, len(columns.cats))
 
     def input_quality(self, columns: Columns, prepared: Prepared) -> InputQuality:
-        """Where the network's input is not what the columns say, or not like any that it was trained on."""
+        """Return the places where values were filled or unseen, or lie outside the range of training."""
         unseen = self.categorify.unseen(columns.cats, prepared.cats[:, : len(self.cat_names)])
-        outside = (columns.conts < self.normalize.mins) | (columns.conts > self.normalize.maxs)  # a gap is neither
+        outside = (columns.conts < self.normalize.mins) | (columns.conts > self.normalize.maxs)  # false for a gap
         return InputQuality(np.isnan(columns.conts), unseen, outside)
 
     def spec(self, levels: Levels) -> PreprocessSpec:
-        """What the bundle saves; ``levels`` says what the codes of a column stand for."""
+        """Return the preprocessing as saved in a bundle. ``levels`` has the words of each column's codes."""
         classes = {
             name: [levels[name][value] if name in levels else int(value) for value in values]
             for name, values in zip(self.cat_names, self.categorify.classes, strict=True)
@@ -235,7 +236,7 @@ class Preprocessor:
 
     @classmethod
     def of(cls, spec: PreprocessSpec, levels: Levels) -> Preprocessor:
-        """The preprocessors that a bundle saved."""
+        """Return the preprocessing that a bundle saved."""
         index = {name: {word: code for code, word in enumerate(words)} for name, words in levels.items()}
         classes = [
             np.array([index[name][v] if name in index else v for v in spec.classes[name]], dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Who of those who acted together did how much: Shapley's and Owen's values of a game.
+"""Shapley values of a cooperative game, and Owen values for players in groups.
 
-A game gives each coalition of its players a worth. Here the players are inputs of a model, in groups; the worth of a
-coalition is what the model says if its inputs are those of one row and all other inputs those of another.
+A game gives each coalition of players a worth. Here the players are the inputs of a model. The worth of a coalition is
+the model's output if the coalition's inputs come from one row and all other inputs from another.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ import numpy as np
 
 from sales.arrays import Bool, Float64, Int64
 
-Worth = Callable[[Bool], Float64]  # coalitions ``[row, player]`` -> ``[row]``
+Worth = Callable[[Bool], Float64]  # worths ``[row]`` of coalitions ``[row, player]``
 
 
 class Values(NamedTuple):
-    """A game's values; each kind adds up to the worth of all players less that of none.
+    """Values of a game. Both kinds add up to the worth of all players minus the worth of none.
 
     Attributes:
-        groups: ``[group]``.
-        players: ``[player]``; those of a group add up to the group's.
+        groups: ``[group]``, Shapley values of the groups.
+        players: ``[player]``, Owen values. The values of a group's players add up to the group's value.
     """
 
     groups: Float64
@@ -28,13 +28,14 @@ class Values(NamedTuple):
 
 
 def shapley(worth: Float64) -> Float64:
-    """Shapley's values, exact: what each player adds, averaged over all orders in which they could come.
+    """Return exact Shapley values: each player's marginal worth, averaged over all orders in which players can join.
 
     The value of player ``i`` of ``n`` is the sum of ``|S|! (n - 1 - |S|)! / n! * (worth(S + i) - worth(S))`` over all
-    coalitions ``S`` without it (L. S. Shapley, A value for n-person games, 1953).
+    coalitions ``S`` without ``i`` (L. S. Shapley, A value for n-person games, 1953,
+    https://doi.org/10.1515/9781400881970-018).
 
     Args:
-        worth: ``[2 ** n]``, of each coalition; player ``i`` is in those whose index has bit ``i``.
+        worth: ``[2 ** n]``, the worth of each coalition. Bit ``i`` of the index is set if player ``i`` belongs to it.
 
     >>> shapley(np.array([0.0, 1.0, 2.0, 7.0])).tolist()
     [3.0, 4.0]
@@ -50,18 +51,24 @@ def shapley(worth: Float64) -> Float64:
 
 
 def owen(worth: Worth, group: Int64) -> Values:
-    """Shapley's values of groups, exact, and Owen's of the players in them, approximated.
+    """Return exact Shapley values of groups, and approximate Owen values of their players.
 
-    Owen's value is what a player adds, averaged over the orders in which no group is torn apart (G. Owen, Values of
-    games with a priori unions, 1977). It would take millions of coalitions. Here it is the mean of four: what the
-    player adds to none or all of the other groups together with none or all of its own. That is exact if no three
-    players act together (the trapezoid rule on the multilinear extension of the game, whose derivatives are linear
-    then). What is missing to the group's own value goes to its players in proportion. Players who add nothing get
-    nothing, those who are alike get the same, and nothing is drawn at random.
+    The Owen value of a player is its marginal worth, averaged over the orders that keep each group together (G. Owen,
+    Values of games with a priori unions, 1977, https://doi.org/10.1007/978-3-642-45494-3_7). The exact value would take
+    millions of coalitions. With ``d(S) = worth(S + i) - worth(S)``, the value of player ``i`` here is the mean of four:
+
+        (d(none) + d(rest of the own group) + d(all other groups) + d(all other players)) / 4
+
+    This is the trapezoid rule on the multilinear extension of the game. It is exact if no interaction has three players
+    or more. The difference to the group's Shapley value is shared among its players in proportion to their size.
+    A player that never adds anything gets 0, equal players get equal values, and nothing is random.
 
     Args:
-        worth: of coalitions; asked once, for ``2 ** groups + 4 * players`` of them.
-        group: ``[player]``, the group of each, 0 to the number of groups less one; none is empty.
+        worth: function of coalitions. It is called once, with ``2 ** groups + 4 * players`` coalitions.
+        group: ``[player]``, the group of each player, from 0. No group is empty.
+
+    >>> owen(lambda coalitions: coalitions @ np.array([1.0, 2.0, 4.0]), np.array([0, 0, 1])).players.tolist()
+    [1.0, 2.0, 4.0]
     """
     if not group.size:
         return Values(np.zeros(0), np.zeros(0))
@@ -81,18 +88,18 @@ def owen(worth: Worth, group: Int64) -> Values:
     ) / 4
     size = np.abs(players)
     total = np.bincount(group, size)[group]
-    # Players of whom none adds anything by itself share alike what they add together.
+    # If no player of a group adds anything alone, its players share the group's value equally.
     share = np.where(total > 0, size / np.where(total > 0, total, 1), 1 / np.bincount(group)[group])
     return Values(groups, players + share * (groups - np.bincount(group, players))[group])
 
 
 def add_up(values: Float64, total: float, digits: int) -> Float64:
-    """Values rounded so that they add up to their total as it is printed, each to the last digit of itself.
+    """Round values so that the rounded values add up exactly to a rounded total.
 
     Args:
-        values: ``[value]``, at least one.
-        total: what they add up to, but for errors of rounding; has no more than ``digits`` decimals.
-        digits: decimals to keep. A value of 0 stays 0.
+        values: ``[value]``, at least one. A value of 0 stays 0.
+        total: sum of the values, apart from rounding errors, with at most ``digits`` decimals.
+        digits: number of decimals to keep.
     """
     values = values.copy()
     values[np.abs(values).argmax()] += total - values.sum()
