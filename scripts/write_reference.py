@@ -99,7 +99,8 @@ def _value(option: click.Option) -> str:
 def http_sections() -> str:
     """Return a section for each address and type, from the OpenAPI contract."""
     contract = json.loads((ROOT / "schemas" / "openapi.json").read_text(encoding="utf-8"))
-    lines = [contract["info"].get("description", ""), ""]
+    about = contract["info"].get("description", "")
+    lines = [about.replace("docs/reference/problems.md", "[Problems](problems.md)"), ""]
     for path, operations in contract["paths"].items():
         for method, operation in operations.items():
             if isinstance(operation, dict):
@@ -172,9 +173,10 @@ def _type(schema: dict[str, Any]) -> str:
         return f"`{json.dumps(schema['const'])}`"
     kind = schema.get("type", "any")
     if kind == "array":
-        items = f"array of {_type(schema.get('items', {}))}"
+        items = _type(schema.get("items", {}))
+        items = f"({items})" if " or " in items or "," in items else items
         low, high = schema.get("minItems"), schema.get("maxItems")
-        return items if high is None else f"{items}, {low or 0} to {high:,}"
+        return f"array of {items}" if high is None else f"array of {low or 0} to {high:,} {items}"
     kind = f"{kind} ({schema['format']})" if "format" in schema and kind == "string" else str(kind)
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
