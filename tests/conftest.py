@@ -165,11 +165,12 @@ def pet_data(tmp_path_factory: pytest.TempPathFactory) -> PetData:
 @pytest.fixture(scope="session")
 def pets_training(pet_data: PetData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
     """A bundle trained briefly on the drawn photos, and the result of its training. Do not write to it; copy it."""
+    from tests.training.pets.tiny import TINY
     from training.pets.options import Options
     from training.pets.train import train
     from training.run import Run
 
-    options = Options(backbone="efficientnet_lite0", size=96, crop_pct=0.9, frozen_epochs=20, passes=2, batch_size=8)
+    options = Options(backbone=TINY, size=96, crop_pct=0.9, frozen_epochs=20, frozen_lr=0.2, passes=2, batch_size=8)
     out = tmp_path_factory.mktemp("pets") / "pets"
     return out, train(pet_data, out, options, Run("pets", progress=False))
 

@@ -14,6 +14,7 @@ from pets.images import crop, open_photo
 from runtime.bundle import CARD, MANIFEST, WEIGHTS
 from runtime.folder import sha256
 from tests.training.pets.test_fit import StoppedError, stop_at
+from tests.training.pets.tiny import TINY
 from training.loop import checkpoint
 from training.loop.checkpoint import CheckpointError
 from training.options import OptionsError
@@ -27,7 +28,7 @@ from training.run import Run
 
 pytestmark = pytest.mark.integration
 
-SMALL = Options(backbone="efficientnet_lite0", size=64, batch_size=8, passes=1, frozen_epochs=2)
+SMALL = Options(backbone=TINY, size=64, batch_size=8, passes=1, frozen_epochs=2)
 
 
 @pytest.fixture
@@ -51,13 +52,13 @@ def test_the_manifest_records_the_training(pets_training: tuple[Path, Trained], 
     assert trained.manifest.model_dump_json() == manifest.model_dump_json()
     assert [breed.name for breed in manifest.classes] == [breed.name for breed in pet_data.classes]
     assert (manifest.image.size, manifest.image.crop_pct) == (96, 0.9)
-    assert manifest.training["backbone"] == manifest.backbone.name == "efficientnet_lite0"
+    assert manifest.training["backbone"] == manifest.backbone.name == TINY
     assert manifest.training["photos"] == len(pet_data.train.files)
     assert manifest.training["photos_by_class"] == {"Birman": 12, "Maine_Coon": 12, "Pug": 12}
     assert {field.name for field in dataclasses.fields(Options)} <= {*manifest.training}
     assert manifest.metrics["photos"] == len(pet_data.valid.files)
     assert manifest.metrics["split"] == "held out"
-    assert "efficientnet_lite0" in (folder / CARD).read_text()
+    assert TINY in (folder / CARD).read_text()
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]  # the checkpoints are gone
 
 
