@@ -247,12 +247,12 @@ def other_normalisation(folder: Path) -> None:
 
 
 def maps_swapped(folder: Path) -> None:
+    """Give each heatmap the other's name; the classifier reads outputs by name."""
     model = onnx.load(str(folder / NETWORK), load_external_data=False)
-    one, other = (each for each in model.graph.output if each.name in ("activation", "gradcam"))
-    spare = onnx.ValueInfoProto()
-    spare.CopyFrom(one)
-    one.CopyFrom(other)
-    other.CopyFrom(spare)
+    other_name = {"activation": "gradcam", "gradcam": "activation"}
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [other_name.get(name, name) for name in names]
     (folder / NETWORK).write_bytes(model.SerializeToString())
 
 
