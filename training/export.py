@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file."""
+"""Export of trained networks to ONNX."""
 
 import json
 import warnings
@@ -19,21 +19,21 @@ def to_onnx(
     names: Sequence[str],
     outputs: Sequence[str] = ("y",),
 ) -> bytes:
-    """Export a network whose inputs have a free number of rows.
+    """Export a network; the number of rows of its inputs stays free.
 
     Args:
-        net: the network; it is exported in eval mode.
+        net: network, which is exported in eval mode.
         example: inputs of at least 2 rows, on the network's device.
-        names: the inputs' names in the exported graph.
-        outputs: the outputs' names.
+        names: names of the inputs in the graph.
+        outputs: names of the outputs in the graph.
 
     Returns:
-        The content of an ``.onnx`` file, without the exporter's notes, which carry paths of this machine.
+        The content of an ONNX file, without the exporter's metadata, which contain paths of this machine.
     """
     net.eval()
     row = torch.export.Dim("row")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the inputs share the number of rows is meant
+        warnings.simplefilter("ignore")  # the inputs share the number of rows on purpose
         program = torch.onnx.export(
             net,
             example,
@@ -53,18 +53,18 @@ def to_onnx(
 
 
 def refer_to_weights(network: bytes, weights: Path, *, prefix: str) -> bytes:
-    """Take the weights out of an exported network that stand in a safetensors file, and refer to that instead.
+    """Replace the weights in an exported network by references to a safetensors file.
 
-    So each weight is there once, and the graph runs with the very numbers that the file has. What the file has in half
-    precision is cast to single precision when the graph is loaded. What export has changed stays in the graph.
+    Each weight is then stored once, and the graph runs with exactly the numbers of the file. Half-precision weights are
+    cast to single precision when the graph is loaded. Weights that the export has changed stay in the graph.
 
     Args:
-        network: an ONNX file's content.
-        weights: the safetensors file; the network must lie beside it.
-        prefix: what the graph's names have before those of the file.
+        network: content of an ONNX file.
+        weights: safetensors file; the network must lie beside it.
+        prefix: prefix of the graph's names that the file's names lack.
 
     Returns:
-        An ONNX file's content.
+        The content of the new ONNX file.
     """
     model = onnx.load_from_string(network)
     arrays = load_file(weights)
@@ -80,8 +80,8 @@ def refer_to_weights(network: bytes, weights: Path, *, prefix: str) -> bytes:
             continue
         first, end = stored["data_offsets"]
         if stored["dtype"] == "F16":
-            whole, tensor.name = tensor.name, f"{tensor.name}_half"
-            cast = onnx.helper.make_node("Cast", [tensor.name], [whole], to=TensorProto.FLOAT)
+            single, tensor.name = tensor.name, f"{tensor.name}_half"
+            cast = onnx.helper.make_node("Cast", [tensor.name], [single], to=TensorProto.FLOAT)
             model.graph.node.insert(0, cast)
         tensor.data_type = _TYPES[stored["dtype"]]
         tensor.ClearField("raw_data")

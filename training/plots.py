@@ -1,6 +1,6 @@
-"""What the reports' pictures share: colours, style, and the pictures of a training.
+"""Colours and style of all plots, and the plots of a training.
 
-matplotlib is used through its Figure alone, which draws on an Agg canvas: no window, no global state. Offline only.
+Only matplotlib's Figure is used, which draws on an Agg canvas: no window, no global state.
 """
 
 import io
@@ -17,20 +17,20 @@ from runtime.folder import write_file
 from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 
-# Okabe and Ito's colours, which colour-blind people can tell apart.
+# Okabe and Ito's colours, which are distinct for colour-blind people.
 BLUE, ORANGE, SKY, PALE, GREY, BLACK = "#0072B2", "#D55E00", "#56B4E9", "#E3F2FB", "#8C8C8C", "#222222"
 Floats = NDArray[np.floating]
 
 
 def training_figure(history: History, *, loss: str, metric: str, label: str, from_zero: bool) -> Figure:
-    """Loss and learning rate by step, and what was measured after each epoch.
+    """Return a figure with loss and learning rate by step, and the metric after each epoch.
 
     Args:
-        history: of the training.
-        loss: what the loss is, such as "cross entropy".
-        metric: the name in each epoch's ``metrics`` of the share to show; epochs without it are left out.
-        label: what the share is called.
-        from_zero: whether the share's axis starts at 0, as is right for errors.
+        history: history of the training.
+        loss: name of the loss, such as "cross entropy".
+        metric: name of the share in each epoch's ``metrics``; epochs without it are left out.
+        label: name of the share in the figure.
+        from_zero: start the share's axis at 0, as is right for errors.
     """
     epochs = [epoch for epoch in history.epochs if metric in epoch.metrics]
     steps = np.arange(1, len(history.losses) + 1) * len(history.epochs) / len(history.losses)
@@ -53,7 +53,7 @@ def training_figure(history: History, *, loss: str, metric: str, label: str, fro
         axes.plot([epoch.number for epoch in epochs], shares, color=ORANGE, marker="o", linewidth=1.8)
         words = f"{100 * shares[-1]:.2f} %"
         axes.annotate(words, last, (4, 8), textcoords="offset points", ha="right", color=ORANGE)
-        axes.margins(y=0.1)  # room for the last figure
+        axes.margins(y=0.1)  # space for the last figure
         if from_zero:
             axes.set_ylim(0, 1.1 * max(shares))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -63,7 +63,7 @@ def training_figure(history: History, *, loss: str, metric: str, label: str, fro
 
 
 def lr_figure(found: FoundLR) -> Figure:
-    """Loss against learning rate, and the rate suggested."""
+    """Return a figure with the loss by learning rate and the suggested rate."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(found.lrs, found.losses, color=BLUE, linewidth=1.8)
@@ -77,12 +77,12 @@ def lr_figure(found: FoundLR) -> Figure:
 
 
 def plot_lr(found: FoundLR, file: Path) -> None:
-    """Draw the learning-rate finder's losses into a PNG file, which appears whole or not at all."""
+    """Write a PNG file with the losses of a learning-rate finder, atomically."""
     write_file(file, png(lr_figure(found)))
 
 
 def style(axes: Axes, title: str, *, xlabel: str = "", ylabel: str = "") -> None:
-    """A light grid behind the data, no box around it."""
+    """Style axes: title on the left, a light grid behind the data, no box around it."""
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.grid(color="#DDDDDD", linewidth=0.6)
@@ -91,13 +91,13 @@ def style(axes: Axes, title: str, *, xlabel: str = "", ylabel: str = "") -> None
 
 
 def smooth(losses: Sequence[float]) -> Floats:
-    """A moving average over a fiftieth of the steps, fewer at the ends."""
+    """Return the moving average over a fiftieth of the steps, fewer at the ends."""
     window = np.ones(max(len(losses) // 50, 1))
     return np.convolve(losses, window, "same") / np.convolve(np.ones(len(losses)), window, "same")
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG file's content."""
+    """Return a figure as the content of a PNG file."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)
     return content.getvalue()

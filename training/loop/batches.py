@@ -1,4 +1,4 @@
-"""Batches that a model trains on, and its predictions for all rows. torch and numpy; no pandas."""
+"""Batches for training, and predictions for all rows."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Batches(Protocol):
-    """The batches of one epoch: each is the model's inputs and, last, the target. A torch DataLoader is one.
+    """Batches of one epoch: each has the model's inputs and, last, the target. A torch DataLoader is one.
 
     The order and any augmentation must come from torch's global generator, which the learner seeds for each epoch.
     """
@@ -20,17 +20,17 @@ class Batches(Protocol):
 
 
 class TensorBatches:
-    """Batches of tensors that lie in memory, in a new random order each epoch.
+    """Batches of tensors in memory, in a new random order each epoch.
 
-    A short last batch is left out, as fastai does: batch norm trains badly on few rows, and not at all on one. Another
-    order has other rows in it. Fewer rows than ``batch_size`` are one batch.
+    A short last batch is left out, as in fastai: batch norm trains badly on few rows, and not at all on one. The next
+    epoch leaves out other rows. Fewer rows than ``batch_size`` form one batch.
 
     Args:
         tensors: the inputs and, last, the target; all with the same number of rows, on one device.
         batch_size: rows in a batch, at least 2.
-        shuffle: whether to draw a new order (from torch's global generator) each time.
-        weights: ``[row]``, how often each row is drawn, relative to the others; an epoch stays as long. Each once if
-            left out.
+        shuffle: draw a new order from torch's global generator each time.
+        weights: ``[row]``, frequency of each row relative to the others; an epoch stays as long. If None, each
+            row is drawn once.
 
     Raises:
         ValueError: if the tensors differ in length, there are fewer than 2 rows, or ``batch_size`` is below 2.
@@ -65,16 +65,16 @@ class TensorBatches:
 def predict(
     model: nn.Module, *inputs: Tensor, batch_size: int = 8192, device: torch.device | str = "cpu"
 ) -> NDArray[np.float32]:
-    """The model's output for all rows, in eval mode; the mode that it was in is put back.
+    """Return the model's output for all rows, computed in eval mode; its mode is then restored.
 
     Args:
-        model: on ``device``.
-        inputs: each ``[row, ...]``.
-        batch_size: rows at a time.
-        device: where to compute.
+        model: network on ``device``.
+        inputs: tensors of shape ``[row, ...]``.
+        batch_size: number of rows at a time.
+        device: device to compute on.
 
     Returns:
-        ``[row, ...]`` as the model answers.
+        ``[row, ...]``, the output.
     """
     was_training = model.training
     model.eval()

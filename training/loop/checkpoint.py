@@ -1,6 +1,6 @@
-"""A training run's state in one safetensors file, written whole or not at all and opened without running any code.
+"""Checkpoint of a training run: one safetensors file, written atomically and opened without running any code.
 
-The tensors are the run's; everything else is JSON in the file's header.
+Everything that is not a tensor is JSON in the file's header.
 """
 
 import json
@@ -20,16 +20,16 @@ FORMAT = "shopcat-checkpoint-1"
 
 
 class CheckpointError(UserError):
-    """A checkpoint that can't be read or belongs to another run; the message says which and what to do."""
+    """A checkpoint that can't be read or belongs to another run; the message names the cause and the remedy."""
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-    """Writes the file beside its place, syncs it and moves it there: a reader finds the old one or the new one.
+    """Write a checkpoint atomically: a reader finds the old file or the new one.
 
     Args:
-        path: where the checkpoint goes; its folder exists.
-        tensors: on any device; the file has them as they are on the CPU.
-        state: what JSON can hold. Floats come back exactly.
+        path: file of the checkpoint; its folder must exist.
+        tensors: tensors on any device.
+        state: values that JSON can hold. Floats are restored exactly.
     """
     whole = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     partial = path.with_name(f"{path.name}.partial")
@@ -40,10 +40,10 @@ def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) ->
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors, on the CPU, and the state of a file that ``save`` wrote.
+    """Return the tensors, on the CPU, and the state of a file that ``save`` wrote.
 
     Raises:
-        CheckpointError: if the file is damaged, something else, or of an unknown format version.
+        CheckpointError: if the file is damaged, is no checkpoint, or has an unknown format version.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -59,16 +59,16 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def check_same(path: Path, what: str, saved: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    """Refuses to continue a run that was started with something else.
+    """Check that a run is the one that a checkpoint belongs to.
 
     Args:
-        path: the checkpoint, for the message.
-        what: what is compared, for the message.
-        saved: as read from the checkpoint.
-        ours: of this run; tuples and numpy numbers count as what JSON makes of them.
+        path: file of the checkpoint, for the message.
+        what: name of the compared values, for the message.
+        saved: values from the checkpoint.
+        ours: values of this run, compared as JSON would store them.
 
     Raises:
-        CheckpointError: naming each entry that differs, with both values.
+        CheckpointError: if they differ; the message names each entry that does, with both values.
     """
     ours = json.loads(json.dumps(ours))
     differing = [
@@ -84,7 +84,7 @@ def check_same(path: Path, what: str, saved: Mapping[str, Any], ours: Mapping[st
 
 
 def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors under a prefix, without it.
+    """Return the tensors whose names start with a prefix, without the prefix.
 
     >>> import torch
     >>> group({"model.bias": torch.zeros(1), "optimizer.step": torch.ones(1)}, "model.")

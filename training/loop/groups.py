@@ -1,4 +1,4 @@
-"""Groups of layers: which of them train, and how fast."""
+"""Groups of layers: freezing and learning rates."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def freeze(*modules: nn.Module) -> None:
-    """Stops the training of all but the batch norms, which fastai keeps in training too (``train_bn``)."""
+    """Exclude all parameters from training except those of batch norms, as fastai does (``train_bn``)."""
     for module in modules:
         module.requires_grad_(False)
         for norm in module.modules():
@@ -19,13 +19,13 @@ def freeze(*modules: nn.Module) -> None:
 
 
 def unfreeze(*modules: nn.Module) -> None:
-    """Lets all of the modules train."""
+    """Include all parameters of the modules in training."""
     for module in modules:
         module.requires_grad_(True)
 
 
 def spread_lr(lowest: float, highest: float, groups: int) -> list[float]:
-    """Discriminative learning rates, evenly spread on a log scale: fastai's ``slice(lowest, highest)``.
+    """Return learning rates evenly spread on a log scale, as fastai's ``slice(lowest, highest)``.
 
     >>> [f"{lr:.0e}" for lr in spread_lr(1e-5, 1e-3, 3)]
     ['1e-05', '1e-04', '1e-03']
@@ -34,7 +34,7 @@ def spread_lr(lowest: float, highest: float, groups: int) -> list[float]:
 
 
 def parameter_names(model: nn.Module, groups: Sequence[nn.Module]) -> dict[nn.Parameter, str]:
-    """The name in the model of each parameter.
+    """Return the name of each parameter in the model.
 
     Raises:
         ValueError: if a parameter is in no group or in several, or is not the model's.

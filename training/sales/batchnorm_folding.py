@@ -1,8 +1,8 @@
-"""The tabular network as it is served: the same function in a tenth of the operations.
+"""The tabular network for serving: the same function in a tenth of the operations.
 
-At serving time a batch has 1 to 16 rows, and what costs is the number of operations and the weights that each reads,
-not the arithmetic. So all embeddings are looked up at once in one table, and each batch norm, which in eval mode is a
-product and a sum, is folded into the linear layer behind it.
+At serving time a batch has 1 to 16 rows. The number of operations and the weights that each reads then cost more than
+the arithmetic. So all embeddings are looked up at once in one table. Each batch norm, a product and a sum in eval mode,
+is folded into the linear layer behind it.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from training.sales.network import TabularNet
 
 
 class FoldedNet(nn.Module):
-    """A trained ``TabularNet`` in eval mode, with the same inputs and, to float32's rounding, the same output.
+    """A trained ``TabularNet`` in eval mode, with the same inputs and, up to float32's rounding, the same output.
 
-    A code that the network does not have is no error here: the caller must not send one.
+    The caller must not send a code that the network does not have: it would not be noticed.
     """
 
     table: Tensor
@@ -31,7 +31,7 @@ class FoldedNet(nn.Module):
         tables = [cast(nn.Embedding, embed).weight.detach() for embed in net.embeds]
         self._look_up_of(tables)
         self.layers = nn.ModuleList()
-        # What stands before a linear layer, as a product and a sum for each of its inputs.
+        # Operations before a linear layer, as a scale and a shift of each of its inputs.
         before = _before_first(sum(table.shape[1] for table in tables), net.bn_cont)
         for linear, norm in net.blocks():
             self.layers.append(_folded(linear, *before))
@@ -39,13 +39,13 @@ class FoldedNet(nn.Module):
                 before = _scale_and_shift(norm)
 
     def _look_up_of(self, tables: Sequence[Tensor]) -> None:
-        """All tables in a row, and for each element of a row's embeddings: its column, its width, its offset."""
+        """Join all tables, and compute column, width and offset of each element of a row's embeddings."""
         device = tables[0].device if tables else None
         widths = torch.tensor([table.shape[1] for table in tables], dtype=torch.int32, device=device)
         sizes = torch.tensor([table.numel() for table in tables], dtype=torch.int32, device=device)
         column = torch.repeat_interleave(torch.arange(len(tables), device=device), widths)
-        first = torch.cumsum(widths, 0) - widths  # of each table, in a row's embeddings
-        start = torch.cumsum(sizes, 0) - sizes  # of each table, in the table of all
+        first = torch.cumsum(widths, 0) - widths  # of each table, within a row's embeddings
+        start = torch.cumsum(sizes, 0) - sizes  # of each table, within the joined table
         offset = start[column] + torch.arange(len(column), device=device) - first[column]
         self.register_buffer("table", torch.cat([table.flatten() for table in tables]) if tables else torch.empty(0))
         self.register_buffer("column", column)
@@ -53,7 +53,7 @@ class FoldedNet(nn.Module):
         self.register_buffer("offset", offset.to(torch.int32))
 
     def forward(self, cats: Tensor, conts: Tensor) -> Tensor:
-        """As ``TabularNet.forward``; ``cats`` is int32."""
+        """Return the logarithm of the target as ``TabularNet.forward`` does; ``cats`` is int32."""
         x = conts
         if len(self.column):
             place = cats.index_select(1, self.column) * self.width + self.offset
@@ -66,14 +66,14 @@ class FoldedNet(nn.Module):
 
 
 def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """A batch norm in eval mode as ``scale * x + shift``, in float64."""
+    """Return a batch norm in eval mode as ``scale * x + shift``, in float64."""
     mean, var = cast(Tensor, norm.running_mean).double(), cast(Tensor, norm.running_var).double()
     scale = norm.weight.detach().double() / torch.sqrt(var + norm.eps)
     return scale, norm.bias.detach().double() - mean * scale
 
 
 def _before_first(n_emb: int, norm: nn.BatchNorm1d | None) -> tuple[Tensor, Tensor]:
-    """The first layer's inputs: embeddings as they are, continuous columns through their batch norm."""
+    """Return scale and shift of the first layer's inputs: 1 and 0 for embeddings, the batch norm for other columns."""
     if norm is None:
         return torch.ones(n_emb, dtype=torch.float64), torch.zeros(n_emb, dtype=torch.float64)
     scale, shift = _scale_and_shift(norm)
@@ -81,7 +81,7 @@ def _before_first(n_emb: int, norm: nn.BatchNorm1d | None) -> tuple[Tensor, Tens
 
 
 def _folded(linear: nn.Linear, scale: Tensor, shift: Tensor) -> nn.Linear:
-    """``linear(scale * x + shift)`` as one linear layer."""
+    """Return ``linear(scale * x + shift)`` as one linear layer."""
     weight = linear.weight.detach().double()
     bias = weight @ shift.to(weight)
     if linear.bias is not None:

@@ -1,4 +1,4 @@
-"""How good forecasts are on days that the model has not seen, over all and by slice."""
+"""Evaluation of forecasts on days that the model has not seen, overall and by slice."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ HOLIDAYS = ("0 none", "a public holiday", "b Easter", "c Christmas")
 
 
 class HoldoutError(UserError):
-    """Tables or options that leave nothing to train on or nothing to judge by."""
+    """Tables or options that leave nothing to train on or nothing to evaluate on."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Store days with their sales. All arrays are ``[row]``; ``store`` and ``day`` index the panel."""
+    """Store-days with their sales. All arrays are ``[row]``; ``store`` and ``day`` index the panel."""
 
     store: NDArray[np.int64]
     day: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Rows:
 
     @classmethod
     def sold(cls, panel: Panel, *, after: int = -1) -> "Rows":
-        """The days after day ``after`` on which something was sold, as far as the panel knows."""
+        """Return the store-days with sales after day ``after``, as far as the panel knows."""
         store, day = np.nonzero(~np.isnan(panel.sales))
         rows = np.flatnonzero(day > after)
         return cls(store[rows], day[rows], panel.sales[store[rows], day[rows]])
@@ -49,13 +49,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Forecasts beside what was sold.
+    """Forecasts beside the actual sales.
 
     Attributes:
-        panel: the panel with the sales of the days judged.
-        cutoff: the last day that the model knew; days index the panel.
-        rows: the days judged, all after the cutoff.
-        forecast: ``[row]``, the model's sales.
+        panel: panel with the sales of the evaluated days.
+        cutoff: last day whose sales the model knew, as an index into the panel.
+        rows: evaluated store-days, all after the cutoff.
+        forecast: ``[row]``, forecast sales.
     """
 
     panel: Panel
@@ -64,17 +64,17 @@ class Evaluation:
     forecast: NDArray[np.float64]
 
     def date(self, day: int) -> dt.date:
-        """The date of one of the panel's days."""
+        """Return the date of a day of the panel."""
         return self.panel.calendar.date(day)
 
     def last_year(self) -> NDArray[np.float32]:
-        """``[row]``, the sales of the same weekday 52 weeks before; NaN where nothing was sold or known."""
+        """Return the sales of the same weekday 52 weeks before, ``[row]``; NaN where none are known."""
         before = self.rows.day - YEAR
         sales = self.panel.sales[self.rows.store, np.maximum(before, 0)]
         return np.where((before >= 0) & (before <= self.cutoff), sales, np.float32(np.nan))
 
     def metrics(self) -> dict[str, Any]:
-        """The figures over all rows, and beside last year's same weekday on the rows that have one."""
+        """Return the figures over all rows, and both figures on the rows for which last year's weekday is known."""
         naive = self.last_year()
         both = ~np.isnan(naive)
         figures: dict[str, Any] = {
@@ -88,7 +88,7 @@ class Evaluation:
         return figures
 
     def slices(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-        """The figures by store type, assortment, state, promotion, holiday, weekday and week of the horizon."""
+        """Return the figures by store type, assortment, state, promotion, holiday, weekday and week of the horizon."""
         panel, store, day = self.panel, self.rows.store, self.rows.day
         calendar, week = panel.calendar, (day - self.cutoff - 1) // 7 + 1
         labels = {
@@ -104,9 +104,9 @@ class Evaluation:
 
 
 def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
-    """Judge a bundle on what the tables sold after its cutoff, forecast as a client would get it.
+    """Evaluate a bundle on the sales after its cutoff, with forecasts as a client would get them.
 
-    The plan of those days (open, promotion, holidays) is stated as the tables have it.
+    The requests state the plan of those days (open, promotion, holidays) as the tables have it.
 
     Raises:
         HoldoutError: if the tables have no sales after the bundle's cutoff, or a store that it does not know.
@@ -142,5 +142,5 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
 
 
 def _words(levels: tuple[int | str, ...], codes: Int32) -> NDArray[np.str_]:
-    """Codes as the words that they stand for."""
+    """Return the words for codes."""
     return np.array([*map(str, levels), "not known"])[np.where(codes == MISSING, len(levels), codes)]

@@ -1,4 +1,4 @@
-"""A CSV of store days in, a CSV with their forecasts out. Offline: pandas reads and writes."""
+"""Forecasts of the store-days in a CSV file, written to another CSV file."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from schemas.sales.request import ITEM_NAMES, Item
 from training.sales.data.table_checks import COLUMNS, Column
 from training.sales.data.tables import NOTHING, UnreadableError, parse_texts, read_csv
 
-_FIELDS = {  # the columns that count, as the contract and as Kaggle call them
+_FIELDS = {  # names of the columns in the contract and at Kaggle
     "store": "Store",
     "date": "Date",
     "open": "Open",
@@ -31,40 +31,65 @@ _FIELDS = {  # the columns that count, as the contract and as Kaggle call them
 }
 _NAMES = {name.lower(): field for field, kaggles in _FIELDS.items() for name in (field, kaggles)}
 _TEST = {name.lower() for name in (*COLUMNS["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
-# By the kind of column: what the contract has for the number that the tables have.
+# By the kind of column: function from the tables' number to the contract's value.
 _VALUES: Mapping[str, Callable[[float], Any]] = {
     "whole": int,
     "flag": bool,
     "date": lambda day: np.datetime64(int(day), "D").item(),
     "holiday": lambda code: STATE_HOLIDAYS[int(code)],
 }
-_SHOWN = 5  # how many wrong rows an error quotes
+_SHOWN = 5  # number of wrong rows that an error quotes
 
 
 class RowsError(UserError):
-    """A CSV that can't be forecast; the message names the rows."""
+    """A CSV file that can't be forecast; the message names the rows."""
 
 
 def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, Counter[str]]:
-    """Forecast every row of a CSV.
+    """Forecast every row of a CSV file.
 
-    Kaggle's test.csv, which has an Id and none but Kaggle's columns, gives ``Id,Sales``; any other CSV with a store
-    and a date keeps its columns and gets ``Sales`` added (``Forecast`` if it has sales already). What the rows state of
-    a store's days (open, promo, holidays) is taken together as its plan, as among the items of one request.
+    Kaggle's test.csv, which has an Id and only Kaggle's columns, gives ``Id,Sales``. Any other file with a store and a
+    date keeps its columns and gets ``Sales`` added, or ``Forecast`` if it has sales already. The rows' statements on a
+    store's days (open, promo, holidays) form one plan, as those of the items of one request do.
 
     Args:
-        forecaster: the model.
-        source: the rows. Names of columns count without case, values are read as `read_tables` reads them, and an empty
-            field is not stated.
-        out: where to write; whole or not at all.
+        forecaster: model that forecasts.
+        source: CSV file. Names of columns are compared without case, and values are read as `read_tables` reads them.
+            An empty field states nothing.
+        out: CSV file to write, atomically.
 
     Returns:
-        How many rows; and how many have each kind of warning, and each field assumed.
+        The number of rows, and the number of rows with each kind of warning and each assumed field.
 
     Raises:
-        RowsError: if it is not such a CSV, or a row can't be forecast; then nothing is written.
+        RowsError: if the file is not such a CSV, or a row can't be forecast; then nothing is written.
     """
     table = _read(source)
+    columns = _columns(source, table)
+    added = _added_column(source, table)
+    stated = [_values(table[name], COLUMNS["test"][_FIELDS[field]]) for field, name in columns.items()]
+    items = [_item(dict(zip(columns, values, strict=True))) for values in zip(*stated, strict=True)]
+    forecasts = _predict(forecaster, source, items, lines=[row + 2 for row in table.index])  # the header is line 1
+    names = _lower_names(table)
+    if names.count("id") == 1 and {*names} <= _TEST:
+        table = pd.DataFrame({"Id": table.iloc[:, names.index("id")]})
+    table[added] = [forecast.sales for forecast in forecasts]
+    text = StringIO()
+    table.to_csv(text, index=False)
+    write_file(out, text.getvalue().encode())
+    return len(forecasts), Counter(
+        code
+        for forecast in forecasts
+        for code in {*(w.code for w in forecast.warnings), *(f"{field} assumed" for field in forecast.assumed)}
+    )
+
+
+def _columns(source: Path, table: pd.DataFrame) -> dict[str, str]:
+    """Return the names of the table's columns by the fields of the contract.
+
+    Raises:
+        RowsError: if there are two columns for a field, no store, no date, or no row.
+    """
     columns: dict[str, str] = {}
     for name in table.columns:
         field = _NAMES.get(name.strip().lower())
@@ -81,16 +106,30 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
         )
     if table.empty:
         raise RowsError(f"{source}: there are no rows below the header; add them")
-    names = [name.strip().lower() for name in table.columns]
-    kaggles = names.count("id") == 1 and {*names} <= _TEST
-    added = next((name for name in ("Sales", "Forecast") if name.lower() not in names), None)
-    if added is None:
-        raise RowsError(
-            f"{source} has the columns Sales and Forecast already; rename one, so that forecasts have a name"
-        )
-    stated = [_values(table[name], COLUMNS["test"][_FIELDS[field]]) for field, name in columns.items()]
-    items = [_item(dict(zip(columns, values, strict=True))) for values in zip(*stated, strict=True)]
-    lines = table.index + 2  # the header is line 1
+    return columns
+
+
+def _added_column(source: Path, table: pd.DataFrame) -> str:
+    """Return the name of the column for the forecasts.
+
+    Raises:
+        RowsError: if the table has both names already.
+    """
+    names = _lower_names(table)
+    for name in ("Sales", "Forecast"):
+        if name.lower() not in names:
+            return name
+    raise RowsError(f"{source} has the columns Sales and Forecast already; rename one, so that forecasts have a name")
+
+
+def _predict(
+    forecaster: Forecaster, source: Path, items: Sequence[Item | RejectedItem], lines: Sequence[int]
+) -> list[ItemForecast]:
+    """Return the forecast of each item.
+
+    Raises:
+        RowsError: if an item can't be forecast; the message names its line.
+    """
     (answer,) = forecaster.predict([ForecastRequest(tuple(items), single=False)])
     if isinstance(answer, Problem):  # no row is good; each has its own reason
         answers = forecaster.predict([ForecastRequest((item,), single=True) for item in items])
@@ -98,27 +137,19 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
             _wrong(source, [(line, a) for line, a in zip(lines, answers, strict=True) if isinstance(a, Problem)])
         )
     assert isinstance(answer, Forecasts)  # the request was not a single one
-    results = answer.items
-    bad = [(line, r.problem) for line, r in zip(lines, results, strict=True) if isinstance(r, ItemProblem)]
+    bad = [(line, r.problem) for line, r in zip(lines, answer.items, strict=True) if isinstance(r, ItemProblem)]
     if bad:
         raise RowsError(_wrong(source, bad))
-    good = [result for result in results if isinstance(result, ItemForecast)]
-    sales = [result.sales for result in good]
-    if kaggles:
-        table = pd.DataFrame({"Id": table.iloc[:, names.index("id")]})
-    table[added] = sales
-    text = StringIO()
-    table.to_csv(text, index=False)
-    write_file(out, text.getvalue().encode())
-    return len(good), Counter(
-        code
-        for result in good
-        for code in {*(w.code for w in result.warnings), *(f"{field} assumed" for field in result.assumed)}
-    )
+    return [result for result in answer.items if isinstance(result, ItemForecast)]
+
+
+def _lower_names(table: pd.DataFrame) -> list[str]:
+    """Return the names of the columns in lower case."""
+    return [name.strip().lower() for name in table.columns]
 
 
 def _read(source: Path) -> pd.DataFrame:
-    """The CSV as text, without blank lines; the index counts them, so that line numbers are right."""
+    """Return the CSV file as text, without blank lines; the index counts them, so that line numbers are right."""
     try:
         table = read_csv(source, ("Store", "Date"), dtype=str, nothing={})
     except UnreadableError as error:
@@ -127,9 +158,9 @@ def _read(source: Path) -> pd.DataFrame:
 
 
 def _values(texts: pd.Series, column: Column) -> list[Any]:
-    """A column's values as the contract has them, None where nothing is stated.
+    """Return a column's values as the contract has them, None where nothing is stated.
 
-    The tables' spellings are read, as 1.0 for a store. Any other text stays: the contract takes it or says why not.
+    The tables' spellings are accepted, such as 1.0 for a store. Other texts are left to the contract's own checks.
     """
     words = np.array([text.strip() for text in texts], dtype=object)
     values, wrong = parse_texts(words, column)
@@ -142,7 +173,7 @@ def _values(texts: pd.Series, column: Column) -> list[Any]:
 
 
 def _item(values: Mapping[str, Any]) -> Item | RejectedItem:
-    """One row as an item; None is not stated."""
+    """Return one row as an item; a value of None is not stated."""
     try:
         return Item.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
@@ -150,7 +181,7 @@ def _item(values: Mapping[str, Any]) -> Item | RejectedItem:
 
 
 def _wrong(source: Path, bad: Sequence[tuple[int, Problem]]) -> str:
-    """The error's text: how many rows are wrong, and the first of them."""
+    """Return the message of an error: the number of wrong rows, and the first of them."""
     first = "\n".join(f"  line {line}: {problem.detail.removeprefix('/')}" for line, problem in bad[:_SHOWN])
     more = f"\n  and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
     rows = "1 row" if len(bad) == 1 else f"{len(bad):,} rows"

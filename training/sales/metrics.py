@@ -1,8 +1,8 @@
-"""How far forecasts are from what was sold. Pure functions of numpy arrays in sales (not logarithms), shapes ``[row]``.
+"""Error metrics of sales forecasts: pure functions of arrays ``[row]`` of sales, not of their logarithms.
 
-Each is taken over all rows at once, never as a mean of batches, which is another figure. A percentage error of a row
-without sales does not exist: those rows (closed days, mostly) are left out where the docstring says so, as Kaggle's
-scoring of Rossmann does. Where no row is left the answer is NaN.
+Each is computed over all rows at once, never as a mean of batches, which is another figure. A row without sales (mostly
+a closed day) has no percentage error. Such rows are left out where the docstring says so, as in Kaggle's scoring of
+Rossmann. The result is NaN if no row is left.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ Metric = Callable[[ArrayLike, ArrayLike], float]
 def rmspe(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Root mean square percentage error, ``sqrt(mean(((a - f) / a) ** 2))``; rows with actual 0 are left out.
 
-    Kaggle's measure for Rossmann, and the lesson's ``exp_rmspe`` (see there). 0.1 is 10 %.
+    Kaggle's measure for Rossmann, and the lesson's (see ``exp_rmspe``). 0.1 is 10 %.
 
     Args:
         actual: ``[row]``, sales, not negative.
         forecast: ``[row]``, sales.
 
     Raises:
-        ValueError: if the shapes differ, a value is NaN or infinite, or an actual is negative. So in all functions.
+        ValueError: if the shapes differ, a value is NaN or infinite, or an actual is negative, as in all functions.
 
     >>> rmspe([100, 200, 0], [110, 180, 5])
     0.1
@@ -33,7 +33,7 @@ def rmspe(actual: ArrayLike, forecast: ArrayLike) -> float:
 
 
 def exp_rmspe(log_actual: ArrayLike, log_forecast: ArrayLike) -> float:
-    """``rmspe`` of what the network works in, natural logarithms of sales: after ``exp`` of both.
+    """Return ``rmspe`` of forecasts given as natural logarithms, as the network computes them.
 
     >>> round(exp_rmspe(np.log([100, 200]), np.log([110, 180])), 9)
     0.1
@@ -66,7 +66,7 @@ def wape(actual: ArrayLike, forecast: ArrayLike) -> float:
 
 
 def bias(actual: ArrayLike, forecast: ArrayLike) -> float:
-    """Share by which the forecasts are too high in total, ``sum(f - a) / sum(a)``, over all rows.
+    """Relative excess of the forecasts' total, ``sum(f - a) / sum(a)``, over all rows.
 
     >>> bias([100, 300], [110, 330])
     0.1
@@ -106,7 +106,7 @@ METRICS: Mapping[str, Metric] = {
 
 
 def score(actual: ArrayLike, forecast: ArrayLike, metrics: Mapping[str, Metric] = METRICS) -> dict[str, float]:
-    """All metrics, by name, and ``rows``, the number of rows.
+    """Return all metrics by name, and the number of rows as ``rows``.
 
     >>> score([100, 0], [110, 0], {"wape": wape})
     {'rows': 2, 'wape': 0.1}
@@ -117,16 +117,16 @@ def score(actual: ArrayLike, forecast: ArrayLike, metrics: Mapping[str, Metric] 
 def by_slice(
     actual: ArrayLike, forecast: ArrayLike, slices: ArrayLike, metrics: Mapping[str, Metric] = METRICS
 ) -> dict[str, dict[str, float]]:
-    """``score`` for the rows of each slice, such as each store type or weekday.
+    """Return the ``score`` of each slice of the rows, such as each store type or weekday.
 
     Args:
         actual: ``[row]``, sales.
         forecast: ``[row]``, sales.
-        slices: ``[row]``, the slice that a row belongs to: text, numbers or booleans.
-        metrics: which.
+        slices: ``[row]``, the slice of each row: text, numbers or booleans.
+        metrics: metrics to compute.
 
     Returns:
-        By slice, as text, in the order of the slices' values.
+        The scores by slice as text, in the order of the slices' values.
 
     >>> by_slice([100, 100, 200], [110, 90, 200], ["b", "a", "b"], {"bias": bias})
     {'a': {'rows': 1, 'bias': -0.1}, 'b': {'rows': 2, 'bias': 0.03333333333333333}}
@@ -139,7 +139,7 @@ def by_slice(
 
 
 def _checked(actual: ArrayLike, forecast: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both in float64: sums of a million float32 sales lose digits."""
+    """Return both in float64, since sums of a million float32 sales lose digits."""
     a, f = np.asarray(actual, np.float64), np.asarray(forecast, np.float64)
     if a.shape != f.shape or a.ndim != 1:
         raise ValueError(f"actual sales have the shape {a.shape} and forecasts {f.shape}; both must be [row]")
@@ -154,7 +154,7 @@ def _checked(actual: ArrayLike, forecast: ArrayLike) -> tuple[NDArray[np.float64
 
 
 def _sold(actual: ArrayLike, forecast: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The rows in which something was sold."""
+    """Return the rows with sales."""
     a, f = _checked(actual, forecast)
     return a[a != 0], f[a != 0]
 

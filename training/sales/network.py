@@ -1,7 +1,6 @@
-"""The lesson's tabular network: an embedding for each category, two hidden layers, a sigmoid to the target's range.
+"""The fast.ai lesson's tabular network: an embedding for each category, two hidden layers, a sigmoid.
 
-Modules, their order and their names are those of fastai's ``TabularModel``, so that weights go over in both directions.
-torch alone; nothing here knows where the columns come from.
+Modules, their order and their names are those of fastai's ``TabularModel``, so that weights can be copied both ways.
 """
 
 import math
@@ -18,10 +17,10 @@ EMB_DROP = 0.04
 
 
 def emb_sz_lesson(n: int) -> int:
-    """The lesson's width of an embedding, ``min(50, n // 2 + 1)``.
+    """Return the lesson's width of an embedding, ``min(50, n // 2 + 1)``.
 
     Args:
-        n: how many codes the category has, ``#na#`` included.
+        n: number of codes of the category, including ``#na#``.
 
     >>> [emb_sz_lesson(n) for n in (1116, 8, 4, 32, 3)]
     [50, 5, 3, 17, 2]
@@ -30,7 +29,7 @@ def emb_sz_lesson(n: int) -> int:
 
 
 def emb_sz_rule(n: int) -> int:
-    """The width that fastai picks today, ``min(600, round(1.6 * n ** 0.56))``; ``n`` as in ``emb_sz_lesson``.
+    """Return the width that fastai uses today, ``min(600, round(1.6 * n ** 0.56))``; ``n`` as in ``emb_sz_lesson``.
 
     >>> [emb_sz_rule(n) for n in (1116, 8, 4, 32, 3)]
     [81, 5, 3, 11, 3]
@@ -39,7 +38,7 @@ def emb_sz_rule(n: int) -> int:
 
 
 class TabularNet(nn.Module):
-    """Embeddings and normalised continuous columns through linear layers to one number within ``y_range``.
+    """Network from embeddings and normalised continuous columns to one number within ``y_range``.
 
     embeds -> emb_drop, bn_cont; side by side -> [Linear, ReLU, BatchNorm, Dropout] for each layer -> Linear -> sigmoid.
 
@@ -47,9 +46,9 @@ class TabularNet(nn.Module):
         emb_szs: ``(codes, width)`` for each categorical column, in the order of the columns.
         n_cont: number of continuous columns.
         layers: widths of the hidden layers.
-        ps: dropout after each hidden layer, one a layer.
-        emb_drop: dropout on the embeddings.
-        y_range: the lowest and highest target that the network can answer; for sales on a log scale.
+        ps: dropout rate after each hidden layer.
+        emb_drop: dropout rate of the embeddings.
+        y_range: lowest and highest output; for sales on a log scale.
 
     Raises:
         ValueError: if there is no column at all, ``ps`` and ``layers`` differ in length, or ``y_range`` is empty.
@@ -82,7 +81,7 @@ class TabularNet(nn.Module):
         self.layers = nn.Sequential(*hidden, nn.Sequential(nn.Linear(widths[-1], 1)))
 
     def forward(self, cats: Tensor, conts: Tensor) -> Tensor:
-        """The log of the target.
+        """Return the logarithm of the target.
 
         Args:
             cats: int32 or int64 ``[row, categorical column]``, codes below those of ``emb_szs``.
@@ -101,7 +100,7 @@ class TabularNet(nn.Module):
         return torch.sigmoid(y) * (high - low) + low
 
     def blocks(self) -> Iterator[tuple[nn.Linear, nn.BatchNorm1d | None]]:
-        """The linear layers in order, each with the batch norm behind it; the last one has none."""
+        """Yield the linear layers in order, each with the batch norm after it; the last has none."""
         for layer in self.layers:
             parts = list(layer.children())
             norms = [part for part in parts if isinstance(part, nn.BatchNorm1d)]
@@ -109,7 +108,7 @@ class TabularNet(nn.Module):
             yield parts[0], norms[0] if norms else None
 
     def start_at(self, y: float) -> None:
-        """Make the untrained network answer about ``y``; it need not spend its first epoch on the target's mean."""
+        """Set the output of the untrained network to about ``y``, so that no epoch is spent on the target's mean."""
         low, high = self.y_range
         share = (y - low) / (high - low)
         last = self.layers[-1]
@@ -118,7 +117,7 @@ class TabularNet(nn.Module):
         nn.init.constant_(last[0].bias, math.log(share / (1 - share)))
 
     def _look_up(self, cats: Tensor) -> Tensor:
-        """The embeddings of each row, ``[row, sum of widths]``."""
+        """Return the embeddings of each row, ``[row, sum of widths]``."""
         if self.training and cats.device.type == "cpu":
             looked_up: Tensor = _LookUp.apply(cats.t().contiguous().unbind(), *(embed.weight for embed in self.embeds))
             return looked_up
@@ -126,7 +125,7 @@ class TabularNet(nn.Module):
 
 
 class _LookUp(torch.autograd.Function):
-    """Rows of several tables side by side, with a gradient at less than half the cost of ``nn.Embedding``'s on a CPU.
+    """Look-up in several tables, whose gradient costs less than half of ``nn.Embedding``'s on a CPU.
 
     ``index_add_`` adds in a fixed order. Plain indexing (``table[codes]``) is as fast, but adds in any order, so that
     two runs would differ.
@@ -145,15 +144,15 @@ class _LookUp(torch.autograd.Function):
 
 
 class SparseDropout(nn.Dropout):
-    """Dropout that draws which elements to drop instead of whether to drop each one.
+    """Dropout that draws the positions of dropped elements instead of a number for each element.
 
-    The lesson drops one activation in 1,000 or 100, and drawing a number for all of them took a sixth of the training
-    time on a CPU. The distance from one dropped element to the next is geometric, so that a thousandth of the draws
-    gives the same distribution. On other devices, and for ``p`` of 0.25 and more, it is ``nn.Dropout``.
+    The lesson drops one activation in 1,000 or 100, and drawing a number for each took a sixth of the training time on
+    a CPU. The distance between dropped elements is geometric, so a thousandth of the draws gives the same distribution.
+    On other devices, and for ``p`` of 0.25 and more, this is ``nn.Dropout``.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` with each element dropped with probability ``p`` and the others scaled by ``1 / (1 - p)``."""
+        """Return ``x`` with each element dropped with probability ``p`` and the others scaled by ``1 / (1 - p)``."""
         if not self.training or x.device.type != "cpu" or not 0 < self.p < 0.25:
             return super().forward(x)
         dropped: Tensor = _Drop.apply(x, _dropped(x.numel(), self.p), 1 / (1 - self.p))
@@ -161,10 +160,10 @@ class SparseDropout(nn.Dropout):
 
 
 def _dropped(n: int, p: float) -> Tensor:
-    """Which of ``n`` elements a dropout of probability ``p`` drops: int64, ascending.
+    """Return the positions that a dropout of probability ``p`` drops among ``n`` elements: int64, ascending.
 
-    The number of draws is six standard deviations above the expected number of drops, too few once in 1e9 batches;
-    then the last few elements are kept.
+    The number of draws is six standard deviations above the expected number of drops. That is too few once in 1e9
+    batches; then the last few elements are kept.
     """
     draws = int(n * p + 6 * math.sqrt(n * p)) + 16
     position = torch.empty(draws, dtype=torch.int64).geometric_(p).cumsum_(0).sub_(1)
@@ -172,7 +171,7 @@ def _dropped(n: int, p: float) -> Tensor:
 
 
 class _Drop(torch.autograd.Function):
-    """Scales, and sets the dropped elements to 0; the gradient goes the same way."""
+    """Scaling, with the dropped elements set to 0; the gradient is scaled and dropped likewise."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropped: Tensor, scale: float) -> Tensor:
@@ -193,7 +192,7 @@ def _scale_and_drop(x: Tensor, dropped: Tensor, scale: float) -> Tensor:
 
 
 def _embedding(codes: int, width: int) -> nn.Embedding:
-    """An embedding as fastai starts it: roughly normal with standard deviation 0.01, cut at two of them."""
+    """Return an embedding with fastai's initial weights: normal, standard deviation 0.01, cut at two deviations."""
     embed = nn.Embedding(codes, width)
     with torch.no_grad():
         embed.weight.normal_().fmod_(2).mul_(0.01)
@@ -201,8 +200,8 @@ def _embedding(codes: int, width: int) -> nn.Embedding:
 
 
 def _hidden(n_in: int, n_out: int, p: float) -> nn.Sequential:
-    """Linear, ReLU, batch norm, dropout. No bias: the batch norm that follows has one, and so has fastai's."""
+    """Return linear layer, ReLU, batch norm and dropout. The batch norm has the bias, as in fastai."""
     norm = nn.BatchNorm1d(n_out)
-    nn.init.constant_(norm.bias, 1e-3)  # fastai's start
-    dropout = [SparseDropout(p)] if p else []  # fastai leaves it out at 0, which shifts no name
+    nn.init.constant_(norm.bias, 1e-3)  # fastai's initial value
+    dropout = [SparseDropout(p)] if p else []  # fastai leaves it out at 0, which changes no name
     return nn.Sequential(nn.Linear(n_in, n_out, bias=False), nn.ReLU(inplace=True), norm, *dropout)

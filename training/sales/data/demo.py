@@ -1,11 +1,11 @@
-"""A made-up chain of shops: the seven tables in the real files' format, with effects that are known.
+"""Synthetic tables of a chain of shops, in the format of the real files and with known effects.
 
-For those who have no data yet, and for tests: a model that is worth anything finds `EFFECTS` again. Nothing here is
-measured or copied; the folder says so to people (README.txt) and to programs (`is_synthetic`).
+They serve users without data of their own, and tests: a good model recovers `EFFECTS`. Nothing in them is measured or
+copied. The folder states so in README.txt for people, and in a marker file for programs (`is_synthetic`).
 
 Sales of an open day are the product of the effects below, the store's level and a noise of 9 %, which no model can
-beat. Last year's same weekday is a bad guide: the fortnight's promo slips by a week each year, the chain grows, and
-competitors open.
+predict. Last year's same weekday is a poor forecast: the fortnightly promotion slips by a week each year, the chain
+grows, and competitors open.
 """
 
 from collections.abc import Mapping
@@ -40,13 +40,13 @@ from training.sales.data.demo_files import (
 from training.sales.data.tables import MONTHS
 
 EASTER = [np.datetime64(day) for day in ("2013-03-31", "2014-04-20", "2015-04-05")]
-# Where there are shops, the states with the most of them first.
+# States with shops, the states with the most shops first.
 SHOPS_IN = ("NW", "BY", "SH", "HE", "BE", "SN", "BW", "ST", "RP", "TH", "HH", "HB,NI")
 
 
 @dataclass(frozen=True)
 class Effects:
-    """The truth behind the demonstration tables: factors on the sales of an open day, unless another unit is named."""
+    """True effects in the synthetic tables: factors on the sales of an open day, unless another unit is named."""
 
     weekday: tuple[float, ...] = (1.16, 1.02, 0.96, 0.97, 1.04, 1.0, 1.2)  # Monday first
     promo: Mapping[str, float] = field(default_factory=lambda: {"a": 1.42, "b": 1.18, "c": 1.38, "d": 1.34})  # by type
@@ -72,17 +72,17 @@ EFFECTS = Effects()
 
 
 def write_demo(folder: Path, *, stores: int = 40, seed: int = 0) -> None:
-    """Write the seven CSV files, a README.txt and the marker; the same seed gives the same bytes.
+    """Write the seven CSV files, README.txt and the marker atomically; the same seed gives the same bytes.
 
     Args:
-        folder: where to; appears whole or not at all.
-        stores: how many. With 12 or more every state that has shops gets one; with 20 or more there are stores of
-            every oddity: refurbished, without half a year, open on Sundays, without a known competitor.
-        seed: of all that is random; 0 or above.
+        folder: folder to create.
+        stores: number of stores. From 12 on, every state with shops has one. From 20 on, there are stores of every
+            unusual kind: refurbished, without half a year, open on Sundays, without a known competitor.
+        seed: random seed of all tables, 0 or more.
 
     Raises:
         ValueError: if ``stores`` is not between 1 and 5,000.
-        FolderError: if the folder is there already and not empty.
+        FolderError: if the folder exists and is not empty.
     """
     if not 1 <= stores <= 5000:
         raise ValueError(f"stores is {stores}; between 1 and 5,000 are possible")
@@ -102,15 +102,15 @@ def write_demo(folder: Path, *, stores: int = 40, seed: int = 0) -> None:
 
 
 def _draw_shops(rng: np.random.Generator, n: int) -> Shops:
-    """What is fixed for each of ``n`` stores."""
+    """Draw the attributes of ``n`` stores."""
     states = np.array([CODES.index(code) for code in SHOPS_IN])
     size = 1 / np.arange(2, len(states) + 2)
     more = rng.choice(states, max(n - len(states), 0), p=size / size.sum())
-    odd = rng.permutation(n)  # who has which oddity, a share each, nobody two
+    odd = rng.permutation(n)  # each unusual kind gets a share of the stores, and no store has two
     sundays, gap, refurbished, alone = (np.zeros(n, bool) for _ in range(4))
     for flags, low, high in ((gap, 0, 0.16), (refurbished, 0.16, 0.28), (sundays, 0.28, 0.34), (alone, 0.34, 0.4)):
         flags[odd[round(low * n) : round(high * n)]] = True
-    unknown = alone | (rng.random(n) < 0.3)  # the opening of the competitor is often not known
+    unknown = alone | (rng.random(n) < 0.3)  # the date of the competitor's opening is often not known
     kind = np.where(sundays, "b", rng.choice(["a", "c", "d"], n, p=[0.55, 0.15, 0.3]))
     recent = rng.random(n) < 0.35  # the competitor opened in the time of the tables
     opened = np.where(recent, rng.integers(2013 * 12 + 3, 2015 * 12 + 4, n), rng.integers(1998 * 12, 2013 * 12, n))
@@ -135,7 +135,7 @@ def _draw_shops(rng: np.random.Generator, n: int) -> Shops:
 
 
 def _draw_plan(rng: np.random.Generator, shops: Shops) -> Plan:
-    """What is known beforehand: opening days, promos and holidays."""
+    """Draw the plan: opening days, promotions and holidays."""
     holiday = _state_holidays()[shops.state]
     school = (_school_holidays(rng) & (WEEKDAY < 5))[shops.state]
     opens = shops.sundays[:, None] | ((WEEKDAY < 6) & (holiday == "0"))
@@ -152,7 +152,7 @@ def _draw_plan(rng: np.random.Generator, shops: Shops) -> Plan:
 
 
 def _state_holidays() -> NDArray[np.str_]:
-    """The holidays of each state, ``[state, day]`` of 0, a, b, c: the real calendar of 2013 to 2015."""
+    """Return the holidays of each state, ``[state, day]`` of 0, a, b, c: the real calendar of 2013 to 2015."""
     holiday = np.full((len(CODES), len(DAYS)), "0")
 
     def mark(day: Any, code: str, *states: str) -> None:
@@ -178,7 +178,7 @@ def _state_holidays() -> NDArray[np.str_]:
 
 
 def _school_holidays(rng: np.random.Generator) -> Flags:
-    """School holidays of each state, ``[state, day]``: Easter, summer, autumn and Christmas, on days of its own."""
+    """Draw the school holidays, ``[state, day]``: Easter, summer, autumn and Christmas, on other days in each state."""
     school = np.zeros((len(CODES), len(DAYS)), dtype=bool)
     for state in school:
         spans = [(np.datetime64("2012-12-22"), 15)]
@@ -194,7 +194,7 @@ def _school_holidays(rng: np.random.Generator) -> Flags:
 
 
 def _wander(rng: np.random.Generator, series: int, steps: int, stay: float) -> Floats:
-    """Series that keep the share ``stay`` of their value from step to step: ``[series, step]``, mean 0, deviation 1."""
+    """Draw series that keep the share ``stay`` of their value at each step: ``[series, step]``, mean 0, deviation 1."""
     walk = rng.standard_normal((series, steps))
     for step in range(1, steps):
         walk[:, step] = stay * walk[:, step - 1] + np.sqrt(1 - stay**2) * walk[:, step]
@@ -202,7 +202,7 @@ def _wander(rng: np.random.Generator, series: int, steps: int, stay: float) -> F
 
 
 def _weather(rng: np.random.Generator) -> dict[str, Floats | NDArray[np.str_]]:
-    """The columns of weather.csv, ``[state, day]``: what neighbours share, what is their own, and what is missing."""
+    """Draw the columns of weather.csv, ``[state, day]``: a part common to all states, a part of each, and gaps."""
     shape = len(CODES), len(DAYS)
 
     def both(stay: float) -> Floats:
@@ -258,14 +258,14 @@ def _weather(rng: np.random.Generator) -> dict[str, Floats | NDArray[np.str_]]:
 
 
 def _trend(rng: np.random.Generator) -> Floats:
-    """The search trend, ``[state, week]``: whole numbers up to 100."""
+    """Draw the search trend, ``[state, week]``: whole numbers up to 100."""
     weeks = len(TREND_WEEKS)
     swing = 0.1 * _wander(rng, 1, weeks, 0.95) + 0.08 * _wander(rng, len(CODES), weeks, 0.95)
     return np.clip(np.round(70 * np.exp(swing)), 1, 100)
 
 
 def _sales(rng: np.random.Generator, shops: Shops, plan: Plan, sky: Mapping[str, Any], interest: Floats) -> Ints:
-    """Sales of each store and day, ``[store, day]``; 0 where the store is closed."""
+    """Draw the sales of each store and day, ``[store, day]``; 0 where the store is closed."""
     truth, day = EFFECTS, np.arange(len(DAYS))
     years = (DAYS - FIRST).astype(int) / 365.25
     months = DAYS.astype("datetime64[M]")
@@ -290,7 +290,7 @@ def _sales(rng: np.random.Generator, shops: Shops, plan: Plan, sky: Mapping[str,
     local *= (interest[:, (DAYS - TREND_WEEKS[0]).astype(int) // 7] / 70) ** truth.trend
     sales *= local[shops.state]
     sales *= np.where(shops.promo2[:, None] & _promo2_rounds(shops), truth.promo2, 1)
-    known = ~np.isnan(shops.year)  # a competitor of unknown age has been there for ever: it is part of the level
+    known = ~np.isnan(shops.year)  # a competitor of unknown age has always been there, so it is part of the level
     year, month = (np.where(known, part, 1).astype(np.int64) for part in (shops.year, shops.month))
     opened = date_of(year, month, 15)
     near = np.where(known, np.exp(-shops.distance / 3000), 0)[:, None]
@@ -310,7 +310,7 @@ def _customers(rng: np.random.Generator, sold: Ints) -> Ints:
 
 
 def _promo2_rounds(shops: Shops) -> Flags:
-    """Whether a round of the continuing promotion starts in the month, once it has begun: ``[store, day]``."""
+    """Return the days in months in which a round of the continuing promotion starts, ``[store, day]``."""
     names = np.array(MONTHS)
     month = names[DAYS.astype("datetime64[M]").astype(np.int64) % 12]
     rounds = np.array([[name in interval.split(",") for name in month] for interval in INTERVALS])

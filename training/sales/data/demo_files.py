@@ -1,4 +1,4 @@
-"""How the demonstration tables look as files: what they cover, and the real files' header, order and quotes.
+"""Files of the synthetic tables: dates, and the header, order and quotes of the real files.
 
 `demo.py` makes up the contents; nothing here is random and nothing knows the effects.
 """
@@ -57,7 +57,7 @@ SYNTHETIC.json    says to programs what this file says to people, and has the ef
 
 @dataclass(frozen=True)
 class Shops:
-    """What is fixed for each store; arrays are ``[store]``, NaN where a value is missing in the file."""
+    """Attributes of the stores; arrays are ``[store]``, NaN where the file has a gap."""
 
     state: Ints  # index into CODES
     kind: NDArray[np.str_]
@@ -77,7 +77,7 @@ class Shops:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is known beforehand for each store and day of DAYS; arrays are ``[store, day]``."""
+    """Plan of each store and day of DAYS; arrays are ``[store, day]``."""
 
     open: Flags
     promo: Flags
@@ -96,7 +96,7 @@ def _whole(value: float) -> str:
 
 
 def write_days(part: Path, shops: Shops, plan: Plan, sold: Ints, customers: Ints) -> None:
-    """train.csv and test.csv: the latest day first, as in the real files."""
+    """Write train.csv and test.csv, with the latest day first, as in the real files."""
     stores, days = sold.shape
     opens, promo, school = (flags.astype(int) for flags in (plan.open, plan.promo, plan.school))
     weekday, known = WEEKDAY + 1, len(DAYS[DAYS <= LAST])
@@ -112,7 +112,7 @@ def write_days(part: Path, shops: Shops, plan: Plan, sold: Ints, customers: Ints
     _write(part / "train.csv", columns, train)
     stated = opens.astype(str)
     forgotten = known + np.flatnonzero(plan.open[-1, known:])[:11]
-    stated[-1, forgotten] = ""  # nobody said whether the last store is open; the real tables have it
+    stated[-1, forgotten] = ""  # the real tables have such gaps too
     test = (
         f'{i + 1},{s + 1},{weekday[d]},{DAYS[d]},{stated[s, d]},{promo[s, d]},"{plan.holiday[s, d]}","{school[s, d]}"'
         for i, (d, s) in enumerate((d, s) for d in range(days - 1, known - 1, -1) for s in range(stores))
@@ -121,7 +121,7 @@ def write_days(part: Path, shops: Shops, plan: Plan, sold: Ints, customers: Ints
 
 
 def write_stores(part: Path, shops: Shops) -> None:
-    """store.csv, store_states.csv and state_names.csv."""
+    """Write store.csv, store_states.csv and state_names.csv."""
 
     def quoted(code: str) -> str:
         return f'"{code}"' if "," in code else code
@@ -141,7 +141,7 @@ def write_stores(part: Path, shops: Shops) -> None:
 
 
 def write_weather(part: Path, sky: Mapping[str, Any]) -> None:
-    """weather.csv: state by state; a column that has gaps or fractions has decimal points in all rows."""
+    """Write weather.csv, state by state; a column with gaps or fractions has decimal points in all rows."""
     columns = []
     for values in sky.values():
         if values.dtype.kind == "U":
@@ -156,7 +156,7 @@ def write_weather(part: Path, sky: Mapping[str, Any]) -> None:
 
 
 def write_trend(part: Path, interest: Floats) -> None:
-    """googletrend.csv: the whole country first, then the states that have one."""
+    """Write googletrend.csv: the whole country first, then the states that have a trend."""
     national = np.round(interest.mean(axis=0))
     series = {"Rossmann_DE": national} | {
         f"Rossmann_DE_{code.rpartition(',')[2]}": interest[CODES.index(code)] for code in TREND_OF
@@ -174,7 +174,7 @@ def is_synthetic(folder: Path) -> bool:
 
 
 def write_about(part: Path, stores: int, seed: int, effects: Mapping[str, Any]) -> None:
-    """What says that all this is made up: the README for people, the marker for programs."""
+    """Write README.txt for people and the marker for programs, which state that the tables are synthetic."""
     made = {"synthetic": True, "made by": "shopcat demo", "stores": stores, "seed": seed, "effects": effects}
     (part / MARKER).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     (part / "README.txt").write_text(_README.format(stores=stores, seed=seed), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Make a panel from the seven tables."""
+"""Construction of a panel from the seven tables."""
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,12 @@ from training.sales.data.tables import Tables
 
 
 def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) -> Panel:
-    """The panel that the seven tables give.
+    """Return the panel of the seven tables.
 
     Args:
-        tables: the lesson's tables, checked.
-        cutoff: the last day whose sales may be known; the last day of the train table if left out. The rows after it
-            stay in the calendar as a plan, and their sales are left out.
+        tables: checked tables.
+        cutoff: last day whose sales may be known; if None, the last day of the train table. Later rows stay in the
+            calendar as a plan, without their sales.
     """
     train, plan, store = tables.train, tables.test, tables.store.sort_values("Store")
     stores = store["Store"].to_numpy(np.int32)
@@ -26,7 +26,10 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
     last = max(int(max(d.max() for d in days if d.size)), last_known + DAYS_AHEAD)
     shape = (len(stores), last - first + 1)
     store_ids = np.concatenate([train["Store"].to_numpy(), plan["Store"].to_numpy()])
-    cell = (np.searchsorted(stores, store_ids), np.concatenate(days) - first)  # where each row belongs
+    cell = (
+        np.searchsorted(stores, store_ids),
+        np.concatenate(days) - first,
+    )  # row and column of the grid, for each row of the tables
     calendar = _calendar(stores, first, shape, cell, train, plan)
     sales = np.full(shape, np.nan, dtype=np.float32)
     sold = train["Sales"].to_numpy(np.float32)
@@ -62,12 +65,12 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
 
 
 def _days(dates: pd.Series) -> NDArray[np.int64]:
-    """Dates as days since 1970-01-01."""
+    """Return dates as days since 1970-01-01."""
     return dates.to_numpy("datetime64[D]").astype(np.int64)
 
 
 def _codes(words: pd.Series, levels: tuple[int | str, ...]) -> Int32:
-    """Words as indices of their levels, -1 where missing."""
+    """Return words as indices of their levels, -1 where missing."""
     index = {word: code for code, word in enumerate(levels)}
     return np.asarray(words.map(index).fillna(MISSING), dtype=np.int32)
 
@@ -80,12 +83,12 @@ def _calendar(
     train: pd.DataFrame,
     plan: pd.DataFrame,
 ) -> Calendar:
-    """The rows of both tables on the grid; elsewhere what is assumed, and that it is assumed.
+    """Return both tables' rows on the grid, with assumptions for days without a row, which are marked as such.
 
-    Where no table has a row a store is open on the weekdays on which it usually was in the last year of its rows (on
-    weekdays without rows, as most stores are), and there is no state holiday. After its last row promotions go on in
-    their fortnightly turn, and schools close as they did 52 weeks before: an end of the plan is not an end of
-    promotions, and the days before it look ahead.
+    Without a row, a store is open on the weekdays on which it usually was in the last year of its rows. On weekdays
+    without any row it is open if most stores are. State holidays are not assumed. After a store's last row, promotions
+    continue in their fortnightly rhythm, and school holidays repeat those of 52 weeks before. Promotions do not end
+    with the plan, and the days before its end look ahead.
     """
 
     def on_grid(column: str, fill: int) -> NDArray[np.uint8]:
@@ -112,9 +115,9 @@ def _calendar(
         recent = np.arange(shape[1])[on] > last_row[:, None] - YEAR
         last_year = (listed[:, on] == 1) & (holiday[:, on] == 0) & recent
         usually = (open_[:, on] * last_year).sum(axis=1) * 2 > last_year.sum(axis=1)
-        # A store without such rows, as one that is new, would count as closed, and its forecast would be 0 without a
-        # word. Tables may leave out closed days; so a store that has rows, but none on this weekday, counts as closed
-        # among the others: few that open on Sundays do not open them all.
+        # A store without such rows, for example a new one, would count as closed, and its forecast would be 0 without a
+        # warning. Tables may leave out closed days, so a store with rows, but none on this weekday, counts as closed
+        # in the majority: a few stores that open on Sundays do not open all.
         most = usually[has_rows].sum() * 2 > has_rows.sum()
         usually = np.where(last_year.any(axis=1), usually, most)
         open_[:, on] = np.where(listed[:, on], open_[:, on], usually[:, None])
@@ -126,7 +129,7 @@ def _calendar(
 
 
 def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tuple[Float32, Int32]:
-    """The weather of each state and day; days that the table does not have are NaN."""
+    """Return the weather of each state and day; days without a row are NaN."""
     states = levels["State"]
     observed = np.full((len(states), days, len(WEATHER)), np.nan, dtype=np.float32)
     events = np.full((len(states), days), MISSING, dtype=np.int32)
@@ -138,7 +141,7 @@ def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tupl
 
 
 def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Float32, int]:
-    """Google's trend by state and week, the country's in the last row."""
+    """Return the search trend by state and week, with the country's in the last row, and the first week."""
     start = _days(table["Date"])
     state = np.where(table["file"] == "Rossmann_DE", len(states), _codes(table["State"], states))
     first = int(start.min())

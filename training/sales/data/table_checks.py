@@ -1,9 +1,8 @@
-"""What the seven tables must hold, the checks that they do, and how a problem is told.
+"""Schema and checks of the seven tables.
 
-From the small to the large: each column, rows that repeat or contradict each other, references between tables. This
-module knows nothing of files and dtypes, which are the business of `tables.py`: it sees parsed frames, in which
-numbers, flags, dates (days since 1970) and holidays (codes) are floats, and unreadable values are gaps. A frame may be
-absent or lack columns; what can't be checked then has been reported already.
+The checks go from small to large: columns, rows that repeat or contradict each other, references between tables. They
+see parsed frames, not files; `tables.py` reads those. In a frame, numbers, flags, dates (days since 1970) and holidays
+(codes) are floats, and unreadable values are gaps. A frame may be absent or lack columns, which has been reported then.
 """
 
 import math
@@ -20,15 +19,15 @@ from numpy.typing import NDArray
 from runtime.errors import UserError
 
 Kind = Literal["whole", "number", "flag", "date", "week", "holiday", "months", "text"]
-Frames = dict[str, pd.DataFrame]  # by table; the index is the row in the file, from 0, blank lines included
-Wrong = list[tuple[NDArray[np.bool_], str, str]]  # which values of a column, cause, remedy
+Frames = dict[str, pd.DataFrame]  # by table; the index is the row in the file, from 0, with blank lines
+Wrong = list[tuple[NDArray[np.bool_], str, str]]  # mask of the wrong values, cause, remedy
 
 COUNTRY = "DE"  # the State of the trend that covers the whole country
-_SHOWN = 3  # how many offending lines a problem quotes
+_SHOWN = 3  # number of lines that a problem quotes
 
 
 class Column(NamedTuple):
-    """What a column must hold."""
+    """Values that a column may have."""
 
     kind: Kind
     gaps: bool = False  # a row may leave the field empty
@@ -80,7 +79,7 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "Mean_Wind_SpeedKm_h": _MEASURED,
         "CloudCover": Column("number", gaps=True, least=0, most=9),  # eighths of the sky; 9: hidden by fog
         "Events": Column("text", gaps=True),
-        # What the lesson's model does not look at may be left out.
+        # Columns that the model does not use may be left out.
         **{name: _DEGREES._replace(optional=True) for name in ("Dew_PointC", "MeanDew_PointC", "Min_DewpointC")},
         **{f"{which}_Sea_Level_PressurehPa": _MEASURED._replace(optional=True) for which in ("Max", "Mean", "Min")},
         **{name: _MEASURED._replace(optional=True) for name in ("Max_VisibilityKm", "Mean_VisibilityKm")},
@@ -102,7 +101,7 @@ _UNIQUE = (
     ("googletrend", ("file", "Date")),
     ("weather", ("file", "Date")),
 )
-_REFERENCES = (  # each value of the first table's column is in the second's
+_REFERENCES = (  # each value of the first table's column must be in the second's
     ("train", "Store", "store", "Store"),
     ("train", "Store", "store_states", "Store"),
     ("test", "Store", "store", "Store"),
@@ -115,14 +114,14 @@ _REFERENCES = (  # each value of the first table's column is in the second's
 
 @dataclass(frozen=True)
 class TableProblem:
-    """One thing that is wrong with one column of one table.
+    """One problem of one column of one table.
 
     Attributes:
-        table: the file, e.g. ``train.csv``.
-        column: the column, or ``-`` if the file as a whole is meant.
-        rows: how many rows have it; 0 if the file as a whole is meant.
-        cause: what is wrong, with the first offending lines and values.
-        remedy: what to do.
+        table: name of the file, such as ``train.csv``.
+        column: name of the column, or ``-`` for the file itself.
+        rows: number of rows with the problem; 0 for the file itself.
+        cause: description of the problem, with its first lines and values.
+        remedy: advice on how to solve it.
     """
 
     table: str
@@ -133,7 +132,7 @@ class TableProblem:
 
 
 class TablesError(UserError):
-    """Tables that can't be used. ``problems`` has all there is to mend; the text is a table, one line a problem."""
+    """Tables that can't be used. ``problems`` lists all problems; the message is a table with a line for each."""
 
     def __init__(self, folder: Path, problems: Iterable[TableProblem]) -> None:
         self.problems = list(problems)
@@ -146,14 +145,14 @@ class TablesError(UserError):
 
 
 def complain(problems: list[TableProblem], table: str, rows: pd.DataFrame, cause: str, remedy: str) -> None:
-    """Add the problem that these rows have, if there are any.
+    """Add a problem, if there are rows with it.
 
     Args:
-        problems: what is added to.
-        table: its name, without ``.csv``.
-        rows: the offending rows, of the columns that are to be named and quoted; empty fields are not quoted.
-        cause: what is wrong.
-        remedy: what to do.
+        problems: list to add to.
+        table: name of the table, without ``.csv``.
+        rows: rows with the problem, and the columns to name and quote; empty fields are not quoted.
+        cause: description of the problem.
+        remedy: advice on how to solve it.
     """
     if rows.empty:
         return
@@ -171,7 +170,7 @@ def complain(problems: list[TableProblem], table: str, rows: pd.DataFrame, cause
 
 
 def _say(column: str, value: Any) -> str:
-    """A value as it was in the file; nothing for an empty field."""
+    """Return a value as it was in the file; empty for an empty field."""
     if not isinstance(value, float):
         return str(value)
     if np.isnan(value):
@@ -180,7 +179,7 @@ def _say(column: str, value: Any) -> str:
 
 
 def wrong_numbers(values: NDArray[np.float64], column: Column) -> Wrong:
-    """What is wrong with numbers; NaN is nothing to complain about here."""
+    """Return the problems of numbers; NaN is not one of them."""
     if column.kind == "flag":
         return [(~((values == 0) | (values == 1) | np.isnan(values)), "neither 0 nor 1", "write 0 or 1")]
     wrong: Wrong = [(np.isinf(values), "infinite", "write a finite number")]
@@ -197,7 +196,7 @@ def wrong_numbers(values: NDArray[np.float64], column: Column) -> Wrong:
 
 
 def check_rows(frames: Frames, problems: list[TableProblem]) -> None:
-    """Rows that contradict each other or themselves."""
+    """Add the problems of rows that contradict each other or themselves."""
     for table, keys in _UNIQUE:
         if _has(frames, table, *keys):
             rows = frames[table][list(keys)].dropna()
@@ -216,7 +215,7 @@ def check_rows(frames: Frames, problems: list[TableProblem]) -> None:
 
 
 def check_joins(frames: Frames, problems: list[TableProblem]) -> None:
-    """Rows without a partner in the table that they refer to, and days that are both past and planned."""
+    """Add the problems of rows without a partner in another table, and of days that are both past and planned."""
     for table, column, other, key in _REFERENCES:
         if _has(frames, table, column) and _has(frames, other, key):
             known = {*frames[other][key].dropna().unique()} | ({COUNTRY} if table == "googletrend" else set())

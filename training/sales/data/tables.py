@@ -1,9 +1,8 @@
-"""The seven tables of the lesson: read them, check them, give every column one clean dtype.
+"""The seven tables of the fast.ai lesson: reading, checks, and one dtype for each column.
 
-Offline only, and the one place that knows how the CSV files look: quotes, empty fields, the state that is called
-"HB,NI"; `rows.py` reads with its help. What the tables must hold stands in `table_checks.py`. Whatever is wrong with
-any table is collected and raised once, so that a person mends the tables in one go. A mere gap (no competition known,
-no cloud cover that day) is left as it is: `preprocess.py` knows what to do with it.
+Only this module knows the format of the CSV files: quotes, empty fields, the state called "HB,NI". `table_checks.py`
+has the schema. All problems of all tables are raised together, so that a user can solve them at once. Gaps (no known
+competitor, no cloud cover on a day) stay gaps: `preprocess.py` fills them.
 """
 
 import warnings
@@ -34,19 +33,19 @@ from training.sales.data.table_checks import (
     wrong_numbers,
 )
 
-# As PromoInterval has them.
+# Spellings in PromoInterval.
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec")
-NOTHING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # empty fields, as R, SQL and Python write them
-_TEXTS = {"text", "holiday", "months", "date", "week"}  # the kinds of columns that are not read as numbers
-_EARLIEST, _LATEST = "1990-01-01", "2099-12-31"  # a date outside is a slip of the pen, and would blow up the calendar
+NOTHING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # spellings of an empty field in R, SQL and Python
+_TEXTS = {"text", "holiday", "months", "date", "week"}  # kinds of columns that are not read as numbers
+_EARLIEST, _LATEST = "1990-01-01", "2099-12-31"  # a date outside is a typing error, and would make the calendar huge
 
 
 class UnreadableError(Exception):
     """A file that is no CSV.
 
     Attributes:
-        cause: what is wrong, in a person's words.
-        remedy: what to do.
+        cause: description of the problem in plain words.
+        remedy: advice on how to solve it.
     """
 
     def __init__(self, cause: str, remedy: str) -> None:
@@ -56,7 +55,7 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Tables:
-    """The seven tables, checked, in the order of their files' rows.
+    """The seven checked tables, with rows in the order of the files.
 
     Dates are ``datetime64[s]``, stores and other whole numbers ``int32``, flags ``int8``, other numbers
     ``float64``, and whatever may have gaps is a float with NaN. ``StateHoliday`` is a categorical with the categories
@@ -89,7 +88,7 @@ def read_tables(folder: Path) -> Tables:
     """Read and check the seven CSV files in ``folder``: UTF-8, commas, a header line; columns and rows in any order.
 
     Raises:
-        TablesError: with all problems of all tables, if there are any.
+        TablesError: if a table has a problem; the error lists all problems of all tables.
     """
     if not folder.is_dir():
         raise TablesError(folder, [TableProblem(str(folder), "-", 0, "no such folder", "name the folder of the CSVs")])
@@ -110,14 +109,14 @@ def read_tables(folder: Path) -> Tables:
 
 
 def _read(file: Path, columns: Mapping[str, Column], problems: list[TableProblem]) -> pd.DataFrame | None:
-    """A file as it is: numbers as float64 if all of them are, anything else as categories of text.
+    """Return a file's columns: numbers as float64 if all values are numbers, other columns as categories of text.
 
-    Categories make a million rows cheap: only the distinct texts of a column are ever parsed.
+    Categories make a million rows cheap: only the distinct texts of a column are parsed.
     """
     dtypes = {name: "category" if column.kind in _TEXTS else "float64" for name, column in columns.items()}
     # Categories that are all numbers become numbers, and the state "06" would be 6. Only the big tables need the speed.
     words = {name: "str" for name, column in columns.items() if column.kind == "text"}
-    # A state may well be called NA; it must have a name, so that only an empty field is none.
+    # A state may be called NA; since it must have a name, only an empty field is a gap.
     nothing = {name: NOTHING if column.gaps or column.kind not in _TEXTS else [""] for name, column in columns.items()}
     try:
         try:
@@ -150,16 +149,16 @@ def _read(file: Path, columns: Mapping[str, Column], problems: list[TableProblem
 
 
 def read_csv(file: Path, columns: Iterable[str], dtype: Any, nothing: Mapping[str, list[str]]) -> pd.DataFrame:
-    """A CSV file as pandas has it: UTF-8, commas, a header line. Row ``i`` is line ``i + 2``: blank lines are rows too.
+    """Read a CSV file with UTF-8, commas and a header line. Row ``i`` is line ``i + 2``: blank lines are rows too.
 
     Args:
-        file: the file.
-        columns: the names of its columns, for the remedy if it is missing.
+        file: file to read.
+        columns: names of its columns, for the remedy if it is missing.
         dtype: pandas' dtype, for all columns or by name.
-        nothing: what stands for an empty field, by column. If there is none, empty fields are empty texts.
+        nothing: spellings of an empty field, by column. If there are none, empty fields are empty texts.
 
     Raises:
-        UnreadableError: if it can't be read. Its ``__cause__`` is a mere ``ValueError`` if a value is not of its dtype.
+        UnreadableError: if the file can't be read. Its ``__cause__`` is a ``ValueError`` if a value has another dtype.
     """
     try:
         with warnings.catch_warnings():
@@ -185,7 +184,7 @@ def read_csv(file: Path, columns: Iterable[str], dtype: Any, nothing: Mapping[st
 
 
 def _why_unreadable(error: Exception, columns: Iterable[str]) -> tuple[str, str]:
-    """Cause and remedy in a person's words."""
+    """Return cause and remedy in plain words."""
     match error:
         case FileNotFoundError():
             return "the file is missing", f"add it, with the columns {', '.join(columns)}"
@@ -202,7 +201,7 @@ def _why_unreadable(error: Exception, columns: Iterable[str]) -> tuple[str, str]
 
 
 def _parse(table: str, raw: pd.DataFrame, problems: list[TableProblem]) -> pd.DataFrame:
-    """Numbers for texts: dates and weeks become days since 1970, holidays codes; what is wrong becomes NaN."""
+    """Return a table in numbers: dates and weeks as days since 1970, holidays as codes, wrong values as NaN."""
     parsed: dict[str, Any] = {}
     for name, column in COLUMNS[table].items():
         if name not in raw:
@@ -210,14 +209,14 @@ def _parse(table: str, raw: pd.DataFrame, problems: list[TableProblem]) -> pd.Da
         series = raw[name]
         if isinstance(series.dtype, pd.CategoricalDtype):
             if column.kind in _TEXTS:
-                series = series.cat.rename_categories(str)  # or a 42004.0 would be quoted as the date that it isn't
+                series = series.cat.rename_categories(str)  # otherwise 42004.0 would be quoted as a date
             codes = series.cat.codes.to_numpy()
             texts = np.array([str(text).strip() for text in series.cat.categories], dtype=object)
             values, wrong = parse_texts(texts, column)
             absent = codes < 0
             bad = [(np.append(mask, False)[codes], cause, remedy) for mask, cause, remedy in wrong]
             nothing: Any = None if values.dtype == object else np.nan
-            values = np.append(values, nothing)[codes]  # code -1, an empty field, takes what is last
+            values = np.append(values, nothing)[codes]  # code -1, an empty field, takes the last value
         else:
             values = series.to_numpy(copy=True)
             absent = np.isnan(values)
@@ -234,15 +233,15 @@ def _parse(table: str, raw: pd.DataFrame, problems: list[TableProblem]) -> pd.Da
 
 
 def parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any], Wrong]:
-    """Values and what is wrong with them, for texts of a column without blanks around them.
+    """Parse the texts of a column; they have no blanks around them.
 
     Args:
-        texts: ``[text]``.
-        column: what they must be.
+        texts: ``[text]``, values as written.
+        column: values that the column may have.
 
     Returns:
-        ``[text]``, the values: numbers, flags, days since 1970 and holiday codes as floats, NaN where unreadable, and
-        texts as they are; and masks ``[text]`` of the wrong ones, each with cause and remedy.
+        The values, ``[text]``: numbers, flags, days since 1970 and holiday codes as floats, NaN where unreadable, and
+        texts unchanged. Then masks ``[text]`` of the wrong values, each with cause and remedy.
     """
     match column.kind:
         case "text":
@@ -277,14 +276,14 @@ def parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any
 
 
 def _days(texts: Iterable[str]) -> NDArray[np.float64]:
-    """Days since 1970-01-01 of dates like 2015-07-31; NaN for anything else."""
+    """Return dates like 2015-07-31 as days since 1970-01-01; NaN for other texts."""
     dates = pd.to_datetime(pd.Series(list(texts), dtype=object), format="%Y-%m-%d", errors="coerce")
     days = dates.to_numpy("datetime64[D]")
     return np.where(np.isnat(days), np.nan, days.astype(np.int64))
 
 
 def _add_keys(frames: Frames) -> None:
-    """The columns that joins need and files lack: the trend's Date and State, the weather's State, the plan's Id."""
+    """Add the keys that joins need and files lack: the trend's Date and State, the weather's State, the plan's Id."""
     states = frames.get("state_names", pd.DataFrame()).reindex(columns=["StateName", "State"]).dropna()
     if "googletrend" in frames:
         trend = frames["googletrend"]
@@ -304,7 +303,7 @@ def _add_keys(frames: Frames) -> None:
 
 
 def _finish(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
-    """The dtypes that `Tables` promises, and rows counted from 0."""
+    """Return a table with the dtypes of `Tables` and rows counted from 0."""
     done: dict[str, Any] = {}
     for name in map(str, frame):
         values = frame[name].to_numpy()
