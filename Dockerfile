@@ -50,13 +50,13 @@ COPY --from=wheel /wheel /wheel
 RUN python3 -m pip install --no-deps /wheel/*.whl
 
 FROM ${BASE} AS service
-# tini is process 1. It passes SIGTERM on at any moment (process 1 gets no signal without a handler of its own, and Python
-# has none until the server starts) and reaps the children of killed workers and front ends.
+# tini is process 1. It passes SIGTERM on at any moment: the kernel withholds a signal from process 1 that has no handler
+# for it, and Python has none until the server starts. tini also reaps the children of killed workers and front ends.
 RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 # A numeric user, so that Kubernetes can verify that it is not root; fixed, so that mounted files can be owned by it.
 RUN groupadd --gid 10001 shopcat && useradd --uid 10001 --gid shopcat --no-create-home --home-dir /tmp shopcat
-# The gateway. It has no container of its own, because `shopcat serve` reconfigures it when a TorchServe is replaced, and
-# stops it before the TorchServes.
+# The gateway runs in this container, not in a second one, because `shopcat serve` reconfigures it when it replaces a
+# TorchServe, and stops it before the TorchServes.
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY model_store/pets /srv/shopcat/model_store/pets
 WORKDIR /srv/shopcat
