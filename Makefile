@@ -55,9 +55,9 @@ bench: $(VENV)/.bench  ## Run the benchmarks whose figures the documentation sho
 	$(BIN)/python -m benchmarks.soak $(DEMO) $(PETS)
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.heatmap_quality $(PETS) "$$SHOPCAT_DATA/oxford-iiit-pet"
 
-serve-env: $(VENV)/.serve  ## Install what serving needs into .venv (0.7 GB)
+serve-env: $(VENV)/.serve  ## Install what serving needs into .venv (0.8 GB)
 
-train-env: $(VENV)/.train  ## Install what training needs into .venv as well (6.7 GB on Linux, most of it torch's CUDA)
+train-env: $(VENV)/.train  ## Install what training needs into .venv as well (6.8 GB on Linux, mostly CUDA)
 
 clean:  ## Remove the environment, archives and build output
 	rm -rf $(VENV) $(BUILD) model_store/archives
@@ -75,17 +75,17 @@ $(VENV)/bin/python:
 
 # The stamp is written last, so that an interrupted installation starts again.
 $(VENV)/.serve: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "installing what serving needs into $(VENV): 0.4 GB to download, 0.7 GB on disk ..."
+	@echo "installing what serving needs into $(VENV): 0.4 GB to download, 0.8 GB on disk ..."
 	@$(PIP) .
 	@touch $@
 
 $(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "installing what training needs into $(VENV): up to $(DOWNLOAD) GB to download, 6.7 GB on disk ..."
+	@echo "installing what training needs into $(VENV): up to 3.5 GB to download, 6.8 GB on disk ..."
 	@$(PIP) '.[train]'
 	@touch $@ $(VENV)/.serve
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "installing what tests need into $(VENV): up to $(DOWNLOAD) GB to download, 7 GB on disk ..."
+	@echo "installing what tests need into $(VENV): up to 3.8 GB to download, 7.5 GB on disk ..."
 	@$(PIP) '.[test]'
 	@touch $@ $(VENV)/.train $(VENV)/.serve
 
