@@ -1,7 +1,7 @@
-"""Inputs that are no photo or must not be decoded: each must end as a problem of the client's, and soon.
+"""Hostile inputs: files that are no photo or must not be decoded. Each must be rejected quickly, with a problem.
 
-All are made from a seed and with no other files, in a moment. Each fails for a reason that does not depend on the
-decoder's version: what a decoder may forgive (flipped bits, a cut near the end) is not here.
+All are made from a seed, without other files. Each fails for a reason that does not depend on the decoder's version.
+Faults that a decoder may tolerate, such as flipped bits or a cut near the end, are not here.
 """
 
 import io
@@ -28,7 +28,7 @@ HUGE = ((65_535, 65_535), (50_000, 50_000), (8_000, 6_251), (100_000, 501), (16_
 
 
 class Hostile(NamedTuple):
-    """One input: a name for people, the bytes, and the content type they come with."""
+    """One input: its description, its bytes, and the content type that the client sends."""
 
     name: str
     content: bytes
@@ -36,17 +36,17 @@ class Hostile(NamedTuple):
 
 
 def hostile_inputs(seed: int = 0) -> list[Hostile]:
-    """More than 200 inputs, all different, a few megabytes together."""
+    """Return more than 200 different inputs of a few megabytes together."""
     rng = np.random.default_rng(seed)
     makers = (_cut, _crossed, _other_files, _noise, _huge, _floods, _broken_jpeg, _broken_png, _broken_others)
-    return [Hostile(*each) for make in makers for each in make(rng)]
+    return [Hostile(*fields) for make in makers for fields in make(rng)]
 
 
-# What files are made of
+# Parts of files
 
 
 def photo(rng: np.random.Generator, width: int = 64, height: int = 48) -> Image.Image:
-    """Noise, so that every byte of its file counts."""
+    """Return noise, so that every byte of its file matters."""
     return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
@@ -109,7 +109,7 @@ def tiff(tags: dict[int, list[int]], data: bytes = b"", *, order: str = "<") -> 
 
 
 def progressive(width: int, height: int, scans: int) -> bytes:
-    """A grey progressive JPEG whose later scans say in a few bytes that nothing changes anywhere."""
+    """Return a grey progressive JPEG whose later scans are a few bytes long and change nothing."""
     blocks = -(-width // 8) * -(-height // 8)
     runs = "".join(f"0{max(0, min(32_767, blocks - done) - 16_384):014b}" for done in range(0, blocks, 32_767))
     bits = runs + "1" * (-len(runs) % 8)
@@ -134,7 +134,7 @@ Inputs = Iterator[tuple[str, bytes, str]]
 
 
 def _cut(rng: np.random.Generator) -> Inputs:
-    """Uploads that broke off."""
+    """Interrupted uploads."""
     image = photo(rng)
     for name, content_type in FORMATS.items():
         whole = encoded(image, name)
@@ -155,7 +155,7 @@ def _cut(rng: np.random.Generator) -> Inputs:
 
 
 def _crossed(rng: np.random.Generator) -> Inputs:
-    """The first bytes of one format, all else of another."""
+    """Files that begin in one format and continue in another."""
     image = photo(rng)
     for one in FORMATS:
         for other, content_type in FORMATS.items():
@@ -165,7 +165,7 @@ def _crossed(rng: np.random.Generator) -> Inputs:
 
 
 def _other_files(rng: np.random.Generator) -> Inputs:
-    """What people and programs send instead of photos."""
+    """Files that people and programs send instead of photos."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(zipfile.ZipInfo("photo.jpg"), encoded(photo(rng), "JPEG"))
@@ -230,7 +230,7 @@ def _other_files(rng: np.random.Generator) -> Inputs:
 
 
 def _noise(rng: np.random.Generator) -> Inputs:
-    """Bytes without a meaning, by themselves and after the mark of each format."""
+    """Random bytes, alone and after the mark of each format."""
     for length in (2, 3, 10, 100, 1_000, 100_000):
         yield f"{length} zero bytes", bytes(length), "image/jpeg"
         yield f"{length} bytes of 255", b"\xff" * length, "image/png"
@@ -242,7 +242,7 @@ def _noise(rng: np.random.Generator) -> Inputs:
 
 
 def _huge(rng: np.random.Generator) -> Inputs:
-    """Small files that say that they are huge pictures, or none."""
+    """Small files that claim to be huge or empty pictures."""
     nothing = chunk(b"IDAT", zlib.compress(bytes(1_000)))
     image = photo(rng, 8, 8)
     jpeg, lossy = bytearray(encoded(image, "JPEG")), bytearray(encoded(image, "WEBP"))

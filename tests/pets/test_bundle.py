@@ -35,12 +35,12 @@ def bundle(pets_bundle: Path) -> Bundle:
 
 @pytest.fixture
 def folder(pets_bundle: Path, tmp_path: Path) -> Path:
-    """A bundle of one's own to spoil."""
+    """A copy of the bundle that a test may change."""
     return Path(shutil.copytree(pets_bundle, tmp_path / "pets"))
 
 
 def fields(manifest: PetsManifest) -> dict[str, Any]:
-    """What ``save`` is given of a manifest."""
+    """Return the fields of the manifest that ``save`` takes."""
     return {name: getattr(manifest, name) for name in type(manifest).model_fields if name not in ("version", "files")}
 
 
@@ -58,7 +58,7 @@ def save(
 
 
 def rebuilt(bundle: Bundle) -> PetNet:
-    """The network in torch, made of the manifest and the weights alone."""
+    """Return the network in torch, made from the manifest and the weights alone."""
     manifest = bundle.manifest
     made = make_backbone(manifest.backbone.name, pretrained=False)
     net = PetNet(made.body, Head(made.spec.channels, len(manifest.classes), manifest.head))
@@ -67,11 +67,11 @@ def rebuilt(bundle: Bundle) -> PetNet:
     return net.eval()
 
 
-# The graph and the weights.
+# Graph and weights
 
 
-def test_the_graph_is_the_network_of_the_weights(bundle: Bundle) -> None:
-    """Half precision and all: what is served is what was judged. All codes of target and rival, in one batch."""
+def test_the_graph_computes_the_network_of_the_weights(bundle: Bundle) -> None:
+    """The served network equals the evaluated one, in half precision, for all values of target and rival in a batch."""
     size = bundle.manifest.image.size
     targets = [Target.PREDICTED, Target.PREDICTED, Target.PREDICTED, 0, 1, 2, 2, 1]
     rivals = [Rival.NONE, Rival.RUNNER_UP, 1, Rival.NONE, Rival.RUNNER_UP, 0, Rival.RUNNER_UP, 1]
@@ -89,10 +89,10 @@ def test_the_graph_is_the_network_of_the_weights(bundle: Bundle) -> None:
         np.testing.assert_allclose(mine, theirs, atol=1e-4 * max(float(theirs.abs().max()), 1e-9), err_msg=name)
     assert got.target.dtype == got.rival.dtype == np.int64
     assert got.gradcam[:6].any()
-    assert not got.gradcam[7].any()  # a class against itself
+    assert not got.gradcam[7].any()  # a class compared with itself
 
 
-def test_the_weights_are_there_once_and_in_half_precision(bundle: Bundle) -> None:
+def test_the_weights_are_stored_once_in_half_precision(bundle: Bundle) -> None:
     weights = load_file(bundle.folder / WEIGHTS)
     assert {array.dtype for array in weights.values() if array.ndim > 1} == {np.dtype(np.float16)}
     assert all(np.isfinite(array).all() for array in weights.values())
@@ -100,15 +100,17 @@ def test_the_weights_are_there_once_and_in_half_precision(bundle: Bundle) -> Non
     outside = {each.name for each in graph.initializer if each.data_location == onnx.TensorProto.EXTERNAL}
     assert {f"net.{name}_half" for name, array in weights.items() if array.ndim > 1} <= outside
     inside = [each for each in graph.initializer if each.name not in outside]
-    assert max(np.prod(each.dims) for each in inside) < 5000  # constants of the maps, and what is no weight
+    assert (
+        max(np.prod(tensor.dims) for tensor in inside) < 5000
+    )  # only constants of the heatmaps and other small tensors
     assert {e.value for each in graph.initializer for e in each.external_data if e.key == "location"} == {WEIGHTS}
     assert (bundle.folder / NETWORK).stat().st_size < (bundle.folder / WEIGHTS).stat().st_size / 20
 
 
-# Written and read.
+# Save and load
 
 
-def test_what_is_read_is_what_was_written(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_saved_bundle_loads_with_equal_content(bundle: Bundle, tmp_path: Path) -> None:
     seen = []
 
     def network(file: Path) -> bytes:
@@ -148,7 +150,7 @@ def test_a_bundle_is_replaced_only_if_asked(bundle: Bundle, tmp_path: Path) -> N
     "broken", [{"network": lambda file: file / 1}, {"golden": [object()]}, {"card": None}, {"weights": None}]
 )
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_save_that_fails_leaves_what_was_there(
+def test_a_failed_save_leaves_the_old_bundle(
     bundle: Bundle, tmp_path: Path, broken: dict[str, Any], replace: bool
 ) -> None:
     if replace:
@@ -160,18 +162,18 @@ def test_a_save_that_fails_leaves_what_was_there(
         load(tmp_path / "pets")
 
 
-def test_a_manifest_that_makes_no_sense_is_not_written(bundle: Bundle, tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_not_written(bundle: Bundle, tmp_path: Path) -> None:
     manifest = {**fields(bundle.manifest), "temperature": 0.0}
     with pytest.raises(ValueError, match="temperature"):
         bundles.save(tmp_path / "pets", manifest, weights={}, network=lambda file: b"", golden=[], card="")
     assert not [*tmp_path.iterdir()]
 
 
-# Damaged.
+# Damaged bundles
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_changed_a_short_and_a_missing_file_are_named(folder: Path, name: str) -> None:
+def test_changed_truncated_and_missing_files_are_named(folder: Path, name: str) -> None:
     whole = (folder / name).read_bytes()
     middle = len(whole) // 2
     for content in (whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :], whole[:middle], b""):
@@ -184,7 +186,7 @@ def test_a_changed_a_short_and_a_missing_file_are_named(folder: Path, name: str)
 
 
 @pytest.mark.parametrize("name", ["model.pth", "notes/a.txt", ".hidden", "report.md"])
-def test_a_foreign_file_is_named(folder: Path, name: str) -> None:
+def test_an_unlisted_file_is_named(folder: Path, name: str) -> None:
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"x")
     with pytest.raises(BundleError, match=f"not listed in it: {name}"):
@@ -213,13 +215,13 @@ def fix_hashes(folder: Path) -> None:
         (lambda content: content | {"name": "../pets"}, "name"),
     ],
 )
-def test_a_manifest_of_something_else(folder: Path, change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
+def test_an_invalid_manifest_is_rejected(folder: Path, change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
     edit(folder, change)
     with pytest.raises(BundleError, match=complaint):
         load(folder)
 
 
-def test_it_is_none_of_the_other_model(pets_bundle: Path) -> None:
+def test_a_pets_bundle_is_not_loaded_as_sales_nor_the_reverse(pets_bundle: Path) -> None:
     with pytest.raises(BundleError, match="not a sales bundle's: kind"):
         load_sales(pets_bundle)
 
@@ -231,11 +233,11 @@ def test_a_pickle_is_never_opened(folder: Path) -> None:
         load(folder)
 
 
-# Tampered with, and the hashes made to fit: the golden pictures tell.
+# Changed bundles with correct hashes
 
 
-def of_the_head(folder: Path) -> None:
-    """A percent more of one logit."""
+def larger_logit(folder: Path) -> None:
+    """Make one logit larger by a percent."""
     arrays = load_file(folder / WEIGHTS)
     (name,) = (name for name, array in arrays.items() if name.startswith("head") and array.ndim == 2)
     arrays[name][0] *= np.float16(1.03)
@@ -256,18 +258,18 @@ def maps_swapped(folder: Path) -> None:
     (folder / NETWORK).write_bytes(model.SerializeToString())
 
 
-@pytest.mark.parametrize("spoil", [of_the_head, other_normalisation, maps_swapped])
-def test_golden_pictures_refuse_what_training_did_not_compute(folder: Path, spoil: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("spoil", [larger_logit, other_normalisation, maps_swapped])
+def test_golden_pictures_detect_changes_with_correct_hashes(folder: Path, spoil: Callable[[Path], None]) -> None:
     Classifier.load(folder)
     spoil(folder)
     fix_hashes(folder)
-    load(folder)  # nothing wrong with the files
+    load(folder)  # the files are correct
     with pytest.raises(BundleError, match=r"golden picture \d are not what training computed; do not serve it"):
         Classifier.load(folder)
 
 
-def test_nothing_is_no_number(folder: Path) -> None:
-    """A logit that is NaN differs from what it was."""
+def test_nan_logits_are_rejected(folder: Path) -> None:
+    """NaN in a golden logit counts as a difference."""
     content = json.loads((folder / GOLDEN).read_text())
     content[0]["logits"][0] = float("nan")
     (folder / GOLDEN).write_text(json.dumps(content))

@@ -1,4 +1,4 @@
-"""What a client gets for a photo: the same however it was sent, calibrated, explained, and doubtful where it is."""
+"""pets.classifier: equal answers for equal photos, calibrated probabilities, class names, heatmaps and warnings."""
 
 import base64
 import dataclasses
@@ -54,12 +54,12 @@ def answer(classifier: Classifier, image: Image.Image | bytes, **options: Any) -
 
 
 def changed(classifier: Classifier, **manifest: Any) -> Classifier:
-    """The same network under another manifest."""
+    """Return a classifier with the same network and another manifest."""
     return Classifier(classifier.manifest.model_copy(update=manifest), classifier.run)
 
 
 def settled(classifier: Classifier, *logits: float) -> Classifier:
-    """It always finds these logits, and a map that is nothing."""
+    """Return a classifier whose network always gives these logits and a blank heatmap."""
 
     def run(images: Any, target: Any, rival: Any) -> Output:
         many = len(images)
@@ -71,17 +71,17 @@ def settled(classifier: Classifier, *logits: float) -> Classifier:
     return Classifier(classifier.manifest, run)
 
 
-# The same photo, the same answer.
+# Equal answers for equal photos
 
 
-def test_it_knows_what_it_was_trained_on(classifier: Classifier) -> None:
+def test_training_photos_are_classified_correctly(classifier: Classifier) -> None:
     for breed in BREEDS:
         found = answer(classifier, draw_photo(breed, 1000))
         assert found.breed == breed
         assert (found.model, found.version) == (classifier.manifest.name, classifier.manifest.version)
 
 
-def test_alone_and_in_a_batch(classifier: Classifier) -> None:
+def test_a_batch_gives_the_same_answers_as_single_requests(classifier: Classifier) -> None:
     requests = [
         request(draw_photo("Pug", 1), heatmap="gradcam"),
         request(draw_photo("Birman", 2)),
@@ -95,12 +95,12 @@ def test_alone_and_in_a_batch(classifier: Classifier) -> None:
         mine, other = dataclasses.asdict(together), dataclasses.asdict(alone)
         for map_ in (mine["heatmap"], other["heatmap"]):
             if map_:
-                map_["overlay"] = None  # compared by its grid: one step of the colours may differ
+                map_["overlay"] = None  # the grid is compared instead, because rounding may change a colour by one step
         same(mine, other)
 
 
 def same(one: Any, other: Any) -> None:
-    """Equal, numbers to a rounding."""
+    """Assert that two answers are equal, with numbers up to rounding."""
     assert type(one) is type(other)
     if isinstance(one, dict):
         assert one.keys() == other.keys()
@@ -116,8 +116,8 @@ def same(one: Any, other: Any) -> None:
         assert one == other
 
 
-def test_a_photo_and_its_turned_twin(classifier: Classifier) -> None:
-    """As a phone stores it that was held on its side: heatmap, box and overlay are those of the upright photo."""
+def test_a_rotated_photo_with_exif_orientation_gives_the_same_answer(classifier: Classifier) -> None:
+    """Heatmap, box and overlay of a photo taken with the phone on its side equal those of the upright photo."""
     photo = draw_photo("Pug", 7)
     exif = Image.Exif()
     exif[ORIENTATION] = 6
@@ -125,7 +125,7 @@ def test_a_photo_and_its_turned_twin(classifier: Classifier) -> None:
     assert answer(classifier, photo, heatmap="gradcam") == answer(classifier, twin, heatmap="gradcam")
 
 
-def test_threads_share_it(classifier: Classifier) -> None:
+def test_threads_can_share_a_classifier(classifier: Classifier) -> None:
     photos = [draw_photo(breed, seed) for seed in range(4) for breed in BREEDS]
     wanted = [answer(classifier, photo) for photo in photos]
     found: dict[int, Prediction] = {}
@@ -141,7 +141,7 @@ def test_threads_share_it(classifier: Classifier) -> None:
     assert [found[place] for place in range(len(photos))] == wanted
 
 
-# Probabilities and decisions.
+# Probabilities and decisions
 
 
 def test_probabilities_are_a_softmax_at_the_temperature(classifier: Classifier) -> None:
@@ -157,13 +157,13 @@ def test_probabilities_are_a_softmax_at_the_temperature(classifier: Classifier) 
         assert (found.breed, found.probability) == (found.top[0].breed, found.top[0].probability)
 
 
-def test_large_logits_are_no_trouble(classifier: Classifier) -> None:
+def test_large_logits_do_not_overflow(classifier: Classifier) -> None:
     found = answer(settled(classifier, 3e4, -3e4, 2.9e4), draw_photo("Pug", 0))
     assert [each.probability for each in found.top] == pytest.approx([1, 0, 0])
 
 
 @pytest.mark.parametrize(("share", "decision"), [(1 - 1e-9, "accept"), (1.0, "accept"), (1 + 1e-9, "review")])
-def test_the_threshold_itself_is_accepted(classifier: Classifier, share: float, decision: str) -> None:
+def test_a_probability_at_the_threshold_is_accepted(classifier: Classifier, share: float, decision: str) -> None:
     photo = draw_photo("Pug", 9)
     sure = answer(classifier, photo).probability
     assert 0.4 < sure < 1 - 1e-9
@@ -171,11 +171,11 @@ def test_the_threshold_itself_is_accepted(classifier: Classifier, share: float, 
 
 
 @pytest.mark.parametrize(("top_k", "many"), [(1, 1), (2, 2), (3, 3), (100, 3)])
-def test_as_many_breeds_as_asked_for(classifier: Classifier, top_k: int, many: int) -> None:
+def test_top_k_limits_the_number_of_breeds(classifier: Classifier, top_k: int, many: int) -> None:
     assert len(answer(classifier, draw_photo("Pug", 9), top_k=top_k).top) == many
 
 
-def test_species_are_the_manifests(classifier: Classifier) -> None:
+def test_species_come_from_the_manifest(classifier: Classifier) -> None:
     species = ("cat", None, "dog")
     classes = [BreedSpec(name=name, species=kind) for name, kind in zip(classifier.classes, species, strict=True)]
     found = answer(changed(classifier, classes=classes), draw_photo("Birman", 1000))
@@ -183,18 +183,18 @@ def test_species_are_the_manifests(classifier: Classifier) -> None:
     assert {each.breed: each.species for each in found.top} == dict(zip(classifier.classes, species, strict=True))
 
 
-# Classes by name.
+# Class names
 
 
 @pytest.mark.parametrize("name", ["Maine_Coon", "maine coon", " MAINE  COON ", "mAiNe_cOoN"])
-def test_a_class_is_found_however_it_is_spelt(classifier: Classifier, name: str) -> None:
+def test_class_names_ignore_case_spaces_and_underscores(classifier: Classifier, name: str) -> None:
     query = classifier.prepare(request(draw_photo("Pug", 0), heatmap="gradcam", **{"class": name}))
     assert classifier.classes[query.target] == "Maine_Coon"
     assert query.rival == Rival.NONE
 
 
 @pytest.mark.parametrize("field", ["class", "versus"])
-def test_an_unknown_class_names_close_ones(classifier: Classifier, field: str) -> None:
+def test_an_unknown_class_gets_suggestions(classifier: Classifier, field: str) -> None:
     for name, near in (("main coon cat", "; is it Maine_Coon?"), ("pugg", "; is it Pug?"), ("Xylophone", None)):
         with pytest.raises(ProblemError) as caught:
             classifier.prepare(request(draw_photo("Pug", 0), heatmap="contrast", **{field: name}))
@@ -213,7 +213,7 @@ def test_the_class_is_looked_up_before_the_photo_is_opened(classifier: Classifie
     assert caught.value.problem.type.endswith("not-an-image")
 
 
-def test_the_best_is_contrasted_with_the_second(classifier: Classifier) -> None:
+def test_the_default_contrast_is_best_against_runner_up(classifier: Classifier) -> None:
     found = answer(classifier, draw_photo("Pug", 3), heatmap="contrast")
     assert found.heatmap is not None
     assert [found.heatmap.class_, found.heatmap.versus] == [each.breed for each in found.top[:2]]
@@ -223,8 +223,8 @@ def test_the_best_is_contrasted_with_the_second(classifier: Classifier) -> None:
     assert [other.class_, other.versus] == [third, found.breed]
 
 
-def test_a_contrast_of_the_breed_with_itself_is_a_problem_of_its_own(classifier: Classifier) -> None:
-    """It shows only when the breed is found; the rest of the batch is answered."""
+def test_a_contrast_of_a_breed_with_itself_gets_a_problem(classifier: Classifier) -> None:
+    """The contrast fails only after the breed is found, and the rest of the batch is answered."""
     photo = draw_photo("Pug", 3)
     first, second = ask(classifier, request(photo, heatmap="contrast", versus="pug"), request(photo))
     assert isinstance(second, Prediction)
@@ -235,15 +235,15 @@ def test_a_contrast_of_the_breed_with_itself_is_a_problem_of_its_own(classifier:
     assert "is Pug, the breed that was found" in str(first.detail)
 
 
-# Heatmaps.
+# Heatmaps
 
 
-def test_none_unless_asked_for(classifier: Classifier) -> None:
+def test_without_a_request_there_is_no_heatmap(classifier: Classifier) -> None:
     assert answer(classifier, draw_photo("Pug", 0)).heatmap is None
 
 
 @pytest.mark.parametrize("method", ["activation", "gradcam", "contrast"])
-def test_a_heatmap_is_the_networks_grid(classifier: Classifier, method: str) -> None:
+def test_a_heatmap_equals_the_networks_grid(classifier: Classifier, method: str) -> None:
     photo = draw_photo("Birman", 4)
     pixels, box = classifier.crop(open_photo(encoded(photo)))
     found = answer(classifier, photo, heatmap=method).heatmap
@@ -263,7 +263,7 @@ def test_a_heatmap_is_the_networks_grid(classifier: Classifier, method: str) -> 
     assert dataclasses.astuple(found.box) == tuple(box)
 
 
-def test_a_blank_map_says_so(classifier: Classifier) -> None:
+def test_a_blank_heatmap_is_flagged(classifier: Classifier) -> None:
     found = answer(settled(classifier, 1, 0, 0), draw_photo("Pug", 0), heatmap="gradcam").heatmap
     assert found is not None
     assert found.all_zero
@@ -272,7 +272,7 @@ def test_a_blank_map_says_so(classifier: Classifier) -> None:
 
 
 @pytest.mark.parametrize("size", [(3000, 1200), (300, 900), (512, 512), (70, 40)])
-def test_an_overlay_is_a_picture_of_the_whole_photo(classifier: Classifier, size: tuple[int, int]) -> None:
+def test_an_overlay_shows_the_whole_photo(classifier: Classifier, size: tuple[int, int]) -> None:
     found = answer(classifier, encoded(draw_photo("Pug", 2).resize(size), "JPEG"), heatmap="gradcam").heatmap
     assert found is not None
     assert found.overlay is not None
@@ -288,14 +288,14 @@ def test_an_overlay_is_a_picture_of_the_whole_photo(classifier: Classifier, size
     assert plain.overlay is None
 
 
-def test_an_answer_is_json(classifier: Classifier) -> None:
+def test_an_answer_is_valid_json(classifier: Classifier) -> None:
     found = answer(classifier, draw_photo("Pug", 0), heatmap="contrast")
     content = json.loads(found.to_json())
     assert content["heatmap"]["class"] == found.breed
     assert np.asarray(content["heatmap"]["grid"]).shape == (3, 3)
 
 
-# Doubts.
+# Warnings
 
 
 @pytest.mark.parametrize(
@@ -311,8 +311,8 @@ def test_an_answer_is_json(classifier: Classifier) -> None:
         ((1, 1), ["small_image"]),
     ],
 )
-def test_photos_that_make_it_doubtful(classifier: Classifier, size: tuple[int, int], codes: list[str]) -> None:
-    """Half the network's 96 pixels, three times as long as wide."""
+def test_small_and_long_photos_get_warnings(classifier: Classifier, size: tuple[int, int], codes: list[str]) -> None:
+    """The limits are half of the network's 96 pixels, and three times as long as wide."""
     found = answer(classifier, Image.new("RGB", size, "gray"))
     assert [each.code for each in found.warnings] == codes
     for each in found.warnings:
@@ -323,11 +323,11 @@ def test_photos_that_make_it_doubtful(classifier: Classifier, size: tuple[int, i
             assert f"{seen:.0%} of its longer side" in each.detail
 
 
-# Verified when it is loaded; tests/pets/test_bundle.py tampers with it.
+# Verification at load; tests/pets/test_bundle.py has the changed bundles
 
 
-def test_close_classes_and_blank_maps_do_not_refuse_a_bundle(classifier: Classifier, pets_bundle: Path) -> None:
-    """On another device the second of two close classes may come first, and a blank map hold a trace."""
+def test_close_classes_and_blank_maps_pass_verification(classifier: Classifier, pets_bundle: Path) -> None:
+    """On another device the second of two close classes may come first, and a blank map may have rounding noise."""
     bundle = load(pets_bundle)
     blank, some = np.zeros((1, 3, 3), np.float32), np.ones((1, 3, 3), np.float32)
     golden = [
@@ -347,8 +347,8 @@ def test_close_classes_and_blank_maps_do_not_refuse_a_bundle(classifier: Classif
 
 
 @pytest.mark.gpu
-def test_a_gpu_sees_the_same(pets_bundle: Path, classifier: Classifier) -> None:
-    """One photo at a time and in batches of any size, each of which cuDNN may compute in another way."""
+def test_a_gpu_computes_the_same(pets_bundle: Path, classifier: Classifier) -> None:
+    """cuDNN may compute each batch size in another way, so single photos and several batch sizes are compared."""
     on_gpu = Classifier.load(pets_bundle, device="cuda:0")
     pixels = [
         classifier.crop(open_photo(encoded(draw_photo(breed, 1000 + seed))))[0] for breed in BREEDS for seed in (0, 1)

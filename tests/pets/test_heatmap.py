@@ -20,7 +20,7 @@ GRID = np.array([[0, 1, 0, 0], [2, 9, 3, 0], [0, 4, 1, 5]], np.float32)
 
 
 def photo(width: int, height: int, shown: tuple[int, int] | None = None, seed: int = 0) -> Photo:
-    """A photo of blurred blobs, which was reduced to the size ``shown`` when it was opened."""
+    """Return a photo of blurred blobs, reduced to the size ``shown`` when it was opened."""
     blobs = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8)
     return Photo(
         Image.fromarray(blobs).resize(shown or (width, height), Image.Resampling.BICUBIC), width, height, "PNG"
@@ -28,7 +28,7 @@ def photo(width: int, height: int, shown: tuple[int, int] | None = None, seed: i
 
 
 def picture(png: bytes) -> NDArray[np.int16]:
-    """``[height, width, 3]`` of an overlay, signed, so that differences are too."""
+    """Return the pixels of an overlay, ``[height, width, 3]``, as signed integers for differences."""
     with Image.open(BytesIO(png), formats=["PNG"]) as image:
         assert image.mode == "RGB"
         return np.asarray(image, np.int16)
@@ -39,7 +39,7 @@ def pixels(photo: Photo) -> NDArray[np.int16]:
 
 
 def by_matplotlib(photo: Photo, grid: NDArray[np.float32], box: Box, vmin: float | None = None) -> NDArray[np.int16]:
-    """The lesson's cell, with the extent of the box in place of the whole input."""
+    """Draw as the lesson does, with the box as extent instead of the whole input."""
     width, height = photo.image.size
     canvas = FigureCanvasAgg(Figure(figsize=(width / 100, height / 100), dpi=100))
     axes = canvas.figure.add_axes((0, 0, 1, 1))
@@ -53,7 +53,7 @@ def by_matplotlib(photo: Photo, grid: NDArray[np.float32], box: Box, vmin: float
     return np.asarray(canvas.buffer_rgba(), np.int16)[..., :3]
 
 
-def test_colours_are_matplotlibs() -> None:
+def test_colours_equal_matplotlibs_magma() -> None:
     assert np.array_equal(heatmap.MAGMA, mpl.colormaps["magma"](np.arange(256), bytes=True)[:, :3])
     assert not heatmap.MAGMA.flags.writeable
 
@@ -62,14 +62,14 @@ def test_colours_are_matplotlibs() -> None:
 @pytest.mark.parametrize(
     ("size", "shown", "box"),
     [
-        ((352, 352), None, Box(0, 0, 352, 352)),  # the lesson's
+        ((352, 352), None, Box(0, 0, 352, 352)),  # as in the lesson
         ((500, 375), None, Box(80, 20, 400, 340)),
         ((375, 500), None, Box(27.5, 90.25, 347.25, 409.75)),
         ((500, 375), None, Box(0.4, 100.5, 270.1, 374.8)),
-        ((3000, 2000), (450, 300), Box(500, 0, 2500, 2000)),  # reduced on opening, as large JPEGs are
+        ((3000, 2000), (450, 300), Box(500, 0, 2500, 2000)),  # reduced when opened, like a large JPEG
     ],
 )
-def test_it_is_what_matplotlib_draws(
+def test_an_overlay_equals_matplotlibs_drawing(
     size: tuple[int, int], shown: tuple[int, int] | None, box: Box, low: float | None
 ) -> None:
     of = photo(*size, shown)
@@ -77,7 +77,7 @@ def test_it_is_what_matplotlib_draws(
     apart = np.abs(ours - theirs).max(axis=2)
     assert np.abs(ours - pixels(of)).max() > 60  # something was painted
     assert apart.mean() < 1.2  # of 255
-    # Agg shares a pixel on the box's edge out between inside and outside; we decide by its centre
+    # Agg blends a pixel on the box's edge; ours is painted or not by its centre
     x, y = (round(side / whole * at) for side, whole, at in zip(of.image.size, size, box[:2], strict=True))
     right, bottom = (round(side / whole * at) for side, whole, at in zip(of.image.size, size, box[2:], strict=True))
     apart[max(0, y - 1) : bottom + 1, [max(0, x - 1), x, right - 1, min(right, of.image.width - 1)]] = 0
@@ -91,18 +91,18 @@ def test_it_is_what_matplotlib_draws(
     st.floats(0.001, 1),
 )
 @settings(max_examples=100, deadline=None)
-def test_pixels_are_painted_whose_centres_are_in_the_box(
+def test_a_pixel_is_painted_if_its_centre_is_in_the_box(
     size: tuple[int, int], corner: tuple[float, float], side: float
 ) -> None:
     white = Photo(Image.new("RGB", size, "white"), *size, "PNG")  # magma has no white
     left, top = (at * length for at, length in zip(corner, size, strict=True))
     box = Box(left, top, min(size[0], left + side * size[0]), min(size[1], top + side * size[1]))
-    assume(all(abs(edge % 1 - 0.5) > 1e-9 for edge in box))  # on a centre, rounding decides
+    assume(all(abs(edge % 1 - 0.5) > 1e-9 for edge in box))  # for an edge on a centre, rounding decides
     painted = (picture(heatmap.overlay(white, GRID, box)) != 255).any(axis=2)
     centres = [np.arange(length) + 0.5 for length in size]
     columns, rows = ((low <= at) & (at < high) for low, at, high in zip(box[:2], centres, box[2:], strict=True))
     for inside, low, high in ((columns, left, box.right), (rows, top, box.bottom)):
-        if not inside.any():  # a box between two centres is in the pixel that has its middle
+        if not inside.any():  # a box between two centres paints the pixel with its middle
             inside[int((low + high) / 2)] = True
     assert np.array_equal(painted, np.outer(rows, columns))
 
@@ -116,7 +116,7 @@ def test_each_pixel_has_the_value_at_its_centre() -> None:
     assert ours.sum() == ours[4:22, 6:30].sum()
 
 
-def test_the_largest_value_lies_where_the_network_saw_it() -> None:
+def test_the_largest_value_is_painted_at_its_place_in_the_photo() -> None:
     grid = np.zeros((8, 8), np.float32)
     grid[1, 6] = 1  # its centre at 13/16 of the box's width and 3/16 of its height
     black = Photo(Image.new("RGB", (400, 300)), 4000, 3000, "JPEG")
@@ -127,16 +127,16 @@ def test_the_largest_value_lies_where_the_network_saw_it() -> None:
 
 @pytest.mark.parametrize("low", [None, 0])
 @pytest.mark.parametrize("value", [0, 1, -3, 1e-30, 1e30])
-def test_a_grid_that_does_not_say_where_paints_nothing(value: float, low: float | None) -> None:
+def test_a_constant_grid_paints_nothing(value: float, low: float | None) -> None:
     of = photo(50, 40)
     grid = np.full((7, 7), value, np.float32)
     assert np.array_equal(picture(heatmap.overlay(of, grid, Box(5, 0, 45, 40), low=low)), pixels(of))
-    grid[3, 3] = np.nextafter(np.float32(value), np.float32(np.inf))  # rounding is no place either
+    grid[3, 3] = np.nextafter(np.float32(value), np.float32(np.inf))  # a rounding error counts as constant
     if value:
         assert np.array_equal(picture(heatmap.overlay(of, grid, Box(5, 0, 45, 40), low=low)), pixels(of))
 
 
-def test_a_map_that_is_strong_everywhere_looks_so_if_its_zero_means_nothing() -> None:
+def test_with_low_zero_a_strong_map_looks_strong_everywhere() -> None:
     grid = np.array([[0.9, 1.0]], np.float32)
     assert heatmap.scale(grid).tolist() == [[0, 1]]
     assert heatmap.scale(grid, low=0)[0] == pytest.approx([0.9, 1])
@@ -155,7 +155,7 @@ def test_scaling_keeps_the_order(values: list[float], low: float | None) -> None
 
 
 @pytest.mark.parametrize("side", [16, 21, 352])
-def test_between_the_cells_it_is_pillows_bilinear(side: int) -> None:
+def test_interpolation_equals_pillows_bilinear(side: int) -> None:
     grid = np.random.default_rng(0).normal(size=(7, 11)).astype(np.float32)
     centres = (np.arange(side) + 0.5) / side
     theirs = np.asarray(Image.fromarray(grid).resize((side, side), Image.Resampling.BILINEAR))
@@ -182,10 +182,10 @@ def test_the_longer_side_is_bounded(width: int, height: int, shown: tuple[int, i
     painted = picture(heatmap.overlay(of, GRID, box))
     assert painted.shape[1::-1] == shown
     unpainted = picture(heatmap.overlay(of, np.zeros_like(GRID), box))
-    assert (painted != unpainted).any(axis=2).any()  # even where the box is less than a pixel
+    assert (painted != unpainted).any(axis=2).any()  # even if the box is smaller than a pixel
 
 
-def test_the_photo_is_not_written_to() -> None:
+def test_an_overlay_does_not_change_the_photo() -> None:
     for width, height in [(60, 40), (900, 600)]:
         of = photo(width, height)
         before = of.image.tobytes()
@@ -193,7 +193,7 @@ def test_the_photo_is_not_written_to() -> None:
         assert of.image.tobytes() == before
 
 
-def test_it_fits_into_an_answer() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8)  # no picture is larger in bytes
+def test_the_largest_overlay_fits_into_an_answer() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8)  # noise gives the largest file
     png = heatmap.overlay(Photo(Image.fromarray(noise), 2000, 2000, "PNG"), GRID, Box(0, 0, 2000, 2000))
     assert len(b64encode(png)) < 1.1e6

@@ -30,7 +30,7 @@ from tests.pets.hostile import FORMATS, chunk, encoded, hostile_inputs, photo, p
 ROOT = Path(__file__).parents[2]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ORIENTATION = 274
-STORED = {  # how an upright picture is stored under each orientation: the opposite of how it is shown
+STORED = {  # operation from the upright to the stored picture, by EXIF orientation
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,15 +45,15 @@ LOSSLESS = {"PNG": {}, "TIFF": {}, "WEBP": {"lossless": True}}
 
 @cache
 def scene(width: int = 150, height: int = 100) -> Image.Image:
-    """A smooth picture without any symmetry; do not change it."""
+    """Return a smooth picture without symmetry. It is cached: do not change it."""
     rng = np.random.default_rng(7)
     return Image.fromarray(rng.integers(0, 256, (7, 9, 3), dtype=np.uint8)).resize(
         (width, height), Image.Resampling.BICUBIC
     )
 
 
-def twin(image: Image.Image, orientation: int, name: str, **options: object) -> bytes:
-    """The picture as a camera stores it that was held in this way."""
+def rotated_copy(image: Image.Image, orientation: int, name: str, **options: object) -> bytes:
+    """Return the picture as a camera stores it in this orientation."""
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     method = STORED[orientation]
@@ -61,17 +61,17 @@ def twin(image: Image.Image, orientation: int, name: str, **options: object) -> 
 
 
 def pixels(content: bytes) -> NDArray[np.int16]:
-    """The photo's pixels, of a type that can be subtracted."""
+    """Return the photo's pixels as signed integers, for differences."""
     return np.asarray(open_photo(content).image).astype(np.int16)
 
 
-def apart(one: NDArray[np.int16], other: Image.Image) -> int:
-    """The largest difference."""
+def largest_difference(one: NDArray[np.int16], other: Image.Image) -> int:
+    """Return the largest difference of two pictures."""
     return int(np.abs(one - np.asarray(other).astype(np.int16)).max())
 
 
-def kind(content: bytes) -> str:
-    """The kind of problem that the bytes are."""
+def problem_kind(content: bytes) -> str:
+    """Return the problem's kind for a rejected file."""
     with pytest.raises(ProblemError) as caught:
         open_photo(content)
     return caught.value.problem.type.removeprefix("urn:shopcat:problem:")
@@ -90,18 +90,22 @@ def real_photos() -> list[Path]:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_format_is_read(name: str) -> None:
+def test_each_format_is_decoded(name: str) -> None:
     opened = open_photo(encoded(scene(), name))
     assert (opened.format, opened.width, opened.height, opened.image.mode) == (name, 150, 100, "RGB")
-    assert open_photo(bytearray(encoded(scene(), name))).image == opened.image  # as TorchServe gives it
-    assert apart(np.asarray(opened.image).astype(np.int16), scene()) <= {"JPEG": 20, "WEBP": 25, "GIF": 60}.get(name, 0)
+    assert open_photo(bytearray(encoded(scene(), name))).image == opened.image  # TorchServe gives a bytearray
+    assert largest_difference(np.asarray(opened.image).astype(np.int16), scene()) <= {
+        "JPEG": 20,
+        "WEBP": 25,
+        "GIF": 60,
+    }.get(name, 0)
 
 
 def test_a_palette_grey_and_bilevel_pictures_become_rgb() -> None:
     for mode in ("P", "L", "1"):
         image = scene().convert(mode)
         for name in ("PNG", "GIF", "BMP", "TIFF"):
-            assert apart(pixels(encoded(image, name)), image.convert("RGB")) == 0, (mode, name)
+            assert largest_difference(pixels(encoded(image, name)), image.convert("RGB")) == 0, (mode, name)
 
 
 def test_transparent_parts_are_white() -> None:
@@ -111,7 +115,7 @@ def test_transparent_parts_are_white() -> None:
     weight = np.asarray(alpha)[..., None] / 255
     expected = np.asarray(scene()) * weight + 255 * (1 - weight)
     for name, options in LOSSLESS.items():
-        # exact: WebP does not keep the colour of what can't be seen otherwise
+        # exact, because WebP otherwise drops the colour of transparent pixels
         extra = {"exact": True} if name == "WEBP" else {}
         assert np.abs(pixels(encoded(rgba, name, **options, **extra)) - expected).max() <= 1, name
     grey = scene().convert("LA")
@@ -144,11 +148,11 @@ def test_pictures_of_16_and_32_bits_keep_their_brightness() -> None:
         encoded(sixteen, "TIFF"),
         encoded(sixteen, "TIFF", compression="tiff_lzw"),
     ):
-        assert apart(pixels(content), grey.convert("RGB")) == 0
+        assert largest_difference(pixels(content), grey.convert("RGB")) == 0
     real, whole = values.astype(np.float32), values.astype(np.int32)
     for stored in (real / 255, real, real * 257, whole, whole * 257):
-        assert apart(pixels(encoded(Image.fromarray(stored), "TIFF")), grey.convert("RGB")) <= 1
-    # Of another range, the least is black and the most is white.
+        assert largest_difference(pixels(encoded(Image.fromarray(stored), "TIFF")), grey.convert("RGB")) <= 1
+    # In any other range, the smallest value is black and the largest white.
     wide = pixels(encoded(Image.fromarray(values.astype(np.float32) * 1_000 - 7), "TIFF"))
     assert (wide.min(), wide.max()) == (0, 255)
     rgb16 = png(
@@ -157,41 +161,41 @@ def test_pictures_of_16_and_32_bits_keep_their_brightness() -> None:
     assert pixels(rgb16)[3, 3].tolist() == [0x12, 0x34, 0x56]
 
 
-def test_values_that_are_no_numbers_are_a_problem() -> None:
+def test_infinite_values_are_rejected() -> None:
     values = np.asarray(scene().convert("F")).copy()
     values[3, 3] = np.inf
-    assert kind(encoded(Image.fromarray(values), "TIFF")) == "damaged-image"
+    assert problem_kind(encoded(Image.fromarray(values), "TIFF")) == "damaged-image"
 
 
-def test_big_endian_tiff_is_read() -> None:
+def test_a_big_endian_tiff_is_decoded() -> None:
     rows = bytes(range(64))
     assert pixels(tiff({256: [8], 257: [8], 273: [8], 279: [64]}, rows, order=">"))[1, 2].tolist() == [10, 10, 10]
 
 
-def test_cmyk_is_read_whether_its_ink_is_inverted_or_not() -> None:
+def test_cmyk_with_and_without_inverted_ink_is_decoded() -> None:
     cmyk = scene().convert("CMYK")
-    assert apart(pixels(encoded(cmyk, "TIFF")), scene()) <= 1
-    adobe = encoded(cmyk, "JPEG", quality=95)  # Pillow writes Adobe's kind
-    assert apart(pixels(adobe), scene()) < 20
+    assert largest_difference(pixels(encoded(cmyk, "TIFF")), scene()) <= 1
+    adobe = encoded(cmyk, "JPEG", quality=95)  # Pillow writes inverted ink, like Adobe
+    assert largest_difference(pixels(adobe), scene()) < 20
     start = adobe.index(b"\xff\xee")
     plain = encoded(ImageChops.invert(cmyk), "JPEG", quality=95)
     plain = plain[:start] + plain[start + 2 + struct.unpack_from(">H", plain, start + 2)[0] :]
-    assert apart(pixels(plain), scene()) < 20
+    assert largest_difference(pixels(plain), scene()) < 20
 
 
-def test_the_first_frame_counts() -> None:
+def test_the_first_frame_is_decoded() -> None:
     frames = [scene(), scene().rotate(180), Image.new("RGB", scene().size)]
     for name, options in {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}}.items():
         content = encoded(frames[0], name, save_all=True, append_images=frames[1:], **options)
-        assert apart(pixels(content), scene()) == 0, name
+        assert largest_difference(pixels(content), scene()) == 0, name
     gif = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert apart(pixels(gif), Image.open(io.BytesIO(gif)).convert("RGB")) == 0
+    assert largest_difference(pixels(gif), Image.open(io.BytesIO(gif)).convert("RGB")) == 0
 
 
-# What else a file holds
+# Data besides the picture
 
 
-def test_what_is_not_the_picture_does_not_matter() -> None:
+def test_data_besides_the_picture_is_ignored() -> None:
     jpeg, whole = encoded(scene(), "JPEG"), encoded(scene(), "PNG")
     reference = Image.open(io.BytesIO(jpeg))
     comments = segment(0xFE, b"\xff\xd9\xff\xda" * 999) * 50 + segment(0xE2, b"MPF\0" + bytes(99))
@@ -202,24 +206,24 @@ def test_what_is_not_the_picture_does_not_matter() -> None:
         jpeg[:2] + b"\xff" * 9 + jpeg[2:],
         jpeg[:-2] + segment(0xFE, b"\xff\xd9") + jpeg[-2:],
     ):
-        assert apart(pixels(content), reference) == 0
+        assert largest_difference(pixels(content), reference) == 0
     text = PngImagePlugin.PngInfo()
-    text.add_text("comment", "0" * 5_000_000, zip=True)  # more than Pillow lets through
-    assert apart(pixels(encoded(scene(), "PNG", pnginfo=text)), scene()) == 0
+    text.add_text("comment", "0" * 5_000_000, zip=True)  # more than Pillow accepts
+    assert largest_difference(pixels(encoded(scene(), "PNG", pnginfo=text)), scene()) == 0
     bomb = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(1_000_000)))
-    assert apart(pixels(whole[:33] + bomb * 2_000 + whole[33:]), scene()) == 0
-    assert apart(pixels(whole + b"PK\x03\x04"), scene()) == 0
+    assert largest_difference(pixels(whole[:33] + bomb * 2_000 + whole[33:]), scene()) == 0
+    assert largest_difference(pixels(whole + b"PK\x03\x04"), scene()) == 0
 
 
-def test_a_progressive_jpeg_may_have_as_many_scans_as_are_quick() -> None:
+def test_the_scans_of_a_progressive_jpeg_are_limited_by_time() -> None:
     assert open_photo(encoded(scene(900, 700), "JPEG", progressive=True)).image.size == (900, 700)
     began = time.process_time()
     open_photo(progressive(1_000, 1_000, 900))
     assert time.process_time() - began < 1
-    assert kind(progressive(1_000, 1_000, 1_000)) == "image-too-large"
+    assert problem_kind(progressive(1_000, 1_000, 1_000)) == "image-too-large"
 
 
-def test_damaged_exif_does_not_matter_and_nothing_is_printed() -> None:
+def test_damaged_exif_is_ignored_without_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for exif in (b"Exif\0\0", b"Exif\0\0junk", b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(40), bytes(60_000)):
@@ -227,7 +231,7 @@ def test_damaged_exif_does_not_matter_and_nothing_is_printed() -> None:
                 assert open_photo(encoded(scene(), name, exif=exif)).image.size == scene().size
 
 
-def test_settings_of_the_process_stay_as_they_are() -> None:
+def test_decoding_does_not_change_settings_of_the_process() -> None:
     before = (Image.MAX_IMAGE_PIXELS, list(warnings.filters))
     open_photo(encoded(scene(), "JPEG"))
     with pytest.raises(ProblemError):
@@ -239,33 +243,33 @@ def test_settings_of_the_process_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("orientation", STORED)
-def test_a_turned_twin_is_the_same_photo(orientation: int) -> None:
+def test_a_rotated_copy_gives_the_same_photo(orientation: int) -> None:
     whole, box = crop(open_photo(encoded(scene(), "PNG")), 64, 0.9)
     for name, options in LOSSLESS.items():
-        content = twin(scene(), orientation, name, **options)
+        content = rotated_copy(scene(), orientation, name, **options)
         opened = open_photo(content)
         assert (opened.width, opened.height) == scene().size
-        assert apart(np.asarray(opened.image).astype(np.int16), scene()) == 0, name
+        assert largest_difference(np.asarray(opened.image).astype(np.int16), scene()) == 0, name
         same, same_box = crop(opened, 64, 0.9)
         assert np.array_equal(same, whole)
         assert same_box == box
-    content = twin(scene(), orientation, "JPEG", quality=95)
-    assert apart(pixels(content), ImageOps.exif_transpose(Image.open(io.BytesIO(content)))) == 0
+    content = rotated_copy(scene(), orientation, "JPEG", quality=95)
+    assert largest_difference(pixels(content), ImageOps.exif_transpose(Image.open(io.BytesIO(content)))) == 0
     difference = crop(open_photo(content), 64, 0.9)[0].astype(np.int16) - whole
     assert np.abs(difference).mean() < 1.5
 
 
 @pytest.mark.parametrize("orientation", STORED)
-def test_a_turned_twin_of_a_large_photo_is_the_same(orientation: int) -> None:
-    large = scene(2_563, 1_921)  # no multiple of what libjpeg reduces by
+def test_a_rotated_copy_of_a_large_photo_gives_the_same_photo(orientation: int) -> None:
+    large = scene(2_563, 1_921)  # not a multiple of libjpeg's reduction factors
     reference = crop(Photo(large, *large.size, "PNG"), 224, 0.875)[0].astype(np.int16)
     for name, options in (("JPEG", {"quality": 95}), ("TIFF", {})):
-        opened = open_photo(twin(large, orientation, name, **options))
+        opened = open_photo(rotated_copy(large, orientation, name, **options))
         assert (opened.width, opened.height, opened.image.size) == (2_563, 1_921, (854, KEEP))
         difference = np.abs(crop(opened, 224, 0.875)[0] - reference)
         assert difference.mean() < 0.6
-        assert difference.max() <= 3  # half a pixel beside it would be 6
-    assert apart(np.asarray(opened.image).astype(np.int16), open_photo(encoded(large, "TIFF")).image) == 0
+        assert difference.max() <= 3  # a shift of half a pixel would give 6
+    assert largest_difference(np.asarray(opened.image).astype(np.int16), open_photo(encoded(large, "TIFF")).image) == 0
 
 
 # Geometry
@@ -302,16 +306,16 @@ def test_a_larger_share_is_a_larger_box(size: int, crop_pct: float, more: float)
     assert large.bottom >= small.bottom
 
 
-def test_the_box_is_what_the_network_sees() -> None:
+def test_the_box_is_the_place_of_the_networks_input() -> None:
     image = Image.new("RGB", (400, 300))
-    image.paste("white", (200, 150, 400, 300))  # the box's middle is the corner of this
+    image.paste("white", (200, 150, 400, 300))  # its corner is the middle of the box
     seen, box = crop(Photo(image, 4_000, 3_000, "JPEG"), 100, 0.8)
     assert box == pytest.approx((800, 300, 3_200, 2_700))
     assert (seen[45:55, 45:55, 0] > 127).tolist() == [[i > 4 and j > 4 for j in range(10)] for i in range(10)]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (10_000, 1), (1, 10_000), (2, 3), (65_500, 1)])
-def test_any_shape_can_be_seen(width: int, height: int) -> None:
+def test_photos_of_any_shape_can_be_cropped(width: int, height: int) -> None:
     for name in ("PNG", "JPEG"):
         opened = open_photo(encoded(Image.new("RGB", (width, height), (10, 200, 30)), name))
         assert (opened.width, opened.height, opened.image.size) == (width, height, (width, height))
@@ -319,11 +323,11 @@ def test_any_shape_can_be_seen(width: int, height: int) -> None:
         assert np.abs(seen.astype(np.int16) - (10, 200, 30)).max() <= 2
 
 
-# The same as elsewhere
+# Comparison with torchvision
 
 
 def torchvision_input(image: Image.Image, size: int, crop_pct: float) -> NDArray[np.float32]:
-    """What validation with torchvision makes of an upright RGB picture."""
+    """Return the input that torchvision's validation transforms make from an upright RGB picture."""
     transform = v2.Compose(
         [
             v2.Resize(round(size / crop_pct), interpolation=v2.InterpolationMode.BICUBIC, antialias=True),
@@ -340,23 +344,23 @@ def ours(opened: Photo, size: int, crop_pct: float) -> NDArray[np.float32]:
     return normalise(crop(opened, size, crop_pct)[0][None], MEAN, STD)
 
 
-def test_the_input_is_that_of_torchvision() -> None:
-    image = photo(np.random.default_rng(3), 600, 400)  # noise: the hardest
+def test_the_input_equals_torchvisions() -> None:
+    image = photo(np.random.default_rng(3), 600, 400)  # noise is the hardest case
     for size, crop_pct in ((200, 1.0), (160, 0.8), (240, 0.6)):  # where torchvision rounds nothing
         expected = torchvision_input(image, size, crop_pct)
         np.testing.assert_allclose(ours(Photo(image, 600, 400, "PNG"), size, crop_pct), expected, atol=1e-4)
 
 
-def test_real_photos_are_seen_as_torchvision_sees_them(real_photos: list[Path]) -> None:
+def test_inputs_from_real_photos_are_close_to_torchvisions(real_photos: list[Path]) -> None:
     for path in real_photos:
         content = path.read_bytes()
         with Image.open(path) as image:
             expected = torchvision_input(ImageOps.exif_transpose(image).convert("RGB"), 260, 0.89)
-        # It rounds the longer side and the cut to whole pixels; we don't: up to half a pixel.
+        # torchvision rounds the longer side and the crop to whole pixels, ours does not: up to half a pixel of shift.
         assert np.abs(ours(open_photo(content), 260, 0.89) - expected).mean() < 0.25, path.name
 
 
-def test_a_large_photo_is_reduced_and_looks_the_same() -> None:
+def test_a_reduced_large_photo_gives_the_same_input() -> None:
     large = photo(np.random.default_rng(5), 160, 120).resize((2_600, 1_950), Image.Resampling.BICUBIC)
     expected = crop(Photo(large, *large.size, "PNG"), 224, 0.875)[0].astype(np.int16)
     for name in ("JPEG", "BMP"):
@@ -365,7 +369,7 @@ def test_a_large_photo_is_reduced_and_looks_the_same() -> None:
         assert np.abs(crop(opened, 224, 0.875)[0] - expected).mean() < 1, name
 
 
-def test_normalise_is_the_formula() -> None:
+def test_normalise_equals_its_formula() -> None:
     batch = np.random.default_rng(0).integers(0, 256, (3, 5, 5, 3), dtype=np.uint8)
     result = normalise(batch, MEAN, STD)
     assert (result.dtype, result.shape, result.flags.c_contiguous) == (np.float32, (3, 3, 5, 5), True)
@@ -373,16 +377,16 @@ def test_normalise_is_the_formula() -> None:
     assert normalise(batch[:0], MEAN, STD).shape == (0, 3, 5, 5)
 
 
-# What must not be decoded
+# Rejected files
 
 
-def test_each_trouble_has_its_problem() -> None:
+def test_each_fault_has_its_problem() -> None:
     whole = encoded(scene(), "JPEG")
-    assert kind(b"") == "malformed-request"
-    assert kind(b"a photo of a cat") == "not-an-image"
-    assert kind(b"%!PS-Adobe-3.0 EPSF-3.0\n") == "not-an-image"
-    assert kind(whole[: len(whole) // 2]) == "damaged-image"
-    assert kind(png(width=10_000, height=MAX_PIXELS // 10_000 + 1)) == "image-too-large"
+    assert problem_kind(b"") == "malformed-request"
+    assert problem_kind(b"a photo of a cat") == "not-an-image"
+    assert problem_kind(b"%!PS-Adobe-3.0 EPSF-3.0\n") == "not-an-image"
+    assert problem_kind(whole[: len(whole) // 2]) == "damaged-image"
+    assert problem_kind(png(width=10_000, height=MAX_PIXELS // 10_000 + 1)) == "image-too-large"
     with pytest.raises(ProblemError, match=r"HEIC.*send one of JPEG, PNG"):
         open_photo(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     with pytest.raises(ProblemError, match="10,000 x 5,001 pixels"):
@@ -410,7 +414,7 @@ print(json.dumps({"seen": seen, "growth": resource.getrusage(resource.RUSAGE_SEL
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
-def test_hostile_inputs_are_problems_in_little_time_and_memory() -> None:
+def test_hostile_inputs_are_rejected_in_little_time_and_memory() -> None:
     run = subprocess.run(
         [sys.executable, "-W", "always", "-c", RUN], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -422,14 +426,16 @@ def test_hostile_inputs_are_problems_in_little_time_and_memory() -> None:
     assert "Warning" not in run.stderr
 
 
-def test_hostile_inputs_are_many_and_repeatable() -> None:
+def test_hostile_inputs_are_different_and_repeatable() -> None:
     inputs = hostile_inputs()
-    assert len({each.content for each in inputs}) == len({each.name for each in inputs}) == len(inputs) >= 200
+    assert (
+        len({hostile.content for hostile in inputs}) == len({hostile.name for hostile in inputs}) == len(inputs) >= 200
+    )
     assert inputs == hostile_inputs()
 
 
 @cache
-def _wholes() -> dict[str, bytes]:
+def _complete_files() -> dict[str, bytes]:
     return {name: encoded(scene(40, 30), name) for name in FORMATS}
 
 
@@ -439,18 +445,21 @@ def _wholes() -> dict[str, bytes]:
     changes=st.lists(st.tuples(st.integers(0, 1_000_000), st.integers(0, 255)), min_size=1, max_size=8),
     header=st.booleans(),
 )
-def test_a_few_wrong_bytes_never_harm(name: str, changes: list[tuple[int, int]], header: bool) -> None:
-    content = bytearray(_wholes()[name])
+def test_a_few_changed_bytes_give_a_photo_or_a_problem(name: str, changes: list[tuple[int, int]], header: bool) -> None:
+    content = bytearray(_complete_files()[name])
     for place, value in changes:
         content[place % (64 if header else len(content))] = value
-    with contextlib.suppress(ProblemError):  # and nothing else
+    with contextlib.suppress(ProblemError):  # no other exception is allowed
         opened = open_photo(bytes(content))
         assert opened.image.mode == "RGB"
         assert crop(opened, 32, 0.9)[0].shape == (32, 32, 3)
 
 
-@given(content=st.binary(max_size=300), mark=st.sampled_from([b"", *(each[:12] for each in _wholes().values())]))
-def test_any_bytes_are_a_photo_or_a_problem(content: bytes, mark: bytes) -> None:
+@given(
+    content=st.binary(max_size=300),
+    mark=st.sampled_from([b"", *(content[:12] for content in _complete_files().values())]),
+)
+def test_any_bytes_give_a_photo_or_a_problem(content: bytes, mark: bytes) -> None:
     with contextlib.suppress(ProblemError):
         open_photo(mark + content)
 
@@ -466,8 +475,8 @@ def test_the_largest_picture_takes_a_bounded_time(name: str) -> None:
 
 
 def test_extracting_again_changes_nothing() -> None:
-    for name, whole in _wholes().items():
+    for name, whole in _complete_files().items():
         found, content = extract(whole)
         assert found == name
         again = extract(content)[1]
-        assert apart(pixels(again), open_photo(whole).image) == 0
+        assert largest_difference(pixels(again), open_photo(whole).image) == 0

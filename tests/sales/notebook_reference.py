@@ -1,7 +1,7 @@
-"""The lesson's cleaning notebook (rossman_data_clean.ipynb) in plain pandas: what parity mode is compared with.
+"""The lesson's cleaning notebook (rossman_data_clean.ipynb) in plain pandas, as the reference for parity mode.
 
-Written from the notebook's steps, and from the CSV files on: nothing of ours is imported. The one liberty is that past
-and plan are joined in one frame; the notebook does to each of the two what is done here to both.
+It follows the notebook's steps from the CSV files on and imports nothing of this project. The only difference: past and
+plan are one frame here, while the notebook applies the same steps to two frames.
 """
 
 from datetime import date
@@ -13,7 +13,7 @@ EVENTS = ["SchoolHoliday", "StateHoliday", "Promo"]
 
 
 def lesson_columns(folder: Path) -> pd.DataFrame:
-    """All columns of the notebook's ``train_clean`` and, below it, ``test_clean``.
+    """Return all columns of the notebook's ``train_clean`` and, below it, ``test_clean``.
 
     Args:
         folder: the seven CSV files.
@@ -73,13 +73,13 @@ def lesson_columns(folder: Path) -> pd.DataFrame:
 
 
 def _join(left: pd.DataFrame, right: pd.DataFrame, on: list[str]) -> pd.DataFrame:
-    """A left join that keeps the left's columns where both have one of the same name."""
+    """Join from the left, and keep the left column if both frames have one of the same name."""
     joined = left.merge(right, how="left", on=on, suffixes=("", "_y"))
     return joined.drop(columns=[name for name in joined if str(name).endswith("_y")])
 
 
 def _durations(days: pd.DataFrame) -> pd.DataFrame:
-    """Days since and until each event, and how many of the last and next 7 rows had it, in the order of ``days``."""
+    """Return days since and until each event, and its count in the last and next 7 rows, in the order of ``days``."""
     columns = {}
     for prefix, suffix, ascending in (("After", "_bw", True), ("Before", "_fw", False)):
         ordered = days[["Store", "Date", *EVENTS]].sort_values(["Store", "Date"], ascending=[True, ascending])

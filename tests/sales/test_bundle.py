@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def fields(bundle: Bundle) -> dict[str, Any]:
-    """What ``save`` is given of a manifest."""
+    """Return the fields of the manifest that ``save`` takes."""
     manifest = bundle.manifest
     return {name: getattr(manifest, name) for name in type(manifest).model_fields if name not in ("version", "files")}
 
@@ -45,7 +45,7 @@ def save(folder: Path, bundle: Bundle, *, card: str = "a card\n", replace: bool 
 
 @pytest.fixture
 def folder(demo_bundle: Path, tmp_path: Path) -> Path:
-    """A bundle of one's own to spoil."""
+    """A copy of the bundle that a test may change."""
     return Path(shutil.copytree(demo_bundle, tmp_path / "sales"))
 
 
@@ -58,10 +58,10 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(change(content)))
 
 
-# Written and read.
+# Save and load
 
 
-def test_what_is_read_is_what_was_written(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_saved_bundle_loads_with_equal_content(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "a" / "b", bundle)
     again = load(tmp_path / "a" / "b")
     assert {*FILES, MANIFEST} == {file.name for file in again.folder.iterdir()}
@@ -78,14 +78,14 @@ def test_what_is_read_is_what_was_written(bundle: Bundle, tmp_path: Path) -> Non
     assert (again.folder / NETWORK).read_bytes() == b"an ONNX file"
 
 
-def test_the_version_tells_date_and_weights(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_version_has_the_cutoff_and_depends_on_the_weights(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "sales", bundle)
     manifest = load(tmp_path / "sales").manifest
     assert manifest.version == f"{manifest.cutoff:%Y%m%d}-{sha256(tmp_path / 'sales' / WEIGHTS)[:8]}"
 
 
-def test_another_user_may_read_a_bundle(bundle: Bundle, tmp_path: Path) -> None:
-    """It is trained by one and served by another; safetensors alone would make files private."""
+def test_other_users_can_read_a_bundle(bundle: Bundle, tmp_path: Path) -> None:
+    """One user trains a bundle and another serves it; safetensors would create private files."""
     save(tmp_path / "sales", bundle)
     for path in (tmp_path / "sales", *(tmp_path / "sales").iterdir()):
         wanted = 0o055 if path.is_dir() else 0o044
@@ -110,7 +110,7 @@ def test_a_bundle_is_replaced_only_if_asked(bundle: Bundle, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["sales"]
 
 
-def test_a_save_that_fails_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_failed_save_leaves_no_file(bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         bundles.save(
             tmp_path / "sales",
@@ -124,7 +124,7 @@ def test_a_save_that_fails_leaves_nothing(bundle: Bundle, tmp_path: Path) -> Non
     assert [*tmp_path.iterdir()] == []
 
 
-# Killed at any moment.
+# Killed processes
 
 KILLER = """
 import os, signal, sys
@@ -137,7 +137,7 @@ bundle, area = load(Path({source!r})), {area!r}
 
 
 def run(moment, folder, replace):
-    # A child that dies at its moment-th act on files: opening, making, renaming, removing.
+    # A child that is killed at its moment-th file operation: open, create, rename or remove.
     if child := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     left = moment
@@ -171,7 +171,7 @@ for replace in (False, True):
 
 
 @pytest.mark.integration
-def test_killed_at_any_moment_it_is_whole_or_not_there(demo_bundle: Path, tmp_path: Path) -> None:
+def test_a_save_killed_at_any_moment_is_complete_or_absent(demo_bundle: Path, tmp_path: Path) -> None:
     area = tmp_path / "area"
     area.mkdir()
     script = KILLER.format(root=str(ROOT), source=str(demo_bundle), area=str(area))
@@ -181,14 +181,16 @@ def test_killed_at_any_moment_it_is_whole_or_not_there(demo_bundle: Path, tmp_pa
     assert all(int(count) >= 15 for count in moments.values()), moments
     states = []
     for folder in area.glob("*/sales"):
-        load(folder)  # whole, or this fails
+        load(folder)  # raises unless it is complete
         states.append((folder.parent.name.partition("-")[0], (folder / CARD).read_text()))
     names = [path.name.partition("-")[0] for path in area.iterdir()]
     absent = names.count("False") - sum(replace == "False" for replace, _ in states)
-    assert absent > 10  # killed before it was complete, and so it is not there
-    assert sum(replace == "True" for replace, _ in states) == names.count("True")  # an old one stays till the new one
+    assert absent > 10  # killed before it was complete
+    assert sum(replace == "True" for replace, _ in states) == names.count(
+        "True"
+    )  # the old bundle stays until the new one is complete
     assert {*states} == {("False", "new\n"), ("True", "old\n"), ("True", "new\n")}
-    # What a killed process leaves is no bundle, or was one before.
+    # A leftover of a killed process is no bundle, or is the old bundle.
     leftovers = [path for path in area.glob("*/.*") if path.is_dir()]
     assert len(leftovers) > 20
     for leftover in leftovers:
@@ -198,14 +200,14 @@ def test_killed_at_any_moment_it_is_whole_or_not_there(demo_bundle: Path, tmp_pa
                 load(leftover)
 
 
-def test_a_leftover_is_not_in_the_way(bundle: Bundle, tmp_path: Path) -> None:
+def test_a_leftover_of_a_killed_save_does_not_prevent_a_save(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / ".sales.abc.part").mkdir()
     (tmp_path / ".sales.abc.part" / WEIGHTS).write_bytes(b"half")
     save(tmp_path / "sales", bundle)
     load(tmp_path / "sales")
 
 
-# Damaged.
+# Damaged bundles
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -225,22 +227,22 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_ends_early_is_named(folder: Path, name: str) -> None:
+def test_a_truncated_file_is_named(folder: Path, name: str) -> None:
     os.truncate(folder / name, (folder / name).stat().st_size // 2)
     with pytest.raises(BundleError, match=f"changed since: {name}"):
         load(folder)
 
 
 @pytest.mark.parametrize("name", ["model.pkl", "handler.py", "notes/a/x.txt", ".hidden", ".git/config"])
-def test_a_foreign_file_is_named(folder: Path, name: str) -> None:
-    """Nothing lies in a bundle that its manifest does not vouch for."""
+def test_an_unlisted_file_is_named(folder: Path, name: str) -> None:
+    """A bundle holds only files that its manifest lists."""
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(b"x")
     with pytest.raises(BundleError, match=f"not listed in it: {name}"):
         load(folder)
 
 
-def test_all_faults_are_told_at_once(folder: Path) -> None:
+def test_all_faults_are_reported_at_once(folder: Path) -> None:
     (folder / CARD).unlink()
     (folder / NETWORK).write_bytes(b"")
     (folder / "extra").write_bytes(b"")
@@ -255,26 +257,26 @@ class Trap:
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, TABLES, NETWORK, GOLDEN])
-def test_a_pickle_in_a_files_place_is_never_opened(folder: Path, name: str) -> None:
-    """Also one whose hash is right: a pickle runs code when it is opened, and this one would end the test."""
+def test_a_pickle_in_place_of_a_file_is_never_opened(folder: Path, name: str) -> None:
+    """Opening this pickle would kill the test, so it is never opened, even with a correct hash."""
     (folder / name).write_bytes(pickle.dumps(Trap()))
     with pytest.raises(BundleError):
         load(folder)
     fix_hashes(folder)
-    if name in (TABLES, GOLDEN):  # the others are read when the network is opened
+    if name in (TABLES, GOLDEN):  # the other files are read when the network is opened
         with pytest.raises(BundleError, match="can't be read"):
             load(folder)
     else:
         load(folder)
 
 
-def test_a_manifest_that_is_a_pickle(folder: Path) -> None:
+def test_a_pickle_as_manifest_is_rejected(folder: Path) -> None:
     (folder / MANIFEST).write_bytes(pickle.dumps(Trap()))
     with pytest.raises(BundleError, match="not JSON"):
         load(folder)
 
 
-def test_tables_without_an_array(folder: Path) -> None:
+def test_tables_without_an_array_are_rejected(folder: Path) -> None:
     arrays = load_file(folder / TABLES)
     del arrays["sales"]
     save_file(arrays, folder / TABLES)
@@ -283,11 +285,11 @@ def test_tables_without_an_array(folder: Path) -> None:
         load(folder)
 
 
-# Not a bundle of this version, or not a bundle.
+# Other formats
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
-def test_an_unknown_format_is_refused_by_name(folder: Path, version: Any) -> None:
+def test_an_unknown_format_version_is_rejected_and_named(folder: Path, version: Any) -> None:
     def change(content: dict[str, Any]) -> dict[str, Any]:
         return {**content, "format_version": version, "what_comes_later": True}
 
@@ -298,7 +300,7 @@ def test_an_unknown_format_is_refused_by_name(folder: Path, version: Any) -> Non
     assert "reads 1" in str(caught.value)
 
 
-def test_a_manifest_without_a_version(folder: Path) -> None:
+def test_a_manifest_without_a_version_is_rejected(folder: Path) -> None:
     edit(folder, lambda content: {name: value for name, value in content.items() if name != "format_version"})
     with pytest.raises(BundleError, match="format version None"):
         load(folder)
@@ -315,13 +317,13 @@ def test_a_manifest_without_a_version(folder: Path) -> None:
         (lambda content: {k: v for k, v in content.items() if k != "network"}, "network"),
     ],
 )
-def test_a_manifest_of_something_else(folder: Path, change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
+def test_an_invalid_manifest_is_rejected(folder: Path, change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
     edit(folder, change)
     with pytest.raises(BundleError, match=complaint):
         load(folder)
 
 
-def test_a_manifest_that_ends_early(folder: Path) -> None:
+def test_a_truncated_manifest_is_rejected(folder: Path) -> None:
     whole = (folder / MANIFEST).read_bytes()
     for size in (0, 1, len(whole) // 2, len(whole) - 3):
         (folder / MANIFEST).write_bytes(whole[:size])
@@ -329,7 +331,7 @@ def test_a_manifest_that_ends_early(folder: Path) -> None:
             load(folder)
 
 
-def test_places_that_are_no_bundles(folder: Path, tmp_path: Path) -> None:
+def test_paths_that_are_no_bundles_are_rejected(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     for place, complaint in {
@@ -344,14 +346,14 @@ def test_places_that_are_no_bundles(folder: Path, tmp_path: Path) -> None:
         assert "shopcat train" in str(caught.value)
 
 
-def test_a_manifest_that_is_a_folder(folder: Path) -> None:
+def test_a_folder_as_manifest_is_rejected(folder: Path) -> None:
     (folder / MANIFEST).unlink()
     (folder / MANIFEST).mkdir()
     with pytest.raises(BundleError, match=r"bundle\.json can't be read: Is a directory"):
         load(folder)
 
 
-def test_a_file_that_leads_nowhere(folder: Path) -> None:
+def test_a_dangling_link_is_rejected(folder: Path) -> None:
     (folder / NETWORK).unlink()
     (folder / NETWORK).symlink_to("nowhere")
     with pytest.raises(BundleError, match=rf"{NETWORK} can't be read: No such file"):

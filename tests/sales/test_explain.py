@@ -50,14 +50,14 @@ def by_group(explanation: ItemExplanation) -> dict[str, float]:
 
 
 def prepared(forecaster: Forecaster, store: int, date: Any) -> Prepared:
-    """The network's input of a day, one row, the long way round."""
+    """Return the network's input of a day, one row, computed step by step."""
     model = forecaster.model
     place, day = np.searchsorted(model.panel.calendar.stores, [store]), np.array([model.panel.calendar.day(date)])
     return model.preprocessor.transform(model.features.build(place, day))
 
 
 def coalitions_worth(forecaster: Forecaster, explanation: ItemExplanation) -> Callable[[set[str]], float]:
-    """The log of the forecast with some inputs, by name, of the explained day and the others of the baseline."""
+    """Return the log forecast for a set of inputs from the explained day, with all others from the baseline."""
     preprocessor = forecaster.model.preprocessor
     na_names = [
         name for name, gaps in zip(preprocessor.cont_names, preprocessor.fill_missing.gapped, strict=True) if gaps
@@ -80,7 +80,7 @@ def coalitions_worth(forecaster: Forecaster, explanation: ItemExplanation) -> Ca
 
 
 def shapley_by_subsets(worth: Callable[[frozenset[str]], float], players: list[str]) -> dict[str, float]:
-    """The textbook's sum over subsets."""
+    """Return Shapley values as the textbook's sum over subsets."""
     n, values = len(players), {}
     for player in players:
         others = [each for each in players if each != player]
@@ -95,7 +95,7 @@ def shapley_by_subsets(worth: Callable[[frozenset[str]], float], players: list[s
     return values
 
 
-# The groups.
+# Groups
 
 
 @pytest.mark.parametrize("mode", FEATURE_SETS)
@@ -105,15 +105,15 @@ def test_every_column_is_in_one_group(mode: Mode) -> None:
     assert {*FEATURE_SETS[mode].cat_names, *FEATURE_SETS[mode].cont_names} <= {*names}
 
 
-def test_every_group_and_name_is_of_a_feature_set() -> None:
+def test_every_name_in_the_groups_is_in_a_feature_set() -> None:
     known = {name for each in FEATURE_SETS.values() for name in (*each.cat_names, *each.cont_names)}
     assert {name for group in GROUPS.values() for name in group} <= known
 
 
-# What adds up, as it is printed.
+# Sums
 
 
-def test_what_is_printed_adds_up(forecaster: Forecaster) -> None:
+def test_rounded_contributions_add_up_exactly(forecaster: Forecaster) -> None:
     items = all_explained(forecaster, store=3, start="2015-07-20", days=40, open=True, promo=[True, False] * 20)
     for item in items:
         assert item.unexplained is None
@@ -130,7 +130,7 @@ def test_what_is_printed_adds_up(forecaster: Forecaster) -> None:
     assert len({item.sales for item in items}) > 20
 
 
-def test_every_input_is_there_largest_first(forecaster: Forecaster) -> None:
+def test_all_inputs_are_listed_largest_first(forecaster: Forecaster) -> None:
     model = forecaster.model
     answer = explained(forecaster, store=5, date=FRIDAY)
     inputs = [each.input for each in answer.contributions]
@@ -138,13 +138,13 @@ def test_every_input_is_there_largest_first(forecaster: Forecaster) -> None:
     for listed in (answer.groups, answer.contributions):
         sizes = [abs(each.log) for each in listed]
         assert sizes == sorted(sizes, reverse=True)
-    assert {each.group for each in answer.groups} == {*GROUPS} - {"trend"}  # which is of parity alone
+    assert {each.group for each in answer.groups} == {*GROUPS} - {"trend"}  # only parity mode has it
 
 
-# Whose values they are.
+# Values
 
 
-def test_groups_have_shapleys_values(forecaster: Forecaster) -> None:
+def test_groups_have_exact_shapley_values(forecaster: Forecaster) -> None:
     answer = explained(forecaster, store=5, date=FRIDAY)
     worth = coalitions_worth(forecaster, answer)
     known: dict[frozenset[str], float] = {}
@@ -159,8 +159,8 @@ def test_groups_have_shapleys_values(forecaster: Forecaster) -> None:
 
 
 @pytest.mark.parametrize("group", ["competition", "store"])
-def test_inputs_are_close_to_owens_values(forecaster: Forecaster, group: str) -> None:
-    """Counted out for a small group: the Shapley values of the game in which its coalitions stand for the group."""
+def test_inputs_are_close_to_exact_owen_values(forecaster: Forecaster, group: str) -> None:
+    """The exact Owen values of a small group, from the Shapley values of games with its coalitions as the group."""
     answer = explained(forecaster, store=5, date=FRIDAY)
     worth = coalitions_worth(forecaster, answer)
     groups = [each.group for each in answer.groups]
@@ -183,17 +183,17 @@ def test_inputs_are_close_to_owens_values(forecaster: Forecaster, group: str) ->
     assert max(map(abs, shown.values())) > 0.01
 
 
-def test_what_is_as_on_the_ordinary_day_contributes_nothing(forecaster: Forecaster) -> None:
+def test_an_input_equal_to_the_baseline_contributes_nothing(forecaster: Forecaster) -> None:
     answer = explained(forecaster, store=5, date=FRIDAY)
     alike = [each for each in answer.contributions if each.value == each.baseline]
     assert len(alike) > 5
     assert {(each.log, each.multiplier) for each in alike} == {(0.0, 1.0)}
 
 
-# The ordinary day.
+# Baseline
 
 
-def test_the_baseline_is_a_days_forecast_that_anybody_can_ask_for(forecaster: Forecaster, demo_tables: Tables) -> None:
+def test_the_baseline_equals_the_forecast_of_its_day(forecaster: Forecaster, demo_tables: Tables) -> None:
     baseline = explained(forecaster, store=5, date=FRIDAY).baseline
     (same,) = ask(forecaster, {"store": baseline.store, "date": str(baseline.date)}, explain=False)
     assert isinstance(same, Forecast)
@@ -207,13 +207,13 @@ def test_the_baseline_is_a_days_forecast_that_anybody_can_ask_for(forecaster: Fo
     assert sorted(level).index(level[baseline.store]) == (len(level) - 1) // 2
 
 
-def test_the_ordinary_day_explained_is_nothing_to_explain(forecaster: Forecaster) -> None:
+def test_contributions_to_the_baseline_day_are_zero(forecaster: Forecaster) -> None:
     baseline = explained(forecaster, store=5, date=FRIDAY).baseline
     answer = explained(forecaster, store=baseline.store, date=str(baseline.date))
     assert {each.log for each in (*answer.groups, *answer.contributions)} == {0.0}
 
 
-def test_where_no_day_is_ordinary_the_least_special_are(bundle: Any) -> None:
+def test_without_an_ordinary_day_the_least_special_days_are_taken(bundle: Any) -> None:
     panel: Panel = bundle.panel
     calendar = panel.calendar
 
@@ -223,7 +223,7 @@ def test_where_no_day_is_ordinary_the_least_special_are(bundle: Any) -> None:
     store, days = ordinary_days(panel, 49)
     assert ((days > panel.cutoff) & (days <= panel.cutoff + 49)).all()
     school = changed(school_holiday=np.ones_like(calendar.school_holiday))
-    assert ordinary_days(school, 49)[0] == store  # the same days, all of them in holidays
+    assert ordinary_days(school, 49)[0] == store  # the same days, all in school holidays
     unplanned = np.where(np.arange(calendar.days) > panel.cutoff, 15, calendar.assumed).astype(np.uint8)
     assert (ordinary_days(changed(assumed=unplanned), 49)[1] > panel.cutoff).all()
     _, always_on = ordinary_days(changed(promo=np.ones_like(calendar.promo)), 49)
@@ -235,7 +235,7 @@ def test_where_no_day_is_ordinary_the_least_special_are(bundle: Any) -> None:
         ordinary_days(changed(open=np.zeros_like(calendar.open)), 49)
 
 
-def test_a_store_that_sold_nothing_yet_is_not_in_the_middle(bundle: Any) -> None:
+def test_a_store_without_sales_is_not_the_median_store(bundle: Any) -> None:
     sales = bundle.panel.sales.copy()
     store, _ = ordinary_days(bundle.panel, 49)
     sales[store] = np.nan
@@ -246,17 +246,17 @@ def test_a_store_that_sold_nothing_yet_is_not_in_the_middle(bundle: Any) -> None
     assert days.size
 
 
-# What a client gets.
+# Answers
 
 
-def test_a_closed_store_is_not_explained_and_says_why(forecaster: Forecaster) -> None:
+def test_a_closed_store_gets_a_reason_in_place_of_contributions(forecaster: Forecaster) -> None:
     answer = explained(forecaster, store=2, date=FRIDAY, open=False)
     assert (answer.sales, answer.groups, answer.contributions) == (0, [], [])
     assert "closed" in str(answer.unexplained)
     assert explained(forecaster, store=2, date=FRIDAY, open=True).contributions
 
 
-def test_what_a_client_states_is_explained(forecaster: Forecaster) -> None:
+def test_a_clients_statements_are_explained(forecaster: Forecaster) -> None:
     on, off = (explained(forecaster, store=7, date=FRIDAY, promo=promo) for promo in (True, False))
     assert by_group(on)["promotion"] > by_group(off)["promotion"] + 0.05
     assert [each.value for each in on.contributions if each.input == "Promo"] == [1]
@@ -269,7 +269,7 @@ def test_what_a_client_states_is_explained(forecaster: Forecaster) -> None:
     assert (hot.assumed, usual.assumed) == ((), ("weather",))
 
 
-def test_values_are_those_of_the_tables(forecaster: Forecaster, demo_tables: Tables) -> None:
+def test_values_equal_the_tables(forecaster: Forecaster, demo_tables: Tables) -> None:
     (row,) = demo_tables.store[demo_tables.store.Store.eq(7)].to_dict("records")
     answer = explained(forecaster, store=7, date=FRIDAY, state_holiday="a", open=True)
     values = {each.input: each.value for each in answer.contributions}
@@ -289,20 +289,20 @@ def test_a_missing_value_is_shown_as_missing(forecaster: Forecaster) -> None:
     assert "Level" in missing
 
 
-def test_a_bad_item_harms_no_other(forecaster: Forecaster) -> None:
+def test_a_bad_item_does_not_affect_other_items(forecaster: Forecaster) -> None:
     good, bad = {"store": 1, "date": FRIDAY}, {"store": 99, "date": FRIDAY}
     (answer,) = ask(forecaster, {"items": [good, bad, good]})
     assert isinstance(answer, Explanations)
     assert [type(item) for item in answer.items] == [ItemExplanation, ItemProblem, ItemExplanation]
 
 
-def test_answers_are_what_the_contract_says(forecaster: Forecaster) -> None:
+def test_answers_are_valid_by_the_schema(forecaster: Forecaster) -> None:
     for answer in ask(forecaster, {"store": 1, "date": FRIDAY}, {"store": 1, "start": FRIDAY, "days": 4}):
         assert isinstance(answer, Explanation | Explanations)
         assert json_adapter(type(answer)).validate_json(answer.to_json()).to_json() == answer.to_json()
 
 
-def test_the_same_whoever_asks_and_whatever_beside(forecaster: Forecaster, demo_bundle: Path) -> None:
+def test_an_explanation_does_not_depend_on_the_batch(forecaster: Forecaster, demo_bundle: Path) -> None:
     items = [{"store": store, "date": FRIDAY} for store in range(1, 13)]
     alone = [vars(answer) for item in items for answer in ask(forecaster, item)]
     again = [vars(answer) for item in items for answer in ask(Forecaster.load(demo_bundle), item)]
@@ -314,12 +314,12 @@ def test_the_same_whoever_asks_and_whatever_beside(forecaster: Forecaster, demo_
     ]
 
 
-# What it costs.
+# Cost
 
 
 @pytest.fixture
 def counted(forecaster: Forecaster) -> tuple[Forecaster, list[int]]:
-    """A forecaster that nobody has asked for an explanation yet, and the rows of each run of its network."""
+    """A forecaster without any explanation yet, and the number of rows of each run of its network."""
     rows: list[int] = []
 
     def run(cats: NDArray[np.int32], conts: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -329,7 +329,7 @@ def counted(forecaster: Forecaster) -> tuple[Forecaster, list[int]]:
     return Forecaster(replace(forecaster.model, run=run)), rows
 
 
-def test_a_prediction_pays_nothing_for_explanations(counted: tuple[Forecaster, list[int]]) -> None:
+def test_a_prediction_runs_no_explanation(counted: tuple[Forecaster, list[int]]) -> None:
     forecaster, rows = counted
     item = {"store": 1, "date": FRIDAY}
     (before,) = ask(forecaster, item, explain=False)
@@ -342,10 +342,10 @@ def test_a_prediction_pays_nothing_for_explanations(counted: tuple[Forecaster, l
     assert isinstance(rich, Explanation)
     assert isinstance(plain, ItemForecast)
     assert rich.sales == plain.sales
-    assert rows[1] == 3  # the forecasts of all of them, in one run
+    assert rows[1] == 3  # one run for the forecasts of all three
 
 
-def test_an_explanation_is_one_run_of_some_hundred_rows(counted: tuple[Forecaster, list[int]]) -> None:
+def test_an_explanation_is_one_run_of_a_few_hundred_rows(counted: tuple[Forecaster, list[int]]) -> None:
     forecaster, rows = counted
     ask(forecaster, {"store": 1, "date": FRIDAY})
     before = len(rows)

@@ -1,4 +1,4 @@
-"""The model's columns: parity mode is the lesson's notebook to the digit, whatever the tables look like."""
+"""sales.features: in parity mode the columns equal the lesson's notebook to the digit, also on irregular tables."""
 
 import shutil
 from dataclasses import replace
@@ -28,13 +28,13 @@ DURATIONS = tuple(
 
 
 def places(panel: Panel, rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where rows with a Store and a Date stand in the panel."""
+    """Return the store and day indices of rows with a Store and a Date."""
     store = np.searchsorted(panel.calendar.stores, rows["Store"].to_numpy())
     return store, rows["Date"].to_numpy("datetime64[D]").astype(np.int64) - panel.first_day
 
 
 def assert_same_columns(panel: Panel, lesson: pd.DataFrame) -> None:
-    """All columns of parity mode are the notebook's: the same values and words, and nothing where it has nothing."""
+    """Assert that all columns of parity mode equal the notebook's, missing values included."""
     cats, conts = Features(panel, "parity").build(*places(panel, lesson))
     for name, ours in zip(PARITY.cat_names, cats.T, strict=True):
         expected = lesson[name].astype(object).where(lesson[name].notna(), None).to_numpy()
@@ -46,7 +46,7 @@ def assert_same_columns(panel: Panel, lesson: pd.DataFrame) -> None:
 
 
 def assert_same_durations(panel: Panel, lesson: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All twelve columns of elapsed days and 7-day counts, of which the lesson's model takes only eight."""
+    """Assert that all twelve columns of elapsed days and 7-day counts are equal; the lesson's model takes eight."""
     monkeypatch.setattr(features, "FEATURE_SETS", {"parity": FeatureSet((), DURATIONS)})
     _, conts = Features(panel, "parity").build(*places(panel, lesson))
     for name, ours in zip(DURATIONS, conts.T, strict=True):
@@ -55,7 +55,7 @@ def assert_same_durations(panel: Panel, lesson: pd.DataFrame, monkeypatch: pytes
 
 @pytest.fixture(scope="module")
 def ragged_folder(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo tables with stores that the tables know only in part, as the real ones have them, and odd starts."""
+    """The demo tables with missing rows, as in the real tables, and unusual starts of competitors and Promo2."""
     folder = tmp_path_factory.mktemp("ragged") / "tables"
     shutil.copytree(demo_folder, folder)
     train, test = (pd.read_csv(folder / f"{name}.csv", dtype={"StateHoliday": str}) for name in ("train", "test"))
@@ -81,7 +81,9 @@ def ragged_folder(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("which", ["demo_folder", "ragged_folder"])
-def test_parity_is_the_notebook(which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parity_columns_equal_the_notebook(
+    which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = request.getfixturevalue(which)
     lesson, panel = lesson_columns(folder), panel_from_tables(read_tables(folder))
     assert panel.calendar.gap.any()
@@ -89,7 +91,7 @@ def test_parity_is_the_notebook(which: str, request: pytest.FixtureRequest, monk
     assert_same_durations(panel, lesson, monkeypatch)
 
 
-def test_durations_are_fastais(ragged_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_durations_equal_fastai(ragged_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = [
         pd.read_csv(ragged_folder / f"{name}.csv", dtype={"StateHoliday": str}, parse_dates=["Date"])
         for name in ("train", "test")
@@ -101,7 +103,7 @@ def test_durations_are_fastais(ragged_folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.integration
-def test_parity_is_the_notebook_on_the_real_tables(
+def test_parity_columns_equal_the_notebook_on_the_real_tables(
     rossmann: Path, rossmann_tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lesson, panel = lesson_columns(rossmann), panel_from_tables(rossmann_tables)
@@ -127,8 +129,10 @@ def test_the_lessons_network_has_229_inputs(rossmann_tables: Tables) -> None:
 
 @pytest.mark.parametrize("mode", FEATURE_SETS)
 @pytest.mark.parametrize("store", [0, 7])
-def test_a_plan_is_a_calendar_with_the_statement_in_it(demo_tables: Tables, mode: Mode, store: int) -> None:
-    """What a request states of three days to come gives the columns of a panel that has known it all along."""
+def test_a_plan_gives_the_columns_of_a_calendar_with_the_statements(
+    demo_tables: Tables, mode: Mode, store: int
+) -> None:
+    """Statements about three future days give the same columns as a panel whose calendar contains them."""
     panel = panel_from_tables(demo_tables)
     calendar = panel.calendar
     stated = np.random.default_rng(store).integers(panel.cutoff + 1, calendar.days - 20, 3)
@@ -149,7 +153,7 @@ def test_a_plan_is_a_calendar_with_the_statement_in_it(demo_tables: Tables, mode
         assert (got != without).any()  # it does make a difference
 
 
-def test_stated_weather_takes_the_place_of_the_tables(demo_tables: Tables) -> None:
+def test_stated_weather_replaces_the_tables_weather(demo_tables: Tables) -> None:
     panel = panel_from_tables(demo_tables)
     built = Features(panel, "parity")
     store, day = np.array([0, 0, 0]), np.array([400, 401, 402])
@@ -167,7 +171,7 @@ def test_stated_weather_takes_the_place_of_the_tables(demo_tables: Tables) -> No
         assert (old != new).sum() <= 2
 
 
-def test_a_column_that_no_table_gives_is_named(demo_tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_in_no_table_is_named(demo_tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "FEATURE_SETS", {"parity": FeatureSet(("Store", "Moon"), ())})
     with pytest.raises(KeyError, match="Moon"):
         Features(panel_from_tables(demo_tables), "parity")

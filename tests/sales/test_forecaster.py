@@ -1,4 +1,4 @@
-"""What a client gets for what it asks: its statements count, its mistakes are its own, training agrees."""
+"""sales.forecaster: statements, forms of requests, assumptions, warnings, problems and golden rows."""
 
 import datetime as dt
 import json
@@ -37,8 +37,8 @@ SATURDAY, MONDAY = dt.date(2015, 8, 22), dt.date(2015, 8, 24)
 Json = dict[str, Any]
 
 
-def sensitive(preprocessor: Preprocessor) -> Run:
-    """A stand-in for the network that answers to every column, and to each row alone to the last digit."""
+def sensitive_network(preprocessor: Preprocessor) -> Run:
+    """Return a stand-in for the network whose output depends on every column, and exactly on its own row."""
     rng = np.random.default_rng(0)
     tables = [rng.normal(0, 0.1, codes) for codes in preprocessor.n_codes]
     weights = rng.normal(0, 0.05, len(preprocessor.cont_names))
@@ -58,7 +58,7 @@ def model_of(tables: Tables, mode: Mode) -> Model:
     columns = features.build(store, day)
     names = features.feature_set
     preprocessor = Preprocessor.fit(columns, names.cat_names, names.cont_names)
-    return Model("sales", "1", panel, features, preprocessor, sensitive(preprocessor), horizon=49)
+    return Model("sales", "1", panel, features, preprocessor, sensitive_network(preprocessor), horizon=49)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def parity(demo_tables: Tables) -> Forecaster:
 
 
 @pytest.fixture(scope="module", params=["production", "parity"])
-def made_up(request: pytest.FixtureRequest, demo_tables: Tables) -> Forecaster:
-    """A forecaster with real features and preprocessing and a network that answers to all of them."""
+def sensitive_forecaster(request: pytest.FixtureRequest, demo_tables: Tables) -> Forecaster:
+    """A forecaster with real features and preprocessing, and a network that depends on all columns."""
     return Forecaster(model_of(demo_tables, request.param))
 
 
@@ -77,7 +77,7 @@ def ask(forecaster: Forecaster, *requests: Json) -> list[Answer]:
 
 
 def sales(answer: Answer) -> list[float]:
-    """An answer's sales; it must have nothing but forecasts."""
+    """Return the sales of an answer that has only forecasts."""
     if isinstance(answer, Forecast):
         return [answer.sales]
     assert isinstance(answer, Forecasts), answer
@@ -91,8 +91,8 @@ def sales_of(forecaster: Forecaster, items: Sequence[Json]) -> list[float]:
     return sales(answer)
 
 
-def known(forecaster: Forecaster, store: int, date: dt.date) -> Json:
-    """What the calendar says of a day, as a client states it."""
+def calendar_facts(forecaster: Forecaster, store: int, date: dt.date) -> Json:
+    """Return the calendar's facts of a day, as a client states them."""
     calendar = forecaster.model.panel.calendar
     at = np.searchsorted(calendar.stores, store), int((np.datetime64(date) - EPOCH).astype(int)) - calendar.first_day
     return {
@@ -101,10 +101,10 @@ def known(forecaster: Forecaster, store: int, date: dt.date) -> Json:
     }
 
 
-def other(forecaster: Forecaster, store: int, date: dt.date, *fields: str) -> Json:
-    """The opposite of what the calendar says of a day."""
+def opposite_facts(forecaster: Forecaster, store: int, date: dt.date, *fields: str) -> Json:
+    """Return the opposite of the calendar's facts of a day."""
     turned = {"0": "a"}
-    now = known(forecaster, store, date)
+    now = calendar_facts(forecaster, store, date)
     return {name: turned.get(now[name], "0") if name == "state_holiday" else not now[name] for name in fields}
 
 
@@ -112,74 +112,85 @@ def days_from(start: dt.date, count: int) -> list[dt.date]:
     return [start + dt.timedelta(days=day) for day in range(count)]
 
 
-# What a client states.
+# Statements
 
 
-def test_stating_what_is_known_changes_nothing(made_up: Forecaster) -> None:
+def test_stating_known_facts_changes_nothing(sensitive_forecaster: Forecaster) -> None:
     dates = [dt.date(2014, 5, 1), SATURDAY, MONDAY, dt.date(2015, 9, 6)]
-    if made_up.model.features.mode == "production":
-        dates += days_from(dt.date(2015, 11, 2), 14)  # nor what is assumed; but the lesson knows no assumptions
+    if sensitive_forecaster.model.features.mode == "production":
+        dates += days_from(dt.date(2015, 11, 2), 14)  # also assumed facts, which the lesson does not have
     for date in dates:
         for store in (1, 7):
             plain = {"store": store, "date": date}
-            assert sales(ask(made_up, {**plain, **known(made_up, store, date)})[0]) == sales(ask(made_up, plain)[0])
+            assert sales(
+                ask(sensitive_forecaster, {**plain, **calendar_facts(sensitive_forecaster, store, date)})[0]
+            ) == sales(ask(sensitive_forecaster, plain)[0])
 
 
 @pytest.mark.parametrize("field", ["promo", "school_holiday", "state_holiday"])
-def test_what_happens_on_monday_changes_saturday(made_up: Forecaster, field: str) -> None:
+def test_a_statement_about_monday_changes_saturday(sensitive_forecaster: Forecaster, field: str) -> None:
     saturday = {"store": 3, "date": SATURDAY}
-    monday = {"store": 3, "date": MONDAY, **other(made_up, 3, MONDAY, field)}
-    [alone] = sales_of(made_up, [saturday])
-    [with_monday, _] = sales_of(made_up, [saturday, monday])
+    monday = {"store": 3, "date": MONDAY, **opposite_facts(sensitive_forecaster, 3, MONDAY, field)}
+    [alone] = sales_of(sensitive_forecaster, [saturday])
+    [with_monday, _] = sales_of(sensitive_forecaster, [saturday, monday])
     assert with_monday != alone
-    assert sales_of(made_up, [monday, saturday])[1] == with_monday  # in whatever order
-    # Another request's Monday is not this one's, nor is another store's; and nothing stays behind.
-    apart = ask(made_up, saturday, monday, {"items": [monday]}, saturday)
+    assert sales_of(sensitive_forecaster, [monday, saturday])[1] == with_monday  # in any order
+    # Statements of other requests and about other stores have no effect, and nothing remains afterwards.
+    apart = ask(sensitive_forecaster, saturday, monday, {"items": [monday]}, saturday)
     assert [sales(apart[0]), sales(apart[3])] == [[alone], [alone]]
-    assert sales_of(made_up, [saturday, {**monday, "store": 4}])[0] == alone
-    assert sales_of(made_up, [saturday]) == [alone]
+    assert sales_of(sensitive_forecaster, [saturday, {**monday, "store": 4}])[0] == alone
+    assert sales_of(sensitive_forecaster, [saturday]) == [alone]
 
 
-def test_the_same_day_twice_keeps_each_items_own_statement(made_up: Forecaster) -> None:
+def test_two_items_of_one_day_keep_their_own_statements(sensitive_forecaster: Forecaster) -> None:
     day = {"store": 5, "date": MONDAY, "open": True}
     on, off = ({**day, "promo": promo} for promo in (True, False))
-    alone = [sales_of(made_up, [item])[0] for item in (on, off)]
+    alone = [sales_of(sensitive_forecaster, [item])[0] for item in (on, off)]
     assert alone[0] != alone[1]
-    assert sales_of(made_up, [on, off]) == alone
-    assert sales_of(made_up, [off, on, off]) == [alone[1], alone[0], alone[1]]
-    # For the other days the last one counts.
+    assert sales_of(sensitive_forecaster, [on, off]) == alone
+    assert sales_of(sensitive_forecaster, [off, on, off]) == [alone[1], alone[0], alone[1]]
+    # For other days, the last item counts.
     saturday = {"store": 5, "date": SATURDAY}
-    assert sales_of(made_up, [saturday, off, on])[0] == sales_of(made_up, [saturday, on])[0]
-    assert sales_of(made_up, [saturday, on, off])[0] == sales_of(made_up, [saturday, off])[0]
-    assert sales_of(made_up, [saturday, on])[0] != sales_of(made_up, [saturday, off])[0]
+    assert sales_of(sensitive_forecaster, [saturday, off, on])[0] == sales_of(sensitive_forecaster, [saturday, on])[0]
+    assert sales_of(sensitive_forecaster, [saturday, on, off])[0] == sales_of(sensitive_forecaster, [saturday, off])[0]
+    assert sales_of(sensitive_forecaster, [saturday, on])[0] != sales_of(sensitive_forecaster, [saturday, off])[0]
 
 
-def test_what_one_item_states_of_a_day_holds_for_those_that_state_nothing(made_up: Forecaster) -> None:
-    for date in (MONDAY, dt.date(2015, 11, 2)):  # of the plan, and beyond it
+def test_an_items_statement_holds_for_items_without_one(sensitive_forecaster: Forecaster) -> None:
+    for date in (MONDAY, dt.date(2015, 11, 2)):  # within the plan, and after it
         day = {"store": 5, "date": date}
-        stated = {**day, "open": True, **other(made_up, 5, date, "promo")}
+        stated = {**day, "open": True, **opposite_facts(sensitive_forecaster, 5, date, "promo")}
         (alone, both, closed) = ask(
-            made_up, stated, {"items": [day, stated]}, {"items": [day, {**day, "open": False}, {**day, "open": True}]}
+            sensitive_forecaster,
+            stated,
+            {"items": [day, stated]},
+            {"items": [day, {**day, "open": False}, {**day, "open": True}]},
         )
         assert isinstance(alone, Forecast)
         assert isinstance(both, Forecasts)
         assert sales(both) == sales(alone) * 2
         assert [item.assumed for item in both.items if isinstance(item, ItemForecast)] == [alone.assumed] * 2
-        assert [amount > 0 for amount in sales(closed)] == [True, False, True]  # the last one counts, and each its own
+        assert [amount > 0 for amount in sales(closed)] == [
+            True,
+            False,
+            True,
+        ]  # the first item gets the last statement, the others keep theirs
 
 
-def test_closed_is_closed(made_up: Forecaster) -> None:
+def test_a_closed_store_sells_nothing(sensitive_forecaster: Forecaster) -> None:
     week: list[Json] = [{"store": 2, "date": date} for date in days_from(SATURDAY, 7)]
-    opened = [known(made_up, 2, item["date"])["open"] for item in week]
-    assert [amount > 0 for amount in sales_of(made_up, week)] == opened
+    opened = [calendar_facts(sensitive_forecaster, 2, item["date"])["open"] for item in week]
+    assert [amount > 0 for amount in sales_of(sensitive_forecaster, week)] == opened
     assert {*opened} == {True, False}
-    assert all(amount > 0 for amount in sales_of(made_up, [{**item, "open": True} for item in week]))
-    assert sales_of(made_up, [{**item, "open": False} for item in week]) == [0] * 7
+    assert all(amount > 0 for amount in sales_of(sensitive_forecaster, [{**item, "open": True} for item in week]))
+    assert sales_of(sensitive_forecaster, [{**item, "open": False} for item in week]) == [0] * 7
 
 
-def test_statements_are_as_if_the_tables_had_had_them(made_up: Forecaster, demo_tables: Tables) -> None:
-    """Overriding is recomputing: the same forecasts as from a plan table in which the statements stand."""
-    model = made_up.model
+def test_statements_equal_a_plan_table_that_contains_them(
+    sensitive_forecaster: Forecaster, demo_tables: Tables
+) -> None:
+    """The forecasts equal those from a plan table that contains the statements."""
+    model = sensitive_forecaster.model
     plan = demo_tables.test.copy()
     plan["StateHoliday"] = plan["StateHoliday"].astype(str)
     rng = np.random.default_rng(3)
@@ -191,7 +202,7 @@ def test_statements_are_as_if_the_tables_had_had_them(made_up: Forecaster, demo_
         items: list[Json] = [{"store": store, "date": date} for date in dates]
         for place in rng.choice(48, 5, replace=False):
             fields = rng.choice(FIELDS, rng.integers(1, 5), replace=False)
-            items[place] |= other(made_up, store, dates[place], *fields)
+            items[place] |= opposite_facts(sensitive_forecaster, store, dates[place], *fields)
             row = plan["Store"].eq(store) & plan["Date"].eq(np.datetime64(dates[place]))
             assert row.sum() == 1
             for field in fields:
@@ -201,15 +212,15 @@ def test_statements_are_as_if_the_tables_had_had_them(made_up: Forecaster, demo_
     plan["StateHoliday"] = plan["StateHoliday"].astype(demo_tables.test["StateHoliday"].dtype)
     panel = panel_from_tables(replace(demo_tables, test=plan))
     recomputed = Forecaster(replace(model, panel=panel, features=Features(panel, model.features.mode)))
-    for request, answer in zip(requests, ask(made_up, *requests), strict=True):
+    for request, answer in zip(requests, ask(sensitive_forecaster, *requests), strict=True):
         bare = [{"store": item["store"], "date": item["date"]} for item in request["items"]]
-        # The last days look at days beyond the plan, and what is assumed of those follows from the tables.
+        # Features of the last days depend on days after the plan, whose assumed facts come from the tables.
         looks_within = slice(0, 28)
         assert sales(answer)[looks_within] == sales_of(recomputed, bare)[looks_within]
-        assert sales(answer)[looks_within] != sales_of(made_up, bare)[looks_within]
+        assert sales(answer)[looks_within] != sales_of(sensitive_forecaster, bare)[looks_within]
 
 
-def test_weather_that_is_stated_counts_for_its_item_alone(parity: Forecaster) -> None:
+def test_stated_weather_affects_only_its_item(parity: Forecaster) -> None:
     hot = {"max_temperature": 35.0, "mean_temperature": 28.0, "events": "Thunderstorm"}
     plain, other_store = {"store": 3, "date": SATURDAY}, {"store": 4, "date": SATURDAY}
     before = sales_of(parity, [plain, other_store])
@@ -219,57 +230,59 @@ def test_weather_that_is_stated_counts_for_its_item_alone(parity: Forecaster) ->
     assert sales_of(parity, [{**plain, "weather": {"max_temperature": None}}, other_store]) == before
 
 
-# The forms of a request.
+# Forms of a request
 
 
-def test_a_range_is_its_items(made_up: Forecaster) -> None:
+def test_a_range_equals_its_items(sensitive_forecaster: Forecaster) -> None:
     promo = [None, True, False] * 4
     as_range = {"store": 4, "start": SATURDAY, "days": 12, "promo": promo, "school_holiday": True, "open": True}
     items = [
         {"store": 4, "date": date, "promo": on, "school_holiday": True, "open": True}
         for date, on in zip(days_from(SATURDAY, 12), promo, strict=True)
     ]
-    one, many = ask(made_up, as_range, {"items": items})
+    one, many = ask(sensitive_forecaster, as_range, {"items": items})
     assert isinstance(one, Forecasts)
     assert one == many
     assert [item.date for item in one.items] == days_from(SATURDAY, 12)
     assert [item.store for item in one.items] == [4] * 12
 
 
-def test_a_single_item_is_the_same_item_in_a_list(made_up: Forecaster) -> None:
+def test_a_single_item_equals_the_item_in_a_list(sensitive_forecaster: Forecaster) -> None:
     item = {"store": 6, "date": MONDAY, "promo": True}
-    single, listed = ask(made_up, item, {"items": [item]})
+    single, listed = ask(sensitive_forecaster, item, {"items": [item]})
     assert isinstance(single, Forecast)
     assert isinstance(listed, Forecasts)
     assert {**vars(single)} == {**vars(listed.items[0]), "model": "sales", "version": "1", "cutoff": CUTOFF}
 
 
-def test_each_request_of_a_batch_is_answered_as_if_alone(made_up: Forecaster) -> None:
+def test_requests_of_a_batch_do_not_affect_each_other(sensitive_forecaster: Forecaster) -> None:
     rng = np.random.default_rng(1)
-    dates = days_from(dt.date(2015, 7, 20), 30)  # some known, some to forecast
+    dates = days_from(dt.date(2015, 7, 20), 30)  # days before and after the cutoff
 
     def item() -> Json:
         store, date = int(rng.integers(1, 13)), dates[rng.integers(30)]
         fields = rng.choice(FIELDS, rng.integers(0, 3), replace=False)
-        asked = {"store": store, "date": date, **other(made_up, store, date, *fields)}
+        asked = {"store": store, "date": date, **opposite_facts(sensitive_forecaster, store, date, *fields)}
         return {**asked, "store": 99} if rng.random() < 0.1 else asked
 
     requests = [
         item() if number % 3 == 0 else {"items": [item() for _ in range(rng.integers(1, 30))]} for number in range(40)
     ]
     requests.append({"store": 1, "start": dates[0], "days": 30, "promo": True})
-    together = ask(made_up, *requests)
-    assert together == [ask(made_up, request)[0] for request in requests]
+    together = ask(sensitive_forecaster, *requests)
+    assert together == [ask(sensitive_forecaster, request)[0] for request in requests]
     assert len({type(answer) for answer in together}) == 3  # forecasts, lists of them, and problems
-    assert made_up.predict([]) == []
+    assert sensitive_forecaster.predict([]) == []
 
 
-def test_a_day_ahead_is_the_same_asked_beside_a_day_of_the_past(made_up: Forecaster) -> None:
-    """Inputs of days ahead are made once and looked up, but made anew where a batch asks for any other day too."""
+def test_cached_inputs_of_future_days_equal_computed_inputs(sensitive_forecaster: Forecaster) -> None:
+    """Inputs of future days are cached, but a batch with any other day computes all of its inputs."""
     ahead = [{"items": [{"store": store, "date": day} for day in days_from(CUTOFF, 51)[1:]]} for store in range(1, 13)]
-    alone = [answer for request in ahead for answer in ask(made_up, request)]
-    together = ask(made_up, *ahead, {"store": 1, "date": CUTOFF})
-    within = [ask(made_up, {"items": request["items"][:49]})[0] for request in ahead]  # the horizon, all looked up
+    alone = [answer for request in ahead for answer in ask(sensitive_forecaster, request)]
+    together = ask(sensitive_forecaster, *ahead, {"store": 1, "date": CUTOFF})
+    within = [
+        ask(sensitive_forecaster, {"items": request["items"][:49]})[0] for request in ahead
+    ]  # within the horizon, so all inputs are cached
     for looked_up, made in zip(within, together, strict=False):
         assert isinstance(looked_up, Forecasts)
         assert isinstance(made, Forecasts)
@@ -277,10 +290,10 @@ def test_a_day_ahead_is_the_same_asked_beside_a_day_of_the_past(made_up: Forecas
     assert alone == together[:-1]
 
 
-def test_answers_are_what_the_contract_says(made_up: Forecaster) -> None:
-    """They are built without validation, for speed; so they are validated here."""
+def test_answers_are_valid_by_the_schema(sensitive_forecaster: Forecaster) -> None:
+    """The code builds answers without validation, for speed, so this test validates them."""
     item = {"store": 1, "date": dt.date(2016, 1, 4)}
-    single, many = ask(made_up, item, {"items": [item, {"store": 99, "date": SATURDAY}]})
+    single, many = ask(sensitive_forecaster, item, {"items": [item, {"store": 99, "date": SATURDAY}]})
     assert isinstance(single, Forecast)
     assert isinstance(many, Forecasts)
     assert json_adapter(Forecast).validate_json(single.to_json()) == single
@@ -289,25 +302,27 @@ def test_answers_are_what_the_contract_says(made_up: Forecaster) -> None:
     assert single.assumed
 
 
-# What is assumed, and what there is to warn of.
+# Assumptions and warnings
 
 
-def test_what_nobody_stated_is_assumed(made_up: Forecaster) -> None:
-    late = dt.date(2015, 11, 2)  # beyond the plan
+def test_facts_that_nobody_states_are_assumed(sensitive_forecaster: Forecaster) -> None:
+    late = dt.date(2015, 11, 2)  # after the plan
     stated, part, bare, planned = (
-        {"store": 1, "date": late, **known(made_up, 1, late)},
+        {"store": 1, "date": late, **calendar_facts(sensitive_forecaster, 1, late)},
         {"store": 1, "date": late, "promo": False, "state_holiday": "0"},
         {"store": 1, "date": late},
         {"store": 1, "date": SATURDAY},
     )
-    answers = ask(made_up, stated, part, bare, planned)
+    answers = ask(sensitive_forecaster, stated, part, bare, planned)
     assumed = [answer.assumed for answer in answers if isinstance(answer, Forecast)]
-    weather = ["weather"] if made_up.model.features.mode == "production" else []  # the lesson's is not assumed
+    weather = (
+        ["weather"] if sensitive_forecaster.model.features.mode == "production" else []
+    )  # parity mode does not assume weather
     fields = [[], ["open", "school_holiday"], ["open", "promo", "state_holiday", "school_holiday"], []]
     assert assumed == [(*each, *weather) for each in fields]
 
 
-def test_weather_that_the_client_states_counts_and_is_not_assumed(forecaster: Forecaster) -> None:
+def test_stated_weather_counts_and_is_not_assumed(forecaster: Forecaster) -> None:
     day = {"store": 1, "date": "2015-08-22"}
     stated = {
         "precipitation": 0,
@@ -329,9 +344,9 @@ def test_weather_that_the_client_states_counts_and_is_not_assumed(forecaster: Fo
     assert warnings(unused)["unused"] == {"events"}
 
 
-def test_beyond_the_plan_a_store_is_open_as_usual(made_up: Forecaster) -> None:
+def test_after_the_plan_a_store_is_open_on_its_usual_weekdays(sensitive_forecaster: Forecaster) -> None:
     weeks = days_from(dt.date(2015, 11, 2), 14)
-    amounts = sales_of(made_up, [{"store": 1, "date": date} for date in weeks])
+    amounts = sales_of(sensitive_forecaster, [{"store": 1, "date": date} for date in weeks])
     assert [amount > 0 for amount in amounts] == [True, True, True, True, True, True, False] * 2
 
 
@@ -340,7 +355,7 @@ def warnings(answer: Answer) -> dict[str, set[str]]:
     return {code: {w.field for w in answer.warnings if w.code == code} for code in {w.code for w in answer.warnings}}
 
 
-def test_warnings_of_time(made_up: Forecaster) -> None:
+def test_dates_before_the_cutoff_and_beyond_the_horizon_get_warnings(sensitive_forecaster: Forecaster) -> None:
     asked = {
         CUTOFF: "training_period",
         dt.date(2013, 1, 2): "training_period",
@@ -350,13 +365,13 @@ def test_warnings_of_time(made_up: Forecaster) -> None:
         CUTOFF + dt.timedelta(days=366): "beyond_horizon",
     }
     for date, code in asked.items():
-        (answer,) = ask(made_up, {"store": 1, "date": date})
+        (answer,) = ask(sensitive_forecaster, {"store": 1, "date": date})
         of_date = {code for code, fields in warnings(answer).items() if "date" in fields}
         assert of_date == ({code} if code else set()), date
 
 
-def test_warnings_of_values(parity: Forecaster) -> None:
-    late = {"store": 1, "date": dt.date(2016, 7, 1)}  # no weather, no trend, and a year that training never saw
+def test_filled_unseen_and_extreme_values_get_warnings(parity: Forecaster) -> None:
+    late = {"store": 1, "date": dt.date(2016, 7, 1)}  # without weather and trend, in a year not in training
     weather = {"max_temperature": 99, "mean_humidity": 50, "events": "Frogs"}
     answers = ask(parity, late, {**late, "weather": weather}, {"store": 2, "date": SATURDAY})
     bare, stated, known_day = (warnings(answer) for answer in answers)
@@ -371,14 +386,14 @@ def test_warnings_of_values(parity: Forecaster) -> None:
     assert f"{median:.6g}" in detail
 
 
-def test_what_is_stated_for_nothing_is_said_so(made_up: Forecaster) -> None:
+def test_a_statement_that_the_model_ignores_gets_a_warning(sensitive_forecaster: Forecaster) -> None:
     weather = {"max_temperature": 25.0, "events": "Rain"}
-    (answer,) = ask(made_up, {"store": 2, "date": SATURDAY, "weather": {**weather, "cloud_cover": None}})
-    parity = made_up.model.features.mode == "parity"
+    (answer,) = ask(sensitive_forecaster, {"store": 2, "date": SATURDAY, "weather": {**weather, "cloud_cover": None}})
+    parity = sensitive_forecaster.model.features.mode == "parity"
     assert warnings(answer).get("unused", set()) == (set() if parity else {"max_temperature", "events"})
 
 
-# What can't be forecast.
+# Problems
 
 
 def problem_of(answer: Answer) -> Problem:
@@ -386,8 +401,10 @@ def problem_of(answer: Answer) -> Problem:
     return answer
 
 
-def test_an_unknown_store_is_a_404(made_up: Forecaster) -> None:
-    single, listed = ask(made_up, {"store": 13, "date": SATURDAY}, {"items": [{"store": 0, "date": SATURDAY}]})
+def test_an_unknown_store_gets_a_404(sensitive_forecaster: Forecaster) -> None:
+    single, listed = ask(
+        sensitive_forecaster, {"store": 13, "date": SATURDAY}, {"items": [{"store": 0, "date": SATURDAY}]}
+    )
     assert (problem_of(single).status, problem_of(listed).status) == (404, 404)
     assert [problem_of(answer).errors[0].path for answer in (single, listed)] == ["/store", "/items/0/store"]
     assert problem_of(single).type == "urn:shopcat:problem:unknown-store"
@@ -395,7 +412,7 @@ def test_an_unknown_store_is_a_404(made_up: Forecaster) -> None:
     assert "12 stores from 1 to 12" in problem_of(single).detail
 
 
-def test_a_range_that_can_not_be_forecast_points_at_its_own_fields(forecaster: Forecaster) -> None:
+def test_the_problem_of_a_range_points_at_the_ranges_fields(forecaster: Forecaster) -> None:
     unknown, late, half = ask(
         forecaster,
         {"store": 4711, "start": MONDAY, "days": 366},
@@ -410,8 +427,8 @@ def test_a_range_that_can_not_be_forecast_points_at_its_own_fields(forecaster: F
     assert {error.path for problem in bad for error in problem.errors} == {"/days"}
 
 
-def test_a_closed_day_is_no_doubt(forecaster: Forecaster) -> None:
-    """It is 0, whatever would have been filled for the network."""
+def test_a_closed_day_gets_no_warning(forecaster: Forecaster) -> None:
+    """Its forecast is 0, whatever values are filled for the network."""
     closed, open_ = ask(forecaster, *({"store": 1, "date": MONDAY, "open": o} for o in (False, True)))
     assert isinstance(closed, Forecast)
     assert closed.sales == 0
@@ -420,22 +437,22 @@ def test_a_closed_day_is_no_doubt(forecaster: Forecaster) -> None:
     assert open_.sales > 0
 
 
-def test_the_calendar_ends(made_up: Forecaster) -> None:
+def test_a_date_outside_the_calendar_gets_a_problem(sensitive_forecaster: Forecaster) -> None:
     first, last = dt.date(2013, 1, 1), CUTOFF + dt.timedelta(days=366)
     for date, reached in ((first, True), (last, True), (dt.date(2012, 12, 31), False), (dt.date(9999, 12, 31), False)):
-        (answer,) = ask(made_up, {"store": 1, "date": date})
+        (answer,) = ask(sensitive_forecaster, {"store": 1, "date": date})
         assert isinstance(answer, Forecast) is reached
         if not reached:
             problem = problem_of(answer)
             assert (problem.status, problem.type) == (422, "urn:shopcat:problem:outside-calendar")
             assert problem.errors[0].path == "/date"
             assert all(str(each) in problem.detail for each in (date, first, last, CUTOFF))
-    (ends,) = ask(made_up, {"store": 1, "start": last, "days": 3})
+    (ends,) = ask(sensitive_forecaster, {"store": 1, "start": last, "days": 3})
     assert isinstance(ends, Forecasts)
     assert [isinstance(item, ItemForecast) for item in ends.items] == [True, False, False]
 
 
-def test_a_bad_item_harms_no_other(made_up: Forecaster) -> None:
+def test_a_bad_item_does_not_affect_other_items(sensitive_forecaster: Forecaster) -> None:
     good = [{"store": store, "date": MONDAY, "promo": True} for store in (1, 2, 3)]
     bad: list[Any] = [
         {"store": 99, "date": MONDAY},
@@ -444,22 +461,22 @@ def test_a_bad_item_harms_no_other(made_up: Forecaster) -> None:
         {"store": 1, "date": "1999-01-01", "promo": False},
     ]
     items = [bad[0], good[0], bad[1], bad[2], good[1], bad[3], good[2]]
-    (answer,) = ask(made_up, {"items": items})
+    (answer,) = ask(sensitive_forecaster, {"items": items})
     assert isinstance(answer, Forecasts)
     found = [item.sales if isinstance(item, ItemForecast) else None for item in answer.items]
-    expected = sales_of(made_up, good)
+    expected = sales_of(sensitive_forecaster, good)
     assert found == [None, expected[0], None, None, expected[1], None, expected[2]]
     problems = {place: item for place, item in enumerate(answer.items) if isinstance(item, ItemProblem)}
     assert [item.problem.status for item in problems.values()] == [404, 422, 422, 422]
     for place, item in problems.items():
         assert all(error.path.startswith(f"/items/{place}") for error in item.problem.errors)
-    assert (problems[2].store, problems[2].date) == (1, "2015-02-30")  # as they were sent
+    assert (problems[2].store, problems[2].date) == (1, "2015-02-30")  # as sent
     assert (problems[3].store, problems[3].date) == (None, None)
 
 
-def test_nothing_good_is_one_problem(made_up: Forecaster) -> None:
+def test_a_request_with_only_bad_items_gets_one_problem(sensitive_forecaster: Forecaster) -> None:
     strangers, mixed = ask(
-        made_up,
+        sensitive_forecaster,
         {"items": [{"store": 99, "date": SATURDAY}, {"store": 98, "date": SATURDAY}]},
         {"items": [{"store": 99, "date": SATURDAY}, {"store": 1, "date": "1999-01-01"}]},
     )
@@ -470,11 +487,11 @@ def test_nothing_good_is_one_problem(made_up: Forecaster) -> None:
         assert "store 99" in problem.detail
 
 
-# The bundle.
+# Bundle
 
 
 def test_served_and_trained_networks_agree(forecaster: Forecaster, bundle: Bundle) -> None:
-    """1,000 rows from all over the calendar: the exported network, and torch with the saved weights."""
+    """The exported network and torch with the saved weights agree on 1,000 rows of the whole calendar."""
     spec = bundle.manifest.network
     net = TabularNet(spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range)
     net.load_state_dict(load_tensors(bundle.folder / WEIGHTS))
@@ -497,7 +514,7 @@ def test_served_and_trained_networks_agree(forecaster: Forecaster, bundle: Bundl
 
 def test_golden_rows_are_forecasts_of_the_bundle(forecaster: Forecaster, bundle: Bundle) -> None:
     assert len(bundle.golden) >= 32
-    assert {len(row) for row in bundle.golden} > {3}  # some state more than store and date
+    assert {len(row) for row in bundle.golden} > {3}  # some rows state more than store and date
     for row in bundle.golden:
         asked = {name: value for name, value in row.items() if name != "sales"}
         assert sales(ask(forecaster, asked)[0]) == pytest.approx([row["sales"]], rel=1e-4)
@@ -540,8 +557,10 @@ def change_classes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [change_weight, change_tables, change_mean, change_median, change_classes])
-def test_golden_rows_find_what_hashes_do_not(demo_bundle: Path, tmp_path: Path, change: Callable[[Path], None]) -> None:
-    """A bundle that was tampered with, or made by code that computes otherwise: its hashes are right."""
+def test_golden_rows_detect_changes_with_correct_hashes(
+    demo_bundle: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """A changed bundle, or one from code that computes other values, can have correct hashes."""
     folder = tmp_path / "sales"
     shutil.copytree(demo_bundle, folder)
     Forecaster.load(folder)

@@ -1,4 +1,4 @@
-"""A store's own past: right by brute force, and never of the future."""
+"""sales.history: columns equal a brute-force computation, and never depend on the future."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def panel(demo_tables: Tables) -> Panel:
 
 
 def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict[str, float]:
-    """The columns of one row, from a frame of the store's days, in the words of their definitions."""
+    """Return the columns of one row, computed from a frame of the store's days by their definitions."""
     days = pd.DataFrame(
         {
             "log": np.log(panel.sales[store].astype(float)),
@@ -60,7 +60,7 @@ def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict
     }
 
 
-def test_columns_are_what_their_definitions_say(panel: Panel) -> None:
+def test_columns_equal_their_definitions(panel: Panel) -> None:
     history, rng = History(panel), np.random.default_rng(0)
     for _ in range(25):
         store, day = int(rng.integers(len(panel.sales))), int(rng.integers(450, panel.cutoff + 1))
@@ -71,7 +71,7 @@ def test_columns_are_what_their_definitions_say(panel: Panel) -> None:
             assert named[name] == pytest.approx(value, abs=2e-5, nan_ok=True), (name, store, day, ahead)
 
 
-def test_to_all_is_the_difference_to_the_stores_mean(panel: Panel) -> None:
+def test_delta_to_all_is_the_difference_to_the_mean_of_stores(panel: Panel) -> None:
     history, every = History(panel), np.arange(len(panel.sales))
     origin = np.full_like(every, panel.cutoff)
     rows = history.columns(every, origin + 7, np.zeros_like(every), origin)
@@ -80,7 +80,7 @@ def test_to_all_is_the_difference_to_the_stores_mean(panel: Panel) -> None:
         np.testing.assert_allclose(to_all, own - np.nanmean(own), atol=1e-5)
 
 
-def test_nothing_after_the_origin_is_known(panel: Panel) -> None:
+def test_sales_after_the_origin_change_nothing(panel: Panel) -> None:
     store, day = (axis.ravel() for axis in np.indices((len(panel.sales), 60)))
     day, origin = day + 600, np.full_like(day, 599)
     before = History(panel).columns(store, day, np.zeros_like(store), origin)
@@ -90,7 +90,7 @@ def test_nothing_after_the_origin_is_known(panel: Panel) -> None:
     np.testing.assert_array_equal(before, after)
 
 
-def test_a_forecast_knows_the_cutoff_and_a_day_of_the_past_its_horizon(panel: Panel) -> None:
+def test_the_default_origin_is_the_cutoff_or_a_horizon_before_the_day(panel: Panel) -> None:
     history = History(panel)
     store, promo = np.array([0, 1]), np.array([0, 1])
     ahead = np.array([1, 200])
@@ -103,8 +103,8 @@ def test_a_forecast_knows_the_cutoff_and_a_day_of_the_past_its_horizon(panel: Pa
     np.testing.assert_array_equal(mixed[1], history.columns(*(np.array([x]) for x in (1, 700, 1, 700 - HORIZON)))[0])
 
 
-def test_production_mode_knows_no_sales_weather_or_trend_of_the_future(demo_tables: Tables) -> None:
-    """What is known on the cutoff alone decides every column of every later day."""
+def test_production_mode_ignores_future_sales_weather_and_trends(demo_tables: Tables) -> None:
+    """The facts known at the cutoff determine every column of every later day."""
     cutoff = np.datetime64("2015-05-31")
     honest = panel_from_tables(demo_tables, cutoff=cutoff)
     train, weather, trend = demo_tables.train.copy(), demo_tables.weather.copy(), demo_tables.googletrend.copy()

@@ -36,7 +36,7 @@ def columns(panel: Panel) -> Columns:
 
 @pytest.fixture(scope="module")
 def first(columns: Columns) -> Columns:
-    """The rows that count as training."""
+    """Training rows."""
     return part(columns, slice(0, 2 * len(columns.cats) // 3))
 
 
@@ -45,8 +45,8 @@ def part(columns: Columns, rows: Any) -> Columns:
 
 
 @pytest.fixture(scope="module")
-def theirs(panel: Panel, columns: Columns, first: Columns) -> TabularPandas:
-    """fastai's preprocessing of the same columns, with the categories as the words that they stand for."""
+def by_fastai(panel: Panel, columns: Columns, first: Columns) -> TabularPandas:
+    """fastai's preprocessing of the same columns, with words for category codes."""
     frame: dict[str, Any] = {}
     for name, codes in zip(PARITY.cat_names, columns.cats.T, strict=True):
         words = np.array([*panel.levels[name], None], dtype=object) if name in panel.levels else None
@@ -69,16 +69,16 @@ def ours(first: Columns) -> Preprocessor:
     return Preprocessor.fit(first, PARITY.cat_names, PARITY.cont_names)
 
 
-def test_categories_have_fastais_codes(
-    panel: Panel, columns: Columns, ours: Preprocessor, theirs: TabularPandas
+def test_category_codes_equal_fastai(
+    panel: Panel, columns: Columns, ours: Preprocessor, by_fastai: TabularPandas
 ) -> None:
     prepared = ours.transform(columns)
-    assert theirs.cat_names == [*PARITY.cat_names, "CompetitionDistance_na", "CloudCover_na"]
-    np.testing.assert_array_equal(prepared.cats, theirs.cats.to_numpy())
-    assert ours.n_codes == [len(theirs.classes[name]) for name in theirs.cat_names]
+    assert by_fastai.cat_names == [*PARITY.cat_names, "CompetitionDistance_na", "CloudCover_na"]
+    np.testing.assert_array_equal(prepared.cats, by_fastai.cats.to_numpy())
+    assert ours.n_codes == [len(by_fastai.classes[name]) for name in by_fastai.cat_names]
     saved = ours.spec(panel.levels).classes
     for name in PARITY.cat_names:
-        assert list(theirs.classes[name]) == ["#na#", *saved[name]], name
+        assert list(by_fastai.classes[name]) == ["#na#", *saved[name]], name
     # The rows put it to the test: gaps that training knew, and values that it did not.
     events, year = PARITY.cat_names.index("Events"), PARITY.cat_names.index("CompetitionOpenSinceYear")
     assert (prepared.cats[:, events] == 0).any()
@@ -89,28 +89,32 @@ def test_categories_have_fastais_codes(
     assert (prepared.cats[:, year] > 0).all()
 
 
-def test_gaps_are_filled_with_fastais_medians(columns: Columns, ours: Preprocessor, theirs: TabularPandas) -> None:
+def test_fill_values_equal_fastais_medians(columns: Columns, ours: Preprocessor, by_fastai: TabularPandas) -> None:
     medians = dict(zip(ours.cont_names, ours.fill_missing.medians, strict=True))
-    assert {**theirs.fill_missing.na_dict} == {name: medians[name] for name in ("CompetitionDistance", "CloudCover")}
+    assert {**by_fastai.fill_missing.na_dict} == {name: medians[name] for name in ("CompetitionDistance", "CloudCover")}
     quality = ours.input_quality(columns, ours.transform(columns))
     np.testing.assert_array_equal(quality.filled, np.isnan(columns.conts))
     assert quality.filled.any(axis=0).sum() == 2
     filled, _ = ours.fill_missing(columns.conts)
-    back = theirs.conts.to_numpy() * np.array([*theirs.normalize.stds.values()])
-    np.testing.assert_allclose(filled, back + np.array([*theirs.normalize.means.values()]), rtol=1e-6, atol=1e-9)
+    back = by_fastai.conts.to_numpy() * np.array([*by_fastai.normalize.stds.values()])
+    np.testing.assert_allclose(filled, back + np.array([*by_fastai.normalize.means.values()]), rtol=1e-6, atol=1e-9)
 
 
-def test_normalize_is_fastai_v1s(columns: Columns, first: Columns, ours: Preprocessor, theirs: TabularPandas) -> None:
-    """fastai v2 divides by the standard deviation of n, v1 and ours by that of n - 1: a known factor apart."""
+def test_normalisation_equals_fastai_v1(
+    columns: Columns, first: Columns, ours: Preprocessor, by_fastai: TabularPandas
+) -> None:
+    """fastai v2 uses a standard deviation with n, v1 and ours with n - 1, so the results differ by a known factor."""
     n = len(first.cats)
     names = list(ours.cont_names)
-    means, stds = (np.array([of[name] for name in names]) for of in (theirs.normalize.means, theirs.normalize.stds))
+    means, stds = (
+        np.array([of[name] for name in names]) for of in (by_fastai.normalize.means, by_fastai.normalize.stds)
+    )
     np.testing.assert_allclose(ours.normalize.means, means, rtol=1e-12)
     np.testing.assert_allclose(ours.normalize.stds, (stds - 1e-7) * np.sqrt(n / (n - 1)), rtol=1e-9)
     scale = stds / (ours.normalize.stds + 1e-7)
     assert (scale != 1).all()
     np.testing.assert_allclose(
-        ours.transform(columns).conts, theirs.conts[names].to_numpy() * scale, rtol=1e-5, atol=1e-6
+        ours.transform(columns).conts, by_fastai.conts[names].to_numpy() * scale, rtol=1e-5, atol=1e-6
     )
 
 
@@ -128,8 +132,8 @@ def check(preprocessor: Preprocessor, columns: Columns) -> tuple[Prepared, Input
     return prepared, preprocessor.input_quality(columns, prepared)
 
 
-def test_only_the_given_rows_count(columns: Columns, first: Columns) -> None:
-    """Whatever the later rows hold, the preprocessors are those of the first."""
+def test_fitting_depends_on_the_training_rows_alone(columns: Columns, first: Columns) -> None:
+    """Later rows do not change the fitted preprocessing."""
     alone = Preprocessor.fit(first, PARITY.cat_names, PARITY.cont_names).spec({})
     wild = part(columns, slice(None))
     wild.conts[len(first.conts) :] *= 1000
@@ -138,8 +142,8 @@ def test_only_the_given_rows_count(columns: Columns, first: Columns) -> None:
     assert alone != Preprocessor.fit(wild, PARITY.cat_names, PARITY.cont_names).spec({})
 
 
-def test_gaps_in_columns_that_had_none() -> None:
-    """Where fastai fails with an assertion: the median that was saved for every column, and no new column."""
+def test_a_gap_in_a_column_without_training_gaps_is_filled() -> None:
+    """fastai fails with an assertion there; ours uses the saved median and adds no column."""
     preprocessor = fit([[3], [5], [5]], [[1, 10], [2, NAN], [9, 30]])
     got, quality = check(preprocessor, raw([[-1], [4], [5]], [[NAN, 10], [2, 20], [2, NAN]]))
     assert got.cats.tolist() == [[0, 1], [0, 1], [2, 2]]  # the category, and b_na: 1 for no, 2 for yes
@@ -150,7 +154,7 @@ def test_gaps_in_columns_that_had_none() -> None:
     np.testing.assert_array_equal(got.conts[2, 1], at_median[0, 1])
 
 
-def test_a_missing_category_is_no_news_where_training_had_gaps() -> None:
+def test_a_missing_category_is_not_unseen_if_training_had_gaps() -> None:
     preprocessor = fit([[-1], [7]], [[0, 0], [1, 1]])
     got, quality = check(preprocessor, raw([[-1], [7], [8]], [[0, 0]] * 3))
     assert got.cats.tolist() == [[0], [1], [0]]
@@ -158,14 +162,14 @@ def test_a_missing_category_is_no_news_where_training_had_gaps() -> None:
 
 
 @pytest.mark.parametrize("value", [-(2**31), -2, 0, 4, 6, 8, 2**31 - 1])
-def test_any_value_beside_the_known_ones_is_unseen(value: int) -> None:
+def test_any_value_not_in_training_is_unseen(value: int) -> None:
     preprocessor = fit([[5, 1], [7, 2]], [[0, 0], [1, 1]])
     got, quality = check(preprocessor, raw([[value, 2], [5, value]], [[0, 0]] * 2))
     assert got.cats.tolist() == [[0, 2], [1, 0]]
     assert quality.unseen.tolist() == [[True, False], [False, True]]
 
 
-def test_columns_that_are_empty_or_never_vary() -> None:
+def test_empty_and_constant_columns_do_not_affect_a_forecast() -> None:
     preprocessor = fit([[-1, 4]] * 3, [[NAN, 5]] * 3)
     seen, known = check(preprocessor, raw([[-1, 4]], [[NAN, 5]]))
     assert seen.cats.tolist() == [[0, 1, 2]]
@@ -179,13 +183,13 @@ def test_columns_that_are_empty_or_never_vary() -> None:
     assert preprocessor.normalize.decode(new.conts).tolist() == [[0, 5]]
 
 
-def test_outside_the_range_of_training() -> None:
+def test_values_outside_the_range_of_training_are_flagged() -> None:
     preprocessor = fit([[0]] * 3, [[-1, 0], [0, 0.5], [4, 1]])
     _, quality = check(preprocessor, raw([[0]] * 3, [[-1, 1], [-1.5, 0], [4.25, 1.25]]))
     assert quality.outside.tolist() == [[False, False], [True, False], [True, True]]
 
 
-def test_the_smallest_inputs() -> None:
+def test_one_row_and_no_row_are_handled() -> None:
     one = fit([[3]], [[1, NAN]])  # a sample of 1 has no standard deviation
     assert one.transform(raw([[3]], [[2, 2]])).conts.tolist() == [[0, 0]]
     nothing = one.transform(Columns(np.empty((0, 1), np.int32), np.empty((0, 2), np.float32)))
@@ -194,7 +198,7 @@ def test_the_smallest_inputs() -> None:
         Preprocessor.fit(Columns(np.empty((0, 1), np.int32), np.empty((0, 2), np.float32)), ["c"], ["a", "b"])
 
 
-def test_saved_and_read_again_it_does_the_same(panel: Panel, columns: Columns, ours: Preprocessor) -> None:
+def test_saved_preprocessing_gives_equal_inputs(panel: Panel, columns: Columns, ours: Preprocessor) -> None:
     text = ours.spec(panel.levels).model_dump_json()
     again = Preprocessor.of(PreprocessSpec.model_validate_json(text), panel.levels)
     assert again.n_codes == ours.n_codes

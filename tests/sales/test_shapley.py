@@ -1,4 +1,4 @@
-"""sales.shapley: the values are those of their definitions, counted out."""
+"""sales.shapley: values equal their definitions, computed over all orders."""
 
 from collections.abc import Callable
 from itertools import combinations, permutations
@@ -16,7 +16,7 @@ GROUP = np.array([0, 0, 0, 1, 2, 2])
 
 
 def in_all_orders(worth: Worth, players: int, allowed: Callable[[tuple[int, ...]], bool] = lambda _: True) -> Floats:
-    """What each player adds to those before it, averaged over the orders that are allowed."""
+    """Return each player's marginal worth, averaged over the allowed orders."""
     orders = [order for order in permutations(range(players)) if allowed(order)]
     coalitions = np.zeros((len(orders), players + 1, players), dtype=np.bool_)
     for row, order in enumerate(orders):
@@ -35,7 +35,7 @@ def keeps_groups_together(order: tuple[int, ...]) -> bool:
 
 
 def game(degree: int, seed: int = 0) -> Worth:
-    """A game in which each set of up to ``degree`` players adds something of its own, some of them much."""
+    """Return a game with a random worth for each set of up to ``degree`` players."""
     rng = np.random.default_rng(seed)
     sets = [list(each) for size in range(degree + 1) for each in combinations(range(GROUP.size), size)]
     gains = rng.normal(0, 1, len(sets))
@@ -45,7 +45,7 @@ def game(degree: int, seed: int = 0) -> Worth:
 
 
 def of_groups(worth: Worth) -> Worth:
-    """The game of the groups as players."""
+    """Return the game whose players are the groups."""
     return lambda coalitions: worth(coalitions[:, GROUP])
 
 
@@ -60,20 +60,20 @@ def difference(worth: Worth, players: int) -> float:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_shapleys_values_are_what_players_add_in_all_orders(seed: int) -> None:
+def test_shapley_values_equal_the_mean_over_all_orders(seed: int) -> None:
     worth = game(6, seed)
     values = shapley(worth(of_all(6)))
     np.testing.assert_allclose(values, in_all_orders(worth, 6), atol=1e-12)
     assert values.sum() == pytest.approx(difference(worth, 6))
 
 
-def test_one_player_gets_all_and_none_get_nothing() -> None:
+def test_one_player_gets_the_whole_worth() -> None:
     assert shapley(np.array([2.0, 5.0])).tolist() == [3.0]
     assert shapley(np.array([2.0])).tolist() == []
     assert owen(lambda coalitions: np.ones(len(coalitions)), np.array([], dtype=np.int64)).players.tolist() == []
 
 
-def test_alike_get_the_same_and_who_adds_nothing_gets_nothing() -> None:
+def test_equal_players_get_equal_values_and_null_players_zero() -> None:
     def worth(coalitions: NDArray[np.bool_]) -> Floats:
         a, b, c, *_ = coalitions.T  # the others add nothing
         return np.asarray(np.exp(a + b) + 3.0 * a * b * c)
@@ -85,7 +85,7 @@ def test_alike_get_the_same_and_who_adds_nothing_gets_nothing() -> None:
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 6])
-def test_groups_are_exact(degree: int) -> None:
+def test_values_of_groups_are_exact(degree: int) -> None:
     worth = game(degree)
     values = owen(worth, GROUP)
     np.testing.assert_allclose(values.groups, in_all_orders(of_groups(worth), 3), atol=1e-12)
@@ -94,25 +94,25 @@ def test_groups_are_exact(degree: int) -> None:
 
 
 @pytest.mark.parametrize("degree", [1, 2])
-def test_players_are_exact_where_no_three_act_together(degree: int) -> None:
+def test_players_values_are_exact_without_interactions_of_three(degree: int) -> None:
     worth = game(degree)
     expected = in_all_orders(worth, 6, keeps_groups_together)
     np.testing.assert_allclose(owen(worth, GROUP).players, expected, atol=1e-12)
 
 
-def test_a_player_that_is_a_group_is_exact() -> None:
+def test_the_value_of_a_group_of_one_is_exact() -> None:
     worth = game(6)
     assert owen(worth, GROUP).players[3] == pytest.approx(in_all_orders(worth, 6, keeps_groups_together)[3])
 
 
-def test_who_only_add_together_share_alike() -> None:
-    """What each of the first three adds at the four corners cancels out."""
+def test_players_without_corner_values_share_equally() -> None:
+    """The four marginal worths of each of the first three players cancel out."""
     values = owen(lambda coalitions: (coalitions.sum(axis=1) == 2).astype(np.float64), np.array([0, 0, 0, 1]))
     assert values.players[:3] == pytest.approx([values.groups[0] / 3] * 3)
     assert values.groups.sum() == pytest.approx(0)
 
 
-def test_the_game_is_asked_once() -> None:
+def test_the_worth_function_is_called_once() -> None:
     asked = []
 
     def worth(coalitions: NDArray[np.bool_]) -> Floats:

@@ -1,4 +1,4 @@
-"""What-if: the forecast as asked, the one with something changed, and what lies between them."""
+"""Forecasts with a what-if: the forecast as asked, the forecast with changes, and their difference."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def ask(forecaster: Forecaster, *requests: Json) -> list[Answer]:
 
 
 def forecasts(forecaster: Forecaster, *requests: Json) -> list[ItemForecast]:
-    """What is forecast for single days, each asked on its own."""
+    """Return the forecasts of single days, one request each."""
     answers = [answer for answer in ask(forecaster, *requests) if isinstance(answer, Forecast)]
     assert len(answers) == len(requests)
     return list(answers)
@@ -55,7 +55,7 @@ def compared(forecaster: Forecaster, request: Json) -> list[ItemComparison]:
         {"weather": {"mean_temperature": 30, "precipitation": 0}},
     ],
 )
-def test_both_forecasts_are_those_of_the_two_requests(forecaster: Forecaster, changes: Json) -> None:
+def test_both_forecasts_equal_separate_requests(forecaster: Forecaster, changes: Json) -> None:
     was, would = forecasts(forecaster, DAY, {**DAY, **changes})
     (both,) = compared(forecaster, {**DAY, "what_if": changes})
     assert (both.sales, both.assumed, both.warnings) == (was.sales, was.assumed, was.warnings)
@@ -65,45 +65,45 @@ def test_both_forecasts_are_those_of_the_two_requests(forecaster: Forecaster, ch
     assert change.ratio == pytest.approx(would.sales / was.sales, rel=1e-6)
 
 
-def test_the_same_value_changes_nothing(forecaster: Forecaster) -> None:
+def test_a_what_if_with_the_stated_value_changes_nothing(forecaster: Forecaster) -> None:
     (same,) = compared(forecaster, {**DAY, "promo": True, "what_if": {"promo": True}})
     assert same.what_if == WhatIfResult(same.sales, 0.0, 1.0, same.assumed, same.warnings)
 
 
-def test_from_closed_to_open_there_is_no_ratio(forecaster: Forecaster) -> None:
+def test_the_ratio_is_null_if_the_forecast_is_zero(forecaster: Forecaster) -> None:
     (opened,) = compared(forecaster, {**DAY, "open": False, "what_if": {"open": True}})
     assert opened.sales == 0
     assert opened.what_if.sales == opened.what_if.difference > 0
     assert opened.what_if.ratio is None
 
 
-def test_weather_is_changed_field_by_field(forecaster: Forecaster) -> None:
+def test_a_what_if_changes_single_weather_fields(forecaster: Forecaster) -> None:
     wet, hot = {"precipitation": 20}, {"mean_temperature": 35}
     (both,) = forecasts(forecaster, {**DAY, "weather": {**wet, **hot}})
     (one,) = compared(forecaster, {**DAY, "weather": wet, "what_if": {"weather": hot}})
     assert one.what_if.sales == both.sales
 
 
-def test_out_of_range_is_warned_of_where_it_is_changed(forecaster: Forecaster) -> None:
+def test_an_out_of_range_what_if_warns_in_its_result_only(forecaster: Forecaster) -> None:
     (far,) = compared(forecaster, {**DAY, "what_if": {"weather": {"mean_temperature": -60}}})
     assert far.warnings == []
     (warning,) = far.what_if.warnings
     assert (warning.code, warning.field) == ("out_of_range", "Mean_TemperatureC")
 
 
-def test_what_is_changed_on_monday_changes_saturday(forecaster: Forecaster) -> None:
+def test_a_what_if_for_monday_changes_saturday(forecaster: Forecaster) -> None:
     saturday = {"store": 3, "date": SATURDAY}
     turned = {"promo": False}
     (plain, _) = forecasts(forecaster, saturday, DAY)
     first, second = compared(forecaster, {"items": [saturday, {**DAY, "what_if": turned}]})
     assert first.sales == plain.sales
-    assert first.what_if.difference != 0  # though nothing of its own is changed
+    assert first.what_if.difference != 0  # although its item has no what-if
     (planned,) = ask(forecaster, {"items": [saturday, {**DAY, **turned}]})
     assert isinstance(planned, Forecasts)
     assert [first.what_if.sales, second.what_if.sales] == [getattr(item, "sales", None) for item in planned.items]
 
 
-def test_a_range_is_its_items(forecaster: Forecaster) -> None:
+def test_a_range_equals_its_items(forecaster: Forecaster) -> None:
     changes = [{"promo": True}, None, {"promo": False}]
     as_range = {"store": 4, "start": "2015-08-24", "days": 3, "what_if": {"promo": [True, None, False]}}
     items = [
@@ -113,7 +113,7 @@ def test_a_range_is_its_items(forecaster: Forecaster) -> None:
     assert compared(forecaster, as_range) == compared(forecaster, {"items": items})
 
 
-def test_requests_do_not_touch_each_other(forecaster: Forecaster) -> None:
+def test_requests_of_a_batch_do_not_affect_each_other(forecaster: Forecaster) -> None:
     requests: list[Json] = [
         DAY,
         {**DAY, "what_if": {"promo": False}},
@@ -128,7 +128,7 @@ def test_requests_do_not_touch_each_other(forecaster: Forecaster) -> None:
     assert [type(answer) for answer in together] == kinds
 
 
-def test_a_bad_item_harms_no_other(forecaster: Forecaster) -> None:
+def test_a_bad_item_does_not_affect_other_items(forecaster: Forecaster) -> None:
     what_if = {"promo": False}
     items = [{**DAY, "what_if": what_if}, {"store": 99, "date": MONDAY}, {**DAY, "what_if": {"promos": 1}}, DAY]
     (answer,) = ask(forecaster, {"items": items})
@@ -138,7 +138,7 @@ def test_a_bad_item_harms_no_other(forecaster: Forecaster) -> None:
     assert [problem.errors[0].path for problem in problems] == ["/items/1/store", "/items/2/what_if/promos"]
 
 
-def test_answers_are_what_the_contract_says(forecaster: Forecaster) -> None:
+def test_answers_are_valid_by_the_schema(forecaster: Forecaster) -> None:
     changed = {**DAY, "what_if": {"promo": False}}
     for answer in ask(forecaster, changed, {"items": [changed, DAY, {"store": 99, "date": MONDAY}]}):
         assert isinstance(answer, Comparison | Comparisons)
