@@ -23,7 +23,7 @@ OURS = {"cli", "handlers", "pets", "runtime", "sales", "schemas", "serving", "sh
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")
-FORCE = click.option("--force", is_flag=True, help="Replace what is there already.")
+FORCE = click.option("--force", is_flag=True, help="Replace an existing result.")
 
 
 @contextmanager

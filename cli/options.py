@@ -48,7 +48,7 @@ def run_options(kind: str) -> Decorator:
 def training_options(options: type[TrainingOptions], *, leave_out: Sequence[str] = ()) -> Decorator:
     """Return a decorator that adds an option to a command for each training option, and sets up its threads.
 
-    Every option is None unless it is given, so that ``given_options`` can tell which were.
+    Every option is None unless it is given; ``given_options`` relies on that.
 
     Args:
         options: the dataclass that declares them.

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def shopcat(*args: object) -> Result:
 
 
 def test_an_option_can_come_from_the_environment() -> None:
-    """As a container has it."""
+    """As in a container."""
     result = CliRunner(env={"SHOPCAT_SERVE_WORKERS": "many"}).invoke(main, ["serve"])
     assert result.exit_code == 2
     assert "'many' is not a valid integer" in result.output
@@ -78,7 +77,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS.split("|"))
-def test_no_arguments_say_what_is_missing(command: str) -> None:
+def test_a_command_without_arguments_names_the_missing_one(command: str) -> None:
     result = shopcat(*command.split())
     assert result.exit_code == 2
     assert "Missing argument" in result.output
@@ -108,7 +107,7 @@ FOR_TRAINING = ("torch", "torchvision", "timm", "pandas", "matplotlib", "tqdm", 
 ONLY_SERVING = f"""
 import sys
 
-sys.modules |= dict.fromkeys({FOR_TRAINING})  # whoever imports one is told that it is not there
+sys.modules |= dict.fromkeys({FOR_TRAINING})  # an import of one then fails as if it were not installed
 
 from cli import main
 
@@ -116,8 +115,8 @@ main(sys.argv[1:])
 """
 
 
-def where_only_serving_is_installed(*args: object) -> subprocess.CompletedProcess[str]:
-    """What a command does in an installation like the container image's."""
+def run_without_training_packages(*args: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as in an installation without the packages for training, such as the container image."""
     command = [sys.executable, "-c", ONLY_SERVING, *map(str, args)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -136,25 +135,25 @@ def where_only_serving_is_installed(*args: object) -> subprocess.CompletedProces
         "forecast BUNDLE DATA/test.csv --out OUT",
     ],
 )
-def test_what_is_not_installed_is_said_in_a_line(
+def test_a_missing_package_is_named_in_one_line(
     demo_folder: Path, demo_bundle: Path, tmp_path: Path, command: str
 ) -> None:
     named = {"DATA": demo_folder, "BUNDLE": demo_bundle, "OUT": tmp_path / "out"}
-    done = where_only_serving_is_installed(*(re.sub("|".join(named), lambda m: str(named[m[0]]), command).split()))
+    done = run_without_training_packages(*(re.sub("|".join(named), lambda m: str(named[m[0]]), command).split()))
     assert done.returncode == 2, done.stderr
     needs = f"Error: this command needs ({'|'.join(FOR_TRAINING)}), which is not installed. .*pip install .*\n"
     assert re.fullmatch(needs, done.stderr), done.stderr
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_missing_module_of_ours_keeps_its_traceback() -> None:
+def test_a_missing_module_of_shopcat_keeps_its_traceback() -> None:
     with pytest.raises(ModuleNotFoundError), errors():
         import training.nowhere  # type: ignore[import-not-found]  # noqa: F401
 
 
-def test_an_installation_that_only_serves_checks_and_explains(demo_bundle: Path) -> None:
+def test_check_and_explain_need_no_training_packages(demo_bundle: Path) -> None:
     for args in (("check", demo_bundle), ("check", "model_store/pets"), ("explain", demo_bundle, 3, "2015-08-21")):
-        done = where_only_serving_is_installed(*args, "--device", "cpu")
+        done = run_without_training_packages(*args, "--device", "cpu")
         assert done.returncode == 0, done.stderr
 
 
@@ -173,8 +172,8 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     kaggle = tmp_path / "submission.csv"
     result = shopcat("forecast", out, demo_folder / "test.csv", "--out", kaggle)
     assert result.exit_code == 0, result.output
-    with kaggle.open() as written, (demo_folder / "test.csv").open() as asked:
-        rows, plan = list(csv.DictReader(written)), list(csv.DictReader(asked))
+    with kaggle.open() as written, (demo_folder / "test.csv").open() as planned:
+        rows, plan = list(csv.DictReader(written)), list(csv.DictReader(planned))
     assert list(rows[0]) == ["Id", "Sales"]
     assert [row["Id"] for row in rows] == [row["Id"] for row in plan]
     assert all(float(row["Sales"]) == 0 for row, day in zip(rows, plan, strict=True) if day["Open"] == "0")
@@ -185,7 +184,7 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     assert "--force" in again.output
 
 
-def test_an_explanation_on_the_command_line(demo_bundle: Path) -> None:
+def test_explain_prints_factors_that_multiply_to_the_forecast(demo_bundle: Path) -> None:
     result = shopcat("explain", demo_bundle, 3, "2015-08-21")
     assert result.exit_code == 0, result.output
     first, ordinary, *groups = result.output.splitlines()
@@ -203,7 +202,7 @@ def test_an_explanation_on_the_command_line(demo_bundle: Path) -> None:
 
 
 @pytest.mark.integration
-def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: Path, tmp_path: Path) -> None:
+def test_evaluate_uses_only_sales_after_the_cutoff(demo_folder: Path, demo_bundle: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     assert shopcat("train", "sales", demo_folder, "--out", kept, "--no-refit", *QUICK).exit_code == 0
     result = shopcat("evaluate", kept, demo_folder, "--report", tmp_path / "judged")
@@ -217,7 +216,7 @@ def test_a_model_is_judged_on_later_sales_alone(demo_folder: Path, demo_bundle: 
 
 
 @pytest.mark.integration
-def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
+def test_lr_find_suggests_a_rate_and_plots_it(demo_folder: Path, tmp_path: Path) -> None:
     plot = tmp_path / "lr.png"
     result = shopcat("lr-find", "sales", demo_folder, "--out", plot, "--layers", "16,8")
     assert result.exit_code == 0, result.output
@@ -238,7 +237,7 @@ def test_lr_find_suggests_and_plots(demo_folder: Path, tmp_path: Path) -> None:
         (("--out", "/proc/bundle"), "/proc/bundle can't be written"),
     ],
 )
-def test_what_can_not_end_well_is_said_before_the_work(
+def test_arguments_that_must_fail_are_rejected_before_the_work(
     demo_folder: Path, tmp_path: Path, option: tuple[str, ...], named: str
 ) -> None:
     result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "store" / "x", *QUICK, *option)
@@ -248,7 +247,7 @@ def test_what_can_not_end_well_is_said_before_the_work(
 
 
 @pytest.mark.integration
-def test_a_report_that_fails_costs_no_second_training(
+def test_a_report_that_fails_needs_no_second_training(
     demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "sales"
@@ -260,13 +259,13 @@ def test_a_report_that_fails_costs_no_second_training(
     with monkeypatch.context() as patched:
         patched.setattr("training.sales.report.write_report", full)
         assert "no space left" in shopcat(*command).output
-    monkeypatch.setattr("training.loop.learner.Learner._train_epoch", full)  # whoever trains again fails
+    monkeypatch.setattr("training.loop.learner.Learner._train_epoch", full)  # a second training would fail
     again = shopcat(*command, "--force")
     assert again.exit_code == 0, again.output
     assert (tmp_path / "report" / "sales" / "report.md").is_file()
 
 
-def test_options_that_do_not_go_together(demo_folder: Path, tmp_path: Path) -> None:
+def test_options_that_contradict_each_other_are_rejected(demo_folder: Path, tmp_path: Path) -> None:
     result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "x", "--layers", "10")
     assert result.exit_code == 2
     assert "--ps" in result.output
@@ -306,7 +305,6 @@ def test_an_interrupted_training_leaves_no_bundle_and_goes_on(
     process.wait(timeout=30)
     assert process.returncode in (130, -sent)
     assert not out.exists()
-    time.sleep(0.1)
     resumed = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert resumed.stderr is not None
     seen = ""

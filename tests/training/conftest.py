@@ -1,4 +1,4 @@
-"""What the tests of both reports share: a made-up training, and whether a file is a picture."""
+"""Fixtures of the tests of both reports: the history of a training, a learning-rate finder, a check of plots."""
 
 import matplotlib.image
 import numpy as np
@@ -10,7 +10,7 @@ from training.loop.lr_finder import FoundLR
 
 @pytest.fixture(scope="session")
 def history():
-    """Three epochs of a hundred steps."""
+    """Return the history of three epochs of a hundred steps."""
     steps = np.arange(300)
     losses = 10 * np.exp(-steps / 60) + 0.02
     epochs = [Epoch(n, 0, losses[n * 100 - 1], {"rmspe": 0.3 / n, "accuracy": 1 - 0.1 / n}, 1.0) for n in (1, 2, 3)]
@@ -19,14 +19,14 @@ def history():
 
 @pytest.fixture(scope="session")
 def found():
-    """A learning-rate finder that suggests 0.001."""
+    """Return the result of a learning-rate finder that suggests 0.001."""
     lrs = np.geomspace(1e-7, 10, 80)
     return FoundLR(lrs.tolist(), (5 / (1 + lrs * 1000) + lrs).tolist(), 1e-3)
 
 
 @pytest.fixture(scope="session")
 def is_picture():
-    """Whether a PNG file has something drawn on it: many colours, and ink all over."""
+    """Return a check that a PNG file has a drawing on it: many colours, and ink in each quarter."""
 
     def look(file):
         pixels = (255 * matplotlib.image.imread(file)[..., :3]).astype(int) @ [65_536, 256, 1]

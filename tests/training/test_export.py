@@ -95,7 +95,7 @@ def test_the_numbers_are_those_of_the_file(exported: tuple[Wrapped, bytes], tmp_
     np.testing.assert_allclose(y, wanted.expand(4, 3), rtol=1e-5, atol=1e-6)
 
 
-def test_what_the_file_has_otherwise_stays_in_the_graph(exported: tuple[Wrapped, bytes], tmp_path: Path) -> None:
+def test_weights_that_the_file_has_otherwise_stay_in_the_graph(exported: tuple[Wrapped, bytes], tmp_path: Path) -> None:
     """Such as weights that half precision does not have, or that export has turned."""
     net, network = exported
 

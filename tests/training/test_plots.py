@@ -69,6 +69,6 @@ def test_leaves_no_figure_behind(history, found):
 
 
 def test_the_colours_differ_in_lightness_too():
-    """So that a black-and-white print tells the lines apart."""
+    """The lines are then distinct in a black-and-white print."""
     lightness = sorted(np.dot(to_rgb(color), (0.299, 0.587, 0.114)) for color in (plots.BLACK, plots.BLUE, plots.SKY))
     assert min(np.diff(lightness)) > 0.15

@@ -1,29 +1,36 @@
-"""A small training run in two stages, and one that kills itself. No test tools: the killed processes import this."""
+"""A small training run in two stages, and one that kills itself.
+
+It imports no test tools, because the killed processes import it.
+"""
 
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from training.loop.batches import TensorBatches, predict
 from training.loop.groups import freeze, spread_lr, unfreeze
+from training.loop.history import Epoch
 from training.loop.learner import Learner
 from training.sales.network import TabularNet
 
 ROWS = 320
 
 
-def data():
+def data() -> tuple[Tensor, Tensor, Tensor]:
     rng = torch.Generator().manual_seed(5)
     cats = torch.randint(0, 6, (ROWS, 2), generator=rng)
     conts = torch.randn(ROWS, 3, generator=rng)
     return cats, conts, 2.0 + cats[:, 0] / 3 + conts[:, 1].sin()
 
 
-def learner(path=None, *, seed=0, **options):
+def learner(path: Path | None = None, *, seed: int = 0, **options: Any) -> Learner:
     torch.manual_seed(1)
     net = TabularNet([(6, 4), (6, 3)], 3, (16, 8), (0.05, 0.1), y_range=(0.0, 6.0))
     return Learner(
@@ -37,13 +44,13 @@ def learner(path=None, *, seed=0, **options):
     )
 
 
-def rmse(model):
+def rmse(model: nn.Module) -> dict[str, float]:
     *inputs, target = data()
     predicted = predict(model, *inputs, device=next(model.parameters()).device)
     return {"rmse": float(np.sqrt(np.mean((predicted - target.numpy()) ** 2)))}
 
 
-def two_stages(learn, on_epoch=None):
+def two_stages(learn: Learner, on_epoch: Callable[[Epoch], None] | None = None) -> Learner:
     train = TensorBatches(*data(), batch_size=32)
     freeze(learn.model.embeds)
     learn.fit_one_cycle(train, 2, 1e-2, evaluate=rmse, on_epoch=on_epoch)
@@ -52,16 +59,16 @@ def two_stages(learn, on_epoch=None):
     return learn
 
 
-def die(*_):
+def die(*_: object) -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_and_die(path, what, number):
-    """Trains ``two_stages`` and kills the process at its step, epoch or checkpoint of that number."""
+def train_and_die(path: Path, what: str, number: int) -> None:
+    """Train ``two_stages`` and kill the process at the step, epoch or checkpoint (``what``) of this number."""
     count = 0
 
-    def at_the_number(function):
-        def wrapped(*arguments):
+    def at_the_number(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any) -> Any:
             nonlocal count
             count += 1
             return die() if count == number else function(*arguments)

@@ -116,7 +116,7 @@ def test_no_column_is_overwritten(forecaster: Forecaster, tmp_path: Path) -> Non
         assert "has the columns Sales and Forecast already; rename one" in text
 
 
-def test_what_the_rows_state_is_one_plan(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_the_statements_of_all_rows_form_one_plan(forecaster: Forecaster, tmp_path: Path) -> None:
     """Open, promo and holidays of all rows of a store count for its other rows, as among the items of one request."""
     text = (
         "Store,Date,Open,Promo,StateHoliday,SchoolHoliday\n"
@@ -186,7 +186,7 @@ def test_empty_fields_are_not_stated(forecaster: Forecaster, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("nothing", ["", " ", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"])
 def test_gaps_of_other_programs_are_not_stated(forecaster: Forecaster, tmp_path: Path, nothing: str) -> None:
-    """What train takes for a gap is one here too, and columns that do not count keep it."""
+    """Spellings of a gap in training are gaps here too, and other columns keep them."""
     header = "store,date,note,open,promo,stateholiday,schoolholiday"
     text = f"{header}\n1,2015-11-07,{nothing}{f',{nothing}' * 4}\n"
     rows, kinds = forecast(forecaster, tmp_path, text)
@@ -198,7 +198,7 @@ def test_gaps_of_other_programs_are_not_stated(forecaster: Forecaster, tmp_path:
         assert "date: " in refused(forecaster, tmp_path, f"store,date\n1,{nothing}\n")
 
 
-def test_what_train_reads_forecast_reads(forecaster: Forecaster, demo_folder: Path, tmp_path: Path) -> None:
+def test_forecast_reads_all_values_that_train_reads(forecaster: Forecaster, demo_folder: Path, tmp_path: Path) -> None:
     """pandas turns whole numbers, flags and holidays of columns with gaps to floats; `read_tables` knows that."""
     rows, kinds = forecast(forecaster, tmp_path, (demo_folder / "test.csv").read_bytes())
     plan = pd.read_csv(demo_folder / "test.csv", dtype={"StateHoliday": str})

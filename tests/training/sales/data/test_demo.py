@@ -212,7 +212,7 @@ def test_the_format_is_that_of_the_real_files(folder: Path, rossmann: Path) -> N
 
 
 def looks(lines: list[str]) -> list[set[str]]:
-    """How the fields of each column look, quotes included: 9 for digits, x for letters."""
+    """Return the format of the fields of each column, with quotes: 9 for digits, x for letters."""
     fields = zip(*(re.split(r',(?=(?:[^"]*"[^"]*")*[^"]*$)', line) for line in lines[:40_000]), strict=True)
     return [{re.sub(r"\d+", "9", re.sub(r"[A-Za-z]+", "x", field)) for field in column} for column in fields]
 

@@ -1,4 +1,4 @@
-"""What the panel assumes of days that no table has."""
+"""Assumptions of the panel about days without a row in the tables."""
 
 from dataclasses import replace
 

@@ -183,7 +183,7 @@ def test_a_column_of_numbers_instead_of_dates_is_quoted_as_it_is(folder: Path, d
     assert problem.cause == f"not a date (line 2: '{date}', ...)"
 
 
-def test_what_is_optional_may_be_missing(folder: Path) -> None:
+def test_optional_columns_may_be_missing(folder: Path) -> None:
     for table, name in (("train", "Customers"), ("test", "Id")):
         pd.read_csv(folder / f"{table}.csv").drop(columns=name).to_csv(folder / f"{table}.csv", index=False)
     tables = read_tables(folder)
