@@ -114,7 +114,6 @@ TO_DO: dict[str, set[str]] = {
         "tests/training/test_export.py",
     },
     "sentence": {
-        "benchmarks/servers/fastapi_pets.py",
         "serving/monitoring/exporter.py",
         "serving/torchserve/server.py",
         "training/sales/batchnorm_folding.py",

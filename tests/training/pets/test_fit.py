@@ -158,12 +158,12 @@ def test_a_holdout_does_not_change_the_weights(pet_data: PetData, no_finder: Non
         pet_data, valid=Split(pet_data.valid.files[:2], 1 - pet_data.valid.labels[:2] % 2)
     )
     alone = run(pet_data, FINE_TUNED)
-    judged = run(with_others, FINE_TUNED, holdout=with_others.valid)
-    assert_same(weights(alone.net), weights(judged.net))
+    evaluated = run(with_others, FINE_TUNED, holdout=with_others.valid)
+    assert_same(weights(alone.net), weights(evaluated.net))
     assert not any(epoch.metrics for epoch in alone.history.epochs)
-    assert all(0 <= epoch.metrics["accuracy"] <= 1 for epoch in judged.history.epochs)
-    assert [epoch.number for epoch in judged.history.epochs] == [1, 2, 3, 4]
-    assert len(judged.history.losses) == len(judged.history.lrs) == 4 * 4
+    assert all(0 <= epoch.metrics["accuracy"] <= 1 for epoch in evaluated.history.epochs)
+    assert [epoch.number for epoch in evaluated.history.epochs] == [1, 2, 3, 4]
+    assert len(evaluated.history.losses) == len(evaluated.history.lrs) == 4 * 4
 
 
 @pytest.mark.integration
