@@ -1,4 +1,4 @@
-"""What no answer may have in it: how the service is made, and where it lies."""
+"""Patterns that no answer may contain: stack traces, paths, libraries and versions."""
 
 import re
 

@@ -117,7 +117,7 @@ def test_the_command_finds_hidden_imports(tmp_path: Path, line: str) -> None:
 
 
 def test_a_request_meets_neither_pandas_nor_torch(demo_bundle: Path) -> None:
-    """What a worker has loaded after its first forecast, lazy imports included."""
+    """List the modules that a worker has loaded after its first forecast, lazy imports included."""
     script = """
 import sys
 from pathlib import Path

@@ -26,7 +26,7 @@ _COMPARISON = re.compile(r"\s(==|!=|>=|<=|>|<)\s")
 
 
 def expressions() -> dict[str, str]:
-    """Every expression by where it stands; an alert's answers 0 or 1, so that silence is told from blindness."""
+    """Return every expression by its place. An alert's gives 0 or 1, so that no data differs from no alert."""
     found = {}
     for panel in PANELS:
         for target in panel["targets"]:

@@ -55,7 +55,7 @@ def test_every_alert_has_a_severity_and_a_section_in_the_guide(alert: str) -> No
     assert re.findall(r"^\*\*(.*)\.\*\*", section[1], re.MULTILINE) == ["Meaning", "Likely causes", "What to do"]
 
 
-def test_a_rule_that_is_wrong_is_told(promtool: str, tmp_path: Path) -> None:
+def test_a_wrong_rule_is_found(promtool: str, tmp_path: Path) -> None:
     shutil.copytree(DEPLOY / "rules", tmp_path / "rules")
     alerts = tmp_path / "rules" / "alerts.yml"
     alerts.write_text(alerts.read_text("utf-8").replace("for: 1m", "for: 10m"), "utf-8")

@@ -1,4 +1,4 @@
-"""What the tests ask a running server with."""
+"""Client with which the tests send requests to a running service."""
 
 import http.client
 import json
@@ -34,7 +34,7 @@ def ask(
     path: str = "/predictions/sales",
     headers: Mapping[str, str] = {},
 ) -> Answer:
-    """One request on a connection of its own; pieces of a body are sent as chunks."""
+    """Send one request on a new connection; an iterable body is sent in chunks."""
     sent = json.dumps(body).encode() if isinstance(body, dict) else body
     port = server.address if isinstance(server, Server) else server.config.port
     assert isinstance(port, int)
@@ -47,5 +47,5 @@ def ask(
 
 
 def manage(server: Server, path: str) -> Any:
-    """What TorchServe's management says."""
+    """Return an answer of TorchServe's management."""
     return json.loads(local_http.ask(server.folder / "management.sock", path))

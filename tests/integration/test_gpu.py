@@ -1,4 +1,4 @@
-"""The service on a GPU: a worker for each, what it answers, what is told of it."""
+"""The service on a GPU: one worker for each, its answers and its metrics."""
 
 import base64
 import io
@@ -78,7 +78,7 @@ def test_a_breed_and_its_heatmap_are_a_cpus(service: Service, method: str) -> No
 
 
 @pytest.mark.gpu
-def test_gpus_are_told_of(service: Service) -> None:
+def test_metrics_include_every_gpu(service: Service) -> None:
     with urlopen(f"http://{HOST}:{service.config.probes_port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     used = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith("shopcat_gpu_")}

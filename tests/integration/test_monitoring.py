@@ -1,6 +1,6 @@
-"""What watches a server, with a real one and a real Prometheus: every query that is in deploy/ finds data.
+"""Monitoring of a real service by a real Prometheus: every query in deploy/ finds data.
 
-A misspelt name in a dashboard or a rule is an empty panel or an alert that never fires, and nobody is told.
+A misspelt name gives an empty panel, or an alert that never fires, without any error.
 """
 
 import base64
@@ -34,7 +34,7 @@ DAY = {"store": 1, "date": "2015-08-05"}
 SCRAPES = 5
 KINDS = 15  # of requests that `send_everything` sends
 
-# What a healthy server may be without, and what it would take: parts, by their metrics, and incidents, by their series.
+# Queries that may find no data on a healthy service: parts by the start of a metric, incidents by their series.
 PARTS = {"shopcat_gpu_": "a GPU"}
 INCIDENTS = {
     'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx",
@@ -44,19 +44,19 @@ INCIDENTS = {
 
 
 def without_a_part(expression: str) -> str | None:
-    """What it would take for an expression to find data, if it asks for a part that need not be there."""
+    """Return the part that an expression needs to find data, if the service may lack it."""
     return next((need for name, need in PARTS.items() if name in expression), None)
 
 
 def photo() -> bytes:
-    """A picture of nothing, as a JPEG."""
+    """Return a JPEG without an animal."""
     file = io.BytesIO()
     Image.linear_gradient("L").convert("RGB").save(file, "JPEG")
     return file.getvalue()
 
 
 def send_everything(server: Service) -> None:
-    """Each kind of request once: what a model doubts, what it refuses, what it draws."""
+    """Send each kind of request once: valid, doubtful, invalid, and with a heatmap."""
     weather = {"max_temperature": 90.0}
     for body, status in (
         (DAY, 200),
@@ -100,7 +100,7 @@ def prometheus(
 
 @pytest.fixture(scope="module")
 def moment(server: Service, prometheus: Prometheus) -> float:
-    """When all kinds of requests had been answered and scraped; since then the machine may have been too busy."""
+    """Time at which all kinds of requests were answered and scraped; later the machine may be too busy."""
     scraped = f"sum_over_time(up[1h]) >= {SCRAPES} and min_over_time(up[{3 * INTERVAL_S}s]) == 1"
     until = time.monotonic() + 90
     while not prometheus.query(scraped, now := time.time()):
@@ -169,14 +169,14 @@ def test_every_request_is_counted_once_by_whichever_worker_also_by_one_that_dies
 
 @pytest.fixture(scope="module")
 def scraped(server: Service) -> str:
-    """What the server says of itself, by itself."""
+    """The text of /metrics, without Prometheus."""
     send_everything(server)
     with urlopen(f"http://{HOST}:{server.config.probes_port}/metrics", timeout=10) as answer:
         return answer.read().decode()
 
 
 def test_promtool_has_nothing_to_say_against_our_metrics(scraped: str, promtool: str) -> None:
-    """What TorchServe and Envoy call theirs is not ours to choose."""
+    """Names of TorchServe's and Envoy's metrics are not ours to choose."""
     done = subprocess.run([promtool, "check", "metrics"], input=scraped, capture_output=True, text=True, check=False)
     complaints = (done.stdout + done.stderr).splitlines()
     assert done.returncode in (0, 3), complaints  # 3: it could read them and has complaints
