@@ -6,18 +6,23 @@ BIN    := $(VENV)/bin
 DEMO   := model_store/demo
 PETS   := model_store/pets
 BUILD  := build
+# One test process a core. Tests that share a costly fixture stay in one process (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 25
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve demo test unit lint format docs bench serve-env train-env clean help
+.PHONY: serve demo test all-tests unit lint format docs bench serve-env train-env clean help
 
 serve: $(VENV)/.serve  ## Serve the demonstration and the pets model until Ctrl-C (the default)
 	@exec $(BIN)/shopcat serve $(DEMO) $(PETS)
 
-test: $(VENV)/.test lint  ## Run lint and all tests; ARGS="-k pets" selects some
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test  ## Run lint and, beside it, all tests; ARGS="-k pets" selects some
+	@$(MAKE) --no-print-directory --jobs 2 lint all-tests
+
+all-tests: $(VENV)/.test
+	$(PYTEST) $(ARGS)
 
 unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
-	$(BIN)/python -m pytest -m "not integration" $(ARGS)
+	$(PYTEST) -m "not integration" $(ARGS)
 
 lint: $(VENV)/.test  ## Check style, format, import rules and types
 	$(BIN)/ruff check .
