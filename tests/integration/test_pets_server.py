@@ -2,6 +2,8 @@
 
 Not every answer is a handler's. What never reaches a worker TorchServe's front end refuses by itself, with JSON of its
 own (``code``, ``type`` and ``message``) or with no body, but not with problem details: see `REFUSALS`.
+
+Longer than 350 lines: one running server answers all of these tests.
 """
 
 import base64

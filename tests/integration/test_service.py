@@ -1,4 +1,7 @@
-"""`shopcat serve` as it is run, under load: whatever happens to a part of it, no request is lost or unanswered."""
+"""`shopcat serve` as it is run, under load: whatever happens to a part of it, no request is lost or unanswered.
+
+Longer than 350 lines: the tests run in this order on one service.
+"""
 
 import http.client
 import json

@@ -2,6 +2,8 @@
 
 All are made from a seed, without other files. Each fails for a reason that does not depend on the decoder's version.
 Faults that a decoder may tolerate, such as flipped bits or a cut near the end, are not here.
+
+Longer than 350 lines: each hostile file is built byte by byte, and the builders share their parts.
 """
 
 import io

@@ -1,4 +1,7 @@
-"""pets.classifier: equal answers for equal photos, calibrated probabilities, class names, heatmaps and warnings."""
+"""pets.classifier: equal answers for equal photos, calibrated probabilities, class names, heatmaps and warnings.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import base64
 import dataclasses

@@ -1,4 +1,7 @@
-"""Any photo becomes the same input, however its file holds it; what is no photo becomes a problem, and soon."""
+"""Any photo becomes the same input, however its file holds it; what is no photo becomes a problem, and soon.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import contextlib
 import io

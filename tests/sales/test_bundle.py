@@ -1,4 +1,7 @@
-"""A bundle is whole or it is not one: whatever happens to the process or to the files."""
+"""A bundle is whole or it is not one: whatever happens to the process or to the files.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Explanations: they add up to what is printed, are Shapley's values, and what is explained can be asked for."""
+"""Explanations: they add up to what is printed, are Shapley's values, and what is explained can be asked for.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import json
 import math

@@ -1,4 +1,7 @@
-"""sales.forecaster: statements, forms of requests, assumptions, warnings, problems and golden rows."""
+"""sales.forecaster: statements, forms of requests, assumptions, warnings, problems and golden rows.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import datetime as dt
 import json

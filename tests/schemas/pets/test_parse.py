@@ -1,4 +1,7 @@
-"""Parsing of pets requests: every way to send a photo, every option, and only problems as exceptions."""
+"""Parsing of pets requests: every way to send a photo, every option, and only problems as exceptions.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import base64
 import contextlib

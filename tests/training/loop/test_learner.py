@@ -1,4 +1,7 @@
-"""training.loop: batches, the learner, the learning-rate finder and checkpoints."""
+"""training.loop: batches, the learner, the learning-rate finder and checkpoints.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import json
 import math

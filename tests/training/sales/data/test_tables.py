@@ -1,4 +1,7 @@
-"""The seven tables: real Kaggle quoting is read, and everything that is wrong is said at once."""
+"""The seven tables: real Kaggle quoting is read, and everything that is wrong is said at once.
+
+Longer than 350 lines: the tests of one module share their fixtures and helpers.
+"""
 
 import random
 import shutil
