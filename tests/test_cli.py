@@ -1,4 +1,4 @@
-"""The gateway as a person meets it: help, a whole run, and what happens when something is wrong."""
+"""The command line as a user meets it: help, complete runs, and errors."""
 
 import csv
 import json

@@ -62,13 +62,15 @@ def run(file: Path, x: Tensor) -> list[np.ndarray]:
 
 
 def inside(file: Path) -> set[str]:
-    """The names of the tensors whose numbers stand in the graph itself."""
+    """Return the names of the tensors whose numbers are in the graph itself."""
     graph = onnx.load(str(file), load_external_data=False).graph
     return {each.name for each in graph.initializer if each.data_location != onnx.TensorProto.EXTERNAL}
 
 
 @pytest.mark.parametrize("rows", [1, 5])
-def test_it_computes_what_torch_does(exported: tuple[Wrapped, bytes], tmp_path: Path, rows: int) -> None:
+def test_the_exported_network_computes_what_torch_does(
+    exported: tuple[Wrapped, bytes], tmp_path: Path, rows: int
+) -> None:
     net, network = exported
     file = write(tmp_path, net, network)
     assert not {name for name in inside(file) if name.startswith(PREFIX)}
@@ -83,7 +85,7 @@ def test_it_computes_what_torch_does(exported: tuple[Wrapped, bytes], tmp_path: 
 
 
 def test_the_numbers_are_those_of_the_file(exported: tuple[Wrapped, bytes], tmp_path: Path) -> None:
-    """Whoever changes the file changes the answer: no second copy is left."""
+    """A change of the file changes the output, because no second copy is left."""
     net, network = exported
     file = write(tmp_path, net, network)
     write_again = {name: tensor.numpy() for name, tensor in net.net.state_dict().items()}
@@ -96,7 +98,7 @@ def test_the_numbers_are_those_of_the_file(exported: tuple[Wrapped, bytes], tmp_
 
 
 def test_weights_that_the_file_has_otherwise_stay_in_the_graph(exported: tuple[Wrapped, bytes], tmp_path: Path) -> None:
-    """Such as weights that half precision does not have, or that export has turned."""
+    """For example weights that half precision can't represent, or that the export has transposed."""
     net, network = exported
 
     def change(arrays: dict) -> None:
@@ -113,7 +115,7 @@ def test_weights_that_the_file_has_otherwise_stay_in_the_graph(exported: tuple[W
         np.testing.assert_allclose(run(file, x)[0], net(x)[0], rtol=1e-5, atol=1e-6)
 
 
-def test_the_same_network_is_the_same_file(exported: tuple[Wrapped, bytes], tmp_path: Path) -> None:
+def test_the_same_network_gives_the_same_file(exported: tuple[Wrapped, bytes], tmp_path: Path) -> None:
     net, network = exported
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -18,7 +18,7 @@ SHAPES = [  # codes of each category, continuous columns, hidden layers
 
 
 def trained(codes: list[int], n_cont: int, layers: list[int]) -> TabularNet:
-    """A network whose batch norms have seen something and do something."""
+    """Return a network whose batch norms have statistics and weights."""
     torch.manual_seed(0)
     net = TabularNet([(n, n // 2 + 1) for n in codes], n_cont, layers, [0.1] * len(layers), y_range=(0.0, 12.0))
     for module in net.modules():
@@ -41,7 +41,7 @@ def rows(codes: list[int], n_cont: int, count: int) -> tuple[torch.Tensor, torch
 
 
 @pytest.mark.parametrize(("codes", "n_cont", "layers"), SHAPES)
-def test_same_output(codes: list[int], n_cont: int, layers: list[int]) -> None:
+def test_the_folded_network_has_the_same_output(codes: list[int], n_cont: int, layers: list[int]) -> None:
     net = trained(codes, n_cont, layers)
     cats, conts = rows(codes, n_cont, 500)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_same_output(codes: list[int], n_cont: int, layers: list[int]) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 33])
 @pytest.mark.integration
-def test_same_output_in_onnxruntime(count: int) -> None:
+def test_the_folded_network_has_the_same_output_in_onnxruntime(count: int) -> None:
     codes, n_cont, layers = [11, 3, 200], 5, [64, 32]
     net = trained(codes, n_cont, layers)
     exported = to_onnx(FoldedNet(net), rows(codes, n_cont, 2), ("cats", "conts"))

@@ -1,3 +1,5 @@
+"""training.sales.card: sections, figures and warnings of the model card."""
+
 import datetime as dt
 import re
 
@@ -55,15 +57,15 @@ def with_last_year(**changes):
 
 
 def words(text):
-    """The text without its line breaks."""
+    """Return the text without its line breaks."""
     return re.sub(r"\s+", " ", text)
 
 
-def test_the_manifest_of_these_tests_is_one():
+def test_the_manifest_of_these_tests_is_valid():
     SalesManifest(**with_last_year(), version="1", files={})
 
 
-def test_asks_the_questions_of_both_papers():
+def test_the_card_has_the_sections_of_both_papers():
     text = model_card(MANIFEST)
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings == [
@@ -82,7 +84,7 @@ def test_asks_the_questions_of_both_papers():
     assert bold == ["Motivation", "Composition", "Collection", "Preprocessing", "Uses", "Distribution", "Maintenance"]
 
 
-def test_explains_and_states_every_metric():
+def test_every_metric_is_stated_and_explained():
     assert set(card.METRICS) == set(metrics.METRICS)
     text = model_card(MANIFEST)
     stated = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE))
@@ -98,14 +100,14 @@ def test_explains_and_states_every_metric():
         assert f"- **{label}**: " in text
 
 
-def test_compares_with_last_year_and_says_where_that_was_better():
+def test_the_figures_stand_beside_those_of_last_year():
     rows = dict(re.findall(r"^\| ([^|]+) \| (.*) \|$", model_card(with_last_year()), re.MULTILINE))
     assert rows["RMSPE"] == "11.11 % | 10.00 % | 40.00 % | 75.00 %"
     assert rows["WAPE"] == "13.33 % | 13.33 % | 10.00 % | -33.33 %"
     assert rows["Bias"].startswith("-1.44 % | -1.44 % | +20.00 % |")  # signed: no share of it is better
 
 
-def test_states_the_facts_of_the_manifest():
+def test_the_facts_follow_from_the_manifest():
     text = words(model_card(MANIFEST))
     for fact in (
         "# Model card: corner-shops",
@@ -123,13 +125,13 @@ def test_states_the_facts_of_the_manifest():
         assert fact in text
 
 
-def test_says_that_it_gives_the_sales_away():
+def test_the_card_warns_that_the_bundle_contains_the_sales():
     text = words(model_card(MANIFEST))
     assert "Whoever has this bundle has the sales." in text
     assert "`tables.safetensors` holds what each store sold on each day up to 2015-07-31" in text
 
 
-def test_synthetic_data_says_so_in_the_first_line():
+def test_a_card_of_synthetic_data_starts_with_a_notice():
     made_up = model_card({**MANIFEST, "synthetic": True})
     assert made_up.splitlines()[0].startswith("**Synthetic data")
     assert "random generator" in made_up
@@ -139,7 +141,7 @@ def test_synthetic_data_says_so_in_the_first_line():
     assert own.count("ask whoever") == 3  # licence, motivation and collection, which no bundle knows
 
 
-def test_parity_mode_says_that_it_looks_ahead():
+def test_a_card_of_parity_mode_starts_with_a_notice():
     parity = {**MANIFEST, "mode": "parity"}
     assert model_card(parity).startswith("**Parity mode looks ahead")
     assert "looks ahead" not in model_card(MANIFEST)
@@ -151,14 +153,14 @@ def test_parity_mode_says_that_it_looks_ahead():
 @pytest.mark.parametrize(
     ("mode", "refit", "own"), [("production", True, False), ("production", False, True), ("parity", True, True)]
 )
-def test_says_whose_figures_they_are(mode, refit, own):
+def test_the_card_names_the_fit_that_the_figures_belong_to(mode, refit, own):
     text = words(model_card({**MANIFEST, "mode": mode, "training": {**MANIFEST["training"], "refit": refit}}))
     assert ("The figures are those of the network in this bundle" in text) == own
     assert ("it has not been judged itself" in text) == (not own)
 
 
 @pytest.mark.parametrize("manifest", [MANIFEST, with_last_year(synthetic=True, mode="parity")])
-def test_is_short_and_nothing_looks_forgotten(manifest):
+def test_the_card_is_short_and_has_no_placeholder(manifest):
     text = model_card(manifest)
     assert text.endswith("\n")
     assert len(text.splitlines()) < 120

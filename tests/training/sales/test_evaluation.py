@@ -63,7 +63,7 @@ def frame(data, judged):
 
 
 def figures(rows, column="Forecast"):
-    """The metrics as pandas sees them."""
+    """Return the metrics as pandas computes them."""
     error = rows[column] - rows["Sales"]
     share = error / rows["Sales"]
     return {
@@ -77,7 +77,7 @@ def figures(rows, column="Forecast"):
     }
 
 
-def test_judges_all_days_with_sales_after_the_cutoff_and_no_others(frame, judged):
+def test_the_evaluation_covers_exactly_the_days_with_sales_after_the_cutoff(frame, judged):
     assert len(frame) == len(judged.rows) == judged.metrics()["rows"]
     assert judged.metrics()["from"] == str(frame["Date"].min().date()) == "2013-12-01"
     assert judged.metrics()["to"] == str(frame["Date"].max().date()) == "2015-07-31"
@@ -150,7 +150,7 @@ def untrained(tables, cutoff):
     return Forecaster(Model("sales", "test", panel, features, preprocessor, run, 49)), preprocessor, run
 
 
-def test_evaluates_what_a_client_would_get(tables):
+def test_the_evaluated_forecasts_are_those_that_a_client_gets(tables):
     forecaster, preprocessor, run = untrained(tables, "2015-06-30")
     result = evaluate(forecaster, tables)
     panel, rows = result.panel, result.rows
@@ -162,13 +162,13 @@ def test_evaluates_what_a_client_would_get(tables):
     np.testing.assert_array_equal(rows.sales, panel.sales[rows.store, rows.day])
 
 
-def test_refuses_tables_that_the_model_has_seen(tables):
+def test_tables_without_later_sales_are_rejected(tables):
     forecaster, _, _ = untrained(tables, "2015-07-31")
     with pytest.raises(HoldoutError, match=r"no sales after 2015-07-31, .* name tables with later sales"):
         evaluate(forecaster, tables)
 
 
-def test_refuses_a_store_that_the_model_does_not_know(tables, tmp_path):
+def test_a_store_that_the_model_does_not_know_is_rejected(tables, tmp_path):
     write_demo(tmp_path / "more", stores=21, seed=3)
     forecaster, _, _ = untrained(tables, "2015-07-20")
     with pytest.raises(HoldoutError, match=r"rows can't be forecast; the first: .*21"):

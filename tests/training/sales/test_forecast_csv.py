@@ -18,7 +18,7 @@ HEADER = "store,date,promo\n"
 
 
 def forecast(forecaster: Forecaster, folder: Path, text: str | bytes) -> tuple[list[dict[str, str]], Counter[str]]:
-    """The rows written for a CSV, and what was counted."""
+    """Return the rows written for a CSV, and the counts."""
     source, out = folder / "rows.csv", folder / "out.csv"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
     count, kinds = forecast_csv(forecaster, source, out)
@@ -30,7 +30,7 @@ def forecast(forecaster: Forecaster, folder: Path, text: str | bytes) -> tuple[l
 
 
 def refused(forecaster: Forecaster, folder: Path, text: str | bytes) -> str:
-    """The error's text; nothing is written, and what was there stays."""
+    """Return the message of the error; nothing must be written, and an existing file must stay."""
     source, out = folder / "rows.csv", folder / "out.csv"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
     out.write_text("from last week\n")
@@ -43,13 +43,13 @@ def refused(forecaster: Forecaster, folder: Path, text: str | bytes) -> str:
 
 
 def asked(forecaster: Forecaster, *items: dict[str, Any]) -> list[float]:
-    """The same from the service."""
+    """Return the forecasts of the same rows by the service."""
     (answer,) = forecaster.predict([parse_request({"items": [*items]})])
     assert isinstance(answer, Forecasts)
     return [item.sales for item in answer.items if isinstance(item, ItemForecast)]
 
 
-def test_kaggles_test_csv(forecaster: Forecaster, demo_folder: Path, tmp_path: Path) -> None:
+def test_the_test_csv_of_kaggle_gives_a_submission(forecaster: Forecaster, demo_folder: Path, tmp_path: Path) -> None:
     rows, kinds = forecast(forecaster, tmp_path, (demo_folder / "test.csv").read_bytes())
     plan = pd.read_csv(demo_folder / "test.csv", dtype={"StateHoliday": str})
     assert [*rows[0]] == ["Id", "Sales"]
@@ -89,7 +89,7 @@ def test_sales_that_are_there_already_stay(forecaster: Forecaster, tmp_path: Pat
     assert float(rows[0]["Forecast"]) > 0
 
 
-def test_an_id_alone_does_not_make_a_csv_kaggles(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_an_id_alone_does_not_make_a_submission(forecaster: Forecaster, tmp_path: Path) -> None:
     rows, _ = forecast(forecaster, tmp_path, "id,store,date,region\n7,1,2015-08-22,north\n7,2,2015-08-22,south\n")
     assert [*rows[0]] == ["id", "store", "date", "region", "Sales"]
     assert [[*row.values()][:4] for row in rows] == [
@@ -167,7 +167,7 @@ def test_the_statements_of_all_rows_form_one_plan(forecaster: Forecaster, tmp_pa
         ),
     ],
 )
-def test_files_as_they_come(forecaster: Forecaster, tmp_path: Path, name: str, text: str) -> None:
+def test_usual_spellings_of_a_csv_are_read(forecaster: Forecaster, tmp_path: Path, name: str, text: str) -> None:
     items = [{"store": 3 + place, "date": "2015-08-22", "promo": promo} for place, promo in enumerate((True, False))]
     rows, _ = forecast(forecaster, tmp_path, text)
     assert [float(row["Sales"]) for row in rows] == pytest.approx(asked(forecaster, *items), rel=1e-5), name
@@ -226,7 +226,7 @@ def test_a_row_counts_once_for_each_kind(forecaster: Forecaster, tmp_path: Path)
 # Mistakes.
 
 
-def test_bad_rows_are_told_by_their_lines(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_wrong_rows_are_named_by_their_lines(forecaster: Forecaster, tmp_path: Path) -> None:
     wrong = ["99,2015-08-22,1", "1,2015-02-30,1", "1,2015-08-22,maybe", "x,2015-08-22,1", ",2015-08-22,1"]
     wrong += ["1,,1", "1,1999-01-01,1", "-1,2015-08-22,1"]
     rows = ["1,2015-08-22,1"] * 20
@@ -241,13 +241,13 @@ def test_bad_rows_are_told_by_their_lines(forecaster: Forecaster, tmp_path: Path
         assert part in text
 
 
-def test_one_bad_row_is_enough(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_one_wrong_row_rejects_the_file(forecaster: Forecaster, tmp_path: Path) -> None:
     text = refused(forecaster, tmp_path, HEADER + "1,2015-08-22,1\n\n1,2015-08-22,2\n")
     assert text.splitlines()[0].endswith(": 1 row can't be forecast, so nothing was written")
     assert text.splitlines()[1:] == ["  line 4: promo: must be true or false (sent: '2')"]
 
 
-def test_all_rows_bad(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_a_file_with_only_wrong_rows_is_rejected(forecaster: Forecaster, tmp_path: Path) -> None:
     text = refused(forecaster, tmp_path, HEADER + "99,2015-08-22,1\n1,2015-02-30,\n-1,2015-08-22,1\n")
     assert "3 rows can't be forecast" in text
     starts = [line.strip().split(": ")[:2] for line in text.splitlines()[1:]]
@@ -277,13 +277,13 @@ def test_all_rows_bad(forecaster: Forecaster, tmp_path: Path) -> None:
         ("store,date,StateHoliday,state_holiday\n1,2015-08-22,a,0\n", "two columns for state_holiday"),
     ],
 )
-def test_files_that_are_something_else(
+def test_files_that_are_no_such_csv_are_rejected(
     forecaster: Forecaster, tmp_path: Path, text: str | bytes, complaint: str
 ) -> None:
     assert complaint in refused(forecaster, tmp_path, text)
 
 
-def test_a_file_that_is_not_there(forecaster: Forecaster, tmp_path: Path) -> None:
+def test_a_missing_file_is_rejected(forecaster: Forecaster, tmp_path: Path) -> None:
     for source, remedy in ((tmp_path / "nowhere.csv", "add it"), (tmp_path, "make it a file that you may read")):
         with pytest.raises(RowsError, match=f"{source.name}: .*; {remedy}"):
             forecast_csv(forecaster, source, tmp_path / "out.csv")

@@ -12,7 +12,7 @@ SALES = st.lists(st.tuples(st.integers(1, 40_000), st.integers(1, 40_000)), min_
 
 
 @given(SALES)
-def test_agrees_with_scikit_learn(pairs):
+def test_the_metrics_agree_with_scikit_learn(pairs):
     actual, forecast = np.array(pairs).T
     assert metrics.mape(actual, forecast) == pytest.approx(sk.mean_absolute_percentage_error(actual, forecast))
     log_error = sk.root_mean_squared_error(np.log(actual), np.log(forecast))
@@ -25,7 +25,7 @@ def test_agrees_with_scikit_learn(pairs):
     assert metrics.median_ape(actual, forecast) == pytest.approx(sk.median_absolute_error(ones, forecast / actual))
 
 
-def test_rmspe_is_fastais_exp_rmspe():
+def test_rmspe_agrees_with_exp_rmspe_of_fastai():
     torch = pytest.importorskip("torch")
     exp_rmspe = pytest.importorskip("fastai.metrics").exp_rmspe
     rng = np.random.default_rng(0)
@@ -54,13 +54,13 @@ def test_float32_sums_keep_their_digits():
     assert metrics.bias(actual, actual * np.float32(1.5)) == pytest.approx(0.5, abs=1e-6)
 
 
-def test_no_rows_is_nan_not_a_crash():
+def test_no_rows_give_nan():
     for metric in metrics.METRICS.values():
         assert math.isnan(metric([], []))
         assert math.isnan(metric([0.0], [5.0]))
 
 
-def test_forecast_of_nothing_where_something_was_sold():
+def test_a_forecast_of_0_for_a_day_with_sales_is_infinitely_wrong_in_log():
     assert metrics.rmse_log([10.0], [0.0]) == math.inf
     assert metrics.rmspe([10.0], [0.0]) == 1.0
 
@@ -75,7 +75,7 @@ def test_forecast_of_nothing_where_something_was_sold():
         ([[1.0]], [[1.0]], "both must be"),
     ],
 )
-def test_refuses_what_is_no_sales(actual, forecast, message):
+def test_values_that_are_no_sales_are_rejected(actual, forecast, message):
     for metric in metrics.METRICS.values():
         with pytest.raises(ValueError, match=message):
             metric(actual, forecast)

@@ -33,16 +33,16 @@ def twins(codes, n_cont, layers=(100, 50), ps=(0.0, 0.0), emb_drop=0.0):
     return ours, theirs
 
 
-def test_lesson_has_229_inputs():
+def test_the_lessons_network_has_229_inputs():
     assert sum(network.emb_sz_lesson(n) for n in CODES) + 16 == 229
 
 
 @given(st.integers(2, 100_000))
-def test_newer_rule_is_fastais(n):
+def test_the_newer_rule_agrees_with_fastai(n):
     assert network.emb_sz_rule(n) == emb_sz_rule(n)
 
 
-def test_starts_as_fastai_does():
+def test_the_initial_weights_are_distributed_as_in_fastai():
     torch.manual_seed(0)
     ours = TabularNet([(1116, 50)], 16, y_range=Y_RANGE)
     theirs = TabularModel([(1116, 50)], 16, 1, [1000, 500], ps=[0.001, 0.01], embed_p=0.04, y_range=Y_RANGE)
@@ -55,7 +55,7 @@ def test_starts_as_fastai_does():
 
 
 @pytest.mark.parametrize(("codes", "n_cont"), [(CODES, 16), ((), 3), ((5, 3), 0), ((2,), 1)])
-def test_eval_output_is_fastais(codes, n_cont):
+def test_the_output_in_eval_mode_agrees_with_fastai(codes, n_cont):
     ours, theirs = twins(codes, n_cont)
     cats, conts = batch(codes, n_cont)
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_eval_output_is_fastais(codes, n_cont):
     torch.testing.assert_close(answer, expected, rtol=0, atol=1e-5)
 
 
-def test_training_output_gradients_and_statistics_are_fastais():
+def test_output_gradients_and_statistics_in_training_agree_with_fastai():
     ours, theirs = twins(CODES, 16)
     cats, conts = batch(CODES, 16)
     cats[:32] = cats[0]  # many rows of one code add up in one row of the table
@@ -105,7 +105,7 @@ def test_one_row_and_extreme_rows_stay_in_range():
     assert ours(torch.tensor([[1]]), torch.zeros(1, 2)).shape == (1,)
 
 
-def test_unknown_code_is_an_error_not_a_guess():
+def test_an_unknown_code_is_an_error():
     ours = TabularNet([(4, 3)], 0, y_range=Y_RANGE)
     for mode in (True, False):
         with pytest.raises((IndexError, RuntimeError)):
@@ -126,7 +126,7 @@ def test_refuses(arguments, message):
 
 
 @pytest.mark.parametrize("p", [0.001, 0.01, 0.04, 0.2])
-def test_sparse_dropout_has_dropouts_distribution(p):
+def test_sparse_dropout_has_the_distribution_of_dropout(p):
     torch.manual_seed(0)
     rows, columns = 2000, 500
     x = torch.ones(rows, columns, requires_grad=True)
@@ -160,12 +160,12 @@ def test_sparse_dropout_at_the_edges(p):
         assert torch.equal(y, nn.Dropout(p)(x))
 
 
-def test_sparse_dropout_of_nothing():
+def test_sparse_dropout_accepts_an_empty_tensor():
     assert SparseDropout(0.01)(torch.empty(0, 5)).shape == (0, 5)
 
 
 @pytest.mark.gpu
-def test_same_on_a_gpu():
+def test_the_output_on_a_gpu_agrees_with_fastai():
     ours, theirs = twins(CODES, 16)
     cats, conts = batch(CODES, 16)
     for mode in (True, False):

@@ -41,7 +41,7 @@ def written(tmp_path_factory, evaluation, history, found):
 
 @pytest.fixture(autouse=True)
 def unseen(monkeypatch):
-    """Pictures take most of a report's time; those of the fixture above are looked at, and a test's own are not."""
+    """Draw no plots but those of the fixture above, because plots take most of a report's time."""
     monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)
 
 
@@ -51,7 +51,7 @@ def text(written):
 
 
 def one(evaluation, rows):
-    """The evaluation of some of its rows."""
+    """Return the evaluation of some of its rows."""
     part = evaluation.rows
     return replace(
         evaluation,
@@ -61,13 +61,13 @@ def one(evaluation, rows):
 
 
 def table(text, first):
-    """The Markdown table whose first column has this heading, as a data frame of texts."""
+    """Return the Markdown table whose first column has this heading, as a data frame of texts."""
     lines = text[text.index(f"\n| {first} |") + 1 :].split("\n\n")[0].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return pd.DataFrame(cells[2:], columns=cells[0])
 
 
-def test_headline_figures_are_scikit_learns(text, evaluation):
+def test_the_headline_figures_agree_with_scikit_learn(text, evaluation):
     actual, forecast = evaluation.rows.sales.astype(float), evaluation.forecast
     ones = np.ones(len(actual))
     rmspe = sk.root_mean_squared_error(ones, forecast / actual)
@@ -84,7 +84,7 @@ def test_headline_figures_are_scikit_learns(text, evaluation):
     assert f"**RMSPE {100 * rmspe:.2f} %** over {len(actual):,} store-days." in text
 
 
-def test_compares_with_last_year_on_the_same_rows(text, evaluation):
+def test_the_comparison_with_last_year_uses_the_same_rows(text, evaluation):
     naive = evaluation.last_year()
     both = ~np.isnan(naive)
     actual = evaluation.rows.sales[both].astype(float)
@@ -95,7 +95,7 @@ def test_compares_with_last_year_on_the_same_rows(text, evaluation):
     assert f"has {100 * theirs:.2f} % and the model {100 * ours:.2f} %: {100 * (1 - ours / theirs):.2f} % lower" in text
 
 
-def test_a_last_year_without_an_error_is_no_crash(tmp_path, evaluation):
+def test_a_last_year_without_an_error_can_be_compared_with(tmp_path, evaluation):
     known = one(evaluation, np.flatnonzero(~np.isnan(evaluation.last_year()))[:1])
     repeated = replace(known, rows=replace(known.rows, sales=known.last_year()))
     content = (write_report(tmp_path / "r", repeated, title="Same") / "report.md").read_text()
@@ -103,13 +103,13 @@ def test_a_last_year_without_an_error_is_no_crash(tmp_path, evaluation):
     assert "inf" not in content
 
 
-def test_a_model_worse_than_last_year_is_called_so(tmp_path, evaluation):
+def test_a_model_worse_than_last_year_is_called_worse(tmp_path, evaluation):
     known = one(evaluation, np.flatnonzero(~np.isnan(evaluation.last_year()))[:2])
     worse = replace(known, forecast=9.0 * known.rows.sales)
     assert "% higher." in (write_report(tmp_path / "r", worse, title="Bad") / "report.md").read_text()
 
 
-def test_says_how_it_was_judged_and_how_to_get_it_again(text, evaluation):
+def test_the_report_states_its_evaluation_and_its_command(text, evaluation):
     assert text.startswith("# Sales 1\n")
     assert "On 5 stores from 2015-07-11 to 2015-07-31 (21 days)" in text
     assert "knew those up to 2015-07-10" in text
@@ -117,7 +117,7 @@ def test_says_how_it_was_judged_and_how_to_get_it_again(text, evaluation):
     assert "shopcat train sales data --out model" in text
 
 
-def test_slices_have_tables_with_signed_bias(text, evaluation):
+def test_every_slice_has_a_table_with_signed_bias(text, evaluation):
     rows = evaluation.rows
     error = pd.DataFrame(
         {
@@ -134,7 +134,7 @@ def test_slices_have_tables_with_signed_bias(text, evaluation):
     assert dict(zip(weekdays["Weekday"].str[2:], weekdays["Bias"], strict=True)) == bias
 
 
-def test_worst_days_are_those_of_pandas(text, evaluation):
+def test_the_worst_days_agree_with_pandas(text, evaluation):
     rows = evaluation.rows
     share = pd.Series(evaluation.forecast / rows.sales - 1)
     worst = share.abs().nlargest(10).index
@@ -146,7 +146,7 @@ def test_worst_days_are_those_of_pandas(text, evaluation):
     assert shown["error"].tolist() == [f"{100 * error:+.2f} %" for error in share[worst]]
 
 
-def test_pictures_are_there_and_not_blank(text, written, is_picture):
+def test_every_plot_is_shown_and_has_a_drawing(text, written, is_picture):
     files = {file.name for file in written.iterdir()}
     shown = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text))
     assert shown == {"forecasts.png", "slices.png", "training.png", "lr_find.png"}
@@ -155,11 +155,11 @@ def test_pictures_are_there_and_not_blank(text, written, is_picture):
         assert is_picture(written / name), name
 
 
-def test_leaves_no_figure_behind(written):
+def test_no_figure_stays_open(written):
     assert Gcf.get_all_fig_managers() == []
 
 
-def test_shows_the_best_the_median_and_the_worst_store(evaluation):
+def test_the_best_the_median_and_the_worst_store_are_plotted(evaluation):
     by_store = pd.DataFrame(
         {"store": evaluation.rows.store, "square": (evaluation.forecast / evaluation.rows.sales - 1) ** 2}
     )
@@ -198,7 +198,7 @@ def test_bars_and_line_of_the_slices_are_the_figures(evaluation):
         (False, "parity", "> **Parity mode looks ahead"),
     ],
 )
-def test_says_first_what_the_figures_do_not_mean(tmp_path, evaluation, synthetic, mode, first):
+def test_a_notice_comes_first_for_synthetic_data_and_parity_mode(tmp_path, evaluation, synthetic, mode, first):
     one_day = one(evaluation, [0])
     folder = write_report(tmp_path / "r", one_day, title="T", synthetic=synthetic, mode=mode)
     content = (folder / "report.md").read_text()
@@ -225,7 +225,7 @@ def test_chosen_stores_are_shown_by_their_ids(evaluation):
     assert [title.split(",")[0] for title in titles] == ["Store 4", "Store 2"]
 
 
-def test_a_store_without_sales_is_refused_before_anything_is_written(tmp_path, evaluation):
+def test_a_store_without_sales_is_rejected_before_anything_is_written(tmp_path, evaluation):
     for store, part in ((77, evaluation), (2, one(evaluation, evaluation.rows.store == 0))):
         with pytest.raises(HoldoutError, match=rf"store {store} sold nothing on the days judged; choose among 1"):
             write_report(tmp_path / "r", part, title="T", stores=[1, store])
@@ -234,7 +234,7 @@ def test_a_store_without_sales_is_refused_before_anything_is_written(tmp_path, e
 
 @pytest.fixture
 def failing(monkeypatch):
-    """The second picture can't be drawn."""
+    """Let the second plot fail."""
     draw, drawn = reports.png, []
 
     def png(figure):
@@ -263,7 +263,7 @@ def test_a_failure_midway_leaves_the_report_that_was_there(tmp_path, evaluation)
     assert (tmp_path / "r" / "report.md").read_text() == "the old one"
 
 
-def test_replaces_a_report_if_allowed_and_never_another_folder(tmp_path, evaluation):
+def test_a_report_is_replaced_if_allowed_and_another_folder_never(tmp_path, evaluation):
     part, folder = one(evaluation, [0]), tmp_path / "r"
     write_report(folder, part, title="First")
     with pytest.raises(FolderError, match="not empty"):

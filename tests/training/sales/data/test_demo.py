@@ -31,7 +31,7 @@ def tables(folder: Path) -> Tables:
 
 @pytest.fixture(scope="module")
 def sold(tables: Tables) -> pd.DataFrame:
-    """The rows with sales, with all that is known of their store and weather."""
+    """Return the rows with sales, joined with their store and weather."""
     sold = (
         tables.train[tables.train["Sales"] > 0].merge(tables.store, on="Store").merge(tables.store_states, on="Store")
     )
@@ -78,7 +78,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("stores", [0, -1, 5001])
-def test_an_impossible_number_of_stores_is_refused(tmp_path: Path, stores: int) -> None:
+def test_an_impossible_number_of_stores_is_rejected(tmp_path: Path, stores: int) -> None:
     with pytest.raises(ValueError, match=f"stores is {stores}"):
         write_demo(tmp_path / "chain", stores=stores)
     assert not (tmp_path / "chain").exists()
@@ -106,7 +106,7 @@ def test_dates_and_places(tables: Tables) -> None:
     assert not weather.T.duplicated().any()
 
 
-def test_the_oddities_of_the_real_tables_are_there(tables: Tables) -> None:
+def test_the_tables_have_the_gaps_and_exceptions_of_the_real_ones(tables: Tables) -> None:
     train, store, weather = tables.train, tables.store, tables.weather
     days = train.groupby("Store").size()
     assert sorted(days.unique()) == [942 - 184, 942]  # some stores lack the second half of 2014

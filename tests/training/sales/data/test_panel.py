@@ -13,12 +13,12 @@ from training.sales.data.tables import Tables
 
 
 def with_rows(tables: Tables, keep: pd.Series, keep_planned: pd.Series) -> Panel:
-    """The panel of tables that have some of the rows alone."""
+    """Return the panel of tables with only some of the rows."""
     return panel_from_tables(replace(tables, train=tables.train[keep], test=tables.test[keep_planned]))
 
 
 def opens(panel: Panel) -> NDArray[np.bool_]:
-    """``[store, weekday]``, whether a store is open in the calendar's last, assumed weeks."""
+    """Return the opening by weekday in the calendar's last, assumed weeks: ``[store, weekday]``."""
     last = panel.calendar.open[:, -28:].reshape(-1, 4, 7)
     assert (last == last[:, :1]).all()
     return last[:, 0][:, np.argsort((panel.date[-28:][:7] + 3) % 7)] > 0
@@ -53,7 +53,7 @@ def test_a_new_store_opens_as_most_do_on_weekdays_without_its_rows(demo_tables: 
 
 
 def test_tables_without_closed_days_open_no_more_stores_on_sundays(demo_tables: Tables, whole: Panel) -> None:
-    """Only a store that opens on Sundays has rows there: it does not speak for the others."""
+    """Only a store that opens on Sundays has rows there, and it is not representative."""
     panel = with_rows(demo_tables, demo_tables.train["Open"] == 1, demo_tables.test["Open"] == 1)
     assert opens(whole)[:, 6].sum() == 1
     np.testing.assert_array_equal(opens(panel), opens(whole))

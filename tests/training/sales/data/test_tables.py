@@ -80,7 +80,7 @@ def same(one: Tables, other: Tables) -> None:
         pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
 
 
-def test_reads_every_column(folder: Path) -> None:
+def test_every_column_is_read(folder: Path) -> None:
     tables = read_tables(folder)
     train = tables.train
     assert train["Store"].tolist() == [1, 2, 1, 2]
@@ -273,7 +273,7 @@ ONE_PROBLEM = [
 
 
 @pytest.mark.parametrize(("table", "old", "new", "column", "rows", "cause", "remedy"), ONE_PROBLEM)
-def test_one_slip_is_one_problem(
+def test_one_mistake_is_one_problem(
     folder: Path, table: str, old: str, new: str, column: str, rows: int, cause: str, remedy: str
 ) -> None:
     edit(folder / f"{table}.csv", old, new)
@@ -285,7 +285,7 @@ def test_one_slip_is_one_problem(
 
 @pytest.mark.parametrize("table", ["train", "test"])
 @pytest.mark.parametrize("other", ["store", "store_states"])
-def test_a_store_that_is_not_described(folder: Path, table: str, other: str) -> None:
+def test_a_store_without_a_description_is_a_problem(folder: Path, table: str, other: str) -> None:
     file = folder / f"{other}.csv"
     file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith("2,")))
     found = {problem.table: problem for problem in problems(folder)}
@@ -310,7 +310,7 @@ def test_a_store_that_is_not_described(folder: Path, table: str, other: str) -> 
         (FILES["store"].replace('Dec"', "Dec").encode(), "not CSV"),
     ],
 )
-def test_a_file_that_is_no_table(folder: Path, content: bytes | None, cause: str) -> None:
+def test_a_file_that_is_no_table_is_one_problem(folder: Path, content: bytes | None, cause: str) -> None:
     file = folder / "store.csv"
     if content is None:
         file.unlink()
@@ -322,7 +322,7 @@ def test_a_file_that_is_no_table(folder: Path, content: bytes | None, cause: str
     assert problem.remedy
 
 
-def test_a_folder_in_the_place_of_a_file(folder: Path) -> None:
+def test_a_folder_in_the_place_of_a_file_is_a_problem(folder: Path) -> None:
     (folder / "store.csv").unlink()
     (folder / "store.csv").mkdir()
     (problem,) = problems(folder)
@@ -381,7 +381,7 @@ def test_blank_lines_count_in_line_numbers(folder: Path) -> None:
     assert "(line 4:" in problem.cause
 
 
-def test_train_without_any_sale(folder: Path) -> None:
+def test_a_train_table_without_any_sale_is_a_problem(folder: Path) -> None:
     edit(folder / "train.csv", "5263", "0")
     edit(folder / "train.csv", "6064", "0")
     (problem,) = problems(folder)
