@@ -62,7 +62,7 @@ def test_every_kind_has_its_commands() -> None:
 
 def test_the_error_of_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").write_text('{"kind": "dogs"}', encoding="utf-8")
-    with pytest.raises(BundleError, match=rf"of the kind 'dogs'; .* knows {', '.join(MODEL_KINDS)}"):
+    with pytest.raises(BundleError, match=rf"of the kind 'dogs'; .* knows {', '.join(KIND_COMMANDS)}"):
         kind_commands(tmp_path)
 
 
