@@ -36,9 +36,14 @@ class Options(TrainingOptions):
     )
     p: float = option(0.5, min=0, lt=1, help="Dropout rate before the last layer.")
     bn_final: bool = option(False, lesson=True, flag=None, help="Put a batch norm on the logits.")
-    size: int = option(288, lesson=224, min=32, max=1024, help="Side of the photos in parts 1 and 2, pixels.")
+    size: int = option(288, lesson=224, min=32, max=1024, help="Side of the photos, pixels.")
     late_size: int | None = option(
-        None, lesson=352, min=32, max=1024, shown="that of --size", help="Side of the photos in part 3, pixels."
+        None,
+        lesson=352,
+        min=32,
+        max=1024,
+        shown="that of --size",
+        help="Side of the photos in the late epochs, pixels.",
     )
     crop_pct: float = option(1.0, gt=0, max=1, flag=None, help="Share of a photo's shorter side that the network sees.")
     strength: Literal["none", "flip", "default", "lesson"] = option(
@@ -52,7 +57,7 @@ class Options(TrainingOptions):
         help="Draw each breed equally often, or as often as it has photos.",
     )
     smoothing: float = option(0.0, min=0, lt=1, flag=None, help="Label smoothing.")
-    frozen_epochs: int = option(15, lesson=3, min=0, help="Number of epochs of part 1, the head alone.")
+    frozen_epochs: int = option(15, lesson=3, min=0, help="Number of epochs in which only the head trains.")
     frozen_lr: float = option(2e-3, lesson=1e-2, gt=0, help="Peak learning rate while only the head trains.")
     passes: int | None = option(
         4,
@@ -61,13 +66,16 @@ class Options(TrainingOptions):
         help="Number of augmented passes whose features are stored to train the head on; 0 computes the features "
         "anew in each epoch.",
     )
-    epochs: int = option(0, lesson=2, min=0, help="Number of epochs of part 2, the whole network.")
+    epochs: int = option(0, lesson=2, min=0, help="Number of epochs of the whole network, after the frozen epochs.")
     lr: tuple[float, float] = option(
-        (1e-5, 1e-4), lesson=(1e-6, 1e-3), gt=0, help="Peak learning rates of the first layers and the head in part 2."
+        (1e-5, 1e-4), lesson=(1e-6, 1e-3), gt=0, help="Peak learning rates of the first layers and the head."
     )
-    late_epochs: int = option(0, lesson=2, min=0, help="Number of epochs of part 3, the whole network at --late-size.")
+    late_epochs: int = option(0, lesson=2, min=0, help="Number of final epochs of the whole network, at --late-size.")
     late_lr: tuple[float, float] = option(
-        (1e-6, 1e-5), lesson=(1e-6, 1e-4), gt=0, help="Peak learning rates of the first layers and the head in part 3."
+        (1e-6, 1e-5),
+        lesson=(1e-6, 1e-4),
+        gt=0,
+        help="Peak learning rates of the first layers and the head in the late epochs.",
     )
     pct_start: float = option(
         0.3, lesson=0.8, min=0, max=1, flag=None, help="Share of each part in which the learning rate rises."

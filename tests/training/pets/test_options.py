@@ -1,6 +1,8 @@
 """Options of the pets training: recipes, contradictions, and the size of serving."""
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from training.options import OptionsError, declarations
 from training.pets.data.augment import PRESETS
 from training.pets.options import Options, Strength
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_lessons_recipe_has_the_values_of_its_notebook() -> None:
@@ -55,5 +59,7 @@ def test_every_preset_of_the_augmentation_is_a_choice() -> None:
     assert {*strength.choices} == {*get_args(Strength)} == {*PRESETS}
 
 
-def test_a_fit_of_the_bundled_model_repeats_its_options() -> None:
-    assert Options.of("default") == Options()
+def test_the_default_recipe_is_that_of_the_shipped_bundle() -> None:
+    training = json.loads((ROOT / "model_store/pets/bundle.json").read_text())["training"]
+    options = json.loads(json.dumps(dataclasses.asdict(Options.of("default"))))
+    assert options == {name: training[name] for name in options}
