@@ -5,7 +5,7 @@
 The exit status is 1 unless all of this holds:
 
 - Every request gets its expected status or, for want of room, a 503.
-- Of each kind of request, at least a tenth gets its expected status: 200, or for an invalid request its 4xx.
+- Of each kind of request, at least a quarter gets its expected status: 200, or for an invalid request its 4xx.
 - No process grows by more than 3 percent. The first fifth of the time is the warm-up. Of the time after it, the
   first and the last tenth are compared.
 """
@@ -36,7 +36,9 @@ from serving.ports import HOST, Ports
 WARM_UP, MARGIN, GROWTH = 0.2, 0.1, 0.03  # shares: of the whole time, of the time after the warm-up, of the memory
 SAMPLE_S = 2.0  # seconds between two samples of the memory
 REJECTED = 503  # status of the gateway's answer at its admission limit, which is right too
-MIN_SHARE = 0.1  # least share of a kind's requests with the expected status: a service that rejects all of them fails
+# Least share of a kind's requests with the expected status; a service that rejects all of them fails. Measured: 60 % of
+# photos at 32 connections, two busy cores, while the other kinds had 97 % or more.
+MIN_SHARE = 0.25
 
 
 class Request(NamedTuple):

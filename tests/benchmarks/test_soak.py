@@ -19,14 +19,14 @@ def test_expected_answers_and_some_rejections_pass() -> None:
 
 def test_a_service_that_rejects_every_request_fails() -> None:
     assert answer_faults(KINDS, {("one forecast", REJECTED): 100, ("no date", REJECTED): 50}, {}) == [
-        "0 of 100 x one forecast were answered 200, less than 10% of them",
-        "0 of 50 x no date were answered 422, less than 10% of them",
+        "0 of 100 x one forecast were answered 200, less than 25% of them",
+        "0 of 50 x no date were answered 422, less than 25% of them",
     ]
 
 
 def test_a_service_that_answers_few_requests_of_one_kind_fails() -> None:
     answers = {("one forecast", 200): 9, ("one forecast", REJECTED): 91, ("no date", 422): 5}
-    assert answer_faults(KINDS, answers, {}) == ["9 of 100 x one forecast were answered 200, less than 10% of them"]
+    assert answer_faults(KINDS, answers, {}) == ["9 of 100 x one forecast were answered 200, less than 25% of them"]
 
 
 def test_a_kind_that_was_never_answered_fails() -> None:
