@@ -38,6 +38,7 @@ class ServeOptions:
     tls_key: Path | None
     no_gateway: bool
     model_store: Path
+    health_check_interval: float
     log: Path | None
     audit_log: Path | None
 
@@ -76,6 +77,7 @@ class ServeOptions:
             tls=(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
             probes_port=self.metrics_port,
             probes_host=self.metrics_host,
+            health_check_interval=self.health_check_interval,
         )
 
 
@@ -123,6 +125,8 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     show_default=True,
     help="Folder for the archives that TorchServe loads.",
 )
+# Tests set it lower, so that they need not wait for the gateway to notice a change.
+@click.option("--health-check-interval", default=2.0, type=click.FloatRange(0.05, 60), hidden=True)
 @click.option("--log", type=_NEW_FILE, help="File for the server's log.  [default: a temporary one]")
 @click.option(
     "--audit-log", type=_NEW_FILE, help="File for a line of JSON about each request.  [default: a temporary one]"

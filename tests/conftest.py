@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # torchvision and timm are imported by the tests that need th
 ROOT = Path(__file__).parent.parent
 STORES = 12
 COSTLY = ("pets_training", "rossmann_tables")  # session fixtures that only one process should make
-LONGEST = ("test_contract.py", "test_service.py", "test_monitoring.py", "test_demonstration.py", "test_learner.py")
+LONGEST = ("test_contract.py", "test_failover.py", "test_monitoring.py", "test_demonstration.py", "test_learner.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -85,7 +85,7 @@ class GatewayConfig:
         max_connections: number of client connections; Envoy closes further ones at once. The limit is at most half of
             the files that a process may open.
         max_memory: limit of Envoy's heap in bytes; Envoy rejects requests when 90 % are in use.
-        health_check_s: seconds between two health checks of a TorchServe instance.
+        health_check_interval: seconds between two health checks of a TorchServe instance.
     """
 
     port: int = 8080
@@ -96,7 +96,7 @@ class GatewayConfig:
     probes_host: str = HOST
     max_connections: int = MAX_CONNECTIONS
     max_memory: int = MAX_MEMORY
-    health_check_s: float = 2.0
+    health_check_interval: float = 2.0
 
     def __post_init__(self) -> None:
         try:
@@ -149,7 +149,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         max_connections=min(config.max_connections, _max_open_files() // 2),
         max_memory=config.max_memory,
         headers_kb=HEADERS_KB,
-        health_check_s=config.health_check_s,
+        health_check_interval=config.health_check_interval,
     )
 
 

@@ -1,13 +1,14 @@
-"""What the outside may know of a server: `/metrics` for Prometheus, `/livez`, `/readyz`.
+"""HTTP endpoints for operators: `/metrics` for Prometheus, `/livez` and `/readyz`.
 
-One address has the workers' figures (metrics.py, added up over all workers, the dead ones too), what this process sees
-of the server's processes, the host and its GPUs, and beside them what TorchServe and the front door say of themselves.
+`/metrics` combines the workers' metrics (added up over all workers, including those that have ended), the metrics that
+this process takes of the service's processes, the host and its GPUs, and the metrics of TorchServe and the gateway.
 """
 
 import contextlib
 import json
 import logging
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,25 +27,24 @@ from serving.ports import HOST, hold_port
 
 logger = logging.getLogger(__name__)
 
-IDLE_S = 60.0  # that a connection may be; more than Prometheus lets pass between two scrapes
+IDLE_S = 60.0  # idle connections are closed after this time, which is longer than Prometheus's scrape interval
 
-
-_SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # a metric's name and its labels
+_SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # name and labels of a metric
 
 
 def torchserve_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
-    """The figures of several TorchServes beside each other, told apart by the label ``torchserve``.
+    """Return the metrics of several TorchServe instances in one text, distinguished by the label ``torchserve``.
 
-    They are asked at once: those that hang must not take more of the time that Prometheus waits than one does.
+    All instances are asked at the same time, so that several that hang delay a scrape no longer than one.
 
     Args:
-        metrics: what gives those of one, in Prometheus's text format, by its place among them. One that raises
-            `OSError` is left out.
+        metrics: function for each instance number that returns the instance's metrics in Prometheus's text format. An
+            instance whose function raises `OSError` is left out.
     """
     with ThreadPoolExecutor(max(len(metrics), 1)) as pool:
         texts = list(pool.map(_text, metrics.values()))
-    families: dict[str, list[str]] = {}  # a metric's comments and samples stand together, and the comments once
-    for place, text in zip(metrics, texts, strict=True):
+    families: dict[str, list[str]] = {}  # comments and samples by metric; each comment occurs once
+    for instance, text in zip(metrics, texts, strict=True):
         family = families.setdefault("", [])
         for line in text.splitlines():
             if line.startswith("# "):
@@ -52,7 +52,7 @@ def torchserve_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
                 if line not in family:
                     family.append(line)
             else:
-                family.append(_SAMPLE.sub(rf'\1{{torchserve="{place}",\2}} ', line))
+                family.append(_SAMPLE.sub(rf'\1{{torchserve="{instance}",\2}} ', line))
     return "".join(f"{line}\n" for family in families.values() for line in family).encode()
 
 
@@ -64,18 +64,19 @@ def _text(scrape: Callable[[], bytes]) -> str:
 
 
 class Exporter:
-    """Answers `/metrics`, `/livez` and `/readyz`.
+    """Responses to `/metrics`, `/livez` and `/readyz`.
 
-    A server is alive while what takes its requests answers, and ready while also every model has a worker that is. One
-    that is alive and hangs is restarted by who asks `/livez`; one that starts is alive, as long as it may take.
+    A service is alive while the process that receives its requests responds. It is ready while, in addition, every
+    model has a ready worker. Whoever watches `/livez` restarts a service that hangs. A service that is starting counts
+    as alive, however long it takes.
     """
 
     def __init__(self, shared: WorkerPaths, watch: Callable[[], Watched]) -> None:
-        """Set up.
+        """Set up the collectors of the metrics.
 
         Args:
-            shared: what the workers write.
-            watch: what there is to watch now.
+            shared: files that the workers write.
+            watch: returns the current state of the service.
         """
         self._ready, self._watch = shared.ready, watch
         self._registry = CollectorRegistry()
@@ -84,11 +85,11 @@ class Exporter:
         self._registry.register(HostCollector())
 
     def state(self) -> tuple[Watched, list[ReadyWorker]]:
-        """What is watched, and the workers that are ready."""
+        """Return the state of the service and its ready workers."""
         return self._watch(), ready_workers(self._ready)
 
     def metrics(self) -> bytes:
-        """All figures, in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         parts = [generate_latest(self._registry)]
         for scrape in self._watch().scrapes:
             with contextlib.suppress(OSError):
@@ -96,21 +97,21 @@ class Exporter:
         return b"\n".join(parts)
 
     def dead(self) -> list[str]:
-        """Why the server is not alive; nothing if it is."""
+        """Return why the service is not alive; an empty list if it is."""
         return self._watch().dead()
 
     def missing(self) -> list[str]:
-        """Why the server is not ready; nothing if it is."""
+        """Return why the service is not ready; an empty list if it is."""
         watched, ready = self.state()
         return watched.missing(ready)
 
 
 @contextlib.contextmanager
 def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]:
-    """Serve an exporter on a port, of the loopback if no other address is named, for as long as the block lasts.
+    """Serve an exporter on a port, by default of the loopback interface, until the block ends.
 
     Raises:
-        PortError: if the port can't be had.
+        PortError: if the port can't be used.
     """
     held = hold_port(port, host, "--metrics-port")
     with _HTTPServer((host, port), _handler(exporter), bind_and_activate=False) as server:
@@ -127,38 +128,28 @@ def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]
 
 
 class _HTTPServer(ThreadingHTTPServer):
-    request_queue_size = 128  # connections that wait to be taken; Python's 5 are too few for who comes at once
+    request_queue_size = 128  # connections to accept; Python's default of 5 is too small for simultaneous probes
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log an error of a connection. A client that closes or resets its connection is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            logger.exception("the connection of %s failed", client_address)
 
 
 def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        server_version, sys_version = "shopcat", ""  # no library's version reaches a client
+        server_version, sys_version = "shopcat", ""  # reveals no library's version
         timeout = IDLE_S  # each connection has a thread
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
+            # Only the response is made within the try block: an error while it is sent must not send a second one.
             try:
-                if path == "/metrics":
-                    self._answer(HTTPStatus.OK, exporter.metrics(), CONTENT_TYPE_LATEST)
-                elif path == "/livez":
-                    self._probe(exporter.dead())
-                elif path == "/readyz":
-                    self._probe(exporter.missing())
-                else:
-                    self._answer(HTTPStatus.NOT_FOUND, b"/metrics, /livez and /readyz are here\n", "text/plain")
+                status, body, content_type = self._response(path)
             except Exception:
                 logger.exception("%s failed", path)
-                self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"the log has the cause\n", "text/plain")
-
-        do_HEAD = do_GET  # noqa: N815 - what is asked is the status; the body is left out below
-
-        def _probe(self, missing: Sequence[str]) -> None:
-            status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
-            body = {"status": "unavailable" if missing else "ok", **({"missing": missing} if missing else {})}
-            self._answer(status, json.dumps(body).encode(), "application/json")
-
-        def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+                status, body, content_type = HTTPStatus.INTERNAL_SERVER_ERROR, b"the log has the cause\n", "text/plain"
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
@@ -166,7 +157,24 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
+        do_HEAD = do_GET  # noqa: N815 - a probe may only ask for the status
+
+        def _response(self, path: str) -> tuple[HTTPStatus, bytes, str]:
+            if path == "/metrics":
+                return HTTPStatus.OK, exporter.metrics(), CONTENT_TYPE_LATEST
+            if path == "/livez":
+                return _probe(exporter.dead())
+            if path == "/readyz":
+                return _probe(exporter.missing())
+            return HTTPStatus.NOT_FOUND, b"/metrics, /livez and /readyz are here\n", "text/plain"
+
         def log_message(self, *_: object) -> None:
-            """Nothing: a probe every second is no news."""
+            """Log nothing: probes come every second."""
 
     return Handler
+
+
+def _probe(missing: Sequence[str]) -> tuple[HTTPStatus, bytes, str]:
+    status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
+    body = {"status": "unavailable" if missing else "ok", **({"missing": missing} if missing else {})}
+    return status, json.dumps(body).encode(), "application/json"

@@ -1,4 +1,4 @@
-"""Figures of the host and of its GPUs, by psutil and NVIDIA's own library."""
+"""Metrics of the host and of its GPUs, from psutil and NVIDIA's library."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,18 +17,18 @@ _GPU = {
 
 
 class HostCollector(Collector):
-    """The host's figures; the GPUs' where there are any."""
+    """Collector of the metrics of the host and of its GPUs, if it has any."""
 
     def __init__(self) -> None:
-        psutil.cpu_percent()  # the first call has nothing to compare with
+        psutil.cpu_percent()  # the first call returns 0
         self._nvml, self._gpus = _open_nvml()
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing, so that registering it asks nobody."""
+        """Return no families, so that registration does not collect."""
         return []
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The figures of now."""
+        """Return the current metrics."""
         cpu = psutil.cpu_percent() / 100
         yield GaugeMetricFamily("shopcat_host_cpu_ratio", "Share of all cores in use since the last scrape.", cpu)
         memory = psutil.virtual_memory().available
@@ -42,7 +42,7 @@ class HostCollector(Collector):
 
 
 def _open_nvml() -> tuple[Any, int]:
-    """NVIDIA's library, nothing if the host has no driver for it, and how many GPUs there are."""
+    """Return NVIDIA's library, or None without a driver, and the number of GPUs."""
     try:
         import pynvml
     except ImportError:
@@ -55,7 +55,7 @@ def _open_nvml() -> tuple[Any, int]:
 
 
 def _gpu(nvml: Any, place: int) -> dict[str, float]:
-    """One GPU's figures; those that it has."""
+    """Return the metrics that one GPU supports."""
 
     def gpu() -> Any:
         return nvml.nvmlDeviceGetHandleByIndex(place)
@@ -71,6 +71,6 @@ def _gpu(nvml: Any, place: int) -> dict[str, float]:
     for name, ask in asked.items():
         try:
             found[name] = float(ask())
-        except nvml.NVMLError:  # a virtual GPU has no thermometer, and one that was lost has nothing
+        except nvml.NVMLError:  # a virtual GPU has no thermometer; a lost GPU has no metrics
             continue
     return found

@@ -1,4 +1,4 @@
-"""Figures of the server as a whole: its workers, its bundles, its processes."""
+"""Metrics of a whole service: its workers, its bundles and its processes."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
@@ -13,17 +13,17 @@ from serving.monitoring.watched import Watched
 
 
 class ServerCollector(Collector):
-    """What the exporter's process sees of a server."""
+    """Collector of the metrics that the exporter determines itself."""
 
     def __init__(self, state: Callable[[], tuple[Watched, list[ReadyWorker]]]) -> None:
         self._state = state
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing, so that registering it asks nobody."""
+        """Return no families, so that registration does not collect."""
         return []
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The figures of now."""
+        """Return the current metrics."""
         watched, ready = self._state()
         wanted = GaugeMetricFamily("shopcat_workers", "Workers that a model should have.", labels=("model",))
         able = GaugeMetricFamily("shopcat_workers_ready", "Workers of a model that are ready.", labels=("model",))
@@ -36,10 +36,10 @@ class ServerCollector(Collector):
         )
         for labels in sorted({(each.model, each.version, each.cutoff, each.sha256) for each in ready}):
             bundles.add_metric(labels, 1)
-        # Rules can't read a date in a label, nor count workers that came and went between two scrapes.
+        # Alerting rules can't read a date in a label, and can't see workers that came and went between two scrapes.
         cutoffs = GaugeMetricFamily(
             "shopcat_bundle_cutoff_timestamp_seconds",
-            "The last day whose data the oldest bundle of a model knows, its beginning in UTC.",
+            "Start (UTC) of the last day in the training data of a model's oldest bundle.",
             labels=("model",),
         )
         started = GaugeMetricFamily(
@@ -62,7 +62,7 @@ class ServerCollector(Collector):
 
 
 def _resident(watched: "Watched", workers: set[int]) -> Tally[str]:
-    """Bytes by kind of process. What descends from the front end is a worker, or about to be one."""
+    """Return resident bytes by kind of process. Descendants of a front end are workers, or become workers."""
     sizes: Tally[str] = Tally({"exporter": psutil.Process().memory_info().rss})
     for kind, leaders in watched.processes.items():
         for leader in leaders:
@@ -71,6 +71,6 @@ def _resident(watched: "Watched", workers: set[int]) -> Tally[str]:
                 sizes[kind] += process.memory_info().rss
                 for child in process.children(recursive=True):
                     sizes["worker" if kind == "frontend" else kind] += child.memory_info().rss
-            except psutil.Error:  # it has ended since
+            except psutil.Error:  # the process has ended
                 continue
     return sizes

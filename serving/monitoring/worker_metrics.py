@@ -1,4 +1,4 @@
-"""Figures that workers count, added up over all of them, those that have ended too."""
+"""Metrics of the workers, added up over all workers, including those that have ended."""
 
 import threading
 from collections.abc import Iterable
@@ -12,24 +12,25 @@ from prometheus_client.samples import Sample
 
 
 class WorkersCollector(Collector):
-    """Reads the files of workers that run; the figures of those that have ended it keeps, and removes their files.
+    """Collector that reads the files of running workers, and keeps the metrics of workers that have ended.
 
-    Otherwise each worker that ever ran would cost disk, and time of each scrape. One process of a server reads them,
-    and its folder of files goes with it, so that what it keeps needs no file.
+    It removes the files of ended workers, which would otherwise cost disk space and time at each scrape. Only one
+    process reads the folder, and both end together, so the kept metrics need no file.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Set up.
+        """Set up without reading.
 
         Args:
-            folder: of prometheus-client's files, TYPE_PID.db, of counters and histograms; no other process reads it.
+            folder: folder of prometheus-client's files (TYPE_PID.db) with counters and histograms; no other process
+                reads it.
         """
         self._folder = folder
         self._ended: Iterable[Metric] = ()
-        self._collecting = threading.Lock()  # a scrape must not find figures both kept and in a file, nor in neither
+        self._collecting = threading.Lock()  # a scrape must find each metric exactly once: kept or in a file
 
     def collect(self) -> Iterable[Metric]:
-        """The figures of now."""
+        """Return the current metrics."""
         with self._collecting:
             for file in self._of_the_ended():
                 ended = _total(self._ended, _read([file]))
@@ -38,10 +39,10 @@ class WorkersCollector(Collector):
             return _total(self._ended, _read(self._folder.glob("*.db")))
 
     def _of_the_ended(self) -> Iterable[Path]:
-        """The files in which nobody counts any more.
+        """Yield the files of ended workers.
 
-        Another worker may get the number of one that has ended, open its file and count on in it. So the file first
-        loses its name: who opens it must have done so before, and if then no process has the number, nobody has.
+        A new worker may get the PID of one that has ended, open its file and count on in it. So the file is renamed
+        first, so that no new process can open it. If its PID is still unused after the rename, no process has it open.
         """
         for file in list(self._folder.glob("*.db")):
             kind, pid, *_ = file.stem.split("_")
@@ -52,13 +53,15 @@ class WorkersCollector(Collector):
 
 
 def _read(files: Iterable[Path]) -> Iterable[Metric]:
-    begun = [str(file) for file in files if file.stat().st_size]  # others were just made, or their workers killed then
+    begun = [
+        str(file) for file in files if file.stat().st_size
+    ]  # empty files were just made, or their workers were killed then
     families: Iterable[Metric] = MultiProcessCollector.merge(begun)  # type: ignore[no-untyped-call]
     return families
 
 
 def _total(*groups: Iterable[Metric]) -> list[Metric]:
-    """The families of all groups, the samples of the same name and labels added up; buckets, being cumulative, too."""
+    """Return the families of all groups, with samples of the same name and labels (also buckets) added up."""
     families: dict[str, Metric] = {}
     values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
     for group in groups:

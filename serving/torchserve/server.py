@@ -1,7 +1,7 @@
-"""TorchServe, started and stopped as one thing: its front end in Java, its workers, its files.
+"""Starting and stopping a TorchServe instance: its front end in Java, its workers and its files.
 
-Each server has a private folder for its configuration, archives, sockets and log, so that several can run on one
-machine and none meets another's model, and is a process group of its own, so that nothing of it is left behind.
+Each instance has a private folder for its configuration, archives, sockets and log, so that several can run on one
+machine. It is a process group of its own, so that no process remains when it stops.
 """
 
 import contextlib
@@ -31,15 +31,15 @@ from serving.torchserve.patches import PATCHES
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
-_LAST_WORDS_S = 2.0  # that a worker's death has to be explained in the log
-_ANSWER_S = 60.0  # that a model has for the answer that is shown when it is ready
-_PING_S = 1.0  # that a probe is let wait for TorchServe
-_SCRAPE_S = 2.0  # that Prometheus is let wait for TorchServe's figures
+_LAST_WORDS_S = 2.0  # time for a dead worker's traceback to reach the log
+_ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
+_PING_S = 1.0  # TorchServe's time to answer a probe
+_SCRAPE_S = 2.0  # TorchServe's time to return its metrics
 _ALL_GPUS = 2**31 - 1  # Java's largest int
 _WORKER_DIED = "Backend worker process died."
-_NO_UNIX_SOCKETS = "Invalid configuration: null"  # what TorchServe says without netty's library for them
+_NO_UNIX_SOCKETS = "Invalid configuration: null"  # TorchServe's message without netty's native library
 _NO_EXECUTION = (
-    ": it takes Unix sockets by a library that it unpacks and runs, which {} does not allow (noexec); set TMPDIR to a "
+    ": for Unix sockets it unpacks a library and runs it, which {} does not allow (noexec); set TMPDIR to a "
     "folder that does, or unpack the library from TorchServe's jar onto LD_LIBRARY_PATH, as the Dockerfile does"
 )
 # There is a worker for each core.
@@ -49,15 +49,15 @@ _WITHOUT_TORCH = Path(__file__).parent / "without_torch"
 
 @dataclass(frozen=True)
 class Server:
-    """A TorchServe of which every worker is ready.
+    """A TorchServe instance whose workers are all ready.
 
     Attributes:
-        address: of ``/predictions/NAME``: a Unix socket in its folder, or the one port of loopback that it listens on.
-        folder: its own, with the Unix sockets of its management and its metrics. No other user can enter it.
-        models: the archives that it runs, copies of its own, by their names as in ``/predictions/NAME``.
-        log: the file with what the front end and the workers wrote. It goes with the server, unless it was named.
-        audit_log: the file with a line of JSON for each request. It too goes with the server, unless it was named.
-        process: the front end, the leader of the server's process group.
+        address: address for requests: a Unix socket in its folder, or a loopback port.
+        folder: private folder with the Unix sockets of its management and its metrics.
+        models: archives of its models, copied to its folder, by the name in ``/predictions/NAME``.
+        log: file with the output of the front end and the workers; a temporary one is removed with the folder.
+        audit_log: file with a line of JSON for each request; a temporary one is removed too.
+        process: front end, the leader of the process group.
         instance: number of the instance in its service, from 0; a replacement gets the number of its predecessor.
     """
 
@@ -70,50 +70,50 @@ class Server:
     instance: int = 0
 
     def ask(self, model: str, body: bytes, content_type: str) -> bytes:
-        """What a model answers, asked without the front door.
+        """Send a request to a model, without the gateway, and return the body of its answer.
 
         Raises:
-            OSError: if it does not answer 200.
+            OSError: if the status is not 200.
         """
         target = f"/predictions/{model}"
         return ask(self.address, target, method="POST", body=body, content_type=content_type, timeout=_ANSWER_S)
 
     def workers(self, model: str) -> int:
-        """How many workers a model has."""
+        """Return the number of a model's workers."""
         return len(self.describe(model)["workers"])
 
     def describe(self, model: str) -> dict[str, Any]:
-        """What TorchServe's management says of a model.
+        """Return a model's description from TorchServe's management interface.
 
         Raises:
-            OSError: if it does not answer, or knows no such model.
+            OSError: if it does not respond, or has no such model.
         """
-        said = ask(self.folder / "management.sock", f"/models/{model}")
+        description = ask(self.folder / "management.sock", f"/models/{model}")
         try:
-            (state,) = json.loads(said)
+            (state,) = json.loads(description)
         except ValueError as error:
-            raise OSError(f"what TorchServe says of {model} can't be read: {error}") from error
+            raise OSError(f"TorchServe's description of {model} can't be read: {error}") from error
         return dict(state)
 
     def metrics(self) -> bytes:
-        """TorchServe's own figures, in Prometheus's text format.
+        """Return TorchServe's own metrics in Prometheus's text format.
 
         Raises:
-            OSError: if it does not answer.
+            OSError: if it does not respond.
         """
         return ask(self.folder / "metrics.sock", "/metrics", timeout=_SCRAPE_S)
 
     def answers(self) -> bool:
-        """Whether its front end does."""
+        """Return True if the front end responds."""
         with contextlib.suppress(OSError):
             return bool(ask(self.address, "/ping", timeout=_PING_S))
         return False
 
     def wait(self) -> None:
-        """Return when the server ends, which it does not do by itself.
+        """Wait for the front end to end, which is always an error.
 
         Raises:
-            ServerError: always.
+            ServerError: always, with the end of the log.
         """
         code = self.process.wait()
         raise ServerError(f"TorchServe ended unexpectedly, with exit status {code}\n{tail(self.log)}")
@@ -131,29 +131,28 @@ def running_server(
     shared: WorkerPaths | None = None,
     instance: int = 0,
 ) -> Iterator[Server]:
-    """Run TorchServe on archives for as long as the block lasts.
+    """Run TorchServe on archives until the block ends.
 
     Args:
-        archives: each of another model. The server gets copies: a worker that starts again later finds what the first
-            one found, whatever was archived since.
-        port: where it listens, on loopback; on a Unix socket instead, and on no port, if left out.
-        workers: for each model; one for each GPU, or each core if there is no GPU, if 0.
-        cpu: whether GPUs are left alone.
-        log: a file to append the log to; a temporary one if left out.
-        timeout: seconds for all workers to be ready.
-        shared: where the workers write their figures and the audit log; in the server's own folder if left out.
+        archives: one archive for each model. The instance copies them, so that a worker that restarts loads the same
+            bundle as before, whatever was archived since.
+        port: loopback port for requests; by default a Unix socket.
+        workers: number of workers for each model; 0 for one per GPU, or per CPU core without a GPU.
+        cpu: compute on the CPU even if there is a GPU.
+        log: file to append the log to; by default a temporary one.
+        timeout: seconds to wait for all workers.
+        shared: files for the workers' metrics and audit log; by default in the instance's folder.
         instance: as for `Server`.
 
     Yields:
-        The server, once every worker of every model is ready. It is stopped, with all its processes, when the block
-        ends. If this process is killed so that it can't, the server's front end ends with it (on Linux), and the
-        workers with the front end.
+        The instance, once every worker of every model is ready. All of its processes are stopped when the block ends.
+        If this process is killed, the front end ends too (on Linux), and the workers end with the front end.
 
     Raises:
         ArchiveError: if one is not an archive or can't be copied.
-        JavaError: if there is no Java to run it.
-        PortError: if the port is taken.
-        ServerError: if a model can't be loaded: with the cause, as the worker's log has it.
+        JavaError: if there is no suitable Java.
+        PortError: if the port is in use.
+        ServerError: if a model can't be loaded; the message has the cause from the worker's log.
     """
     java = find_java()
     with contextlib.nullcontext() if port is None else hold_port(port, HOST, "--port"), private_folder() as folder:
@@ -171,7 +170,7 @@ def running_server(
 
 
 def _configuration(folder: Path, models: Mapping[str, Path], address: Address, workers: int, cpu: bool) -> str:
-    """config.properties, filled in."""
+    """Return config.properties with all values filled in."""
     template = string.Template((SETTINGS / "config.properties").read_text())
     values = {
         "inference_address": f"http://{HOST}:{address}" if isinstance(address, int) else f"unix:{address}",
@@ -181,7 +180,7 @@ def _configuration(folder: Path, models: Mapping[str, Path], address: Address, w
         "gpus": 0 if cpu else _ALL_GPUS,
         "allowed_urls": f"file://{re.escape(str(folder / 'models'))}/.*",
     }
-    # Java's property files are ASCII with the escapes that JSON has too.
+    # Java's property files are ASCII, with the same escapes as JSON.
     return template.substitute({key: json.dumps(str(value))[1:-1] for key, value in values.items()})
 
 
@@ -191,7 +190,7 @@ def _import_path() -> dict[str, str]:
 
 
 def _command(java: Path, folder: Path, configuration: str) -> list[str]:
-    """The front end's command line; writes what it needs into the server's folder."""
+    """Return the front end's command line, and write the files that it needs into the folder."""
     found = find_spec("ts")
     if found is None or found.origin is None:
         raise ServerError("TorchServe is not installed in this Python; run `pip install torchserve`")
@@ -204,8 +203,8 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
     (folder / "tmp").mkdir()
     return [
         str(java),
-        # What a request leaves behind is young and small. Java's own choice lets the heap grow for minutes before it
-        # looks; this one stays as it is, and answers as many.
+        # Requests leave small, short-lived objects. Java's default collector lets the heap grow for minutes; with this
+        # one the heap keeps its size, at the same throughput.
         *("-XX:+UseSerialGC", "-Xmn64m", "-XX:+ExitOnOutOfMemoryError"),
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
@@ -220,11 +219,11 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
 
 
 def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
-    """Return when every worker of every model is ready; ``start`` is where the server's part of the log begins."""
+    """Return when every worker of every model is ready; the log of this start begins at byte ``start``."""
     waiting = list(server.models)
     until = time.monotonic() + timeout
     while waiting:
-        # The log is read first: a worker that fails is started again, and looks alive in between.
+        # The log is read first, because a worker that fails is restarted and looks alive in between.
         text = read(server.log, start)
         if _WORKER_DIED in text:
             raise ServerError(f"a model can't be loaded: {_cause(server.log, start)}\n{tail(server.log, start)}")
@@ -243,12 +242,12 @@ def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
 
 
 def _forbids_execution(folder: Path) -> bool:
-    """Whether no program can be run from a folder, because it is mounted so."""
+    """Return True if the folder's file system is mounted with noexec."""
     return bool(os.statvfs(folder).f_flag & os.ST_NOEXEC)
 
 
 def _is_ready(server: Server, model: str) -> bool:
-    """Whether all workers of a model have loaded it. ``/ping`` would say Healthy long before."""
+    """Return True if all workers of a model have loaded it. ``/ping`` says Healthy long before."""
     try:
         state = server.describe(model)
     except OSError:  # not listening yet, or not registered yet
@@ -258,7 +257,7 @@ def _is_ready(server: Server, model: str) -> bool:
 
 
 def _cause(log: Path, start: int) -> str:
-    """The error that ended a worker: the last line of its traceback, which may still be on its way into the log."""
+    """Return the error that ended a worker: the last line of its traceback, which may reach the log late."""
     before, until, errors = "", time.monotonic() + _LAST_WORDS_S, list[str]()
     while (text := read(log, start)) != before or not errors:
         lines = (LOG_PREFIX.sub("", line) for line in text.partition(_WORKER_DIED)[2].splitlines())
@@ -267,6 +266,6 @@ def _cause(log: Path, start: int) -> str:
             break
         before = text
         time.sleep(_POLL_S)
-    # TorchServe looks for a handler that can't be imported in a package of its own, and fails there again.
-    own = [line for line in errors if "ts.torch_handler" not in line]
-    return (own or errors or ["its log does not say why"])[-1]
+    # If a handler can't be imported, TorchServe also looks for it in its own package, and fails again.
+    relevant = [line for line in errors if "ts.torch_handler" not in line]
+    return (relevant or errors or ["its log has no cause"])[-1]

@@ -1,4 +1,4 @@
-"""serving.process: a folder that nobody else enters and whose sockets can be reached."""
+"""serving.process: private folders with short paths, and processes that end with everything that they started."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from serving.process import ServerError, private_folder
 
 
 @pytest.mark.parametrize("name", ["short", "a folder with a name that is very long indeed " * 4, "ü" * 60])
-def test_its_sockets_paths_are_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_paths_of_sockets_are_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     parent = tmp_path / name
     parent.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(parent))
@@ -32,13 +32,13 @@ def test_its_sockets_paths_are_short_enough(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where private folders are made; of a short path, or they would be made elsewhere."""
+    """The parent of private folders; its path is short enough to be used."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
 
 
-def test_what_a_killed_one_has_left_is_removed(parent: Path) -> None:
+def test_folders_of_killed_processes_are_removed(parent: Path) -> None:
     left, new, other = (parent / name for name in ("shopcat-abcd_123", "shopcat-abcd_124", "shopcat-notes"))
     link = parent / "shopcat-abcd_125"
     with private_folder() as used:
@@ -58,7 +58,7 @@ import sys, threading, time
 from serving import process
 from serving.signals import stop_on_signal
 process._STOP_S = 1.0
-threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # to which the system may give a signal
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # the system may deliver a signal to it
 with stop_on_signal(), process.private_folder() as folder:
     (folder / "tmp").mkdir()
     with process.running_process(["sh", "-c", sys.argv[1]], folder, folder / "log") as running:
@@ -67,8 +67,8 @@ with stop_on_signal(), process.private_folder() as folder:
 """
 
 
-def test_told_to_stop_again_while_it_stops_it_leaves_nothing() -> None:
-    """Here by a process with another thread, which may get the signal in place of the main one."""
+def test_repeated_signals_during_a_stop_leave_nothing() -> None:
+    """The process has a second thread, which may receive the signal in place of the main thread."""
     command = [sys.executable, "-c", PROGRAM, STUBBORN]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -76,13 +76,19 @@ def test_told_to_stop_again_while_it_stops_it_leaves_nothing() -> None:
         log = Path(folder, "log")
         wait_for(lambda: "up" in log.read_text())
         process.send_signal(signal.SIGINT)
-        wait_for(lambda: "asked" in log.read_text())  # it stops, and what it runs does not
+        wait_for(lambda: "asked" in log.read_text())  # it is stopping, and its child ignores SIGTERM
         for _ in range(3):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.1)
+            wait_for(lambda: not has_pending_signals(process.pid))
         process.communicate(timeout=30)
     assert not psutil.pid_exists(int(pid))
     assert not Path(folder).exists()
+
+
+def has_pending_signals(pid: int) -> bool:
+    """Return True if a signal has not been delivered yet; two of the same number would become one."""
+    status = Path(f"/proc/{pid}/status")  # only Linux has it
+    return status.exists() and "ShdPnd:\t0000000000000000" not in status.read_text()
 
 
 def wait_for(done: Callable[[], bool]) -> None:
@@ -92,7 +98,9 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_one_that_cannot_be_made_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as parent:
         monkeypatch.setattr(tempfile, "tempdir", f"{parent}/missing")
         with pytest.raises(ServerError, match=r"can't be made \(.*missing.*\); set TMPDIR"), private_folder():

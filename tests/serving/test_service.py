@@ -1,4 +1,4 @@
-"""serving.service: how much of each model is let in."""
+"""serving.service and serving.gateway.admission: limits of each model, probes, and the end of instances."""
 
 import shutil
 import socket
@@ -14,6 +14,8 @@ import pytest
 
 from schemas.problems import ProblemError
 from schemas.sales.parse import parse_request
+from serving import local_http
+from serving.gateway import envoy
 from serving.gateway.admission import QUEUE, served_models
 from serving.gateway.config import AdmissionLimit, GatewayConfig, GatewayError, ServedModel
 from serving.gateway.envoy import Gateway
@@ -22,8 +24,8 @@ from serving.torchserve.archive import SETTINGS
 from serving.torchserve.server import Server
 
 
-def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, ServedModel]:
-    """How much is let in of both models, with settings of the sales model's own if there are any."""
+def models_served(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, ServedModel]:
+    """Return both models by name, the sales model with other settings if they are given."""
     models = {name: folder / name for name in ("sales", "pets")}
     for name, archive in models.items():
         archive.mkdir()
@@ -34,17 +36,17 @@ def let_in(folder: Path, workers: int, instances: int = 1, settings: str = "") -
     return {model.name: model for model in served_models(server, instances)}
 
 
-def test_there_is_room_for_each_worker_of_each_torchserve(tmp_path: Path) -> None:
-    found = let_in(tmp_path, workers=2, instances=3)
+def test_limits_grow_with_workers_and_instances(tmp_path: Path) -> None:
+    found = models_served(tmp_path, workers=2, instances=3)
     assert (found["pets"].workers, found["pets"].max_concurrent, found["pets"].limits) == (6, 6 * 4, [])
     assert (found["sales"].max_concurrent, found["sales"].timeout) == (6 * 64, 35)
-    assert [(lane.path, lane.min_concurrent, lane.max_concurrent) for lane in found["sales"].limits] == [
+    assert [(limit.path, limit.min_concurrent, limit.max_concurrent) for limit in found["sales"].limits] == [
         ("predictions", 6 * 4, 6 * 32),
         ("explanations", 6 * 4, 6 * 16),
     ]
 
 
-def test_probes_ask_envoy_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probes_ask_envoy_at_most_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     service = Service(GatewayConfig(), list, instances=1, workers=1)
     service.gateway = cast(
@@ -62,18 +64,24 @@ def test_probes_ask_envoy_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch)
     assert len(asked) == 2
 
 
-def test_an_envoy_that_hangs_does_not_answer_and_is_not_waited_for(tmp_path: Path) -> None:
+def test_an_envoy_that_hangs_delays_a_probe_by_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = cast("subprocess.Popen[bytes]", SimpleNamespace(poll=lambda: None))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "admin.sock"))
         listener.listen()
-        before = time.monotonic()
+        timeouts: list[float] = []
+
+        def ask(*arguments: Any, timeout: float, **options: Any) -> bytes:
+            timeouts.append(timeout)
+            return local_http.ask(*arguments, timeout=timeout / 10, **options)
+
+        monkeypatch.setattr(envoy, "ask", ask)
         assert not Gateway(GatewayConfig(), tmp_path / "log", process, tmp_path).answers()
-        assert time.monotonic() - before < 3
+        assert timeouts == [1.0]
 
 
-def test_torchserves_are_stopped_together() -> None:
-    """One after the other they could take longer than who stops the service waits."""
+def test_instances_are_stopped_at_the_same_time() -> None:
+    """One after the other could take longer than the process manager waits for the service."""
     both = threading.Barrier(2, timeout=10)
     service = Service(GatewayConfig(), list, instances=2, workers=1)
     for pid in (1, 2):
@@ -83,13 +91,13 @@ def test_torchserves_are_stopped_together() -> None:
     assert not service._running
 
 
-def test_never_more_than_torchserve_queues(tmp_path: Path) -> None:
-    sales = let_in(tmp_path, workers=64)["sales"]
-    assert (sales.max_concurrent, max(lane.max_concurrent for lane in sales.limits)) == (QUEUE, QUEUE)
+def test_no_limit_exceeds_the_queue_of_torchserve(tmp_path: Path) -> None:
+    sales = models_served(tmp_path, workers=64)["sales"]
+    assert (sales.max_concurrent, max(limit.max_concurrent for limit in sales.limits)) == (QUEUE, QUEUE)
 
 
-def test_without_words_of_its_own_a_model_has_room_for_two_batches(tmp_path: Path) -> None:
-    sales = let_in(tmp_path, workers=2, settings="batchSize: 16\nresponseTimeout: 30\n")["sales"]
+def test_the_default_limit_is_two_batches_for_each_worker(tmp_path: Path) -> None:
+    sales = models_served(tmp_path, workers=2, settings="batchSize: 16\nresponseTimeout: 30\n")["sales"]
     assert (sales.max_concurrent, sales.limits) == (64, [])
 
 
@@ -105,9 +113,9 @@ def test_without_words_of_its_own_a_model_has_room_for_two_batches(tmp_path: Pat
         ("admission_limits:", "admission_limits"),
     ],
 )
-def test_settings_that_are_not_right_are_named(tmp_path: Path, settings: str, named: str) -> None:
+def test_invalid_settings_are_named(tmp_path: Path, settings: str, named: str) -> None:
     with pytest.raises(GatewayError, match=rf"model-config.yaml are invalid(.|\n)*{named}"):
-        let_in(tmp_path, workers=2, settings=f"batchSize: 16\nresponseTimeout: 30\n{settings}\n")
+        models_served(tmp_path, workers=2, settings=f"batchSize: 16\nresponseTimeout: 30\n{settings}\n")
 
 
 @pytest.mark.parametrize(
@@ -118,12 +126,13 @@ def test_settings_that_are_not_right_are_named(tmp_path: Path, settings: str, na
         b'{"store":1,"date":"2015-08-01","what_if":{"promo":true}}',
     ],
 )
-def test_what_asks_for_more_than_a_day_is_too_long_to_pass_by_its_lane(tmp_path: Path, body: bytes) -> None:
-    (lane,) = [lane for lane in let_in(tmp_path, workers=2)["sales"].limits if lane.path == "predictions"]
-    assert isinstance(lane, AdmissionLimit)
+def test_requests_for_several_days_are_under_the_admission_limit(tmp_path: Path, body: bytes) -> None:
+    limits = models_served(tmp_path, workers=2)["sales"].limits
+    (limit,) = [limit for limit in limits if limit.path == "predictions"]
+    assert isinstance(limit, AdmissionLimit)
     assert parse_request(body).items
-    assert len(body) >= lane.min_body_bytes
-    assert len(b'{"store": 99999, "date": "2015-08-01"}') < lane.min_body_bytes
+    assert len(body) >= limit.min_body_bytes
+    assert len(b'{"store": 99999, "date": "2015-08-01"}') < limit.min_body_bytes
 
 
 @pytest.mark.parametrize("start", [b"0", b'"2015-8-1"', b'"20150801"'])

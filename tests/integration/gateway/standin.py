@@ -1,4 +1,4 @@
-"""A TorchServe's place, taken: an HTTP server that answers as it is told to, so that a test sees what Envoy does."""
+"""A stand-in for TorchServe: an HTTP server with a behaviour that a test chooses, to see what Envoy does with it."""
 
 import contextlib
 import json
@@ -19,51 +19,77 @@ Behaviour = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes]]
 
 
 def echo(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]:
-    """A 200 with what came."""
-    said = {"path": request.path, "headers": {k.lower(): v for k, v in request.headers.items()}, "bytes": len(body)}
-    return 200, "application/json", json.dumps(said).encode()
+    """Answer 200 with the request's path and headers and the size of its body."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    content = {"path": request.path, "headers": headers, "bytes": len(body)}
+    return 200, "application/json", json.dumps(content).encode()
+
+
+def sleeping(seconds: float) -> Behaviour:
+    """Answer as `echo` after some seconds."""
+
+    def behave(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]:
+        time.sleep(seconds)
+        return echo(request, body)
+
+    return behave
+
+
+def held(released: threading.Event) -> Behaviour:
+    """Answer as `echo` once an event is set."""
+
+    def behave(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]:
+        assert released.wait(60)
+        return echo(request, body)
+
+    return behave
 
 
 @dataclass
 class StandIn:
-    """What it does, which may be changed at any time, and what it has seen.
+    """A running stand-in.
 
     Attributes:
-        socket: where it takes requests, as a TorchServe does.
-        port: where it does the same, for probes.
+        socket: Unix socket for requests, as TorchServe has one.
+        port: port that answers the same, for probes.
+        behaviour: makes the answer to a POST; may be replaced at any time.
+        headers: headers added to each answer.
+        paths: paths of all POST requests so far.
+        in_progress: number of POST requests that are not answered yet.
+        max_in_progress: largest value of ``in_progress`` so far; a test may reset it.
     """
 
     socket: Path
     port: int
     behaviour: Behaviour = echo
-    healthy: bool = True
     headers: dict[str, str] = field(default_factory=dict)
-    seen: list[str] = field(default_factory=list)
-    in_hand: int = 0
-    most: int = 0
+    paths: list[str] = field(default_factory=list)
+    in_progress: int = 0
+    max_in_progress: int = 0
 
 
 @contextlib.contextmanager
 def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
+    """Run a stand-in until the block ends."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.reply(200 if stand_in.healthy else 500, "text/plain", b"x" * 10)
+            self.reply(200, "text/plain", b"x" * 10)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             with lock:
-                stand_in.seen.append(self.path)
-                stand_in.in_hand += 1
-                stand_in.most = max(stand_in.most, stand_in.in_hand)
+                stand_in.paths.append(self.path)
+                stand_in.in_progress += 1
+                stand_in.max_in_progress = max(stand_in.max_in_progress, stand_in.in_progress)
             try:
                 status, kind, content = stand_in.behaviour(self, body)
             finally:
                 with lock:
-                    stand_in.in_hand -= 1
+                    stand_in.in_progress -= 1
             self.reply(status, kind, content)
 
         def reply(self, status: int, kind: str, content: bytes) -> None:
@@ -105,11 +131,3 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
             running.callback(thread.join)
             running.callback(server.shutdown)
         yield stand_in
-
-
-def sleeping(seconds: float) -> Behaviour:
-    def behave(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]:
-        time.sleep(seconds)
-        return echo(request, body)
-
-    return behave

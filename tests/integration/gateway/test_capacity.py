@@ -1,11 +1,13 @@
-"""What the gateway, a real Envoy, bounds: connections, memory, and trust in a TorchServe that is gone."""
+"""Limits of the gateway: requests in progress, connections, memory, and trust in an instance that is gone."""
 
 import contextlib
 import http.client
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -16,35 +18,115 @@ from schemas.problems import Problem
 from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway, running_gateway
 from serving.ports import HOST, Ports
-from tests.integration.client import ask
-from tests.integration.gateway.standin import StandIn, standing_in
+from tests.integration.client import Answer, ask
+from tests.integration.gateway.helpers import LIMIT, problem, settings
+from tests.integration.gateway.standin import StandIn, echo, held, sleeping, standing_in
+from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
 
-MODELS = [ServedModel("sales", workers=2, max_concurrent=64, timeout=5.0)]
+MODEL = ServedModel("sales", workers=2, max_concurrent=64, timeout=5.0)
 PATH = "/predictions/sales"
 CONNECTIONS, MEMORY = 16, 64 << 20
 PHOTO = 10_000_000  # bytes
 
 
-@pytest.fixture(scope="module")
-def behind() -> Iterator[StandIn]:
-    with standing_in() as stand_in:
-        yield stand_in
+def done(requests: list["Future[Answer]"]) -> list[Answer]:
+    """Return the answers that have arrived."""
+    return [request.result() for request in requests if request.done()]
+
+
+def test_requests_beyond_the_limit_are_rejected_at_once(gateway: Gateway, stand_in: StandIn) -> None:
+    """TorchServe never has more in progress, and a slow model does not take the place of another."""
+    released = threading.Event()
+    stand_in.behaviour, stand_in.max_in_progress = held(released), 0
+    with ThreadPoolExecutor(20) as pool:
+        requests = [pool.submit(ask, gateway, b"{}", path="/predictions/pets") for _ in range(20)]
+        try:
+            assert until(lambda: len(done(requests)) == 17)  # while the model has answered none
+            rejected = done(requests)
+            assert stand_in.in_progress == 3
+            stand_in.behaviour = echo
+            assert ask(gateway, b"{}").status == 200
+        finally:
+            released.set()
+        answers = [request.result() for request in requests]
+    assert stand_in.max_in_progress <= 4  # and one of the other model
+    assert {problem(answer) for answer in rejected} == {(503, "overloaded")}
+    assert {answer.headers["retry-after"] for answer in rejected} == {"1"}
+    assert [answer.status for answer in answers].count(200) == 3
+
+
+def test_an_admission_limit_grows_while_answers_are_quick(gateway: Gateway, stand_in: StandIn) -> None:
+    expensive = b" " * LIMIT.min_body_bytes
+
+    def burst(seconds: float, body: bytes = expensive) -> list[Answer]:
+        stand_in.behaviour, stand_in.max_in_progress = sleeping(seconds), 0
+        with ThreadPoolExecutor(16) as pool:
+            return list(pool.map(lambda _: ask(gateway, body), range(200)))
+
+    # The first burst meets the initial limit. A slow machine may take some bursts until half of the answers are quick.
+    assert until(lambda: {answer.status for answer in burst(0.01)} == {200} and stand_in.max_in_progress > 10, 60)
+    rejected = [answer for answer in burst(0.2) if answer.status != 200]
+    assert {problem(answer) for answer in rejected} == {(503, "overloaded")}
+    assert {answer.headers["retry-after"] for answer in rejected} == {"1"}
+    # No answer meets the target of 50 ms, so the limit falls to its minimum.
+    assert until(lambda: burst(0.2) and stand_in.max_in_progress == LIMIT.min_concurrent, 60)
+    # A chunked body has no length that Envoy could compare.
+    assert {answer.status for answer in burst(0.2, [expensive])} == {200, 503}  # type: ignore[arg-type]
+    assert stand_in.max_in_progress == LIMIT.min_concurrent
+    # The limit does not apply to cheap requests, however slow they are.
+    assert {answer.status for answer in burst(0.2, expensive[1:])} == {200}
+    assert stand_in.max_in_progress == 16
+
+
+def test_envoy_counts_each_answer_once_and_rejections_apart(gateway: Gateway, stand_in: StandIn) -> None:
+    """The rules in deploy/rules depend on how Envoy counts."""
+
+    def counts() -> list[int]:
+        stats = gateway.stats("cluster.sales.upstream_rq_(completed|5xx|active_overflow|pending_overflow)")
+        rejected = sum(value for name, value in stats.items() if name.endswith("_overflow"))
+        return [stats["cluster.sales.upstream_rq_completed"], stats.get("cluster.sales.upstream_rq_5xx", 0), rejected]
+
+    def increase() -> list[int]:
+        return [after - start for after, start in zip(counts(), before, strict=True)]
+
+    before = counts()
+    died = (507, "application/json", b'{"message": "Worker died."}')
+    once = iter([died])
+    for behaviour in (lambda *request: next(once, None) or echo(*request), lambda *_: died, sleeping(2)):
+        stand_in.behaviour = behaviour
+        ask(gateway, b"{}")
+    assert increase() == [3, 2, 0]
+    released = threading.Event()
+    stand_in.behaviour = held(released)
+    with ThreadPoolExecutor(40) as pool:
+        requests = [pool.submit(ask, gateway, b"{}") for _ in range(40)]
+        try:
+            assert until(lambda: done(requests))
+        finally:
+            released.set()
+    rejected = sum(answer.status == 503 for answer in done(requests))
+    assert rejected
+    assert increase() == [43, 2 + rejected, rejected]
+
+
+# Connections and memory
 
 
 @pytest.fixture
-def gateway(behind: StandIn) -> Iterator[Gateway]:
-    config = GatewayConfig(Ports.any_free().inference, probes_port=behind.port, max_connections=CONNECTIONS)
-    with running_gateway(config, MODELS, [behind.socket]) as running:
+def few_connections(stand_in: StandIn) -> Iterator[Gateway]:
+    """A gateway that accepts few connections."""
+    config = settings(probes_port=stand_in.port, max_connections=CONNECTIONS)
+    with running_gateway(config, [MODEL], [stand_in.socket]) as running:
         yield running
 
 
 @pytest.fixture
-def small(behind: StandIn) -> Iterator[Gateway]:
+def little_memory(stand_in: StandIn) -> Iterator[Gateway]:
     """A gateway with little memory."""
-    config = GatewayConfig(Ports.any_free().inference, probes_port=behind.port, max_memory=MEMORY)
-    with running_gateway(config, MODELS, [behind.socket]) as running:
+    config = settings(probes_port=stand_in.port, max_memory=MEMORY)
+    with running_gateway(config, [MODEL], [stand_in.socket]) as running:
         yield running
 
 
@@ -55,107 +137,91 @@ def status(connection: http.client.HTTPConnection, path: str = PATH) -> int:
     return response.status
 
 
-def test_one_connection_too_many_is_closed_and_harms_nobody(gateway: Gateway) -> None:
-    with ExitStack() as opened:
-        clients = [
-            opened.enter_context(closing(http.client.HTTPConnection(HOST, gateway.config.port, timeout=10)))
-            for _ in range(CONNECTIONS)
-        ]
-        assert {status(client) for client in clients} == {200}
-        for path in (PATH, "/livez"):
-            with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
-                status(http.client.HTTPConnection(HOST, gateway.config.port, timeout=10), path)
-        refused = (
-            f'envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="{HOST}_{gateway.config.port}"}} 2\n'
-        )
-        assert refused in gateway.metrics().decode()
-        assert {status(client) for client in clients} == {200}
-        clients.pop().close()
-        assert eventually(lambda: answers(gateway))
-
-
 def answers(gateway: Gateway) -> bool:
     with contextlib.suppress(ConnectionError, http.client.RemoteDisconnected):
         return ask(gateway, b"{}").status == 200
     return False
 
 
-def eventually(done: Callable[[], bool], seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def test_photos_that_are_sent_slowly_take_no_more_memory_than_there_is(small: Gateway) -> None:
-    size, full = MEMORY // 22, "overload.envoy.overload_actions.stop_accepting_requests.active"  # steps of 4.5 percent
-    taken: list[http.client.HTTPConnection] = []
+def test_a_connection_beyond_the_limit_is_closed_and_harms_no_other(few_connections: Gateway) -> None:
+    port = few_connections.config.port
     with ExitStack() as opened:
-        while not small.stats(full)[full]:
-            assert len(taken) * size < MEMORY
-            sender = opened.enter_context(closing(http.client.HTTPConnection(HOST, small.config.port, timeout=10)))
+        clients = [
+            opened.enter_context(closing(http.client.HTTPConnection(HOST, port, timeout=10)))
+            for _ in range(CONNECTIONS)
+        ]
+        assert {status(client) for client in clients} == {200}
+        for path in (PATH, "/livez"):
+            with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
+                status(http.client.HTTPConnection(HOST, port, timeout=10), path)
+        counter = f'envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="{HOST}_{port}"}} 2\n'
+        assert counter in few_connections.metrics().decode()
+        assert {status(client) for client in clients} == {200}
+        clients.pop().close()
+        assert until(lambda: answers(few_connections))
+
+
+def test_slowly_sent_photos_take_no_more_memory_than_allowed(little_memory: Gateway) -> None:
+    size = MEMORY // 22  # steps of 4.5 percent
+    full = "overload.envoy.overload_actions.stop_accepting_requests.active"
+    pressure = "overload.envoy.resource_monitors.fixed_heap.pressure"  # percent, updated every tenth of a second
+    senders: list[http.client.HTTPConnection] = []
+    with ExitStack() as opened:
+        while not little_memory.stats(full)[full]:
+            assert len(senders) * size < MEMORY
+            before = little_memory.stats(pressure)[pressure]
+            sender = http.client.HTTPConnection(HOST, little_memory.config.port, timeout=10)
+            opened.enter_context(closing(sender))
             sender.putrequest("POST", PATH)
             sender.putheader("Content-Length", str(size))
             sender.endheaders()
             sender.send(bytes(size - 1))
-            taken.append(sender)
-            time.sleep(0.3)  # Envoy looks every tenth of a second
-        refused = ask(small, b"{}")
-        problem = Problem.model_validate(refused.content)
-        assert (refused.status, problem.type) == (503, "urn:shopcat:problem:overloaded")
+            senders.append(sender)
+            until(lambda before=before: little_memory.stats(pressure)[pressure] > before, 1)  # type: ignore[misc]
+        refused = ask(little_memory, b"{}")
+        found = Problem.model_validate(refused.content)
+        assert (refused.status, found.type) == (503, "urn:shopcat:problem:overloaded")
         assert (refused.headers["retry-after"], bool(refused.headers["x-request-id"])) == ("1", True)
-        for each in taken:  # who was let in is answered
-            each.send(b"x")
-            response = each.getresponse()
+        for sender in senders:  # admitted requests are answered
+            sender.send(b"x")
+            response = sender.getresponse()
             response.read()
             assert response.status == 200
-    assert eventually(lambda: answers(small))
+    assert until(lambda: answers(little_memory))
 
 
 @pytest.mark.parametrize("version", ["--http1.1", "--http2-prior-knowledge"])
-def test_photos_that_grow_together_take_no_more_memory_than_there_is(
-    small: Gateway, version: str, tmp_path: Path
-) -> None:
-    """All were let in before any had a size."""
+def test_growing_photos_take_no_more_memory_than_allowed(little_memory: Gateway, version: str, tmp_path: Path) -> None:
+    """All requests are admitted before any body has a size."""
     if not shutil.which("curl"):
         pytest.skip("there is no curl to send photos slowly with")
     photo = tmp_path / "photo"
     photo.write_bytes(bytes(PHOTO))
-    command = [
-        "curl",
-        "--silent",
-        version,
-        "--limit-rate",
-        "3M",
-        "--output",
-        "/dev/null",
-        "--write-out",
-        "%{http_code}",
-    ]
-    command += ["--data-binary", f"@{photo}", f"http://{HOST}:{small.config.port}{PATH}"]
-    envoy = psutil.Process(small.process.pid)
-    before = most = envoy.memory_info().rss
+    command = ["curl", "--silent", version, "--limit-rate", "3M", "--output", "/dev/null"]
+    command += ["--write-out", "%{http_code}", "--data-binary", f"@{photo}"]
+    command.append(f"http://{HOST}:{little_memory.config.port}{PATH}")
+    envoy = psutil.Process(little_memory.process.pid)
+    before = largest = envoy.memory_info().rss
     clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(40)]
     while any(client.poll() is None for client in clients):
-        most = max(most, envoy.memory_info().rss)
+        largest = max(largest, envoy.memory_info().rss)
         time.sleep(0.02)
-    assert MEMORY / 2 < most - before < 2 * MEMORY
-    said = {client.communicate()[0] for client in clients}
-    assert "503" in said if version == "--http1.1" else "000" in said  # a stream that is reset has no status
-    assert said <= {"200", "503", "000"}
-    assert eventually(lambda: answers(small))
+    assert MEMORY / 2 < largest - before < 2 * MEMORY
+    statuses = {client.communicate()[0] for client in clients}
+    assert "503" in statuses if version == "--http1.1" else "000" in statuses  # a reset stream has no status
+    assert statuses <= {"200", "503", "000"}
+    assert until(lambda: answers(little_memory))
 
 
-def test_a_torchserve_that_refuses_connections_is_left_out_at_once() -> None:
-    """Long before a health check sees it: that asks every two seconds, and three times."""
+def test_an_instance_that_refuses_connections_is_ejected_before_its_health_check_fails() -> None:
+    """With the default settings three health checks fail after six seconds at the earliest."""
+    config = GatewayConfig(Ports.any_free().inference)
     with standing_in() as good, ExitStack() as ending:
         gone = ending.enter_context(standing_in())
-        with running_gateway(GatewayConfig(Ports.any_free().inference), MODELS, [good.socket, gone.socket]) as gateway:
+        with running_gateway(config, [MODEL], [good.socket, gone.socket]) as gateway:
             ending.close()
             assert {ask(gateway, b"{}").status for _ in range(40)} == {200}
-            figures = gateway.stats("cluster.sales.(upstream_cx_connect_fail|outlier_detection.ejections_active)")
-            assert figures["cluster.sales.outlier_detection.ejections_active"] == 1
-            assert figures["cluster.sales.upstream_cx_connect_fail"] < 6
-        assert len(good.seen) == 40
+            stats = gateway.stats("cluster.sales.(upstream_cx_connect_fail|outlier_detection.ejections_active)")
+            assert stats["cluster.sales.outlier_detection.ejections_active"] == 1
+            assert stats["cluster.sales.upstream_cx_connect_fail"] < 6
+        assert len(good.paths) == 40

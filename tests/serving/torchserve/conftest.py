@@ -1,4 +1,4 @@
-"""What the handlers' tests share."""
+"""Fixtures of the tests of serving.torchserve."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def jar() -> Path:
-    """TorchServe's front end."""
+    """The jar of TorchServe's front end."""
     spec = find_spec("ts")
     assert spec is not None
     assert spec.origin is not None

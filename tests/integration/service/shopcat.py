@@ -1,0 +1,164 @@
+"""A `shopcat serve` in a process of its own, and clients that keep it busy."""
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from serving.ports import HOST, Ports
+from tests.integration.waiting import until
+
+DAY = json.dumps({"store": 1, "date": "2015-08-05"}).encode()
+TORCHSERVE, WORKER, ENVOY = "org.pytorch.serve.ModelServer", "model_service_worker", "envoy.yaml"
+FAST_HEALTH_CHECKS = ("--health-check-interval", "0.2")
+
+
+@dataclass
+class Load:
+    """Results of clients that send one request after another.
+
+    Attributes:
+        port: port that they send to.
+        statuses: number of answers by HTTP status.
+        versions: number of answers by the bundle's version, or by the problem's detail.
+        lost: errors of requests that got no answer.
+        refused: number of connections that were not accepted.
+        stopped: set to end the clients.
+    """
+
+    port: int
+    statuses: Counter[int] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    refused: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Send requests until stopped."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
+        while not self.stopped.is_set():
+            try:
+                if is_new := connection.sock is None:
+                    connection.connect()
+            except ConnectionRefusedError:
+                self.refused += 1
+                time.sleep(0.02)
+                continue
+            try:
+                connection.request("POST", "/predictions/sales", DAY)
+                response = connection.getresponse()
+                content = json.load(response)
+                time.sleep(0.005)  # leaves processor time to the processes that start meanwhile
+                self.statuses[response.status] += 1
+                self.versions[content.get("version", content.get("detail"))] += 1
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                # The kernel had queued the connection when the listener was closed, so the service never accepted it.
+                if is_new and isinstance(error, ConnectionResetError):
+                    self.refused += 1
+                else:
+                    self.lost.append(repr(error))
+
+    def wait_for_answers(self, count: int) -> None:
+        """Wait for some more answers."""
+        enough = self.statuses.total() + count
+        assert until(lambda: self.statuses.total() >= enough, 60), (self.statuses, self.lost)
+
+
+@contextmanager
+def load(port: int, clients: int = 8) -> Iterator[Load]:
+    """Keep a service busy until the block ends; it begins when answers arrive."""
+    running = Load(port)
+    threads = [threading.Thread(target=running.run) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        running.wait_for_answers(5 * clients)
+        yield running
+    finally:
+        running.stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+@dataclass
+class Running:
+    """A `shopcat serve` that is ready, or has ended."""
+
+    process: subprocess.Popen[str]
+    port: int
+    metrics_port: int
+    bundle: Path
+    log: Path
+
+    def descendants(self, word: str) -> list[psutil.Process]:
+        """Return its processes with a word in their command line."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if word in " ".join(process.cmdline()):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def pids(self, word: str) -> set[int]:
+        """Return the PIDs of its processes with a word in their command line."""
+        return {process.pid for process in self.descendants(word)}
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://{HOST}:{self.metrics_port}/metrics", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def all_workers_ready(self) -> bool:
+        """Return True if both workers are ready."""
+        return 'shopcat_workers_ready{model="sales"} 2.0' in self.metrics()
+
+    def output(self) -> str:
+        """Return everything that it has printed."""
+        return self.log.read_text()
+
+
+@contextmanager
+def serving(bundle: Path, folder: Path, *options: str, environment: Mapping[str, str] = {}) -> Iterator[Running]:
+    """Run `shopcat serve` on a copy of a bundle until the block ends; it begins when the service is ready."""
+    ports = Ports.any_free()
+    copy, log = folder / "bundle", folder / "output"
+    shutil.copytree(bundle, copy)
+    command = [sys.executable, "-m", "cli", "serve", str(copy), "--port", str(ports.inference)]
+    command += ["--metrics-port", str(ports.metrics), "--model-store", str(folder / "store")]
+    command += [*FAST_HEALTH_CHECKS, *options]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
+        )
+    running = Running(process, ports.inference, ports.metrics, copy, log)
+    try:
+        assert until(lambda: "Ctrl-C stops it" in running.output() or process.poll() is not None, 120), running.output()
+        assert process.poll() is None, running.output()
+        yield running
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def probe(port: int, path: str) -> int:
+    """Return the HTTP status of a probe."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code

@@ -1,0 +1,181 @@
+"""`shopcat serve` under load: no request is lost or unanswered, whatever happens to a part of the service."""
+
+import json
+import re
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving.ports import HOST
+from tests.integration.service.shopcat import DAY, TORCHSERVE, WORKER, Load, Running, load, probe, serving
+from tests.integration.waiting import until
+
+pytestmark = pytest.mark.integration
+
+LONG_S = 200.0  # time for a TorchServe instance to start on a busy machine
+
+
+@pytest.fixture(scope="module")
+def service(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Two TorchServe instances with one worker each."""
+    options = ("--instances", "2", "--workers", "1")
+    with serving(demo_bundle, tmp_path_factory.mktemp("service"), *options) as running:
+        yield running
+
+
+def assert_all_answered(requests: Load) -> None:
+    assert (requests.statuses.keys(), requests.lost, requests.refused) == ({200}, [], 0)
+
+
+# The tests run in this order. Each leaves the service complete, until the last one stops it.
+
+
+def test_probes_answer_on_both_ports(service: Running) -> None:
+    for port in (service.port, service.metrics_port):
+        assert (probe(port, "/livez"), probe(port, "/readyz")) == (200, 200)
+    assert probe(service.port, "/metrics") == 404
+    text = service.metrics()
+    for name in ("shopcat_stage_seconds_bucket", "ts_inference_requests_total", "envoy_cluster_membership_healthy"):
+        assert name in text
+
+
+def test_only_the_gateway_and_the_exporter_listen(service: Running) -> None:
+    """Every user of the machine could send requests, without a key, to a TorchServe that listened on loopback."""
+    processes = [psutil.Process(service.process.pid), *psutil.Process(service.process.pid).children(recursive=True)]
+    listening = {
+        connection.laddr.port
+        for process in processes
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {service.port, service.metrics_port}
+
+
+def test_only_requests_for_an_explanation_get_one(service: Running) -> None:
+    def is_explained(path: str, headers: dict[str, str]) -> bool:
+        request = urllib.request.Request(
+            f"http://{HOST}:{service.port}{path}", DAY, {**headers, "Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return "contributions" in json.load(answer)
+
+    assert is_explained("/explanations/sales", {})
+    assert not is_explained("/predictions/sales", {"Explain": "True"})
+
+
+def test_the_metrics_of_each_instance_are_exported(service: Running) -> None:
+    with load(service.port):
+        pattern = r'^ts_inference_requests_total\{torchserve="(\d)",model_name="sales",.*\} [1-9]'
+        assert until(lambda: set(re.findall(pattern, service.metrics(), re.MULTILINE)) == {"0", "1"})
+
+
+def test_a_killed_worker_costs_no_answer(service: Running) -> None:
+    with load(service.port) as requests:
+        for worker in service.descendants(WORKER):
+            worker.kill()
+            assert until(lambda: not service.all_workers_ready())
+            assert until(service.all_workers_ready, LONG_S)  # meanwhile the other instance answers
+    assert_all_answered(requests)
+
+
+def test_a_killed_instance_costs_no_answer_and_is_replaced(service: Running) -> None:
+    with load(service.port) as requests:
+        killed, _ = service.descendants(TORCHSERVE)
+        killed.kill()
+        assert until(lambda: len(service.pids(TORCHSERVE) - {killed.pid}) == 2, LONG_S)
+        assert until(service.all_workers_ready, LONG_S)
+    assert_all_answered(requests)
+    assert "a TorchServe instance ended unexpectedly and is replaced" in service.output()
+    # The workers declare themselves ready a moment before the service has the new instance.
+    assert until(lambda: set(re.findall('torchserve="(\\d+)"', service.metrics())) == {"0", "1"})
+
+
+def test_an_instance_that_hangs_gets_no_requests_until_it_answers_again(service: Running) -> None:
+    def healthy(number: int) -> bool:
+        return f'envoy_cluster_membership_healthy{{envoy_cluster_name="sales"}} {number}\n' in service.metrics()
+
+    for instance in service.descendants(TORCHSERVE):  # in the second round only the first instance can answer
+        instance.suspend()
+        try:
+            assert until(lambda: healthy(1))
+            with load(service.port) as requests:
+                pass
+        finally:
+            instance.resume()
+        assert_all_answered(requests)
+        assert until(lambda: healthy(2))
+
+
+def test_while_all_instances_hang_the_service_is_neither_ready_nor_alive(service: Running) -> None:
+    """The processes of the instances and of their workers still exist."""
+
+    def probes(status: int) -> bool:
+        return {probe(service.metrics_port, path) for path in ("/livez", "/readyz")} == {status}
+
+    assert probes(200)
+    instances = service.descendants(TORCHSERVE)
+    try:
+        for instance in instances:
+            instance.suspend()
+        assert until(lambda: probes(503), 60)
+    finally:
+        for instance in instances:
+            instance.resume()
+    assert until(lambda: probes(200), 60)
+
+
+def set_version(bundle: Path, version: str) -> None:
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps(manifest | {"version": version}))
+
+
+def test_a_new_version_takes_over_without_a_pause(service: Running) -> None:
+    before = service.pids(TORCHSERVE)
+    set_version(service.bundle, "newer")
+    with load(service.port) as requests:
+        service.process.send_signal(signal.SIGHUP)
+        assert until(lambda: requests.versions["newer"] > 0, LONG_S)
+        assert until(lambda: not before & service.pids(TORCHSERVE), LONG_S)
+        requests.versions.clear()
+        requests.wait_for_answers(50)
+        assert set(requests.versions) == {"newer"}
+    assert_all_answered(requests)
+
+
+def test_a_version_that_cannot_be_loaded_changes_nothing(service: Running) -> None:
+    before = service.pids(TORCHSERVE)
+    weights = service.bundle / "weights.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(b"broken")
+    with load(service.port, clients=2) as requests:
+        service.process.send_signal(signal.SIGHUP)
+        assert until(lambda: "not reloaded" in service.output())
+    weights.write_bytes(content)
+    assert "weights.safetensors" in service.output()
+    assert (requests.statuses.keys(), set(requests.versions), requests.lost) == ({200}, {"newer"}, [])
+    assert service.pids(TORCHSERVE) == before
+
+
+def test_a_stopped_service_answers_the_requests_that_it_has_accepted(service: Running) -> None:
+    processes = psutil.Process(service.process.pid).children(recursive=True)
+    with load(service.port) as requests:
+        service.process.send_signal(signal.SIGTERM)
+        assert until(lambda: readiness(service) != 200, 5)
+        assert service.process.wait(30) == 0
+    assert service.output().endswith("stopped\n")
+    assert requests.statuses.keys() == {200}
+    assert requests.refused > 0
+    assert requests.lost == []
+    assert not [process for process in processes if process.is_running()]
+
+
+def readiness(service: Running) -> int:
+    """Return the HTTP status of /readyz; 0 if the exporter has ended."""
+    try:
+        return probe(service.metrics_port, "/readyz")
+    except OSError:
+        return 0

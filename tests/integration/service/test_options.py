@@ -1,0 +1,181 @@
+"""Options of `shopcat serve`, through the real command line."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving.ports import HOST
+from tests.integration.service.shopcat import DAY, ENVOY, TORCHSERVE, WORKER, Running, probe, serving
+from tests.integration.waiting import until
+
+pytestmark = pytest.mark.integration
+
+KEY = "a-key-of-the-shop-on-the-corner"
+CLIENT_HOST, METRICS_HOST = "127.0.0.2", "127.0.0.3"  # loopback addresses other than the default
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logs")
+
+
+@pytest.fixture(scope="module")
+def service(
+    demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path], logs: Path
+) -> Iterator[Running]:
+    """A service with every option that needs the gateway."""
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "keys").write_text(f"# the shop's\n{KEY}\n")
+    options = ["--host", CLIENT_HOST, "--metrics-host", METRICS_HOST, "--api-keys", str(folder / "keys")]
+    options += ["--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1])]
+    options += ["--log", str(logs / "server.log"), "--audit-log", str(logs / "audit.jsonl")]
+    options += ["--instances", "1", "--workers", "1", "--cpu"]
+    with serving(demo_bundle, folder, *options) as running:
+        yield running
+
+
+def ask(service: Running, certificate: tuple[Path, Path], headers: dict[str, str]) -> tuple[int, dict[str, object]]:
+    """Return the status and content of the answer to a forecast over HTTPS."""
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.check_hostname = False  # the certificate is for 127.0.0.1
+    with closing(http.client.HTTPSConnection(CLIENT_HOST, service.port, context=context, timeout=10)) as connection:
+        connection.request("POST", "/predictions/sales", DAY, headers)
+        response = connection.getresponse()
+        return response.status, json.load(response)
+
+
+def http_status(connection: http.client.HTTPConnection) -> int:
+    connection.request("GET", "/livez")
+    return connection.getresponse().status
+
+
+def test_clients_need_https_and_a_key(service: Running, certificate: tuple[Path, Path]) -> None:
+    status, content = ask(service, certificate, {"X-API-Key": KEY})
+    assert (status, content["store"]) == (200, 1)
+    assert ask(service, certificate, {})[0] == 401
+    with (
+        closing(http.client.HTTPConnection(CLIENT_HOST, service.port, timeout=10)) as connection,
+        pytest.raises((http.client.HTTPException, OSError)),
+    ):
+        http_status(connection)
+
+
+def test_each_port_is_bound_to_its_address(service: Running) -> None:
+    with urllib.request.urlopen(f"http://{METRICS_HOST}:{service.metrics_port}/readyz", timeout=10) as answer:
+        assert answer.status == 200
+    for port in (service.port, service.metrics_port):
+        with pytest.raises(OSError, match="refused"):
+            probe(port, "/livez")
+
+
+def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[Path, Path], logs: Path) -> None:
+    headers = {"X-API-Key": KEY, "X-Request-Id": "written"}
+    assert ask(service, certificate, headers)[0] == 200
+    audit_log = logs / "audit.jsonl"
+    assert until(lambda: '"written"' in audit_log.read_text())
+    line = next(line for line in audit_log.read_text().splitlines() if '"written"' in line)
+    assert json.loads(line)["status"] == 200
+    assert "Torch worker started" in (logs / "server.log").read_text()
+    assert (logs / "server.log.envoy").exists()
+    assert f"log: {logs / 'server.log'}\naudit log: {audit_log}\n" in service.output()
+
+
+def test_there_is_one_instance_that_leaves_gpus_alone(service: Running) -> None:
+    (front_end,) = service.descendants(TORCHSERVE)
+    assert len(service.descendants(WORKER)) == 1
+    assert "starting 1 TorchServe instance with" in service.output()
+    properties = Path(front_end.cwd(), "config.properties").read_text()
+    assert re.search(r"^number_of_gpu=0$", properties, re.MULTILINE)
+
+
+def test_the_first_answer_is_printed_with_its_address(service: Running) -> None:
+    assert f"https://{CLIENT_HOST}:{service.port}/predictions/sales" in service.output()
+    assert "Warning" not in service.output()
+
+
+# Without the gateway
+
+
+def test_the_old_name_of_no_gateway_works_and_names_the_new_one(demo_bundle: Path, tmp_path: Path) -> None:
+    log, audit_log = tmp_path / "server.log", tmp_path / "audit.jsonl"
+    options = ["--no-edge", "--workers", "1", "--cpu", "--log", str(log), "--audit-log", str(audit_log)]
+    with serving(demo_bundle, tmp_path, *options) as service:
+        assert not service.descendants(ENVOY)
+        request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/sales", DAY)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["store"] == 1
+        (front_end,) = service.descendants(TORCHSERVE)
+        assert service.port in {connection.laddr.port for connection in front_end.net_connections("inet")}
+        assert (probe(service.metrics_port, "/livez"), probe(service.metrics_port, "/readyz")) == (200, 200)
+        processes = psutil.Process(service.process.pid).children(recursive=True)
+    assert "Warning: --no-edge" in service.output()
+    assert "is now --no-gateway" in service.output()
+    assert service.output().endswith("stopped\n")
+    assert "Torch worker started" in log.read_text()
+    assert audit_log.read_text()
+    assert not [process for process in processes if process.is_running()]
+
+
+def run(bundle: Path, *options: str, environment: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
+    """Run a `shopcat serve` that ends by itself."""
+    command = [sys.executable, "-m", "cli", "serve", str(bundle), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "warned"),
+    [
+        (("--no-gateway",), {}, False),
+        (("--no-edge",), {}, True),
+        ((), {"SHOPCAT_SERVE_NO_GATEWAY": "1"}, False),
+        ((), {"SHOPCAT_SERVE_NO_EDGE": "1"}, True),
+        ((), {"SHOPCAT_SERVE_NO_EDGE": "0"}, None),
+    ],
+)
+def test_no_gateway_contradicts_options_of_the_gateway(
+    demo_bundle: Path, tmp_path: Path, options: tuple[str, ...], environment: dict[str, str], warned: bool | None
+) -> None:
+    # An unreadable certificate ends the command where the gateway is used.
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    tls = ("--tls-cert", str(wrong), "--tls-key", str(wrong))
+    ended = run(demo_bundle, *tls, "--model-store", str(tmp_path / "store"), *options, environment=environment)
+    assert ended.returncode == 2
+    if warned is None:
+        assert "are not a certificate and its key" in ended.stderr
+    else:
+        assert "--tls-cert and --tls-key need the gateway; leave out --no-gateway" in ended.stderr
+    assert ("is now --no-gateway (SHOPCAT_SERVE_NO_GATEWAY)" in ended.stderr) == bool(warned)
+    assert not (tmp_path / "store").exists()
+
+
+def test_help_lists_the_new_name_only(demo_bundle: Path) -> None:
+    text = run(demo_bundle, "--help").stdout
+    assert "--no-gateway" in text
+    assert "--no-edge" not in text
+    assert "--health-check-interval" not in text
+
+
+def test_a_bundle_with_another_name_than_its_kind_is_ready(demo_bundle: Path, tmp_path: Path) -> None:
+    named = shutil.copytree(demo_bundle, tmp_path / "named")
+    manifest = json.loads((named / "bundle.json").read_text())
+    (named / "bundle.json").write_text(json.dumps(manifest | {"name": "forecasts"}))
+    with serving(named, tmp_path, "--workers", "1") as service:
+        assert (probe(service.metrics_port, "/livez"), probe(service.metrics_port, "/readyz")) == (200, 200)
+        assert 'shopcat_workers_ready{model="forecasts"} 1.0' in service.metrics()
+        assert "/predictions/forecasts" in service.output()
+        request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/forecasts", DAY)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert json.load(answer)["model"] == "forecasts"
