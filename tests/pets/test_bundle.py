@@ -1,4 +1,4 @@
-"""A pets bundle is whole or it is not one, and its graph computes what its weights say; see tests/sales too."""
+"""pets.bundle: a bundle is complete or rejected, and its graph computes the network of its weights."""
 
 import json
 import pickle

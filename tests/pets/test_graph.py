@@ -1,4 +1,4 @@
-"""pets.graph: the shipped network has the inputs and outputs that the classifier names."""
+"""pets.graph: the shipped network has the names of inputs and outputs that the classifier uses."""
 
 from pathlib import Path
 

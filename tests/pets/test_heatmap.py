@@ -1,4 +1,4 @@
-"""An overlay is the lesson's picture of a heatmap, on the whole photo and in the right place."""
+"""pets.heatmap: an overlay equals the lesson's drawing of a heatmap, at the right place of the whole photo."""
 
 from base64 import b64encode
 from io import BytesIO

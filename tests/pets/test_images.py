@@ -1,4 +1,4 @@
-"""Any photo becomes the same input, however its file holds it; what is no photo becomes a problem, and soon.
+"""pets.images: equal inputs from all file formats, and problems for files that are no photo or too large.
 
 Longer than 350 lines: the tests of one module share their fixtures and helpers.
 """

@@ -1,4 +1,4 @@
-"""A bundle is whole or it is not one: whatever happens to the process or to the files.
+"""sales.bundle: a bundle is complete or rejected, after a killed process and after any damage to its files.
 
 Longer than 350 lines: the tests of one module share their fixtures and helpers.
 """

@@ -1,4 +1,4 @@
-"""Explanations: they add up to what is printed, are Shapley's values, and what is explained can be asked for.
+"""sales.explain: contributions are Shapley values, add up exactly, and refer to a real baseline day.
 
 Longer than 350 lines: the tests of one module share their fixtures and helpers.
 """

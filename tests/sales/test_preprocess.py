@@ -1,4 +1,4 @@
-"""FillMissing, Categorify, Normalize: fastai's own, and what a service needs beyond them."""
+"""sales.preprocess: equal to fastai, plus the differences that a service needs."""
 
 from typing import Any
 
