@@ -1,7 +1,7 @@
 """HTTP endpoints for operators: `/metrics` for Prometheus, `/livez` and `/readyz`.
 
-`/metrics` combines the workers' metrics (added up over all workers, including those that have ended), the metrics that
-this process takes of the service's processes, the host and its GPUs, and the metrics of TorchServe and the gateway.
+`/metrics` has the workers' metrics, added up over all workers, including those that have ended. It adds metrics of the
+service's processes, of the host and its GPUs, of TorchServe and of the gateway.
 """
 
 import contextlib
