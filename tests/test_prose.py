@@ -41,8 +41,6 @@ TO_DO: dict[str, set[str]] = {
     "name": {
         "tests/integration/test_pets_server.py",
     },
-    "sentence": {},
-    "word": {},
 }
 
 # Files in which the old spelling of an option, --no-edge, goes on working or is tested.
