@@ -1,13 +1,13 @@
 """Archives: bundles in the form that TorchServe loads.
 
-An archive is a folder that TorchServe loads in place, without unpacking ("no-archive" in torch-model-archiver's words):
+An archive is a folder that TorchServe loads in place, without unpacking; torch-model-archiver calls this "no-archive"::
 
     sales.archive/
-      MAR-INF/MANIFEST.json   names the model, its version and its handler, and the bundle that it was made from
-      model-config.yaml       the settings for this model, from settings/ beside this file
-      bundle/                 the bundle, copied
+      MAR-INF/MANIFEST.json   names of the model, its version and handler; hashes of bundle and settings
+      model-config.yaml       the model's settings for TorchServe, from settings/ beside this file
+      bundle/                 a copy of the bundle
 
-It holds no code: the handler is a module of the installed `handlers` package.
+An archive contains no code: the handler is a module of the installed `handlers` package.
 """
 
 import json
@@ -26,22 +26,22 @@ SETTINGS = Path(__file__).resolve().with_name("settings")
 
 _MANIFEST = Path("MAR-INF", "MANIFEST.json")
 _MODEL_SETTINGS = "model-config.yaml"
-# Not the model's bare name: the folder's parent comes on the workers' import path, where a folder `sales` would hide
-# the package of that name.
+# TorchServe adds the folder's parent to the workers' import path. There a folder `sales` would hide that package.
 _SUFFIX = ".archive"
 
 
 class ArchiveError(UserError):
-    """A bundle or an archive that can't be used; the message names the file and what to do."""
+    """A bundle or an archive that cannot be used; the message names the file and the remedy."""
 
 
 def archive(bundle: Path, model_store: Path) -> Path:
-    """Make the archive of a bundle.
+    """Write the archive of a bundle.
+
+    An existing archive of the model is replaced in one atomic step, unless it is current.
 
     Args:
-        bundle: a folder that training wrote.
-        model_store: where the archive goes, as ``NAME.archive``, after the model's name. One that is there is replaced,
-            in one step; nothing is written if it is the same.
+        bundle: the bundle's folder.
+        model_store: parent folder of the archive, which is named ``NAME.archive`` after the model.
 
     Returns:
         The archive's folder.
@@ -78,10 +78,10 @@ def archive(bundle: Path, model_store: Path) -> Path:
 
 
 def check_bundles(bundles: Iterable[Path]) -> None:
-    """Ask before anything is written whether bundles can be archived and served together.
+    """Check that bundles can be archived and served together, without writing anything.
 
     Raises:
-        ArchiveError: if one can't be archived, or two have the same name: it is the model's address.
+        ArchiveError: if a bundle can't be archived, or if two have the same name, which is part of the model's URL.
     """
     seen: dict[str, Path] = {}
     for bundle in bundles:
@@ -90,63 +90,67 @@ def check_bundles(bundles: Iterable[Path]) -> None:
         _settings(manifest["kind"], bundle)
         if name in seen:
             raise ArchiveError(
-                f"{seen[name]} and {bundle} are both named {name!r}, and a server has one model of a name; "
+                f"{seen[name]} and {bundle} are both named {name!r}, but names of models on one server are unique; "
                 f"train one of them with another --name, or serve it with a second command on other ports"
             )
         seen[name] = bundle
 
 
 def copy_archives(archives: Iterable[Path], folder: Path) -> dict[str, Path]:
-    """Copy archives into a folder, where nobody replaces them.
+    """Copy archives into a private folder, so that `archive` cannot replace them while TorchServe uses them.
 
     Returns:
-        The copies, by the name of their model.
+        The folders of the copies, by model name.
 
     Raises:
-        ArchiveError: if one is not an archive, can't be copied, or was replaced meanwhile.
+        ArchiveError: if a folder is not an archive, can't be copied, or was replaced during the copy.
     """
     copies: dict[str, Path] = {}
     for source in archives:
         if source.suffix != _SUFFIX or not (source / _MANIFEST).is_file():
             raise ArchiveError(f"{source} is not an archive; make one with `shopcat archive BUNDLE`")
         if source.stem in copies:
-            raise ArchiveError(f"{source} is the second archive of {source.stem}; name one")
+            raise ArchiveError(f"{source} is the second archive of the model {source.stem}; give only one")
         before = source.stat().st_ino
         try:
             copies[source.stem] = Path(shutil.copytree(source, folder / source.name))
             replaced = source.stat().st_ino != before
         except OSError as error:
             raise ArchiveError(f"{source} can't be copied to {folder}: {error}") from error
-        if replaced:  # the copy may be half the old one and half the new
+        if replaced:  # the copy may mix files of the old archive and the new one
             raise ArchiveError(f"{source} was replaced while it was copied; try again")
     return copies
 
 
 def _settings(kind: str, bundle: Path) -> Path:
-    """Return the file with the settings for a kind of model.
+    """Return the settings file of a kind of model.
 
     Raises:
-        ArchiveError: if this version does not know the kind, or its settings are missing.
+        ArchiveError: if this version does not know the kind, or if a settings file is missing.
     """
     if not (SETTINGS / "config.properties").is_file():
-        raise ArchiveError(f"{SETTINGS} has no config.properties: shopcat is not installed whole; install it again")
+        raise ArchiveError(f"{SETTINGS} has no config.properties: shopcat is incomplete; install it again")
     if kind not in MODEL_KINDS:
         raise ArchiveError(
-            f"{bundle} is a bundle of the kind {kind!r}; this version of shopcat knows {', '.join(MODEL_KINDS)}"
+            f"{bundle} is a bundle of the kind {kind!r}; this version of shopcat serves {', '.join(MODEL_KINDS)}"
         )
     settings = SETTINGS / f"{kind}.yaml"
     if not settings.is_file():
-        raise ArchiveError(f"{settings} is missing: shopcat is not installed whole; install it again")
+        raise ArchiveError(f"{settings} is missing: shopcat is incomplete; install it again")
     return settings
 
 
 def _read_bundle(bundle: Path) -> dict[str, Any]:
-    """The bundle's manifest, once every file is seen to be the one that training wrote."""
+    """Verify the hash of every file of a bundle, and return the manifest.
+
+    Raises:
+        ArchiveError: if the manifest is invalid, or if a file is missing or changed.
+    """
     try:
         manifest = json.loads((bundle / "bundle.json").read_bytes())
         kind, name, version, created, files = (manifest[key] for key in ("kind", "name", "version", "created", "files"))
     except OSError as error:
-        raise ArchiveError(f"{bundle} is not a bundle: {error}; name a folder that training wrote") from error
+        raise ArchiveError(f"{bundle} is not a bundle: {error}; give a folder that training wrote") from error
     except (ValueError, TypeError, KeyError) as error:
         raise ArchiveError(
             f"{bundle / 'bundle.json'} is not a bundle's manifest ({error!r}); train it again"
@@ -155,28 +159,28 @@ def _read_bundle(bundle: Path) -> dict[str, Any]:
         raise ArchiveError(f"{bundle / 'bundle.json'} is not a bundle's manifest; train it again")
     if not re.fullmatch(NAME, name):
         raise ArchiveError(
-            f"{bundle / 'bundle.json'} names the model {name!r}, which can't be in an address; train it again"
+            f"{bundle / 'bundle.json'} names the model {name!r}, which is not valid in a URL; train it again"
         )
-    wrong = [name for name, digest in files.items() if not _is_file(bundle, name, digest)]
-    if wrong:
-        raise ArchiveError(f"{bundle} is not whole: {', '.join(wrong)} missing or changed; train it again")
+    damaged = [name for name, digest in files.items() if not _has_file(bundle, name, digest)]
+    if damaged:
+        raise ArchiveError(f"{bundle} is damaged: {', '.join(damaged)} missing or changed; train it again")
     return dict(manifest)
 
 
 def _is_current(target: Path, description: dict[str, Any]) -> bool:
-    """Whether the archive was made from the same bundle and settings, and is undamaged."""
+    """Return True if an archive is undamaged and was made from the described bundle and settings."""
     try:
         if json.loads((target / _MANIFEST).read_bytes()) != description:
             return False
         bundle = _read_bundle(target / "bundle")
-        there = {path.name for path in (target / "bundle").iterdir()}
+        file_names = {path.name for path in (target / "bundle").iterdir()}
         sources = {"bundle": sha256(target / "bundle" / "bundle.json"), "settings": sha256(target / _MODEL_SETTINGS)}
     except (OSError, ValueError):
         return False
-    return there == {"bundle.json", *bundle["files"]} and sources == description["shopcat"]
+    return file_names == {"bundle.json", *bundle["files"]} and sources == description["shopcat"]
 
 
-def _is_file(bundle: Path, name: str, digest: str) -> bool:
-    """Whether the bundle has the file, directly within it and with that content."""
+def _has_file(bundle: Path, name: str, digest: str) -> bool:
+    """Return True if a file with this SHA-256 lies directly in the bundle's folder."""
     file = bundle / name
     return Path(name).name == name and file.is_file() and sha256(file) == digest

@@ -1,7 +1,8 @@
-"""What is changed in TorchServe's front end: some bytes of three classes, where it has no setting.
+"""Patches of TorchServe's Java frontend: some bytes of three classes, for behavior that no setting changes.
 
-It has no releases to come. Each class is copied out of its jar, changed and put before the jar on the class path. The
-installed package stays as it is. A class other than the known one is left alone, and the log says what holds then.
+TorchServe is no longer maintained, so these classes will not change. `Patch.write` copies a class out of the jar and
+changes it. The server puts the copy before the jar on the class path; the installed package stays unchanged. A class
+with another hash is not patched, and the log states the consequence.
 """
 
 import hashlib
@@ -13,84 +14,86 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Patch:
-    """A change of some bytes of a class.
+    """Replacements of some bytes of a Java class.
 
     Attributes:
-        name: the class's file in the jar.
-        sha256: of the one class that the changes are meant for, that of TorchServe 0.12.0.
-        changes: bytes that are there once, and what stands in their place, as many; in hexadecimal.
-        otherwise: what holds where it can't be made, for the log.
+        name: path of the class file in the jar.
+        sha256: hash of the class file in TorchServe 0.12.0, the only one that is patched.
+        changes: pairs of byte strings of equal length, in hexadecimal: original and replacement. Each original occurs
+            once.
+        without: behavior of TorchServe without the patch, for the log.
     """
 
     name: str
     sha256: str
     changes: Sequence[tuple[str, str]]
-    otherwise: str
+    without: str
 
     def write(self, jar: Path, folder: Path) -> bool:
-        """Write the changed class.
+        """Write the patched class.
 
         Args:
             jar: TorchServe's ``model-server.jar``.
-            folder: goes before the jar on the class path.
+            folder: folder of the patched classes, which comes before the jar on the class path.
 
         Returns:
-            Whether it was written; not if the jar's class is not the known one.
+            False if the jar has another class than TorchServe 0.12.0; then nothing is written.
         """
-        with zipfile.ZipFile(jar) as opened:
-            content = opened.read(self.name)
+        with zipfile.ZipFile(jar) as archive:
+            content = archive.read(self.name)
         if hashlib.sha256(content).hexdigest() != self.sha256:
             return False
-        for known, changed in self.changes:
-            content = content.replace(bytes.fromhex(known), bytes.fromhex(changed))
+        for original, replacement in self.changes:
+            content = content.replace(bytes.fromhex(original), bytes.fromhex(replacement))
         target = folder / self.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         return True
 
 
-# Batches that wait for nobody. TorchServe fills a batch by polling its queue with a timeout of ``maxBatchDelay``
-# (pollBatch), in whole milliseconds, and takes 0 for its default of 100. So a request that is alone waits a millisecond
-# or more for company that does not come, three times what its answer takes. Polling with a timeout of 0 takes what is
-# queued and goes: batches then form by themselves while the workers are busy, which is when they help.
+# Batches without a delay. TorchServe fills a batch by polling its queue with a timeout of ``maxBatchDelay``, in whole
+# milliseconds (pollBatch), and takes 0 for its default of 100. So a single request waits a millisecond or more for
+# others, three times as long as its answer takes. With a timeout of 0, a batch consists of the queued requests. Batches
+# then form while the workers are busy, which is when they help.
 GREEDY = Patch(
     "org/pytorch/serve/wlm/Model.class",
     "7c5523f1fe77fe79aa32665469e17725e70518692abcf4987989ef72f10d4cff",
     [
-        # In its loop: `aload 5`, the queue; `lload 6`, the time left; `getstatic #498`, milliseconds.
-        # `lconst_0`, `nop` in place of `lload 6`.
+        # pollBatch's loop has `aload 5` (the queue), `lload 6` (the time left), `getstatic #498` (milliseconds).
+        # `lconst_0`, `nop` replace `lload 6`.
         ("1905 1606 b201f2", "1905 0900 b201f2"),
     ],
-    "a lone request waits for maxBatchDelay",
+    "a single request waits for maxBatchDelay before a worker gets it",
 )
 
-# Requests as the client sent them. TorchServe does three things to a request for ``/predictions/NAME`` or
-# ``/explanations/NAME`` that its sender does not expect:
+# Unchanged requests. TorchServe changes requests for ``/predictions/NAME`` and ``/explanations/NAME`` in three ways,
+# which clients do not expect:
 #
-# - It drops the query: ``?heatmap=gradcam`` reaches no handler. The old address ``/NAME/predict`` keeps it. Here the
-#   new ones take the old one's way (handleLegacyPredict), which therefore looks for the name and the version where they
-#   have them, and tells a handler that it is to explain as TorchServe does, in a header. The old address goes where no
-#   model is found.
-# - It takes what curl sends without a content type, ``application/x-www-form-urlencoded``, for a form: JSON gets lost
-#   in it, and a photo gets a 500 that repeats half of it.
-# - It reads multipart forms, with a library of 2020: one that is malformed gets a 500, one of a million fields takes
-#   seconds of its few threads, and of a field that is there twice one is dropped.
+# - It drops the query: ``?heatmap=gradcam`` reaches no handler. The old path ``/NAME/predict`` keeps the query. The
+#   patch sends the new paths through the old path's method (handleLegacyPredict). It makes the method read name and
+#   version from the new paths, and set the header `explain`, by which TorchServe asks a handler for an explanation. The
+#   old path then finds no model.
+# - It parses a body of ``application/x-www-form-urlencoded``, curl's default content type, as a form. JSON is lost that
+#   way, and a photo gets a 500 that repeats half of it.
+# - It parses multipart forms, with a library of 2020. A malformed form gets a 500. A form with a million fields takes
+#   one of the few threads seconds. A repeated field loses a value.
 #
-# Here no body is read by the front end: it reaches the handler as it is. Where this can't be done handlers get what
-# TorchServe makes of a request.
+# With the patch, the frontend parses no body, and handlers receive it unchanged.
 VERBATIM = Patch(
     "org/pytorch/serve/http/api/rest/InferenceRequestHandler.class",
     "915ac25d1f8a2360181528aa8eabd3c769ebd807d54798f0bce9bc934213eb93",
     [
-        # predictions: handlePredictions(context, request, segments, false)
-        # explanations: handlePredictions(context, request, segments, true)
-        # any other address: handleLegacyPredict(context, request, query, segments)
-        # The first two change places with the third, which then looks for a model named like its last segment.
+        # Original calls:
+        #     predictions: handlePredictions(context, request, segments, false)
+        #     explanations: handlePredictions(context, request, segments, true)
+        #     any other path: handleLegacyPredict(context, request, query, segments)
+        # The patch exchanges them. Other paths get handlePredictions, which looks for a model named like the last
+        # segment.
         (
             "2a 2b 2c 1904 03 b70041 a70018 2a 2b 2c 1904 04 b70041 a7000c 2a 2b 2c 2d 1904 b70045",
             "2a 2b 2c 2d 1904 b70045 a70018 2a 2b 2c 2d 1904 b70045 a7000c 2a 2b 2c 1904 03 b70041",
         ),
-        # What stands in place of handleLegacyPredict, as long as it:
+        # Body of the new handleLegacyPredict, as long as the original:
         #
         #     String version = null;
         #     if (segments.length < 3) throw new ResourceNotFoundException();
@@ -103,24 +106,24 @@ VERBATIM = Patch(
             "01 3a05 1904 be 06 a2000b bb0074 59 b70076 bf 1904 be 07 a10009 1904 06 32 3a05 122d 1904 04 32 b60023"
             "990012 2c b900770100 125e 1297 b60081 57 00 2a 2b 2c 2d 1904 05 32 1905 b70099 b1",
         ),
-        # where its branches end, as the class tells the verifier: at 31, 50, 58 -> 18, 31, 58
+        # Stack map of the branch targets, which Java's verifier reads: 31, 50, 58 -> 18, 31, 58
         ("fc001f 07001c 12 07", "fc0012 07001c 0c 1a"),
         # isMultipart(request) -> false
         ("2b b80190 9a000e", "2b 57 03 00 9a000e"),
         # "application/x-www-form-urlencoded".equalsIgnoreCase(type) -> false
         ("1905 b6019c 990070", "1905 57 57 03 990070"),
     ],
-    "it drops the query, and takes what curl sends for a form",
+    "the frontend drops the query, and parses JSON and photos that curl sends by default as a form",
 )
 
-# No gRPC. It can't be turned off: its two servers take a port each on loopback, where any user of the machine could ask
-# for other numbers of workers, and their code is a part of the start and of the memory. In startAndWait `aload_0`,
-# `invokevirtual #180` (startGRPCServers) become `nop`s; at the end nothing is stopped where nothing was started.
+# No gRPC. No setting turns it off. Its two servers listen on a loopback port each, where any user of the machine could
+# change the number of workers, and they take time at the start, and memory. In startAndWait, `nop`s replace `aload_0`,
+# `invokevirtual #180` (startGRPCServers). The stop works without servers too.
 NO_GRPC = Patch(
     "org/pytorch/serve/ModelServer.class",
     "779d0df5bfc17c5ad09ac46d63d9a017d48a4cd68c1b7464de914d3cb40190b9",
     [("2a b600b4", "00 000000")],
-    "gRPC is on, on two ports of loopback, where any user of this machine can change the number of workers",
+    "gRPC listens on two loopback ports, where any user of this machine can change the number of workers",
 )
 
 PATCHES = (GREEDY, VERBATIM, NO_GRPC)

@@ -198,7 +198,7 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
     jar = package / "frontend" / "model-server.jar"
     for patch in PATCHES:
         if not patch.write(jar, folder / "classes"):
-            logger.warning("this TorchServe is not 0.12.0: %s", patch.otherwise)
+            logger.warning("this TorchServe is not 0.12.0: %s", patch.without)
     (folder / "config.properties").write_text(configuration, encoding="ascii")
     (folder / "tmp").mkdir()
     return [

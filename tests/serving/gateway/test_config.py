@@ -1,4 +1,4 @@
-"""serving.gateway: Envoy's rendered configuration, and settings, keys and certificates that are rejected."""
+"""serving.gateway: Envoy's rendered configuration; rejection of wrong settings, keys and certificates."""
 
 import json
 import resource
@@ -47,15 +47,15 @@ def test_envoy_accepts_the_configuration(
     assert done.returncode == 0, done.stderr
 
 
-def test_every_refusal_is_a_problem() -> None:
+def test_envoys_own_responses_are_problems() -> None:
     for mapper in manager(configured(GatewayConfig()))["local_reply_config"]["mappers"]:
         problem = Problem.model_validate_json(mapper["body"]["inline_string"])
         assert problem.status == mapper["status_code"]
-        headers = {each["header"]["key"] for each in mapper["headers_to_add"]}
+        headers = {added["header"]["key"] for added in mapper["headers_to_add"]}
         assert ("retry-after" in headers) == (problem.status == 503)
 
 
-def test_bodies_are_limited_as_torchserve_limits_them() -> None:
+def test_envoy_and_torchserve_have_the_same_body_limit() -> None:
     properties = (SETTINGS / "config.properties").read_text()
     assert f"\nmax_request_size={MAX_BODY}\n" in properties
 
@@ -67,16 +67,17 @@ def test_client_connections_leave_files_for_torchserve(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, files))
     monitors = configured(GatewayConfig())["overload_manager"]["resource_monitors"]
     (limit,) = (
-        each["typed_config"]["max_active_downstream_connections"] for each in monitors if "connections" in each["name"]
+        monitor["typed_config"]["max_active_downstream_connections"]
+        for monitor in monitors
+        if "connections" in monitor["name"]
     )
     assert limit == connections
 
 
 def test_a_key_is_not_escaped() -> None:
-    keys = [
-        each for each in manager(configured(GatewayConfig(keys=[SECRET])))["http_filters"] if "api_key" in each["name"]
-    ]
-    assert [each["key"] for each in keys[0]["typed_config"]["credentials"]] == [SECRET]
+    http_filters = manager(configured(GatewayConfig(keys=[SECRET])))["http_filters"]
+    (key_filter,) = (http_filter for http_filter in http_filters if "api_key" in http_filter["name"])
+    assert [credential["key"] for credential in key_filter["typed_config"]["credentials"]] == [SECRET]
 
 
 def test_keys_and_tls_are_absent_by_default() -> None:
@@ -85,15 +86,12 @@ def test_keys_and_tls_are_absent_by_default() -> None:
     assert "tls" not in text
 
 
-# Keys
-
-
-@pytest.mark.parametrize(("bound", "asked"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
-def test_envoy_connects_to_the_exporters_address(bound: str, asked: str) -> None:
+@pytest.mark.parametrize(("bound", "connected"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
+def test_envoy_connects_to_the_exporters_address(bound: str, connected: str) -> None:
     clusters = configured(GatewayConfig(probes_port=8123, probes_host=bound))["static_resources"]["clusters"]
     (probes,) = (cluster for cluster in clusters if cluster["name"] == "probes")
     (endpoint,) = probes["load_assignment"]["endpoints"][0]["lb_endpoints"]
-    assert endpoint["endpoint"]["address"]["socket_address"] == {"address": asked, "port_value": 8123}
+    assert endpoint["endpoint"]["address"]["socket_address"] == {"address": connected, "port_value": 8123}
 
 
 @pytest.mark.parametrize("address", ["localhost", "", "::", "1.2.3"])
@@ -102,14 +100,17 @@ def test_the_metrics_host_is_an_ip_address(address: str) -> None:
         GatewayConfig(probes_host=address)
 
 
-def test_keys_are_read_one_a_line(tmp_path: Path) -> None:
+# Keys
+
+
+def test_a_key_file_has_one_key_on_each_line(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("# the shop's\nfirst-key-of-the-shop\n\n  second-key-of-the-shop  \nfirst-key-of-the-shop\n")
     assert read_keys(file) == ["first-key-of-the-shop", "second-key-of-the-shop"]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "has no keys"),
         (b"# nothing\n\n", "has no keys"),
@@ -119,12 +120,12 @@ def test_keys_are_read_one_a_line(tmp_path: Path) -> None:
         (b"\xff\xfe\x00", "can't be read"),
     ],
 )
-def test_a_wrong_file_of_keys_is_rejected_without_repeating_its_content(
-    tmp_path: Path, content: bytes, said: str
+def test_an_invalid_key_file_is_rejected_and_the_error_repeats_no_key(
+    tmp_path: Path, content: bytes, message: str
 ) -> None:
     file = tmp_path / "keys"
     file.write_bytes(content)
-    with pytest.raises(GatewayError, match=said) as raised:
+    with pytest.raises(GatewayError, match=message) as raised:
         read_keys(file)
     assert "short" not in str(raised.value)
 
@@ -143,7 +144,7 @@ def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "messages"),
     [
         (GatewayConfig(), []),
         (GatewayConfig(host="127.0.0.2"), []),
@@ -154,10 +155,10 @@ def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_pat
         (GatewayConfig(host="::", keys=[SECRET], tls=(Path("c"), Path("k"))), []),
     ],
 )
-def test_an_open_port_without_protection_causes_warnings(config: GatewayConfig, said: list[str]) -> None:
+def test_an_open_port_without_protection_causes_warnings(config: GatewayConfig, messages: list[str]) -> None:
     warnings = config.warnings()
-    assert len(warnings) == len(said)
-    assert all(each in warning for each, warning in zip(said, warnings, strict=True))
+    assert len(warnings) == len(messages)
+    assert all(message in warning for message, warning in zip(messages, warnings, strict=True))
 
 
 def test_a_host_name_is_rejected() -> None:
@@ -165,7 +166,7 @@ def test_a_host_name_is_rejected() -> None:
         GatewayConfig(host="localhost")
 
 
-def test_the_url_is_the_one_for_clients() -> None:
+def test_the_url_has_the_scheme_host_and_port() -> None:
     assert GatewayConfig(80, "::1").url == "http://[::1]:80"
     assert GatewayConfig(443, "0.0.0.0", tls=(Path("c"), Path("k"))).url == "https://0.0.0.0:443"
 

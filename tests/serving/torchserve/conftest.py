@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def jar() -> Path:
-    """The jar of TorchServe's front end."""
+    """Path of the jar with TorchServe's frontend."""
     spec = find_spec("ts")
     assert spec is not None
     assert spec.origin is not None

@@ -1,4 +1,4 @@
-"""serving.torchserve.archive: whole or not at all, remade when stale, and what TorchServe expects."""
+"""serving.torchserve.archive: atomic writes, replacement of stale archives, and the format that TorchServe loads."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def write_bundle(folder: Path, *, version: str = "1", **changes: Any) -> Path:
-    """Something with a bundle's outside."""
+    """Write a folder with the manifest and hashes of a bundle, around random content."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {"weights.safetensors": os.urandom(50_000), "golden.json": b"[]"}
     for name, content in files.items():
@@ -52,7 +52,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_an_archive_has_the_bundle_and_what_torchserve_needs(bundle: Path, store: Path) -> None:
+def test_an_archive_has_the_bundle_a_manifest_and_settings(bundle: Path, store: Path) -> None:
     made = archive(bundle, store)
     assert made == store / "sales.archive"
     assert content(made / "bundle") == content(bundle)
@@ -69,7 +69,7 @@ def test_an_archive_has_the_bundle_and_what_torchserve_needs(bundle: Path, store
 
 
 def test_the_archiver_writes_the_same_manifest(bundle: Path, store: Path, tmp_path: Path) -> None:
-    """torch-model-archiver, asked for the same, names the same things."""
+    """torch-model-archiver writes the same fields for the same model."""
     handler, settings = tmp_path / "handlers.py", tmp_path / "model-config.yaml"
     handler.write_text("")
     settings.write_text("batchSize: 1\n")
@@ -78,15 +78,15 @@ def test_the_archiver_writes_the_same_manifest(bundle: Path, store: Path, tmp_pa
     command += ["--handler", str(handler), "-c", str(settings), "--archive-format", "no-archive"]
     command += ["--export-path", str(tmp_path / "out")]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "TMPDIR": str(tmp_path)})
-    theirs = json.loads((tmp_path / "out" / "sales" / "MAR-INF" / "MANIFEST.json").read_text())
-    ours = json.loads((archive(bundle, store) / "MAR-INF" / "MANIFEST.json").read_text())
-    assert ours.keys() - {"shopcat"} == theirs.keys()
-    assert ours["model"].keys() == theirs["model"].keys()
-    assert ours["runtime"] == theirs["runtime"]
-    assert ours["archiverVersion"] == theirs["archiverVersion"]
-    assert ours["model"]["modelName"] == theirs["model"]["modelName"]
-    assert ours["model"]["modelVersion"] == theirs["model"]["modelVersion"]
-    assert ours["model"]["configFile"] == theirs["model"]["configFile"]
+    reference = json.loads((tmp_path / "out" / "sales" / "MAR-INF" / "MANIFEST.json").read_text())
+    manifest = json.loads((archive(bundle, store) / "MAR-INF" / "MANIFEST.json").read_text())
+    assert manifest.keys() - {"shopcat"} == reference.keys()
+    assert manifest["model"].keys() == reference["model"].keys()
+    assert manifest["runtime"] == reference["runtime"]
+    assert manifest["archiverVersion"] == reference["archiverVersion"]
+    assert manifest["model"]["modelName"] == reference["model"]["modelName"]
+    assert manifest["model"]["modelVersion"] == reference["model"]["modelVersion"]
+    assert manifest["model"]["configFile"] == reference["model"]["configFile"]
 
 
 def test_the_same_bundle_is_not_written_again(bundle: Path, store: Path) -> None:
@@ -102,19 +102,19 @@ def test_a_new_bundle_replaces_the_old(bundle: Path, store: Path) -> None:
     assert [path.name for path in store.iterdir()] == ["sales.archive"]
 
 
-@pytest.mark.parametrize("damage", ["bundle/weights.safetensors", "model-config.yaml", "MAR-INF/MANIFEST.json"])
-@pytest.mark.parametrize("how", ["changed", "gone"])
-def test_a_damaged_archive_is_remade(bundle: Path, store: Path, damage: str, how: str) -> None:
+@pytest.mark.parametrize("file", ["bundle/weights.safetensors", "model-config.yaml", "MAR-INF/MANIFEST.json"])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_damaged_archive_is_replaced(bundle: Path, store: Path, file: str, damage: str) -> None:
     made = archive(bundle, store)
-    whole = content(made)
-    if how == "changed":
-        (made / damage).write_bytes(b"{}")
+    undamaged = content(made)
+    if damage == "changed":
+        (made / file).write_bytes(b"{}")
     else:
-        (made / damage).unlink()
-    assert content(archive(bundle, store)) == whole
+        (made / file).unlink()
+    assert content(archive(bundle, store)) == undamaged
 
 
-def test_a_foreign_file_in_an_archive_has_it_remade(bundle: Path, store: Path) -> None:
+def test_an_archive_with_a_foreign_file_is_replaced(bundle: Path, store: Path) -> None:
     made = archive(bundle, store)
     (made / "bundle" / "numpy.py").write_text("raise SystemExit")
     archive(bundle, store)
@@ -122,11 +122,11 @@ def test_a_foreign_file_in_an_archive_has_it_remade(bundle: Path, store: Path) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"kind": "dogs"}, "of the kind 'dogs'"),
         ({"kind": "../sales"}, "of the kind '../sales'"),
-        ({"kind": "batch"}, "of the kind 'batch'"),  # a module of handlers, and no handler
+        ({"kind": "batch"}, "of the kind 'batch'"),  # a module of handlers, but not a handler
         ({"kind": None}, "not a bundle's manifest"),
         ({"name": None}, "not a bundle's manifest"),
         ({"name": "../sales"}, "names the model '../sales'"),
@@ -135,35 +135,35 @@ def test_a_foreign_file_in_an_archive_has_it_remade(bundle: Path, store: Path) -
         ({"files": ["weights.safetensors"]}, "not a bundle's manifest"),
     ],
 )
-def test_a_bundle_that_is_not_one_is_refused(tmp_path: Path, store: Path, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ArchiveError, match=said):
+def test_an_invalid_bundle_is_rejected(tmp_path: Path, store: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArchiveError, match=message):
         archive(write_bundle(tmp_path / "bad", **changes), store)
     assert not store.exists()
 
 
 @pytest.mark.parametrize("manifest", [b"", b"[]", b"{}", b"\xff", b"null"])
-def test_a_manifest_that_is_not_one_is_refused(bundle: Path, store: Path, manifest: bytes) -> None:
+def test_an_unreadable_manifest_is_rejected(bundle: Path, store: Path, manifest: bytes) -> None:
     (bundle / "bundle.json").write_bytes(manifest)
     with pytest.raises(ArchiveError, match="train it again"):
         archive(bundle, store)
 
 
-def test_a_changed_file_is_named(bundle: Path, store: Path) -> None:
+def test_the_error_names_the_changed_file(bundle: Path, store: Path) -> None:
     (bundle / "weights.safetensors").write_bytes(b"x")
     with pytest.raises(ArchiveError, match=r"weights\.safetensors missing or changed"):
         archive(bundle, store)
 
 
-def test_no_bundle_there(tmp_path: Path, store: Path) -> None:
+def test_a_missing_bundle_is_rejected(tmp_path: Path, store: Path) -> None:
     with pytest.raises(ArchiveError, match="is not a bundle"):
         archive(tmp_path / "nowhere", store)
 
 
-def test_an_installation_without_the_configuration_says_so(
+def test_an_incomplete_installation_is_reported(
     bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving.torchserve.archive, "SETTINGS", tmp_path / "absent")
-    with pytest.raises(ArchiveError, match=r"absent has no config\.properties: shopcat is not installed whole"):
+    with pytest.raises(ArchiveError, match=r"absent has no config\.properties: shopcat is incomplete"):
         archive(bundle, store)
 
 
@@ -185,13 +185,13 @@ def test_an_archive_has_the_name_of_its_model(tmp_path: Path, store: Path) -> No
     assert (model["modelName"], model["handler"]) == ("forecasts", "handlers.sales")
 
 
-def test_a_copy_outlives_what_it_is_of(bundle: Path, store: Path, tmp_path: Path) -> None:
+def test_a_copy_survives_the_removal_of_its_archive(bundle: Path, store: Path, tmp_path: Path) -> None:
     made = archive(bundle, store)
     copies = copy_archives([made], tmp_path / "copies")
     assert copies == {"sales": tmp_path / "copies" / "sales.archive"}
-    whole = content(made)
+    original = content(made)
     shutil.rmtree(made)
-    assert content(copies["sales"]) == whole
+    assert content(copies["sales"]) == original
 
 
 @pytest.mark.parametrize("name", ["bundle", "absent.archive", "empty.archive"])
@@ -202,11 +202,11 @@ def test_only_an_archive_is_copied(bundle: Path, tmp_path: Path, name: str) -> N
 
 
 def test_two_archives_of_a_model_are_not_copied(bundle: Path, store: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="second archive of sales"):
+    with pytest.raises(ArchiveError, match="second archive of the model sales"):
         copy_archives([archive(bundle, store), archive(bundle, tmp_path / "other")], tmp_path / "copies")
 
 
-def test_an_archive_replaced_during_the_copy_is_not_taken(
+def test_an_archive_replaced_during_the_copy_is_rejected(
     bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = write_bundle(tmp_path / "other", version="2")
@@ -224,9 +224,9 @@ def test_an_archive_replaced_during_the_copy_is_not_taken(
 
 
 @pytest.mark.integration
-def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
-    """Every package of the repository, TorchServe's configuration beside them, and the contract."""
-    tree = tmp_path / "tree"  # setuptools writes into the tree that it builds from
+def test_a_wheel_has_all_packages_and_data_files(tmp_path: Path) -> None:
+    """The data files are TorchServe's settings, Envoy's template, the OpenAPI document and its examples."""
+    tree = tmp_path / "tree"  # a copy, because setuptools writes into the tree
     tree.mkdir()
     packages = sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - {"benchmarks"})
     assert {"handlers", "pets", "sales", "cli"} <= {*packages}
@@ -237,29 +237,29 @@ def test_a_wheel_carries_what_serving_needs(tmp_path: Path) -> None:
     program = "import sys\nfrom setuptools import build_meta\nbuild_meta.build_wheel(sys.argv[1])"
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=tree, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("shopcat-*.whl")
-    carried = set(zipfile.ZipFile(wheel).namelist())
+    wheel_files = set(zipfile.ZipFile(wheel).namelist())
     code = {str(file.relative_to(ROOT)) for name in packages for file in (ROOT / name).rglob("*.py")}
     names = {file.name for file in serving.torchserve.archive.SETTINGS.iterdir()}
     assert {"config.properties", "log4j2.xml", "sales.yaml", "pets.yaml"} <= names
-    assert code | {f"serving/torchserve/settings/{name}" for name in names} <= carried
+    assert code | {f"serving/torchserve/settings/{name}" for name in names} <= wheel_files
     assert {
         "schemas/openapi.json",
         "schemas/examples.json",
         "shopcat/py.typed",
         "serving/gateway/envoy.yaml.jinja",
-    } <= carried
+    } <= wheel_files
 
 
 @pytest.mark.integration
-def test_killed_at_any_moment_nothing_half_made_is_taken(bundle: Path, store: Path) -> None:
-    """SIGKILL at many moments of a process that archives over and over, alternately two bundles."""
+def test_an_archive_is_complete_after_sigkill_at_any_moment(bundle: Path, store: Path) -> None:
+    """Kill a process at eight moments while it writes archives of two bundles in turn."""
     other = write_bundle(bundle.parent / "other", version="2")
     program = (
         "import sys\nfrom itertools import cycle\nfrom pathlib import Path\n"
         "from serving.torchserve.archive import archive\n"
         "print(flush=True)\nfor bundle in cycle(sys.argv[2:]): archive(Path(bundle), Path(sys.argv[1]))"
     )
-    wholes = [content(bundle), content(other)]
+    complete = [content(bundle), content(other)]
     for attempt in range(8):
         command = [sys.executable, "-c", program, str(store), str(bundle), str(other)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -268,6 +268,6 @@ def test_killed_at_any_moment_nothing_half_made_is_taken(bundle: Path, store: Pa
             time.sleep(0.004 * attempt)
             process.send_signal(signal.SIGKILL)
         for made in store.glob("*.archive"):
-            assert content(made / "bundle") in wholes
+            assert content(made / "bundle") in complete
             assert {"MAR-INF/MANIFEST.json", "model-config.yaml"} <= content(made).keys()
-    assert content(archive(bundle, store) / "bundle") == wholes[0]
+    assert content(archive(bundle, store) / "bundle") == complete[0]

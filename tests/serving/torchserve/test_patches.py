@@ -1,4 +1,4 @@
-"""serving.torchserve.patches: some bytes of known classes, and nothing else."""
+"""serving.torchserve.patches: each patch replaces the intended bytes, Java accepts it, and other classes stay."""
 
 import subprocess
 import zipfile
@@ -13,23 +13,23 @@ every_patch = pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: Path(p
 
 
 def differences(patch: Patch, jar: Path, folder: Path) -> list[tuple[int, int, int]]:
-    """Where the written class differs from the jar's, and the bytes there before and after."""
+    """Return the offset, old byte and new byte of each difference between the jar's class and the patched one."""
     assert patch.write(jar, folder)
-    with zipfile.ZipFile(jar) as opened:
-        known = opened.read(patch.name)
-    changed = (folder / patch.name).read_bytes()
-    return [(place, a, b) for place, (a, b) in enumerate(zip(known, changed, strict=True)) if a != b]
+    with zipfile.ZipFile(jar) as archive:
+        original = archive.read(patch.name)
+    patched = (folder / patch.name).read_bytes()
+    return [(offset, a, b) for offset, (a, b) in enumerate(zip(original, patched, strict=True)) if a != b]
 
 
 @every_patch
 def test_each_change_is_made_once(patch: Patch, jar: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(jar) as opened:
-        known = opened.read(patch.name)
+    with zipfile.ZipFile(jar) as archive:
+        expected = archive.read(patch.name)
     assert patch.write(jar, tmp_path)
     for before, after in patch.changes:
-        assert known.count(bytes.fromhex(before)) == 1
-        known = known.replace(bytes.fromhex(before), bytes.fromhex(after))
-    assert (tmp_path / patch.name).read_bytes() == known
+        assert expected.count(bytes.fromhex(before)) == 1
+        expected = expected.replace(bytes.fromhex(before), bytes.fromhex(after))
+    assert (tmp_path / patch.name).read_bytes() == expected
 
 
 def test_a_batch_polls_with_a_timeout_of_0(jar: Path, tmp_path: Path) -> None:
@@ -38,13 +38,13 @@ def test_a_batch_polls_with_a_timeout_of_0(jar: Path, tmp_path: Path) -> None:
 
 
 def test_grpc_is_not_started(jar: Path, tmp_path: Path) -> None:
-    assert [after for _, _, after in differences(NO_GRPC, jar, tmp_path)] == [0, 0, 0]  # the fourth was 0
+    assert [after for _, _, after in differences(NO_GRPC, jar, tmp_path)] == [0, 0, 0]  # the fourth byte is 0 already
 
 
 @pytest.mark.integration
 @every_patch
-def test_java_takes_it(patch: Patch, jar: Path, tmp_path: Path) -> None:
-    """Java links a class, and so verifies its every instruction, before it runs or misses a main method in it."""
+def test_java_accepts_the_patched_class(patch: Patch, jar: Path, tmp_path: Path) -> None:
+    """Java verifies every instruction of a class before it looks for the main method."""
     assert patch.write(jar, tmp_path)
     name = patch.name.removesuffix(".class").replace("/", ".")
     command = [str(find_java()), "-cp", f"{tmp_path}:{jar}", name, "--help"]
@@ -54,11 +54,11 @@ def test_java_takes_it(patch: Patch, jar: Path, tmp_path: Path) -> None:
 
 
 @every_patch
-def test_an_unknown_class_is_left_alone(patch: Patch, jar: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(jar) as opened:
-        known = opened.read(patch.name)
+def test_an_unknown_class_is_not_patched(patch: Patch, jar: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(jar) as archive:
+        original = archive.read(patch.name)
     other = tmp_path / "other.jar"
-    with zipfile.ZipFile(other, "w") as made:
-        made.writestr(patch.name, known + b"\0")
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr(patch.name, original + b"\0")
     assert not patch.write(other, tmp_path / "classes")
     assert not (tmp_path / "classes").exists()

@@ -1,4 +1,4 @@
-"""Tests of the stand-in for torch."""
+"""serving.torchserve.without_torch: TorchServe's workers answer with it, where torch is not installed."""
 
 import os
 import subprocess
