@@ -40,12 +40,12 @@ def main() -> None:
 
 @click.group(cls=Commands)
 def train() -> None:
-    """Train a model: data in, bundle and report out."""
+    """Train a model, and write its bundle and a report."""
 
 
 @click.group("lr-find", cls=Commands)
 def lr_find() -> None:
-    """Find a learning rate: data in, a suggestion and its plot out."""
+    """Find a learning rate for a training, and plot the losses."""
 
 
 @click.group(cls=Commands)

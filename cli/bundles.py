@@ -53,7 +53,7 @@ def check(bundle: Path, device: str | None) -> None:
 )
 @command
 def archive(bundle: Path, model_store: Path) -> None:
-    """Make the archive of a bundle, which TorchServe loads."""
+    """Make a TorchServe archive of a bundle."""
     from serving.torchserve.archive import archive
 
     click.echo(f"{archive(bundle, model_store)}")

@@ -52,7 +52,7 @@ def training_options(options: type[TrainingOptions], *, leave_out: Sequence[str]
 
     Args:
         options: the dataclass that declares them.
-        leave_out: names of the fields that the command has no use for.
+        leave_out: names of the fields that the command does not use.
     """
     declared = [option for option in declarations(options) if option.flag and option.name not in leave_out]
     add_options = _decorator([_click_option(option) for option in declared])
@@ -69,7 +69,7 @@ def training_options(options: type[TrainingOptions], *, leave_out: Sequence[str]
 
 
 def given_options(options: type[TrainingOptions], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the training options among a command's arguments that were given."""
+    """Return the training options that the user set, by name; ``arguments`` are all arguments of the command."""
     names = [declared.name for declared in declarations(options)]
     return {name: arguments[name] for name in names if arguments.get(name) is not None}
 

@@ -122,7 +122,8 @@ def train_pets(
 def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> None:
     """Find a learning rate for the pets model.
 
-    Trains the head on the photos in DATA for a moment at a rising rate, plots the losses and suggests a rate.
+    Trains the head on the photos in DATA for up to 100 steps while the learning rate rises, plots the losses and
+    suggests a rate.
     """
     from runtime.folder import check_file
     from training.device import pick_training_device

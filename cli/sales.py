@@ -32,10 +32,10 @@ from training.sales.options import Options
 )
 @command
 def demo(folder: Path, stores: int, seed: int) -> None:
-    """Write made-up tables to train on.
+    """Write synthetic tables to train on.
 
-    Writes seven CSV files to FOLDER, in the format that training reads. They are marked as synthetic, and have known
-    effects of weekday, promotion, holidays, season, weather and competition.
+    Writes seven CSV files to FOLDER, in the format that training reads. Their sales depend in a known way on weekday,
+    promotion, holidays, season, weather and competition. A README.txt and a marker file say that they are synthetic.
     """
     from training.sales.data.demo import write_demo
 
@@ -95,7 +95,8 @@ def train_sales(
 def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> None:
     """Find a learning rate for the sales model.
 
-    Trains on the tables in DATA for a moment at a rising rate, plots the losses and suggests a rate.
+    Trains on the tables in DATA for up to 100 steps while the learning rate rises, plots the losses and suggests a
+    rate.
     """
     from runtime.folder import check_file
     from training.device import pick_training_device
@@ -123,8 +124,9 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
 def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
     """Forecast every row of a CSV file.
 
-    From Kaggle's test.csv it makes a file with the columns Id and Sales. Any other CSV file needs the columns Store and
-    Date, and may have Open, Promo, StateHoliday and SchoolHoliday; it keeps its columns and gets one added.
+    For Kaggle's test.csv, the output has the columns Id and Sales. Any other CSV file needs the columns Store and Date,
+    and may have Open, Promo, StateHoliday and SchoolHoliday. Its output has all of its columns and the column Sales, or
+    Forecast if there is a column Sales already.
     """
     from runtime.device import pick_device
     from runtime.folder import check_file
@@ -148,8 +150,8 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
 def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
     """Explain the forecast of a STORE on a DATE.
 
-    Prints the contribution of each group of inputs, as a factor against an ordinary day, and its largest inputs. The
-    figures are those of /explanations/sales.
+    Prints the contribution of each group of inputs as a factor, relative to an ordinary day, and the largest
+    contributions of inputs within the group. The figures are those of /explanations/sales.
     """
     from runtime.device import pick_device
     from runtime.errors import UserError

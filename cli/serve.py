@@ -113,7 +113,7 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
 @click.option(
     "--instances", default=1, show_default=True, type=click.IntRange(1, 64), help="Number of TorchServe instances."
 )
-@click.option("--api-keys", type=FILE, help="File with API keys, one a line; each request needs one of them.")
+@click.option("--api-keys", type=FILE, help="File with API keys, one per line; each request needs one of them.")
 @click.option("--tls-cert", type=FILE, help="Certificate for HTTPS, a PEM file.")
 @click.option("--tls-key", type=FILE, help="Private key of the certificate, a PEM file.")
 @click.option("--no-gateway", is_flag=True, help="Serve without the gateway: TorchServe itself listens on --port.")
@@ -136,8 +136,9 @@ def serve(bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, **options:
     """Serve bundles until Ctrl-C.
 
     Without BUNDLES, model_store/sales is served.
-    Each bundle is archived for TorchServe first. The server keeps a copy, so that later archives do not change it. When
-    all workers are ready, the command prints the addresses, and a request with its answer.
+    The command first makes a TorchServe archive of each bundle. The server runs a copy of the archive, so that a later
+    `shopcat archive` does not change it. When all workers are ready, the command prints the address of each model, with
+    a request and its answer.
 
     \b
     SIGTERM, SIGINT  accept no more requests, answer the accepted ones, and end

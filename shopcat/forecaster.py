@@ -28,7 +28,7 @@ FrameT = TypeVar("FrameT", bound=Frame)
 class Forecaster:
     """Forecaster of a sales bundle.
 
-    Each method answers four kinds of question:
+    Each method accepts four forms of request:
 
     - ``store=1, date="2015-08-01"``: one day. The result is one answer.
     - ``store=1, start="2015-08-01", days=7``: consecutive days. The result is a list of answers.
@@ -39,8 +39,8 @@ class Forecaster:
     ``weather``. The model takes or estimates all others, and the answer lists what it assumed. The facts of one call
     are one plan: a promotion on Monday changes the forecast of the Saturday before.
 
-    A frame has the columns ``store`` and ``date``, and columns of facts but ``weather``. Kaggle's spellings, such as
-    ``StateHoliday``, are the same columns, and all other columns are ignored. Empty cells are not stated.
+    A frame has the columns ``store`` and ``date``, and may have columns of all facts except ``weather``. Kaggle's
+    spellings, such as ``StateHoliday``, are accepted. All other columns are ignored, and so are empty cells.
 
     In a list or a frame, an item without an answer has its problem in its place. If no item has an answer, the method
     raises `RequestError`.
@@ -269,7 +269,7 @@ class Forecaster:
         return self._answer_items(list(items), shared, explain)
 
     def _answer_items(self, items: Sequence[Any], shared: Item, explain: bool) -> list[Any]:
-        """Return the answer or the problem of each item, in order; no items have no answers."""
+        """Return the answer or the problem of each item, in order; an empty list for no items."""
         rows = [plain({**item, **shared} if isinstance(item, Mapping) else item) for item in items]
         return list(self._predict(lambda: parse_items(rows, explain=explain)).items) if rows else []
 

@@ -1,6 +1,6 @@
-"""Questions in pandas frames, and answers as frames.
+"""Conversion of pandas frames to request items, and of answers to frames.
 
-The package does not import pandas: whoever has a frame has imported it.
+The package does not import pandas, because a caller that has a frame has imported it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Result = ItemForecast | ItemProblem
 
 
 class Frame(Protocol):
-    """Part of `pandas.DataFrame` that tells it from other sequences."""
+    """Attributes of `pandas.DataFrame` that this module uses; a type checker tells a frame from a sequence by them."""
 
     @property
     def columns(self) -> Iterable[Any]:
@@ -37,7 +37,7 @@ class Frame(Protocol):
 
     @property
     def iloc(self) -> Any:
-        """Return the cells by position."""
+        """Return the indexer that selects cells by position."""
         ...
 
 
@@ -50,7 +50,7 @@ def is_frame(value: object) -> TypeGuard[Frame]:
 def items_of(frame: Frame) -> list[dict[str, Any]]:
     """Return each row as an item of a request.
 
-    Columns count without case and underscores, so that Kaggle's spellings are read too. Empty cells are left out.
+    Column names match regardless of case and underscores, so that Kaggle's spellings work. Empty cells are left out.
 
     Raises:
         UserError: if there is no column for the store or the date, or two columns for one field.
@@ -92,7 +92,7 @@ def _flag(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """Return a float without fraction as an integer, for the same reason."""
+    """Return a float without fraction as an integer, since a column with empty cells holds floats."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -189,7 +189,7 @@ class Learner:
     def lr_find(
         self, train: Batches, *, start: float = 1e-7, end: float = 10.0, num_it: int = 100, stop: float = 4.0
     ) -> FoundLR:
-        """Train for a moment with a rising learning rate, and restore everything.
+        """Train for a few steps while the learning rate rises, then restore the weights and the random state.
 
         Args:
             train: batches to draw from, repeated as often as necessary.

@@ -4,13 +4,13 @@ Measured: the wall time of a step of the default sales network with two threads,
 (``benchmarks.train_threads``, medians of 7 rounds on two cores).
 
 =============  ==========  ===============  ================
-rows in batch  neighbours  spinning (GNU's  passive waiting
-                           default)
+rows in batch  other busy  spinning (GNU's  passive waiting
+               processes   default)
 =============  ==========  ===============  ================
 128            0           1.06             1.02
-128            2 busy      2.76             1.03
+128            2           2.76             1.03
 1,024          0           0.60             0.73
-1,024          2 busy      2.32             0.67
+1,024          2           2.32             0.67
 =============  ==========  ===============  ================
 
 On a busy machine, 256 rows took 1.01 times as long and 512 rows 0.52 times (passive waiting, medians of 3 rounds). A

@@ -52,7 +52,7 @@ _BATCH = 16
 
 
 class BreedsError(UserError):
-    """The photos can't evaluate a bundle; the message says why."""
+    """A bundle can't be evaluated on these photos; the message has the reason."""
 
 
 class Share(NamedTuple):

@@ -228,7 +228,7 @@ def _freeze_body(net: PetNet, options: Options) -> None:
 def _find_lr(
     job: _Job, model: nn.Module, batches: Batches, groups: Sequence[nn.Module] | None = None
 ) -> FoundLR | None:
-    """Run the learning-rate finder for the report; None if the loss diverged, so that the report lacks one plot."""
+    """Return the result of the learning-rate finder for the report's plot; None, for no plot, if the loss diverged."""
     with suppress(DivergedError):
         return _learner(job, model, groups=groups).lr_find(batches)
     return None

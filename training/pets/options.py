@@ -32,7 +32,7 @@ class Options(TrainingOptions):
         lesson=512,
         min=1,
         shown="none, one linear layer",
-        help="Number of units in the head's hidden layer, behind concat pooling.",
+        help="Number of units in the head's hidden layer, after concat pooling.",
     )
     p: float = option(0.5, min=0, lt=1, help="Dropout rate before the last layer.")
     bn_final: bool = option(False, lesson=True, flag=None, help="Put a batch norm on the logits.")
@@ -54,7 +54,7 @@ class Options(TrainingOptions):
         True,
         lesson=False,
         flag="--balanced/--as-many",
-        help="Draw each breed equally often, or as often as it has photos.",
+        help="Draw each breed equally often, or in proportion to its number of photos.",
     )
     smoothing: float = option(0.0, min=0, lt=1, flag=None, help="Label smoothing.")
     frozen_epochs: int = option(15, lesson=3, min=0, help="Number of epochs in which only the head trains.")
@@ -95,7 +95,7 @@ class Options(TrainingOptions):
         None,
         flag="--bfloat16/--float32",
         shown="bfloat16 if the device is faster in it",
-        help="Number format of the computation, where that is safe.",
+        help="Number format of the computation, for the operations that torch's autocast considers safe.",
     )
     seed: int = option(
         0, min=0, help="Random seed for the split, the initial head, the batch order and the augmentation."

@@ -74,7 +74,11 @@ class Evaluation:
         return np.where((before >= 0) & (before <= self.cutoff), sales, np.float32(np.nan))
 
     def metrics(self) -> dict[str, Any]:
-        """Return the figures over all rows, and both figures on the rows for which last year's weekday is known."""
+        """Return the model's figures over all rows.
+
+        If there are rows whose sales of 52 weeks before are known, also return two figures on these rows: of the model,
+        and of those sales as a forecast.
+        """
         naive = self.last_year()
         both = ~np.isnan(naive)
         figures: dict[str, Any] = {

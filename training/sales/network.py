@@ -84,7 +84,7 @@ class TabularNet(nn.Module):
         """Return the logarithm of the target.
 
         Args:
-            cats: int32 or int64 ``[row, categorical column]``, codes below those of ``emb_szs``.
+            cats: int32 or int64 ``[row, categorical column]``, codes below the column's number in ``emb_szs``.
             conts: float32 ``[row, continuous column]``, normalised.
 
         Returns:

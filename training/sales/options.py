@@ -60,7 +60,7 @@ class Options(TrainingOptions):
     holdout: int | None = option(
         None,
         min=1,
-        shown="as many as the plan in test.csv",
+        shown="as many as test.csv plans",
         help="Number of days at the end of the tables to evaluate on.",
     )
     refit: bool = option(
