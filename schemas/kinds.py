@@ -30,12 +30,12 @@ class ModelKind:
     """A kind of model.
 
     Attributes:
-        name: name of the kind: ``kind`` of its manifests, and the name of its modules in every layer.
+        name: name of the kind in manifests (``kind``); its modules in all layers have the same name.
         manifest: type of its ``bundle.json``.
-        problems: problems that its models answer with, beside those of the gateway.
-        components: types that its paths refer to, each with pydantic's mode: validation for requests, serialization for
-            answers.
-        paths: returns the OpenAPI path items of its addresses.
+        problems: names of the problems that its models return; the gateway's problems are not among them.
+        components: types of requests and answers in the OpenAPI document, each with pydantic's schema mode: validation
+            for requests, serialization for answers.
+        paths: function that returns the OpenAPI path items of its addresses.
     """
 
     name: str

@@ -7,11 +7,11 @@ from typing import Any
 
 from schemas.problem_kinds import GATEWAY_PROBLEMS, PROBLEM_KINDS, ProblemName, names_by_status, type_uri
 
-# Requests and answers of the bundles in model_store; docs/generate/examples.py writes them by running the models.
+# Requests and answers of the bundles in model_store; scripts/write_openapi_examples.py writes them with the models.
 EXAMPLES: Mapping[str, Any] = json.loads(Path(__file__).with_name("examples.json").read_text(encoding="utf-8"))
 
 _GATEWAY_HEADERS = {  # by status of the problem: name, description and JSON type of the header that the gateway adds
-    401: ("WWW-Authenticate", "Scheme in which to send the key.", "string"),
+    401: ("WWW-Authenticate", "Authentication scheme that the key is sent with.", "string"),
     405: ("Allow", "HTTP methods that the address takes.", "string"),
     503: ("Retry-After", "Number of seconds to wait before the next try.", "integer"),
 }

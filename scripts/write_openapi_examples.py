@@ -85,7 +85,7 @@ def _pets() -> dict[str, Examples]:
         "json_requests": {"contrast": _example("a contrast of the two most probable breeds", json_request)},
         "prediction_answers": {
             "photo": _example("docs/cat.jpg with top_k=2", answer(with_photo)),
-            "contrast": _example("the example of a request in JSON", answer(from_json)),
+            "contrast": _example("answer to the JSON request in the request examples", answer(from_json)),
         },
         "explanation_answers": {
             "photo": _example("docs/cat.jpg with top_k=2 and overlay=none", answer(with_heatmap)),

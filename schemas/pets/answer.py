@@ -46,7 +46,10 @@ class HeatmapAnswer:
     versus: Annotated[str | None, Field(description="Class that a contrast compares with; null for the other methods.")]
     grid: Annotated[
         list[list[float]],
-        Field(description="Values in the network's own units, higher is more: rows from the top, cells from the left."),
+        Field(
+            description="Heatmap values in the network's own units; a higher value is stronger. Rows go from top to "
+            "bottom, cells from left to right."
+        ),
     ]
     min: Annotated[float, Field(description="Lowest value of the grid.")]
     max: Annotated[float, Field(description="Highest value of the grid.")]

@@ -29,7 +29,7 @@ class HeadSpec(StrictModel):
     """Layers that turn the feature map into logits."""
 
     hidden: int | None = Field(
-        description="Units of the hidden layer behind concat pooling; null for a single linear layer."
+        description="Number of units in the hidden layer after concat pooling; null for a single linear layer."
     )
     p: float = Field(ge=0, lt=1, description="Dropout probability before the last layer.")
     bn_final: bool = Field(description="True if a batch norm follows the last layer.")

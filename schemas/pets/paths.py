@@ -65,11 +65,11 @@ def paths() -> dict[str, Any]:
 
 
 def _request(model: type[PetOptions], json_component: str) -> dict[str, Any]:
-    """Return the parameters and the body of an address.
+    """Return the ``parameters`` and the ``requestBody`` of an OpenAPI operation.
 
     Args:
-        model: options that the address takes.
-        json_component: component that describes the options and the photo in JSON.
+        model: pydantic model of the operation's options.
+        json_component: name of the component that describes a JSON body with the photo and the options.
     """
     options = {name: _text_option(schema) for name, schema in model.model_json_schema()["properties"].items()}
     photo = {

@@ -49,7 +49,7 @@ class PetOptions(BaseModel):
         description="Number of breeds to list, most probable first; all of them if the model has fewer.",
     )
     overlay: Literal["none", "png"] = Field(
-        default="png", description="Form of the heatmap painted on the photo: a PNG in base64, or none."
+        default="png", description="Format of the photo with the heatmap painted on it: png (in base64), or none."
     )
 
     @field_validator("class_", "versus")

@@ -29,7 +29,9 @@ class ForecastWarning:
         Literal["filled", "unseen", "out_of_range", "unused", "beyond_horizon", "training_period"],
         Field(description="Kind of warning."),
     ]
-    field: Annotated[str, Field(description="The model's column or the request's field that the warning is about.")]
+    field: Annotated[
+        str, Field(description="Name of the model's column or of the request's field that the warning is about.")
+    ]
     detail: Annotated[str, Field(description="The warning in words.")]
 
 
@@ -61,9 +63,10 @@ class WhatIfResult:
     """Forecast with every ``what_if`` of the request applied."""
 
     sales: Annotated[float, Field(ge=0, description="Forecast with the what-if applied.")]
-    difference: Annotated[float, Field(description="Difference to the forecast without the what-if.")]
+    difference: Annotated[float, Field(description="This forecast minus the forecast without the what-if.")]
     ratio: Annotated[
-        float | None, Field(ge=0, description="Ratio to the forecast without the what-if; null if that forecast is 0.")
+        float | None,
+        Field(ge=0, description="This forecast divided by the forecast without the what-if; null if that is 0."),
     ]
     assumed: Assumed
     warnings: Warnings

@@ -22,7 +22,7 @@ Value = Annotated[
 
 
 class ExplanationItemList(BaseModel):
-    """Up to 50 items. The facts that they state about a store's days form one plan for that store."""
+    """Up to 50 items. Facts about one store form one plan: a fact of one day can change other days' forecasts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +59,7 @@ class GroupContribution:
 class Contribution:
     """Contribution of one input of the network to the forecast."""
 
-    input: Annotated[str, Field(description="The model's column.")]
+    input: Annotated[str, Field(description="Name of the model's input column.")]
     group: Annotated[str, Field(description="The group that the input belongs to.")]
     value: Value
     baseline: Annotated[Value, Field(description="Value of the input on the ordinary day.")]
@@ -69,7 +69,7 @@ class Contribution:
 
 @dataclass
 class ItemExplanation(ItemForecast):
-    """Forecast of one item in a list, with its explanation. The forecast of a closed store is 0 and has none."""
+    """Forecast of one item in a list, with its explanation. A closed store's forecast is 0 and has no contributions."""
 
     baseline: Annotated[Baseline, Field(description="The ordinary day that the forecast is compared with.")]
     groups: Annotated[

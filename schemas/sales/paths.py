@@ -35,8 +35,8 @@ def paths() -> dict[str, Any]:
                 "summary": "Forecast sales by store and day",
                 "description": "A request has one store and day, up to 1,000 items, or a range of days. An invalid "
                 "item gets a problem in its place in the list, and the other items get their forecasts. If no item "
-                "is valid, the whole answer is a problem. If any item has a what_if, every forecast comes with the "
-                "forecast for the case that all what_ifs of the request are applied.",
+                "is valid, the whole answer is a problem. If any item has a what_if, every item gets two forecasts: "
+                "one without any what_if, and one with all what_ifs of the request.",
                 "requestBody": {
                     "required": True,
                     "content": json_content(("Item", "ItemList", "Range"), examples["forecast_requests"]),

@@ -112,8 +112,8 @@ class Item(StoreDay):
 
     what_if: Annotated[WhatIf, AfterValidator(_not_empty)] | None = Field(
         default=None,
-        description="Changed facts of the day. The answer then has the forecast without and with the change. All "
-        "what-ifs of a request for one store form one plan.",
+        description="Changed facts of the day. The answer then has the forecast without and with the change. The "
+        "what_ifs of all items are applied together.",
     )
 
     def with_what_if(self) -> "Item":
@@ -125,7 +125,7 @@ class Item(StoreDay):
 
 
 class ItemList(BaseModel):
-    """Up to 1,000 items. The facts that they state about a store's days form one plan for that store."""
+    """Up to 1,000 items. Facts about one store form one plan: a fact of one day can change other days' forecasts."""
 
     model_config = ConfigDict(extra="forbid")
 
