@@ -37,7 +37,7 @@ class RequestContext(Protocol):
         ...
 
     def set_response_header(self, idx: int, key: str, value: str) -> None:
-        """Set any other header of a response."""
+        """Set a header of a response, other than its content type."""
         ...
 
 
@@ -45,7 +45,7 @@ class BatchContext(RequestContext, Protocol):
     """Context of a batch that `handlers.protocol` has read. Telemetry needs it."""
 
     def get_request_headers(self, key: str) -> Sequence[bytes | None]:
-        """Return one header of all requests, undecoded."""
+        """Return the value of one header in each request, as bytes; None where it is missing."""
         ...
 
     def defer(self, call: Callable[[], None]) -> None:

@@ -74,7 +74,7 @@ class Batch:
         return None
 
     def get_request_headers(self, key: str) -> list[bytes | None]:
-        """Return one header of all requests, undecoded. If the first request has none, all values are None.
+        """Return the value of one header in each request, as bytes. If the first request lacks it, all values are None.
 
         The gateway sets the header in all requests or in none, mostly at the same index, which is tried first.
         """
@@ -108,7 +108,7 @@ class Batch:
         self._content_types[idx] = value
 
     def set_response_header(self, idx: int, key: str, value: str) -> None:
-        """Set any other header of a response."""
+        """Set a header of a response, other than its content type."""
         self._more_headers.setdefault(idx, []).append(_string(key.encode()) + _string(value.encode()))
 
     def defer(self, call: Callable[[], None]) -> None:

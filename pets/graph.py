@@ -7,13 +7,13 @@ OUTPUTS = ("logits", "activation", "gradcam", "explained", "told_from")
 
 
 class Target(IntEnum):
-    """Value of ``target`` that is no class number."""
+    """Special value of the input ``target``; all other values are class indices."""
 
     PREDICTED = -1  # explain the class with the largest logit
 
 
 class Rival(IntEnum):
-    """Values of ``rival`` that are no class number."""
+    """Special values of the input ``rival``; all other values are class indices."""
 
     NONE = -1  # explain the target alone
     RUNNER_UP = -2  # compare with the best class besides the target

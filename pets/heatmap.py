@@ -5,8 +5,8 @@ The network itself computes the grids, ``[rows, columns]``, from its last featur
 - activation: ``mean_c A_c``, as in the fast.ai lesson.
 - gradcam: ``relu(sum_c w_c A_c)``, where ``w_c`` is the mean of ``d score / d A_c`` over the map's cells
   (Grad-CAM: Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391). For a network that ends in global average pooling
-  and one linear layer, ``w_c`` is that layer's weight by the number of cells: CAM (Zhou et al. 2016,
-  https://arxiv.org/abs/1512.04150).
+  and one linear layer, ``w_c`` is that layer's weight divided by the number of cells: CAM (Zhou et al.
+  2016, https://arxiv.org/abs/1512.04150).
 
 The lesson draws ``imshow(grid, alpha=0.6, extent=(0, size, size, 0), interpolation="bilinear", cmap="magma")`` over
 the network's square input. `overlay` draws the same on the whole photo, at the place of that input.
@@ -135,7 +135,7 @@ def reduce(image: Image.Image, longest: int = LONGEST) -> Image.Image:
 
 
 def _span(start: float, stop: float, pixels: int) -> tuple[int, int, NDArray[np.float64]]:
-    """Return the pixels of a side whose centres lie in an interval, or the pixel in its middle if there is none.
+    """Return the pixels of a side whose centres lie in an interval. If none does, return the pixel in its middle.
 
     Args:
         start: start of the interval, as a share of the side.

@@ -91,7 +91,7 @@ def check_size(name: str, width: int, height: int) -> None:
 
 
 def _parts(name: str) -> Iterator[int]:
-    """Count the parts of a file, and raise image-too-large after MAX_PARTS."""
+    """Yield an index for each part of a file; raise image-too-large at the part after MAX_PARTS."""
     yield from range(MAX_PARTS)
     raise too_large(f"the {name} file has more than {MAX_PARTS:,} parts: save it again with a common program")
 
@@ -167,7 +167,7 @@ def _png(content: bytes) -> bytes:
 
 
 def _gif(content: bytes) -> bytes:
-    """Keep the screen, the first frame's transparency, and the bytes from that frame on; Pillow stops at its end."""
+    """Keep the header, the first frame's transparency, and all bytes from that frame on. Pillow reads one frame."""
     width, height, flags = struct.unpack_from("<HHB", content, 6)
     check_size("GIF", width, height)
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)

@@ -52,11 +52,11 @@ class Calendar:
         return int(self.open.shape[1])
 
     def date(self, day: int) -> dt.date:
-        """Return the date of a day."""
+        """Return the date of a day index."""
         return dt.date(1970, 1, 1) + dt.timedelta(days=self.first_day + day)
 
     def day(self, date: dt.date) -> int:
-        """Return the day of a date; it may lie outside the calendar."""
+        """Return the day index of a date, which may lie outside the calendar."""
         return (date - dt.date(1970, 1, 1)).days - self.first_day
 
     def rows(self, store: Integers) -> "Calendar":

@@ -72,7 +72,7 @@ class Model:
 
 
 class _ModelFields(TypedDict):
-    """Fields of `ModelInfo`."""
+    """Keyword arguments for the fields of `ModelInfo`."""
 
     model: str
     version: str
@@ -80,7 +80,7 @@ class _ModelFields(TypedDict):
 
 
 class _ForecastFields(TypedDict):
-    """Fields of `ItemForecast`."""
+    """Keyword arguments for the fields of `ItemForecast`."""
 
     store: int
     date: dt.date

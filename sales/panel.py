@@ -1,6 +1,6 @@
 """Panel: all known facts of stores and days as arrays, made from the tables in training and saved in the bundle.
 
-Training and serving look up their columns in the same panel, so that a forecast can be repeated offline to the digit.
+Training and serving look up their columns in the same panel, so that an offline forecast repeats a served one exactly.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Panel:
 
     @classmethod
     def of(cls, arrays: dict[str, AnyArray], levels: Levels) -> Panel:
-        """Return the panel of named arrays.
+        """Return the panel from named arrays, as ``arrays`` returns them.
 
         Raises:
             KeyError: if an array is missing.

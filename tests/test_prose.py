@@ -28,15 +28,11 @@ NO_PROSE = re.compile(r"^\s*(\||#|>>>|\.\.\.|├|└|=====)|^ {4}|\S {2,}\S")
 # Paths that are not clean yet, by rule. A path leaves a list when it is clean, and none is added.
 TO_DO: dict[str, set[str]] = {
     "comment": {
-        "serving/torchserve/patches.py",
         "tests/integration/test_pets_server.py",
     },
     "docstring": {
-        "serving/torchserve/archive.py",
-        "serving/torchserve/patches.py",
         "tests/conftest.py",
         "tests/integration/test_pets_server.py",
-        "tests/serving/torchserve/test_patches.py",
     },
     "name": {
         "tests/integration/test_pets_server.py",

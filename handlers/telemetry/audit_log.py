@@ -45,7 +45,7 @@ class AuditLog:
         self._failed = False
 
     def reserve(self, wanted: int) -> int:
-        """Return how many lines the caller may append now, and must; the others count as left out.
+        """Return the number of lines that the caller must append now. The other wanted lines count as left out.
 
         A batch gets all of its lines (at most one second's quota) or none, and the quota is deducted afterwards. The
         first line of a group accounts for most of the cost.
@@ -63,7 +63,10 @@ class AuditLog:
         self._waiting.append(line)
 
     def flush(self, *, last: bool = False) -> None:
-        """Write the lines. After a second without any, or at the end, also write how many were left out."""
+        """Write the waiting lines.
+
+        If nothing was written for a second, or at the end, also write the number of left-out lines.
+        """
         first = True
         while self._waiting:
             try:

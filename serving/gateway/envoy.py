@@ -56,7 +56,8 @@ class Gateway:
             timeout: seconds to wait for Envoy.
 
         Returns:
-            True if Envoy follows within the timeout and no instance that receives requests fails a health check.
+            True if Envoy uses the new sockets within the timeout, and no instance that receives requests fails a health
+            check.
         """
         _write_endpoints(self.folder, sockets, draining)
         expected = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")

@@ -10,7 +10,7 @@ _MIN_LENGTH = 16  # characters of an API key
 
 
 def read_keys(file: Path) -> list[str]:
-    """Return the API keys of a file: one a line, without duplicates, empty lines and lines that begin with #.
+    """Return the API keys of a file: one per line, without duplicates, empty lines and lines that begin with #.
 
     Raises:
         GatewayError: if the file can't be read or has no key, or if a key is too short or does not fit in a header.

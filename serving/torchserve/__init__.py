@@ -1,1 +1,1 @@
-"""TorchServe as one thing that is started and stopped: archives, settings, Java, patches, processes."""
+"""A TorchServe instance: its archives, settings, Java, patches and processes."""

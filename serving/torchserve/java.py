@@ -1,4 +1,4 @@
-"""Search for a Java that can run TorchServe's frontend."""
+"""Search for a Java that can run TorchServe's front end."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime.errors import UserError
 
-MIN_VERSION = 17  # TorchServe 0.12's frontend is compiled for Java 17
+MIN_VERSION = 17  # TorchServe 0.12's front end is compiled for Java 17
 
 
 class JavaError(UserError):

@@ -1,4 +1,4 @@
-"""Patches of TorchServe's Java frontend: some bytes of three classes, for behavior that no setting changes.
+"""Patches of TorchServe's Java front end: some bytes of three classes, for behaviour that no setting changes.
 
 TorchServe is no longer maintained, so these classes will not change. `Patch.write` copies a class out of the jar and
 changes it. The server puts the copy before the jar on the class path; the installed package stays unchanged. A class
@@ -21,7 +21,7 @@ class Patch:
         sha256: hash of the class file in TorchServe 0.12.0, the only one that is patched.
         changes: pairs of byte strings of equal length, in hexadecimal: original and replacement. Each original occurs
             once.
-        without: behavior of TorchServe without the patch, for the log.
+        without: behaviour of TorchServe without the patch, for the log.
     """
 
     name: str
@@ -78,7 +78,7 @@ GREEDY = Patch(
 # - It parses multipart forms, with a library of 2020. A malformed form gets a 500. A form with a million fields takes
 #   one of the few threads seconds. A repeated field loses a value.
 #
-# With the patch, the frontend parses no body, and handlers receive it unchanged.
+# With the patch, the front end parses no body, and handlers receive it unchanged.
 VERBATIM = Patch(
     "org/pytorch/serve/http/api/rest/InferenceRequestHandler.class",
     "915ac25d1f8a2360181528aa8eabd3c769ebd807d54798f0bce9bc934213eb93",
@@ -113,7 +113,7 @@ VERBATIM = Patch(
         # "application/x-www-form-urlencoded".equalsIgnoreCase(type) -> false
         ("1905 b6019c 990070", "1905 57 57 03 990070"),
     ],
-    "the frontend drops the query, and parses JSON and photos that curl sends by default as a form",
+    "the front end drops the query, and parses JSON and photos that curl sends by default as a form",
 )
 
 # No gRPC. No setting turns it off. Its two servers listen on a loopback port each, where any user of the machine could

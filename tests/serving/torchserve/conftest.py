@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def jar() -> Path:
-    """Path of the jar with TorchServe's frontend."""
+    """Path of the jar with TorchServe's front end."""
     spec = find_spec("ts")
     assert spec is not None
     assert spec.origin is not None
