@@ -1,4 +1,4 @@
-"""The expressions in deploy/: of the dashboard's panels, of the rules."""
+"""PromQL expressions of the dashboard's panels and of the rules in deploy/."""
 
 import json
 import re
@@ -19,14 +19,17 @@ RULES: list[dict[str, Any]] = [
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
 
-_LABELS = re.compile(r'\b(by|on|group_left) \([^)]*\)|,\s*"[^"]*"')  # where names of labels stand, not of metrics
-# A metric, recorded ones too, with the labels asked for.
+_LABELS = re.compile(r'\b(by|on|group_left) \([^)]*\)|,\s*"[^"]*"')  # lists of label names
+# Name of a metric or of a recorded series, with its label matchers.
 _SELECTOR = re.compile(r"\b(?:up|ALERTS|(?:\w+:)?(?:shopcat|ts|envoy)_[\w:]+)\b(?:\{[^}]*\})?")
 _COMPARISON = re.compile(r"\s(==|!=|>=|<=|>|<)\s")
 
 
 def expressions() -> dict[str, str]:
-    """Return every expression by its place. An alert's gives 0 or 1, so that no data differs from no alert."""
+    """Return every expression by its place.
+
+    An alert's expression returns 0 or 1 here, so that missing data differs from a silent alert.
+    """
     found = {}
     for panel in PANELS:
         for target in panel["targets"]:
@@ -37,5 +40,7 @@ def expressions() -> dict[str, str]:
 
 
 def selectors() -> set[str]:
-    """Every series that an expression asks for."""
-    return {found for each in expressions().values() for found in _SELECTOR.findall(_LABELS.sub("", each))}
+    """Return the selector of every series in an expression."""
+    return {
+        selector for expression in expressions().values() for selector in _SELECTOR.findall(_LABELS.sub("", expression))
+    }

@@ -1,4 +1,4 @@
-"""Grafana's dashboard, whole and readable. That its queries find data is in tests/integration/test_monitoring.py."""
+"""Grafana's dashboard: completeness and layout. tests/integration/test_monitoring.py runs its queries."""
 
 from itertools import combinations
 from typing import Any
@@ -12,14 +12,14 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
-def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+def test_every_panel_has_a_description_and_a_unit(panel: dict[str, Any]) -> None:
     assert panel["description"]
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["targets"]
     assert [target["datasource"] for target in panel["targets"]] == [SOURCE] * len(panel["targets"])
 
 
-def test_panels_have_places_of_their_own() -> None:
+def test_panels_do_not_overlap() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     for one, other in combinations([panel["gridPos"] for panel in DASHBOARD["panels"]], 2):
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
@@ -28,12 +28,12 @@ def test_panels_have_places_of_their_own() -> None:
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in DASHBOARD["panels"])
 
 
-def test_the_source_is_one_that_a_person_chooses() -> None:
+def test_the_data_source_is_a_variable() -> None:
     (variable,) = DASHBOARD["templating"]["list"]
     assert (variable["name"], variable["type"], variable["query"]) == ("datasource", "datasource", "prometheus")
 
 
-def test_grafana_finds_both() -> None:
+def test_grafana_finds_the_data_source_and_the_dashboard() -> None:
     provisioning = DEPLOY / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text("utf-8"))["datasources"]
     assert (source["type"], source["url"]) == ("prometheus", "$PROMETHEUS_URL")

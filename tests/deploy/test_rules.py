@@ -1,4 +1,4 @@
-"""Prometheus's configuration and rules, by its own promtool."""
+"""Prometheus's configuration and rules: promtool accepts them, and every alert is tested and documented."""
 
 import re
 import shutil
@@ -14,33 +14,33 @@ RULE_TESTS = sorted((DEPLOY / "rules" / "tests").glob("*.yml"))
 GUIDE = (DEPLOY.parent / "docs" / "guides" / "monitor.md").read_text("utf-8")
 
 
-def promtool_says(promtool: str, *args: object) -> str:
+def run_promtool(promtool: str, *args: object) -> str:
     done = subprocess.run([promtool, *map(str, args)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_the_configuration_is_right(promtool: str) -> None:
-    said = promtool_says(promtool, "check", "config", DEPLOY / "prometheus.yml")
-    assert "2 rule files found" in said
-    assert "WARNING" not in said  # a file of targets that is not there
+def test_promtool_accepts_the_configuration(promtool: str) -> None:
+    output = run_promtool(promtool, "check", "config", DEPLOY / "prometheus.yml")
+    assert "2 rule files found" in output
+    assert "WARNING" not in output  # promtool warns about a missing file of targets
 
 
-def test_the_rules_are_right(promtool: str) -> None:
-    said = promtool_says(promtool, "check", "rules", *(DEPLOY / "rules").glob("*.yml"))
-    assert sum(int(line.split()[1]) for line in said.splitlines() if line.endswith("rules found")) == len(RULES)
+def test_promtool_accepts_the_rules(promtool: str) -> None:
+    output = run_promtool(promtool, "check", "rules", *(DEPLOY / "rules").glob("*.yml"))
+    assert sum(int(line.split()[1]) for line in output.splitlines() if line.endswith("rules found")) == len(RULES)
 
 
 @pytest.mark.parametrize("file", RULE_TESTS, ids=lambda file: file.stem)
-def test_alerts_fire_and_stay_silent(promtool: str, file: Path) -> None:
-    promtool_says(promtool, "test", "rules", file)
+def test_alerts_fire_only_in_trouble(promtool: str, file: Path) -> None:
+    run_promtool(promtool, "test", "rules", file)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_that_is_tested_of_each_alert(alert: str) -> None:
+def test_every_alert_has_a_unit_test(alert: str) -> None:
     tests = [test for file in RULE_TESTS for test in yaml.safe_load(file.read_text("utf-8"))["tests"]]
     expected = [
-        bool(each["exp_alerts"]) for test in tests for each in test["alert_rule_test"] if each["alertname"] == alert
+        bool(check["exp_alerts"]) for test in tests for check in test["alert_rule_test"] if check["alertname"] == alert
     ]
     assert {*expected} == {True, False}
 

@@ -1,4 +1,4 @@
-"""Monitoring of a real service by a real Prometheus: every query in deploy/ finds data.
+"""A real Prometheus scrapes a real service: every query in deploy/ finds data.
 
 A misspelt name gives an empty panel, or an alert that never fires, without any error.
 """
@@ -32,10 +32,10 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 DAY = {"store": 1, "date": "2015-08-05"}
 SCRAPES = 5
-KINDS = 15  # of requests that `send_everything` sends
+N_REQUESTS = 15  # sent by `send_everything`
 
-# Queries that may find no data on a healthy service: parts by the start of a metric, incidents by their series.
-PARTS = {"shopcat_gpu_": "a GPU"}
+# A healthy service may have no data for these. HARDWARE has prefixes of metrics, INCIDENTS has series.
+HARDWARE = {"shopcat_gpu_": "a GPU"}
 INCIDENTS = {
     'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx",
     'envoy_cluster_upstream_rq_xx{envoy_response_code_class="5", envoy_cluster_name!="probes"}': "an answer with a 5xx",
@@ -43,9 +43,9 @@ INCIDENTS = {
 }
 
 
-def without_a_part(expression: str) -> str | None:
-    """Return the part that an expression needs to find data, if the service may lack it."""
-    return next((need for name, need in PARTS.items() if name in expression), None)
+def optional_hardware(expression: str) -> str | None:
+    """Return the hardware that an expression needs to find data, if a machine may lack it."""
+    return next((hardware for prefix, hardware in HARDWARE.items() if prefix in expression), None)
 
 
 def photo() -> bytes:
@@ -78,7 +78,7 @@ def send_everything(server: Service) -> None:
 
 @pytest.fixture(scope="module")
 def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Both models, two workers each."""
+    """Service with both models and two workers for each."""
     store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
     bundles = (ROOT / "model_store" / "pets", demo_bundle)
     config = GatewayConfig(ports.inference, probes_port=ports.metrics)
@@ -91,9 +91,9 @@ def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def prometheus(
     server: Service, prometheus_program: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """One that scrapes the server."""
+    """Prometheus that scrapes the server."""
     folder = tmp_path_factory.mktemp("prometheus")
-    send_everything(server)  # a series that begins between two scrapes has no increase
+    send_everything(server)  # before the first scrape, because a series that begins later has no increase
     with running_prometheus(prometheus_program, folder, server.config.probes_port) as running:
         yield running
 
@@ -102,34 +102,34 @@ def prometheus(
 def moment(server: Service, prometheus: Prometheus) -> float:
     """Time at which all kinds of requests were answered and scraped; later the machine may be too busy."""
     scraped = f"sum_over_time(up[1h]) >= {SCRAPES} and min_over_time(up[{3 * INTERVAL_S}s]) == 1"
-    until = time.monotonic() + 90
+    deadline = time.monotonic() + 90
     while not prometheus.query(scraped, now := time.time()):
         send_everything(server)
-        assert time.monotonic() < until, prometheus.ask("targets")
+        assert time.monotonic() < deadline, prometheus.ask("targets")
         time.sleep(0.5)
     return now
 
 
 @pytest.mark.parametrize("selector", sorted(selectors()))
-def test_every_series_that_is_asked_for_is_there(prometheus: Prometheus, moment: float, selector: str) -> None:
-    found = prometheus.query(selector, moment)
-    need = without_a_part(selector) or INCIDENTS.get(selector) or INCIDENTS.get(selector.partition("{")[0])
-    if need and not found:
-        pytest.skip(f"it takes {need}")
-    assert found
+def test_every_selected_series_exists(prometheus: Prometheus, moment: float, selector: str) -> None:
+    series = prometheus.query(selector, moment)
+    needed = optional_hardware(selector) or INCIDENTS.get(selector) or INCIDENTS.get(selector.partition("{")[0])
+    if needed and not series:
+        pytest.skip(f"needs {needed}")
+    assert series
 
 
-@pytest.mark.parametrize("where", expressions())
-def test_every_expression_returns_data(prometheus: Prometheus, moment: float, where: str) -> None:
-    expression = expressions()[where]
-    found = prometheus.query(expression, moment)
-    if not found and (need := without_a_part(expression)):
-        pytest.skip(f"it takes {need}")
-    assert found, expression
+@pytest.mark.parametrize("place", expressions())
+def test_every_expression_returns_data(prometheus: Prometheus, moment: float, place: str) -> None:
+    expression = expressions()[place]
+    series = prometheus.query(expression, moment)
+    if not series and (needed := optional_hardware(expression)):
+        pytest.skip(f"needs {needed}")
+    assert series, expression
 
 
 @pytest.mark.parametrize("name", [name for name in RECORDED if re.search("errors|slow", name)])
-def test_objectives_are_watched_for_every_model(prometheus: Prometheus, moment: float, name: str) -> None:
+def test_objectives_cover_every_model(prometheus: Prometheus, moment: float, name: str) -> None:
     assert {series["metric"]["model"] for series in prometheus.query(name, moment)} == {"sales", "pets"}
 
 
@@ -139,47 +139,45 @@ def test_prometheus_evaluates_every_rule(prometheus: Prometheus, moment: float) 
     assert {(rule["health"], rule.get("lastError")) for rule in rules} == {("ok", None)}
 
 
-def test_a_healthy_server_wakes_nobody(prometheus: Prometheus, moment: float) -> None:
+def test_a_healthy_server_causes_no_page(prometheus: Prometheus, moment: float) -> None:
     assert not prometheus.query('ALERTS{severity="page", alertname!~".*Latency.*"}', moment)  # the machine may be slow
 
 
 def wait_for(prometheus: Prometheus, expression: str, value: float) -> None:
-    """Return when an expression has a value."""
-    until = time.monotonic() + 30
+    """Wait until an expression has a value, for at most 30 s."""
+    deadline = time.monotonic() + 30
     while [float(series["value"][1]) for series in prometheus.query(expression)] != [value]:
-        assert time.monotonic() < until, prometheus.query(expression)
+        assert time.monotonic() < deadline, prometheus.query(expression)
         time.sleep(0.2)
 
 
-def test_every_request_is_counted_once_by_whichever_worker_also_by_one_that_dies(
-    server: Service, prometheus: Prometheus
-) -> None:
+def test_every_request_is_counted_once_although_a_worker_dies(server: Service, prometheus: Prometheus) -> None:
     answered = "sum(shopcat_requests_total)"
     wait_for(prometheus, f"max(changes(shopcat_requests_total[{4 * INTERVAL_S}s]))", 0)
     before = float(prometheus.query(answered)[0]["value"][1])
     send_everything(server)
-    wait_for(prometheus, answered, before + KINDS)
+    wait_for(prometheus, answered, before + N_REQUESTS)
     os.kill(manage(server.servers[0], "/models/sales")[0]["workers"][0]["pid"], signal.SIGKILL)
     wait_for(prometheus, 'changes(shopcat_worker_start_timestamp_seconds{model="sales"}[2m]) > bool 0', 1)
     wait_for(prometheus, 'shopcat_workers_ready{model="sales"}', 2)
     send_everything(server)
-    wait_for(prometheus, answered, before + 2 * KINDS)
+    wait_for(prometheus, answered, before + 2 * N_REQUESTS)
     assert {series["value"][1] for series in prometheus.query("resets(shopcat_requests_total[5m])")} == {"0"}
 
 
 @pytest.fixture(scope="module")
 def scraped(server: Service) -> str:
-    """The text of /metrics, without Prometheus."""
+    """Text of /metrics."""
     send_everything(server)
     with urlopen(f"http://{HOST}:{server.config.probes_port}/metrics", timeout=10) as answer:
         return answer.read().decode()
 
 
-def test_promtool_has_nothing_to_say_against_our_metrics(scraped: str, promtool: str) -> None:
-    """Names of TorchServe's and Envoy's metrics are not ours to choose."""
+def test_promtool_accepts_shopcats_metrics(scraped: str, promtool: str) -> None:
+    """Complaints about TorchServe's and Envoy's metrics do not count: Shopcat cannot rename them."""
     done = subprocess.run([promtool, "check", "metrics"], input=scraped, capture_output=True, text=True, check=False)
     complaints = (done.stdout + done.stderr).splitlines()
-    assert done.returncode in (0, 3), complaints  # 3: it could read them and has complaints
+    assert done.returncode in (0, 3), complaints  # 3: promtool could read the metrics, and has complaints
     assert not [line for line in complaints if line.startswith("shopcat_")]
 
 

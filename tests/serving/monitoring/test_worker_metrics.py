@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,22 +16,26 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from handlers.worker_paths import METRICS_FOLDER
 from serving.monitoring.worker_metrics import WorkersCollector
 
-# Workers, one after the other, that count and end.
-MANY = """
+# For each line of its input, this program starts that number of workers, one after the other, which count and end.
+MANY_WORKERS = """
 import os, random, sys
 from handlers.telemetry import metrics
-for number in range(int(sys.argv[1])):
-    if os.fork() == 0:
-        random.seed(number)
-        for model in ("sales", "pets")[: 1 + number % 2]:
-            metrics.REQUESTS.labels(model, "200").inc(number)
-            for _ in range(3):
-                metrics.STAGE_SECONDS.labels(model, "total").observe_many([random.expovariate(1.0) for _ in range(9)])
-        os._exit(0)
-    os.wait()
+number = 0
+for line in sys.stdin:
+    for _ in range(int(line)):
+        if os.fork() == 0:
+            random.seed(number)
+            for model in ("sales", "pets")[: 1 + number % 2]:
+                metrics.REQUESTS.labels(model, "200").inc(number)
+                for _ in range(3):
+                    durations = [random.expovariate(1.0) for _ in range(9)]
+                    metrics.STAGE_SECONDS.labels(model, "total").observe_many(durations)
+            os._exit(0)
+        os.wait()
+        number += 1
 """
 # A worker that counts the number on each line of its input.
-ONE = """
+ONE_WORKER = """
 import sys
 from handlers.telemetry import metrics
 for line in sys.stdin:
@@ -39,9 +44,9 @@ for line in sys.stdin:
 """
 
 
-def run(folder: Path, code: str, *arguments: str) -> "subprocess.Popen[str]":
+def run(folder: Path, code: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", code],
         env={**os.environ, METRICS_FOLDER: str(folder)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -65,31 +70,42 @@ def requests(collector: WorkersCollector) -> float:
 
 
 def test_metrics_of_ended_workers_are_kept_without_files(tmp_path: Path) -> None:
-    with run(tmp_path, MANY, "40"):
-        pass
+    with run(tmp_path, MANY_WORKERS) as workers:
+        workers.communicate("40\n")
     assert len(list(tmp_path.iterdir())) == 80
     before = figures(MultiProcessCollector(None, str(tmp_path)).collect())  # type: ignore[no-untyped-call]
     assert before["shopcat_requests_total", "200", "sales"] == sum(range(40))
     assert before["shopcat_stage_seconds_count", "pets", "total"] == 20 * 27
     collector = WorkersCollector(tmp_path)
     for _ in range(3):
-        assert figures(collector.collect()) == before  # to the last digit: a sum that falls is a restart to Prometheus
+        assert figures(collector.collect()) == before  # exactly, because Prometheus takes a lower sum for a restart
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_counter_falls_while_workers_start_and_end(tmp_path: Path) -> None:
-    collector, seen = WorkersCollector(tmp_path), [0.0]
-    with run(tmp_path, MANY, "100") as workers, ThreadPoolExecutor(3) as pool:
+    """Collect in three threads while groups of ten workers run; the next group starts when the count has grown."""
+    collector, counts = WorkersCollector(tmp_path), [0.0]
+    deadline = time.monotonic() + 60
+    with run(tmp_path, MANY_WORKERS) as workers, ThreadPoolExecutor(3) as pool:
+        assert workers.stdin is not None
+        for _ in range(10):
+            workers.stdin.write("10\n")
+            workers.stdin.flush()
+            before = counts[-1]
+            while counts[-1] == before:
+                counts += sorted(pool.map(requests, [collector] * 3))
+                assert time.monotonic() < deadline
+        workers.stdin.close()
         while workers.poll() is None:
-            seen += sorted(pool.map(requests, [collector] * 3))
+            counts += sorted(pool.map(requests, [collector] * 3))
     assert requests(collector) == sum(range(100))
-    assert seen == sorted(seen)
-    assert len(set(seen)) > 5  # it looked while they worked
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 10
 
 
 def test_a_running_worker_keeps_its_file(tmp_path: Path) -> None:
     collector = WorkersCollector(tmp_path)
-    with run(tmp_path, ONE) as worker:
+    with run(tmp_path, ONE_WORKER) as worker:
         let_count(worker, 2)
         assert requests(collector) == 2
         let_count(worker, 3)
@@ -103,11 +119,11 @@ def test_a_running_worker_keeps_its_file(tmp_path: Path) -> None:
 def test_a_worker_with_the_reused_pid_of_an_ended_one_loses_no_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    collector, lives = WorkersCollector(tmp_path), psutil.pid_exists
-    with run(tmp_path, ONE) as worker:
+    collector, pid_exists = WorkersCollector(tmp_path), psutil.pid_exists
+    with run(tmp_path, ONE_WORKER) as worker:
         let_count(worker, 2)
-        answers = [False]  # as if it had started after that check, and opened the file before the rename
-        monkeypatch.setattr(psutil, "pid_exists", lambda pid: answers.pop() if answers else lives(pid))
+        answers = [False]  # as if a new worker with this PID opened the file between the check and the rename
+        monkeypatch.setattr(psutil, "pid_exists", lambda pid: answers.pop() if answers else pid_exists(pid))
         assert requests(collector) == 2
         let_count(worker, 3)
         assert requests(collector) == 5
