@@ -24,7 +24,7 @@ class WorkerPaths:
 
     @classmethod
     def create(cls, folder: Path, audit_log: Path | None = None) -> "WorkerPaths":
-        """Create the folders in a folder. The audit log is a file in it too, unless ``audit_log`` names another."""
+        """Create the folders inside ``folder``. The default of ``audit_log`` is ``audit.jsonl`` in it."""
         paths = cls(folder / "metrics", folder / "ready", (audit_log or folder / "audit.jsonl").absolute())
         paths.metrics.mkdir(parents=True)
         paths.ready.mkdir()

@@ -90,7 +90,7 @@ def crop(photo: Photo, size: int, crop_pct: float) -> tuple[NDArray[np.uint8], B
 
     Args:
         photo: any photo.
-        size: side of the network's input, in pixels; KEEP allows up to ``KEEP * crop_pct / 2``.
+        size: side of the network's input, in pixels. Photos keep enough pixels for up to ``KEEP * crop_pct / 2``.
         crop_pct: share of the shorter side that the input covers, above 0 and at most 1.
 
     Returns:

@@ -109,7 +109,7 @@ class Explainer:
     def __init__(
         self, run: Run, preprocessor: Preprocessor, levels: Levels, baseline: Baseline, prepared: Prepared
     ) -> None:
-        """Set up.
+        """Initialize the explainer.
 
         Args:
             run: the network.

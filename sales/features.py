@@ -143,7 +143,7 @@ class _LookUp:
     """Columns of several tables, stacked so that a row costs few look-ups, whatever the number of columns."""
 
     def __init__(self, names: Sequence[str], tables: Mapping[str, Table]) -> None:
-        """Set up.
+        """Stack the tables.
 
         Args:
             names: names of the columns; each is in one of the tables.
@@ -168,7 +168,12 @@ class _LookUp:
                     self._stacks.append((key, np.array(places), stack.reshape(-1, len(places))))
 
     def __call__(self, index: Mapping[str, Int64], rows: int) -> Float32:
-        """Return the columns ``[row, column]``, given for each table the rows' indices into its flattened axes."""
+        """Return the columns ``[row, column]``.
+
+        Args:
+            index: ``[row]`` by table, indices into the table's flattened axes.
+            rows: number of rows.
+        """
         out = np.empty((rows, self._width), dtype=np.float32)  # exact for integers up to 2 ** 24
         for key, places, stack in self._stacks:
             out[:, places] = stack.take(index[key], axis=0)

@@ -257,7 +257,7 @@ class Forecaster:
         return Problem.of("outside-calendar", detail, [error])
 
     def _forecast(self, rows: Rows, explain: Collection[int]) -> list[ItemForecast]:
-        """Return the rows' forecasts, in order. Those of the requests in ``explain`` are explained."""
+        """Return the forecast of each row, in order; explained if the index of its request is in ``explain``."""
         if not rows.items:
             return []
         inputs = self._build_inputs(rows)

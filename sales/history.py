@@ -163,7 +163,7 @@ def _window(sums: Float64, store: Integers, end: Integers, days: int) -> Float64
 
 
 def _mean(sums: Float64, enough: int = 1) -> Float64:
-    """Return sum by count; NaN where the count is below ``enough``."""
+    """Return each sum divided by its count; NaN where the count is below ``enough``."""
     total, count = sums[..., 0], sums[..., 1]
     return np.where(count >= enough, total / np.maximum(count, 1), np.nan)
 

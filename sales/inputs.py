@@ -73,7 +73,7 @@ class InputBuilder:
     """Builder of the inputs of one model."""
 
     def __init__(self, panel: Panel, features: Features, preprocessor: Preprocessor, horizon: int) -> None:
-        """Set up.
+        """Initialize the builder.
 
         Args:
             panel: facts of all stores and days.
@@ -122,7 +122,7 @@ class InputBuilder:
         return Inputs(prepared, open_, assumed, self._warnings(day, open_, quality, weather))
 
     def _plan(self, rows: Rows) -> Plan | None:
-        """Return the plans that the rows' items state; None if they state only what the calendar has."""
+        """Return the plans from the statements in the rows' items; None if no statement differs from the calendar."""
         if not any(map(states_day, rows.items)):
             return None
         statements = Statements(self._panel.calendar)

@@ -90,7 +90,7 @@ class Categorify:
     """
 
     def __init__(self, classes: Sequence[Int64], gapped: Bool) -> None:
-        """Set up.
+        """Initialize the codes.
 
         Args:
             classes: values of each column in training, ascending and not negative.

@@ -19,7 +19,7 @@ def to_onnx(
     names: Sequence[str],
     outputs: Sequence[str] = ("y",),
 ) -> bytes:
-    """Export a network; the number of rows of its inputs stays free.
+    """Export a network to ONNX, with a dynamic number of rows in its inputs.
 
     Args:
         net: network, which is exported in eval mode.

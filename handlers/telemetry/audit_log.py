@@ -144,6 +144,6 @@ def timestamp(seconds: float) -> str:
 
 class _File(WatchedFileHandler):
     def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Raise the error, where logging would print a page for each line."""
+        """Raise the error, because logging would print a traceback for each line."""
         self.stream = None  # its buffer has the line, which counts as left out
         raise  # logging calls this method while it handles the error

@@ -106,7 +106,7 @@ class PetJsonExplanationRequest(PetExplanationOptions, PetJsonRequest):
 
 
 def class_key(name: str) -> str:
-    """Return the spelling of a class's name that all of its spellings share.
+    """Return a key that is equal for all accepted spellings of a class name.
 
     >>> class_key(" maine_coon") == class_key("Maine  Coon")
     True

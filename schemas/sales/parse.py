@@ -94,21 +94,21 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
 
 
 def parse_items(items: Sequence[Any], *, explain: bool = False) -> ForecastRequest:
-    """Parse a list of items of any length, as a program gives it instead of a client.
+    """Parse a list of items without a limit on its length, for Python programs.
 
     Args:
         items: values such as a JSON parser makes of items.
         explain: True for an explanation, which has no what-if.
 
     Raises:
-        ProblemError: if no item is valid, or one to explain has a what-if.
+        ProblemError: if no item is valid, or ``explain`` is True and an item has a what-if.
     """
     request = _with_what_if(_parse_each(items))
     return _to_explain(request) if explain else request
 
 
 def _with_what_if(request: ForecastRequest) -> ForecastRequest:
-    """Return the request with its what-if, if an item has one."""
+    """Return the request; if an item has a what-if, with the changed request as its ``what_if``."""
     if not any(isinstance(item, Item) and item.what_if is not None for item in request.items):
         return request
     changed = tuple(item.with_what_if() if isinstance(item, Item) else item for item in request.items)
@@ -134,7 +134,7 @@ def _to_explain(request: ForecastRequest, max_items: int | None = None) -> Forec
 
 
 def _items(body: Mapping[str, Any]) -> list[Any]:
-    """Return the list of items of a body that has one and nothing beside it."""
+    """Return the items of a body whose only field is ``items``."""
     other_names = [name for name in body if name != "items"]
     items = body["items"]
     if other_names:

@@ -38,7 +38,7 @@ class Body(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the feature map of ``[B, 3, S, S]``, ``[B, C, H, W]``: the channels of all parts in a row."""
+        """Return the feature map ``[B, C, H, W]`` of photos ``[B, 3, S, S]``: all parts' channels, concatenated."""
         features = [part(images) for part in self.parts]
         return features[0] if len(features) == 1 else torch.cat(features, 1)
 

@@ -47,8 +47,8 @@ def exported_network(net: PetNet, size: int, device: str, *, weights: Path) -> b
 def golden_pictures(net: PetNet, image: ImageSpec) -> Golden:
     """Return small random pictures with the network's outputs for them.
 
-    The outputs are computed on the CPU after any training: a GPU's convolutions are in TF32, whose error is larger than
-    the tolerance of a bundle.
+    The outputs are computed on the CPU, also after training on a GPU: a GPU's convolutions are in TF32, whose error is
+    larger than the tolerance of a bundle.
     """
     rng = np.random.default_rng(0)
     explained, golden = ExplainedNet(deepcopy(net).cpu()).eval(), []

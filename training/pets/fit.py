@@ -254,7 +254,7 @@ def _learner(
 
 
 def _feature_batches(job: _Job, net: PetNet) -> TensorBatches:
-    """Return batches of pooled features. Each photo is there once a pass, and drawn as often as the options say."""
+    """Return batches of pooled features. Each photo occurs once per pass; the options decide how often it is drawn."""
     options = job.options
     assert options.passes is not None
     features, labels = pooled_features(

@@ -194,7 +194,7 @@ def _school_holidays(rng: np.random.Generator) -> Flags:
 
 
 def _wander(rng: np.random.Generator, series: int, steps: int, stay: float) -> Floats:
-    """Draw series that keep the share ``stay`` of their value at each step: ``[series, step]``, mean 0, deviation 1."""
+    """Draw AR(1) series with the coefficient ``stay``: ``[series, step]``, each value of mean 0 and variance 1."""
     walk = rng.standard_normal((series, steps))
     for step in range(1, steps):
         walk[:, step] = stay * walk[:, step - 1] + np.sqrt(1 - stay**2) * walk[:, step]
@@ -310,7 +310,7 @@ def _customers(rng: np.random.Generator, sold: Ints) -> Ints:
 
 
 def _promo2_rounds(shops: Shops) -> Flags:
-    """Return the days in months in which a round of the continuing promotion starts, ``[store, day]``."""
+    """Return ``[store, day]``, true in months in which a round of the continuing promotion (Promo2) starts."""
     names = np.array(MONTHS)
     month = names[DAYS.astype("datetime64[M]").astype(np.int64) % 12]
     rounds = np.array([[name in interval.split(",") for name in month] for interval in INTERVALS])
