@@ -127,6 +127,9 @@ def _operation_section(title: str, operation: dict[str, Any], contract: dict[str
         lines += ["| request body | type |", "|---|---|"]
         lines += [f"| `{kind}` | {_type(media.get('schema', {}))} |" for kind, media in content.items()]
         lines.append("")
+        for kind, media in content.items():
+            if properties := media.get("schema", {}).get("properties"):
+                lines += _field_table(f"field of {kind}", media["schema"], properties)
     lines += ["| status | answer | meaning |", "|---|---|---|"]
     for status, response in operation["responses"].items():
         response = _resolved(response, contract)
@@ -140,14 +143,19 @@ def _schema_section(name: str, schema: dict[str, Any]) -> list[str]:
     if text := schema.get("description"):
         lines += [" ".join(text.split()), ""]
     if properties := schema.get("properties"):
-        lines += ["| field | type | meaning |", "|---|---|---|"]
-        for field, value in properties.items():
-            required = "" if field in schema.get("required", []) else "optional: "
-            lines.append(f"| `{field}` | {required}{_type(value)} | {_cell(value.get('description', ''))} |")
-        lines.append("")
+        lines += _field_table("field", schema, properties)
     else:
         lines += [_type(schema), ""]
     return lines
+
+
+def _field_table(title: str, schema: dict[str, Any], properties: dict[str, Any]) -> list[str]:
+    """Return a table of an object's fields."""
+    lines = [f"| {title} | type | meaning |", "|---|---|---|"]
+    for field, value in properties.items():
+        required = "" if field in schema.get("required", []) else "optional: "
+        lines.append(f"| `{field}` | {required}{_type(value)} | {_cell(value.get('description', ''))} |")
+    return [*lines, ""]
 
 
 def _resolved(value: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]:
@@ -171,6 +179,8 @@ def _type(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{json.dumps(schema['const'])}`"
+    if "contentMediaType" in schema:
+        return f"file (`{schema['contentMediaType']}`)"
     kind = schema.get("type", "any")
     if kind == "array":
         items = _type(schema.get("items", {}))
@@ -226,14 +236,14 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
 
 MEANINGS = {
     "batchSize": "largest number of requests in a batch",
-    "maxBatchDelay": "milliseconds that TorchServe waits for a full batch, if its class is not patched",
+    "maxBatchDelay": "milliseconds that TorchServe waits for a full batch; has no effect with Shopcat's patch",
     "responseTimeout": "seconds until TorchServe kills a worker that does not answer",
     "startupTimeout": "seconds that a worker may take to load its bundle",
-    "maxRetryTimeoutInSec": "seconds during which a worker that dies is started again",
+    "maxRetryTimeoutInSec": "seconds, from its first failure, in which TorchServe restarts a worker",
     "max_concurrent": "admission limit: largest number of requests in progress for each worker",
-    "min_concurrent": "requests let in for each worker, however slow they are",
-    "target_latency_ms": "median latency, in milliseconds, up to which more than the minimum are let in",
-    "min_body_bytes": "bytes; a request with a smaller body is a short one",
+    "min_concurrent": "lower bound of the adaptive limit: requests in progress for each worker",
+    "target_latency_ms": "median latency, in milliseconds, up to which Envoy raises the adaptive limit",
+    "min_body_bytes": "smallest body that the adaptive limit applies to, in bytes",
 }
 
 
