@@ -8,11 +8,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 _GPU = {
-    "shopcat_gpu_utilization_ratio": "Share of the last moments in which a kernel ran.",
-    "shopcat_gpu_memory_used_bytes": "Memory in use.",
-    "shopcat_gpu_memory_total_bytes": "Memory there is.",
-    "shopcat_gpu_temperature_celsius": "Temperature.",
-    "shopcat_gpu_power_watts": "Power drawn.",
+    "shopcat_gpu_utilization_ratio": "Share of the last sample period in which a kernel ran.",
+    "shopcat_gpu_memory_used_bytes": "Used memory of the GPU.",
+    "shopcat_gpu_memory_total_bytes": "Total memory of the GPU.",
+    "shopcat_gpu_temperature_celsius": "Temperature of the GPU.",
+    "shopcat_gpu_power_watts": "Power that the GPU draws.",
 }
 
 
@@ -32,7 +32,7 @@ class HostCollector(Collector):
         cpu = psutil.cpu_percent() / 100
         yield GaugeMetricFamily("shopcat_host_cpu_ratio", "Share of all cores in use since the last scrape.", cpu)
         memory = psutil.virtual_memory().available
-        yield GaugeMetricFamily("shopcat_host_memory_available_bytes", "Memory that programs can still have.", memory)
+        yield GaugeMetricFamily("shopcat_host_memory_available_bytes", "Memory that is available to programs.", memory)
         if self._nvml is not None:
             families = {name: GaugeMetricFamily(name, about, labels=("gpu",)) for name, about in _GPU.items()}
             for gpu in range(self._gpus):

@@ -43,7 +43,7 @@ class ServerCollector(Collector):
             labels=("model",),
         )
         started = GaugeMetricFamily(
-            "shopcat_worker_start_timestamp_seconds", "When a model's newest ready worker started.", labels=("model",)
+            "shopcat_worker_start_timestamp_seconds", "Start time of a model's newest ready worker.", labels=("model",)
         )
         for model in sorted(counted):
             mine = [each for each in ready if each.model == model]
