@@ -24,7 +24,7 @@ __all__ = ["BundleError", "DeviceError", "RequestError", "SessionError", "UserEr
 
 
 class RequestError(UserError):
-    """A request that has no answer.
+    """The model cannot answer the request; `problem` has the reason.
 
     ::
 
@@ -50,7 +50,7 @@ class RequestError(UserError):
 
     @property
     def errors(self) -> list[FieldError]:
-        """Return the fields at fault: path, value and what is allowed. Empty if no single field is."""
+        """Return the fields with errors: path, value and allowed values. Empty if no single field is at fault."""
         return self.problem.errors
 
     @property

@@ -36,8 +36,8 @@ class Forecaster:
     - a pandas frame with these as columns. The result is a frame with the same index.
 
     Facts are what the caller knows about a day: ``open``, ``promo``, ``state_holiday``, ``school_holiday`` and
-    ``weather``. The model takes or estimates all others, and the answer lists what it assumed. The facts of one call
-    are one plan: a promotion on Monday changes the forecast of the Saturday before.
+    ``weather``. The model takes all others from its tables or assumes them, and the answer lists the assumed ones. The
+    facts of one call are one plan: a promotion on Monday changes the forecast of the Saturday before.
 
     A frame has the columns ``store`` and ``date``, and may have columns of all facts except ``weather``. Kaggle's
     spellings, such as ``StateHoliday``, are accepted. All other columns are ignored, and so are empty cells.

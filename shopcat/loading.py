@@ -13,7 +13,7 @@ MODELS: dict[str, type[Forecaster] | type[Classifier]] = {"sales": Forecaster, "
 def load(path: str | os.PathLike[str], device: str | None = None, *, threads: int = 1) -> Forecaster | Classifier:
     """Load a bundle and verify it: its hashes, and its golden rows on this machine.
 
-    A type checker knows more after `Forecaster.load` and `Classifier.load`, which take one kind of bundle each.
+    `Forecaster.load` and `Classifier.load` take one kind of bundle each, so that type checkers know the result's type.
 
     Args:
         path: folder of the bundle.
@@ -24,7 +24,7 @@ def load(path: str | os.PathLike[str], device: str | None = None, *, threads: in
         A `Forecaster` for a sales bundle, a `Classifier` for a pets bundle.
 
     Raises:
-        BundleError: if the folder is not a bundle, is damaged, or its golden rows come out differently.
+        BundleError: if the folder is not a bundle or is damaged, or the model does not reproduce its golden rows.
         DeviceError: if the device does not exist.
         SessionError: if onnxruntime cannot run the network on the device.
     """

@@ -10,7 +10,7 @@ from runtime.lock import lock
 
 
 class RunningError(UserError):
-    """A second training of a bundle that another process trains already."""
+    """Another process is already training this bundle."""
 
 
 @contextmanager
