@@ -30,7 +30,7 @@ lint: $(VENV)/.test  ## Check style, format, import rules and types
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
-format: $(VENV)/.test  ## Format the code and mend what ruff can
+format: $(VENV)/.test  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
