@@ -1,4 +1,4 @@
-"""training.sales.train and fit: holdout, rows, seeds, refit and resume, with small networks on a few stores."""
+"""training.sales.train: holdout, refit and resume, with small networks on a few stores."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,45 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
 from runtime.bundle import WEIGHTS
 from sales.bundle import load
 from sales.history import HORIZON
-from sales.panel import Panel
+from tests.training.sales.small import OPTIONS, SMALL
 from training.loop.checkpoint import CheckpointError
 from training.loop.history import Epoch
 from training.loop.learner import Learner
 from training.options import OptionsError
 from training.run import Run
-from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
-from training.sales.evaluation import HoldoutError, Rows
-from training.sales.fit import _training_rows, fit, lr_find
+from training.sales.evaluation import HoldoutError
 from training.sales.options import Options
 from training.sales.train import Trained, holdout_cutoff, train
-
-SMALL: dict[str, Any] = {"layers": (8, 4), "epochs": 2, "batch_size": 256}
-OPTIONS = Options.of(**SMALL)
-
-
-@pytest.fixture(scope="module")
-def tables(demo_tables: Tables) -> Tables:
-    """Tables of three stores."""
-    stores = demo_tables.store["Store"].head(3)
-
-    def of_stores(table: pd.DataFrame) -> pd.DataFrame:
-        return table[table["Store"].isin(stores)].reset_index(drop=True)
-
-    names = ("train", "test", "store", "store_states")
-    return replace(demo_tables, **{name: of_stores(getattr(demo_tables, name)) for name in names})
-
-
-@pytest.fixture(scope="module")
-def panel(tables: Tables) -> Panel:
-    return panel_from_tables(tables, cutoff=holdout_cutoff(tables, OPTIONS))
 
 
 @pytest.fixture(scope="module")
@@ -94,62 +71,6 @@ def test_a_holdout_that_leaves_nothing_to_train_on_is_rejected(tables: Tables, t
     with pytest.raises(HoldoutError, match=r"leaves nothing to train on .* choose other holdout days"):
         train(tables, tmp_path / "sales", Options.of(holdout=10_000), Run("sales", progress=False))
     assert not [*tmp_path.iterdir()]
-
-
-# The rows.
-
-
-def test_every_production_row_is_a_forecast_made_within_the_horizon(panel: Panel) -> None:
-    rows, origin = _training_rows(panel, Options.of())
-    assert origin is not None
-    assert {*(rows.day - origin)} == {*range(1, HORIZON + 1)}
-    _, again = _training_rows(panel, Options.of())
-    _, other = _training_rows(panel, Options.of(seed=1))
-    assert again is not None
-    assert other is not None
-    assert np.array_equal(origin, again)
-    assert not np.array_equal(origin, other)
-
-
-def test_parity_rows_look_ahead_and_are_the_same_days(panel: Panel) -> None:
-    rows, origin = _training_rows(panel, Options.of("parity"))
-    assert origin is None
-    assert np.array_equal(rows.day, _training_rows(panel, Options.of())[0].day)
-
-
-# The fit.
-
-
-def test_the_same_seed_gives_the_same_network_and_another_seed_another(panel: Panel) -> None:
-    nets = [
-        fit(panel, Options.of(**SMALL, seed=seed), progress=False).net.state_dict()["layers.0.0.weight"].numpy()
-        for seed in (0, 0, 1)
-    ]
-    assert np.array_equal(nets[0], nets[1])
-    assert not np.array_equal(nets[0], nets[2])
-
-
-def test_a_fit_is_evaluated_on_the_holdout_after_each_epoch(tables: Tables, panel: Panel) -> None:
-    holdout = Rows.sold(panel_from_tables(tables), after=panel.cutoff)
-    fitted = fit(panel, OPTIONS, holdout=holdout, progress=False)
-    error = fitted.forecast(holdout, "cpu") / holdout.sales - 1
-    assert fitted.history.epochs[-1].metrics["rmspe"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
-    assert [epoch.number for epoch in fitted.history.epochs] == [1, 2]
-    assert fitted.lr is not None
-    assert not fitted.net.training
-
-
-def test_the_holdout_does_not_change_the_fit(tables: Tables, panel: Panel) -> None:
-    holdout = Rows.sold(panel_from_tables(tables), after=panel.cutoff)
-    with_it, without = (
-        fit(panel, OPTIONS, holdout=rows, progress=False).net.state_dict()["layers.0.0.weight"].numpy()
-        for rows in (holdout, None)
-    )
-    assert np.array_equal(with_it, without)
-
-
-def test_the_finder_suggests_a_rate(panel: Panel) -> None:
-    assert 1e-5 < lr_find(panel, OPTIONS).suggestion < 1
 
 
 # The training.
