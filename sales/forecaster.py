@@ -24,7 +24,7 @@ from sales.explain import Explainer, ordinary_days
 from sales.features import Features
 from sales.inputs import ASSUMED, InputBuilder, Inputs, Rows
 from sales.panel import Panel
-from sales.preprocess import Preprocessor, Run
+from sales.preprocess import Prepared, Preprocessor, Run
 from schemas.problems import FieldError, Problem
 from schemas.sales.answer import (
     Comparison,
@@ -341,7 +341,7 @@ def _onnx_network(bundle: Bundle, device: str, threads: int) -> Run:
     session = open_session(bundle.folder / NETWORK, device, threads=threads)
 
     def run(cats: Int32, conts: Float32) -> Float32:
-        log_sales: Float32 = session.run(None, {"cats": cats, "conts": conts})[0]
+        log_sales: Float32 = session.run(None, Prepared(cats, conts)._asdict())[0]
         return log_sales
 
     return run

@@ -27,7 +27,7 @@ KNOWN, FILLED = np.int32(1), np.int32(2)  # codes of an ``_na`` column
 
 
 class Prepared(NamedTuple):
-    """The network's input for some rows.
+    """The network's input for some rows. The exported graph names its inputs after the fields.
 
     Attributes:
         cats: ``[row, cat]`` int32 codes, the ``_na`` columns last.

@@ -9,6 +9,7 @@ from runtime.bundle import Golden
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster, Model
 from sales.history import HORIZON
+from sales.preprocess import Prepared
 from schemas.sales.answer import Forecast
 from schemas.sales.parse import ForecastRequest
 from schemas.sales.request import Item
@@ -23,7 +24,7 @@ def exported_network(fitted: Fitted, device: str) -> bytes:
     """Return the network as an ONNX file, its batch norms folded into the linear layers."""
     cats = torch.zeros((2, len(fitted.spec.emb_szs)), dtype=torch.int32, device=device)
     conts = torch.zeros((2, fitted.spec.n_cont), device=device)
-    return to_onnx(FoldedNet(fitted.net), (cats, conts), ("cats", "conts"))
+    return to_onnx(FoldedNet(fitted.net), (cats, conts), Prepared._fields)
 
 
 def golden_rows(fitted: Fitted, name: str, device: str) -> Golden:
