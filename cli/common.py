@@ -70,20 +70,6 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def numbers(kind: type) -> Callable[[click.Context, click.Parameter, str | None], tuple[Any, ...] | None]:
-    """Return a callback that reads comma-separated numbers."""
-
-    def convert(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[Any, ...] | None:
-        if value is None:
-            return None
-        try:
-            return tuple(kind(part) for part in value.split(",") if part.strip())
-        except ValueError:
-            raise click.BadParameter(f"{value!r} is not a comma-separated list of numbers, like 1000,500") from None
-
-    return convert
-
-
 def this_command() -> str:
     """Return the command line as it was typed, for a report that can be made again."""
     return shlex.join(["shopcat", *sys.argv[1:]])

@@ -12,11 +12,11 @@ from pets.classifier import Query
 from runtime.device import pick_device
 from schemas.pets.answer import Prediction
 from schemas.pets.parse import parse_request
+from schemas.pets.request import Method
 from schemas.problems import Problem, ProblemError
 from shopcat.errors import RequestError
 
 Photo = str | os.PathLike[str] | bytes
-Method = Literal["activation", "gradcam", "contrast"]
 Overlay = Literal["none", "png"]
 
 _BATCH_SIZE = 16  # photos that are decoded and in memory at a time

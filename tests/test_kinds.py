@@ -66,10 +66,6 @@ def test_the_error_of_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> No
         kind_commands(tmp_path)
 
 
-def test_the_python_package_loads_only_registered_kinds() -> None:
-    assert {*MODELS} <= {*MODEL_KINDS}
-
-
 @KINDS
 def test_the_paths_of_a_kind_have_its_name(kind: ModelKind) -> None:
     assert (
