@@ -93,8 +93,8 @@ def running_process(
         command: program and arguments.
         folder: working directory, with a folder ``tmp`` for temporary files.
         log: file to append the output to.
-        defaults: environment variables that the inherited ones replace; few are inherited.
-        overrides: environment variables that replace the inherited ones.
+        defaults: environment variables that are set unless the process inherits them; few variables are inherited.
+        overrides: environment variables that are set even if the process would inherit others.
     """
     inherited = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
     # The C library is opened here, because between fork and exec it is not safe.

@@ -28,7 +28,7 @@ class History:
 
     Attributes:
         losses: training loss of each step.
-        lrs: learning rate of each step, of the group with the highest.
+        lrs: learning rate of each step; the highest, if groups of layers have different rates.
         epochs: figures of each epoch.
     """
 

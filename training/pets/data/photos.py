@@ -1,11 +1,11 @@
 """Read labelled photos, check them, and split them into a training and a validation part.
 
-All problems are collected and raised at once, so that a person can correct the folder in one go. `layouts.py` finds
-the breed of a photo.
+All problems are collected and raised at once, so that a person can correct the folder once. `layouts.py` finds the
+breed of a photo.
 
 Exact copies of a photo are no error, because even published data has some. But a copy in both parts would make the
-validation too good. So training keeps at most one of several copies, and none if the validation part has one. A photo
-under two breeds teaches neither, so training leaves it out.
+validation figures too good. So training keeps at most one of several copies, and none if the validation part has one. A
+photo under two breeds teaches neither, so training leaves it out.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Files of the synthetic tables: dates, and the header, order and quotes of the real files.
 
-`demo.py` makes up the contents; nothing here is random and nothing knows the effects.
+`demo.py` draws the contents. This module draws no random numbers and does not use the effects.
 """
 
 import json
