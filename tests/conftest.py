@@ -31,9 +31,17 @@ if TYPE_CHECKING:  # torchvision and timm are imported by the tests that need th
 ROOT = Path(__file__).parent.parent
 STORES = 12
 COSTLY = ("pets_training", "rossmann_tables")  # session fixtures that only one process should make
-LONGEST = ("test_contract.py", "test_failover.py", "test_monitoring.py", "test_demonstration.py", "test_learner.py")
+LONGEST = (
+    "test_contract.py",
+    "test_add_a_model.py",
+    "test_failover.py",
+    "test_monitoring.py",
+    "test_demonstration.py",
+    "test_cli.py",
+)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests for several processes (pytest -n 2 --dist loadgroup).
 

@@ -1,5 +1,6 @@
 """The start and the end of a real TorchServe: bundles, logs, signals, and processes that die."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -247,7 +248,9 @@ def test_a_signal_during_the_start_leaves_no_process(archived: Path) -> None:
         def is_starting() -> bool:
             """Return True once Java runs; TorchServe needs some seconds from then on."""
             running[:] = psutil.Process(process.pid).children(recursive=True)
-            return any("org.pytorch.serve.ModelServer" in child.cmdline() for child in running)
+            with contextlib.suppress(psutil.Error):  # a child that ended just now
+                return any("org.pytorch.serve.ModelServer" in child.cmdline() for child in running)
+            return False
 
         assert until(is_starting)
         process.terminate()
