@@ -71,7 +71,7 @@ def train_sales(
     def write(trained: Trained) -> None:
         write_report(
             report_folder,
-            trained.holdout,
+            trained.evaluation,
             title=f"Sales model {trained.manifest.name} {trained.manifest.version}",
             history=trained.history,
             lr=trained.lr,

@@ -42,7 +42,7 @@ def interval(ends: tuple[float, float] | list[float]) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
-# By the names of BreedEvaluation.metrics().
+# By the names of Evaluation.metrics().
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric("Accuracy", share, "share of photos whose predicted breed is right"),
     "mean_over_breeds": Metric(
@@ -64,7 +64,7 @@ def headline(metrics: Mapping[str, Any]) -> str:
     """Return the metrics as a Markdown table.
 
     Args:
-        metrics: result of ``BreedEvaluation.metrics``.
+        metrics: result of ``Evaluation.metrics``.
     """
     rows = []
     for key, (label, written, _) in METRICS.items():

@@ -37,8 +37,8 @@ from training.pets.metrics import (
 )
 
 __all__ = [
-    "BreedEvaluation",
     "BreedsError",
+    "Evaluation",
     "Mistake",
     "Share",
     "choose_threshold",
@@ -94,7 +94,7 @@ class Mistake(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BreedEvaluation:
+class Evaluation:
     """Outputs of a network for labelled photos.
 
     Attributes:
@@ -239,7 +239,7 @@ class BreedEvaluation:
         return Share(name, int(chosen.sum()), int((self.predicted == self.labels)[chosen].sum()))
 
 
-def evaluate(classifier: Classifier, data: PetData) -> BreedEvaluation:
+def evaluate(classifier: Classifier, data: PetData) -> Evaluation:
     """Run a bundle on the photos of the validation part.
 
     Args:
@@ -262,7 +262,7 @@ def evaluate(classifier: Classifier, data: PetData) -> BreedEvaluation:
     pixels = crops(data.valid.files, image.size, image.crop_pct)
     logits = [classifier.run_network(pixels[start : start + _BATCH]).logits for start in range(0, len(pixels), _BATCH)]
     codes = np.array([names[class_key(breed.name)] for breed in data.classes])
-    return BreedEvaluation(
+    return Evaluation(
         np.concatenate(logits),
         codes[data.valid.labels],
         [(breed.name, breed.species) for breed in classifier.manifest.classes],

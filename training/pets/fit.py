@@ -33,7 +33,7 @@ from training.pets.options import Options
 
 EVALUATION_BATCH = 32
 
-Evaluation = Callable[[nn.Module], Mapping[str, float]]
+Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _train_part(job: _Job, learner: Learner, epochs: int, lr: float | list[float
     learner.fit_one_cycle(_photo_batches(job, size), epochs, lr, pct_start=job.options.pct_start, evaluate=evaluate)
 
 
-def _evaluation(job: _Job, holdout: Split, size: int) -> Evaluation:
+def _evaluation(job: _Job, holdout: Split, size: int) -> Evaluate:
     """Return a function that computes a network's accuracy on the holdout."""
     pixels = crops(holdout.files, size, job.options.crop_pct)
 

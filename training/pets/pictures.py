@@ -1,4 +1,4 @@
-"""Pictures for the report on a breed model. Each function draws a figure from a ``BreedEvaluation``."""
+"""Pictures for the report on a breed model. Each function draws a figure from a ``Evaluation``."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from PIL import Image
 
 from training.pets.calibration import expected_calibration_error, reliability, softmax
 from training.pets.card import share
-from training.pets.evaluation import BreedEvaluation, Mistake, Share
+from training.pets.evaluation import Evaluation, Mistake, Share
 from training.pets.metrics import Floats, wilson
 from training.plots import BLACK, BLUE, GREY, ORANGE, PALE, SKY, style
 
@@ -22,7 +22,7 @@ FULL = 40  # largest number of classes of which the confusion matrix shows all
 SIDE = 360  # side of a photo among the mistakes, pixels
 
 
-def plot_confusion(evaluation: BreedEvaluation) -> Figure:
+def plot_confusion(evaluation: Evaluation) -> Figure:
     """Draw the confusion matrix: true breed in rows, predicted breed in columns, right blue, mistakes orange.
 
     The number is the number of photos, the shade its share of the row. Rows without photos are left out. With more than
@@ -59,7 +59,7 @@ def plot_confusion(evaluation: BreedEvaluation) -> Figure:
 
 
 def plot_worst(
-    evaluation: BreedEvaluation,
+    evaluation: Evaluation,
     mistakes: Sequence[Mistake],
     photos: Callable[[Path], Image.Image],
     heatmaps: Callable[[Path, str], bytes] | None,
@@ -95,7 +95,7 @@ def plot_worst(
     return figure
 
 
-def plot_calibration(evaluation: BreedEvaluation) -> Figure:
+def plot_calibration(evaluation: Evaluation) -> Figure:
     """Draw reliability diagrams before and after temperature scaling, with a histogram of the confidence below."""
     figure = Figure(figsize=(10, 5.4), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(3, 1))
@@ -140,7 +140,7 @@ def plot_calibration(evaluation: BreedEvaluation) -> Figure:
     return figure
 
 
-def plot_abstention(evaluation: BreedEvaluation) -> Figure:
+def plot_abstention(evaluation: Evaluation) -> Figure:
     """Draw the accuracy of the accepted photos over their share of all photos, with the threshold marked."""
     curve, chosen = evaluation.abstention(), evaluation.accepted
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -163,7 +163,7 @@ def plot_abstention(evaluation: BreedEvaluation) -> Figure:
     return figure
 
 
-def plot_breeds(evaluation: BreedEvaluation) -> Figure:
+def plot_breeds(evaluation: Evaluation) -> Figure:
     """Draw accuracies with intervals: by species, and by breed with the lowest first."""
     species = evaluation.by_species()
     breeds = sorted(evaluation.by_breed(), key=lambda breed: (breed.accuracy, -breed.photos))

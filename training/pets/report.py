@@ -13,7 +13,7 @@ from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 from training.pets import pictures
 from training.pets.card import METRICS, accepted, headline, interval, share
-from training.pets.evaluation import BreedEvaluation, Share
+from training.pets.evaluation import Evaluation, Share
 from training.pets.metrics import most_confused
 from training.reports import Plots, closing_sections, images, training_plots, write_folder
 
@@ -23,7 +23,7 @@ CONFUSED = 20  # number of pairs in the table
 
 def write_report(
     folder: Path,
-    evaluation: BreedEvaluation,
+    evaluation: Evaluation,
     *,
     title: str,
     photos: Callable[[Path], Image.Image],
@@ -69,7 +69,7 @@ def write_report(
     return write_folder(folder, text, plots, replace=replace)
 
 
-def _text(evaluation: BreedEvaluation, title: str, plots: Plots, command: str | None, *, overlaid: bool) -> str:
+def _text(evaluation: Evaluation, title: str, plots: Plots, command: str | None, *, overlaid: bool) -> str:
     """Return the text of ``report.md``."""
     shown = images(plots)
     sections = [
@@ -92,7 +92,7 @@ def _text(evaluation: BreedEvaluation, title: str, plots: Plots, command: str | 
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _figures(evaluation: BreedEvaluation) -> list[str]:
+def _figures(evaluation: Evaluation) -> list[str]:
     """Return the sections on the figures and on how the model was evaluated."""
     figures, without = evaluation.metrics(), evaluation.without_photos()
     unknown = f"- Breeds without such a photo, about which nothing is known: {', '.join(without)}.\n"
@@ -112,7 +112,7 @@ def _figures(evaluation: BreedEvaluation) -> list[str]:
     ]
 
 
-def _mistakes(evaluation: BreedEvaluation, shown: Mapping[str, str], *, overlaid: bool) -> list[str]:
+def _mistakes(evaluation: Evaluation, shown: Mapping[str, str], *, overlaid: bool) -> list[str]:
     """Return the section on mistakes; ``overlaid`` if the photos have heatmaps beside them."""
     mistakes = evaluation.mistakes()
     if not mistakes:
@@ -128,7 +128,7 @@ def _mistakes(evaluation: BreedEvaluation, shown: Mapping[str, str], *, overlaid
     ]
 
 
-def _confused(evaluation: BreedEvaluation) -> str:
+def _confused(evaluation: Evaluation) -> str:
     """Return a table of the pairs confused at least twice, most frequent first."""
     pairs = most_confused(evaluation.confusion)
     if not pairs:
@@ -138,7 +138,7 @@ def _confused(evaluation: BreedEvaluation) -> str:
     return "Confused more than once:\n\n" + table(["breed", "predicted", "photos", "of"], "llrr", rows)
 
 
-def _species_table(evaluation: BreedEvaluation) -> str:
+def _species_table(evaluation: Evaluation) -> str:
     """Return a table of the accuracy by species; empty if no species is known."""
     species = evaluation.species()
     if species is None:

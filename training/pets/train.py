@@ -26,7 +26,7 @@ from training.pets.batchnorm_folding import fold_norms
 from training.pets.calibration import choose_threshold, fit_temperature, softmax
 from training.pets.card import OXFORD, model_card
 from training.pets.data.photos import PetData, Split
-from training.pets.evaluation import BreedEvaluation
+from training.pets.evaluation import Evaluation
 from training.pets.export import exported_network, golden_pictures, rounded_weights
 from training.pets.fit import Fitted, fit
 from training.pets.options import Options
@@ -47,7 +47,7 @@ class Trained(NamedTuple):
     """
 
     manifest: PetsManifest
-    evaluation: BreedEvaluation
+    evaluation: Evaluation
     classifier: Classifier
     history: History
     lr: FoundLR | None
@@ -92,7 +92,7 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
         final = fit(data, data.train, options, device=run.device, folder=folder / "all", progress=run.progress)
         fold_norms(final.net, options.served_size)
         weights = rounded_weights(final.net)
-        evaluation = BreedEvaluation(
+        evaluation = Evaluation(
             final.logits(data.valid),
             data.valid.labels,
             [(breed.name, breed.species) for breed in data.classes],
@@ -145,9 +145,7 @@ def _calibration(fitted: Fitted, photos: Split, options: Options) -> tuple[float
     return temperature, choose_threshold(softmax(logits, temperature), photos.labels, options.target)
 
 
-def _manifest(
-    data: PetData, fitted: Fitted, evaluation: BreedEvaluation, image: ImageSpec, *, name: str
-) -> dict[str, Any]:
+def _manifest(data: PetData, fitted: Fitted, evaluation: Evaluation, image: ImageSpec, *, name: str) -> dict[str, Any]:
     """Return the fields of the bundle's manifest, except those that saving adds."""
     classes = [BreedSpec(name=breed.name, species=breed.species) for breed in data.classes]
     counts = np.bincount(data.train.labels, minlength=len(classes)).tolist()

@@ -39,13 +39,13 @@ class Trained(NamedTuple):
 
     Attributes:
         manifest: manifest of the bundle.
-        holdout: forecasts of the first fit for the days that it has not seen, beside the actual sales.
+        evaluation: forecasts of the first fit for the days that it has not seen, beside the actual sales.
         history: history of the first fit.
         lr: result of the learning-rate finder before the first fit; None if the loss diverged at once.
     """
 
     manifest: SalesManifest
-    holdout: Evaluation
+    evaluation: Evaluation
     history: History
     lr: FoundLR | None
 
@@ -80,12 +80,12 @@ def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Tra
             checkpoint=folder / "holdout.ckpt",
             progress=run.progress,
         )
-        holdout = Evaluation(panel, known.cutoff, unseen, first.forecast(unseen, run.device))
+        evaluation = Evaluation(panel, known.cutoff, unseen, first.forecast(unseen, run.device))
         final = first
         if options.refit:
             logger.info("second fit, all rows: %s", _span(panel))
             final = fit(panel, options, device=run.device, checkpoint=folder / "all.ckpt", progress=run.progress)
-        manifest = _manifest(final, holdout, options, name=run.name, synthetic=tables.synthetic)
+        manifest = _manifest(final, evaluation, options, name=run.name, synthetic=tables.synthetic)
         bundle = bundles.save(
             out,
             manifest,
@@ -96,7 +96,7 @@ def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Tra
             card=model_card(manifest),
             replace=run.replace,
         )
-        trained = Trained(bundle, holdout, first.history, first.lr)
+        trained = Trained(bundle, evaluation, first.history, first.lr)
         if run.report is not None:
             run.report(trained)
     return trained
@@ -129,7 +129,9 @@ def holdout_cutoff(tables: Tables, options: Options) -> np.datetime64:
     return np.datetime64(cutoff)
 
 
-def _manifest(fitted: Fitted, holdout: Evaluation, options: Options, *, name: str, synthetic: bool) -> dict[str, Any]:
+def _manifest(
+    fitted: Fitted, evaluation: Evaluation, options: Options, *, name: str, synthetic: bool
+) -> dict[str, Any]:
     """Return the fields of the bundle's manifest, except those that saving adds."""
     panel, calendar = fitted.panel, fitted.panel.calendar
     return {
@@ -144,7 +146,7 @@ def _manifest(fitted: Fitted, holdout: Evaluation, options: Options, *, name: st
         "levels": {key: list(values) for key, values in panel.levels.items()},
         "preprocess": fitted.preprocessor.spec(panel.levels),
         "network": fitted.spec,
-        "metrics": holdout.metrics(),
+        "metrics": evaluation.metrics(),
         "training": {**asdict(options), "rows": len(Rows.sold(panel)), "torch": torch.__version__},
     }
 

@@ -6,7 +6,7 @@ import pytest
 
 from training.pets import card
 from training.pets.card import model_card
-from training.pets.evaluation import BreedEvaluation
+from training.pets.evaluation import Evaluation
 
 CLASSES = [
     {"name": "Abyssinian", "species": "cat"},
@@ -19,7 +19,7 @@ def figures(species=("cat", "cat", "dog")):
     """Two Abyssinians, of which one is taken for a beagle, and eight beagles."""
     said = np.array([0, 2, *[2] * 8])
     names = [(entry["name"], kind) for entry, kind in zip(CLASSES, species, strict=True)]
-    return BreedEvaluation(
+    return Evaluation(
         (4 * np.eye(3)[said]).astype(np.float32),
         np.array([0, 0, *[2] * 8]),
         names,

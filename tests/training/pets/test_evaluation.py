@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from training.pets.evaluation import BreedEvaluation
+from training.pets.evaluation import Evaluation
 
 CLASSES = (
     ("Abyssinian", "cat"),
@@ -25,7 +25,7 @@ def evaluation():
     labels = rng.choice([0, 1, 3, 4, 5], 200, p=[0.5, 0.2, 0.15, 0.1, 0.05])
     logits = rng.normal(0, 1.5, (200, 6)) + 4 * np.eye(6)[labels]
     files = tuple(Path(f"{i}.jpg") for i in range(200))
-    return BreedEvaluation(logits.astype(np.float32), labels, CLASSES, files, temperature=1.3, threshold=0.7)
+    return Evaluation(logits.astype(np.float32), labels, CLASSES, files, temperature=1.3, threshold=0.7)
 
 
 def test_the_metrics_equal_scikit_learns(evaluation):
@@ -81,7 +81,7 @@ def test_breeds_and_species_add_up(evaluation):
 def test_species_accuracy_counts_a_wrong_breed_of_the_right_species():
     logits = np.eye(6)[[1, 3, 4, 5]].astype(np.float32)
     labels = np.array([0, 0, 3, 5])  # a Bengal for an Abyssinian, a beagle for one, a pug for a beagle, and an imp
-    share = BreedEvaluation(logits, labels, CLASSES, [Path("a")] * 4, 1.0, 0.5).species()
+    share = Evaluation(logits, labels, CLASSES, [Path("a")] * 4, 1.0, 0.5).species()
     assert (share.right, share.photos) == (2, 3)
 
 

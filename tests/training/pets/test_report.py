@@ -15,7 +15,7 @@ from runtime.folder import FolderError
 from training import reports
 from training.pets import pictures
 from training.pets.calibration import expected_calibration_error, softmax
-from training.pets.evaluation import BreedEvaluation
+from training.pets.evaluation import Evaluation
 from training.pets.report import write_report
 
 CLASSES = (("Abyssinian", "cat"), ("Bengal", "cat"), ("Sphynx", "cat"), ("beagle", "dog"), ("pug", "dog"))
@@ -29,7 +29,7 @@ def evaluation():
     labels = rng.choice([0, 1, 3, 4], 120, p=[0.5, 0.3, 0.15, 0.05])
     logits = rng.normal(0, 1.5, (120, 5)) + 4 * np.eye(5)[labels]
     files = tuple(Path("photos") / f"{i}.jpg" for i in range(120))
-    return BreedEvaluation(logits.astype(np.float32), labels, CLASSES, files, temperature=1.3, threshold=0.7)
+    return Evaluation(logits.astype(np.float32), labels, CLASSES, files, temperature=1.3, threshold=0.7)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_with_more_than_40_classes_only_the_confused_ones_are_shown():
     predicted = labels.copy()
     predicted[[3, 7]] = 8, 3
     classes = [(f"breed {i}", None) for i in range(60)]
-    many = BreedEvaluation(np.eye(60)[predicted].astype(np.float32), labels, classes, [Path("1.jpg")] * 60, 1.0, 0.5)
+    many = Evaluation(np.eye(60)[predicted].astype(np.float32), labels, classes, [Path("1.jpg")] * 60, 1.0, 0.5)
     axes = pictures.plot_confusion(many).axes[0]
     for axis in (axes.yaxis, axes.xaxis):
         assert [label.get_text() for label in axis.get_ticklabels()] == ["breed 3", "breed 7", "breed 8"]
