@@ -1,4 +1,4 @@
-"""What the tests share: made-up tables and photos, small bundles trained on them, real data where there is any."""
+"""Fixtures of all tests: synthetic tables and photos, small bundles trained on them, and real data if available."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# One thread a process, before torch is loaded: tests run side by side on all cores, and an OpenMP thread that waits for
-# a core costs more than it brings (measured: 3.9 times the time of a training beside two busy neighbours).
+# One OpenMP thread for each process, set before torch is loaded. Tests run in parallel on all cores, where a second
+# thread makes training slower, because it waits for a core (measured: 3.9 times as long beside two busy processes).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import filelock
@@ -70,7 +70,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of seven synthetic tables of a few stores."""
+    """Folder with seven synthetic tables of a few stores."""
     folder = tmp_path_factory.mktemp("demo") / "tables"
     write_demo(folder, stores=STORES, seed=1)
     return folder
@@ -78,13 +78,16 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_tables(demo_folder: Path) -> Tables:
-    """The synthetic tables, read."""
+    """Synthetic tables, read from `demo_folder`."""
     return read_tables(demo_folder)
 
 
 @pytest.fixture(scope="session")
 def demo_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle trained for a moment in production mode, once for all test processes. Do not write to it; copy it."""
+    """Folder of a briefly trained sales bundle in production mode.
+
+    All test processes share it. Do not write to it; copy it.
+    """
     folder = tmp_path_factory.getbasetemp()
     out = (folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder) / "bundle" / "sales"
     out.parent.mkdir(exist_ok=True)
@@ -97,73 +100,76 @@ def demo_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="session")
 def bundle(demo_bundle: Path) -> Bundle:
-    """The bundle, read."""
+    """Loaded content of `demo_bundle`."""
     return load(demo_bundle)
 
 
 @pytest.fixture(scope="session")
 def forecaster(demo_bundle: Path) -> Forecaster:
-    """The bundle's forecaster, as a handler has it."""
+    """Forecaster of `demo_bundle`, with a handler's settings."""
     return Forecaster.load(demo_bundle)
 
 
 @pytest.fixture(scope="session")
 def rossmann() -> Path:
-    """The folder of the real tables."""
+    """Folder of the real Rossmann tables."""
     return real_data("rossmann")
 
 
 @pytest.fixture(scope="session")
 def oxford_pets() -> Path:
-    """The folder of the real photos."""
+    """Folder of the real photos, the Oxford-IIIT Pet Dataset."""
     return real_data("oxford-iiit-pet")
 
 
 def real_data(name: str) -> Path:
-    """A folder of real data.
+    """Return a folder of real data, which the license keeps out of the repository.
 
-    They are not the project's to ship. Without SHOPCAT_DATA the tests that need them are skipped; with
-    SHOPCAT_DATA_REQUIRED they fail instead, so that a build can't pass by not looking.
+    Without SHOPCAT_DATA, tests that need real data are skipped. If SHOPCAT_DATA_REQUIRED is set too, they fail instead,
+    so that a build cannot pass by skipping them.
     """
     folder = os.environ.get("SHOPCAT_DATA")
     if folder:
         return (ROOT / folder / name).resolve(strict=True)
     if os.environ.get("SHOPCAT_DATA_REQUIRED"):
-        pytest.fail("SHOPCAT_DATA is not set, and SHOPCAT_DATA_REQUIRED says that real data must be tested with")
-    pytest.skip(f"SHOPCAT_DATA is not set; it names a folder that has {name}/ in it")
+        pytest.fail("SHOPCAT_DATA is not set, but SHOPCAT_DATA_REQUIRED demands tests with real data")
+    pytest.skip(f"SHOPCAT_DATA is not set; set it to a folder that contains {name}/")
 
 
 @pytest.fixture(scope="session")
 def prometheus_program() -> str:
-    """The program of the Prometheus server."""
+    """Path of the Prometheus server."""
     return prometheus_tool("prometheus")
 
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    """The program that checks what Prometheus reads."""
+    """Path of promtool, which checks Prometheus's configuration, rules and metrics."""
     return prometheus_tool("promtool")
 
 
 def prometheus_tool(name: str) -> str:
-    """A program of Debian's package prometheus; as with `real_data`, SHOPCAT_PROMETHEUS_REQUIRED forbids the skip."""
-    if found := shutil.which(name):
-        return found
-    reason = f"there is no {name}; Debian has it in the package prometheus"
+    """Return the path of a program from Debian's package prometheus.
+
+    Without it, tests are skipped. If SHOPCAT_PROMETHEUS_REQUIRED is set, they fail instead.
+    """
+    if program := shutil.which(name):
+        return program
+    reason = f"{name} is not installed; Debian has it in the package prometheus"
     if os.environ.get("SHOPCAT_PROMETHEUS_REQUIRED"):
-        pytest.fail(f"{reason}, and SHOPCAT_PROMETHEUS_REQUIRED says that it must be tested with")
+        pytest.fail(f"{reason}, but SHOPCAT_PROMETHEUS_REQUIRED demands tests with it")
     pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def rossmann_tables(rossmann: Path) -> Tables:
-    """The real tables, read."""
+    """Real Rossmann tables, read."""
     return read_tables(rossmann)
 
 
 @pytest.fixture(scope="session")
 def pet_data(tmp_path_factory: pytest.TempPathFactory) -> PetData:
-    """Drawn photos of three "breeds", a shape and a colour each, in a folder each; read."""
+    """Drawn photos of three "breeds", read; each breed is one shape in one color, in its folder."""
     from tests.training.pets.drawn import draw_photos
     from training.pets.data.photos import read_pets
 
@@ -172,7 +178,7 @@ def pet_data(tmp_path_factory: pytest.TempPathFactory) -> PetData:
 
 @pytest.fixture(scope="session")
 def pets_training(pet_data: PetData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
-    """A bundle trained briefly on the drawn photos, and the result of its training. Do not write to it; copy it."""
+    """Folder of a bundle briefly trained on the drawn photos, and its training result. Do not write to it; copy it."""
     from tests.training.pets.tiny import TINY
     from training.pets.options import Options
     from training.pets.train import train
@@ -185,15 +191,15 @@ def pets_training(pet_data: PetData, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def pets_bundle(pets_training: tuple[Path, Trained]) -> Path:
-    """The bundle trained on the drawn photos. Do not write to it; copy it."""
+    """Folder of the bundle trained on the drawn photos. Do not write to it; copy it."""
     return pets_training[0]
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that nobody signed, and its key."""
+    """Files of a self-signed certificate for 127.0.0.1 and of its key."""
     if not shutil.which("openssl"):
-        pytest.skip("there is no openssl to make a certificate")
+        pytest.skip("needs openssl, to make a certificate")
     folder = tmp_path_factory.mktemp("tls")
     files = folder / "cert.pem", folder / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

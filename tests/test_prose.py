@@ -1,4 +1,4 @@
-"""Rules of style that a test can hold, for docstrings, comments, help texts, documentation and names.
+"""Rules of style that a test can check, for docstrings, comments, help texts, documentation and names.
 
 A docstring starts with an action or a thing. A help text is true without its option's name. A sentence has at most 30
 words. One concept has one word.
@@ -25,25 +25,8 @@ OLD_WORDS = re.compile(r"\b((?i:front door|gist|told|lanes?)|Edge|running_edge|n
 # Lines of tables, headings, doctests, trees, code, and lists in two columns.
 NO_PROSE = re.compile(r"^\s*(\||#|>>>|\.\.\.|├|└|=====)|^ {4}|\S {2,}\S")
 
-# Paths that are not clean yet, by rule. A path leaves a list when it is clean, and none is added.
-TO_DO: dict[str, set[str]] = {
-    "comment": {
-        "tests/integration/test_pets_server.py",
-    },
-    "docstring": {
-        "tests/conftest.py",
-        "tests/integration/test_pets_server.py",
-    },
-    "name": {
-        "tests/integration/test_pets_server.py",
-    },
-}
-
-# Files in which the old spelling of an option, --no-edge, goes on working or is tested.
+# Files that accept the old option --no-edge, or test it.
 OLD_OPTION = {"cli/serve.py", "tests/test_cli.py", "tests/integration/service/test_options.py"}
-
-# Sentences that may be longer, by their beginning: lists that lose by being cut.
-LONG_SENTENCES: set[str] = set()
 
 
 class Sentence(NamedTuple):
@@ -54,7 +37,7 @@ class Sentence(NamedTuple):
 
 
 def files() -> list[Path]:
-    """The files of the repository, also those that are not committed yet."""
+    """Return the files of the repository, including those that are not committed yet."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.splitlines()
@@ -83,7 +66,7 @@ def name(path: Path) -> str:
 
 
 def docstrings(path: Path) -> Iterator[Sentence]:
-    """The docstrings of a Python file, with their lines."""
+    """Yield the docstrings of a Python file, with their lines."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
@@ -92,7 +75,7 @@ def docstrings(path: Path) -> Iterator[Sentence]:
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """The prose of a docstring or page: no code, tables, headings, lists of arguments or doctests."""
+    """Yield the prose of a docstring or page: no code, tables, headings, lists of arguments or doctests."""
     text = re.sub(r"^( *)```.*?^\1```", "", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^<!-- .*?-->$", "", text, flags=re.MULTILINE)
     for paragraph in re.split(r"\n\s*\n", text):
@@ -113,15 +96,11 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def long_sentences(text: str) -> list[str]:
-    return [
-        sentence
-        for sentence in sentences(text)
-        if len(sentence.split()) > MAX_WORDS and not any(sentence.startswith(start) for start in LONG_SENTENCES)
-    ]
+    return [sentence for sentence in sentences(text) if len(sentence.split()) > MAX_WORDS]
 
 
 def help_texts(command: click.Command, path: str = "shopcat") -> Iterator[Sentence]:
-    """The help of each command and option."""
+    """Yield the help text of each command and option."""
     yield Sentence(path, command.help or "")
     for param in command.params:
         if isinstance(param, click.Option) and not param.hidden:
@@ -131,35 +110,29 @@ def help_texts(command: click.Command, path: str = "shopcat") -> Iterator[Senten
             yield from help_texts(found, f"{path} {child}")
 
 
-def check(rule: str, path: Path, faults: list[str]) -> None:
-    """Fail with the faults of a path, unless it is listed as to do."""
-    if faults and name(path) in TO_DO.get(rule, set()):
-        pytest.xfail(f"{len(faults)} faults to mend")
+@pytest.mark.parametrize("path", PYTHON, ids=name)
+def test_docstrings_start_with_an_action_or_a_thing(path: Path) -> None:
+    found = list(docstrings(path))
+    faults = [f"{place}: {text.splitlines()[0]}" for place, text in found if QUESTION.match(text)]
     assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=name)
-def test_docstrings_start_with_an_action_or_a_thing(path: Path) -> None:
-    found = list(docstrings(path))
-    check("docstring", path, [f"{place}: {text.splitlines()[0]}" for place, text in found if QUESTION.match(text)])
-
-
-@pytest.mark.parametrize("path", PYTHON, ids=name)
 def test_comments_start_with_an_action_or_a_thing(path: Path) -> None:
-    comments = re.findall(
-        r"^\s*# ((?:What|Whether|Who|How|Why|Where|Which)\b.*)", path.read_text("utf-8"), re.MULTILINE
-    )
-    check("comment", path, comments)
+    faults = re.findall(r"^\s*# ((?:What|Whether|Who|How|Why|Where|Which)\b.*)", path.read_text("utf-8"), re.MULTILINE)
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=name)
 def test_docstrings_have_short_sentences(path: Path) -> None:
-    check("sentence", path, [f"{place}: {s}" for place, text in docstrings(path) for s in long_sentences(text)])
+    faults = [f"{place}: {s}" for place, text in docstrings(path) for s in long_sentences(text)]
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_pages_have_short_sentences(path: Path) -> None:
-    check("sentence", path, long_sentences(path.read_text(encoding="utf-8")))
+    faults = long_sentences(path.read_text(encoding="utf-8"))
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=name)
@@ -170,15 +143,15 @@ def test_old_words_are_gone(path: Path) -> None:
         for number, line in lines
         if OLD_WORDS.search(re.sub(r"no[_-]edge", "", line) if name(path) in OLD_OPTION else line)
     ]
-    check("word", path, faults)
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.parametrize("path", [path for path in PYTHON if "tests" in path.parts], ids=name)
 def test_test_names_say_what_holds(path: Path) -> None:
-    names = re.findall(
+    faults = re.findall(
         r"^def (test_(?:what|whether|who|how|where|why|which)_\w*)", path.read_text("utf-8"), re.MULTILINE
     )
-    check("name", path, names)
+    assert not faults, "\n".join(faults)
 
 
 def test_help_texts_are_complete() -> None:

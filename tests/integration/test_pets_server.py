@@ -1,9 +1,9 @@
 """The pets model under a real TorchServe, beside the sales model.
 
-Not every answer is a handler's. What never reaches a worker TorchServe's front end refuses by itself, with JSON of its
-own (``code``, ``type`` and ``message``) or with no body, but not with problem details: see `REFUSALS`.
+TorchServe's frontend rejects some requests before they reach a handler (see `REJECTED_BY_FRONTEND`). Its responses have
+no problem details, but TorchServe's JSON (``code``, ``type`` and ``message``) or no body.
 
-Longer than 350 lines: one running server answers all of these tests.
+Longer than 350 lines: all of these tests share one running server.
 """
 
 import base64
@@ -39,37 +39,37 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "model_store" / "pets"
-COLOUR = 5 / 255  # a step or two of the colour map
+COLOUR_TOLERANCE = 5 / 255  # one or two steps of the colour map
 DAY = {"store": 1, "date": "2015-08-05"}
 URLENCODED = "application/x-www-form-urlencoded"
 FORM = "multipart/form-data; boundary=frontier"
 
-# What the front end was seen to answer by itself: the request's difference from a good one, and the status.
-REFUSALS: dict[str, tuple[dict[str, Any], int]] = {
-    "a model that is not there": ({"path": "/predictions/cats"}, 404),
-    "a version that is not there": ({"path": "/predictions/pets/1.0"}, 404),
-    "an explanation by a model that is not there": ({"path": "/explanations/cats"}, 404),
-    "an explanation by a version that is not there": ({"path": "/explanations/pets/1.0"}, 404),
-    "an explanation by no model": ({"path": "/explanations"}, 404),
-    "an address that is not there": ({"path": "/pets"}, 404),
-    "the address of TorchServe's first days": ({"path": "/pets/predict"}, 404),
-    "an address of more than 4096 bytes": ({"path": "/predictions/pets?class=" + "x" * 5000}, 400),
+# Observed responses of the frontend: the difference from a valid request, and the status.
+REJECTED_BY_FRONTEND: dict[str, tuple[dict[str, Any], int]] = {
+    "an unknown model": ({"path": "/predictions/cats"}, 404),
+    "an unknown version": ({"path": "/predictions/pets/1.0"}, 404),
+    "an explanation by an unknown model": ({"path": "/explanations/cats"}, 404),
+    "an explanation by an unknown version": ({"path": "/explanations/pets/1.0"}, 404),
+    "an explanation without a model": ({"path": "/explanations"}, 404),
+    "an unknown path": ({"path": "/pets"}, 404),
+    "TorchServe's old path for predictions": ({"path": "/pets/predict"}, 404),
+    "a URL of more than 4096 bytes": ({"path": "/predictions/pets?class=" + "x" * 5000}, 400),
     "headers of more than 8192 bytes": ({"headers": {"X-Long": "x" * 9000}}, 400),
-    "a percent sign that is no byte's": ({"path": "/predictions/pets?class=50%"}, 403),
-    "an expectation that it can't meet": ({"headers": {"Expect": "200-ok"}}, 417),
+    "a percent sign without two digits": ({"path": "/predictions/pets?class=50%"}, 403),
+    "an unknown expectation": ({"headers": {"Expect": "200-ok"}}, 417),
     "a body of more than max_request_size": ({"body": bytes(10_485_761)}, 413),
 }
 
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    """The bundle, offline."""
+    """Classifier of the bundle, without a server."""
     return Classifier.load(BUNDLE)
 
 
 @pytest.fixture(scope="module")
 def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Both models in one server, a worker for each."""
+    """TorchServe with both models and one worker for each."""
     store = tmp_path_factory.mktemp("store")
     archives = [archive(bundle, store) for bundle in (BUNDLE, demo_bundle)]
     with running_server(archives, port=Ports.any_free().inference, workers=1) as running:
@@ -78,14 +78,14 @@ def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @cache
 def scene(seed: int, width: int = 480, height: int = 320) -> Image.Image:
-    """A smooth picture without any symmetry; do not change it."""
+    """Return a smooth picture without any symmetry; do not change it, because it is cached."""
     colours = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     return Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC)
 
 
 @cache
 def photo(seed: int = 0) -> bytes:
-    """A small photo's file."""
+    """Return a small photo as a JPEG."""
     return encoded(scene(seed), "JPEG", quality=90)
 
 
@@ -96,7 +96,7 @@ def pets(
     headers: Mapping[str, str] = {},
     **options: object,
 ) -> Answer:
-    """One photo's answer; the options go into the query, ``class_`` as ``class``."""
+    """Send a photo with options in the query and return the answer; ``class_`` is sent as ``class``."""
     query = urlencode({name.rstrip("_"): value for name, value in options.items()})
     return ask(
         server, body, kind=kind, path=f"/predictions/pets?{query}" if query else "/predictions/pets", headers=headers
@@ -104,7 +104,7 @@ def pets(
 
 
 def form(fields: Mapping[str, bytes]) -> bytes:
-    """A form as browsers send it; ``image`` is a file."""
+    """Return a multipart form as browsers send it; the field ``image`` is a file."""
     parts = []
     for name, content in fields.items():
         file = '; filename="photo.jpg"\r\nContent-Type: image/jpeg' if name == "image" else ""
@@ -114,45 +114,45 @@ def form(fields: Mapping[str, bytes]) -> bytes:
 
 
 def offline(classifier: Classifier, content: bytes, **options: Any) -> Any:
-    """The answer without a server."""
+    """Return the classifier's answer without a server."""
     (answer,) = classifier.predict([classifier.prepare(PetRequest(image=content, **options))])
     return json.loads(answer.to_json())
 
 
-def leaves(content: Any, at: str = "") -> dict[str, Any]:
-    """An answer's values by where they stand; a grid and an overlay are one each, as arrays."""
-    if at == "/heatmap/grid":
-        return {at: np.array(content)}
-    if at == "/heatmap/overlay" and content is not None:
-        return {at: pixels(content)}
+def leaves(content: Any, path: str = "") -> dict[str, Any]:
+    """Return an answer's values by JSON path; a grid and an overlay count as one value, an array."""
+    if path == "/heatmap/grid":
+        return {path: np.array(content)}
+    if path == "/heatmap/overlay" and content is not None:
+        return {path: pixels(content)}
     if isinstance(content, dict | list):
         items = content.items() if isinstance(content, dict) else enumerate(content)
-        return {path: leaf for name, value in items for path, leaf in leaves(value, f"{at}/{name}").items()}
-    return {at: content}
+        return {leaf_path: leaf for name, value in items for leaf_path, leaf in leaves(value, f"{path}/{name}").items()}
+    return {path: content}
 
 
 def pixels(overlay: str) -> NDArray[np.float64]:
-    """An overlay's colours, ``[row, column, 3]``, 0 to 1."""
+    """Return an overlay's colors, ``[row, column, 3]``, from 0 to 1."""
     with Image.open(io.BytesIO(base64.b64decode(overlay)), formats=["PNG"]) as image:
         return np.asarray(image.convert("RGB")) / 255
 
 
 def assert_alike(answer: Any, expected: Any) -> None:
-    """Two answers say the same: figures as close as a bundle's golden pictures must be, all else exactly."""
-    one, other = leaves(answer), leaves(expected)
-    assert one.keys() == other.keys()
+    """Assert that two answers agree: numbers within the tolerance of golden pictures, other values exactly."""
+    actual, other = leaves(answer), leaves(expected)
+    assert actual.keys() == other.keys()
     for path, value in other.items():
         if isinstance(value, np.ndarray):
-            assert one[path].shape == value.shape, path
-            tolerance = COLOUR if path.endswith("overlay") else GOLDEN_TOLERANCE * np.abs(value).max()
-            assert np.abs(one[path] - value).max() <= tolerance, path
+            assert actual[path].shape == value.shape, path
+            tolerance = COLOUR_TOLERANCE if path.endswith("overlay") else GOLDEN_TOLERANCE * np.abs(value).max()
+            assert np.abs(actual[path] - value).max() <= tolerance, path
         elif isinstance(value, float):
-            assert one[path] == pytest.approx(value, rel=GOLDEN_TOLERANCE, abs=GOLDEN_TOLERANCE), path
+            assert actual[path] == pytest.approx(value, rel=GOLDEN_TOLERANCE, abs=GOLDEN_TOLERANCE), path
         else:
-            assert one[path] == value, path
+            assert actual[path] == value, path
 
 
-# One photo, however it is sent
+# One photo, sent in different ways
 
 
 BASE64 = base64.b64encode(photo()).decode()
@@ -165,15 +165,15 @@ AS_FIELDS = {name: str(value).encode() for name, value in OPTIONS.items()}
     ("body", "kind", "query", "headers"),
     [
         pytest.param(photo(), "image/jpeg", QUERY, {}, id="bytes"),
-        pytest.param(photo(), "IMAGE/JPEG; q=1", QUERY, {}, id="a content type with more to it"),
+        pytest.param(photo(), "IMAGE/JPEG; q=1", QUERY, {}, id="a content type with a parameter"),
         pytest.param(photo(), "image/png", QUERY, {}, id="a wrong image type"),
         pytest.param(photo(), "", QUERY, {}, id="no content type"),
         pytest.param(photo(), "application/octet-stream", QUERY, {}, id="octet-stream"),
         pytest.param(photo(), URLENCODED, QUERY, {}, id="curl --data-binary"),
         pytest.param(photo(), "image/jpeg", QUERY, {"Expect": "100-continue"}, id="curl with a large photo"),
         pytest.param([photo()[:1000], photo()[1000:]], "image/jpeg", QUERY, {}, id="in chunks"),
-        pytest.param(photo(), "image/jpeg", QUERY + "&class=&versus=&overlay=png", {}, id="options left empty"),
-        pytest.param(photo(), "image/jpeg", QUERY + "&body=other", {}, id="a query that has a body"),
+        pytest.param(photo(), "image/jpeg", QUERY + "&class=&versus=&overlay=png", {}, id="empty options"),
+        pytest.param(photo(), "image/jpeg", QUERY + "&body=other", {}, id="a query with the field body"),
         pytest.param(form({"image": photo(), **AS_FIELDS}), FORM, "", {}, id="form"),
         pytest.param(form({**AS_FIELDS, "class": b"", "image": photo()}), FORM, "", {}, id="form, photo last"),
         pytest.param(form({"image": photo()}), FORM, QUERY, {}, id="form, options in the query"),
@@ -183,7 +183,7 @@ AS_FIELDS = {name: str(value).encode() for name, value in OPTIONS.items()}
         pytest.param({"image": f"data:image/jpeg;base64,{BASE64}", **OPTIONS}, JSON, "", {}, id="JSON, data URL"),
     ],
 )
-def test_a_photo_gets_the_same_answer_however_it_is_sent(
+def test_a_photo_gets_the_same_answer_in_every_format(
     server: Server, expected: Any, body: Any, kind: str, query: str, headers: dict[str, str]
 ) -> None:
     answer = ask(server, body, kind=kind, path=f"/predictions/pets{query}", headers=headers)
@@ -193,13 +193,13 @@ def test_a_photo_gets_the_same_answer_however_it_is_sent(
 
 @pytest.fixture(scope="module")
 def expected(classifier: Classifier) -> Any:
-    """What the model says of the photo with these options, offline."""
+    """Answer for the photo with `OPTIONS`, without a server."""
     return offline(classifier, photo(), **OPTIONS)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 @pytest.mark.parametrize(
-    "how",
+    "arguments",
     [
         ("-H", "Content-Type: image/jpeg", "--data-binary", "@photo.jpg"),
         ("--data-binary", "@photo.jpg"),
@@ -210,19 +210,21 @@ def expected(classifier: Classifier) -> Any:
     ],
     ids=" ".join,
 )
-def test_curl_is_understood(server: Server, expected: Any, how: tuple[str, ...], tmp_path: Path) -> None:
+def test_curl_gets_the_expected_answer(
+    server: Server, expected: Any, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo())
     (tmp_path / "photo.json").write_text(json.dumps({"image": BASE64}))
-    command = ["curl", "-s", "-m", "30", *how, f"http://{HOST}:{server.address}/predictions/pets{QUERY}"]
+    command = ["curl", "-s", "-m", "30", *arguments, f"http://{HOST}:{server.address}/predictions/pets{QUERY}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     assert_alike(json.loads(done.stdout), expected)
 
 
-# The same offline, in the handler and in the server
+# The same answer offline, from the handler and from the server
 
 
 def in_the_handler(classifier: Classifier, content: bytes, **options: object) -> Any:
-    """What the handler answers to what TorchServe would hand it."""
+    """Return the handler's answer to a request in the form that TorchServe passes to it."""
     handler = PetsHandler()
     handler.classifier, handler.telemetry = classifier, None
     context = TorchServeContext("pets", "/", None, 1, None, "0.12.0")
@@ -236,17 +238,17 @@ def in_the_handler(classifier: Classifier, content: bytes, **options: object) ->
 @pytest.mark.parametrize("method", ["none", "activation", "gradcam", "contrast"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_offline_handler_and_server_agree(server: Server, classifier: Classifier, method: str, seed: int) -> None:
-    ours = offline(classifier, photo(seed), heatmap=method)
-    assert_alike(in_the_handler(classifier, photo(seed), heatmap=method), ours)
-    assert_alike(pets(server, photo(seed), heatmap=method).content, ours)
+    expected = offline(classifier, photo(seed), heatmap=method)
+    assert_alike(in_the_handler(classifier, photo(seed), heatmap=method), expected)
+    assert_alike(pets(server, photo(seed), heatmap=method).content, expected)
 
 
 def test_a_real_photo_is_recognised_everywhere(server: Server, classifier: Classifier, oxford_pets: Path) -> None:
     content = (oxford_pets / "images" / "samoyed_32.jpg").read_bytes()  # of the official test split
-    ours = offline(classifier, content, heatmap="gradcam")
-    assert_alike(in_the_handler(classifier, content, heatmap="gradcam"), ours)
-    assert_alike(pets(server, content, heatmap="gradcam").content, ours)
-    assert (ours["breed"].lower(), ours["species"]) == ("samoyed", "dog")
+    expected = offline(classifier, content, heatmap="gradcam")
+    assert_alike(in_the_handler(classifier, content, heatmap="gradcam"), expected)
+    assert_alike(pets(server, content, heatmap="gradcam").content, expected)
+    assert (expected["breed"].lower(), expected["species"]) == ("samoyed", "dog")
 
 
 TURNED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
@@ -255,10 +257,10 @@ TURNED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("name", ["JPEG", "PNG"])
 def test_a_photo_and_its_turned_twin_get_the_same_answer(server: Server, orientation: int, name: str) -> None:
-    """A phone that is held upright stores the picture lying, and says so in EXIF."""
+    """Phones store an upright picture as a rotated one, with its orientation in EXIF."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    # A colour for each of JPEG's blocks, which it then rounds the same however they lie.
+    # Each of JPEG's 8 x 8 blocks has one color, so that JPEG rounds it the same in every orientation.
     upright = scene(3, 1600 // 8, 1200 // 8).resize((1600, 1200), Image.Resampling.NEAREST)
     turned = upright.transpose(TURNED[orientation])
     options = {"subsampling": 0} if name == "JPEG" else {}
@@ -276,16 +278,15 @@ def test_without_options_there_is_no_heatmap(server: Server, classifier: Classif
     assert answer["heatmap"] is None
     assert len(answer["top"]) == 5
     assert answer["top"][0] == {name: answer[name] for name in ("breed", "species", "probability")}
-    assert [each["probability"] for each in answer["top"]] == sorted(
-        (each["probability"] for each in answer["top"]), reverse=True
-    )
+    probabilities = [candidate["probability"] for candidate in answer["top"]]
+    assert probabilities == sorted(probabilities, reverse=True)
     assert (answer["model"], answer["version"]) == (classifier.manifest.name, classifier.manifest.version)
 
 
 def test_top_k_is_cut_to_the_number_of_classes(server: Server, classifier: Classifier) -> None:
     top = pets(server, photo(), top_k=100).content["top"]
-    assert {each["breed"] for each in top} == {*classifier.classes}
-    assert sum(each["probability"] for each in top) == pytest.approx(1)
+    assert {candidate["breed"] for candidate in top} == {*classifier.classes}
+    assert sum(candidate["probability"] for candidate in top) == pytest.approx(1)
     assert len(pets(server, photo(), top_k=1).content["top"]) == 1
 
 
@@ -303,35 +304,35 @@ def test_top_k_is_cut_to_the_number_of_classes(server: Server, classifier: Class
         {"heatmap": "contrast", "class_": 1, "versus": 0, "overlay": "none", "top_k": 20},
     ],
 )
-def test_a_heatmap_is_as_asked(server: Server, classifier: Classifier, options: dict[str, Any]) -> None:
-    """Classes stand here by their number, and are spelt as nobody spells them."""
+def test_a_heatmap_follows_the_options(server: Server, classifier: Classifier, options: dict[str, Any]) -> None:
+    """The parameters give classes by number; the request spells their names in capitals with underscores."""
     named = {name: classifier.classes[options[name]] for name in ("class_", "versus") if name in options}
-    asked = options | named
-    spelt = asked | {name: value.upper().replace(" ", "_") for name, value in named.items()}
-    answer = pets(server, photo(), **spelt)
+    requested = options | named
+    respelled = requested | {name: value.upper().replace(" ", "_") for name, value in named.items()}
+    answer = pets(server, photo(), **respelled)
     assert answer.status == 200
     heatmap = answer.content["heatmap"]
-    assert heatmap["method"] == asked["heatmap"]
+    assert heatmap["method"] == requested["heatmap"]
     best = answer.content["breed"]
-    if asked["heatmap"] == "activation":
+    if requested["heatmap"] == "activation":
         assert (heatmap["class"], heatmap["versus"]) == (None, None)
     else:
-        assert heatmap["class"] == asked.get("class_", best)
-        assert (heatmap["versus"] is not None) == (asked["heatmap"] == "contrast")
+        assert heatmap["class"] == requested.get("class_", best)
+        assert (heatmap["versus"] is not None) == (requested["heatmap"] == "contrast")
         assert heatmap["versus"] != heatmap["class"]
-        assert asked.get("versus") in (None, heatmap["versus"])
+        assert requested.get("versus") in (None, heatmap["versus"])
     grid = np.array(heatmap["grid"])
     assert grid.ndim == 2
     assert min(grid.shape) > 1
     assert (grid.min(), grid.max()) == (heatmap["min"], heatmap["max"])
     assert heatmap["all_zero"] == (not grid.any())
     assert (heatmap["width"], heatmap["height"]) == scene(0).size
-    if asked.get("overlay") == "none":
+    if requested.get("overlay") == "none":
         assert heatmap["overlay"] is None
     else:
         assert pixels(heatmap["overlay"]).shape == (320, 480, 3)
-    assert len(answer.content["top"]) == asked.get("top_k", 5)
-    assert_alike(answer.content, offline(classifier, photo(), **asked))
+    assert len(answer.content["top"]) == requested.get("top_k", 5)
+    assert_alike(answer.content, offline(classifier, photo(), **requested))
 
 
 @pytest.mark.parametrize(
@@ -347,7 +348,7 @@ def test_a_heatmap_is_as_asked(server: Server, classifier: Classifier, options: 
         ({"heatmap": "gradcam", "versus": "Beagle"}, "/versus"),
     ],
 )
-def test_a_bad_option_is_named(server: Server, options: dict[str, Any], path: str) -> None:
+def test_the_problem_names_the_invalid_option(server: Server, options: dict[str, Any], path: str) -> None:
     fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}
     for answer in (pets(server, photo(), **options), pets(server, form({"image": photo(), **fields}), FORM)):
         assert (answer.status, answer.kind) == (422, PROBLEM)
@@ -356,7 +357,7 @@ def test_a_bad_option_is_named(server: Server, options: dict[str, Any], path: st
 
 
 @pytest.mark.parametrize("option", ["class", "versus"])
-def test_an_unknown_class_is_told_with_the_close_ones(server: Server, classifier: Classifier, option: str) -> None:
+def test_an_unknown_class_gets_similar_names(server: Server, classifier: Classifier, option: str) -> None:
     name = max(classifier.classes, key=len)
     answer = pets(server, photo(), heatmap="contrast", **{option: name[:3] + name[4:]})
     assert (answer.status, answer.kind) == (404, PROBLEM)
@@ -365,55 +366,55 @@ def test_an_unknown_class_is_told_with_the_close_ones(server: Server, classifier
     assert name in answer.content["detail"]
 
 
-def test_a_breed_is_not_told_from_itself(server: Server) -> None:
+def test_a_breed_is_not_contrasted_with_itself(server: Server) -> None:
     answer = pets(server, photo(), heatmap="contrast", versus=pets(server, photo()).content["breed"])
     assert (answer.status, answer.kind) == (422, PROBLEM)
     assert answer.content["errors"][0]["path"] == "/versus"
 
 
-# What is no photo
+# Content other than photos
 
 
 def worker(server: Server) -> psutil.Process:
-    """The one worker of the pets model."""
+    """Return the process of the pets model's only worker."""
     (state,) = manage(server, "/models/pets")
-    (only,) = state["workers"]
-    return psutil.Process(only["pid"])
+    (status,) = state["workers"]
+    return psutil.Process(status["pid"])
 
 
 def send(server: Server, sent: Hostile) -> Answer:
     return pets(server, sent.content, sent.content_type)
 
 
-def test_hostile_inputs_get_problems_and_harm_nobody(server: Server) -> None:
-    """One after another, and then so many at once that batches mix them with good photos."""
+def test_hostile_inputs_get_problems_and_harm_no_other_request(server: Server) -> None:
+    """Send them one after another, and then so many at once that batches mix them with good photos."""
     hostile = hostile_inputs()
     assert len(hostile) > 200
     good = [Hostile("a good photo", photo(seed), "image/jpeg") for seed in range(4)]
-    alone = {each.content: send(server, each).content for each in good}
+    expected = {valid.content: send(server, valid).content for valid in good}
     before = worker(server)
     memory = before.memory_info().rss
-    answers = [(each, send(server, each)) for each in hostile]
+    answers = [(sent, send(server, sent)) for sent in hostile]
     mixed = list(hostile)
-    for place in range(len(mixed), 0, -8):
-        mixed.insert(place, good[place // 8 % 4])
+    for position in range(len(mixed), 0, -8):
+        mixed.insert(position, good[position // 8 % 4])
     with ThreadPoolExecutor(16) as pool:
-        answers += zip(mixed, pool.map(lambda each: send(server, each), mixed), strict=True)
+        answers += zip(mixed, pool.map(lambda sent: send(server, sent), mixed), strict=True)
     for sent, answer in answers:
-        if sent.content in alone:
+        if sent.content in expected:
             assert (answer.status, answer.kind) == (200, JSON)
-            assert_alike(answer.content, alone[sent.content])
+            assert_alike(answer.content, expected[sent.content])
         else:
             assert (answer.status // 100, answer.kind) == (4, PROBLEM), sent.name
             assert answer.content["status"] == answer.status
     after = worker(server)
-    assert after == before  # one that died would have another in its place
+    assert after == before  # the same process: no input killed the worker
     assert after.memory_info().rss - memory < 100e6
     assert "internal error" not in server.log.read_text()
 
 
-def test_hostile_inputs_in_forms_and_json(server: Server) -> None:
-    """Some of them: the photo is read by the same code, whatever it came in."""
+def test_hostile_inputs_in_forms_and_json_get_problems(server: Server) -> None:
+    """Send one in 25, because the same code decodes photos of all formats."""
     for hostile in hostile_inputs()[::25]:
         if hostile.content:
             text = base64.b64encode(hostile.content).decode()
@@ -431,7 +432,7 @@ def test_hostile_inputs_in_forms_and_json(server: Server) -> None:
         (form({"photo": photo()}), FORM, 400),
         (form({"image": b""}), FORM, 400),
         (form({"image": photo()})[:-20], FORM, 400),
-        (form({"image": photo()}) + form({"image": photo()}), FORM, 200),  # what follows a form's end does not count
+        (form({"image": photo()}) + form({"image": photo()}), FORM, 200),  # content after a form's end is ignored
         (form({"image": photo()}).removesuffix(b"--\r\n") + b"\r\n" + form({"image": photo()})[12:], FORM, 400),
         (form({f"field{number}": b"" for number in range(100_000)}), FORM, 400),
         (b'{"image": ', JSON, 400),
@@ -442,23 +443,23 @@ def test_hostile_inputs_in_forms_and_json(server: Server) -> None:
         (photo(), "video/mp4", 415),
     ],
 )
-def test_a_request_that_holds_no_photo_is_told_why(server: Server, body: bytes, kind: str, status: int) -> None:
+def test_a_request_without_a_photo_gets_the_reason(server: Server, body: bytes, kind: str, status: int) -> None:
     answer = pets(server, body, kind)
     assert (answer.status, answer.kind) == (status, JSON if status == 200 else PROBLEM)
     assert status == 200 or answer.content["detail"]
 
 
-def test_ten_megabytes_are_let_in_and_more_are_not(server: Server) -> None:
+def test_the_largest_body_has_ten_megabytes(server: Server) -> None:
     answer = pets(server, bytes(10_485_760))
-    assert (answer.status, answer.kind) == (422, PROBLEM)  # ours: a worker has read it
+    assert (answer.status, answer.kind) == (422, PROBLEM)  # a worker has read the body
     answer = pets(server, bytes(10_485_761))
     assert (answer.status, answer.kind, answer.content) == (413, None, None)
 
 
-@pytest.mark.parametrize("what", REFUSALS)
-def test_what_the_front_end_refuses_by_itself(server: Server, what: str) -> None:
-    changes, status = REFUSALS[what]
-    # Without a body, unless that is the trouble: the front end may close the connection while it is still sent.
+@pytest.mark.parametrize("request_name", REJECTED_BY_FRONTEND)
+def test_the_frontend_rejects_an_invalid_request(server: Server, request_name: str) -> None:
+    changes, status = REJECTED_BY_FRONTEND[request_name]
+    # The body is empty by default, because the frontend may close the connection before it has received a body.
     answer = ask(server, **({"body": b"", "kind": "image/jpeg", "path": "/predictions/pets"} | changes))
     assert answer.status == status
     if answer.content is not None:
@@ -470,25 +471,25 @@ def test_what_the_front_end_refuses_by_itself(server: Server, what: str) -> None
 
 
 def test_both_models_answer_at_once(server: Server, classifier: Classifier) -> None:
-    ours, theirs = offline(classifier, photo()), ask(server, DAY)
-    assert theirs.status == 200
+    pets_answer, sales_answer = offline(classifier, photo()), ask(server, DAY)
+    assert sales_answer.status == 200
 
-    def either(number: int) -> Answer:
+    def ask_in_turn(number: int) -> Answer:
         return pets(server, photo()) if number % 2 else ask(server, DAY)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(either, range(60)))
+        answers = list(pool.map(ask_in_turn, range(60)))
     assert {answer.status for answer in answers} == {200}
     for number, answer in enumerate(answers):
         if number % 2:
-            assert_alike(answer.content, ours)
+            assert_alike(answer.content, pets_answer)
         else:
-            assert answer.content["sales"] == pytest.approx(theirs.content["sales"], rel=1e-5)
+            assert answer.content["sales"] == pytest.approx(sales_answer.content["sales"], rel=1e-5)
     assert {model["modelName"] for model in manage(server, "/models")["models"]} == {"pets", "sales"}
 
 
-def test_predictions_explanations_and_rubbish_for_both_at_once(server: Server) -> None:
-    """Each gets its own answer, whatever else is in its batch."""
+def test_mixed_requests_to_both_models_get_the_same_answers_as_alone(server: Server) -> None:
+    """Predictions, explanations and invalid requests arrive at once, so that batches mix them."""
     kinds: list[tuple[str, Any, str, int]] = [
         ("/predictions/pets", photo(), "image/jpeg", 200),
         ("/explanations/pets", photo(), "image/jpeg", 200),
