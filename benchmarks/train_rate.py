@@ -31,7 +31,7 @@ Y_RANGE = (0.0, 12.0)
 
 
 def table(rows: int) -> pd.DataFrame:
-    """Return random columns with the lesson's cardinalities, each code present, and a log target."""
+    """Return random columns with the fast.ai lesson's cardinalities, each code present, and a log target."""
     rng = np.random.default_rng(0)
     cats = {f"cat{i}": np.resize(rng.permutation(n - 1), rows) for i, n in enumerate(CODES)}
     conts = {f"cont{i}": rng.normal(size=rows).astype(np.float32) for i in range(CONTS)}

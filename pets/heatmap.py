@@ -8,8 +8,8 @@ The network itself computes the grids, ``[rows, columns]``, from its last featur
   and one linear layer, ``w_c`` is that layer's weight divided by the number of cells: CAM (Zhou et al.
   2016, https://arxiv.org/abs/1512.04150).
 
-The lesson draws ``imshow(grid, alpha=0.6, extent=(0, size, size, 0), interpolation="bilinear", cmap="magma")`` over
-the network's square input. `overlay` draws the same on the whole photo, at the place of that input.
+The fast.ai lesson draws ``imshow(grid, alpha=0.6, extent=(0, size, size, 0), interpolation="bilinear", cmap="magma")``
+over the network's square input. `overlay` draws the same on the whole photo, at the place of that input.
 """
 
 from importlib import resources
@@ -96,8 +96,8 @@ def overlay(photo: Photo, grid: NDArray[np.float32], box: Box, *, low: float | N
         grid: ``[rows, columns]``, finite. A grid with the same value everywhere paints nothing.
         box: the network's input, in pixels of the upright original. Pixels outside it do not change.
         low: the value that gets the darkest colour, with all values below it. Default: the grid's smallest value, as in
-            the lesson. Use 0 for Grad-CAM, where 0 means no evidence: otherwise a grid that is strong everywhere would
-            look weak in places.
+            the fast.ai lesson. Use 0 for Grad-CAM, where 0 means no evidence: otherwise a grid that is strong
+            everywhere would look weak in places.
 
     Returns:
         The PNG file.

@@ -1,6 +1,6 @@
 """Calendar: the plan of each store and day, and the columns that follow from it.
 
-A calendar is dense, ``[store, day]``. So the lesson's elapsed days and rolling counts are cumulative maxima and
+A calendar is dense, ``[store, day]``. So the fast.ai lesson's elapsed days and rolling counts are cumulative maxima and
 differences of cumulative sums along one axis: milliseconds for a thousand stores, and a look-up when serving.
 """
 
@@ -34,7 +34,7 @@ class Calendar:
         school_holiday: 1 if schools are closed.
         assumed: bits; bit ``i`` is set where no table states ``FIELDS[i]``.
         gap: 1 where the tables have no row for the store and day, but have a later one. These are long closures; the
-            lesson's rolling counts skip them.
+            fast.ai lesson's rolling counts skip them.
     """
 
     stores: Int32
@@ -139,8 +139,8 @@ def days_since(event: Bool) -> Int32:
         event: ``[store, day]``, true on the days of the event.
 
     Returns:
-        ``[store, day]``: 0 on the day of an event, and -1 before the first event. (The lesson's notebook has 0 before
-        the first event too, which is the same as on its day.)
+        ``[store, day]``: 0 on the day of an event, and -1 before the first event. (The fast.ai lesson has 0 before the
+        first event too, which is the same as on its day.)
 
     Raises:
         CalendarError: if ``event`` does not have two axes.
@@ -179,7 +179,7 @@ def count_last(event: Bool, days: int) -> Int32:
 
 
 def count_last_listed(event: Bool, listed: Bool, days: int) -> Int32:
-    """Count the days with the event among the last ``days`` listed days, as the lesson's ``rolling(7)`` counts rows.
+    """Count the days with the event among the last ``days`` listed days, as fast.ai's ``rolling(7)`` counts rows.
 
     Returns:
         ``[store, day]``; 0 on days that are not listed.

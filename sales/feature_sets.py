@@ -22,8 +22,8 @@ class FeatureSet:
     cont_names: tuple[str, ...]
 
 
-# The lesson's 22 categorical and 16 continuous columns. They look ahead: at the time of a forecast nobody knows the
-# day's weather and Google's search trend.
+# The fast.ai lesson's 22 categorical and 16 continuous columns. They look ahead: at the time of a forecast nobody knows
+# the day's weather and Google's search trend.
 PARITY = FeatureSet(
     cat_names=(
         "Store", "DayOfWeek", "Year", "Month", "Day", "StateHoliday", "CompetitionMonthsOpen", "Promo2Weeks",

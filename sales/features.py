@@ -227,7 +227,7 @@ def _day_columns(panel: Panel) -> Table:
 def _cell_columns(panel: Panel) -> Table:
     """Return the ``[store, day]`` columns that no request can change: competitor and Promo2, and their durations.
 
-    As in the lesson's notebook, days before the start and starts before 1990 count as 0; months and weeks are capped.
+    As in the fast.ai lesson, days before the start and starts before 1990 count as 0; months and weeks are capped.
     """
     since = panel.date - date_of(panel.competition_year, panel.competition_month, 15)[:, None]
     competes = (panel.competition_year >= 1990)[:, None]
@@ -261,7 +261,7 @@ def _plan_columns(calendar: Calendar, mode: Mode) -> Table:
     events: dict[str, Bool] = {}
     for name, field in {"SchoolHoliday": "school_holiday", "StateHoliday": "state_holiday", "Promo": "promo"}.items():
         columns[name] = event = getattr(calendar, field) > 0
-        if mode == "parity":  # the lesson has no days beyond its tables, so an assumed event does not count
+        if mode == "parity":  # the fast.ai lesson has no assumed days, so an assumed event does not count
             event = event & (calendar.assumed >> FIELDS.index(field) & 1 == 0)
         events[name] = event
         columns[f"{name}_bw"] = count_last_listed(event, listed, 7)
@@ -323,7 +323,7 @@ def _climatology(weather: Float32, date: Int64) -> Float32:
 
 
 def _lesson_trend(panel: Panel) -> Float32:
-    """Return ``[state + 1, day]``, the trend joined on year and week as in the lesson's notebook.
+    """Return ``[state + 1, day]``, the trend joined on year and week as in the fast.ai lesson.
 
     A trend week begins on a Sunday, the last day of an ISO week. So a day gets the trend of the next week. The join
     combines the calendar year with the ISO week. So the last days of December can get the trend of January.

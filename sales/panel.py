@@ -21,7 +21,7 @@ WEATHER = (
 )  # fmt: skip
 FORTNIGHT = 14  # days
 YEAR = 364  # days; 52 weeks, so that it begins and ends on the same weekday
-NEVER = 1900  # year of a missing start of a competitor or of Promo2, as in the lesson's notebook
+NEVER = 1900  # year of a missing start of a competitor or of Promo2, as in the fast.ai lesson
 
 Levels = dict[str, tuple[int | str, ...]]
 

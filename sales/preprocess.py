@@ -171,7 +171,7 @@ class Normalize:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """FillMissing, Categorify and Normalize, applied in the lesson's order."""
+    """FillMissing, Categorify and Normalize, applied in the order of the fast.ai lesson."""
 
     cat_names: tuple[str, ...]
     cont_names: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 Each model has a frozen dataclass of options, a subclass of ``TrainingOptions``. ``option`` declares a field with its
 default, bounds, flag on the command line and help text. A field can have another default in another preset: the parity
-mode of sales, the lesson's recipe of pets. The command line and the model card follow from these declarations.
+mode of sales, the recipe ``lesson`` of pets. The command line and the model card follow from these declarations.
 """
 
 import dataclasses
@@ -128,7 +128,7 @@ def option(
         default: value unless another is given or the preset has its own.
         help: one or two sentences for the command line and the model card.
         parity: default in parity mode, if it differs.
-        lesson: default in the lesson's recipe, if it differs.
+        lesson: default in the recipe ``lesson``, if it differs.
         flag: spelling on the command line; made from the field's name if left out; None for no option there. A boolean
             has two, separated by a slash.
         shown: words for the default in the help, where the value would say too little.

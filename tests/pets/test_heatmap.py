@@ -1,4 +1,4 @@
-"""pets.heatmap: an overlay equals the lesson's drawing of a heatmap, at the right place of the whole photo."""
+"""pets.heatmap: an overlay equals the fast.ai lesson's heatmap, at the right place of the photo."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -39,7 +39,7 @@ def pixels(photo: Photo) -> NDArray[np.int16]:
 
 
 def by_matplotlib(photo: Photo, grid: NDArray[np.float32], box: Box, vmin: float | None = None) -> NDArray[np.int16]:
-    """Draw as the lesson does, with the box as extent instead of the whole input."""
+    """Draw as the fast.ai lesson does, with the box as extent instead of the whole input."""
     width, height = photo.image.size
     canvas = FigureCanvasAgg(Figure(figsize=(width / 100, height / 100), dpi=100))
     axes = canvas.figure.add_axes((0, 0, 1, 1))
@@ -62,7 +62,7 @@ def test_colours_equal_matplotlibs_magma() -> None:
 @pytest.mark.parametrize(
     ("size", "shown", "box"),
     [
-        ((352, 352), None, Box(0, 0, 352, 352)),  # as in the lesson
+        ((352, 352), None, Box(0, 0, 352, 352)),  # as in the fast.ai lesson
         ((500, 375), None, Box(80, 20, 400, 340)),
         ((375, 500), None, Box(27.5, 90.25, 347.25, 409.75)),
         ((500, 375), None, Box(0.4, 100.5, 270.1, 374.8)),

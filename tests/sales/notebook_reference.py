@@ -1,4 +1,4 @@
-"""The lesson's cleaning notebook (rossman_data_clean.ipynb) in plain pandas, as the reference for parity mode.
+"""The fast.ai lesson's cleaning notebook (rossman_data_clean.ipynb) in plain pandas, as the reference for parity mode.
 
 It follows the notebook's steps from the CSV files on and imports nothing of this project. The only difference: past and
 plan are one frame here, while the notebook applies the same steps to two frames.

@@ -42,7 +42,7 @@ def test_datepart_equals_fastais_add_datepart() -> None:
 
 
 def test_elapsed_equals_the_lessons_output() -> None:
-    """The lesson shows 1438300800 for 2015-07-31.
+    """The fast.ai lesson shows 1438300800 for 2015-07-31.
 
     fastai divides the dates' integers by 1e9, which makes seconds of nanoseconds; pandas 3 reads dates in microseconds,
     so that fastai 2.8.12 gives a thousandth of it there.

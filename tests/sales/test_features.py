@@ -1,4 +1,4 @@
-"""sales.features: in parity mode the columns equal the lesson's notebook to the digit, also on irregular tables."""
+"""sales.features: in parity mode the columns equal fast.ai's notebook to the digit, also on irregular tables."""
 
 import shutil
 from dataclasses import replace
@@ -46,7 +46,7 @@ def assert_same_columns(panel: Panel, lesson: pd.DataFrame) -> None:
 
 
 def assert_same_durations(panel: Panel, lesson: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Assert that all twelve columns of elapsed days and 7-day counts are equal; the lesson's model takes eight."""
+    """Assert that all twelve columns of elapsed days and 7-day counts are equal; fast.ai's model takes eight."""
     monkeypatch.setattr(features, "FEATURE_SETS", {"parity": FeatureSet((), DURATIONS)})
     _, conts = Features(panel, "parity").build(*places(panel, lesson))
     for name, ours in zip(DURATIONS, conts.T, strict=True):

@@ -32,7 +32,7 @@ from training.sales.data.tables import Tables
 def test_stating_known_facts_changes_nothing(sensitive_forecaster: Forecaster) -> None:
     dates = [dt.date(2014, 5, 1), SATURDAY, MONDAY, dt.date(2015, 9, 6)]
     if sensitive_forecaster.model.features.mode == "production":
-        dates += days_from(dt.date(2015, 11, 2), 14)  # also assumed facts, which the lesson does not have
+        dates += days_from(dt.date(2015, 11, 2), 14)  # also assumed facts, which parity mode does not have
     for date in dates:
         for store in (1, 7):
             plain = {"store": store, "date": date}

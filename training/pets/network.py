@@ -1,7 +1,7 @@
 """The breed network, and the network with heatmaps that is exported.
 
-The network is a pretrained backbone, a pooling and a head. The head is fastai v1's ``create_head``, as in the lesson,
-or one linear layer. `training.pets.backbones` makes the backbones.
+The network is a pretrained backbone, a pooling and a head. The head is fastai v1's ``create_head``, as in the fast.ai
+lesson, or one linear layer. `training.pets.backbones` makes the backbones.
 """
 
 from typing import cast
@@ -128,7 +128,7 @@ class PetNet(nn.Module):
 class ExplainedNet(nn.Module):
     """A network that returns logits and both heatmaps in one pass, in eval mode. It is exported and served.
 
-    The activation map is the lesson's: the mean of the last feature map over its channels. Grad-CAM is
+    The activation map is that of the fast.ai lesson: the mean of the last feature map over its channels. Grad-CAM is
     ``relu(sum_c w_c A_c)``, where ``A_c`` is channel ``c`` and ``w_c`` the mean gradient of a score over it. The score
     is the logit of a class or, with a rival class, the difference of the two logits, as in Finer-CAM.
 

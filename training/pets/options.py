@@ -15,10 +15,10 @@ class Options(TrainingOptions):
 
     1. The head alone, on a frozen backbone.
     2. The whole network.
-    3. The whole network with larger photos, the lesson's progressive resizing.
+    3. The whole network with larger photos, the progressive resizing of the fast.ai lesson.
 
-    The defaults are those of the bundle that ships. The lesson's recipe follows ``lesson6-pets-more.ipynb``: resnet34
-    at 224 pixels, frozen and unfrozen, then at 352.
+    The defaults are those of the bundle that ships. The recipe ``lesson`` follows fast.ai's
+    ``lesson6-pets-more.ipynb``: resnet34 at 224 pixels, frozen and unfrozen, then at 352.
     """
 
     backbone: str = option(

@@ -16,7 +16,7 @@ Metric = Callable[[ArrayLike, ArrayLike], float]
 def rmspe(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Root mean square percentage error, ``sqrt(mean(((a - f) / a) ** 2))``; rows with actual 0 are left out.
 
-    Kaggle's measure for Rossmann, and the lesson's (see ``exp_rmspe``). 0.1 is 10 %.
+    Kaggle's measure for Rossmann, also used by the fast.ai lesson (``exp_rmspe``). 0.1 is 10 %.
 
     Args:
         actual: ``[row]``, sales, not negative.

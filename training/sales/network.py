@@ -17,7 +17,7 @@ EMB_DROP = 0.04
 
 
 def emb_sz_lesson(n: int) -> int:
-    """Return the lesson's width of an embedding, ``min(50, n // 2 + 1)``.
+    """Return the fast.ai lesson's width of an embedding, ``min(50, n // 2 + 1)``.
 
     Args:
         n: number of codes of the category, including ``#na#``.
@@ -146,9 +146,9 @@ class _LookUp(torch.autograd.Function):
 class SparseDropout(nn.Dropout):
     """Dropout that draws the positions of dropped elements instead of a number for each element.
 
-    The lesson drops one activation in 1,000 or 100, and drawing a number for each took a sixth of the training time on
-    a CPU. The distance between dropped elements is geometric, so a thousandth of the draws gives the same distribution.
-    On other devices, and for ``p`` of 0.25 and more, this is ``nn.Dropout``.
+    The fast.ai lesson drops one activation in 1,000 or 100, and drawing a number for each took a sixth of the training
+    time on a CPU. The distance between dropped elements is geometric, so a thousandth of the draws gives the same
+    distribution. On other devices, and for ``p`` of 0.25 and more, this is ``nn.Dropout``.
     """
 
     def forward(self, x: Tensor) -> Tensor:

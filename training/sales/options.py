@@ -13,9 +13,9 @@ MIN_STEPS_PER_EPOCH = 150
 class Options(TrainingOptions):
     """Options of a training. The network is the fast.ai lesson's in both modes; the other defaults scored best.
 
-    The parity defaults are the lesson's learning rate, weight decay and dropouts. The lesson trains three cycles of
-    5 epochs in batches of 64, which takes hours on a CPU. In parity mode a moving average of the weights makes the
-    figures depend less on the last steps.
+    The parity defaults are the fast.ai lesson's learning rate, weight decay and dropouts. That lesson trains three
+    cycles of 5 epochs in batches of 64, which takes hours on a CPU. In parity mode a moving average of the weights
+    makes the figures depend less on the last steps.
     """
 
     mode: Literal["production", "parity"] = option(

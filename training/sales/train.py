@@ -105,8 +105,8 @@ def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Tra
 def holdout_cutoff(tables: Tables, options: Options) -> np.datetime64:
     """Return the last day that the first fit may see.
 
-    The holdout is as long as the plan (the test table). In parity mode it follows the lesson's rule, which holds out as
-    many rows as the test table has, rounded up to whole days.
+    The holdout is as long as the plan (the test table). In parity mode it follows the fast.ai lesson, which holds out
+    as many rows as the test table has, rounded up to whole days.
 
     Raises:
         HoldoutError: if no sales are left before or after the cutoff.

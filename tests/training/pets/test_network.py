@@ -1,4 +1,4 @@
-"""Compare heatmaps with the library grad-cam and with the lesson's hooks."""
+"""Compare heatmaps with the library grad-cam and with the fast.ai lesson's hooks."""
 
 import os
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ def by_library(net: PetNet, photos: Tensor, targets: Sequence[int], rivals: Sequ
 
 
 def by_hooks(net: PetNet, photo: Tensor, target: int) -> tuple[Tensor, Tensor]:
-    """Return the lesson's two maps of one photo, ``acts.mean(0)`` and Grad-CAM, with a hook each way."""
+    """Return the fast.ai lesson's two maps of one photo, ``acts.mean(0)`` and Grad-CAM, with a hook each way."""
     kept: dict[str, Tensor] = {}
     hooks = [
         net.body.register_forward_hook(lambda module, inputs, output: kept.update(acts=output[0])),

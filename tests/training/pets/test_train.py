@@ -190,7 +190,7 @@ def test_a_name_that_no_model_can_have_is_an_error(pet_data: PetData, tmp_path: 
     assert not [*tmp_path.iterdir()]
 
 
-# The lesson's recipe: graph, golden pictures and card of the other head.
+# The recipe `lesson`: graph, golden pictures and card of the other head.
 
 
 @pytest.mark.integration

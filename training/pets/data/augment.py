@@ -43,7 +43,7 @@ class Strengths:
         p_affine: probability of rotation, of zoom and of warp.
         p_lighting: probability of brightness and of contrast.
         crop: crop anywhere; otherwise crop the middle, as in evaluation.
-        erase: probability that a rectangle is erased, which is not part of the lesson.
+        erase: probability that a rectangle is erased, which the fast.ai lesson does not do.
 
     Raises:
         ValueError: if a strength is out of its range; the message names it.
@@ -76,7 +76,7 @@ class Strengths:
 DEFAULT = Strengths()
 """Defaults of fastai v1."""
 LESSON = Strengths(rotate=20.0, zoom=1.3, warp=0.4, lighting=0.4, p_affine=1.0, p_lighting=1.0)
-"""Strengths of the lesson, which are high "to really understand data augmentation"."""
+"""Strengths of the fast.ai lesson, which are high "to really understand data augmentation"."""
 NONE = Strengths(flip=0.0, rotate=0.0, zoom=1.0, warp=0.0, lighting=0.0, crop=False)
 """Input of evaluation: the same in every epoch."""
 FLIP = Strengths(rotate=0.0, zoom=1.0, warp=0.0, lighting=0.0, crop=False)

@@ -32,8 +32,8 @@ class PhotoBatches:
     last batch is left out; fewer photos than ``batch_size`` are one batch.
 
     A photo is decoded once and cached at the largest size that the augmentation can use, until ``cache_mb`` is full.
-    Other photos are decoded each time, at ten times the cost. At 224 pixels and the lesson's strengths a cached photo
-    takes about 0.4 MB.
+    Other photos are decoded each time, at ten times the cost. At 224 pixels and the strengths ``lesson``, a cached
+    photo takes about 0.4 MB.
 
     Args:
         photos: photos to train on.

@@ -22,7 +22,7 @@ Labels = Literal["oxford", "names", "folders"]
 Species = Literal["cat", "dog"]
 
 PATTERN = r"([^/]+)_\d+.jpg$"
-"""Pattern of the lesson: the breed is the file name without the number."""
+"""Pattern of the fast.ai lesson: the breed is the file name without the number."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _TRAIN, _VALID = ("train",), ("valid", "val", "validation", "test")  # the first that exists counts
 _OXFORD = "oxford-iiit-pet"
@@ -192,7 +192,7 @@ def _oxford_root(folder: Path) -> Path | None:
 
 
 def _flat(folder: Path) -> Path:
-    """Return the folder's ``images/`` if it is the only sub-folder, as in the lesson; otherwise the folder."""
+    """Return the folder's ``images/`` if it is the only sub-folder, as in the fast.ai lesson; otherwise the folder."""
     children = [child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")]
     return folder / "images" if children == ["images"] else folder
 

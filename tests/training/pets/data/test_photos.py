@@ -292,7 +292,7 @@ def oxford_pets() -> Path:
     if folder:
         return (ROOT / folder / "oxford-iiit-pet").resolve(strict=True)
     if os.environ.get("SHOPCAT_DATA_REQUIRED"):
-        pytest.fail("SHOPCAT_DATA is not set, and SHOPCAT_DATA_REQUIRED says that the real photos must be tested")
+        pytest.fail("SHOPCAT_DATA is not set, but SHOPCAT_DATA_REQUIRED demands tests with the real photos")
     pytest.skip("SHOPCAT_DATA is not set; it names a folder that has oxford-iiit-pet/ in it")
 
 

@@ -397,7 +397,7 @@ def test_the_real_tables(rossmann: Path, rossmann_tables: Tables, tmp_path: Path
     np.testing.assert_array_equal(tables.train["StateHoliday"].astype(str), plain["StateHoliday"].astype(str))
     np.testing.assert_array_equal(tables.train["Date"], pd.to_datetime(plain["Date"]))
     assert len(tables.test) == 47_945
-    # The lesson's own steps for the trend.
+    # Steps of the fast.ai lesson for the trend.
     trend = pd.read_csv(rossmann / "googletrend.csv")
     state = trend["file"].str.split("_", expand=True)[2].replace("NI", "HB,NI").fillna(COUNTRY)
     np.testing.assert_array_equal(tables.googletrend["State"], state)
