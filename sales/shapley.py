@@ -75,8 +75,8 @@ def owen(worth: Worth, group: Int64) -> Values:
     n_groups = int(group.max()) + 1
     every, mine = (1 << n_groups) - 1, 1 << group
     of_groups = (np.arange(every + 1)[:, None] & mine) > 0
-    alone, own = np.eye(group.size, dtype=np.bool_), group[:, None] == group
-    corners = (alone, own & ~alone, ~own | alone, ~alone)
+    alone, same_group = np.eye(group.size, dtype=np.bool_), group[:, None] == group
+    corners = (alone, same_group & ~alone, ~same_group | alone, ~alone)
     worths = worth(np.concatenate([of_groups, *corners]))
     by_group, (first, own_but, others_and, all_but) = worths[: every + 1], worths[every + 1 :].reshape(4, -1)
     groups = shapley(by_group)

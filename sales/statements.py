@@ -84,10 +84,10 @@ class Statements:
         for row, (joint, values) in enumerate(self._rows):
             if not joint.differ:
                 continue
-            own = {cell: value for cell, value in values.items() if joint.values[cell] != value}
-            index = joint.plans.setdefault(tuple(sorted(own.items())), len(plans))
+            differing = {cell: value for cell, value in values.items() if joint.values[cell] != value}
+            index = joint.plans.setdefault(tuple(sorted(differing.items())), len(plans))
             if index == len(plans):
-                plans.append((joint.store, {**joint.values, **own}))
+                plans.append((joint.store, {**joint.values, **differing}))
             plan_of_row[row] = index
         if not plans:
             return None

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 MAX_WORDS = 30  # of a sentence
 QUESTION = re.compile(r"(What|Whether|Who|Whom|Whose|How|Why|Where|Which|When)\b")
 FRAGMENT = re.compile(r"(Of|In|On|These|Those|Highest|The same)\b")
+VAGUE_NAMES = {"each", "said", "whole", "own", "many", "of"}  # of variables and parameters
 OLD_WORDS = re.compile(r"\b((?i:front door|gist|told|lanes?)|Edge|running_edge|no_edge|no-edge)\b")
 
 # Lines of tables, headings, doctests, trees, code, and lists in two columns.
@@ -152,6 +153,15 @@ def test_test_names_say_what_holds(path: Path) -> None:
         r"^def (test_(?:what|whether|who|how|where|why|which)_\w*)", path.read_text("utf-8"), re.MULTILINE
     )
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("path", [path for path in PYTHON if "tests" not in path.parts], ids=name)
+def test_variables_name_a_thing(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    variables = {(node.id, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    parameters = {(node.arg, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    vague = [f"{name(path)}:{line}: {found}" for found, line in variables | parameters if found in VAGUE_NAMES]
+    assert vague == []
 
 
 def test_help_texts_are_complete() -> None:

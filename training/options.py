@@ -158,7 +158,7 @@ class TrainingOptions:
             OptionsError: if a value is out of bounds, or values contradict each other.
         """
         declared = list(declarations(cls))
-        defaults = {each.name: each.presets[preset] for each in declared if preset in each.presets}
+        defaults = {option.name: option.presets[preset] for option in declared if preset in option.presets}
         options = cls(**{**defaults, **given})
         for declaration in declared:
             declaration.check(getattr(options, declaration.name))

@@ -119,8 +119,8 @@ def replaced(start: Pixels, end: Pixels, heat: Heat, steps: int = STEPS) -> Pixe
     place = np.empty(heat.size, np.int64)
     place[np.argsort(-heat, axis=None, kind="stable")] = np.arange(heat.size)
     until = np.linspace(0, heat.size, steps + 1).round()
-    gone = place.reshape(heat.shape) < until[:, None, None]
-    return np.where(gone[..., None], end, start)
+    replaced = place.reshape(heat.shape) < until[:, None, None]
+    return np.where(replaced[..., None], end, start)
 
 
 def area(probability: NDArray[np.float32]) -> float:

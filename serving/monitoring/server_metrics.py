@@ -27,14 +27,14 @@ class ServerCollector(Collector):
         watched, ready = self._state()
         wanted = GaugeMetricFamily("shopcat_workers", "Workers that a model should have.", labels=("model",))
         able = GaugeMetricFamily("shopcat_workers_ready", "Workers of a model that are ready.", labels=("model",))
-        counted = Tally(each.model for each in ready)
+        counted = Tally(worker.model for worker in ready)
         for model, workers in watched.models.items():
             wanted.add_metric((model,), workers)
             able.add_metric((model,), counted[model])
         bundles = GaugeMetricFamily(
             "shopcat_bundle_info", "The bundles that are served.", labels=("model", "version", "cutoff", "sha256")
         )
-        for labels in sorted({(each.model, each.version, each.cutoff, each.sha256) for each in ready}):
+        for labels in sorted({(worker.model, worker.version, worker.cutoff, worker.sha256) for worker in ready}):
             bundles.add_metric(labels, 1)
         # Alerting rules can't read a date in a label, and can't see workers that came and went between two scrapes.
         cutoffs = GaugeMetricFamily(
@@ -46,14 +46,14 @@ class ServerCollector(Collector):
             "shopcat_worker_start_timestamp_seconds", "Start time of a model's newest ready worker.", labels=("model",)
         )
         for model in sorted(counted):
-            mine = [each for each in ready if each.model == model]
-            started.add_metric((model,), max(each.created for each in mine))
-            if cutoff := min(each.cutoff for each in mine):
+            mine = [worker for worker in ready if worker.model == model]
+            started.add_metric((model,), max(worker.created for worker in mine))
+            if cutoff := min(worker.cutoff for worker in mine):
                 cutoffs.add_metric((model,), datetime.fromisoformat(cutoff).replace(tzinfo=UTC).timestamp())
         memory = GaugeMetricFamily(
             "shopcat_process_resident_bytes", "Resident memory, of all processes of a kind.", labels=("process",)
         )
-        for kind, size in sorted(_resident(watched, {each.pid for each in ready}).items()):
+        for kind, size in sorted(_resident(watched, {worker.pid for worker in ready}).items()):
             memory.add_metric((kind,), size)
         ready_now = GaugeMetricFamily(
             "shopcat_ready", "1 if /readyz says that the server is ready.", int(not watched.missing(ready))

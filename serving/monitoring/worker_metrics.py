@@ -72,5 +72,7 @@ def _total(*groups: Iterable[Metric]) -> list[Metric]:
                 key = sample.name, tuple(sample.labels.items())
                 added[key] = added.get(key, 0.0) + sample.value
     for name, family in families.items():
-        family.samples = [Sample(each, dict(labels), value) for (each, labels), value in values[name].items()]
+        family.samples = [
+            Sample(sample_name, dict(labels), value) for (sample_name, labels), value in values[name].items()
+        ]
     return list(families.values())

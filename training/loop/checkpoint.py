@@ -31,9 +31,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) ->
         tensors: tensors on any device.
         state: values that JSON can hold. Floats are restored exactly.
     """
-    whole = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    arrays = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     partial = path.with_name(f"{path.name}.partial")
-    save_file(whole, partial, metadata={"format": FORMAT, "state": json.dumps(state)})
+    save_file(arrays, partial, metadata={"format": FORMAT, "state": json.dumps(state)})
     fsync(partial)
     os.replace(partial, path)
     fsync(path.parent)

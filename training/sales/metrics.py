@@ -163,5 +163,5 @@ def _root_mean_square(error: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(error**2))) if len(error) else float("nan")
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
+def _ratio(part: float, total: float) -> float:
+    return float(part / total) if total else float("nan")

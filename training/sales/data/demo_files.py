@@ -175,6 +175,6 @@ def is_synthetic(folder: Path) -> bool:
 
 def write_about(part: Path, stores: int, seed: int, effects: Mapping[str, Any]) -> None:
     """Write README.txt for people and the marker for programs, which state that the tables are synthetic."""
-    made = {"synthetic": True, "made by": "shopcat demo", "stores": stores, "seed": seed, "effects": effects}
-    (part / MARKER).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    marker = {"synthetic": True, "made by": "shopcat demo", "stores": stores, "seed": seed, "effects": effects}
+    (part / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
     (part / "README.txt").write_text(_README.format(stores=stores, seed=seed), encoding="utf-8")

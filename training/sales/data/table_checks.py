@@ -140,8 +140,8 @@ class TablesError(UserError):
         rows += [(p.table, p.column, str(p.rows or "-"), p.cause, p.remedy) for p in self.problems]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[4]]) for row in rows]
-        many = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        super().__init__("\n".join([f"{many} with the tables in {folder}:", *lines]))
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__("\n".join([f"{count} with the tables in {folder}:", *lines]))
 
 
 def complain(problems: list[TableProblem], table: str, rows: pd.DataFrame, cause: str, remedy: str) -> None:
