@@ -6,14 +6,21 @@ The options of the training itself are made from the declarations of its datacla
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
-from cli.common import FOLDER, FORCE
+from cli.common import FOLDER, FORCE, this_command
 from training.loop.threads import wait_passively
 from training.options import Declaration, TrainingOptions, declarations
+from training.run import Run
 
+if TYPE_CHECKING:  # --help should not wait for their imports
+    from schemas.bundle import BundleManifest
+    from training.loop.history import History
+    from training.loop.lr_finder import FoundLR
+
+Result = TypeVar("Result")
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
@@ -27,15 +34,62 @@ PLOT = click.option(
 """Option of the commands that find a learning rate."""
 
 
-def run_options(kind: str) -> Decorator:
-    """Return a decorator that adds the options of a training run: folders, name, ``--fresh`` and ``--force``.
+class RunArguments(NamedTuple):
+    """Arguments of a training command, except those that decide the result.
+
+    Attributes:
+        out: the bundle's folder.
+        report: the report's folder; None for the default.
+        name: the model's name.
+        fresh: True to start anew, although an interrupted run could be resumed.
+        force: True to replace an existing bundle.
+        device: device to train on; None for a GPU if there is one.
+    """
+
+    out: Path
+    report: Path | None
+    name: str
+    fresh: bool
+    force: bool
+    device: str | None
+
+    def checked_report(self) -> Path:
+        """Return the report's folder, after a check that it and the bundle's folder can be written.
+
+        Raises:
+            FolderError: if one of them can't be written, or exists and must not be replaced.
+        """
+        from runtime.folder import check_target
+
+        report = self.report or self.out.parent / "report" / self.out.name
+        check_target(self.out, replace=self.force, remedy=", or replace it with --force")
+        check_target(report, replace=(report / "report.md").is_file())
+        return report
+
+    def run(self, report: Callable[[Result], None]) -> Run[Result]:
+        """Return the settings of the run.
+
+        Args:
+            report: function that writes the report of the training's result.
+        """
+        from training.device import pick_training_device
+
+        device = pick_training_device(self.device)
+        return Run(self.name, device, replace=self.force, resume=not self.fresh, report=report)
+
+
+def training_command(kind: str) -> Decorator:
+    """Return a decorator that adds the DATA folder and the options of a training run to a command.
+
+    The command gets the options as ``arguments``, a `RunArguments`.
 
     Args:
         kind: kind of the model, which is also its default name.
     """
     out = Path("model_store") / kind
-    return _decorator(
+    add_options = _decorator(
         [
+            click.argument("data", type=FOLDER),
             click.option("--out", type=FOLDER, default=out, show_default=True, help="The bundle's folder."),
             click.option("--report", type=FOLDER, help="The report's folder.  [default: report/ beside the bundle]"),
             click.option("--name", default=kind, show_default=True, help="The model's name."),
@@ -43,6 +97,16 @@ def run_options(kind: str) -> Decorator:
             FORCE,
         ]
     )
+
+    def decorate(function: Command) -> Command:
+        @wraps(function)
+        def train(**given: Any) -> None:
+            arguments = RunArguments(**{name: given.pop(name) for name in RunArguments._fields})
+            function(arguments=arguments, **given)
+
+        return add_options(train)
+
+    return decorate
 
 
 def training_options(options: type[TrainingOptions], *, leave_out: Sequence[str] = ()) -> Decorator:
@@ -74,18 +138,36 @@ def given_options(options: type[TrainingOptions], arguments: Mapping[str, Any]) 
     return {name: arguments[name] for name in names if arguments.get(name) is not None}
 
 
-def checked_report(out: Path, report: Path | None, *, force: bool) -> Path:
-    """Return the report's folder, after a check that it and the bundle's folder can be written.
+class Trained(Protocol):
+    """Result of a training, as far as every report needs it."""
 
-    Raises:
-        FolderError: if one of them can't be written, or exists and must not be replaced.
-    """
-    from runtime.folder import check_target
+    @property
+    def manifest(self) -> "BundleManifest":
+        """Manifest of the bundle."""
 
-    report = report or out.parent / "report" / out.name
-    check_target(out, replace=force, remedy=", or replace it with --force")
-    check_target(report, replace=(report / "report.md").is_file())
-    return report
+    @property
+    def history(self) -> "History":
+        """Losses and metrics by epoch."""
+
+    @property
+    def lr(self) -> "FoundLR | None":
+        """Result of the learning-rate finder."""
+
+
+def report_arguments(trained: Trained) -> dict[str, Any]:
+    """Return the arguments that the reports of all kinds of models share."""
+    manifest = trained.manifest
+    return {
+        "title": report_title(manifest.kind, manifest.name, manifest.version),
+        "history": trained.history,
+        "lr": trained.lr,
+        "command": this_command(),
+    }
+
+
+def report_title(kind: str, name: str, version: str) -> str:
+    """Return the heading of a model's report."""
+    return f"{kind.capitalize()} model {name} {version}"
 
 
 def print_written(out: Path, report: Path, version: str) -> None:
@@ -93,16 +175,11 @@ def print_written(out: Path, report: Path, version: str) -> None:
     click.echo(f"bundle: {out} ({version})\nreport: {report / 'report.md'}\nserve it: shopcat serve {out}")
 
 
-class Found(Protocol):
-    """Result of a learning-rate finder, as far as the command prints it."""
+def plot_and_print(found: "FoundLR", out: Path) -> None:
+    """Plot the losses of a learning-rate finder, and print its suggestion."""
+    from training.plots import plot_lr
 
-    @property
-    def suggestion(self) -> float:
-        """The suggested learning rate."""
-
-
-def print_found(found: Found, out: Path) -> None:
-    """Print the suggestion of a learning-rate finder and the file of its plot."""
+    plot_lr(found, out)
     click.echo(f"suggested learning rate: {found.suggestion:.2g}\nplot: {out}")
 
 

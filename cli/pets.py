@@ -9,11 +9,13 @@ import click
 from cli.common import DEVICE, FOLDER, command, this_command
 from cli.options import (
     PLOT,
-    checked_report,
+    RunArguments,
     given_options,
-    print_found,
+    plot_and_print,
     print_written,
-    run_options,
+    report_arguments,
+    report_title,
+    training_command,
     training_options,
 )
 from training.pets.options import Options, Recipe, Strength
@@ -75,43 +77,34 @@ def _read(data: Path, given: dict[str, Any]) -> "PetData":
 
 
 @click.command("pets")
-@click.argument("data", type=FOLDER)
-@run_options("pets")
+@training_command("pets")
 @_recipe_and_options
 @command
-def train_pets(
-    data: Path, out: Path, report: Path | None, name: str, fresh: bool, force: bool, device: str | None, **given: Any
-) -> None:
+def train_pets(data: Path, arguments: RunArguments, **given: Any) -> None:
     """Train the pets model on photos.
 
     DATA is a folder in the layout of the Oxford-IIIT Pet Dataset (images/ and annotations/). It may also hold photos
     with the breed in the file name, or a sub-folder for each breed. If a run is interrupted, the same command resumes
     it after its last finished epoch.
     """
-    from training.device import pick_training_device
     from training.pets.report import write_report
     from training.pets.train import Trained, train
-    from training.run import Run
 
     options = Options.of(given["recipe"], **given_options(Options, given))
-    report_folder = checked_report(out, report, force=force)
+    report_folder = arguments.checked_report()
     photos = _read(data, given)
 
     def write(trained: Trained) -> None:
         write_report(
             report_folder,
             trained.evaluation,
-            title=f"Pets model {trained.manifest.name} {trained.manifest.version}",
-            history=trained.history,
-            lr=trained.lr,
-            command=this_command(),
+            **report_arguments(trained),
             **_pictures(trained.classifier),
         )
 
-    run = Run(name, pick_training_device(device), replace=force, resume=not fresh, report=write)
-    manifest = train(photos, out, options, run).manifest
+    manifest = train(photos, arguments.out, options, arguments.run(write)).manifest
     _print_figures(manifest.metrics)
-    print_written(out, report_folder, manifest.version)
+    print_written(arguments.out, report_folder, manifest.version)
 
 
 @click.command("pets")
@@ -128,14 +121,12 @@ def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> Non
     from runtime.folder import check_file
     from training.device import pick_training_device
     from training.pets.fit import lr_find
-    from training.plots import plot_lr
 
     options = Options.of(given["recipe"], **given_options(Options, given))
     check_file(out)
     photos = _read(data, given)
     found = lr_find(photos, photos.train, options, device=pick_training_device(device))
-    plot_lr(found, out)
-    print_found(found, out)
+    plot_and_print(found, out)
 
 
 @click.command("augmentations")
@@ -213,7 +204,7 @@ def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...],
     write_report(
         report,
         result,
-        title=f"Pets model {manifest.name} {manifest.version}",
+        title=report_title("pets", manifest.name, manifest.version),
         command=this_command(),
         **_pictures(classifier),
     )

@@ -10,11 +10,13 @@ import click
 from cli.common import DEVICE, FILE, FOLDER, command, this_command
 from cli.options import (
     PLOT,
-    checked_report,
+    RunArguments,
     given_options,
-    print_found,
+    plot_and_print,
     print_written,
-    run_options,
+    report_arguments,
+    report_title,
+    training_command,
     training_options,
 )
 from training.sales.options import Options
@@ -44,46 +46,37 @@ def demo(folder: Path, stores: int, seed: int) -> None:
 
 
 @click.command("sales")
-@click.argument("data", type=FOLDER)
-@run_options("sales")
+@training_command("sales")
 @training_options(Options)
 @DEVICE
 @command
-def train_sales(
-    data: Path, out: Path, report: Path | None, name: str, fresh: bool, force: bool, device: str | None, **given: Any
-) -> None:
+def train_sales(data: Path, arguments: RunArguments, **given: Any) -> None:
     """Train the sales model on tables.
 
     DATA is a folder with train.csv, test.csv, store.csv, store_states.csv, state_names.csv, googletrend.csv and
     weather.csv, as in fastai's rossmann.tgz. The model is evaluated on the last days, which it has not seen, and then
     fitted to all days. The same command resumes an interrupted run after its last finished epoch.
     """
-    from training.device import pick_training_device
-    from training.run import Run
     from training.sales.data.tables import read_tables
     from training.sales.report import write_report
     from training.sales.train import Trained, train
 
     options = Options.of(**given_options(Options, given))
-    report_folder = checked_report(out, report, force=force)
+    report_folder = arguments.checked_report()
     tables = read_tables(data)
 
     def write(trained: Trained) -> None:
         write_report(
             report_folder,
             trained.evaluation,
-            title=f"Sales model {trained.manifest.name} {trained.manifest.version}",
-            history=trained.history,
-            lr=trained.lr,
             synthetic=trained.manifest.synthetic,
             mode=trained.manifest.mode,
-            command=this_command(),
+            **report_arguments(trained),
         )
 
-    run = Run(name, pick_training_device(device), replace=force, resume=not fresh, report=write)
-    manifest = train(tables, out, options, run).manifest
+    manifest = train(tables, arguments.out, options, arguments.run(write)).manifest
     _print_figures(manifest.metrics)
-    print_written(out, report_folder, manifest.version)
+    print_written(arguments.out, report_folder, manifest.version)
 
 
 @click.command("sales")
@@ -100,7 +93,6 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
     """
     from runtime.folder import check_file
     from training.device import pick_training_device
-    from training.plots import plot_lr
     from training.sales.data.panel import panel_from_tables
     from training.sales.data.tables import read_tables
     from training.sales.fit import lr_find
@@ -111,8 +103,7 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
     tables = read_tables(data)
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
     found = lr_find(panel, options, device=pick_training_device(device))
-    plot_lr(found, out)
-    print_found(found, out)
+    plot_and_print(found, out)
 
 
 @click.command()
@@ -192,7 +183,7 @@ def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...],
     write_report(
         report,
         result,
-        title=f"Sales model {forecaster.name} {forecaster.version}",
+        title=report_title("sales", forecaster.name, forecaster.version),
         stores=stores or None,
         synthetic=tables.synthetic,
         mode=forecaster.model.features.mode,
