@@ -63,9 +63,9 @@ class Block:
 def blocks(role: str, language: str) -> list[Block]:
     """Return the named blocks of all pages with a role and a language."""
     found = [
-        Block(page, *match[:2], bool(match[2]), *match[3:])
+        Block(page, found_role, name, bool(shortened), found_language, text)
         for page in PAGES
-        for match in _BLOCK.findall(page.read_text(encoding="utf-8"))
+        for found_role, name, shortened, found_language, text in _BLOCK.findall(page.read_text(encoding="utf-8"))
     ]
     return [block for block in found if (block.role, block.language) == (role, language)]
 

@@ -224,7 +224,7 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
     for metric in {*REGISTRY._names_to_collectors.values()}:
         if isinstance(metric, MetricWrapperBase) and metric._name.startswith("shopcat_"):
             suffix = "_total" if metric._type == "counter" else ""
-            yield f"{metric._name}{suffix}", tuple(metric._labelnames), metric._type, metric._documentation
+            yield f"{metric._name}{suffix}", tuple(metric._labelnames), str(metric._type), metric._documentation
     for family in [*ServerCollector(lambda: (STARTING, [])).collect(), *host_metrics.HostCollector().collect()]:
         if not family.name.startswith("shopcat_gpu_"):
             yield family.name, tuple(family._labelnames), family.type, family.documentation
