@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:  # --help should not wait for pydantic
+    from schemas.bundle import BundleManifest
 
 
 class Commands(click.Group):
@@ -68,6 +71,25 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **kwargs)
 
     return run
+
+
+def verified_bundle(
+    bundle: Path, manifest: "BundleManifest", description: str, *, n_files: int, golden: str, device: str
+) -> str:
+    """Return the text about a bundle that was verified.
+
+    Args:
+        bundle: the bundle's folder.
+        manifest: manifest of the bundle.
+        description: the main properties of this kind of bundle.
+        n_files: number of files that the manifest lists.
+        golden: number and kind of the golden examples.
+        device: device on which the golden examples were computed.
+    """
+    return (
+        f"{bundle}: {manifest.kind} bundle {manifest.name} {manifest.version}, {description}\n"
+        f"{n_files} files as listed; {golden} as training computed them, on {device}"
+    )
 
 
 def this_command() -> str:

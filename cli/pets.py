@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from cli.common import DEVICE, FOLDER, command, this_command
+from cli.common import DEVICE, FOLDER, command, this_command, verified_bundle
 from cli.options import (
     PLOT,
     RunArguments,
@@ -219,12 +219,9 @@ def check(bundle: Path, device: str) -> str:
     loaded = load(bundle)
     Classifier.load(bundle, device=device)
     manifest = loaded.manifest
-    return (
-        f"{bundle}: {manifest.kind} bundle {manifest.name} {manifest.version}, {len(manifest.classes)} classes, "
-        f"{manifest.backbone.name} at {manifest.image.size} pixels\n"
-        f"{len(manifest.files)} files as listed; {len(loaded.golden)} golden pictures as "
-        f"training computed them, on {device}"
-    )
+    description = f"{len(manifest.classes)} classes, {manifest.backbone.name} at {manifest.image.size} pixels"
+    golden = f"{len(loaded.golden)} golden pictures"
+    return verified_bundle(bundle, manifest, description, n_files=len(manifest.files), golden=golden, device=device)
 
 
 def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> str:

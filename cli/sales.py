@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, command, this_command
+from cli.common import DEVICE, FILE, FOLDER, command, this_command, verified_bundle
 from cli.options import (
     PLOT,
     RunArguments,
@@ -204,12 +204,9 @@ def check(bundle: Path, device: str) -> str:
     loaded = load(bundle)
     Forecaster.load(bundle, device=device)
     manifest = loaded.manifest
-    return (
-        f"{bundle}: {manifest.kind} bundle {manifest.name} {manifest.version}, {manifest.mode} mode, "
-        f"cutoff {manifest.cutoff}{', SYNTHETIC' if manifest.synthetic else ''}\n"
-        f"{len(manifest.files)} files as listed; {len(loaded.golden)} golden rows as training computed them, "
-        f"on {device}"
-    )
+    description = f"{manifest.mode} mode, cutoff {manifest.cutoff}{', SYNTHETIC' if manifest.synthetic else ''}"
+    golden = f"{len(loaded.golden)} golden rows"
+    return verified_bundle(bundle, manifest, description, n_files=len(manifest.files), golden=golden, device=device)
 
 
 def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> str:

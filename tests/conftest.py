@@ -169,7 +169,7 @@ def rossmann_tables(rossmann: Path) -> Tables:
 
 @pytest.fixture(scope="session")
 def pet_data(tmp_path_factory: pytest.TempPathFactory) -> PetData:
-    """Drawn photos of three "breeds", read; each breed is one shape in one color, in its folder."""
+    """Drawn photos of three "breeds", read; each breed is one shape in one colour, in its folder."""
     from tests.training.pets.drawn import draw_photos
     from training.pets.data.photos import read_pets
 

@@ -128,9 +128,9 @@ def test_every_version_is_pinned_in_constraints() -> None:
         if step.name == "RUN"
         for word in re.findall(r"pip install ('?onnxruntime\S*)", step.value)
     ]
-    assert [each.name for each in runtimes] == ["onnxruntime", "onnxruntime-gpu"]
-    for each in (*requirements(), *runtimes):
-        assert canonicalize_name(each.name) in pins, f"constraints.txt does not say which {each.name}"
+    assert [runtime.name for runtime in runtimes] == ["onnxruntime", "onnxruntime-gpu"]
+    for requirement in (*requirements(), *runtimes):
+        assert canonicalize_name(requirement.name) in pins, f"constraints.txt does not say which {requirement.name}"
 
 
 def test_every_requirement_of_the_project_is_pinned() -> None:
@@ -182,7 +182,7 @@ def test_the_build_context_has_what_is_copied_and_little_else() -> None:
         path.split("/")[0] for path in allowed if (ROOT / path).is_dir()
     } - {"model_store"}
     for path in copied - {"."}:
-        assert any(path == each or path.startswith(f"{each}/") for each in allowed), path
+        assert any(path == prefix or path.startswith(f"{prefix}/") for prefix in allowed), path
 
 
 def services() -> list[Any]:
@@ -223,7 +223,7 @@ def test_every_bundle_is_in_the_image_or_mounted(target: str) -> None:
     """compose.yaml serves the image's default bundles, unless a variable names others."""
     _, *bundles = json.loads(last(target, "CMD"))
     service = COMPOSE["services"]["shopcat"]
-    assert [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", each) for each in service["command"]] == ["serve", *bundles]
+    assert [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", argument) for argument in service["command"]] == ["serve", *bundles]
     copied = {step.value.split()[-1] for step in image(target) if step.name == "COPY"}
     mounted = {mount.split(":")[1] for mount in service["volumes"]}
     for bundle in bundles:

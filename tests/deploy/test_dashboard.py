@@ -21,10 +21,10 @@ def test_every_panel_has_a_description_and_a_unit(panel: dict[str, Any]) -> None
 
 def test_panels_do_not_overlap() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
-    for one, other in combinations([panel["gridPos"] for panel in DASHBOARD["panels"]], 2):
-        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
-        above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
-        assert beside or above, (one, other)
+    for panel, other in combinations([panel["gridPos"] for panel in DASHBOARD["panels"]], 2):
+        beside = panel["x"] + panel["w"] <= other["x"] or other["x"] + other["w"] <= panel["x"]
+        above = panel["y"] + panel["h"] <= other["y"] or other["y"] + other["h"] <= panel["y"]
+        assert beside or above, (panel, other)
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in DASHBOARD["panels"])
 
 

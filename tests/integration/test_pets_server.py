@@ -1,7 +1,7 @@
 """The pets model under a real TorchServe, beside the sales model.
 
-TorchServe's frontend rejects some requests before they reach a handler (see `REJECTED_BY_FRONTEND`). Its responses have
-no problem details, but TorchServe's JSON (``code``, ``type`` and ``message``) or no body.
+TorchServe's front end rejects some requests before they reach a handler (see `REJECTED_BY_FRONTEND`). Its responses
+have no problem details, but TorchServe's JSON (``code``, ``type`` and ``message``) or no body.
 
 Longer than 350 lines: all of these tests share one running server.
 """
@@ -44,7 +44,7 @@ DAY = {"store": 1, "date": "2015-08-05"}
 URLENCODED = "application/x-www-form-urlencoded"
 FORM = "multipart/form-data; boundary=frontier"
 
-# Observed responses of the frontend: the difference from a valid request, and the status.
+# Observed responses of the front end: the difference from a valid request, and the status.
 REJECTED_BY_FRONTEND: dict[str, tuple[dict[str, Any], int]] = {
     "an unknown model": ({"path": "/predictions/cats"}, 404),
     "an unknown version": ({"path": "/predictions/pets/1.0"}, 404),
@@ -132,7 +132,7 @@ def leaves(content: Any, path: str = "") -> dict[str, Any]:
 
 
 def pixels(overlay: str) -> NDArray[np.float64]:
-    """Return an overlay's colors, ``[row, column, 3]``, from 0 to 1."""
+    """Return an overlay's colours, ``[row, column, 3]``, from 0 to 1."""
     with Image.open(io.BytesIO(base64.b64decode(overlay)), formats=["PNG"]) as image:
         return np.asarray(image.convert("RGB")) / 255
 
@@ -260,7 +260,7 @@ def test_a_photo_and_its_turned_twin_get_the_same_answer(server: Server, orienta
     """Phones store an upright picture as a rotated one, with its orientation in EXIF."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    # Each of JPEG's 8 x 8 blocks has one color, so that JPEG rounds it the same in every orientation.
+    # Each of JPEG's 8 x 8 blocks has one colour, so that JPEG rounds it the same in every orientation.
     upright = scene(3, 1600 // 8, 1200 // 8).resize((1600, 1200), Image.Resampling.NEAREST)
     turned = upright.transpose(TURNED[orientation])
     options = {"subsampling": 0} if name == "JPEG" else {}
@@ -459,7 +459,7 @@ def test_the_largest_body_has_ten_megabytes(server: Server) -> None:
 @pytest.mark.parametrize("request_name", REJECTED_BY_FRONTEND)
 def test_the_frontend_rejects_an_invalid_request(server: Server, request_name: str) -> None:
     changes, status = REJECTED_BY_FRONTEND[request_name]
-    # The body is empty by default, because the frontend may close the connection before it has received a body.
+    # The body is empty by default, because the front end may close the connection before it has received a body.
     answer = ask(server, **({"body": b"", "kind": "image/jpeg", "path": "/predictions/pets"} | changes))
     assert answer.status == status
     if answer.content is not None:
