@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 DEMO   := model_store/demo
 PETS   := model_store/pets
 BUILD  := build
-# One test process a core. Tests that share a costly fixture stay in one process (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder --durations 25
+# One test process a core. The tests of a file stay in one process, since they share servers and bundles.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 .PHONY: serve demo test all-tests unit lint format docs bench serve-env train-env clean help

@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # torchvision and timm are imported by the tests that need th
 
 ROOT = Path(__file__).parent.parent
 STORES = 12
-COSTLY = ("pets_training", "rossmann_tables")  # session fixtures that only one process should make
 LONGEST = (
     "test_contract.py",
     "test_add_a_model.py",
@@ -41,25 +40,15 @@ LONGEST = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests for several processes (pytest -n 2 --dist loadgroup).
+    """Order the files for several processes (pytest -n 2 --dist loadfile --no-loadscope-reorder).
 
-    Tests of a file run in one process, and so do all files that share a costly fixture. Groups that start servers come
-    first, and the longest of them at the very beginning, so that the short ones fill the gaps at the end.
+    The longest files come first, then the others that start servers or train, so that short ones fill the gaps at the
+    end.
     """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    first = {name: place for place, name in enumerate(LONGEST)}
-    integration = {_group(item) for item in items if item.get_closest_marker("integration")}
-    items.sort(key=lambda item: (first.get(item.path.name, len(first)), _group(item) not in integration))
-
-
-def _group(item: pytest.Item) -> str:
-    """Return the name of the group of tests that one process runs."""
-    fixtures = getattr(item, "fixturenames", ())
-    shared = next((name for name in COSTLY if name in fixtures), None)
-    return shared or str(item.path)
+    longest = {name: index for index, name in enumerate(LONGEST)}
+    integration = {item.path for item in items if item.get_closest_marker("integration")}
+    items.sort(key=lambda item: (longest.get(item.path.name, len(longest)), item.path not in integration))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
