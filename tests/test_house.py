@@ -23,8 +23,7 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def test_no_folder_has_too_many_files_side_by_side() -> None:
-    """The root may have more, because tools look for their settings there."""
-    files = Counter(path.parent.relative_to(ROOT) for path in tracked() if path.parent != ROOT)
+    files = Counter(path.parent.relative_to(ROOT) for path in tracked())
     assert {str(folder): count for folder, count in files.items() if count > MOST_FILES} == {}
 
 
