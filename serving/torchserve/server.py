@@ -1,7 +1,7 @@
 """Starting and stopping a TorchServe instance: its front end in Java, its workers and its files.
 
 Each instance has a private folder for its configuration, archives, sockets and log, so that several can run on one
-machine. It is a process group of its own, so that no process remains when it stops.
+machine. It runs in a separate process group, so that no process remains when it stops.
 """
 
 import contextlib

@@ -18,6 +18,6 @@ def archived(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def server(archived: Path) -> Iterator[Server]:
-    """A running server with two workers, on ports of its own."""
+    """A running server with two workers, on free ports."""
     with running_server([archived], port=Ports.any_free().inference, workers=2) as running:
         yield running

@@ -82,7 +82,7 @@ def test_no_other_address_of_torchserve_or_envoy_is_reached(
 def test_bytes_that_are_no_request_are_answered_with_a_problem(
     gateway: Gateway, sent: bytes, status: int, kind: str
 ) -> None:
-    """The problem has a request ID of its own, so that the client can ask the operator about it."""
+    """The problem has a new request ID, so that the client can ask the operator about it."""
     head, _, body = exchange(gateway, sent).partition(b"\r\n\r\n")
     assert re.match(rb"HTTP/1\.[01] %d " % status, head)
     assert json.loads(body)["type"] == f"urn:shopcat:problem:{kind}"

@@ -1,4 +1,4 @@
-"""A `shopcat serve` in a process of its own, and clients that keep it busy."""
+"""A `shopcat serve` in a separate process, and clients that keep it busy."""
 
 import http.client
 import json

@@ -129,7 +129,7 @@ def test_the_old_name_of_no_gateway_works_and_names_the_new_one(demo_bundle: Pat
 
 
 def run(bundle: Path, *options: str, environment: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
-    """Run a `shopcat serve` that ends by itself."""
+    """Run a `shopcat serve` that ends without a signal."""
     command = [sys.executable, "-m", "cli", "serve", str(bundle), *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
