@@ -5,6 +5,7 @@ words. One concept has one word.
 """
 
 import ast
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -66,13 +67,13 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def docstrings(path: Path) -> Iterator[Sentence]:
-    """Yield the docstrings of a Python file, with their lines."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node)
-            if text:
-                yield Sentence(f"{name(path)}:{getattr(node, 'lineno', 1)}", text)
+@functools.cache
+def docstrings(path: Path) -> list[Sentence]:
+    """Return the docstrings of a Python file, with their lines."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, documented))
+    texts = ((getattr(node, "lineno", 1), ast.get_docstring(node)) for node in nodes)
+    return [Sentence(f"{name(path)}:{line}", text) for line, text in texts if text]
 
 
 def paragraphs(text: str) -> Iterator[str]:
@@ -113,8 +114,7 @@ def help_texts(command: click.Command, path: str = "shopcat") -> Iterator[Senten
 
 @pytest.mark.parametrize("path", PYTHON, ids=name)
 def test_docstrings_start_with_an_action_or_a_thing(path: Path) -> None:
-    found = list(docstrings(path))
-    faults = [f"{place}: {text.splitlines()[0]}" for place, text in found if QUESTION.match(text)]
+    faults = [f"{place}: {text.splitlines()[0]}" for place, text in docstrings(path) if QUESTION.match(text)]
     assert not faults, "\n".join(faults)
 
 

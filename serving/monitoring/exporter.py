@@ -28,6 +28,7 @@ from serving.ports import HOST, hold_port
 logger = logging.getLogger(__name__)
 
 IDLE_S = 60.0  # idle connections are closed after this time, which is longer than Prometheus's scrape interval
+_STOP_POLL = 0.05  # seconds between two checks of whether the exporter is to stop
 
 _SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # name and labels of a metric
 
@@ -118,7 +119,7 @@ def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]
         server.socket.close()
         server.socket = held
         server.server_activate()
-        thread = threading.Thread(target=server.serve_forever, name="exporter", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(_STOP_POLL,), name="exporter", daemon=True)
         thread.start()
         try:
             yield

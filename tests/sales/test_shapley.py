@@ -1,7 +1,7 @@
 """sales.shapley: values equal their definitions, computed over all orders."""
 
 from collections.abc import Callable
-from itertools import combinations, permutations
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -37,11 +37,10 @@ def keeps_groups_together(order: tuple[int, ...]) -> bool:
 def game(degree: int, seed: int = 0) -> Worth:
     """Return a game with a random worth for each set of up to ``degree`` players."""
     rng = np.random.default_rng(seed)
-    sets = [list(each) for size in range(degree + 1) for each in combinations(range(GROUP.size), size)]
+    sets = of_all(GROUP.size)
+    sets = sets[sets.sum(axis=1) <= degree]
     gains = rng.normal(0, 1, len(sets))
-    return lambda coalitions: np.array(
-        [sum(gain for each, gain in zip(sets, gains, strict=True) if coalition[each].all()) for coalition in coalitions]
-    )
+    return lambda coalitions: (coalitions[:, None] >= sets).all(axis=2) @ gains
 
 
 def of_groups(worth: Worth) -> Worth:
