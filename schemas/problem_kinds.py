@@ -183,6 +183,11 @@ def type_uri(name: ProblemName) -> str:
     return f"urn:shopcat:problem:{name}"
 
 
+def documentation(name: ProblemName) -> str:
+    """Return the path within the project, and the heading there, of a problem's likely cause and remedy."""
+    return f"docs/reference/problems.md#{name}"
+
+
 def names_by_status(names: Iterable[ProblemName]) -> Mapping[int, Sequence[ProblemName]]:
     """Group kinds of problems by their HTTP statuses, lowest status first."""
     groups: dict[int, list[ProblemName]] = {}

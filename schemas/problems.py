@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.problem_kinds import PROBLEM_KINDS, ProblemName, type_uri
+from schemas.problem_kinds import PROBLEM_KINDS, ProblemName, documentation, type_uri
 
 _MESSAGES = {  # by pydantic's error type: a message for a reader who does not know pydantic
     "missing": "required, but missing",
@@ -47,20 +47,30 @@ class Problem(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: str = Field(
-        description="URI of the kind of problem. Its last part is the heading of the kind in "
-        "docs/reference/problems.md. It is stable; the other texts may change.",
+        description="URI of the kind of problem. It is stable; the other texts may change.",
         json_schema_extra={"enum": [type_uri(name) for name in PROBLEM_KINDS]},
     )
     title: str = Field(description="The kind of problem in words, the same for every problem of the kind.")
     status: int = Field(description="The HTTP status.", ge=400, le=599)
     detail: str = Field(description="The cause of this problem, and the remedy.")
+    documentation: str = Field(
+        description="Path and heading of the kind's likely cause and remedy, in the project's documentation.",
+        examples=[documentation("unknown-store")],
+    )
     errors: list[FieldError] = Field(default_factory=list, description="The first ten fields with errors, if any.")
 
     @classmethod
     def of(cls, name: ProblemName, detail: str, errors: Sequence[FieldError] = ()) -> "Problem":
         """Make a problem of a known kind."""
         kind = PROBLEM_KINDS[name]
-        return cls(type=type_uri(name), title=kind.title, status=kind.status, detail=detail, errors=list(errors))
+        return cls(
+            type=type_uri(name),
+            title=kind.title,
+            status=kind.status,
+            detail=detail,
+            documentation=documentation(name),
+            errors=list(errors),
+        )
 
     def to_json(self) -> bytes:
         """Return the response's body."""

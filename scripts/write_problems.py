@@ -19,9 +19,9 @@ The gateway and the models answer with a problem if they cannot answer a request
 {example}
 ```
 
-`type` identifies the kind of problem. It is stable, so programs should read it; the other texts may change. The last
-part of `type` is the heading on this page: `urn:shopcat:problem:unknown-store` is described under
-[unknown-store](#unknown-store).
+`type` identifies the kind of problem. It is stable, so programs should read it; the other texts may change.
+`documentation` leads to the problem's heading on this page. The last part of `type` is the same heading:
+`urn:shopcat:problem:unknown-store` is described under [unknown-store](#unknown-store).
 
 If fields are at fault, `errors` has the first ten of them. `path` is a JSON pointer to the field, `value` is the value
 that was sent, and `detail` gives the allowed values. In a list of items, an invalid item has its problem in its place,

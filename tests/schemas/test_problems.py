@@ -56,9 +56,9 @@ def caught(value: Any) -> ValidationError:
 
 @pytest.mark.parametrize("kind", get_args(ProblemName))
 def test_a_problem_has_the_members_of_rfc_9457(kind: ProblemName) -> None:
-    """A URI as type, one title for each type, the HTTP status, a detail for this occurrence, and one extension."""
+    """A URI as type, one title for each type, the HTTP status, a detail for this occurrence, and two extensions."""
     body = json.loads(Problem.of(kind, "what and why", [FieldError(path="/a", detail="wrong")]).to_json())
-    assert {*body} == {"type", "title", "status", "detail", "errors"}
+    assert {*body} == {"type", "title", "status", "detail", "documentation", "errors"}
     assert body["type"] == f"urn:shopcat:problem:{kind}"
     assert body["title"] == Problem.of(kind, "another time").title
     assert body["status"] == STATUSES[kind]

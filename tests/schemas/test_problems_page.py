@@ -3,6 +3,7 @@
 from typing import get_args
 
 from schemas.problem_kinds import PROBLEM_KINDS, ProblemName, type_uri
+from schemas.problems import Problem
 from scripts.write_problems import FILE, as_markdown
 
 
@@ -14,6 +15,13 @@ def test_the_last_part_of_a_type_is_the_heading_of_the_problem() -> None:
     headings = [line.removeprefix("## ") for line in as_markdown().splitlines() if line.startswith("## ")]
     assert {*headings} == {type_uri(name).rpartition(":")[2] for name in get_args(ProblemName)}
     assert len(headings) == len(PROBLEM_KINDS)
+
+
+def test_every_problem_leads_to_its_heading() -> None:
+    for name in get_args(ProblemName):
+        path, _, heading = Problem.of(name, "").documentation.partition("#")
+        assert (FILE.parents[2] / path).samefile(FILE)
+        assert f"\n## {heading}\n\n{PROBLEM_KINDS[name].title}. " in FILE.read_text(encoding="utf-8")
 
 
 def test_every_section_has_title_status_type_source_cause_and_remedy() -> None:
