@@ -1,5 +1,5 @@
 # The service, for a CPU (the last target, hence the default) or a GPU: docker build [--target cuda] .
-# docs/guides/deploy.md describes how to run it; deploy/try_container.sh builds, runs and tests it.
+# docs/guides/deploy.md describes how to run it; `make container-test` builds, runs and tests it.
 
 # A Debian with Python 3.11 or newer. Both are arguments, because a private registry has them under other names.
 ARG BASE=python:3.11-slim-bookworm

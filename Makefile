@@ -10,7 +10,7 @@ BUILD  := build
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve demo test all-tests unit lint format docs bench serve-env train-env clean help
+.PHONY: serve demo test all-tests unit container-test lint format docs bench serve-env train-env clean help
 
 serve: $(VENV)/.serve  ## Serve the demonstration and the pets model until Ctrl-C (the default)
 	@exec $(BIN)/shopcat serve $(DEMO) $(PETS)
@@ -23,6 +23,9 @@ all-tests: $(VENV)/.test
 
 unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
 	$(PYTEST) -m "not integration" $(ARGS)
+
+container-test: $(VENV)/.test  ## Build the container image with podman and test it; SHOPCAT_CONTAINER=docker uses Docker
+	SHOPCAT_CONTAINER=$${SHOPCAT_CONTAINER:-podman} $(BIN)/python -m pytest tests/integration/test_container.py $(ARGS)
 
 lint: $(VENV)/.test  ## Check style, format, import rules and types
 	$(BIN)/ruff check .
@@ -69,7 +72,7 @@ clean:  ## Remove the environment, archives and build output
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| while IFS='|' read -r target text; do printf '%-10s  %s\n' "$$target" "$$text"; done
+		| while IFS='|' read -r target text; do printf '%-14s  %s\n' "$$target" "$$text"; done
 
 # A virtual environment that is made in part, as by a Python without ensurepip, would pass for a whole one later.
 $(VENV)/bin/python:
