@@ -15,6 +15,7 @@ from pets.images import crop, normalise, open_photo
 from runtime.bundle import Golden
 from schemas.pets.manifest import ImageSpec
 from training.export import refer_to_weights, to_onnx
+from training.pets.fit import Fitted
 from training.pets.network import ExplainedNet, PetNet
 
 GOLDEN_PICTURES = 4
@@ -33,14 +34,15 @@ def rounded_weights(net: PetNet) -> dict[str, NDArray[np.generic]]:
     return rounded
 
 
-def exported_network(net: PetNet, size: int, device: str, *, weights: Path) -> bytes:
+def exported_network(fitted: Fitted, *, weights: Path) -> bytes:
     """Return the network with its heatmaps as an ONNX file that refers to the weights in another file."""
+    size, device = fitted.options.served_size, fitted.device
     example = (
         torch.zeros((2, 3, size, size), device=device),
         torch.full((2,), Target.PREDICTED, device=device),
         torch.full((2,), Rival.RUNNER_UP, device=device),
     )
-    network = to_onnx(ExplainedNet(net).eval(), example, INPUTS, OUTPUTS)
+    network = to_onnx(ExplainedNet(fitted.net).eval(), example, INPUTS, OUTPUTS)
     return refer_to_weights(network, weights, prefix="net.")
 
 

@@ -108,7 +108,7 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
             out,
             manifest,
             weights=weights,
-            network=lambda file: exported_network(final.net, image.size, run.device, weights=file),
+            network=lambda file: exported_network(final, weights=file),
             golden=golden_pictures(final.net, image),
             card=model_card(manifest),
             replace=run.replace,

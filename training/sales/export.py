@@ -20,21 +20,21 @@ from training.sales.fit import Fitted
 GOLDEN_ROWS = 48
 
 
-def exported_network(fitted: Fitted, device: str) -> bytes:
+def exported_network(fitted: Fitted) -> bytes:
     """Return the network as an ONNX file, its batch norms folded into the linear layers."""
-    cats = torch.zeros((2, len(fitted.spec.emb_szs)), dtype=torch.int32, device=device)
-    conts = torch.zeros((2, fitted.spec.n_cont), device=device)
+    cats = torch.zeros((2, len(fitted.spec.emb_szs)), dtype=torch.int32, device=fitted.device)
+    conts = torch.zeros((2, fitted.spec.n_cont), device=fitted.device)
     return to_onnx(FoldedNet(fitted.net), (cats, conts), Prepared._fields)
 
 
-def golden_rows(fitted: Fitted, name: str, device: str) -> Golden:
+def golden_rows(fitted: Fitted, name: str) -> Golden:
     """Return requests for days from all over the calendar, with the forecasts that torch computes for them.
 
     Every fourth request states another promotion than the tables do, and every sixteenth other holidays.
     """
     calendar, rng = fitted.panel.calendar, np.random.default_rng(0)
     forecaster = Forecaster(
-        Model(name, "training", fitted.panel, fitted.features, fitted.preprocessor, fitted.run(device), HORIZON)
+        Model(name, "training", fitted.panel, fitted.features, fitted.preprocessor, fitted.run, HORIZON)
     )
     rows: Golden = []
     for number in range(GOLDEN_ROWS):

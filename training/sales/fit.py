@@ -15,7 +15,7 @@ from torch import nn
 from sales.features import Features
 from sales.history import HORIZON
 from sales.panel import Panel
-from sales.preprocess import Preprocessor, Run
+from sales.preprocess import Preprocessor
 from schemas.sales.manifest import NetworkSpec
 from training.device import fast_bfloat16
 from training.loop.batches import TensorBatches, predict
@@ -38,6 +38,7 @@ class Fitted:
         preprocessor: codes and scales of the columns, fitted to the training rows.
         net: the network, in eval mode.
         spec: sizes of the network, for the manifest.
+        device: device of the network.
         history: losses, learning rates and figures by epoch.
         lr: result of the learning-rate finder; None if it was not run or the loss diverged at once.
     """
@@ -47,21 +48,18 @@ class Fitted:
     preprocessor: Preprocessor
     net: TabularNet
     spec: NetworkSpec
+    device: str = "cpu"
     history: History = field(default_factory=History)
     lr: FoundLR | None = None
 
-    def run(self, device: str) -> Run:
-        """Return the function by which a forecaster runs the network in torch, the reference for the exported one."""
+    def run(self, cats: NDArray[np.int32], conts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network in torch, the reference for the exported one, as `sales.preprocess.Run` describes."""
+        return predict(self.net, torch.from_numpy(cats), torch.from_numpy(conts), device=self.device)
 
-        def run(cats: NDArray[np.int32], conts: NDArray[np.float32]) -> NDArray[np.float32]:
-            return predict(self.net, torch.from_numpy(cats), torch.from_numpy(conts), device=device)
-
-        return run
-
-    def forecast(self, rows: Rows, device: str) -> NDArray[np.float64]:
+    def forecast(self, rows: Rows) -> NDArray[np.float64]:
         """Forecast sales ``[row]`` of open days."""
         prepared = self.preprocessor.transform(self.features.build(rows.store, rows.day))
-        return np.exp(self.run(device)(prepared.cats, prepared.conts).astype(np.float64))
+        return np.exp(self.run(prepared.cats, prepared.conts).astype(np.float64))
 
 
 def fit(
@@ -70,7 +68,7 @@ def fit(
     *,
     device: str = "cpu",
     holdout: Rows | None = None,
-    checkpoint: Path | None = None,
+    folder: Path | None = None,
     progress: bool | None = None,
 ) -> Fitted:
     """Train a network on all sales that a panel knows.
@@ -81,16 +79,16 @@ def fit(
         device: device to train on.
         holdout: rows to evaluate on after each epoch. Their RMSPE goes to the progress bar and the history. With a
             holdout the learning-rate finder runs first, on a copy of the network's state.
-        checkpoint: file to save to after each epoch, and to resume from if it exists.
+        folder: folder to save a checkpoint to after each epoch, and to resume from.
         progress: show a progress bar; if None, only on a terminal.
     """
     fitted, batches = _prepare(panel, options, device)
     found = None
     if holdout is not None:
         with suppress(DivergedError):  # the report then lacks one plot
-            found = _learner(fitted, options, device, None, progress).lr_find(batches)
-    learner = _learner(fitted, options, device, checkpoint, progress)
-    evaluate = None if holdout is None else _evaluation(fitted, holdout, device)
+            found = _learner(fitted, options, progress=progress).lr_find(batches)
+    learner = _learner(fitted, options, folder, progress=progress)
+    evaluate = None if holdout is None else _evaluation(fitted, holdout)
     learner.fit_one_cycle(batches, options.epochs, options.lr_max, pct_start=options.pct_start, evaluate=evaluate)
     fitted.net.load_state_dict(learner.trained.state_dict())
     fitted.net.eval()
@@ -100,7 +98,7 @@ def fit(
 def lr_find(panel: Panel, options: Options, *, device: str = "cpu") -> FoundLR:
     """Run the learning-rate finder on all sales that a panel knows."""
     fitted, batches = _prepare(panel, options, device)
-    return _learner(fitted, options, device, None, progress=None).lr_find(batches)
+    return _learner(fitted, options).lr_find(batches)
 
 
 def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, TensorBatches]:
@@ -117,7 +115,7 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     net.start_at(float(log_sales.mean()))
     tensors = [torch.from_numpy(array).to(device) for array in (prepared.cats, prepared.conts, log_sales)]
     batches = TensorBatches(*tensors, batch_size=options.batch_size_for(len(rows)))
-    return Fitted(panel, features, preprocessor, net, spec), batches
+    return Fitted(panel, features, preprocessor, net, spec, device), batches
 
 
 def _network_spec(preprocessor: Preprocessor, options: Options, *, highest: float) -> NetworkSpec:
@@ -133,13 +131,13 @@ def _network_spec(preprocessor: Preprocessor, options: Options, *, highest: floa
     )
 
 
-def _evaluation(fitted: Fitted, holdout: Rows, device: str) -> Callable[[nn.Module], Mapping[str, float]]:
+def _evaluation(fitted: Fitted, holdout: Rows) -> Callable[[nn.Module], Mapping[str, float]]:
     """Return a function that computes a network's RMSPE on the holdout."""
     prepared = fitted.preprocessor.transform(fitted.features.build(holdout.store, holdout.day))
     cats, conts = torch.from_numpy(prepared.cats), torch.from_numpy(prepared.conts)
 
     def evaluate(net: nn.Module) -> Mapping[str, float]:
-        log_sales = predict(net, cats, conts, device=device)
+        log_sales = predict(net, cats, conts, device=fitted.device)
         return {"rmspe": rmspe(holdout.sales, np.exp(log_sales.astype(np.float64)))}
 
     return evaluate
@@ -158,20 +156,21 @@ def _training_rows(panel: Panel, options: Options) -> tuple[Rows, NDArray[np.int
     return rows, rows.day - days_ahead
 
 
-def _learner(fitted: Fitted, options: Options, device: str, checkpoint: Path | None, progress: bool | None) -> Learner:
-    """Return the learner of a network. Its checkpoint fits these data and options only."""
+def _learner(fitted: Fitted, options: Options, folder: Path | None = None, *, progress: bool | None = None) -> Learner:
+    """Return the learner of a network. Its checkpoint in the folder fits these data and options only."""
     fingerprint = {}
-    if checkpoint is not None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
         fingerprint = {"data": _digest(fitted.panel), **json.loads(json.dumps(asdict(options)))}
     return Learner(
         fitted.net,
         nn.functional.mse_loss,
         wd=options.wd,
         ema=options.ema,
-        bfloat16=fast_bfloat16(device) if options.bfloat16 is None else options.bfloat16,
-        device=device,
+        bfloat16=fast_bfloat16(fitted.device) if options.bfloat16 is None else options.bfloat16,
+        device=fitted.device,
         seed=options.seed,
-        checkpoint=checkpoint,
+        checkpoint=None if folder is None else folder / "all.ckpt",
         fingerprint=fingerprint,
         progress=progress,
     )

@@ -77,22 +77,22 @@ def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Tra
             options,
             device=run.device,
             holdout=unseen,
-            checkpoint=folder / "holdout.ckpt",
+            folder=folder / "first",
             progress=run.progress,
         )
-        evaluation = Evaluation(panel, known.cutoff, unseen, first.forecast(unseen, run.device))
+        evaluation = Evaluation(panel, known.cutoff, unseen, first.forecast(unseen))
         final = first
         if options.refit:
             logger.info("second fit, all rows: %s", _span(panel))
-            final = fit(panel, options, device=run.device, checkpoint=folder / "all.ckpt", progress=run.progress)
+            final = fit(panel, options, device=run.device, folder=folder / "all", progress=run.progress)
         manifest = _manifest(final, evaluation, options, name=run.name, synthetic=tables.synthetic)
         bundle = bundles.save(
             out,
             manifest,
             weights={key: tensor.cpu().numpy() for key, tensor in final.net.state_dict().items()},
-            network=exported_network(final, run.device),
+            network=exported_network(final),
             panel=final.panel,
-            golden=golden_rows(final, run.name, run.device),
+            golden=golden_rows(final, run.name),
             card=model_card(manifest),
             replace=run.replace,
         )
