@@ -48,9 +48,15 @@ def demo(folder: Path, stores: int, seed: int) -> None:
 @click.command("sales")
 @training_command("sales")
 @training_options(Options)
+@click.option(
+    "--require-better-than-baseline",
+    is_flag=True,
+    help="Fail, and write no bundle, if the model is not better than both baselines on the holdout. Otherwise the "
+    "command only warns.",
+)
 @DEVICE
 @command
-def train_sales(data: Path, arguments: RunArguments, **given: Any) -> None:
+def train_sales(data: Path, arguments: RunArguments, require_better_than_baseline: bool, **given: Any) -> None:
     """Train the sales model on tables.
 
     DATA is a folder with train.csv, test.csv, store.csv, store_states.csv, state_names.csv, googletrend.csv and
@@ -74,7 +80,13 @@ def train_sales(data: Path, arguments: RunArguments, **given: Any) -> None:
             **report_arguments(trained),
         )
 
-    manifest = train(tables, arguments.out, options, arguments.run(write)).manifest
+    manifest = train(
+        tables,
+        arguments.out,
+        options,
+        arguments.run(write),
+        require_better_than_baseline=require_better_than_baseline,
+    ).manifest
     _print_figures(manifest.metrics)
     print_written(arguments.out, report_folder, manifest.version)
 
@@ -173,6 +185,7 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
 def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
     """Evaluate a sales bundle on later sales, write a report and print its figures."""
     from sales.forecaster import Forecaster
+    from training.sales.baselines import shortfall
     from training.sales.data.tables import read_tables
     from training.sales.evaluation import evaluate
     from training.sales.report import write_report
@@ -190,6 +203,10 @@ def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...],
         command=this_command(),
     )
     _print_figures(result.metrics())
+    for reason, count in result.skipped.items():
+        click.echo(f"not judged: {count:,} store-days on {reason}")
+    if worse := shortfall(result.metrics()):
+        click.echo(f"WARNING: {worse}", err=True)
 
 
 def check(bundle: Path, device: str) -> str:
@@ -228,11 +245,13 @@ def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> 
 
 
 def _print_figures(figures: dict[str, Any]) -> None:
-    """Print the most important figures in two lines."""
+    """Print the most important figures, and those of the baselines, in a line each."""
     click.echo(
         f"{figures['from']} to {figures['to']}, {figures['rows']:,} rows: RMSPE {figures['rmspe']:.4f}, "
         f"WAPE {figures['wape']:.4f}, bias {figures['bias']:+.4f}"
     )
+    if mean := figures.get("weekday_promotion_mean"):
+        click.echo(f"weekday-and-promotion mean, the same rows: RMSPE {mean['rmspe']:.4f}, WAPE {mean['wape']:.4f}")
     if naive := figures.get("last_year_same_weekday"):
         ours = figures["where_last_year_is_known"]
         click.echo(

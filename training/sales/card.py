@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.sales.manifest import NetworkSpec
 from training.cards import Metric, definitions, option_list, percent, signed_percent, table, wrapped
+from training.sales.baselines import shortfall
 from training.sales.options import Options
 
 SYNTHETIC = (
@@ -18,6 +19,11 @@ SYNTHETIC = (
 LOOKS_AHEAD = (
     "**Parity mode looks ahead: its columns hold the weather and the search trend of the very day that is forecast, "
     "which nobody knows when forecasting. It is for comparison with published figures; don't plan with it.**"
+)
+
+BASELINES = (
+    "The weekday-and-promotion mean is the geometric mean of the store's sales in the last 364 days, on the same "
+    "weekday and with the same promotion status. \"Last year's same weekday\" is the store's sales 52 weeks before."
 )
 
 # By the names of training.sales.metrics.METRICS.
@@ -34,25 +40,36 @@ METRICS: Mapping[str, Metric] = {
 
 
 def headline(metrics: Mapping[str, Any]) -> str:
-    """Return a table of the figures, beside those of last year's same weekday where that is known.
+    """Return a table of the figures, beside those of the baselines as far as these are known.
 
     Args:
         metrics: figures as ``Evaluation.metrics`` returns them.
     """
+    columns = [(f"model, all {metrics['rows']:,} rows", _cells(metrics))]
+    if mean := metrics.get("weekday_promotion_mean"):
+        columns += [
+            ("weekday-and-promotion mean, same rows", _cells(mean)),
+            ("error is lower by", _reductions(metrics, mean)),
+        ]
     ours, naive = metrics.get("where_last_year_is_known"), metrics.get("last_year_same_weekday")
-    head = ["", f"model, all {metrics['rows']:,} rows"]
-    if ours is None or naive is None:
-        return table(head, "lr", [[metric.label, metric.format(metrics[key])] for key, metric in METRICS.items()])
-    head += [
-        f"model, {ours['rows']:,} rows with a last year",
-        "last year's same weekday, same rows",
-        "error is lower by",
-    ]
-    rows = []
-    for key, (label, written, _) in METRICS.items():
-        lower = percent(1 - ours[key] / naive[key]) if key != "bias" and naive[key] else ""
-        rows.append([label, written(metrics[key]), written(ours[key]), written(naive[key]), lower])
-    return table(head, "lrrrr", rows)
+    if ours is not None and naive is not None:
+        columns += [
+            (f"model, {ours['rows']:,} rows with a last year", _cells(ours)),
+            ("last year's same weekday, same rows", _cells(naive)),
+            ("error is lower by", _reductions(ours, naive)),
+        ]
+    rows = zip((metric.label for metric in METRICS.values()), *(cells for _, cells in columns), strict=True)
+    return table(["", *(title for title, _ in columns)], "l" + "r" * len(columns), rows)
+
+
+def _cells(figures: Mapping[str, Any]) -> list[str]:
+    """Return the figures as text, in the order of ``METRICS``."""
+    return [metric.format(figures[key]) for key, metric in METRICS.items()]
+
+
+def _reductions(ours: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """Return by how much each error is lower than a baseline's; empty for the bias, which has a sign."""
+    return [percent(1 - ours[key] / baseline[key]) if key != "bias" and baseline[key] else "" for key in METRICS]
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
@@ -130,7 +147,15 @@ describes them.
 
 {headline(metrics)}
 
-{judged} "Last year's same weekday" is the store's sales 52 weeks before."""
+{judged}{_shortfall(metrics)}
+
+{BASELINES}"""
+
+
+def _shortfall(metrics: Mapping[str, Any]) -> str:
+    """Return a warning if the model does not beat a baseline; otherwise nothing."""
+    worse = shortfall(metrics)
+    return f" **Caution: {worse}.**" if worse else ""
 
 
 def _cautions(manifest: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -10,17 +11,19 @@ from numpy.typing import NDArray
 
 from runtime.errors import UserError
 from sales.arrays import Int32
-from sales.calendar import STATE_HOLIDAYS
+from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.forecaster import Forecaster
-from sales.panel import MISSING, YEAR, Panel
+from sales.panel import MISSING, Panel
 from schemas.sales.answer import Forecasts, ItemForecast
 from schemas.sales.parse import ForecastRequest
 from schemas.sales.request import Item, StateHoliday
+from training.sales import baselines
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.metrics import by_slice, score
 
 WEEKDAYS = ("1 Monday", "2 Tuesday", "3 Wednesday", "4 Thursday", "5 Friday", "6 Saturday", "7 Sunday")
+WEEK = "Week of the horizon"  # a kind of slice
 HOLIDAYS = ("0 none", "a public holiday", "b Easter", "c Christmas")
 
 
@@ -43,6 +46,10 @@ class Rows:
         rows = np.flatnonzero(day > after)
         return cls(store[rows], day[rows], panel.sales[store[rows], day[rows]])
 
+    def where(self, chosen: NDArray[np.bool_]) -> "Rows":
+        """Return the rows for which ``chosen``, ``[row]``, is true."""
+        return Rows(self.store[chosen], self.day[chosen], self.sales[chosen])
+
     def __len__(self) -> int:
         return len(self.store)
 
@@ -56,12 +63,14 @@ class Evaluation:
         cutoff: last day whose sales the model knew, as an index into the panel.
         rows: evaluated store-days, all after the cutoff.
         forecast: ``[row]``, forecast sales.
+        skipped: number of store-days with sales after the cutoff that are not evaluated, by reason.
     """
 
     panel: Panel
     cutoff: int
     rows: Rows
     forecast: NDArray[np.float64]
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def date(self, day: int) -> dt.date:
         """Return the date of a day of the panel."""
@@ -69,71 +78,130 @@ class Evaluation:
 
     def last_year(self) -> NDArray[np.float32]:
         """Return the sales of the same weekday 52 weeks before, ``[row]``; NaN where none are known."""
-        before = self.rows.day - YEAR
-        sales = self.panel.sales[self.rows.store, np.maximum(before, 0)]
-        return np.where((before >= 0) & (before <= self.cutoff), sales, np.float32(np.nan))
+        return baselines.last_year(self._known, self.rows)
+
+    def weekday_promotion_mean(self) -> NDArray[np.float64]:
+        """Return the mean of sales by store, weekday and promotion, ``[row]``; NaN where no sales are known."""
+        return baselines.weekday_promotion_mean(self._known, self.rows)
+
+    @cached_property
+    def _known(self) -> Panel:
+        """The panel as it was known at the cutoff."""
+        return baselines.known_until(self.panel, self.cutoff)
 
     def metrics(self) -> dict[str, Any]:
-        """Return the model's figures over all rows.
+        """Return the model's figures over all rows, and those of the baselines.
 
-        If there are rows whose sales of 52 weeks before are known, also return two figures on these rows: of the model,
-        and of those sales as a forecast.
+        The figures of the weekday-and-promotion mean are over all rows, too. If there are rows whose sales of 52 weeks
+        before are known, two more figures are on these rows: of the model, and of those sales as a forecast.
         """
-        naive = self.last_year()
+        naive, mean = self.last_year(), self.weekday_promotion_mean()
         both = ~np.isnan(naive)
         figures: dict[str, Any] = {
             "from": self.date(int(self.rows.day.min())).isoformat(),
             "to": self.date(int(self.rows.day.max())).isoformat(),
             **score(self.rows.sales, self.forecast),
         }
+        if not np.isnan(mean).any():
+            figures["weekday_promotion_mean"] = score(self.rows.sales, mean)
         if both.any():
             figures["where_last_year_is_known"] = score(self.rows.sales[both], self.forecast[both])
             figures["last_year_same_weekday"] = score(self.rows.sales[both], naive[both])
         return figures
 
-    def slices(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-        """Return the figures by store type, assortment, state, promotion, holiday, weekday and week of the horizon."""
+    def labels(self) -> dict[str, NDArray[np.str_]]:
+        """Return the slice of each row, ``[row]``, by kind of slice."""
         panel, store, day = self.panel, self.rows.store, self.rows.day
         calendar, week = panel.calendar, (day - self.cutoff - 1) // 7 + 1
-        labels = {
+        return {
             "Store type": _words(panel.levels["StoreType"], panel.store_type[store]),
             "Assortment": _words(panel.levels["Assortment"], panel.assortment[store]),
             "State": _words(panel.levels["State"], panel.state[store]),
             "Promotion": np.where(calendar.promo[store, day] > 0, "promo", "no promo"),
             "State holiday": np.array(HOLIDAYS)[calendar.state_holiday[store, day]],
             "Weekday": np.array(WEEKDAYS)[(panel.first_day + day + 3) % 7],
-            "Week of the horizon": np.char.add("week ", np.char.zfill(week.astype(str), len(str(week.max())))),
+            WEEK: np.char.add("week ", np.char.zfill(week.astype(str), len(str(week.max())))),
         }
-        return {name: by_slice(self.rows.sales, self.forecast, label) for name, label in labels.items()}
+
+    def slices(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        """Return the figures by store type, assortment, state, promotion, holiday, weekday and week of the horizon."""
+        return {name: by_slice(self.rows.sales, self.forecast, label) for name, label in self.labels().items()}
 
 
 def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
     """Evaluate a bundle on the sales after its cutoff, with forecasts as a client would get them.
 
-    The requests state the plan of those days (open, promotion, holidays) as the tables have it.
+    The requests state every row of the tables up to the bundle's horizon: open, promotion and holidays, closed days
+    too. The model is not judged on days beyond its horizon, and stores that it does not know are skipped. ``skipped``
+    has their numbers.
 
     Raises:
-        HoldoutError: if the tables have no sales after the bundle's cutoff, or a store that it does not know.
+        HoldoutError: if the tables have no sales of a known store within the horizon.
     """
     panel = panel_from_tables(tables)
-    cutoff = panel.calendar.day(forecaster.cutoff)
-    rows = Rows.sold(panel, after=cutoff)
-    if not len(rows):
+    calendar, cutoff = panel.calendar, panel.calendar.day(forecaster.cutoff)
+    last = cutoff + forecaster.model.horizon
+    sold = Rows.sold(panel, after=cutoff)
+    if not len(sold):
         raise HoldoutError(
             f"the tables have no sales after {forecaster.cutoff}, the last day that the model has seen, and a model is "
             "not judged on what it has seen; name tables with later sales, or see the holdout in the bundle's report"
         )
+    known = np.isin(calendar.stores, forecaster.model.panel.calendar.stores)
+    late, unknown = sold.day > last, ~known[sold.store]
+    rows = sold.where(~late & ~unknown)
+    skipped = {
+        "stores that the model does not know": int(unknown.sum()),
+        f"days beyond the horizon of {forecaster.model.horizon} days": int((late & ~unknown).sum()),
+    }
+    skipped = {reason: count for reason, count in skipped.items() if count}
+    if not len(rows):
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in skipped.items())
+        raise HoldoutError(
+            f"none of the {len(sold):,} store-days with sales after {forecaster.cutoff} can be judged ({reasons}); "
+            "name tables of the bundle's stores with sales soon after that day"
+        )
+    answers = _forecasts(forecaster, panel, _stated_days(panel, known, slice(max(cutoff + 1, 0), last + 1)))
+    forecast = np.array([answers[cell] for cell in zip(rows.store.tolist(), rows.day.tolist(), strict=True)])
+    return Evaluation(panel, cutoff, rows, forecast, skipped)
+
+
+def _stated_days(panel: Panel, known: NDArray[np.bool_], days: slice) -> Rows:
+    """Return the store-days that the tables state at least in part, of known stores."""
+    nothing = 2 ** len(FIELDS) - 1
+    stated = (panel.calendar.assumed[:, days] != nothing) & known[:, None]
+    sold = ~np.isnan(panel.sales[:, days])
+    store, day = np.nonzero(stated | (sold & known[:, None]))
+    day += days.start
+    return Rows(store, day, panel.sales[store, day])
+
+
+def _forecasts(forecaster: Forecaster, panel: Panel, rows: Rows) -> dict[tuple[int, int], float]:
+    """Return the forecasts of store-days by store and day, from one request that states the plan of all of them.
+
+    Raises:
+        HoldoutError: if one of them can't be forecast.
+    """
     calendar = panel.calendar
+
+    def stated(field: str, store: int, day: int, value: Any) -> Any:
+        """Return a fact of a day, or None where no table states it."""
+        return None if calendar.assumed[store, day] >> FIELDS.index(field) & 1 else value
+
+    cells = list(zip(rows.store.tolist(), rows.day.tolist(), strict=True))
     items = tuple(
         Item(
             store=int(calendar.stores[store]),
             date=calendar.date(day),
-            open=True,
-            promo=bool(calendar.promo[store, day]),
-            state_holiday=cast(StateHoliday, STATE_HOLIDAYS[calendar.state_holiday[store, day]]),
-            school_holiday=bool(calendar.school_holiday[store, day]),
+            open=True if sold else stated("open", store, day, bool(calendar.open[store, day])),
+            promo=stated("promo", store, day, bool(calendar.promo[store, day])),
+            state_holiday=cast(
+                StateHoliday | None,
+                stated("state_holiday", store, day, STATE_HOLIDAYS[calendar.state_holiday[store, day]]),
+            ),
+            school_holiday=stated("school_holiday", store, day, bool(calendar.school_holiday[store, day])),
         )
-        for store, day in zip(rows.store.tolist(), rows.day.tolist(), strict=True)
+        for (store, day), sold in zip(cells, (rows.sales > 0).tolist(), strict=True)
     )
     (answer,) = forecaster.predict([ForecastRequest(items, single=False)])
     if not isinstance(answer, Forecasts):
@@ -141,8 +209,8 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
     bad = [result for result in answer.items if not isinstance(result, ItemForecast)]
     if bad:
         raise HoldoutError(f"{len(bad):,} of {len(items):,} rows can't be forecast; the first: {bad[0].problem.detail}")
-    forecast = np.array([result.sales for result in answer.items if isinstance(result, ItemForecast)])
-    return Evaluation(panel, cutoff, rows, forecast)
+    sales = [result.sales for result in answer.items if isinstance(result, ItemForecast)]
+    return dict(zip(cells, sales, strict=True))
 
 
 def _words(levels: tuple[int | str, ...], codes: Int32) -> NDArray[np.str_]:

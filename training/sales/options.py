@@ -60,7 +60,7 @@ class Options(TrainingOptions):
     holdout: int | None = option(
         None,
         min=1,
-        shown="as many as test.csv plans",
+        shown="the model's horizon; parity: as many rows as test.csv has",
         help="Number of days at the end of the tables to evaluate on.",
     )
     refit: bool = option(

@@ -17,7 +17,8 @@ from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 from training.plots import BLACK, GREY, ORANGE, PALE, SKY, Floats, style
 from training.reports import Plots, closing_sections, images, training_plots, write_folder
-from training.sales.card import LOOKS_AHEAD, METRICS, SYNTHETIC, headline
+from training.sales.baselines import shortfall
+from training.sales.card import BASELINES, LOOKS_AHEAD, METRICS, SYNTHETIC, headline
 from training.sales.evaluation import WEEKDAYS, Evaluation, HoldoutError
 from training.sales.metrics import rmspe
 
@@ -79,8 +80,10 @@ def _figures(evaluation: Evaluation) -> list[str]:
     """Return the sections on the figures and on how the model was evaluated."""
     figures, rows = evaluation.metrics(), evaluation.rows
     days = int(rows.day.max() - rows.day.min()) + 1
+    compared = _beside_mean(figures) + _beside_last_year(figures)
     return [
-        f"**RMSPE {percent(figures['rmspe'])}** over {figures['rows']:,} store-days.{_beside_last_year(figures)}",
+        f"**RMSPE {percent(figures['rmspe'])}** over {figures['rows']:,} store-days.{compared}",
+        *([f"> **Caution: {worse}.**"] if (worse := shortfall(figures)) else []),
         headline(figures),
         definitions(METRICS),
         "## How it was judged",
@@ -88,9 +91,19 @@ def _figures(evaluation: Evaluation) -> list[str]:
         f"sales, the model knew those up to {evaluation.date(evaluation.cutoff)}.\n"
         "- Closed days and days without sales are left out.\n"
         "- Open days, promotions and holidays are taken as the tables have them, because a plan is known beforehand.\n"
-        "- \"Last year's same weekday\" is the store's sales 52 weeks before.\n"
-        "- If options were chosen by these figures, the figures are too good.",
+        f"- {BASELINES}\n"
+        + "".join(f"- Not judged: {count:,} store-days on {reason}.\n" for reason, count in evaluation.skipped.items())
+        + "- If options were chosen by these figures, the figures are too good.",
     ]
+
+
+def _beside_mean(figures: Mapping[str, Any]) -> str:
+    """Return a sentence that compares the model with the weekday-and-promotion mean; empty if that is not known."""
+    mean = figures.get("weekday_promotion_mean")
+    if mean is None or not mean["rmspe"] > 0:
+        return ""
+    lower = 1 - figures["rmspe"] / mean["rmspe"]
+    return f" The weekday-and-promotion mean has {percent(mean['rmspe'])}: the model's is {_compared(lower)}."
 
 
 def _beside_last_year(figures: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 from training.options import check_name
 from training.run import Run
+from training.sales.baselines import BaselineError, shortfall
 from training.sales.card import model_card
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
@@ -30,6 +31,7 @@ from training.sales.evaluation import Evaluation, HoldoutError, Rows
 from training.sales.export import exported_network, golden_rows
 from training.sales.fit import Fitted, fit
 from training.sales.options import Options
+from training.sales.windows import last_sale, tables_until
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +52,22 @@ class Trained(NamedTuple):
     lr: FoundLR | None
 
 
-def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Trained:
+def train(
+    tables: Tables, out: Path, options: Options, run: Run[Trained], *, require_better_than_baseline: bool = False
+) -> Trained:
     """Train and evaluate a model and write its bundle; an interrupted run resumes after its last finished epoch.
+
+    In production mode the first fit sees the plan of the holdout and nothing later, as a forecast does.
 
     Args:
         tables: tables in the format of the fast.ai lesson.
         out: the bundle's folder. Checkpoints lie beside it until the bundle is complete.
         options: options that decide the result.
         run: settings of this run.
+        require_better_than_baseline: fail if the model is not better than every baseline; otherwise warn.
 
     Raises:
+        BaselineError: if the model is not better than a baseline and must be; no bundle is written.
         OptionsError: if the model can't have this name.
         HoldoutError: if the tables leave nothing to train on or to evaluate on.
         RunningError: if another training is writing the bundle.
@@ -68,7 +76,10 @@ def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Tra
     """
     check_name(run.name)
     panel = panel_from_tables(tables)
-    known = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
+    cutoff = holdout_cutoff(tables, options)
+    # The lesson's columns look ahead in all tables, so parity mode keeps them.
+    visible = tables if options.mode == "parity" else tables_until(tables, cutoff, last_sale(tables))
+    known = panel_from_tables(visible, cutoff=cutoff)
     unseen = Rows.sold(panel, after=known.cutoff)
     with checkpoints(out, resume=run.resume) as folder:
         logger.info("first fit: %s", _span(known))
@@ -81,6 +92,7 @@ def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Tra
             progress=run.progress,
         )
         evaluation = Evaluation(panel, known.cutoff, unseen, first.forecast(unseen))
+        _compare_with_baselines(evaluation, required=require_better_than_baseline)
         final = first
         if options.refit:
             logger.info("second fit, all rows: %s", _span(panel))
@@ -105,28 +117,45 @@ def train(tables: Tables, out: Path, options: Options, run: Run[Trained]) -> Tra
 def holdout_cutoff(tables: Tables, options: Options) -> np.datetime64:
     """Return the last day that the first fit may see.
 
-    The holdout is as long as the plan (the test table). In parity mode it follows the fast.ai lesson, which holds out
-    as many rows as the test table has, rounded up to whole days.
+    The holdout is as long as the model's horizon, and at most a third of the days with sales. In parity mode it follows
+    the fast.ai lesson, which holds out as many rows as the test table has, rounded up to whole days.
 
     Raises:
         HoldoutError: if no sales are left before or after the cutoff.
     """
     sold = tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]")
-    last = sold.max()
+    first, last = sold.min(), sold.max()
     if options.holdout is not None:
         cutoff = last - options.holdout
     elif options.mode == "parity":
         latest = np.sort(sold)[::-1]
         cutoff = latest[min(len(tables.test), len(latest) - 1)] - 1
     else:
-        plan = tables.test["Date"].to_numpy("datetime64[D]")
-        cutoff = last - max(int((plan.max() - last).astype(int)), 1) if plan.size else last - HORIZON
-    if not sold.min() <= cutoff < last:
+        third = int((last - first).astype(int) + 1) // 3
+        cutoff = last - max(min(HORIZON, third), 1)
+    if not first <= cutoff < last:
         raise HoldoutError(
             f"holding out the days after {cutoff} leaves nothing to train on or nothing to judge by: "
-            f"the sales run from {sold.min()} to {last}; choose other holdout days"
+            f"the sales run from {first} to {last}; choose other holdout days"
         )
     return np.datetime64(cutoff)
+
+
+def _compare_with_baselines(evaluation: Evaluation, *, required: bool) -> None:
+    """Warn of the baselines that the model does not beat.
+
+    Raises:
+        BaselineError: if there are any, and the model is required to beat them.
+    """
+    worse = shortfall(evaluation.metrics())
+    if not worse:
+        return
+    if required:
+        raise BaselineError(
+            f"{worse}; no bundle was written. Try other options, or more sales; without "
+            "--require-better-than-baseline the same command goes on from here and only warns"
+        )
+    logger.warning("WARNING: %s. Forecast with the baseline, or try other options or more sales", worse)
 
 
 def _manifest(

@@ -100,11 +100,33 @@ def test_every_metric_is_stated_and_explained():
         assert f"- **{label}**: " in text
 
 
+def table_of(metrics):
+    """The cells after each label in the card's table of figures."""
+    text = model_card({**MANIFEST, "metrics": {**MANIFEST["metrics"], **metrics}})
+    return dict(re.findall(r"^\| ([^|]+) \| (.*) \|$", text, re.MULTILINE))
+
+
 def test_the_figures_stand_beside_those_of_last_year():
-    rows = dict(re.findall(r"^\| ([^|]+) \| (.*) \|$", model_card(with_last_year()), re.MULTILINE))
+    rows = table_of(COMPARED)
     assert rows["RMSPE"] == "11.11 % | 10.00 % | 40.00 % | 75.00 %"
     assert rows["WAPE"] == "13.33 % | 13.33 % | 10.00 % | -33.33 %"
     assert rows["Bias"].startswith("-1.44 % | -1.44 % | +20.00 % |")  # signed: no share of it is better
+
+
+def test_the_figures_stand_beside_those_of_the_weekday_and_promotion_mean():
+    mean = {"weekday_promotion_mean": {**FIGURES, "rmspe": 0.22222, "bias": 0.03}}
+    rows = table_of(mean)
+    assert rows["RMSPE"] == "11.11 % | 22.22 % | 50.00 %"
+    assert rows["Bias"].startswith("-1.44 % | +3.00 % |")
+    both = table_of({**mean, **COMPARED})
+    assert both["RMSPE"] == "11.11 % | 22.22 % | 50.00 % | 10.00 % | 40.00 % | 75.00 %"
+
+
+def test_the_card_of_a_model_that_is_worse_than_a_baseline_says_so():
+    worse = {**MANIFEST["metrics"], "weekday_promotion_mean": {**FIGURES, "rmspe": 0.1}}
+    text = words(model_card({**MANIFEST, "metrics": worse}))
+    assert "**Caution: the model is not better than the weekday-and-promotion mean (RMSPE 0.1111 to 0.1000 on " in text
+    assert "Caution" not in model_card(with_last_year())
 
 
 def test_the_facts_follow_from_the_manifest():

@@ -54,6 +54,7 @@ def frame(data, judged):
             "Date": np.datetime64("1970-01-01") + panel.first_day + rows.day,
             "Forecast": judged.forecast,
             "GivenLastYear": judged.last_year(),
+            "Mean": judged.weekday_promotion_mean(),
         }
     )
     merged = sold[sold["Date"] > CUTOFF].merge(before, how="left", on=["Store", "Date"])
@@ -94,6 +95,11 @@ def test_metrics_agree_with_pandas(frame, judged):
     assert {key: metrics[key] for key in figures(frame)} == pytest.approx(figures(frame), rel=1e-9)
     assert metrics["where_last_year_is_known"] == pytest.approx(figures(both), rel=1e-9)
     assert metrics["last_year_same_weekday"] == pytest.approx(figures(both, "LastYear"), rel=1e-9)
+
+
+def test_the_mean_by_weekday_and_promotion_is_judged_on_all_rows(frame, judged):
+    ours = judged.metrics()["weekday_promotion_mean"]
+    assert ours == pytest.approx(figures(frame, "Mean"), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -168,8 +174,54 @@ def test_tables_without_later_sales_are_rejected(tables):
         evaluate(forecaster, tables)
 
 
-def test_a_store_that_the_model_does_not_know_is_rejected(tables, tmp_path):
+def test_a_store_that_the_model_does_not_know_is_skipped_and_counted(tables, tmp_path):
     write_demo(tmp_path / "more", stores=21, seed=3)
+    more = read_tables(tmp_path / "more")
     forecaster, _, _ = untrained(tables, "2015-07-20")
-    with pytest.raises(HoldoutError, match=r"rows can't be forecast; the first: .*21"):
-        evaluate(forecaster, read_tables(tmp_path / "more"))
+    result = evaluate(forecaster, more)
+    later = more.train.query("Date > '2015-07-20' and Sales > 0")
+    assert result.skipped == {"stores that the model does not know": (later["Store"] == 21).sum()}
+    assert len(result.rows) == (later["Store"] != 21).sum()
+    assert 20 not in result.rows.store, "an index"
+
+
+def test_tables_of_unknown_stores_alone_are_rejected(tables):
+    forecaster, _, _ = untrained(tables, "2015-07-20")
+    others = replace(
+        tables,
+        **{
+            name: getattr(tables, name).assign(Store=getattr(tables, name)["Store"] + 100)
+            for name in ("train", "test", "store", "store_states")
+        },
+    )
+    with pytest.raises(HoldoutError, match=r"can be judged \(stores that the model does not know: \d+\)"):
+        evaluate(forecaster, others)
+
+
+def test_days_beyond_the_horizon_are_counted_and_not_judged(tables):
+    forecaster, _, _ = untrained(tables, "2015-05-31")
+    result = evaluate(forecaster, tables)
+    assert result.date(int(result.rows.day.max())) == date(2015, 7, 19), "49 days"
+    assert result.skipped == {
+        "days beyond the horizon of 49 days": (tables.train.query("Date > '2015-07-19'")["Sales"] > 0).sum()
+    }
+
+
+def test_closed_days_are_stated_too(tables):
+    """A holiday on a closed day, and the closure, change the columns of the days around it."""
+    forecaster, _, _ = untrained(tables, "2015-06-30")
+    before = evaluate(forecaster, tables)
+    train = tables.train.copy()
+    week = (train["Store"] == 1) & train["Date"].between("2015-07-06", "2015-07-11")
+    train.loc[week & train["Date"].between("2015-07-08", "2015-07-09"), ["Sales", "Open", "SchoolHoliday"]] = 0, 0, 1
+    after = evaluate(forecaster, replace(tables, train=train))
+    days = slice(after.panel.calendar.day(date(2015, 7, 6)), after.panel.calendar.day(date(2015, 7, 8)))
+
+    def forecasts(result):
+        return result.forecast[
+            (result.rows.store == 0) & (result.rows.day >= days.start) & (result.rows.day < days.stop)
+        ]
+
+    assert len(forecasts(after)) == len(forecasts(before)) == 2
+    assert (forecasts(after) != forecasts(before)).all()
+    assert len(after.rows) == len(before.rows) - 2

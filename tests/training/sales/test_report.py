@@ -79,7 +79,7 @@ def test_the_headline_figures_agree_with_scikit_learn(text, evaluation):
         "Mean APE": f"{100 * sk.mean_absolute_percentage_error(actual, forecast):.2f} %",
         "Median APE": f"{100 * sk.median_absolute_error(ones, forecast / actual):.2f} %",
     }
-    headline = re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \| [^|]+ \| [^|]* \|$", text, re.MULTILINE)
+    headline = re.findall(r"^\| ([^|]+) \| ([^|]+) \| .* \|$", text, re.MULTILINE)
     assert {label: value for label, value in headline if label in expected} == expected
     assert f"**RMSPE {100 * rmspe:.2f} %** over {len(actual):,} store-days." in text
 

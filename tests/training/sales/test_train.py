@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
@@ -19,8 +20,10 @@ from training.loop.history import Epoch
 from training.loop.learner import Learner
 from training.options import OptionsError
 from training.run import Run
+from training.sales.baselines import BaselineError
 from training.sales.data.tables import Tables
 from training.sales.evaluation import HoldoutError
+from training.sales.fit import Fitted
 from training.sales.options import Options
 from training.sales.train import Trained, holdout_cutoff, train
 
@@ -45,14 +48,25 @@ def last_sale(tables: Tables) -> np.datetime64:
     return tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]").max()
 
 
-def test_the_holdout_is_as_long_as_the_plan(tables: Tables) -> None:
-    plan = tables.test["Date"].to_numpy("datetime64[D]").max() - last_sale(tables)
-    assert holdout_cutoff(tables, Options.of()) == last_sale(tables) - plan
+@pytest.mark.parametrize("plan_days", [0, 7, 48, 366])
+def test_the_holdout_is_as_long_as_the_horizon_whatever_the_plan(tables: Tables, plan_days: int) -> None:
+    last = last_sale(tables)
+    row = tables.test.head(1)
+    plan = pd.concat([row.assign(Date=pd.Timestamp(last + 1 + day)) for day in range(plan_days)] or [row.head(0)])
+    assert holdout_cutoff(replace(tables, test=plan), Options.of()) == last - HORIZON
 
 
-def test_the_holdout_is_as_long_as_the_horizon_without_a_plan(tables: Tables) -> None:
-    without = replace(tables, test=tables.test.head(0))
-    assert holdout_cutoff(without, Options.of()) == last_sale(tables) - HORIZON
+@pytest.mark.parametrize(("days", "held_out"), [(150, 49), (147, 49), (146, 48), (60, 20), (2, 1)])
+def test_the_holdout_is_a_third_of_the_sales_if_there_are_few(tables: Tables, days: int, held_out: int) -> None:
+    last = last_sale(tables)
+    every_day = pd.DataFrame({"Date": pd.date_range(last - days + 1, last).astype("datetime64[s]"), "Sales": 1.0})
+    assert holdout_cutoff(replace(tables, train=every_day), Options.of()) == last - held_out
+
+
+def test_one_day_of_sales_is_too_few(tables: Tables) -> None:
+    one_day = tables.train[tables.train["Date"] == pd.Timestamp(last_sale(tables))]
+    with pytest.raises(HoldoutError, match="leaves nothing to train on"):
+        holdout_cutoff(replace(tables, train=one_day), Options.of())
 
 
 def test_the_holdout_has_the_given_number_of_days(tables: Tables) -> None:
@@ -95,6 +109,42 @@ def test_the_refit_knows_all_days_and_the_figures_are_of_the_first_fit(
     assert first_fit.manifest.training["rows"] < refit.manifest.training["rows"]
     ours, theirs = weights(tmp_path / "sales"), weights(trained[0])
     assert not np.array_equal(ours["layers.0.0.weight"], theirs["layers.0.0.weight"])
+
+
+@pytest.fixture
+def bad_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every network forecast twice the sales that it computes."""
+    forecast = Fitted.forecast
+    monkeypatch.setattr(Fitted, "forecast", lambda fitted, rows: 2 * forecast(fitted, rows))
+
+
+@pytest.mark.usefixtures("bad_model")
+def test_a_model_that_is_worse_than_a_baseline_is_saved_with_a_warning(
+    tables: Tables, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "sales"
+    train(tables, out, Options.of(**SMALL, refit=False), Run("sales", progress=False))
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "the model is not better than" in warning
+    assert "the weekday-and-promotion mean (RMSPE " in warning
+    assert "Caution: the model is not better than" in " ".join((out / "MODEL_CARD.md").read_text().split())
+
+
+@pytest.mark.usefixtures("bad_model")
+def test_a_model_that_must_beat_the_baselines_and_does_not_is_no_bundle(tables: Tables, tmp_path: Path) -> None:
+    out = tmp_path / "sales"
+    with pytest.raises(BaselineError, match=r"not better than .* no bundle was written"):
+        train(tables, out, OPTIONS, Run("sales", progress=False), require_better_than_baseline=True)
+    assert not out.exists()
+
+
+def test_days_after_the_holdout_do_not_change_the_first_fit(
+    tables: Tables, trained: tuple[Path, Trained], tmp_path: Path
+) -> None:
+    """Columns look up to two weeks ahead, also at the end of the holdout."""
+    other_plan = replace(tables, test=tables.test.assign(Promo=1 - tables.test["Promo"], SchoolHoliday=1))
+    again = train(other_plan, tmp_path / "sales", Options.of(**SMALL, refit=False), Run("sales", progress=False))
+    assert np.array_equal(again.evaluation.forecast, trained[1].evaluation.forecast)
 
 
 def interrupt_at(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
