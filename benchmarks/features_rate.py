@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import cast
 
-from sales.feature_sets import Mode
+from sales.columns.column import Mode
 
 ROUNDS = 5
 MODES: tuple[Mode, ...] = ("production", "parity")

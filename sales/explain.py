@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import exp, floor, log, log10
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 
 from sales.arrays import Bool, Float64, Int64
-from sales.calendar import STATE_HOLIDAYS
-from sales.history import NAMES as HISTORY
+from sales.columns.column import Group
+from sales.features import COLUMNS
 from sales.panel import YEAR, Panel
 from sales.preprocess import FILLED, Levels, Prepared, Preprocessor, Run
 from sales.shapley import add_up, owen
@@ -31,39 +32,19 @@ from schemas.sales.explanation import Baseline, Contribution, GroupContribution,
 
 DIGITS = 5  # decimals of a contribution; why: float32 and other batch sizes change about 1e-6
 
-# Each column of both feature sets belongs to one group.
-GROUPS: Mapping[str, Sequence[str]] = MappingProxyType({
-    "date": (
-        "DayOfWeek", "Year", "Month", "Week", "Day", "DaysToMonthEnd", "Sin_1", "Cos_1", "Sin_2", "Cos_2", "Sin_3",
-        "Cos_3",
-    ),
-    "promotion": (
-        "Promo", "Promo_bw", "Promo_fw", "SincePromo", "UntilPromo", "PromoInterval", "Promo2SinceYear",
-        "Promo2Weeks", "Promo2Month",
-    ),
-    "holidays": (
-        "StateHolidayType", "StateHoliday", "StateHoliday_bw", "StateHoliday_fw", "SinceStateHoliday",
-        "UntilStateHoliday", "AfterStateHoliday", "BeforeStateHoliday", "SchoolHoliday", "SchoolHoliday_bw",
-        "SchoolHoliday_fw", "SinceSchoolHoliday", "UntilSchoolHoliday", "SinceEaster", "UntilEaster",
-        "SinceChristmas", "UntilChristmas",
-    ),
-    "opening": (  # of neighbouring days
-        "OpenBefore_2", "OpenBefore_1", "OpenAfter_1", "OpenAfter_2", "Open_bw", "Open_fw", "SinceLongClosure",
-        "UntilLongClosure",
-    ),
-    "weather": (
-        "Max_TemperatureC", "Mean_TemperatureC", "Min_TemperatureC", "Max_Humidity", "Mean_Humidity", "Min_Humidity",
-        "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover", "Precipitationmm", "Events",
-    ),
-    "competition": (
-        "CompetitionDistance", "LogCompetitionDistance", "CompetitionOpenSinceYear", "CompetitionMonthsOpen",
-        "CompetitionMonths", "CompetitionOpen",
-    ),
-    "store": ("Store", "StoreType", "Assortment", "State"),
-    "history": HISTORY,  # past sales of the store
-    "trend": ("trend", "trend_DE"),  # interest in Google searches
-})  # fmt: skip
+
+def _groups() -> Mapping[str, Sequence[str]]:
+    """Return the names of all columns by group."""
+    columns = [column for declared in COLUMNS.values() for column in declared.values()]
+    return {
+        group: tuple(dict.fromkeys(column.name for column in columns if column.group == group))
+        for group in get_args(Group)
+    }
+
+
+GROUPS: Mapping[str, Sequence[str]] = MappingProxyType(_groups())
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
+_WORDS = {column.name: column.words for declared in COLUMNS.values() for column in declared.values() if column.words}
 
 
 def ordinary_days(panel: Panel, horizon: int) -> tuple[int, Int64]:
@@ -121,7 +102,7 @@ class Explainer:
         self.baseline = baseline
         self._run, self._preprocessor = run, preprocessor
         self._cats, self._conts = prepared.cats[0], prepared.conts[0]
-        self._words = {**levels, "StateHolidayType": STATE_HOLIDAYS}
+        self._words = {**levels, **_WORDS}
         n_cats, n_conts = len(preprocessor.cat_names), len(preprocessor.cont_names)
         self._names = (*preprocessor.cat_names, *preprocessor.cont_names)
         # Input of each column of the network. An ``_na`` column belongs to the same input as the value.

@@ -20,8 +20,9 @@ from runtime.session import open_session
 from sales import bundle as bundles
 from sales.arrays import Float32, Int32
 from sales.bundle import Bundle
+from sales.columns.column import FeatureSet
 from sales.explain import Explainer, ordinary_days
-from sales.features import Features
+from sales.features import Features, UnknownColumnError
 from sales.inputs import ASSUMED, InputBuilder, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, Run
@@ -121,14 +122,23 @@ class Forecaster:
 
     @classmethod
     def of(cls, bundle: Bundle, run: Run) -> Forecaster:
-        """Return the forecaster of a loaded bundle. The caller provides the network."""
-        manifest = bundle.manifest
+        """Return the forecaster of a loaded bundle. The caller provides the network.
+
+        Raises:
+            BundleError: if the bundle has a column that this version cannot compute.
+        """
+        manifest, columns = bundle.manifest, bundle.manifest.preprocess
+        try:
+            feature_set = FeatureSet(tuple(columns.cat_names), tuple(columns.cont_names))
+            features = Features(bundle.panel, manifest.mode, feature_set)
+        except UnknownColumnError as error:
+            raise BundleError(f"{bundle.folder}: {error}, in this version of shopcat; export it again") from error
         return cls(
             Model(
                 name=manifest.name,
                 version=manifest.version,
                 panel=bundle.panel,
-                features=Features(bundle.panel, manifest.mode),
+                features=features,
                 preprocessor=bundle.preprocessor,
                 run=run,
                 horizon=manifest.horizon,

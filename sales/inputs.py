@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sales.arrays import Int64, UInt8
-from sales.calendar import FIELDS
+from sales.calendar import FIELDS, STATE_HOLIDAYS
+from sales.columns.weather import REQUEST_FIELDS
 from sales.features import Features
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor
@@ -26,6 +27,11 @@ _WEATHER_BIT = np.uint8(1 << len(FIELDS))
 ASSUMED = [
     tuple(name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1) for bits in range(2 ** len(_ASSUMABLE))
 ]
+
+
+_COLUMN_OF = {name: column for column, name in REQUEST_FIELDS.items()}
+_HOLIDAY = {code: index for index, code in enumerate(STATE_HOLIDAYS)}
+_UNUSED = "the model does not use it"
 
 
 class Rows(NamedTuple):
@@ -57,7 +63,7 @@ class Inputs(NamedTuple):
     prepared: Prepared
     open: UInt8
     assumed: UInt8
-    warnings: Mapping[int, list[ForecastWarning]]
+    warnings: dict[int, list[ForecastWarning]]
 
     def take(self, rows: Int64) -> Inputs:
         """Return the inputs of some rows, in the given order."""
@@ -84,6 +90,15 @@ class InputBuilder:
         self._panel, self._features, self._preprocessor, self._horizon = panel, features, preprocessor, horizon
         calendar = panel.calendar
         self._warnings_by_column = _warnings_by_column(preprocessor)
+        self._never_varied = {
+            field: preprocessor.unused[column]
+            for field, column in (
+                ("promo", "Promo"),
+                ("state_holiday", "StateHolidayType"),
+                ("school_holiday", "SchoolHoliday"),
+            )
+            if column in preprocessor.unused
+        }
         # Nearly every request is for a future day and states nothing about it. So the inputs of all these rows are made
         # once, with [store, day ahead] as one axis; a look-up takes a tenth of the time of making them.
         self._first_ahead = panel.cutoff + 1
@@ -97,7 +112,9 @@ class InputBuilder:
         ahead = rows.day - self._first_ahead
         if plan is None and not weather and ahead.min() >= 0 and ahead.max() < self._days_ahead:
             return self._ahead.take(rows.store * self._days_ahead + ahead)
-        return self._make(rows.store, rows.day, plan, weather)
+        inputs = self._make(rows.store, rows.day, plan, weather)
+        self._warn_of_unused(rows.items, inputs.warnings)
+        return inputs
 
     def _make(
         self,
@@ -119,7 +136,16 @@ class InputBuilder:
         observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
         assumed[features.season_only[day] & ~observed] |= _WEATHER_BIT
         quality = self._preprocessor.input_quality(columns, prepared)
-        return Inputs(prepared, open_, assumed, self._warnings(day, open_, quality, weather))
+        warnings = self._warnings(day, open_, quality, weather)
+        return Inputs(prepared, open_, assumed, warnings)
+
+    def _warn_of_unused(self, items: Sequence[Item], warnings: dict[int, list[ForecastWarning]]) -> None:
+        """Add a warning for each stated fact that never varied in training, unless it has the value of training."""
+        for field, usual in self._never_varied.items():
+            for row, item in enumerate(items):
+                stated = getattr(item, field)
+                if stated is not None and float(stated if field != "state_holiday" else _HOLIDAY[stated]) != usual:
+                    warnings.setdefault(row, []).append(ForecastWarning("unused", field, _UNUSED))
 
     def _plan(self, rows: Rows) -> Plan | None:
         """Return the plans from the statements in the rows' items; None if no statement differs from the calendar."""
@@ -150,7 +176,7 @@ class InputBuilder:
         for row, stated in weather.items():
             for name in stated:
                 if name not in self._features.weather:
-                    warn(row, "unused", _REQUEST_NAME[name], "this model does not look at it")
+                    warn(row, "unused", REQUEST_FIELDS[name], _UNUSED)
         ahead, cutoff = day - self._panel.cutoff, self._panel.calendar.date(self._panel.cutoff)
         for row in np.flatnonzero((ahead <= 0) | (ahead > self._horizon)).tolist():
             if ahead[row] <= 0:
@@ -179,28 +205,10 @@ def _warnings_by_column(preprocessor: Preprocessor) -> tuple[list[ForecastWarnin
     )
 
 
-_WEATHER = {
-    "max_temperature": "Max_TemperatureC",
-    "mean_temperature": "Mean_TemperatureC",
-    "min_temperature": "Min_TemperatureC",
-    "max_humidity": "Max_Humidity",
-    "mean_humidity": "Mean_Humidity",
-    "min_humidity": "Min_Humidity",
-    "max_wind_speed": "Max_Wind_SpeedKm_h",
-    "mean_wind_speed": "Mean_Wind_SpeedKm_h",
-    "cloud_cover": "CloudCover",
-    "precipitation": "Precipitationmm",
-    "events": "Events",
-}
-
-
-_REQUEST_NAME = {column: name for name, column in _WEATHER.items()}
-
-
 def _weather(items: Sequence[Item]) -> dict[int, Mapping[str, Any]]:
     """Return the weather that items state, by row and by the tables' column names."""
     return {
-        row: {_WEATHER[name]: value for name, value in item.weather if value is not None}
+        row: {_COLUMN_OF[name]: value for name, value in item.weather if value is not None}
         for row, item in enumerate(items)
         if item.weather is not None
     }

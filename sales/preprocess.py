@@ -8,14 +8,16 @@ no gaps in training. Filled and unseen values are reported for each row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from sales.arrays import Bool, Float32, Float64, Int32, Int64
 from sales.chunks import in_chunks
+from sales.columns.column import FeatureSet
 from sales.features import Columns
 from sales.panel import MISSING
 from schemas.sales.manifest import PreprocessSpec
@@ -23,6 +25,7 @@ from schemas.sales.manifest import PreprocessSpec
 Levels = Mapping[str, Sequence[int | str]]
 Run = Callable[[Int32, Float32], Float32]  # the network: from ``Prepared`` to log sales ``[row]``
 
+BOUND = 10.0  # standard deviations; values further from the mean are taken as this far
 KNOWN, FILLED = np.int32(1), np.int32(2)  # codes of an ``_na`` column
 
 
@@ -51,6 +54,32 @@ class InputQuality(NamedTuple):
     filled: Bool
     unseen: Bool
     outside: Bool
+
+
+def varying(columns: Columns, feature_set: FeatureSet) -> tuple[FeatureSet, dict[str, float | None]]:
+    """Separate the columns that vary in the training rows from those that do not.
+
+    A network cannot learn the effect of a column that never varied, so the first new value would move its forecast at
+    random.
+
+    Args:
+        columns: columns of the training rows.
+        feature_set: names of the columns.
+
+    Returns:
+        The names of the columns that vary, in order, and the only value of each other column; None where it is missing.
+    """
+    constant: dict[str, float | None] = {}
+    for names, table in ((feature_set.cat_names, columns.cats), (feature_set.cont_names, columns.conts)):
+        for name, column in zip(names, table.T, strict=True):
+            first = float(column[0])
+            missing = np.isnan(first) if column.dtype.kind == "f" else first == MISSING
+            if (np.isnan(column) if np.isnan(first) else column == column[0]).all():
+                constant[name] = None if missing else first
+    return FeatureSet(
+        tuple(name for name in feature_set.cat_names if name not in constant),
+        tuple(name for name in feature_set.cont_names if name not in constant),
+    ), constant
 
 
 @dataclass(frozen=True)
@@ -158,7 +187,7 @@ class Normalize:
 
     def __call__(self, conts: Float32) -> Float32:
         """Return the normalised columns ``[row, cont]``."""
-        return ((conts - self.means) / self._scale).astype(np.float32)
+        return np.clip((conts - self.means) / self._scale, -BOUND, BOUND).astype(np.float32)
 
     def decode(self, conts: Float32) -> Float64:
         """Return the values of normalised columns, to about six digits."""
@@ -171,17 +200,39 @@ class Normalize:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """FillMissing, Categorify and Normalize, applied in the order of the fast.ai lesson."""
+    """FillMissing, Categorify and Normalize, applied in the order of the fast.ai lesson.
+
+    Attributes:
+        cat_names: names of the categorical columns, in order.
+        cont_names: names of the continuous columns, in order.
+        fill_missing: medians.
+        categorify: codes.
+        normalize: means, standard deviations and ranges.
+        unused: only value in training of each column that the network does not take; None where it is missing.
+    """
 
     cat_names: tuple[str, ...]
     cont_names: tuple[str, ...]
     fill_missing: FillMissing
     categorify: Categorify
     normalize: Normalize
+    unused: Mapping[str, float | None] = field(default_factory=dict)
 
     @classmethod
-    def fit(cls, columns: Columns, cat_names: Sequence[str], cont_names: Sequence[str]) -> Preprocessor:
+    def fit(
+        cls,
+        columns: Columns,
+        cat_names: Sequence[str],
+        cont_names: Sequence[str],
+        unused: Mapping[str, float | None] = MappingProxyType({}),
+    ) -> Preprocessor:
         """Fit on the training rows.
+
+        Args:
+            columns: columns of the training rows.
+            cat_names: names of the categorical columns.
+            cont_names: names of the continuous columns.
+            unused: only value in training of each column that was left out; see `varying`.
 
         Raises:
             ValueError: if there are no rows.
@@ -190,7 +241,7 @@ class Preprocessor:
             raise ValueError("there are no training rows to fit the preprocessors on")
         fill_missing = FillMissing.fit(columns.conts)
         normalize = Normalize.fit(columns.conts, fill_missing.medians)
-        return cls(tuple(cat_names), tuple(cont_names), fill_missing, Categorify.fit(columns.cats), normalize)
+        return cls(tuple(cat_names), tuple(cont_names), fill_missing, Categorify.fit(columns.cats), normalize, unused)
 
     @property
     def n_codes(self) -> list[int]:
@@ -232,6 +283,7 @@ class Preprocessor:
             stds=self.normalize.stds.tolist(),
             mins=self.normalize.mins.tolist(),
             maxs=self.normalize.maxs.tolist(),
+            unused=dict(self.unused),
         )
 
     @classmethod
@@ -250,4 +302,5 @@ class Preprocessor:
             ),
             Categorify(classes, np.array([name in spec.gapped for name in spec.cat_names])),
             Normalize(np.array(spec.means), np.array(spec.stds), np.array(spec.mins), np.array(spec.maxs)),
+            spec.unused,
         )

@@ -27,6 +27,10 @@ class PreprocessSpec(StrictModel):
     )
     mins: list[float] = Field(description="Smallest values in training, by continuous column.")
     maxs: list[float] = Field(description="Largest values in training, by continuous column.")
+    unused: dict[str, float | None] = Field(
+        default_factory=dict,
+        description="Columns that never varied in training, which the network does not take, with their only value.",
+    )
 
 
 class NetworkSpec(StrictModel):
@@ -45,7 +49,7 @@ class SalesManifest(BundleManifest):
 
     kind: Literal["sales"] = "sales"
     synthetic: bool = Field(description="True if trained on generated tables: the forecasts then mean nothing.")
-    mode: Literal["production", "parity"] = Field(description="Feature set; see `sales.features`.")
+    mode: Literal["production", "parity"] = Field(description="Set of columns; see `sales.columns`.")
     cutoff: dt.date = Field(description="Last day whose sales the model knows.")
     horizon: int = Field(description="Number of days after the cutoff that the model is made for.")
     first_date: dt.date = Field(description="First day of the calendar.")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sales.calendar import EPOCH
-from sales.feature_sets import Mode
+from sales.columns.column import Mode
 from sales.features import Features
 from sales.forecaster import Answer, Forecaster, Model
 from sales.preprocess import Preprocessor, Run

@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from sales.columns.column import Mode
 from sales.explain import DIGITS, GROUPS, ordinary_days
-from sales.feature_sets import FEATURE_SETS, Mode
+from sales.features import FEATURE_SETS
 from sales.forecaster import Answer, Forecaster
 from sales.panel import Panel
 from sales.preprocess import Prepared

@@ -10,10 +10,10 @@ import pytest
 from fastai.tabular.core import add_elapsed_times
 from numpy.typing import NDArray
 
-from sales import features
 from sales.calendar import FIELDS
-from sales.feature_sets import FEATURE_SETS, PARITY, FeatureSet, Mode
-from sales.features import Features
+from sales.columns.column import FeatureSet, Mode
+from sales.columns.parity import FEATURES as PARITY
+from sales.features import FEATURE_SETS, Features, UnknownColumnError
 from sales.panel import MISSING, Panel
 from sales.preprocess import Preprocessor
 from sales.statements import Plan
@@ -45,10 +45,9 @@ def assert_same_columns(panel: Panel, lesson: pd.DataFrame) -> None:
         np.testing.assert_array_equal(ours, lesson[name].to_numpy(np.float32), err_msg=name)
 
 
-def assert_same_durations(panel: Panel, lesson: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def assert_same_durations(panel: Panel, lesson: pd.DataFrame) -> None:
     """Assert that all twelve columns of elapsed days and 7-day counts are equal; fast.ai's model takes eight."""
-    monkeypatch.setattr(features, "FEATURE_SETS", {"parity": FeatureSet((), DURATIONS)})
-    _, conts = Features(panel, "parity").build(*places(panel, lesson))
+    _, conts = Features(panel, "parity", FeatureSet((), DURATIONS)).build(*places(panel, lesson))
     for name, ours in zip(DURATIONS, conts.T, strict=True):
         np.testing.assert_array_equal(ours, lesson[name].to_numpy(np.float32), err_msg=name)
 
@@ -81,17 +80,15 @@ def ragged_folder(demo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("which", ["demo_folder", "ragged_folder"])
-def test_parity_columns_equal_the_notebook(
-    which: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parity_columns_equal_the_notebook(which: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(which)
     lesson, panel = lesson_columns(folder), panel_from_tables(read_tables(folder))
     assert panel.calendar.gap.any()
     assert_same_columns(panel, lesson)
-    assert_same_durations(panel, lesson, monkeypatch)
+    assert_same_durations(panel, lesson)
 
 
-def test_durations_equal_fastai(ragged_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_durations_equal_fastai(ragged_folder: Path) -> None:
     tables = [
         pd.read_csv(ragged_folder / f"{name}.csv", dtype={"StateHoliday": str}, parse_dates=["Date"])
         for name in ("train", "test")
@@ -99,19 +96,17 @@ def test_durations_equal_fastai(ragged_folder: Path, monkeypatch: pytest.MonkeyP
     rows = pd.concat(tables, ignore_index=True)[["Store", "Date", *EVENTS]]
     rows["StateHoliday"] = rows["StateHoliday"] != "0"
     elapsed = add_elapsed_times(rows, list(EVENTS), "Date", "Store")
-    assert_same_durations(panel_from_tables(read_tables(ragged_folder)), elapsed, monkeypatch)
+    assert_same_durations(panel_from_tables(read_tables(ragged_folder)), elapsed)
 
 
 @pytest.mark.integration
-def test_parity_columns_equal_the_notebook_on_the_real_tables(
-    rossmann: Path, rossmann_tables: Tables, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parity_columns_equal_the_notebook_on_the_real_tables(rossmann: Path, rossmann_tables: Tables) -> None:
     lesson, panel = lesson_columns(rossmann), panel_from_tables(rossmann_tables)
     sold, planned = (rossmann_tables.train["Sales"] > 0).sum(), len(rossmann_tables.test)
     assert len(lesson) == sold + planned
     assert panel.calendar.gap.any(axis=1).sum() >= 180  # stores that the tables leave out for half a year
     assert_same_columns(panel, lesson)
-    assert_same_durations(panel, lesson, monkeypatch)
+    assert_same_durations(panel, lesson)
 
 
 @pytest.mark.integration
@@ -171,7 +166,18 @@ def test_stated_weather_replaces_the_tables_weather(demo_tables: Tables) -> None
         assert (old != new).sum() <= 2
 
 
-def test_a_column_in_no_table_is_named(demo_tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "FEATURE_SETS", {"parity": FeatureSet(("Store", "Moon"), ())})
-    with pytest.raises(KeyError, match="Moon"):
-        Features(panel_from_tables(demo_tables), "parity")
+@pytest.mark.parametrize("mode", FEATURE_SETS)
+def test_an_unknown_column_is_named(demo_tables: Tables, mode: Mode) -> None:
+    with pytest.raises(UnknownColumnError, match=f"{mode} mode has no column Moon, Tide"):
+        Features(panel_from_tables(demo_tables), mode, FeatureSet(("Store", "Moon"), ("Tide",)))
+
+
+@pytest.mark.parametrize("mode", FEATURE_SETS)
+def test_columns_are_built_by_name_in_the_given_order(demo_tables: Tables, mode: Mode) -> None:
+    """A bundle decides its columns; a later version may have more of them."""
+    panel, everything = panel_from_tables(demo_tables), FEATURE_SETS[mode]
+    chosen = FeatureSet(everything.cat_names[::-2], everything.cont_names[::-2])
+    store, day = np.arange(12), np.linspace(100, panel.cutoff + 30, 12).astype(np.int64)
+    columns, all_columns = (Features(panel, mode, names).build(store, day) for names in (chosen, everything))
+    for some, every in zip(columns, all_columns, strict=True):
+        np.testing.assert_array_equal(some, every[:, ::-2])

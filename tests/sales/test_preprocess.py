@@ -10,7 +10,7 @@ from fastai.tabular.core import FillMissing as TheirFillMissing
 from fastai.tabular.core import Normalize as TheirNormalize
 from fastai.tabular.core import TabularPandas
 
-from sales.feature_sets import PARITY
+from sales.columns.parity import FEATURES as PARITY
 from sales.features import Columns, Features
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor

@@ -15,7 +15,7 @@ from torch import nn
 from sales.features import Features
 from sales.history import HORIZON
 from sales.panel import Panel
-from sales.preprocess import Preprocessor
+from sales.preprocess import Preprocessor, varying
 from schemas.sales.manifest import NetworkSpec
 from training.device import fast_bfloat16
 from training.loop.batches import TensorBatches, predict
@@ -26,6 +26,8 @@ from training.sales.evaluation import Rows
 from training.sales.metrics import rmspe
 from training.sales.network import TabularNet, emb_sz_lesson, emb_sz_rule
 from training.sales.options import Options
+
+MARGIN = 1.2  # factor between the largest sales of training and the largest forecast, as in the fast.ai lesson
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,16 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     features = Features(panel, options.mode)
     rows, origin = _training_rows(panel, options)
     columns = features.build(rows.store, rows.day, origin=origin)
-    preprocessor = Preprocessor.fit(columns, features.feature_set.cat_names, features.feature_set.cont_names)
+    feature_set, unused = varying(columns, features.feature_set)
+    if options.mode == "production" and unused:  # the lesson keeps all of its columns
+        features = Features(panel, options.mode, feature_set)
+        columns = features.build(rows.store, rows.day, origin=origin)
+    else:
+        feature_set, unused = features.feature_set, {}
+    preprocessor = Preprocessor.fit(columns, feature_set.cat_names, feature_set.cont_names, unused)
     prepared = preprocessor.transform(columns)
     log_sales = np.log(rows.sales)
-    spec = _network_spec(preprocessor, options, highest=rows.sales.max())
+    spec = _network_spec(preprocessor, options, rows.sales)
     torch.manual_seed(options.seed)
     net = TabularNet(spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range).to(device)
     net.start_at(float(log_sales.mean()))
@@ -118,16 +126,21 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     return Fitted(panel, features, preprocessor, net, spec, device), batches
 
 
-def _network_spec(preprocessor: Preprocessor, options: Options, *, highest: float) -> NetworkSpec:
-    """Return the sizes of the network; its output reaches up to 1.2 times the highest sales of the training rows."""
+def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[np.float32]) -> NetworkSpec:
+    """Return the sizes of the network, and the range of its output.
+
+    The range follows the sales of the training rows, so that any unit of sales gives the same model. In parity mode it
+    begins at sales of 1, as in the fast.ai lesson.
+    """
     width = emb_sz_lesson if options.emb_rule == "lesson" else emb_sz_rule
+    lowest = 0.0 if options.mode == "parity" else float(np.log(sales.min() / MARGIN))
     return NetworkSpec(
         emb_szs=[(codes, width(codes)) for codes in preprocessor.n_codes],
         n_cont=len(preprocessor.cont_names),
         layers=list(options.layers),
         ps=list(options.ps),
         emb_drop=options.emb_drop,
-        y_range=(0.0, float(np.log(highest * 1.2))),
+        y_range=(lowest, float(np.log(sales.max() * MARGIN))),
     )
 
 

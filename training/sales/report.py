@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from sales.feature_sets import Mode
+from sales.columns.column import Mode
 from training.cards import definitions, percent, signed_percent, table
 from training.loop.history import History
 from training.loop.lr_finder import FoundLR

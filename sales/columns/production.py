@@ -1,0 +1,43 @@
+"""Columns of production mode: facts that are known when the forecast is made.
+
+These are the planned calendar, attributes of stores and dates, and sales up to the cutoff.
+"""
+
+from sales.calendar import Calendar
+from sales.columns import competition, date, history, holidays, opening, promotion, store, weather
+from sales.columns.column import FeatureSet, Table
+from sales.panel import Panel
+
+COLUMNS = (
+    *store.COLUMNS,
+    *date.COLUMNS,
+    *promotion.COLUMNS,
+    *holidays.COLUMNS,
+    *opening.COLUMNS,
+    *competition.COLUMNS,
+    *weather.COLUMNS,
+    *history.COLUMNS,
+)
+FEATURES = FeatureSet.of(COLUMNS)
+
+REACH = max(promotion.SINCE, holidays.SINCE, opening.SINCE) + opening.LONG_CLOSURE
+"""Number of days before and after a day on which its columns depend."""
+
+
+def store_columns(panel: Panel) -> Table:
+    """Return the ``[store]`` columns."""
+    return {**store.store_columns(panel), **promotion.store_columns(panel), **competition.store_columns(panel)}
+
+
+def plan_columns(calendar: Calendar, cutoff: int) -> Table:
+    """Return the ``[store, day]`` columns that follow from the planned calendar.
+
+    Args:
+        calendar: the planned calendar.
+        cutoff: index of the last day whose sales are known; negative if the calendar begins after it.
+    """
+    return {
+        **promotion.plan_columns(calendar),
+        **holidays.plan_columns(calendar),
+        **opening.plan_columns(calendar, cutoff),
+    }
