@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sales.arrays import AnyArray, Float32, Int32, Int64
+from sales.arrays import AnyArray, Bool, Float32, Int32, Int64
 from sales.calendar import Calendar
 from sales.chunks import in_chunks
 from sales.columns import competition, date, parity, production, promotion, weather
@@ -82,6 +82,7 @@ class Features:
         plan: Plan | None = None,
         weather: Mapping[int, Mapping[str, float | str]] | None = None,
         origin: Int64 | None = None,
+        new: Bool | None = None,
     ) -> Columns:
         """Return the columns of some rows.
 
@@ -91,16 +92,24 @@ class Features:
             plan: plans that the clients state.
             weather: weather that the clients state, by row and by column.
             origin: ``[row]``, last day whose sales the row may use; see ``History.columns``.
+            new: ``[row]``, true where the store's own sales are hidden, as if it were new.
         """
         promo = self.panel.calendar.promo[store, day].astype(np.int64)
         if plan is not None:
             stated = np.flatnonzero(plan.row >= 0)
             at = (plan.row[stated], day[stated])
             promo[stated] = plan.calendar.promo[at]
-        columns = in_chunks(
-            lambda rows: self._look_up(store[rows], day[rows], promo[rows], None if origin is None else origin[rows]),
-            len(store),
-        )
+
+        def look_up(rows: slice) -> Columns:
+            return self._look_up(
+                store[rows],
+                day[rows],
+                promo[rows],
+                None if origin is None else origin[rows],
+                None if new is None else new[rows],
+            )
+
+        columns = in_chunks(look_up, len(store))
         if plan is not None:
             planned, first = self._planned(plan.calendar, at[1])
             for name, column in planned.items():
@@ -129,13 +138,13 @@ class Features:
         window = calendar.between(first, int(day.max()) + production.REACH + 1)
         return production.plan_columns(window, self.panel.cutoff - first), first
 
-    def _look_up(self, store: Int64, day: Int64, promo: Int64, origin: Int64 | None) -> Columns:
+    def _look_up(self, store: Int64, day: Int64, promo: Int64, origin: Int64 | None, new: Bool | None) -> Columns:
         """Return the columns of some rows, from the panel's own calendar."""
         days = self.panel.calendar.days
         index = {"store": store, "state": self.panel.state[store] * days + day, "cell": store * days + day}
         columns = self._looked_up(index, len(store))
         if self._by_row is not None:
-            self._by_row(columns, store, day, promo, origin)
+            self._by_row(columns, store, day, promo, origin, new)
         n_cats = len(self.feature_set.cat_names)
         return Columns(columns[:, :n_cats].astype(np.int32), columns[:, n_cats:])
 
@@ -155,9 +164,11 @@ class _ByRow:
         known = [(place, HISTORY.index(name)) for place, name in enumerate(names) if name in HISTORY]
         self._history_places, self._history_picks = np.array(known, dtype=np.int64).reshape(-1, 2).T
 
-    def __call__(self, columns: Float32, store: Int64, day: Int64, promo: Int64, origin: Int64 | None) -> None:
+    def __call__(
+        self, columns: Float32, store: Int64, day: Int64, promo: Int64, origin: Int64 | None, new: Bool | None
+    ) -> None:
         """Fill in the columns of some rows; the arguments are those of ``Features.build``."""
-        history = self._history.columns(store, day, promo, origin)
+        history = self._history.columns(store, day, promo, origin, new)
         columns[:, self._history_places] = history[:, self._history_picks]
         if self._competition_places:
             if origin is None:

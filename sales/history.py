@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from sales.arrays import AnyArray, Bool, Float32, Float64, Integers
+from sales.arrays import AnyArray, Bool, Float32, Float64, Int32, Integers
 from sales.panel import YEAR, Panel
 
 HORIZON: Final = 49  # days, seven weeks; Kaggle's horizon is 48
@@ -23,6 +23,7 @@ PROMO_EFFECTS: Final = (182, 364)
 
 NAMES: Final = (
     "Level",
+    "Level_n",
     *(f"Delta_{k}" for k in DELTAS),
     *(f"DeltaToAll_{k}" for k in DELTAS_TO_ALL),
     *(f"WeekdayPromo_{k}" for k in CELLS),
@@ -36,6 +37,8 @@ NAMES: Final = (
 """Names of the columns of ``History.columns``. A number is a window in days.
 
 Level: mean log sales over the last 364 days, or over the longest of 91, 28 and 14 that has sales on a seventh of them.
+For a store without such days it is the mean level of the other stores of its type and assortment, or of all others.
+Level_n: number of days with sales among the 364; 0 for a store without a level of its own.
 Delta_k: the same mean over k days, minus the level. DeltaToAll_k: Delta_k minus its mean over all stores.
 WeekdayPromo_k: mean log sales on the row's weekday and with the row's promotion status, minus the level.
 WeekdayPromo_n: number of such days in 364, at most 30. Weekday_k: the same mean for the weekday alone.
@@ -65,17 +68,25 @@ class History:
         sunday = np.broadcast_to(weekday == 6, sold.shape)
         self._sunday = _running(sunday & (panel.calendar.open[:, :known] > 0), sunday)
 
-        # Means over all stores for each origin, [day + 1].
+        # Means over all stores for each origin, [day + 1], and over the similar stores, [store, day + 1].
         store, end = _grid(len(sales), known + 1)
         year = self._mean_log(store, end, YEAR, YEAR // 13)
         self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
+        self._similar = _mean_of_similar(self._level(store, end), panel.store_type, panel.assortment)
 
         # A forecast's origin is the cutoff, so its columns depend on [store, day of the week, promo, name] alone.
         store, days_ahead, planned = _grid(len(sales), 7, 2)
         origin = np.full(store.shape, panel.cutoff)
         self._forecast = self._columns(store, known + days_ahead, origin, planned)
 
-    def columns(self, store: Integers, day: Integers, promo: Integers, origin: Integers | None = None) -> Float32:
+    def columns(
+        self,
+        store: Integers,
+        day: Integers,
+        promo: Integers,
+        origin: Integers | None = None,
+        new: Bool | None = None,
+    ) -> Float32:
         """Return the columns ``NAMES`` of some rows.
 
         Args:
@@ -84,6 +95,7 @@ class History:
             promo: ``[row]``, 1 if a promotion is planned for the day.
             origin: ``[row]``, the last known day, at most the panel's cutoff; it may lie before the panel's first day.
                 Default: the cutoff for later days, and ``HORIZON`` days before the day for the others.
+            new: ``[row]``, true where the store's own sales are hidden, as if it were new.
 
         Returns:
             ``[row, name]``; NaN where the days up to the origin have too few sales.
@@ -94,15 +106,34 @@ class History:
             return columns
         if origin is None:
             origin = np.where(day > self._cutoff, self._cutoff, day - HORIZON)
-        return self._columns(store, day, origin, promo)
+        columns = self._columns(store, day, origin, promo)
+        if new is not None and new.any():
+            columns[new] = self._hidden(columns[new], store[new], np.maximum(origin[new] + 1, 0))
+        return columns
+
+    def _hidden(self, columns: Float32, store: Integers, end: Integers) -> Float32:
+        """Return columns ``[row, name]`` as they would be without the store's own sales."""
+        hidden = np.full_like(columns, np.nan)
+        hidden[:, NAMES.index("Level")] = self._similar[store, end]
+        for name in ("Level_n", "WeekdayPromo_n"):
+            hidden[:, NAMES.index(name)] = 0
+        for name in ("SundayShare", "DaysAhead"):  # the opening hours and the distance are known
+            hidden[:, NAMES.index(name)] = columns[:, NAMES.index(name)]
+        return hidden
+
+    def _level(self, store: Integers, end: Integers) -> Float64:
+        """Return the mean log sales of the longest window before ``end`` that has enough; NaN without any."""
+        level = self._mean_log(store, end, YEAR)
+        for k in (91, 28, 14):
+            level = np.where(np.isnan(level), self._mean_log(store, end, k), level)
+        return level
 
     def _columns(self, store: Integers, day: Integers, origin: Integers, promo: Integers) -> Float32:
         """Compute ``columns`` for indices of any shape."""
         end = np.maximum(origin + 1, 0)  # sums have an exclusive end
         means = {k: self._mean_log(store, end, k) for k in (YEAR, *DELTAS)}
-        level = means[YEAR]
-        for k in (91, 28, 14):
-            level = np.where(np.isnan(level), means[k], level)
+        level = self._level(store, end)
+        days_sold = np.where(np.isnan(level), 0, _window(self._log, store, end, YEAR)[..., 1])
         cells = {k: self._cell(store, day, end, promo, k) for k in CELLS}
         others = {k: self._cell(store, day, end, 1 - promo, k) for k in WEEKDAYS if k in CELLS}
         month = self._cell(store, day, end, promo, 28) + self._cell(store, day, end, 1 - promo, 28)
@@ -110,7 +141,8 @@ class History:
         promos = [[_mean(_window(days, store, end, k), 4) for days in self._promo] for k in PROMO_EFFECTS]
         spread = _mean(_window(self._square, store, end, 182), 14) - self._mean_log(store, end, 182, 14) ** 2
         columns = (
-            level,
+            np.where(np.isnan(level), self._similar[store, end], level),
+            days_sold,
             *(means[k] - level for k in DELTAS),
             *(means[k] - level - self._all_deltas[k][end] for k in DELTAS_TO_ALL),
             *(_mean(cells[k]) - level for k in CELLS),
@@ -172,3 +204,26 @@ def _mean_of_stores(values: Float64) -> Float64:
     """Return the mean over the first axis without NaN; 0 where all are NaN."""
     known = ~np.isnan(values)
     return np.asarray(np.nansum(values, axis=0) / np.maximum(known.sum(axis=0), 1))
+
+
+def _mean_of_similar(level: Float64, *attributes: Int32) -> Float64:
+    """Return the mean level of the other stores that have the same attributes; of all others where there are none.
+
+    Args:
+        level: ``[store, end]``, levels; NaN where unknown.
+        attributes: ``[store]`` each, codes.
+
+    Returns:
+        ``[store, end]``; NaN where no other store has a level.
+    """
+    known = ~np.isnan(level)
+    values = np.where(known, level, 0)
+    _, group = np.unique(np.stack(attributes), axis=1, return_inverse=True)
+    similar = np.full_like(level, np.nan)
+    for member in (np.zeros(len(level), dtype=np.int64), group.ravel()):
+        total, count = np.zeros((2, member.max() + 1, level.shape[1]))
+        np.add.at(total, member, values)
+        np.add.at(count, member, known)
+        total, count = total[member] - values, count[member] - known
+        similar = np.where(count > 0, total / np.maximum(count, 1), similar)
+    return similar

@@ -15,6 +15,7 @@ from sales.arrays import Int64, UInt8
 from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.columns.weather import REQUEST_FIELDS
 from sales.features import Features
+from sales.history import NAMES as HISTORY
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor
 from sales.statements import Plan, Statements, states_day
@@ -32,6 +33,11 @@ ASSUMED = [
 _COLUMN_OF = {name: column for column, name in REQUEST_FIELDS.items()}
 _HOLIDAY = {code: index for index, code in enumerate(STATE_HOLIDAYS)}
 _UNUSED = "the model does not use it"
+_NO_HISTORY = ForecastWarning(
+    "no_history",
+    "store",
+    "no recent sales of the store are known; those of similar stores and its attributes were used",
+)
 
 
 class Rows(NamedTuple):
@@ -90,6 +96,9 @@ class InputBuilder:
         self._panel, self._features, self._preprocessor, self._horizon = panel, features, preprocessor, horizon
         calendar = panel.calendar
         self._warnings_by_column = _warnings_by_column(preprocessor)
+        names = list(preprocessor.cont_names)
+        self._history = [names.index(name) for name in HISTORY if name in names]
+        self._n_sold = names.index("Level_n") if "Level_n" in names else None
         self._never_varied = {
             field: preprocessor.unused[column]
             for field, column in (
@@ -136,7 +145,11 @@ class InputBuilder:
         observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
         assumed[features.season_only[day] & ~observed] |= _WEATHER_BIT
         quality = self._preprocessor.input_quality(columns, prepared)
+        quality.filled[:, self._history] = False  # a weekday without past sales is ordinary
         warnings = self._warnings(day, open_, quality, weather)
+        if self._n_sold is not None:
+            for row in np.flatnonzero((columns.conts[:, self._n_sold] == 0) & (open_ > 0)).tolist():
+                warnings.setdefault(row, []).append(_NO_HISTORY)
         return Inputs(prepared, open_, assumed, warnings)
 
     def _warn_of_unused(self, items: Sequence[Item], warnings: dict[int, list[ForecastWarning]]) -> None:

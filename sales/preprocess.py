@@ -7,7 +7,7 @@ no gaps in training. Filled and unseen values are reported for each row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -45,7 +45,8 @@ class InputQuality(NamedTuple):
     """Doubtful places of the network's input, which become warnings of the forecast.
 
     Attributes:
-        filled: ``[row, cont]``, true where a missing value was filled with the median.
+        filled: ``[row, cont]``, true where a missing value was filled with the median in a column without an ``_na``
+            column. A gap that training knew is no doubt.
         unseen: ``[row, cat]`` without the ``_na`` columns, true where a value did not occur in training, or is missing
             in a column without gaps in training. Its code is ``#na#``.
         outside: ``[row, cont]``, true where a value lies outside the range of training.
@@ -88,22 +89,27 @@ class FillMissing:
 
     Attributes:
         medians: ``[cont]``, training medians; 0 for a column without any value.
-        gapped: ``[cont]``, true for columns with gaps in training. Only these get an ``_na`` column.
+        gapped: ``[cont]``, true for columns that get an ``_na`` column: those with gaps in training.
     """
 
     medians: Float32
     gapped: Bool
 
     @classmethod
-    def fit(cls, conts: Float32) -> FillMissing:
-        """Compute the medians of the training rows ``[row, cont]``."""
+    def fit(cls, conts: Float32, flagged: Bool) -> FillMissing:
+        """Compute the medians of the training rows ``[row, cont]``.
+
+        Args:
+            conts: training rows.
+            flagged: ``[cont]``, true for columns that may get an ``_na`` column.
+        """
         medians, gapped = np.zeros(conts.shape[1], dtype=np.float32), np.zeros(conts.shape[1], dtype=np.bool_)
         for i, column in enumerate(conts.T):
             known = column[~np.isnan(column)]
             gapped[i] = known.size < column.size
             if known.size:
                 medians[i] = np.median(known)
-        return cls(medians, gapped)
+        return cls(medians, gapped & flagged)
 
     def __call__(self, conts: Float32) -> tuple[Float32, Int32]:
         """Return the filled columns ``[row, cont]`` and the codes of the ``_na`` columns ``[row, na]``."""
@@ -225,6 +231,7 @@ class Preprocessor:
         cat_names: Sequence[str],
         cont_names: Sequence[str],
         unused: Mapping[str, float | None] = MappingProxyType({}),
+        unflagged: Collection[str] = (),
     ) -> Preprocessor:
         """Fit on the training rows.
 
@@ -233,13 +240,15 @@ class Preprocessor:
             cat_names: names of the categorical columns.
             cont_names: names of the continuous columns.
             unused: only value in training of each column that was left out; see `varying`.
+            unflagged: names of continuous columns whose gaps get no ``_na`` column.
 
         Raises:
             ValueError: if there are no rows.
         """
         if not len(columns.cats):
             raise ValueError("there are no training rows to fit the preprocessors on")
-        fill_missing = FillMissing.fit(columns.conts)
+        flagged = np.array([name not in unflagged for name in cont_names], dtype=np.bool_)
+        fill_missing = FillMissing.fit(columns.conts, flagged)
         normalize = Normalize.fit(columns.conts, fill_missing.medians)
         return cls(tuple(cat_names), tuple(cont_names), fill_missing, Categorify.fit(columns.cats), normalize, unused)
 
@@ -264,7 +273,7 @@ class Preprocessor:
         """Return the places where values were filled or unseen, or lie outside the range of training."""
         unseen = self.categorify.unseen(columns.cats, prepared.cats[:, : len(self.cat_names)])
         outside = (columns.conts < self.normalize.mins) | (columns.conts > self.normalize.maxs)  # false for a gap
-        return InputQuality(np.isnan(columns.conts), unseen, outside)
+        return InputQuality(np.isnan(columns.conts) & ~self.fill_missing.gapped, unseen, outside)
 
     def spec(self, levels: Levels) -> PreprocessSpec:
         """Return the preprocessing as saved in a bundle. ``levels`` has the words of each column's codes."""

@@ -24,6 +24,8 @@ class Column:
         group: group of the column in explanations.
         field: field of a request that states the column's value or changes it; "" if there is none.
         words: words of the codes 0, 1, ...; empty if the codes are numbers, or if the panel's levels have the words.
+        flagged: true if a continuous column with gaps in training gets an ``_na`` column; false if another column
+            already states the gaps.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Column:
     group: Group
     field: str = ""
     words: tuple[str, ...] = ()
+    flagged: bool = True
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class ForecastWarning:
     """A reason to be careful with a forecast."""
 
     code: Annotated[
-        Literal["filled", "unseen", "out_of_range", "unused", "beyond_horizon", "training_period"],
+        Literal["filled", "unseen", "out_of_range", "unused", "no_history", "beyond_horizon", "training_period"],
         Field(description="Kind of warning."),
     ]
     field: Annotated[

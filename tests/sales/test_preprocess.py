@@ -10,10 +10,11 @@ from fastai.tabular.core import FillMissing as TheirFillMissing
 from fastai.tabular.core import Normalize as TheirNormalize
 from fastai.tabular.core import TabularPandas
 
+from sales.columns.column import FeatureSet
 from sales.columns.parity import FEATURES as PARITY
 from sales.features import Columns, Features
 from sales.panel import Panel
-from sales.preprocess import InputQuality, Prepared, Preprocessor
+from sales.preprocess import InputQuality, Prepared, Preprocessor, varying
 from schemas.sales.manifest import PreprocessSpec
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
@@ -92,9 +93,9 @@ def test_category_codes_equal_fastai(
 def test_fill_values_equal_fastais_medians(columns: Columns, ours: Preprocessor, by_fastai: TabularPandas) -> None:
     medians = dict(zip(ours.cont_names, ours.fill_missing.medians, strict=True))
     assert {**by_fastai.fill_missing.na_dict} == {name: medians[name] for name in ("CompetitionDistance", "CloudCover")}
-    quality = ours.input_quality(columns, ours.transform(columns))
-    np.testing.assert_array_equal(quality.filled, np.isnan(columns.conts))
-    assert quality.filled.any(axis=0).sum() == 2
+    assert [name for name, gaps in zip(ours.cont_names, ours.fill_missing.gapped, strict=True) if gaps] == [
+        name for name, column in zip(ours.cont_names, columns.conts.T, strict=True) if np.isnan(column).any()
+    ]
     filled, _ = ours.fill_missing(columns.conts)
     back = by_fastai.conts.to_numpy() * np.array([*by_fastai.normalize.stds.values()])
     np.testing.assert_allclose(filled, back + np.array([*by_fastai.normalize.means.values()]), rtol=1e-6, atol=1e-9)
@@ -147,7 +148,7 @@ def test_a_gap_in_a_column_without_training_gaps_is_filled() -> None:
     preprocessor = fit([[3], [5], [5]], [[1, 10], [2, NAN], [9, 30]])
     got, quality = check(preprocessor, raw([[-1], [4], [5]], [[NAN, 10], [2, 20], [2, NAN]]))
     assert got.cats.tolist() == [[0, 1], [0, 1], [2, 2]]  # the category, and b_na: 1 for no, 2 for yes
-    assert quality.filled.tolist() == [[True, False], [False, False], [False, True]]
+    assert quality.filled.tolist() == [[True, False], [False, False], [False, False]]  # training saw gaps in b
     assert quality.unseen.tolist() == [[True], [True], [False]]  # training saw neither a gap nor a 4
     at_median = preprocessor.transform(raw([[3]] * 2, [[2, 20], [2, 20]])).conts
     np.testing.assert_array_equal(got.conts[0, 0], at_median[0, 0])
@@ -218,3 +219,26 @@ def assert_equal(one: Prepared, other: Prepared) -> None:
         got, expected = getattr(one, name), getattr(other, name)
         np.testing.assert_array_equal(got, expected)
         assert got.dtype == expected.dtype
+
+
+def test_columns_that_never_vary_are_separated() -> None:
+    columns = raw([[3, 7, -1], [5, 7, -1], [5, 7, -1]], [[1, 4, NAN, NAN], [1, NAN, NAN, 2], [1, 4, NAN, 3]])
+    names = FeatureSet(("varies", "same", "missing"), ("one", "gaps", "none", "numbers"))
+    kept, constant = varying(columns, names)
+    assert kept == FeatureSet(("varies",), ("gaps", "numbers"))
+    assert constant == {"same": 7, "missing": None, "one": 1, "none": None}
+
+
+def test_values_far_from_the_mean_are_bounded() -> None:
+    preprocessor = fit([[1], [2], [1]], [[1, 0], [2, 1], [3, 0]])
+    conts = preprocessor.transform(raw([[1]] * 4, [[1e9, 0], [-1e9, 1], [11, 0], [2, 0]])).conts
+    assert conts[:, 0].tolist() == pytest.approx([10, -10, 9, 0], abs=1e-5)
+
+
+def test_unflagged_gaps_get_no_column() -> None:
+    columns = raw([[1], [2]], [[1, NAN], [NAN, 3]])
+    preprocessor = Preprocessor.fit(columns, ["c"], ["a", "b"], unflagged=["b"])
+    assert preprocessor.spec({}).na_names == ["a"]
+    prepared = preprocessor.transform(columns)
+    assert prepared.cats.tolist() == [[1, 1], [2, 2]]
+    assert not np.isnan(prepared.conts).any()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sales.features import Features
+from sales.features import COLUMNS, Columns, Features
 from sales.history import HORIZON
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, varying
@@ -105,17 +105,15 @@ def lr_find(panel: Panel, options: Options, *, device: str = "cpu") -> FoundLR:
 
 def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, TensorBatches]:
     """Return a new network and the batches to train it on."""
-    features = Features(panel, options.mode)
     rows, origin = _training_rows(panel, options)
-    columns = features.build(rows.store, rows.day, origin=origin)
-    feature_set, unused = varying(columns, features.feature_set)
-    if options.mode == "production" and unused:  # the lesson keeps all of its columns
-        features = Features(panel, options.mode, feature_set)
-        columns = features.build(rows.store, rows.day, origin=origin)
-    else:
-        feature_set, unused = features.feature_set, {}
-    preprocessor = Preprocessor.fit(columns, feature_set.cat_names, feature_set.cont_names, unused)
+    rng = np.random.default_rng(options.seed + 1)
+    new = rng.random(len(rows)) < options.cold_start
+    features, columns, unused = _columns(panel, options, rows, origin, new)
+    names = features.feature_set
+    unflagged = [column.name for column in COLUMNS[options.mode].values() if not column.flagged]
+    preprocessor = Preprocessor.fit(columns, names.cat_names, names.cont_names, unused, unflagged)
     prepared = preprocessor.transform(columns)
+    _drop_codes(prepared.cats[:, : len(names.cat_names)], names.cat_names, new, options.drop_codes, rng)
     log_sales = np.log(rows.sales)
     spec = _network_spec(preprocessor, options, rows.sales)
     torch.manual_seed(options.seed)
@@ -124,6 +122,47 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     tensors = [torch.from_numpy(array).to(device) for array in (prepared.cats, prepared.conts, log_sales)]
     batches = TensorBatches(*tensors, batch_size=options.batch_size_for(len(rows)))
     return Fitted(panel, features, preprocessor, net, spec, device), batches
+
+
+def _columns(
+    panel: Panel, options: Options, rows: Rows, origin: NDArray[np.int64] | None, new: NDArray[np.bool_]
+) -> tuple[Features, Columns, dict[str, float | None]]:
+    """Return the features and the columns of the training rows, without columns that never vary.
+
+    Parity mode keeps all columns of the lesson.
+
+    Returns:
+        The features, the columns, and the only value of each column that was left out.
+    """
+    features = Features(panel, options.mode)
+    columns = features.build(rows.store, rows.day, origin=origin, new=new)
+    feature_set, unused = varying(columns, features.feature_set)
+    if options.mode == "parity" or not unused:
+        return features, columns, {}
+    features = Features(panel, options.mode, feature_set)
+    return features, features.build(rows.store, rows.day, origin=origin, new=new), unused
+
+
+def _drop_codes(
+    cats: NDArray[np.int32],
+    names: Sequence[str],
+    new: NDArray[np.bool_],
+    share: float,
+    rng: np.random.Generator,
+) -> None:
+    """Set some codes to 0 (``#na#``), in place, so that its embeddings are trained.
+
+    Args:
+        cats: ``[row, cat]``, codes.
+        names: names of the columns.
+        new: ``[row]``, true for the rows of stores that count as new: the network may not recognise them.
+        share: share of the codes of each column.
+        rng: source of the random numbers.
+    """
+    if share:
+        cats[rng.random(cats.shape, dtype=np.float32) < share] = 0
+    if "Store" in names:
+        cats[new, names.index("Store")] = 0
 
 
 def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[np.float32]) -> NetworkSpec:

@@ -41,6 +41,20 @@ class Options(TrainingOptions):
         lt=1,
         help="Decay of a moving average of the weights, which replaces them after training.",
     )
+    cold_start: float = option(
+        0.03,
+        parity=0.0,
+        min=0,
+        lt=1,
+        help="Share of the rows whose store and past sales are hidden, so that the network can forecast new stores.",
+    )
+    drop_codes: float = option(
+        0.01,
+        parity=0.0,
+        min=0,
+        lt=1,
+        help="Share of each category's codes that become #na#, so that the network can forecast without them.",
+    )
     layers: tuple[int, ...] = option((1000, 500), min=1, help="Widths of the hidden layers.")
     ps: tuple[float, ...] = option(
         (0.1, 0.2), parity=(0.001, 0.01), min=0, lt=1, help="Dropout rate after each hidden layer."
