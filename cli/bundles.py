@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from cli.common import DEVICE, FOLDER, command
+from cli.common import DEVICE, FILE_OR_FOLDER, FOLDER, command
 from cli.kinds import kind_commands
 
 
 @click.command()
 @click.argument("bundle", type=FOLDER)
-@click.argument("data", type=FOLDER)
+@click.argument("data", type=FILE_OR_FOLDER)
 @click.option("--report", type=FOLDER, default=Path("report"), show_default=True, help="Folder for the report.")
 @click.option("--store", "stores", multiple=True, type=int, help="Store to plot, for a sales bundle. May be repeated.")
 @DEVICE
@@ -18,9 +18,9 @@ from cli.kinds import kind_commands
 def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[int, ...], device: str | None) -> None:
     """Evaluate a bundle on data that it was not trained on.
 
-    For a sales BUNDLE, DATA is a folder with tables; their sales after the bundle's last day are compared with its
-    forecasts. For a pets bundle, DATA is a folder with photos; those of the official test split, of test/ or of valid/
-    are used. The command writes a report.
+    For a sales BUNDLE, DATA is a file or a folder with tables; their sales after the bundle's last day are compared
+    with its forecasts. For a pets bundle, DATA is a folder with photos; those of the official test split, of test/ or
+    of valid/ are used. The command writes a report.
     """
     from runtime.device import pick_device
     from runtime.folder import check_target

@@ -25,6 +25,7 @@ class Commands(click.Group):
 OURS = {"cli", "handlers", "pets", "runtime", "sales", "schemas", "serving", "shopcat", "training"}
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+FILE_OR_FOLDER = click.Path(path_type=Path)
 DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")
 FORCE = click.option("--force", is_flag=True, help="Replace an existing result.")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
-from cli.common import FOLDER, FORCE, this_command
+from cli.common import FILE_OR_FOLDER, FOLDER, FORCE, this_command
 from training.loop.threads import wait_passively
 from training.options import Declaration, TrainingOptions, declarations
 from training.run import Run
@@ -79,7 +79,7 @@ class RunArguments(NamedTuple):
 
 
 def training_command(kind: str) -> Decorator:
-    """Return a decorator that adds the DATA folder and the options of a training run to a command.
+    """Return a decorator that adds the argument DATA and the options of a training run to a command.
 
     The command gets the options as ``arguments``, a `RunArguments`.
 
@@ -89,7 +89,7 @@ def training_command(kind: str) -> Decorator:
     out = Path("model_store") / kind
     add_options = _decorator(
         [
-            click.argument("data", type=FOLDER),
+            click.argument("data", type=FILE_OR_FOLDER),
             click.option("--out", type=FOLDER, default=out, show_default=True, help="The bundle's folder."),
             click.option("--report", type=FOLDER, help="The report's folder.  [default: report/ beside the bundle]"),
             click.option("--name", default=kind, show_default=True, help="The model's name."),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, command, this_command, verified_bundle
+from cli.common import DEVICE, FILE, FILE_OR_FOLDER, FOLDER, command, this_command, verified_bundle
 from cli.options import (
     PLOT,
     RunArguments,
@@ -59,9 +59,10 @@ def demo(folder: Path, stores: int, seed: int) -> None:
 def train_sales(data: Path, arguments: RunArguments, require_better_than_baseline: bool, **given: Any) -> None:
     """Train the sales model on tables.
 
-    DATA is a folder with train.csv, test.csv, store.csv, store_states.csv, state_names.csv, googletrend.csv and
-    weather.csv, as in fastai's rossmann.tgz. The model is evaluated on the last days, which it has not seen, and then
-    fitted to all days. The same command resumes an interrupted run after its last finished epoch.
+    DATA is a CSV or Parquet file with the columns store, date and sales. Or it is a folder with such a file, named
+    sales.csv, and optionally stores.csv, plan.csv and weather.csv. Or it is a folder with the files of fastai's
+    rossmann.tgz. The model is evaluated on the last days, which it has not seen, and then fitted to all days. The same
+    command resumes an interrupted run after its last finished epoch.
     """
     from training.sales.data.tables import read_tables
     from training.sales.report import write_report
@@ -92,7 +93,7 @@ def train_sales(data: Path, arguments: RunArguments, require_better_than_baselin
 
 
 @click.command("sales")
-@click.argument("data", type=FOLDER)
+@click.argument("data", type=FILE_OR_FOLDER)
 @PLOT
 @training_options(Options, leave_out=("refit",))
 @DEVICE
@@ -113,6 +114,7 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
     options = Options.of(**given_options(Options, given))
     check_file(out)
     tables = read_tables(data)
+    tables.check_mode(options.mode)
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
     found = lr_find(panel, options, device=pick_training_device(device))
     plot_and_print(found, out)

@@ -18,8 +18,9 @@ from schemas.problems import Problem, validation_problem
 from schemas.sales.answer import Forecasts, ItemForecast, ItemProblem
 from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import ITEM_NAMES, Item
-from training.sales.data.table_checks import COLUMNS, Column
-from training.sales.data.tables import NOTHING, UnreadableError, parse_texts, read_csv
+from training.sales.data.columns import COLUMNS, Column, match_columns
+from training.sales.data.files import UnreadableError, read_csv
+from training.sales.data.values import NOTHING, parse_texts
 
 _FIELDS = {  # names of the columns in the contract and at Kaggle
     "store": "Store",
@@ -29,11 +30,10 @@ _FIELDS = {  # names of the columns in the contract and at Kaggle
     "state_holiday": "StateHoliday",
     "school_holiday": "SchoolHoliday",
 }
-_NAMES = {name.lower(): field for field, kaggles in _FIELDS.items() for name in (field, kaggles)}
 _TEST = {name.lower() for name in (*COLUMNS["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
 # By the kind of column: function from the tables' number to the contract's value.
 _VALUES: Mapping[str, Callable[[float], Any]] = {
-    "whole": int,
+    "id": int,
     "flag": bool,
     "date": lambda day: np.datetime64(int(day), "D").item(),
     "holiday": lambda code: STATE_HOLIDAYS[int(code)],
@@ -54,8 +54,7 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
 
     Args:
         forecaster: model that forecasts.
-        source: CSV file. Names of columns are compared without case, and values are read as `read_tables` reads them.
-            An empty field states nothing.
+        source: CSV file. Columns are found and values are read as `read_tables` does it. An empty field states nothing.
         out: CSV file to write, atomically.
 
     Returns:
@@ -90,15 +89,12 @@ def _columns(source: Path, table: pd.DataFrame) -> dict[str, str]:
     Raises:
         RowsError: if there are two columns for a field, no store, no date, or no row.
     """
-    columns: dict[str, str] = {}
-    for name in table.columns:
-        field = _NAMES.get(name.strip().lower())
-        if field is None:
-            continue
-        if field in columns or f"{name}.1" in table:  # pandas' name for a second column of the same name
-            first = columns.get(field, name)
-            raise RowsError(f"{source} has two columns for {field}: {first!r} and {name!r}; keep one of them")
-        columns[field] = name
+    matched = match_columns([str(name) for name in table.columns], _FIELDS.values())
+    columns = {field: matched.headers[name] for field, name in _FIELDS.items() if name in matched.headers}
+    twice = {field: [name, name] for field, name in columns.items() if f"{name}.1" in table}  # pandas' second name
+    twice |= {field: matched.ambiguous[name] for field, name in _FIELDS.items() if name in matched.ambiguous}
+    for field, (first, second, *_) in twice.items():
+        raise RowsError(f"{source} has two columns for {field}: {first!r} and {second!r}; keep one of them")
     missing = [name for name in ("store", "date") if name not in columns]
     if missing:
         raise RowsError(
@@ -151,7 +147,7 @@ def _lower_names(table: pd.DataFrame) -> list[str]:
 def _read(source: Path) -> pd.DataFrame:
     """Return the CSV file as text, without blank lines; the index counts them, so that line numbers are right."""
     try:
-        table = read_csv(source, ("Store", "Date"), dtype=str, nothing={})
+        table = read_csv(source, dtype=str, nothing={})
     except UnreadableError as error:
         raise RowsError(f"{source}: {error}") from None
     return table[(table != "").any(axis=1)]

@@ -60,7 +60,7 @@ def train(
     In production mode the first fit sees the plan of the holdout and nothing later, as a forecast does.
 
     Args:
-        tables: tables in the format of the fast.ai lesson.
+        tables: checked tables.
         out: the bundle's folder. Checkpoints lie beside it until the bundle is complete.
         options: options that decide the result.
         run: settings of this run.
@@ -69,12 +69,14 @@ def train(
     Raises:
         BaselineError: if the model is not better than a baseline and must be; no bundle is written.
         OptionsError: if the model can't have this name.
+        ModeError: if the tables lack what the mode needs.
         HoldoutError: if the tables leave nothing to train on or to evaluate on.
         RunningError: if another training is writing the bundle.
         CheckpointError: if the checkpoint belongs to other tables or options.
         DivergedError: if the loss becomes infinite or NaN.
     """
     check_name(run.name)
+    tables.check_mode(options.mode)
     panel = panel_from_tables(tables)
     cutoff = holdout_cutoff(tables, options)
     # The lesson's columns look ahead in all tables, so parity mode keeps them.

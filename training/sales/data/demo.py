@@ -37,7 +37,7 @@ from training.sales.data.demo_files import (
     write_trend,
     write_weather,
 )
-from training.sales.data.tables import MONTHS
+from training.sales.data.values import MONTHS
 
 EASTER = [np.datetime64(day) for day in ("2013-03-31", "2014-04-20", "2015-04-05")]
 # States with shops, the states with the most shops first.

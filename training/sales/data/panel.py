@@ -1,17 +1,20 @@
-"""Construction of a panel from the seven tables."""
+"""Construction of a panel from the tables."""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sales.arrays import Float32, Int32
-from sales.calendar import EPOCH, FIELDS, STATE_HOLIDAYS, Calendar
+from sales.calendar import EPOCH, FIELDS, Calendar
 from sales.panel import DAYS_AHEAD, FORTNIGHT, MISSING, NEVER, WEATHER, YEAR, Levels, Panel
 from training.sales.data.tables import Tables
 
+NO_STATE = "not stated"  # the State of stores without one
+_COLUMNS = {"open": "Open", "promo": "Promo", "state_holiday": "StateHoliday", "school_holiday": "SchoolHoliday"}
+
 
 def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) -> Panel:
-    """Return the panel of the seven tables.
+    """Return the panel of the tables.
 
     Args:
         tables: checked tables.
@@ -37,6 +40,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
     sales[cell[0][rows], cell[1][rows]] = sold[rows]
 
     store = store.merge(tables.store_states, on="Store", how="left")
+    store["State"] = store["State"].fillna(NO_STATE)  # its weather is unknown; the state -1 would be the last one
     words = {name: store[name] for name in ("StoreType", "Assortment", "PromoInterval", "State")}
     words["Events"] = tables.weather["Events"]
     levels: Levels = {name: tuple(sorted(column.dropna().unique())) for name, column in words.items()}
@@ -101,11 +105,12 @@ def _calendar(
     listed[cell] = 1
     open_, promo, school = on_grid("Open", 1), on_grid("Promo", 0), on_grid("SchoolHoliday", 0)
     holiday = np.zeros(shape, dtype=np.uint8)
-    kinds = np.concatenate([table["StateHoliday"].to_numpy(str) for table in (train, plan)])
-    holiday[cell] = np.searchsorted(np.array(STATE_HOLIDAYS), kinds)
+    kinds = np.concatenate([table["StateHoliday"].cat.codes.to_numpy() for table in (train, plan)])
+    holiday[cell] = np.maximum(kinds, 0)  # -1 is not stated
     assumed = np.where(listed, 0, 2 ** len(FIELDS) - 1).astype(np.uint8)
-    unstated = np.concatenate([table["Open"].isna().to_numpy() for table in (train, plan)])
-    assumed[cell[0][unstated], cell[1][unstated]] = 1 << FIELDS.index("open")
+    for bit, field in enumerate(FIELDS):
+        unstated = np.concatenate([table[_COLUMNS[field]].isna().to_numpy() for table in (train, plan)])
+        assumed[cell[0][unstated], cell[1][unstated]] |= np.uint8(1 << bit)
 
     has_rows = listed.any(axis=1)
     last_row = np.where(has_rows, shape[1] - 1 - np.argmax(listed[:, ::-1], axis=1), -1)
@@ -142,6 +147,8 @@ def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tupl
 
 def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Float32, int]:
     """Return the search trend by state and week, with the country's in the last row, and the first week."""
+    if table.empty:
+        return np.full((len(states) + 1, 1), np.nan, dtype=np.float32), 0
     start = _days(table["Date"])
     state = np.where(table["file"] == "Rossmann_DE", len(states), _codes(table["State"], states))
     first = int(start.min())

@@ -1,4 +1,4 @@
-"""The seven tables: real Kaggle quoting is read, and everything that is wrong is said at once.
+"""The fast.ai lesson's seven tables: Kaggle's quoting is read, and all problems are reported at once.
 
 Longer than 350 lines: the tests of one module share their fixtures and helpers.
 """
@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 
 from sales.calendar import STATE_HOLIDAYS
-from training.sales.data.table_checks import COLUMNS, COUNTRY, TableProblem, TablesError
-from training.sales.data.tables import Tables, read_tables
+from training.sales.data.columns import COLUMNS
+from training.sales.data.problems import TableProblem, TablesError
+from training.sales.data.table_checks import COUNTRY
+from training.sales.data.tables import ModeError, Tables, read_tables
 
 WEATHER_HEADER = (
     "file,Date,Max_TemperatureC,Mean_TemperatureC,Min_TemperatureC,Max_Humidity,Mean_Humidity,Min_Humidity,"
@@ -230,8 +232,8 @@ ONE_PROBLEM = [
         "set Open",
     ),
     ("train", '555,1,1,"0"', '555,,1,"0"', "Open", 1, "empty (line 2)", "fill"),
-    ("train", '"Promo"', '"promo"', "Promo", 0, "missing", "rename 'promo' to 'Promo'"),
-    ("train", '"Promo"', '"Action"', "Promo", 0, "missing", "the file has Store, DayOfWeek, Date"),
+    ("train", '"Sales"', '"Slaes"', "Sales", 0, "missing", "rename 'Slaes' to 'Sales'"),
+    ("train", '"Sales"', '"Income"', "Sales", 0, "missing", "the file has Store, DayOfWeek, Date"),
     ("train", '"Customers"', '"Sales"', "Sales", 0, "twice", "keep one"),
     ("store", '2,"a"', '1,"b","b",,,,0,,,""\n2,"a"', "Store", 1, "there already (line 3: '1')", "one row"),
     ("store", "1270", "near", "CompetitionDistance", 1, "not a number (line 2: 'near')", "digits"),
@@ -297,7 +299,6 @@ def test_a_store_without_a_description_is_a_problem(folder: Path, table: str, ot
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        (None, "missing"),
         (b"", "empty"),
         (b"\n\n", "empty"),
         (FILES["store"].split("\n")[0].encode(), "no rows"),
@@ -310,12 +311,9 @@ def test_a_store_without_a_description_is_a_problem(folder: Path, table: str, ot
         (FILES["store"].replace('Dec"', "Dec").encode(), "not CSV"),
     ],
 )
-def test_a_file_that_is_no_table_is_one_problem(folder: Path, content: bytes | None, cause: str) -> None:
+def test_a_file_that_is_no_table_is_one_problem(folder: Path, content: bytes, cause: str) -> None:
     file = folder / "store.csv"
-    if content is None:
-        file.unlink()
-    else:
-        file.write_bytes(content)
+    file.write_bytes(content)
     (problem,) = problems(folder)
     assert (problem.table, problem.column, problem.rows) == ("store.csv", "-", 0)
     assert cause in problem.cause
@@ -329,6 +327,37 @@ def test_a_folder_in_the_place_of_a_file_is_a_problem(folder: Path) -> None:
     assert "can't be read" in problem.cause
 
 
+def test_without_sales_there_is_one_problem(folder: Path) -> None:
+    (folder / "train.csv").unlink()
+    (problem,) = problems(folder)
+    assert (problem.table, problem.column) == ("train.csv", "-")
+    assert problem.remedy == "add it, with the columns Store, Date, Sales"
+
+
+def test_all_tables_but_the_sales_may_be_absent(folder: Path) -> None:
+    expected = read_tables(folder)
+    for table in ("test", "store", "store_states", "state_names", "googletrend", "weather"):
+        (folder / f"{table}.csv").unlink()
+    tables = read_tables(folder)
+    pd.testing.assert_frame_equal(tables.train, expected.train)
+    assert tables.store["Store"].tolist() == tables.store_states["Store"].tolist() == [1, 2]
+    assert {len(frame) for frame in (tables.test, tables.state_names, tables.googletrend, tables.weather)} == {0}
+    for table in COLUMNS:  # an absent table has the columns of a table that is there
+        assert {*getattr(tables, table)} == {*getattr(expected, table)}, table
+
+
+@pytest.mark.parametrize("absent", ["test", "store_states", "state_names", "googletrend", "weather"])
+def test_parity_mode_needs_the_tables_of_the_lesson(folder: Path, absent: str) -> None:
+    read_tables(folder).check_mode("parity")
+    (folder / f"{absent}.csv").unlink()
+    if absent in ("state_names", "store_states"):  # weather can't be joined then
+        (folder / "weather.csv").unlink()
+    tables = read_tables(folder)
+    tables.check_mode("production")
+    with pytest.raises(ModeError, match=f"these are absent: .*{absent}.csv"):
+        tables.check_mode("parity")
+
+
 def test_no_folder_is_one_problem(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path / "nowhere")
     assert "no such folder" in problem.cause
@@ -340,7 +369,7 @@ def test_all_problems_of_all_tables_come_at_once_in_a_readable_table(folder: Pat
     edit(folder / "test.csv", "2015-01-03", "tomorrow")
     edit(folder / "store.csv", "1270", "near")
     edit(folder / "weather.csv", "Niedersachsen", "Bayern")
-    (folder / "googletrend.csv").unlink()
+    (folder / "googletrend.csv").write_text("")
     with pytest.raises(TablesError) as caught:
         read_tables(folder)
     found = [(problem.table, problem.column, problem.rows) for problem in caught.value.problems]

@@ -1,0 +1,168 @@
+"""Schema of the tables: their columns, the values that a column may have, and the names that it goes by.
+
+Training and ``shopcat forecast`` find columns by the same names. Inside Shopcat a column has Kaggle's name.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+Kind = Literal["id", "whole", "number", "flag", "date", "week", "holiday", "months", "text"]
+
+
+class Column(NamedTuple):
+    """Values that a column may have."""
+
+    kind: Kind
+    gaps: bool = False  # a row may leave the field empty
+    optional: bool = False  # the file may lack the column
+    least: float = -math.inf
+    most: float = math.inf
+
+
+_STORE = Column("id", least=0, most=2**31 - 1)
+_FLAG = Column("flag", optional=True)
+_DEGREES = Column("number", gaps=True, optional=True, least=-100, most=100)
+_PERCENT = Column("number", gaps=True, optional=True, least=0, most=100)
+_MEASURED = Column("number", gaps=True, optional=True, least=0)
+_YEAR = Column("whole", gaps=True, optional=True, least=1800, most=2099)
+_TEXT = Column("text", gaps=True, optional=True)
+
+COLUMNS: Mapping[str, Mapping[str, Column]] = {
+    "train": {
+        "Store": _STORE,
+        "Date": Column("date"),
+        "Sales": Column("number", least=0),
+        "Customers": _MEASURED,
+        "Open": _FLAG,
+        "Promo": _FLAG,
+        "StateHoliday": Column("holiday", optional=True),
+        "SchoolHoliday": _FLAG,
+    },
+    "test": {  # an empty field is not stated
+        "Id": Column("whole", optional=True, least=0, most=2**31 - 1),
+        "Store": _STORE,
+        "Date": Column("date"),
+        "Open": _FLAG._replace(gaps=True),
+        "Promo": _FLAG._replace(gaps=True),
+        "StateHoliday": Column("holiday", gaps=True, optional=True),
+        "SchoolHoliday": _FLAG._replace(gaps=True),
+    },
+    "store": {
+        "Store": _STORE,
+        "State": _TEXT,
+        "StoreType": _TEXT,
+        "Assortment": _TEXT,
+        "CompetitionDistance": _MEASURED,
+        "CompetitionOpenSinceMonth": Column("whole", gaps=True, optional=True, least=1, most=12),
+        "CompetitionOpenSinceYear": _YEAR,
+        "Promo2": _FLAG,
+        "Promo2SinceWeek": Column("whole", gaps=True, optional=True, least=1, most=53),
+        "Promo2SinceYear": _YEAR,
+        "PromoInterval": Column("months", gaps=True, optional=True),
+    },
+    "store_states": {"Store": _STORE, "State": Column("text")},
+    "state_names": {"StateName": Column("text"), "State": Column("text")},
+    "googletrend": {"file": Column("text"), "week": Column("week"), "trend": Column("number", gaps=True, least=0)},
+    "weather": {
+        "file": Column("text", optional=True),
+        "Date": Column("date"),
+        **{f"{which}_TemperatureC": _DEGREES for which in ("Max", "Mean", "Min")},
+        **{f"{which}_Humidity": _PERCENT for which in ("Max", "Mean", "Min")},
+        "Max_Wind_SpeedKm_h": _MEASURED,
+        "Mean_Wind_SpeedKm_h": _MEASURED,
+        "CloudCover": _MEASURED._replace(most=9),  # eighths of the sky; 9: hidden by fog
+        "Precipitationmm": _MEASURED,
+        "Events": _TEXT,
+    },
+}
+"""For each table its columns. Columns of other names are not used."""
+
+_PLACES = ("state", "region", "province", "place", "area", "city", "location")
+_ALIASES: Mapping[str, Sequence[str]] = {
+    "Store": ("shop", "store_id", "shop_id", "store_nbr", "store_number", "branch", "outlet", "unique_id"),
+    "Date": ("ds", "day", "timestamp", "datetime"),
+    "Sales": (*("y", "target", "revenue", "turnover", "units", "units_sold", "quantity", "qty", "amount", "demand"),),
+    "Customers": ("visitors", "transactions", "footfall"),
+    "Open": ("is_open", "opened"),
+    "Promo": ("promotion", "is_promo", "on_promo", "on_promotion", "onpromotion"),
+    "StateHoliday": ("public_holiday", "bank_holiday", "is_holiday"),
+    "SchoolHoliday": ("school_holidays", "school_vacation"),
+    "State": _PLACES[1:],
+    "StoreType": ("type", "format", "store_format"),
+    "CompetitionDistance": ("competitor_distance",),
+    "file": _PLACES,
+    "Max_TemperatureC": ("max_temperature", "tmax"),
+    "Mean_TemperatureC": ("mean_temperature", "temperature", "temp", "tavg"),
+    "Min_TemperatureC": ("min_temperature", "tmin"),
+    "Mean_Humidity": ("humidity",),
+    "Max_Wind_SpeedKm_h": ("max_wind_speed",),
+    "Mean_Wind_SpeedKm_h": ("mean_wind_speed", "wind_speed", "wind"),
+    "CloudCover": ("clouds",),
+    "Precipitationmm": ("precipitation", "rain", "prcp"),
+}
+"""Other names of columns. Case, blanks, underscores and hyphens do not count."""
+
+IGNORED = {
+    *("dayofweek", "dewpointc", "meandewpointc", "mindewpointc", "visibilitykm", "maxgustspeedkmh", "winddirdegrees"),
+    *("maxsealevelpressurehpa", "meansealevelpressurehpa", "minsealevelpressurehpa"),
+    *("maxvisibilitykm", "meanvisibilitykm", "minvisibilitykm"),
+}
+"""Columns of the fast.ai lesson's tables that no model uses, which goes without saying."""
+
+
+def plain_name(name: str) -> str:
+    """Return a column's name without case and separators.
+
+    >>> plain_name(" State_Holiday")
+    'stateholiday'
+    """
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+class Matched(NamedTuple):
+    """Columns of a table that were found by their names.
+
+    Attributes:
+        headers: name in the file, by Kaggle's name.
+        ambiguous: names in the file that fit a column equally well, by Kaggle's name.
+        unused: names in the file that no column has.
+    """
+
+    headers: dict[str, str]
+    ambiguous: dict[str, list[str]]
+    unused: list[str]
+
+
+def match_columns(header: Sequence[str], columns: Iterable[str]) -> Matched:
+    """Find columns in the header of a file.
+
+    A column's name wins over its aliases: in a file with ``date`` and ``day``, ``date`` is the date.
+
+    Args:
+        header: names in the file.
+        columns: Kaggle's names of the columns to find.
+
+    >>> match_columns(["shop", "day", "date", "colour"], ["Store", "Date"])
+    Matched(headers={'Store': 'shop', 'Date': 'date'}, ambiguous={}, unused=['day', 'colour'])
+    """
+    headers: dict[str, str] = {}
+    ambiguous: dict[str, list[str]] = {}
+    plain = [plain_name(name) for name in header]
+    for column in columns:
+        names = [name for name, text in zip(header, plain, strict=True) if text == plain_name(column)]
+        if not names:
+            aliases = {plain_name(alias) for alias in _ALIASES.get(column, ())}
+            names = [name for name, text in zip(header, plain, strict=True) if text in aliases]
+        if len(names) > 1:
+            ambiguous[column] = names
+        elif names:
+            headers[column] = names[0]
+    used = {*headers.values(), *(name for names in ambiguous.values() for name in names)}
+    unused = [name for name, text in zip(header, plain, strict=True) if name not in used and text not in IGNORED]
+    return Matched(headers, ambiguous, unused)
+
+
+def names_of(column: str) -> list[str]:
+    """Return the names that a column goes by, without case and separators."""
+    return [plain_name(name) for name in (column, *_ALIASES.get(column, ()))]
