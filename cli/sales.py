@@ -113,7 +113,7 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
 
     options = Options.of(**given_options(Options, given))
     check_file(out)
-    tables = read_tables(data)
+    tables = read_tables(data).in_country(options.country)
     tables.check_mode(options.mode)
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
     found = lr_find(panel, options, device=pick_training_device(device))

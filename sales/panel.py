@@ -19,7 +19,6 @@ WEATHER = (
     "Max_Humidity", "Mean_Humidity", "Min_Humidity",
     "Max_Wind_SpeedKm_h", "Mean_Wind_SpeedKm_h", "CloudCover", "Precipitationmm",
 )  # fmt: skip
-FORTNIGHT = 14  # days
 YEAR = 364  # days; 52 weeks, so that it begins and ends on the same weekday
 NEVER = 1900  # year of a missing start of a competitor or of Promo2, as in the fast.ai lesson
 

@@ -1,6 +1,7 @@
 """Options of the sales training, without torch."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,6 +78,12 @@ class Options(TrainingOptions):
         shown="the model's horizon; parity: as many rows as test.csv has",
         help="Number of days at the end of the tables to evaluate on.",
     )
+    country: str | None = option(
+        None,
+        shown="DE for Rossmann's tables; otherwise only the tables' holidays",
+        help="Country of the stores, as two capital letters (ISO 3166), such as US. Its holidays are assumed after the "
+        "plan, and known everywhere if the tables state none.",
+    )
     refit: bool = option(
         True,
         parity=False,
@@ -90,16 +97,18 @@ class Options(TrainingOptions):
         """Return the defaults of a mode, with the given values in their place.
 
         Raises:
-            OptionsError: if a value is out of bounds, or layers and dropouts differ in number.
+            OptionsError: if a value is out of bounds, or values contradict each other.
         """
         return cls.from_preset(mode, mode=mode, **given)
 
     def check(self) -> None:
-        """Check that each hidden layer has a dropout rate.
+        """Check that each hidden layer has a dropout rate, and that the country is a code.
 
         Raises:
-            OptionsError: if layers and dropouts differ in number.
+            OptionsError: if layers and dropouts differ in number, or the country is not two capital letters.
         """
+        if self.country is not None and not re.fullmatch("[A-Z]{2}", self.country):
+            raise OptionsError(f"--country is {self.country!r}; write two capital letters (ISO 3166), such as DE or US")
         if len(self.layers) != len(self.ps):
             raise OptionsError(
                 f"{len(self.layers)} layers ({self.layers}) need as many dropouts; ps has {len(self.ps)} "

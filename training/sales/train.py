@@ -77,6 +77,7 @@ def train(
     """
     check_name(run.name)
     tables.check_mode(options.mode)
+    tables = tables.in_country(options.country)
     panel = panel_from_tables(tables)
     cutoff = holdout_cutoff(tables, options)
     # The lesson's columns look ahead in all tables, so parity mode keeps them.

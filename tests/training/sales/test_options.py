@@ -34,6 +34,7 @@ def test_given_values_replace_the_defaults_of_a_mode() -> None:
         ({"ps": (1.0, 0.0)}, "--ps is 1,0; each value must be at least 0 and less than 1"),
         ({"seed": -1}, "--seed is -1; it must be at least 0"),
         ({"mode": "lesson"}, "--mode is 'lesson'; it must be one of production, parity"),
+        ({"country": "Germany"}, "--country is 'Germany'; write two capital letters (ISO 3166), such as DE or US"),
         ({"layers": (5,)}, "1 layers ((5,)) need as many dropouts; ps has 2 ((0.1, 0.2)): give both --layers and --ps"),
     ],
 )

@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 
 from sales.arrays import Float32, Int32
 from sales.calendar import EPOCH, FIELDS, Calendar
-from sales.panel import DAYS_AHEAD, FORTNIGHT, MISSING, NEVER, WEATHER, YEAR, Levels, Panel
+from sales.panel import DAYS_AHEAD, MISSING, NEVER, WEATHER, Levels, Panel
+from training.sales.data.plan.fill import fill
+from training.sales.data.plan.grids import Grids, Place, after_last
 from training.sales.data.tables import Tables
 
 NO_STATE = "not stated"  # the State of stores without one
@@ -33,7 +35,6 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         np.searchsorted(stores, store_ids),
         np.concatenate(days) - first,
     )  # row and column of the grid, for each row of the tables
-    calendar = _calendar(stores, first, shape, cell, train, plan)
     sales = np.full(shape, np.nan, dtype=np.float32)
     sold = train["Sales"].to_numpy(np.float32)
     rows = np.flatnonzero((sold > 0) & (days[0] <= last_known))
@@ -45,6 +46,11 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
     words["Events"] = tables.weather["Events"]
     levels: Levels = {name: tuple(sorted(column.dropna().unique())) for name, column in words.items()}
     levels["Store"] = tuple(stores.tolist())
+    state = _codes(store["State"], levels["State"])
+    grids = _grids(shape, cell, train, plan)
+    fill(grids, Place(state, levels["State"], tables.country), first_day=first, cutoff=last_known - first)
+    gap = (~grids.listed & ~after_last(grids.listed)).astype(np.uint8)
+    calendar = Calendar(stores, first, grids.open, grids.promo, grids.holiday, grids.school, grids.assumed, gap)
     weather, events = _weather(tables.weather, levels, first, shape[1])
     trend, trend_week = _trend(tables.googletrend, levels["State"])
     return Panel(
@@ -54,7 +60,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         store_type=_codes(store["StoreType"], levels["StoreType"]),
         assortment=_codes(store["Assortment"], levels["Assortment"]),
         promo_interval=_codes(store["PromoInterval"], levels["PromoInterval"]),
-        state=_codes(store["State"], levels["State"]),
+        state=state,
         competition_distance=store["CompetitionDistance"].to_numpy(np.float32),
         competition_year=store["CompetitionOpenSinceYear"].fillna(NEVER).to_numpy(np.int32),
         competition_month=store["CompetitionOpenSinceMonth"].fillna(1).to_numpy(np.int32),
@@ -79,21 +85,13 @@ def _codes(words: pd.Series, levels: tuple[int | str, ...]) -> Int32:
     return np.asarray(words.map(index).fillna(MISSING), dtype=np.int32)
 
 
-def _calendar(
-    stores: NDArray[np.int32],
-    first: int,
+def _grids(
     shape: tuple[int, int],
     cell: tuple[NDArray[np.int64], ...],
     train: pd.DataFrame,
     plan: pd.DataFrame,
-) -> Calendar:
-    """Return both tables' rows on the grid, with assumptions for days without a row, which are marked as such.
-
-    Without a row, a store is open on the weekdays on which it usually was in the last year of its rows. On weekdays
-    without any row it is open if most stores are. State holidays are not assumed. After a store's last row, promotions
-    continue in their fortnightly rhythm, and school holidays repeat those of 52 weeks before. Promotions do not end
-    with the plan, and the days before its end look ahead.
-    """
+) -> Grids:
+    """Return both tables' rows on the grid."""
 
     def on_grid(column: str, fill: int) -> NDArray[np.uint8]:
         out = np.zeros(shape, dtype=np.uint8)
@@ -101,9 +99,8 @@ def _calendar(
         out[cell] = np.concatenate(values).astype(np.uint8)
         return out
 
-    listed = np.zeros(shape, dtype=np.uint8)
-    listed[cell] = 1
-    open_, promo, school = on_grid("Open", 1), on_grid("Promo", 0), on_grid("SchoolHoliday", 0)
+    listed = np.zeros(shape, dtype=np.bool_)
+    listed[cell] = True
     holiday = np.zeros(shape, dtype=np.uint8)
     kinds = np.concatenate([table["StateHoliday"].cat.codes.to_numpy() for table in (train, plan)])
     holiday[cell] = np.maximum(kinds, 0)  # -1 is not stated
@@ -111,26 +108,8 @@ def _calendar(
     for bit, field in enumerate(FIELDS):
         unstated = np.concatenate([table[_COLUMNS[field]].isna().to_numpy() for table in (train, plan)])
         assumed[cell[0][unstated], cell[1][unstated]] |= np.uint8(1 << bit)
-
-    has_rows = listed.any(axis=1)
-    last_row = np.where(has_rows, shape[1] - 1 - np.argmax(listed[:, ::-1], axis=1), -1)
-    after = np.arange(shape[1]) > last_row[:, None]
-    for weekday in range(7):
-        on = slice((weekday - first - 3) % 7, None, 7)  # 1970-01-01 was a Thursday
-        recent = np.arange(shape[1])[on] > last_row[:, None] - YEAR
-        last_year = (listed[:, on] == 1) & (holiday[:, on] == 0) & recent
-        usually = (open_[:, on] * last_year).sum(axis=1) * 2 > last_year.sum(axis=1)
-        # A store without such rows, for example a new one, would count as closed, and its forecast would be 0 without a
-        # warning. Tables may leave out closed days, so a store with rows, but none on this weekday, counts as closed
-        # in the majority: a few stores that open on Sundays do not open all.
-        most = usually[has_rows].sum() * 2 > has_rows.sum()
-        usually = np.where(last_year.any(axis=1), usually, most)
-        open_[:, on] = np.where(listed[:, on], open_[:, on], usually[:, None])
-    for grid, turn in ((promo, FORTNIGHT), (school, YEAR)):
-        for day in range(turn, shape[1]):
-            grid[:, day] = np.where(after[:, day], grid[:, day - turn], grid[:, day])
-    gap = ((listed == 0) & ~after).astype(np.uint8)
-    return Calendar(stores, first, open_, promo, holiday, school, assumed, gap)
+    open_, promo, school = on_grid("Open", 1), on_grid("Promo", 0), on_grid("SchoolHoliday", 0)
+    return Grids(open_, promo, holiday, school, listed, assumed)
 
 
 def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tuple[Float32, Int32]:

@@ -6,7 +6,7 @@ cloud cover on a day) stay gaps: `preprocess.py` fills them.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Tables:
         googletrend: file, trend, Date (the first day of the week) and State (``COUNTRY`` for the whole country; the
             file's "NI" is the state "HB,NI").
         weather: one row per state and day, with the State that belongs to its file.
+        country: ISO 3166 code of the stores' country; None if unknown.
         synthetic: True if `shopcat demo` made the tables, which bundles and reports then say.
         sources: file of each table that was read.
     """
@@ -63,8 +64,13 @@ class Tables:
     state_names: pd.DataFrame
     googletrend: pd.DataFrame
     weather: pd.DataFrame
+    country: str | None = None
     synthetic: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def in_country(self, country: str | None) -> "Tables":
+        """Return the tables with a country in place of theirs, unless it is None."""
+        return self if country is None else replace(self, country=country)
 
     def check_mode(self, mode: str) -> None:
         """Check that the tables have what a mode needs.
@@ -115,7 +121,13 @@ def load_tables(layout: Layout, problems: Problems) -> Tables | None:
         return None
     _fill(frames)
     finished = {table: _finish(frames[table], COLUMNS[table]) for table in COLUMNS}
-    return Tables(**finished, synthetic=is_synthetic(next(iter(layout.files.values())).parent), sources=sources)
+    german = "googletrend" in sources and (frames["googletrend"]["file"] == f"Rossmann_{COUNTRY}").any()
+    return Tables(
+        **finished,
+        country=COUNTRY if german else None,
+        synthetic=is_synthetic(next(iter(layout.files.values())).parent),
+        sources=sources,
+    )
 
 
 def _parse(table: str, raw: pd.DataFrame, problems: Problems) -> pd.DataFrame:

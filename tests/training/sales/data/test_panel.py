@@ -35,7 +35,7 @@ def test_a_store_without_any_row_opens_as_most_do(demo_tables: Tables, whole: Pa
     assert opens(panel)[2].tolist() == [True] * 6 + [False]
     assert np.isnan(panel.sales[2]).all()
     calendar = panel.calendar
-    np.testing.assert_array_equal(calendar.open[2], (panel.date + 3) % 7 < 6)
+    np.testing.assert_array_equal(calendar.open[2], ((panel.date + 3) % 7 < 6) & (calendar.state_holiday[2] == 0))
     assert (calendar.assumed[2] == 15).all()
     assert not calendar.gap[2].any()  # a gap is before a row
     others = np.arange(len(calendar.stores)) != 2

@@ -1,0 +1,101 @@
+"""State holidays of days that no table states, from the country's calendar and from earlier years."""
+
+import datetime as dt
+
+import numpy as np
+
+from sales.arrays import Bool, Int64, UInt8
+from sales.calendar import datepart
+from sales.columns.events import easter
+from training.sales.data.plan.country import CHRISTMAS, EASTER, Holiday, state_holidays
+from training.sales.data.plan.grids import Grids, Place, in_state
+
+EVERYWHERE = 0.95  # share of the chain's rows that must have a holiday to make it one of all states
+AFTER_EASTER = range(-60, 71)  # days around Easter on which holidays move with it: carnival to Corpus Christi
+
+
+def fill_holidays(grids: Grids, place: Place, date: Int64) -> None:
+    """Fill the state holidays that no table states; all of them if the tables have none and the country is known."""
+    known = grids.stated("state_holiday")
+    if place.country is not None and not (grids.holiday[known] > 0).any():
+        known = np.zeros_like(known)
+    everywhere = in_state(grids.holiday, known, share=EVERYWHERE)[1]  # a state may have no row on such a day
+    for state, stores in place.groups():
+        listed, value = in_state(grids.holiday[stores], known[stores])
+        value = np.where(listed, value, everywhere)
+        listed |= everywhere > 0
+        holiday = np.where(known[stores], grids.holiday[stores], value)
+        certain = known[stores] | listed
+        assumed = recurring(holiday, certain, date)
+        if place.country is not None:
+            official = _official(place.country, state, date, listed, value)
+            assumed = np.where(official > 0, official, assumed)
+        grids.holiday[stores] = np.where(certain, holiday, assumed)
+
+
+def _official(country: str, state: str | None, date: Int64, listed: Bool, value: UInt8) -> UInt8:
+    """Return the kind of the state's official holidays, ``[day]``, without those that the tables do not have.
+
+    Args:
+        country: the country's code.
+        state: the state's code; None if unknown.
+        date: ``[day]``, days since 1970-01-01.
+        listed: ``[day]``, true where the tables list the state's holidays.
+        value: ``[day]``, the tables' holiday.
+    """
+    years = datepart(date[[0, -1]])["Year"].tolist()
+    by_name: dict[str, list[tuple[int, Holiday]]] = {}
+    for holiday in state_holidays(country, state, range(years[0], years[-1] + 1)):
+        day = (holiday.date - dt.date(1970, 1, 1)).days - int(date[0])
+        if 0 <= day < len(date):
+            by_name.setdefault(holiday.name, []).append((day, holiday))
+    kinds = np.zeros(len(date), dtype=np.uint8)
+    for occurrences in by_name.values():
+        found = [value[day] > 0 for day, _ in occurrences if listed[day]]
+        if not found or sum(found) * 2 >= len(found):
+            for day, holiday in occurrences:
+                kinds[day] = holiday.kind
+    return kinds
+
+
+def recurrence_keys(date: Int64) -> list[Int64]:
+    """Return four ways in which a yearly event can recur, each ``[day]``: days with the same key recur. -1 is none.
+
+    The keys are the date in the year, the days from Easter, and the weekday of the month counted from its first and
+    from its last day.
+    """
+    parts = datepart(date)
+    month, day, weekday = parts["Month"], parts["Day"], parts["Dayofweek"]
+    offset = date - easter(parts["Year"])
+    near = (offset >= AFTER_EASTER.start) & (offset < AFTER_EASTER.stop)
+    in_month = month * 100 + weekday * 10
+    last_week = datepart(date + 7)["Month"] != month
+    return [
+        month * 100 + day,
+        np.where(near, offset - AFTER_EASTER.start, -1),
+        in_month + (day - 1) // 7,
+        np.where(last_week, in_month, -1),
+    ]
+
+
+def recurring(holiday: UInt8, known: Bool, date: Int64) -> UInt8:
+    """Return the holidays that recur, ``[store, day]``: those of two thirds of the known years on the same key.
+
+    At least two years are needed; one is enough for Christmas, which has a fixed date, and for Easter. Not all years
+    have to agree, because tables have gaps: Rossmann's do not mark 1 January 2015 in Thuringia. A holiday that recurs
+    on one key does not count for the next key: 26 December 2013 and 25 December 2014 are both a fourth Thursday.
+    """
+    recurring = np.zeros_like(holiday)
+    happened = np.flatnonzero((holiday > 0).any(axis=0))
+    for key, enough in zip(recurrence_keys(date), (CHRISTMAS, EASTER, 0, 0), strict=True):
+        sure = known & (recurring == 0)
+        for value in np.unique(key[happened]).tolist():
+            if value < 0:
+                continue
+            days = np.flatnonzero(key == value)
+            kinds = np.where(sure[:, days], holiday[:, days], 0)
+            seen, met = sure[:, days].sum(axis=1), (kinds > 0).sum(axis=1)
+            kind = kinds.max(axis=1)
+            recurs = (met * 3 >= seen * 2) & (met >= np.where(kind == enough, 1, 2)) & (kind > 0)
+            recurring[np.ix_(recurs, days)] = kind[recurs, None]
+    return recurring
