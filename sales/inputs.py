@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sales.arrays import Int64, UInt8
+from sales.assumptions import AHEAD, OpeningRules, assumed_ahead
 from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.columns.weather import REQUEST_FIELDS
 from sales.features import Features
@@ -62,7 +63,8 @@ class Inputs(NamedTuple):
     Attributes:
         prepared: the network's input.
         open: ``[row]``, 1 where the store is open; a closed store sells 0.
-        assumed: ``[row]``, bits of the facts that neither client nor tables state; ``ASSUMED`` has their names.
+        assumed: ``[row]``, bits of the facts that neither client nor tables state, of the day itself or of a later day
+            that a column reads; ``ASSUMED`` has their names.
         warnings: warnings by row; most rows have none.
     """
 
@@ -108,6 +110,9 @@ class InputBuilder:
             )
             if column in preprocessor.unused
         }
+        looks_ahead = features.mode == "production"
+        self._rules = OpeningRules.of(calendar, panel.cutoff) if looks_ahead else None
+        self._assumed = calendar.assumed | assumed_ahead(calendar) if looks_ahead else calendar.assumed
         # Nearly every request is for a future day and states nothing about it. So the inputs of all these rows are made
         # once, with [store, day ahead] as one axis; a look-up takes a tenth of the time of making them.
         self._first_ahead = panel.cutoff + 1
@@ -136,11 +141,15 @@ class InputBuilder:
         calendar, features = self._panel.calendar, self._features
         columns = features.build(store, day, plan, weather)
         prepared = self._preprocessor.transform(columns)
-        open_, assumed = calendar.open[store, day], calendar.assumed[store, day]
+        open_, assumed = calendar.open[store, day], self._assumed[store, day]
         if plan is not None:
             planned = np.flatnonzero(plan.row >= 0)
             at = plan.row[planned], day[planned]
             open_[planned], assumed[planned] = plan.calendar.open[at], plan.calendar.assumed[at]
+            if features.mode == "production":
+                first = int(day[planned].min())
+                ahead = assumed_ahead(plan.calendar.between(first, int(day[planned].max()) + AHEAD + 1))
+                assumed[planned] |= ahead[at[0], at[1] - first]
         observed = np.zeros(len(day), dtype=np.bool_)
         observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
         assumed[features.season_only[day] & ~observed] |= _WEATHER_BIT
@@ -164,7 +173,7 @@ class InputBuilder:
         """Return the plans from the statements in the rows' items; None if no statement differs from the calendar."""
         if not any(map(states_day, rows.items)):
             return None
-        statements = Statements(self._panel.calendar)
+        statements = Statements(self._panel.calendar, self._rules)
         for row in zip(rows.request, rows.store.tolist(), rows.day.tolist(), rows.items, strict=True):
             statements.add(*row)
         return statements.plan()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sales.arrays import Int64
+from sales.assumptions import OpeningRules
 from sales.calendar import FIELDS, STATE_HOLIDAYS, Calendar
 from schemas.sales.request import Item
 
@@ -48,10 +49,19 @@ class Statements:
 
     The statements of one request about one store make one plan. If several items state the same cell, the last value
     counts for the other days. An item with another value gets a separate plan, in which its value counts.
+
+    A plan that states a state holiday, but not the opening of that day, opens or closes the store by the rules. The
+    opening is assumed then.
     """
 
-    def __init__(self, calendar: Calendar) -> None:
-        self._calendar = calendar
+    def __init__(self, calendar: Calendar, rules: OpeningRules | None = None) -> None:
+        """Initialize the collection.
+
+        Args:
+            calendar: the panel's calendar.
+            rules: rules for the opening on stated holidays; if None, a stated holiday does not change it.
+        """
+        self._calendar, self._rules = calendar, rules
         self._stores: dict[tuple[int, int], _StoreStatements] = {}
         self._rows: list[tuple[_StoreStatements, dict[Cell, int]]] = []
 
@@ -93,10 +103,15 @@ class Statements:
             return None
         # copies, so that the panel's own calendar does not change
         calendar = self._calendar.rows(np.array([store for store, _ in plans], dtype=np.int64))
-        for index, (_, statements) in enumerate(plans):
+        for index, (store, statements) in enumerate(plans):
             for (name, day), value in statements.items():
                 getattr(calendar, name)[index, day] = value
                 calendar.assumed[index, day] &= ~np.uint8(1 << FIELDS.index(name))
+                if name == "state_holiday" and self._rules is not None and ("open", day) not in statements:
+                    opening = self._rules.opening(self._calendar, store, day, value)
+                    if opening is not None:
+                        calendar.open[index, day] = opening
+                        calendar.assumed[index, day] |= np.uint8(1 << FIELDS.index("open"))
         return Plan(calendar, plan_of_row)
 
 

@@ -17,7 +17,10 @@ StoreNumber = Annotated[int, Field(description="Number of the store.")]
 ForecastDate = Annotated[dt.date, Field(description="Date of the forecast.")]
 Assumed = Annotated[
     tuple[str, ...],
-    Field(description="Facts of the day that neither the request nor the tables state, so that they were assumed."),
+    Field(
+        description="Facts that neither the request nor the tables state, so that they were assumed: of the day "
+        "itself, or of a later day that the forecast looks at."
+    ),
 ]
 
 

@@ -3,6 +3,8 @@
 import datetime as dt
 from typing import Any
 
+import numpy as np
+
 from sales.forecaster import Answer, Forecaster
 from schemas.problems import Problem
 from schemas.sales.answer import Forecast, Forecasts, ItemForecast, ItemProblem
@@ -20,6 +22,7 @@ from tests.sales.forecasts import (
 
 
 def test_facts_that_nobody_states_are_assumed(sensitive_forecaster: Forecaster) -> None:
+    """In production mode a day's columns look ahead at 17 days at most, so these are stated, too."""
     late = dt.date(2015, 11, 2)  # after the plan
     stated, part, bare, planned = (
         {"store": 1, "date": late, **calendar_facts(sensitive_forecaster, 1, late)},
@@ -27,13 +30,37 @@ def test_facts_that_nobody_states_are_assumed(sensitive_forecaster: Forecaster) 
         {"store": 1, "date": late},
         {"store": 1, "date": SATURDAY},
     )
-    answers = ask(sensitive_forecaster, stated, part, bare, planned)
-    assumed = [answer.assumed for answer in answers if isinstance(answer, Forecast)]
+    later = [
+        {"store": 1, "date": date, **calendar_facts(sensitive_forecaster, 1, date)} for date in days_from(late, 18)[1:]
+    ]
+    answers = ask(sensitive_forecaster, *({"items": [item, *later]} for item in (stated, part, bare)), planned)
+    assumed = [
+        answer.items[0].assumed
+        for answer in answers
+        if isinstance(answer, Forecasts)
+        if isinstance(answer.items[0], ItemForecast)
+    ]
+    assumed += [answer.assumed for answer in answers if isinstance(answer, Forecast)]
     weather = (
         ["weather"] if sensitive_forecaster.model.features.mode == "production" else []
     )  # parity mode does not assume weather
     fields = [[], ["open", "school_holiday"], ["open", "promo", "state_holiday", "school_holiday"], []]
     assert assumed == [(*each, *weather) for each in fields]
+
+
+def test_a_look_ahead_at_an_assumed_day_is_named(forecaster: Forecaster) -> None:
+    """The plan ends on 2015-09-17. A promotion is planned for the week from 14 September, and for none of the last."""
+    dates = days_from(dt.date(2015, 9, 1), 17)
+    (answer,) = ask(forecaster, {"items": [{"store": 1, "date": date} for date in dates]})
+    assert isinstance(answer, Forecasts)
+    assumed = {item.date.day: set(item.assumed) for item in answer.items if isinstance(item, ItemForecast)}
+    assert assumed[4] == {"weather"}  # 13 days ahead is the last planned day
+    assert {"open", "state_holiday"} <= assumed[5]
+    calendar = forecaster.model.panel.calendar
+    for day in range(1, 18):
+        week_is_known = day + 6 <= 17
+        promo = calendar.promo[0, calendar.day(dt.date(2015, 9, day)) : calendar.day(dt.date(2015, 9, 18))]
+        assert ("promo" in assumed[day]) == (not week_is_known or (day > 4 and not promo.any())), day
 
 
 def test_stated_weather_counts_and_is_not_assumed(forecaster: Forecaster) -> None:
@@ -199,3 +226,38 @@ def test_a_request_with_only_bad_items_gets_one_problem(sensitive_forecaster: Fo
         assert [error.path.split("/")[2] for error in problem.errors] == ["0", "1"]
         assert "none of the 2 items" in problem.detail
         assert "store 99" in problem.detail
+
+
+# Openings that follow from a stated holiday
+
+
+def test_a_stated_holiday_closes_a_store_that_never_opens_on_one(forecaster: Forecaster) -> None:
+    """Within the plan and after it; the answer says that the opening is assumed."""
+    for date in (MONDAY, dt.date(2015, 11, 2)):
+        day = {"store": 1, "date": date}
+        plain, holiday, opened = ask(
+            forecaster, day, {**day, "state_holiday": "a"}, {**day, "state_holiday": "a", "open": True}
+        )
+        assert isinstance(plain, Forecast)
+        assert isinstance(holiday, Forecast)
+        assert isinstance(opened, Forecast)
+        assert plain.sales > 0
+        assert opened.sales > 0
+        assert holiday.sales == 0
+        assert "open" in holiday.assumed
+        assert "open" not in opened.assumed or date != MONDAY
+
+
+def test_a_stated_holiday_does_not_close_a_store_that_opens_on_holidays(forecaster: Forecaster) -> None:
+    calendar = forecaster.model.panel.calendar
+    sundays = int(np.argmax(calendar.open[:, calendar.day(dt.date(2015, 8, 23))]))
+    (answer,) = ask(forecaster, {"store": int(calendar.stores[sundays]), "date": MONDAY, "state_holiday": "a"})
+    assert isinstance(answer, Forecast)
+    assert answer.sales > 0
+    assert "open" not in answer.assumed
+
+
+def test_christmas_is_closed_unless_it_is_stated_to_be_ordinary(forecaster: Forecaster) -> None:
+    day = {"store": 1, "date": dt.date(2015, 12, 25)}  # a Friday
+    assumed, ordinary, opened = ask(forecaster, day, {**day, "state_holiday": "0"}, {**day, "open": True})
+    assert [getattr(answer, "sales", 0) > 0 for answer in (assumed, ordinary, opened)] == [False, True, True]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sales.arrays import Bool, Int64
-from sales.opening import closed_on_kinds, usual_weekdays, weekdays
+from sales.assumptions import closed_on_kinds, usual_weekdays, weekdays
 from training.sales.data.plan.grids import Grids, after_last
 from training.sales.data.plan.holidays import recurrence_keys
 

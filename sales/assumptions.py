@@ -1,0 +1,156 @@
+"""Assumptions about facts that nobody states: the opening of stores, and the forecasts that an assumption affects."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sales.arrays import Bool, Int32, Int64, UInt8
+from sales.calendar import FIELDS, STATE_HOLIDAYS, Calendar, days_since, days_until
+from sales.columns.distance import UNTIL
+from sales.columns.opening import LONG_CLOSURE
+from sales.panel import YEAR
+
+AHEAD = UNTIL + LONG_CLOSURE  # days after a day that its columns can depend on, at most
+WEEK = 7  # days that the columns named ``_fw`` count, the day itself included
+
+Facts = tuple[UInt8, UInt8]  # open and state_holiday, both [store, day]
+
+
+def weekdays(first_day: int, days: int) -> Int64:
+    """Return the weekday of each day, ``[day]``; 0 is Monday.
+
+    Args:
+        first_day: date of day 0, in days since 1970-01-01.
+        days: number of days.
+    """
+    return (first_day + np.arange(days) + 3) % 7  # 1970-01-01 was a Thursday
+
+
+def usual_weekdays(facts: Facts, known: Bool, weekday: Int64) -> Bool:
+    """Return the weekdays on which each store usually opens.
+
+    A store opens on a weekday if it was open on most of them in the last year of its known days, holidays aside. On
+    weekdays without a known day it opens if most stores do: a new store would count as closed otherwise, and its
+    forecast would be 0 without a warning. Tables may leave out closed days. So a store without rows on this weekday
+    counts as closed in that majority; otherwise a few stores that open on Sundays would open all.
+
+    Args:
+        facts: open and state_holiday, ``[store, day]``.
+        known: ``[store, day]``, days that count.
+        weekday: ``[day]``, 0 is Monday.
+
+    Returns:
+        ``[store, weekday]``.
+    """
+    open_, holiday = facts
+    has_rows = known.any(axis=1)
+    last = np.where(has_rows, known.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1), -1)
+    recent = known & (holiday == 0) & (np.arange(known.shape[1]) > last[:, None] - YEAR)
+    usual = np.zeros((len(open_), 7), dtype=np.bool_)
+    for day in range(7):
+        counts = recent[:, weekday == day]
+        opened = ((open_[:, weekday == day] > 0) & counts).sum(axis=1)
+        usually = opened * 2 > counts.sum(axis=1)
+        most = usually[has_rows].sum() * 2 > has_rows.sum()
+        usual[:, day] = np.where(counts.any(axis=1), usually, most)
+    return usual
+
+
+def closed_on_kinds(closed: Bool, counts: Bool, holiday: UInt8) -> Bool:
+    """Return the kinds of state holidays on most of which each store is closed.
+
+    A store without such a day does as most stores do. No store closes on a kind that no store has met.
+
+    Args:
+        closed: ``[store, day]``, days on which the store was closed.
+        counts: ``[store, day]``, days that count: known days on which the store would be open without a holiday.
+        holiday: ``[store, day]``, index into ``STATE_HOLIDAYS``.
+
+    Returns:
+        ``[store, kind]``; kind 0, no holiday, is false.
+    """
+    result = np.zeros((len(closed), len(STATE_HOLIDAYS)), dtype=np.bool_)
+    for kind in range(1, len(STATE_HOLIDAYS)):
+        days = np.flatnonzero((holiday == kind).any(axis=0))  # few
+        met = counts[:, days] & (holiday[:, days] == kind)
+        seen, shut = met.sum(axis=1), (met & closed[:, days]).sum(axis=1)
+        result[:, kind] = np.where(seen > 0, shut * 2 > seen, shut.sum() * 2 > seen.sum())
+    return result
+
+
+class OpeningRules(NamedTuple):
+    """Rules for the opening of a store on a day about which a client states the state holiday alone.
+
+    Attributes:
+        usual: ``[store, weekday]``, true on the weekdays on which the store usually opens; 0 is Monday.
+        closed_on: ``[store, kind]``, kinds of state holidays on most of which the store is closed.
+    """
+
+    usual: Bool
+    closed_on: Bool
+
+    @classmethod
+    def of(cls, calendar: Calendar, cutoff: int) -> OpeningRules:
+        """Return the rules that follow from the days up to the cutoff.
+
+        Args:
+            calendar: the planned calendar.
+            cutoff: index of the last day whose sales are known.
+        """
+        past = calendar.between(0, cutoff + 1)
+        weekday = weekdays(past.first_day, past.days)
+        usual = usual_weekdays((past.open, past.state_holiday), np.ones(past.open.shape, dtype=np.bool_), weekday)
+        closed_on = closed_on_kinds(past.open == 0, usual[:, weekday], past.state_holiday)
+        return cls(usual, closed_on)
+
+    def opening(self, calendar: Calendar, store: int, day: int, holiday: int) -> int | None:
+        """Return 1 if a store is open on a day with a stated state holiday, 0 if not, None if the calendar holds.
+
+        Args:
+            calendar: the panel's calendar.
+            store: index of the store.
+            day: index of the day.
+            holiday: stated holiday, an index into ``STATE_HOLIDAYS``.
+        """
+        planned = calendar.state_holiday[store, day]
+        if holiday == planned:
+            return None
+        if self.closed_on[store, holiday]:
+            return 0
+        if planned and calendar.assumed[store, day] >> FIELDS.index("open") & 1:
+            return int(self.usual[store, (calendar.first_day + day + 3) % 7])  # 1970-01-01 was a Thursday
+        return None
+
+
+def assumed_ahead(calendar: Calendar) -> UInt8:
+    """Return the fields of which a column of production mode reads a later, assumed day.
+
+    The columns count the events of a week, today included, and the days until the next event, up to ``UNTIL``. The
+    days until the next promotion do not depend on the days after it. Closed days just before an assumed day may begin a
+    long closure.
+
+    Returns:
+        ``[store, day]``, bits as in ``Calendar.assumed``.
+    """
+    bits = np.zeros_like(calendar.assumed)
+    for bit, field in enumerate(FIELDS):
+        assumed = (calendar.assumed >> bit & 1) > 0
+        ahead = np.full(assumed.shape, -1, dtype=np.int32)  # days until the next assumed day after today; -1: none
+        ahead[:, :-1] = days_until(assumed[:, 1:])
+        ahead[:, :-1] += ahead[:, :-1] >= 0
+        end = ahead if field != "open" else ahead - _closed_days_before(calendar, ahead)
+        reads = (ahead > 0) & (end < UNTIL)
+        if field in ("promo", "school_holiday"):
+            until = days_until(getattr(calendar, field) > 0)
+            reads &= (ahead < WEEK) | (until < 0) | (until >= ahead)
+        bits |= reads.astype(np.uint8) << np.uint8(bit)
+    return bits
+
+
+def _closed_days_before(calendar: Calendar, ahead: Int32) -> Int32:
+    """Return the number of closed days just before the next assumed day, fewer than those of a long closure."""
+    closed = np.clip(days_since(calendar.open > 0), 0, LONG_CLOSURE - 1)
+    last = np.clip(np.arange(calendar.days) + ahead - 1, 0, calendar.days - 1)
+    return np.take_along_axis(closed, last, axis=1)
