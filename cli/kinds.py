@@ -9,6 +9,7 @@ import click
 
 from cli import pets, sales
 from cli.classify import classify
+from cli.inspect import inspect
 
 
 class Evaluate(Protocol):
@@ -54,7 +55,7 @@ class KindCommands:
 
 KIND_COMMANDS: Mapping[str, KindCommands] = {
     "sales": KindCommands(
-        prepare=(sales.demo,),
+        prepare=(sales.demo, inspect),
         train=sales.train_sales,
         lr_find=sales.lr_find_sales,
         show=(),

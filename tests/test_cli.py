@@ -277,12 +277,13 @@ def test_options_that_contradict_each_other_are_rejected(demo_folder: Path, tmp_
 def test_wrong_tables_are_all_reported_and_nothing_is_written(demo_folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "tables"
     shutil.copytree(demo_folder, broken)
-    (broken / "weather.csv").unlink()
-    (broken / "store.csv").write_text((broken / "store.csv").read_text().replace("Assortment", "Range"))
+    (broken / "weather.csv").write_text("")
+    states = broken / "store_states.csv"
+    states.write_text(states.read_text().replace("State", "Office"))
     result = shopcat("train", "sales", broken, "--out", tmp_path / "store" / "sales")
     assert result.exit_code == 2
     assert "weather.csv" in result.output
-    assert "Assortment" in result.output
+    assert "store_states.csv  State" in result.output
     assert not (tmp_path / "store").exists()
 
 

@@ -4,6 +4,7 @@ Training and ``shopcat forecast`` find columns by the same names. Inside Shopcat
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -109,6 +110,26 @@ IGNORED = {
     *("maxvisibilitykm", "meanvisibilitykm", "minvisibilitykm"),
 }
 """Columns of the fast.ai lesson's tables that no model uses, which goes without saying."""
+
+
+_PUBLIC = {
+    "file": "state",
+    "Max_TemperatureC": "max_temperature",
+    "Mean_TemperatureC": "mean_temperature",
+    "Min_TemperatureC": "min_temperature",
+    "Max_Wind_SpeedKm_h": "max_wind_speed",
+    "Mean_Wind_SpeedKm_h": "mean_wind_speed",
+    "Precipitationmm": "precipitation",
+}
+
+
+def public_name(column: str) -> str:
+    """Return the name of a column for users, as requests have it.
+
+    >>> public_name("StateHoliday")
+    'state_holiday'
+    """
+    return _PUBLIC.get(column) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column).lower()
 
 
 def plain_name(name: str) -> str:

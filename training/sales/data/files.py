@@ -4,13 +4,14 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from training.sales.data.columns import COLUMNS, Column, match_columns, names_of, plain_name
+from training.sales.data.columns import COLUMNS, Column, match_columns, names_of, plain_name, public_name
 from training.sales.data.problems import Problems, TableProblem, TablesError
 from training.sales.data.values import NOTHING
 
@@ -87,25 +88,27 @@ def find_layout(path: Path) -> Layout:
     for file in sorted(path.iterdir()):
         if file.suffix.lower() in SUFFIXES:
             found.setdefault(file.stem.lower(), []).append(file)
-    own = "sales" in found
-    tables = _OWN if own else {stem: stem for stem in _ROSSMANN}
+    has_sales = "sales" in found
+    tables = _OWN if has_sales else {stem: stem for stem in _ROSSMANN}
     twice = [(stem, [file.name for file in found[stem]]) for stem in tables if len(found.get(stem, ())) > 1]
-    if own and "train" in found:
+    if has_sales and "train" in found:
         twice.append(("sales", [found["sales"][0].name, found["train"][0].name]))
     if twice:
         cause = "there are two files of one table"
         raise TablesError(path, [TableProblem(" and ".join(names), "-", 0, cause, "keep one") for _, names in twice])
-    if not own and not {*found} & {*_ROSSMANN}:
+    if not has_sales and not {*found} & {*_ROSSMANN}:
         if not found:
             raise _error(path, str(path), "no CSV or Parquet file", "add sales.csv: store, date, sales")
         first = next(iter(found.values()))[0]
         remedy = f"rename the file with the sales to sales{first.suffix}, or name it: {first}"
         raise _error(path, str(path), "no sales.csv or sales.parquet", remedy)
     files = {table: found[stem][0] for stem, table in tables.items() if stem in found}
-    if not own and "train" not in files:
+    if not has_sales and "train" not in files:
         files["train"] = path / "train.csv"  # which is missing
     unused = tuple(file.name for stem, several in found.items() if stem not in tables for file in several)
-    return Layout("folder" if own else "rossmann", {name: files[name] for name in COLUMNS if name in files}, unused)
+    return Layout(
+        "folder" if has_sales else "rossmann", {name: files[name] for name in COLUMNS if name in files}, unused
+    )
 
 
 def _error(path: Path, name: str, cause: str, remedy: str) -> TablesError:
@@ -124,18 +127,18 @@ def read_table(table: str, file: Path, problems: Problems) -> tuple[pd.DataFrame
     columns = COLUMNS[table]
     parquet = file.suffix.lower() == ".parquet"
     try:
-        whole = read_parquet(file) if parquet else read_csv(file, dtype=str, nothing={}, n_rows=0)
-        header = [str(name) for name in whole.columns]
+        frame = read_parquet(file) if parquet else read_csv(file, dtype=str, nothing={}, n_rows=0)
+        header = [str(name) for name in frame.columns]
         matched = match_columns(header, columns)
         of_header = {matched.headers[name]: columns[name] for name in columns if name in matched.headers}
-        frame = _as_texts(whole, of_header) if parquet else _read_columns(file, of_header)
+        frame = _as_texts(frame, of_header) if parquet else _read_columns(file, of_header)
     except UnreadableError as error:
         problems.add(table, "-", error.cause, _with_names(error, columns))
         return None
     problems.headers[table] = matched.headers
     for name, names in matched.ambiguous.items():
-        cause = f"these columns all fit {plain_name(name)}"
-        problems.add(table, ", ".join(names), cause, f"keep one of them, or name one {plain_name(name)}")
+        cause = f"each of these columns fits {public_name(name)}"
+        problems.add(table, ", ".join(names), cause, f"keep one of them, or rename one to {public_name(name)}")
     for name, column in columns.items():
         if name not in matched.headers:
             if not column.optional and name not in matched.ambiguous:
@@ -155,14 +158,14 @@ def read_table(table: str, file: Path, problems: Problems) -> tuple[pd.DataFrame
 def _complain_of_missing(table: str, name: str, header: list[str], problems: Problems) -> None:
     """Add the problem of a column that the file must have, with a similar name if there is one."""
     close = [other for other in header if _close(plain_name(other), names_of(name))]
-    remedy = f"rename {close[0]!r} to {name!r}" if close else f"add it; the file has {', '.join(header)}"[:120]
+    remedy = (
+        f"rename {close[0]!r} to {public_name(name)!r}" if close else f"add it; the file has {', '.join(header)}"[:120]
+    )
     problems.add(table, name, "the column is missing", remedy)
 
 
 def _close(name: str, names: list[str]) -> bool:
     """Return True if a name is nearly one of several names."""
-    from difflib import get_close_matches
-
     return bool(get_close_matches(name, names, n=1, cutoff=0.7))
 
 
@@ -170,7 +173,8 @@ def _with_names(error: UnreadableError, columns: Mapping[str, Column]) -> str:
     """Return the remedy of an error, with the columns that a missing file needs."""
     if not isinstance(error.__cause__, FileNotFoundError):
         return error.remedy
-    return f"add it, with the columns {', '.join(name for name, column in columns.items() if not column.optional)}"
+    needed = [public_name(name) for name, column in columns.items() if not column.optional]
+    return f"add it, with the columns {', '.join(needed)}"
 
 
 def _read_columns(file: Path, columns: Mapping[str, Column]) -> pd.DataFrame:

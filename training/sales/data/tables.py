@@ -18,6 +18,7 @@ from sales.calendar import STATE_HOLIDAYS
 from training.sales.data.columns import COLUMNS, Column
 from training.sales.data.demo_files import is_synthetic
 from training.sales.data.files import Layout, Source, find_layout, read_table
+from training.sales.data.late_stores import LateStores, find_late_stores
 from training.sales.data.problems import Problems, TablesError
 from training.sales.data.table_checks import COUNTRY, Frames, check_joins, check_rows, states_table
 from training.sales.data.values import parse_texts, wrong_numbers
@@ -72,6 +73,14 @@ class Tables:
         """Return the tables with a country in place of theirs, unless it is None."""
         return self if country is None else replace(self, country=country)
 
+    def late_stores(self) -> LateStores:
+        """Return the stores whose sales end before those of others."""
+        return find_late_stores(self.train, open_is_stated="train" not in self.sources or self.states("train", "Open"))
+
+    def states(self, table: str, column: str) -> bool:
+        """Return True if a table was read and its file has a column."""
+        return table in self.sources and column in self.sources[table].headers
+
     def check_mode(self, mode: str) -> None:
         """Check that the tables have what a mode needs.
 
@@ -101,7 +110,9 @@ def read_tables(path: Path) -> Tables:
         raise TablesError(path, problems.found())
     for source in tables.sources.values():
         if source.unused:
-            logger.info("%s: not used: %s", source.file, ", ".join(source.unused))
+            logger.info("%s: columns that are not used: %s", source.file, ", ".join(source.unused))
+    for warning in tables.late_stores().warnings():
+        logger.warning("%s: %s", tables.sources["train"].file, warning)
     return tables
 
 
@@ -189,7 +200,7 @@ def _fill(frames: Frames) -> None:
     # A fact that only the plan lacks is not stated. A fact that the past lacks does not exist in this chain.
     plan = _complete(frames, "test")
     frames["test"] = plan.assign(**{name: plan[name].fillna(0.0) for name in facts if name not in days})
-    # A store that sold nothing can't be told from a closed one.
+    # A store that sold nothing looks like a closed one.
     defaults: dict[str, Any] = {"Open": (days["Sales"] > 0).astype(float), **dict.fromkeys(facts, 0.0)}
     frames["train"] = days.assign(**{name: value for name, value in defaults.items() if name not in days})
 

@@ -232,7 +232,7 @@ ONE_PROBLEM = [
         "set Open",
     ),
     ("train", '555,1,1,"0"', '555,,1,"0"', "Open", 1, "empty (line 2)", "fill"),
-    ("train", '"Sales"', '"Slaes"', "Sales", 0, "missing", "rename 'Slaes' to 'Sales'"),
+    ("train", '"Sales"', '"Slaes"', "Sales", 0, "missing", "rename 'Slaes' to 'sales'"),
     ("train", '"Sales"', '"Income"', "Sales", 0, "missing", "the file has Store, DayOfWeek, Date"),
     ("train", '"Customers"', '"Sales"', "Sales", 0, "twice", "keep one"),
     ("store", '2,"a"', '1,"b","b",,,,0,,,""\n2,"a"', "Store", 1, "there already (line 3: '1')", "one row"),
@@ -331,7 +331,7 @@ def test_without_sales_there_is_one_problem(folder: Path) -> None:
     (folder / "train.csv").unlink()
     (problem,) = problems(folder)
     assert (problem.table, problem.column) == ("train.csv", "-")
-    assert problem.remedy == "add it, with the columns Store, Date, Sales"
+    assert problem.remedy == "add it, with the columns store, date, sales"
 
 
 def test_all_tables_but_the_sales_may_be_absent(folder: Path) -> None:

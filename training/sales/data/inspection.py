@@ -1,0 +1,214 @@
+"""Inspection of tables before a training: what was found, its use, what is absent, and what that costs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sales.history import HORIZON
+from sales.panel import YEAR
+from training.sales.data.columns import COLUMNS, Kind, public_name
+from training.sales.data.files import find_layout
+from training.sales.data.problems import Problems, TableProblem, TablesError
+from training.sales.data.tables import Tables, load_tables
+
+_TITLES = {"train": "sales", "test": "plan", "store": "stores"}  # other tables have the lesson's names
+_LAYOUTS = {
+    "one file": "one file with the sales",
+    "folder": "a folder with the sales",
+    "rossmann": "the fast.ai lesson's folder",
+}
+_LESSON_ONLY = ("store_states", "state_names", "googletrend")
+_USES: Mapping[str, Mapping[str, str]] = {
+    "train": {
+        "Sales": "what is forecast",
+        "Customers": "checked, not used",
+        "Open": "closed days have a forecast of 0 and change the days around them",
+        "Promo": "promotion, yes or no",
+        "StateHoliday": "public holiday, Easter or Christmas",
+        "SchoolHoliday": "school holiday, yes or no",
+    },
+    "test": {
+        "Id": "identifies the row for Kaggle",
+        "Open": "stated for days to come",
+        "Promo": "stated for days to come",
+        "StateHoliday": "stated for days to come",
+        "SchoolHoliday": "stated for days to come",
+    },
+    "store": {"State": "region of the store, for weather and holidays"},
+    "weather": {"file": "region of the weather"},
+}
+"""Use of each column by table; other columns are used as their kind says."""
+
+_KINDS: Mapping[Kind, str] = {
+    "id": "identifies the store",
+    "date": "identifies the day",
+    "week": "identifies the week",
+    "flag": "yes or no",
+    "whole": "number",
+    "number": "number",
+    "text": "category",
+    "months": "months of a year",
+    "holiday": "kind of holiday",
+}
+_COSTS: Mapping[tuple[str, str], str] = {
+    ("train", "Open"): "a store counts as open on the days with sales, and as closed on listed days without",
+    ("train", "Promo"): "the model learns nothing about promotions",
+    ("train", "StateHoliday"): "public holidays are unknown, unless --country names the country",
+    ("train", "SchoolHoliday"): "the model learns nothing about school holidays",
+    ("test", ""): "days to come are assumed: opening as usual, and no planned promotions and holidays",
+    ("test", "Open"): "stores are assumed to open as usual",
+    ("store", ""): "stores differ by their sales alone; a new store is forecast like an average one",
+    ("store", "State"): "all stores count as one region",
+    ("weather", ""): "the model learns nothing about weather",
+    ("googletrend", ""): "parity mode can't be trained",
+    ("store_states", ""): "all stores count as one region",
+    ("state_names", ""): "the weather must name states as store_states does",
+}
+"""Cost of an absent column, or of an absent table where there is no column."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Result of an inspection.
+
+    Attributes:
+        path: file or folder that was inspected.
+        layout: name of the layout; empty if none was found.
+        files: file of each table that is there.
+        unused: CSV and Parquet files that are no table.
+        tables: the tables; None if they can't be used.
+        problems: problems that prevent a training.
+    """
+
+    path: Path
+    layout: str
+    files: Mapping[str, Path]
+    unused: tuple[str, ...]
+    tables: Tables | None
+    problems: list[TableProblem]
+
+    def text(self) -> str:
+        """Return the inspection as text for a terminal, without the problems."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        if self.layout:
+            yield f"{self.path}: {_LAYOUTS[self.layout]}"
+        if self.unused:
+            yield f"  files that are not used: {', '.join(self.unused)}"
+        if self.tables is None:
+            return
+        tables = self.tables
+        for table, source in tables.sources.items():
+            yield ""
+            yield f"{_title(table)}: {source.file}, {_extent(getattr(tables, table))}"
+            uses = [
+                (header, public_name(name), _USES.get(table, {}).get(name) or _KINDS[COLUMNS[table][name].kind])
+                for name, header in source.headers.items()
+            ]
+            yield from _aligned(uses)
+            if source.unused:
+                yield f"  not used: {', '.join(source.unused)}"
+        absent = [*_absent(self.layout, tables)]
+        if absent:
+            yield ""
+            yield "absent, and what it costs"
+            yield from _aligned(absent)
+        yield ""
+        yield "days"
+        yield from (f"  {line}" for line in _days(tables))
+        yield from (f"  WARNING: {warning}" for warning in tables.late_stores().warnings())
+
+
+def inspect_tables(path: Path) -> Inspection:
+    """Inspect a file or a folder, without an error if the tables have problems."""
+    try:
+        layout = find_layout(path)
+    except TablesError as error:
+        return Inspection(path, "", {}, (), None, error.problems)
+    problems = Problems(layout.names())
+    tables = load_tables(layout, problems)
+    if tables is not None:
+        _check_length(tables, problems)
+    return Inspection(path, layout.name, layout.files, layout.unused, tables, problems.found())
+
+
+def _check_length(tables: Tables, problems: Problems) -> None:
+    """Add a problem if the sales are too short to hold out the horizon."""
+    sold = tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]")
+    days = int((sold.max() - sold.min()).astype(int)) + 1
+    if days <= HORIZON:
+        cause = f"the sales span {days} days, and training holds out the last {HORIZON}"
+        problems.add("train", "Date", cause, "add earlier sales, a year or more if you have them; or give --holdout")
+
+
+def _absent(layout: str, tables: Tables) -> Iterator[tuple[str, str]]:
+    """Return the names of absent tables and columns with what their absence costs."""
+    for (table, column), cost in _COSTS.items():
+        of_lesson, of_others = table in _LESSON_ONLY, (table, column) == ("store", "State")
+        if of_others if layout == "rossmann" else of_lesson:
+            continue
+        title = _title(table)
+        if not column and table not in tables.sources:
+            yield title, cost
+        elif column and table in tables.sources and column not in tables.sources[table].headers:
+            yield f"{public_name(column)} of {title}", cost
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Return the lines of a text table."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _title(table: str) -> str:
+    """Return the name of a table for users."""
+    return _TITLES.get(table, table)
+
+
+def _extent(frame: pd.DataFrame) -> str:
+    """Return the size of a table in words: rows, stores, first and last day."""
+    parts = [f"{len(frame):,} rows"]
+    if "Store" in frame:
+        n_stores = frame["Store"].nunique()
+        parts.append("1 store" if n_stores == 1 else f"{n_stores:,} stores")
+    if "Date" in frame and len(frame):
+        first, last = (frame["Date"].agg(edge).date() for edge in ("min", "max"))
+        parts.append(f"{first} to {last}")
+    return ", ".join(parts)
+
+
+def _days(tables: Tables) -> Iterator[str]:
+    """Return remarks about the days of the sales."""
+    days = tables.train
+    store, day = days["Store"].to_numpy(), days["Date"].to_numpy("datetime64[D]").astype(np.int64)
+    spans = pd.Series(day).groupby(store).agg(["min", "max", "size"])
+    listed, full = int(spans["size"].sum()), int((spans["max"] - spans["min"] + 1).sum())
+    if listed < full:
+        yield f"{full - listed:,} of {full:,} days between a store's first and last have no row: closed or unknown"
+        by_weekday = np.bincount((day + 3) % 7, minlength=7)
+        names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        never = [name for name, count in zip(names, by_weekday, strict=True) if not count]
+        if never:
+            yield f"no store has a row on a {' or '.join(never)}, so all count as closed then"
+    zero = days["Sales"] == 0
+    if not tables.states("train", "Open") and zero.any():
+        yield f"{int(zero.sum()):,} rows without sales count as closed days; add the column open if they were not"
+    elif zero.any() and (zero & (days["Open"] == 1)).any():
+        yield f"{int((zero & (days['Open'] == 1)).sum()):,} open days without sales are not trained on"
+    sold = days[~zero]
+    if sold["Sales"].nunique() == 1:
+        yield f"all sales are {sold['Sales'].iloc[0]:g}, so every forecast of an open day will be that"
+    n_days = int(day.max() - day.min()) + 1
+    if n_days < YEAR:
+        yield f"the tables span {n_days} days, less than a year, so the model can't learn the seasons"
+    last = sold["Date"].max().date()
+    yield f"{len(sold):,} rows with sales to train on; the last day with sales is {last}"
+    if last < days["Date"].max().date():
+        yield f"no store has sales after {last}, yet rows follow up to {days['Date'].max().date()}; remove them"
+    if not tables.test.empty and (tables.test["Date"].max().date() - last).days < HORIZON:
+        yield f"the plan ends on {tables.test['Date'].max().date()}; forecasts reach {HORIZON} days after the sales"
