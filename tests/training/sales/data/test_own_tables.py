@@ -160,6 +160,31 @@ def test_open_days_alone_make_the_others_closed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(panel.calendar.open[:, weekday < 6], 1)
 
 
+def test_one_open_sunday_does_not_open_all_sundays(tmp_path: Path) -> None:
+    """Among open days alone, the only row on a weekday counted as the rule."""
+    frame = chain(days=60, sundays=True)
+    once = frame[(frame["date"].dt.day_of_week < 6) | ((frame["store"] == 2) & (frame["date"] == FIRST + 27))]
+    panel = panel_from_tables(read_tables(write(tmp_path, sales=once)))
+    assert not panel.calendar.open[:, 60:][:, (panel.date[60:] + 3) % 7 == 6].any()
+
+
+def test_a_store_that_never_opens_on_sundays_stays_closed_where_most_others_open(tmp_path: Path) -> None:
+    frame = chain(days=60, sundays=True)
+    frame = frame[(frame["date"].dt.day_of_week < 6) | (frame["store"] != 2)]
+    panel = panel_from_tables(read_tables(write(tmp_path, sales=frame)))
+    sundays = panel.calendar.open[:, 60:][:, (panel.date[60:] + 3) % 7 == 6]
+    assert sundays.all(axis=1).tolist() == [True, False, True, True, True]
+    assert not sundays[1].any()
+
+
+def test_a_store_that_sells_on_few_days_is_open_on_its_weekdays(tmp_path: Path) -> None:
+    """Tables that list days with sales alone look as if the store were closed on most days."""
+    frame = chain(days=90)
+    few = frame[(frame["store"] != 2) | (np.random.default_rng(0).random(len(frame)) < 0.4)]
+    panel = panel_from_tables(read_tables(write(tmp_path, sales=few)))
+    np.testing.assert_array_equal(panel.calendar.open[1, 90:], (panel.date[90:] + 3) % 7 < 6)
+
+
 def test_listed_days_without_sales_are_closed_unless_open_says_otherwise(tmp_path: Path) -> None:
     frame = chain(sundays=True)
     frame["sales"] = frame["sales"].mask(frame["date"].dt.day_of_week == 6, 0)

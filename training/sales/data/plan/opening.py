@@ -19,10 +19,12 @@ def fill_open(grids: Grids, date: Int64, cutoff: int) -> None:
     """
     stated, holiday = grids.stated("open"), grids.holiday
     weekday = weekdays(int(date[0]), len(date))
-    usual = usual_weekdays((grids.open, holiday), stated, weekday)[:, weekday]
+    left_out = _left_out(grids.listed, cutoff)
+    rare = left_out & _rare_weekdays(grids.listed, weekday)[:, weekday]  # as closed days, on which grids.open is 0
+    usual = usual_weekdays((grids.open, holiday), stated | rare, weekday)[:, weekday]
     grids.open[:] = np.where(stated, grids.open, usual)
     closed = ~stated | (grids.open == 0)
-    evidence = usual & (stated | _left_out(grids.listed, cutoff))
+    evidence = usual & (stated | left_out)
     by_kind = closed_on_kinds(closed, evidence, holiday)
     stores = np.arange(len(holiday))
     keys = recurrence_keys(date)[:2]
@@ -32,6 +34,16 @@ def fill_open(grids: Grids, date: Int64, cutoff: int) -> None:
         seen, shut = met.sum(axis=1), (met & closed[:, same]).sum(axis=1)
         closes = np.where(seen > 0, shut * 2 > seen, by_kind[stores, holiday[:, day]])
         grids.open[~stated[:, day] & (holiday[:, day] > 0) & closes, day] = 0
+
+
+def _rare_weekdays(listed: Bool, weekday: Int64) -> Bool:
+    """Return ``[store, weekday]``, true where a store has at most half the rows of its most frequent weekday.
+
+    Tables may list open days alone, or days with sales alone. So a weekday is compared with the store's others: a store
+    that sells on two days of five is not closed on all weekdays, and one open Sunday does not open all Sundays.
+    """
+    counts = np.stack([listed[:, weekday == day].sum(axis=1) for day in range(7)], axis=1)
+    return np.asarray(counts * 2 <= counts.max(axis=1, keepdims=True))
 
 
 def _left_out(listed: Bool, cutoff: int) -> Bool:
