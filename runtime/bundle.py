@@ -12,6 +12,7 @@ The functions raise `BundleError` if a folder is not a bundle, is damaged, or ha
 """
 
 import datetime as dt
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -95,7 +96,8 @@ def finish(
     Args:
         folder: folder of the bundle, with its weights, its network and the other files of its kind.
         model: type of the manifest.
-        manifest: fields of the manifest but ``version`` and ``files``, which follow from the content.
+        manifest: fields of the manifest but ``version`` and ``files``, which follow from the content. The version does
+            not depend on the model card, which has the date of the training.
         files: names of all files of the bundle but the manifest.
         golden: golden rows.
         card: text of the model card.
@@ -104,7 +106,8 @@ def finish(
     (folder / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card, encoding="utf-8")
     hashes = {name: sha256(folder / name) for name in files}
-    version = f"{date:%Y%m%d}-{hashes[WEIGHTS][:8]}"
+    content = hashlib.sha256("".join(hashes[name] for name in sorted(hashes) if name != CARD).encode())
+    version = f"{date:%Y%m%d}-{content.hexdigest()[:8]}"
     completed = model.model_validate({**manifest, "version": version, "files": hashes})
     (folder / MANIFEST).write_text(completed.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return completed

@@ -26,8 +26,7 @@ from runtime.folder import new_folder
 from sales.arrays import AnyArray
 from sales.panel import Panel
 from sales.preprocess import Preprocessor
-from schemas.bundle import FORMAT_VERSION
-from schemas.sales.manifest import SalesManifest
+from schemas.sales.manifest import FORMAT_VERSION, SalesManifest
 
 TABLES = "tables.safetensors"
 FILES = (WEIGHTS, NETWORK, TABLES, GOLDEN, CARD)

@@ -49,7 +49,7 @@ class InputQuality(NamedTuple):
             column. A gap that training knew is no doubt.
         unseen: ``[row, cat]`` without the ``_na`` columns, true where a value did not occur in training, or is missing
             in a column without gaps in training. Its code is ``#na#``.
-        outside: ``[row, cont]``, true where a value lies outside the range of training.
+        outside: ``[row, cont]``, true where a value lies clearly outside the range of training.
     """
 
     filled: Bool
@@ -200,6 +200,12 @@ class Normalize:
         return np.asarray(conts * np.where(self.stds > 0, self._scale, 0.0) + self.means)
 
     @cached_property
+    def bounds(self) -> tuple[Float64, Float64]:
+        """Lowest and highest value ``[cont]`` that give no warning: the range of training, and 5 percent more."""
+        margin = 0.05 * (self.maxs - self.mins)
+        return self.mins - margin, self.maxs + margin
+
+    @cached_property
     def _scale(self) -> Float64:
         return np.where(self.stds > 0, self.stds + 1e-7, np.inf)
 
@@ -272,7 +278,8 @@ class Preprocessor:
     def input_quality(self, columns: Columns, prepared: Prepared) -> InputQuality:
         """Return the places where values were filled or unseen, or lie outside the range of training."""
         unseen = self.categorify.unseen(columns.cats, prepared.cats[:, : len(self.cat_names)])
-        outside = (columns.conts < self.normalize.mins) | (columns.conts > self.normalize.maxs)  # false for a gap
+        low, high = self.normalize.bounds
+        outside = (columns.conts < low) | (columns.conts > high)  # false for a gap
         return InputQuality(np.isnan(columns.conts) & ~self.fill_missing.gapped, unseen, outside)
 
     def spec(self, levels: Levels) -> PreprocessSpec:

@@ -8,16 +8,13 @@ import numpy as np
 
 from sales.arrays import Int64
 from sales.calendar import date_of
-from sales.columns.column import Table, cats, conts
+from sales.columns.column import Table, conts
 from sales.panel import Panel
 
 LONGEST = 24  # months
 
-COLUMNS = (
-    *cats("competition", "CompetitionMonthsOpen"),
-    *conts("competition", "LogCompetitionDistance", "CompetitionMonths", "CompetitionOpen"),
-)
-NAMES = ("CompetitionMonthsOpen", "CompetitionMonths", "CompetitionOpen")
+COLUMNS = conts("competition", "LogCompetitionDistance", "CompetitionMonths", "CompetitionOpen")
+NAMES = ("CompetitionMonths", "CompetitionOpen")
 
 
 def store_columns(panel: Panel) -> Table:
@@ -41,14 +38,13 @@ class Competition:
             origin: ``[row]``, the last known day.
 
         Returns:
-            By name ``[row]``: whole months since the opening, 0 if it is not known; months since the opening,
-            ``LONGEST`` without a competitor and 0 before its opening is known; 1 if the competitor is open.
+            By name ``[row]``: months since the opening, ``LONGEST`` without a competitor and 0 before its opening is
+            known; 1 if the competitor is open.
         """
         opening, exists = self._opening[store], self._known[store]
         open_ = exists & (opening <= origin)
         days = np.where(open_, day - opening, 0)
         return {
-            "CompetitionMonthsOpen": np.minimum(days // 30, LONGEST),
             "CompetitionMonths": np.where(exists, np.minimum(days / 30, LONGEST), LONGEST),
             "CompetitionOpen": open_,
         }

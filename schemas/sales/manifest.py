@@ -1,11 +1,14 @@
 """``bundle.json`` of a sales bundle."""
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from schemas.bundle import BundleManifest, StrictModel
+
+# 2: columns that never varied are left out; counts of days, closures and competitors are as `sales.columns` has them.
+FORMAT_VERSION: Final = 2
 
 
 class PreprocessSpec(StrictModel):
@@ -47,6 +50,7 @@ class NetworkSpec(StrictModel):
 class SalesManifest(BundleManifest):
     """``bundle.json`` of a sales bundle."""
 
+    format_version: int = Field(default=FORMAT_VERSION, description="Version of the format of sales bundles.")
     kind: Literal["sales"] = "sales"
     synthetic: bool = Field(description="True if trained on generated tables: the forecasts then mean nothing.")
     mode: Literal["production", "parity"] = Field(description="Set of columns; see `sales.columns`.")

@@ -3,6 +3,7 @@
 Longer than 350 lines: the tests of one module share their fixtures and helpers.
 """
 
+import hashlib
 import json
 import os
 import pickle
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from runtime.bundle import CARD, GOLDEN, MANIFEST, NETWORK, WEIGHTS, BundleError
 from runtime.folder import FolderError, sha256
 from sales import bundle as bundles
 from sales.bundle import FILES, TABLES, Bundle, load
+from sales.forecaster import Forecaster
 from sales.panel import Panel
 
 ROOT = Path(__file__).parents[2]
@@ -81,10 +84,14 @@ def test_a_saved_bundle_loads_with_equal_content(bundle: Bundle, tmp_path: Path)
     assert (again.folder / NETWORK).read_bytes() == b"an ONNX file"
 
 
-def test_the_version_has_the_cutoff_and_depends_on_the_weights(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_version_has_the_cutoff_and_depends_on_every_file_but_the_card(bundle: Bundle, tmp_path: Path) -> None:
+    """Another plan or weather is another version; the card has the date of the training."""
     save(tmp_path / "sales", bundle)
     manifest = load(tmp_path / "sales").manifest
-    assert manifest.version == f"{manifest.cutoff:%Y%m%d}-{sha256(tmp_path / 'sales' / WEIGHTS)[:8]}"
+    names = sorted({*FILES} - {CARD})
+    hashes = "".join(sha256(tmp_path / "sales" / name) for name in names)
+    digest = hashlib.sha256(hashes.encode()).hexdigest()
+    assert manifest.version == f"{manifest.cutoff:%Y%m%d}-{digest[:8]}"
 
 
 def test_other_users_can_read_a_bundle(bundle: Bundle, tmp_path: Path) -> None:
@@ -291,7 +298,7 @@ def test_tables_without_an_array_are_rejected(folder: Path) -> None:
 # Other formats
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None, [2]])
 def test_an_unknown_format_version_is_rejected_and_named(folder: Path, version: Any) -> None:
     def change(content: dict[str, Any]) -> dict[str, Any]:
         return {**content, "format_version": version, "what_comes_later": True}
@@ -300,7 +307,17 @@ def test_an_unknown_format_version_is_rejected_and_named(folder: Path, version: 
     with pytest.raises(BundleError) as caught:
         load(folder)
     assert f"format version {version!r}" in str(caught.value)
-    assert "reads 1" in str(caught.value)
+    assert "reads 2" in str(caught.value)
+
+
+def test_a_column_of_a_later_version_is_rejected_and_named(folder: Path) -> None:
+    """The bundle decides the columns; one that this version can't compute is no traceback."""
+    loaded = load(folder)
+    spec = loaded.manifest.preprocess
+    later = spec.model_copy(update={"cont_names": ["Moonlight", *spec.cont_names[1:]]})
+    bundle = replace(loaded, manifest=loaded.manifest.model_copy(update={"preprocess": later}))
+    with pytest.raises(BundleError, match=r"production mode has no column Moonlight.*export it again"):
+        Forecaster.of(bundle, lambda cats, conts: conts[:, 0])
 
 
 def test_a_manifest_without_a_version_is_rejected(folder: Path) -> None:

@@ -1,10 +1,12 @@
 """sales.forecaster: assumptions, warnings and problems."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from sales.features import Features
 from sales.forecaster import Answer, Forecaster
 from schemas.problems import Problem
 from schemas.sales.answer import Forecast, Forecasts, ItemForecast, ItemProblem
@@ -132,6 +134,27 @@ def test_a_statement_that_the_model_ignores_gets_a_warning(sensitive_forecaster:
     (answer,) = ask(sensitive_forecaster, {"store": 2, "date": SATURDAY, "weather": {**weather, "cloud_cover": None}})
     parity = sensitive_forecaster.model.features.mode == "parity"
     assert warnings(answer).get("unused", set()) == (set() if parity else {"max_temperature", "events"})
+
+
+def test_an_ordinary_day_has_no_warning(forecaster: Forecaster) -> None:
+    """Nor has a store without a known competitor: training knew such stores."""
+    answers = ask(forecaster, *({"store": store, "date": SATURDAY} for store in range(1, 13)))
+    assert [warnings(answer) for answer in answers] == [{}] * 12
+
+
+def test_a_store_without_sales_gets_one_warning(forecaster: Forecaster) -> None:
+    model = forecaster.model
+    sales = model.panel.sales.copy()
+    sales[4] = np.nan
+    panel = replace(model.panel, sales=sales)
+    features = Features(panel, model.features.mode, model.features.feature_set)
+    new, old = ask(
+        Forecaster(replace(model, panel=panel, features=features)), *({"store": s, "date": SATURDAY} for s in (5, 6))
+    )
+    assert warnings(new) == {"no_history": {"store"}}
+    assert warnings(old) == {}
+    assert isinstance(new, Forecast)
+    assert new.sales > 0
 
 
 # Problems

@@ -47,8 +47,10 @@ def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict
 
     means = {k: mean(last(k).log, enough=k // 7) for k in (364, 182, 91, 56, 28, 14)}
     level = next((means[k] for k in (364, 91, 28, 14) if not np.isnan(means[k])), np.nan)
+    own = 0 if np.isnan(level) else int(last(364).log.count())
     return {
         "Level": level,
+        "Level_n": own,
         **{f"Delta_{k}": means[k] - level for k in (14, 28, 56, 91, 182)},
         **{f"WeekdayPromo_{k}": mean(cell(k, day, promo)) - level for k in (91, 182, 364)},
         "WeekdayPromo_n": min(int(cell(364, day, promo).count()), 30),
@@ -116,3 +118,64 @@ def test_production_mode_ignores_future_sales_weather_and_trends(demo_tables: Ta
     day = day + honest.cutoff + 1
     for ours, theirs in zip(*(Features(p, "production").build(store, day) for p in (honest, other)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_columns_of_the_first_year_equal_their_definitions(panel: Panel) -> None:
+    """Windows are then shorter than their names say."""
+    history, rng = History(panel), np.random.default_rng(1)
+    for _ in range(25):
+        store, day = int(rng.integers(len(panel.sales))), int(rng.integers(90, 360))
+        ahead, promo = int(rng.integers(1, HORIZON + 1)), int(rng.integers(2))
+        row = history.columns(*(np.array([value]) for value in (store, day, promo, day - ahead)))[0]
+        named = dict(zip(NAMES, row, strict=True))
+        for name, value in by_hand(panel, store, day, day - ahead, promo).items():
+            assert named[name] == pytest.approx(value, abs=2e-5, nan_ok=True), (name, store, day, ahead)
+
+
+# Stores without past sales
+
+
+def without_sales(panel: Panel, *stores: int) -> Panel:
+    sales = panel.sales.copy()
+    sales[[*stores]] = np.nan
+    return replace(panel, sales=sales)
+
+
+def columns_at_cutoff(panel: Panel) -> dict[str, "np.ndarray[tuple[int], np.dtype[np.float32]]"]:
+    store = np.arange(len(panel.sales))
+    rows = History(panel).columns(store, np.full_like(store, panel.cutoff + 7), np.zeros_like(store))
+    return dict(zip(NAMES, rows.T, strict=True))
+
+
+def test_a_store_without_sales_has_the_level_of_similar_stores(panel: Panel) -> None:
+    kind = np.where(np.arange(len(panel.sales)) < 5, 0, 1).astype(np.int32)
+    panel = replace(panel, store_type=kind, assortment=np.zeros_like(kind))
+    columns = columns_at_cutoff(without_sales(panel, 2))
+    similar = [columns["Level"][store] for store in (0, 1, 3, 4)]
+    assert columns["Level"][2] == pytest.approx(np.mean(similar), rel=1e-5)
+    assert (columns["Level_n"] == 0).tolist() == [store == 2 for store in range(len(kind))]
+    assert np.isnan(columns["WeekdayPromo_364"][2])
+
+
+def test_a_store_like_no_other_has_the_level_of_all_others(panel: Panel) -> None:
+    kind = np.zeros(len(panel.sales), dtype=np.int32)
+    kind[2] = 1
+    panel = replace(panel, store_type=kind, assortment=np.zeros_like(kind))
+    columns = columns_at_cutoff(without_sales(panel, 2))
+    assert columns["Level"][2] == pytest.approx(np.delete(columns["Level"], 2).mean(), rel=1e-5)
+
+
+def test_hidden_sales_equal_missing_sales(panel: Panel) -> None:
+    """Training hides the sales of some rows, so that the network knows rows of new stores."""
+    store = np.arange(len(panel.sales))
+    day, promo, origin = (
+        np.full_like(store, panel.cutoff - 20),
+        np.zeros_like(store),
+        np.full_like(store, panel.cutoff - 30),
+    )
+    hidden = History(panel).columns(store, day, promo, origin, new=store == 3)
+    missing = History(without_sales(panel, 3)).columns(store, day, promo, origin)
+    for name in set(NAMES) - {"DeltaToAll_28", "DeltaToAll_91"}:  # they are relative to all stores
+        np.testing.assert_allclose(hidden[3, NAMES.index(name)], missing[3, NAMES.index(name)], rtol=1e-6, err_msg=name)
+    shown = History(panel).columns(store, day, promo, origin)
+    np.testing.assert_array_equal(np.delete(hidden, 3, axis=0), np.delete(shown, 3, axis=0))

@@ -40,6 +40,7 @@ class Fitted:
         preprocessor: codes and scales of the columns, fitted to the training rows.
         net: the network, in eval mode.
         spec: sizes of the network, for the manifest.
+        options: options of the training, with the batch size and the number format that were chosen.
         device: device of the network.
         history: losses, learning rates and figures by epoch.
         lr: result of the learning-rate finder; None if it was not run or the loss diverged at once.
@@ -50,6 +51,7 @@ class Fitted:
     preprocessor: Preprocessor
     net: TabularNet
     spec: NetworkSpec
+    options: Options
     device: str = "cpu"
     history: History = field(default_factory=History)
     lr: FoundLR | None = None
@@ -120,8 +122,11 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     net = TabularNet(spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range).to(device)
     net.start_at(float(log_sales.mean()))
     tensors = [torch.from_numpy(array).to(device) for array in (prepared.cats, prepared.conts, log_sales)]
-    batches = TensorBatches(*tensors, batch_size=options.batch_size_for(len(rows)))
-    return Fitted(panel, features, preprocessor, net, spec, device), batches
+    bfloat16 = fast_bfloat16(device) if options.bfloat16 is None else options.bfloat16
+    chosen = replace(options, batch_size=options.batch_size_for(len(rows)), bfloat16=bfloat16)
+    assert chosen.batch_size is not None
+    batches = TensorBatches(*tensors, batch_size=chosen.batch_size)
+    return Fitted(panel, features, preprocessor, net, spec, chosen, device), batches
 
 
 def _columns(
@@ -219,7 +224,7 @@ def _learner(fitted: Fitted, options: Options, folder: Path | None = None, *, pr
         nn.functional.mse_loss,
         wd=options.wd,
         ema=options.ema,
-        bfloat16=fast_bfloat16(fitted.device) if options.bfloat16 is None else options.bfloat16,
+        bfloat16=bool(fitted.options.bfloat16),
         device=fitted.device,
         seed=options.seed,
         checkpoint=None if folder is None else folder / "all.ckpt",

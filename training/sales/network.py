@@ -97,7 +97,8 @@ class TabularNet(nn.Module):
             columns.append(self.bn_cont(conts))
         low, high = self.y_range
         y: Tensor = self.layers(torch.cat(columns, dim=1)).squeeze(1)
-        return torch.sigmoid(y) * (high - low) + low
+        # In float32 also if the layers compute in bfloat16, which rounds log sales of 9 to 0.03 and of 18 to 0.06.
+        return torch.sigmoid(y.float()) * (high - low) + low
 
     def blocks(self) -> Iterator[tuple[nn.Linear, nn.BatchNorm1d | None]]:
         """Yield the linear layers in order, each with the batch norm after it; the last has none."""

@@ -100,7 +100,7 @@ def train(
         if options.refit:
             logger.info("second fit, all rows: %s", _span(panel))
             final = fit(panel, options, device=run.device, folder=folder / "all", progress=run.progress)
-        manifest = _manifest(final, evaluation, options, name=run.name, synthetic=tables.synthetic)
+        manifest = _manifest(final, evaluation, name=run.name, synthetic=tables.synthetic)
         bundle = bundles.save(
             out,
             manifest,
@@ -161,16 +161,14 @@ def _compare_with_baselines(evaluation: Evaluation, *, required: bool) -> None:
     logger.warning("WARNING: %s. Forecast with the baseline, or try other options or more sales", worse)
 
 
-def _manifest(
-    fitted: Fitted, evaluation: Evaluation, options: Options, *, name: str, synthetic: bool
-) -> dict[str, Any]:
+def _manifest(fitted: Fitted, evaluation: Evaluation, *, name: str, synthetic: bool) -> dict[str, Any]:
     """Return the fields of the bundle's manifest, except those that saving adds."""
     panel, calendar = fitted.panel, fitted.panel.calendar
     return {
         "name": name,
         "created": datetime.now(UTC).replace(microsecond=0),
         "synthetic": synthetic,
-        "mode": options.mode,
+        "mode": fitted.options.mode,
         "cutoff": calendar.date(panel.cutoff),
         "horizon": HORIZON,
         "first_date": calendar.date(0),
@@ -179,7 +177,13 @@ def _manifest(
         "preprocess": fitted.preprocessor.spec(panel.levels),
         "network": fitted.spec,
         "metrics": evaluation.metrics(),
-        "training": {**asdict(options), "rows": len(Rows.sold(panel)), "torch": torch.__version__},
+        "training": {
+            **asdict(fitted.options),
+            "holdout": int(evaluation.rows.day.max()) - evaluation.cutoff,
+            "device": fitted.device,
+            "rows": len(Rows.sold(panel)),
+            "torch": torch.__version__,
+        },
     }
 
 

@@ -26,12 +26,11 @@ def panel(demo_tables: Tables) -> Panel:
 def expected(panel: Panel, store: int, day: int, origin: int) -> dict[str, float]:
     opened = dt.date(int(panel.competition_year[store]), int(panel.competition_month[store]), 15)
     if opened.year < 1990:
-        return {"CompetitionMonthsOpen": 0, "CompetitionMonths": 24, "CompetitionOpen": 0}
+        return {"CompetitionMonths": 24, "CompetitionOpen": 0}
     if opened > panel.calendar.date(origin):
-        return {"CompetitionMonthsOpen": 0, "CompetitionMonths": 0, "CompetitionOpen": 0}
+        return {"CompetitionMonths": 0, "CompetitionOpen": 0}
     days = (panel.calendar.date(day) - opened).days
     return {
-        "CompetitionMonthsOpen": min(days // 30, 24),
         "CompetitionMonths": min(days / 30, 24),
         "CompetitionOpen": 1,
     }

@@ -70,7 +70,25 @@ def test_a_column_that_never_varied_moves_no_forecast(plain: Forecaster, stated:
     """Batch norm divides such a column by almost 0: a stated school holiday turned 3,089 into 8,875."""
     ordinary, changed = forecast(plain), forecast(plain, **stated)
     assert changed.sales == pytest.approx(ordinary.sales, rel=1e-6)
-    assert len(changed.warnings) > len(ordinary.warnings)  # the client learns that training had no such value
+    unused = {warning.field for warning in changed.warnings if warning.code == "unused"}
+    assert unused == {*stated.get("weather", stated)}
+    assert not any(warning.code == "unused" for warning in ordinary.warnings)
+
+
+def test_a_column_that_never_varied_is_not_in_the_network(plain: Forecaster) -> None:
+    preprocessor = plain.model.preprocessor
+    used = {*preprocessor.cat_names, *preprocessor.cont_names}
+    assert used.isdisjoint(preprocessor.unused)
+    assert {"SchoolHoliday", "StateHolidayType", "Mean_TemperatureC", "Promo2Weeks", "OpenAfter_1"} <= {
+        *preprocessor.unused
+    }
+    assert {"Promo", "DayOfWeek", "Store", "Level"} <= used
+
+
+def test_stating_what_training_always_saw_gives_no_warning(plain: Forecaster) -> None:
+    stated = forecast(plain, school_holiday=False, state_holiday="0", open=True)
+    assert stated.sales == forecast(plain).sales
+    assert not any(warning.code == "unused" for warning in stated.warnings)
 
 
 def test_a_closed_friday_does_not_move_the_wednesday_where_no_store_ever_closed(plain: Forecaster) -> None:

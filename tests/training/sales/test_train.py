@@ -199,3 +199,26 @@ def test_a_name_that_no_model_can_have_is_rejected_before_the_work(tables: Table
     with pytest.raises(OptionsError, match="name 'Bad Name'"):
         train(tables, tmp_path / "sales", OPTIONS, Run("Bad Name", progress=False))
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_another_unit_of_sales_gives_the_same_relative_forecasts(
+    tables: Tables, trained: tuple[Path, Trained], tmp_path: Path, factor: float
+) -> None:
+    """Sales below 1 could not be trained."""
+    scaled = replace(tables, train=tables.train.assign(Sales=tables.train["Sales"] * factor))
+    other = train(scaled, tmp_path / "sales", OPTIONS, Run("sales", progress=False)).evaluation.forecast
+    np.testing.assert_allclose(other / factor, trained[1].evaluation.forecast, rtol=1e-3)
+
+
+def test_a_seed_repeats_the_bundle(tables: Tables, trained: tuple[Path, Trained], tmp_path: Path) -> None:
+    again = train(tables, tmp_path / "sales", OPTIONS, Run("sales", progress=False)).manifest
+    assert again.version == trained[1].manifest.version
+    assert {**again.files, "MODEL_CARD.md": ""} == {**trained[1].manifest.files, "MODEL_CARD.md": ""}
+
+
+def test_the_manifest_states_what_was_chosen(trained: tuple[Path, Trained]) -> None:
+    """The number format depends on the machine, and the batch size on the number of rows."""
+    training = trained[1].manifest.training
+    assert (training["batch_size"], training["bfloat16"] in (True, False), training["device"]) == (256, True, "cpu")
+    assert training["holdout"] == HORIZON
