@@ -33,6 +33,7 @@ def plain(demo_tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Fore
     numbers = weather.select_dtypes("number").columns
     tables = replace(
         demo_tables,
+        country=None,  # its calendar would have holidays
         train=ordinary(train_days).assign(Sales=sold),
         test=ordinary(of_stores(demo_tables.test)),
         store=of_stores(demo_tables.store).assign(
