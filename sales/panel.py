@@ -5,7 +5,7 @@ Training and serving look up their columns in the same panel, so that an offline
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -44,6 +44,8 @@ class Panel:
         trend: ``[state + 1, week]``, interest in Google searches; the last row is the whole country's.
         trend_week: date of the Sunday that begins week 0, in days since 1970-01-01.
         sales: ``[store, day]``, sales; NaN where a store was closed or its sales are unknown.
+        own_events: ``[event, 5]``, events of the user's: code, first and last day, store and state. A code indexes the
+            level ``OwnEvent``, whose code 0 is none. The store or state -1 stands for all of them.
     """
 
     calendar: Calendar
@@ -63,6 +65,7 @@ class Panel:
     trend: Float32
     trend_week: int
     sales: Float32
+    own_events: Int32 = field(default_factory=lambda: np.zeros((0, 5), dtype=np.int32))
 
     @property
     def first_day(self) -> int:
@@ -95,5 +98,10 @@ class Panel:
             return arrays[key].item() if name in scalars else arrays[key]
 
         calendar = Calendar(**{f.name: value(f.name, f"calendar.{f.name}") for f in fields(Calendar)})  # type: ignore[arg-type]
-        others = {f.name: value(f.name, f.name) for f in fields(cls) if f.name not in ("calendar", "levels")}
+        # Bundles of before there were a user's own events do not have the array.
+        others = {
+            f.name: value(f.name, f.name)
+            for f in fields(cls)
+            if f.name not in ("calendar", "levels") and (f.name in arrays or f.name != "own_events")
+        }
         return cls(calendar=calendar, levels=levels, **others)  # type: ignore[arg-type]

@@ -1,9 +1,45 @@
-"""Events of the calendar: Easter and other recurring days, computed from the date alone."""
+"""Columns about recurring events: Easter and what moves with it, shopping days, and a user's own events.
+
+They follow from the date, so that serving needs no calendar package. The plan does not change them.
+"""
 
 import numpy as np
 
-from sales.arrays import Int64, Integers
-from sales.calendar import date_of
+from sales.arrays import AnyArray, Bool, Float32, Int32, Int64, Integers, UInt8
+from sales.calendar import date_of, datepart, days_since, days_until
+from sales.columns.column import Column, Table, cats, conts
+from sales.columns.distance import UNTIL
+from sales.panel import MISSING, Panel
+
+EASTER_REACH = 60  # days before and after Easter; carnival begins 52 days before, Corpus Christi is 60 days after
+ADVENT_REACH = 60  # days before Christmas Eve
+SINCE = 14  # days
+WEEKS = (7, 14, 21, 28)  # distances in days of the ordinary days with which an event's day is compared
+LARGEST = 3.0  # bound of the logarithm of an effect: a factor of 20
+
+# Named days by their distance from Easter Sunday; in Germany's carnival regions shops close on Rose Monday.
+_FROM_EASTER = {
+    -52: "fat Thursday", -51: "carnival Friday", -50: "carnival Saturday", -49: "carnival Sunday", -48: "Rose Monday",
+    -47: "Shrove Tuesday", -46: "Ash Wednesday", -3: "Maundy Thursday", -1: "Holy Saturday", 0: "Easter Sunday",
+    2: "Easter Tuesday",
+}  # fmt: skip
+_FIXED = {
+    (2, 14): "Valentine's Day", (10, 31): "Halloween", (12, 5): "Saint Nicholas's Eve", (12, 24): "Christmas Eve",
+    (12, 31): "New Year's Eve",
+}  # fmt: skip
+_OTHERS = (
+    "Mother's Day eve", "Mother's Day", "Black Friday", "Cyber Monday", "Advent Saturday", "Advent Sunday",
+)  # fmt: skip
+EVENT_DAYS = ("", *_FROM_EASTER.values(), *_FIXED.values(), *_OTHERS)
+
+COLUMNS = (
+    Column("EventDay", "cat", "holidays", words=EVENT_DAYS),
+    *cats("holidays", "AdventWeek"),
+    *conts("holidays", "EasterOffset", "UntilMothersDay", "UntilBlackFriday", "SinceBlackFriday", "UntilChristmasEve"),
+    *conts("history", "EasterEffect", "EasterEffectState", "DateEffect", "DateEffectState"),
+    *cats("holidays", "OwnEvent"),
+    *conts("holidays", "SinceOwnEvent", "UntilOwnEvent"),
+)
 
 
 def easter(year: Integers | int) -> Int64:
@@ -36,3 +72,157 @@ def orthodox_easter(year: Integers | int) -> Int64:
     first: Int64 = date_of(year, day // 31, 1)
     sunday: Int64 = first + day % 31 + 13  # 13 days between the calendars, 1900 to 2099
     return sunday
+
+
+def mothers_day(year: Integers) -> Int64:
+    """Return the second Sunday of May, as in most countries, in days since 1970-01-01.
+
+    >>> str(np.datetime64(int(mothers_day(np.array([2015]))[0]), "D"))
+    '2015-05-10'
+    """
+    return _weekday_from(date_of(year, np.asarray(5), 8), 6)
+
+
+def black_friday(year: Integers) -> Int64:
+    """Return the day after the fourth Thursday of November, in days since 1970-01-01.
+
+    >>> str(np.datetime64(int(black_friday(np.array([2015]))[0]), "D"))
+    '2015-11-27'
+    """
+    return _weekday_from(date_of(year, np.asarray(11), 22), 3) + 1
+
+
+def first_advent(year: Integers) -> Int64:
+    """Return the fourth Sunday before Christmas Day, in days since 1970-01-01.
+
+    >>> str(np.datetime64(int(first_advent(np.array([2015]))[0]), "D"))
+    '2015-11-29'
+    """
+    return _weekday_from(date_of(year, np.asarray(11), 27), 6)
+
+
+def _weekday_from(date: Int64, weekday: int) -> Int64:
+    """Return the first day from a date on that is a weekday; 0 is Monday."""
+    return date + (weekday - (date + 3)) % 7  # 1970-01-01 was a Thursday
+
+
+def day_columns(panel: Panel) -> Table:
+    """Return the ``[day]`` columns: named days, and distances to those of the same year.
+
+    ``EasterOffset`` is negative before Easter. ``AdventWeek`` counts the Advent Sundays up to Christmas Eve.
+    """
+    date = panel.date
+    parts = datepart(date)
+    year, month, day = parts["Year"], parts["Month"], parts["Day"]
+    offset = date - easter(year)
+    advent, mother, friday = first_advent(year), mothers_day(year), black_friday(year)
+    christmas_eve = date_of(year, np.asarray(12), 24)
+    in_advent = (date >= advent) & (date <= christmas_eve)
+    conditions: dict[str, Bool] = {name: offset == distance for distance, name in _FROM_EASTER.items()}
+    conditions |= {name: (month == fixed[0]) & (day == fixed[1]) for fixed, name in _FIXED.items()}
+    conditions |= {
+        "Mother's Day eve": date == mother - 1,
+        "Mother's Day": date == mother,
+        "Black Friday": date == friday,
+        "Cyber Monday": date == friday + 3,
+        "Advent Saturday": (date >= advent - 1) & (date < christmas_eve) & (parts["Dayofweek"] == 5),
+        "Advent Sunday": in_advent & (parts["Dayofweek"] == 6),
+    }
+    names = [*conditions]
+    codes = np.select([conditions[name] for name in names], [EVENT_DAYS.index(name) for name in names], 0)
+    return {
+        "EventDay": codes.astype(np.int32),
+        "AdventWeek": np.where(in_advent, (date - advent) // 7 + 1, 0),
+        "EasterOffset": np.clip(offset, -EASTER_REACH, EASTER_REACH),
+        "UntilMothersDay": _until(date, mother, UNTIL),
+        "UntilBlackFriday": _until(date, friday, UNTIL),
+        "SinceBlackFriday": _until(friday, date, SINCE),
+        "UntilChristmasEve": _until(date, christmas_eve, ADVENT_REACH),
+    }
+
+
+def _until(date: Int64, event: Int64, most: int) -> Int64:
+    """Return the days from one date until another, at most ``most``, which also stands for a date that has passed."""
+    days: Int64 = event - date
+    return np.where((days < 0) | (days > most), most, days)
+
+
+def effect_columns(panel: Panel) -> Table:
+    """Return the ``[store, day]`` columns of what the same day did to the store's sales in the year before.
+
+    The same day is the one at the same distance from Easter (``Easter``, within ``EASTER_REACH``), or of the same date
+    (``Date``). Its effect is the logarithm of its sales over those of ordinary days; see ``day_effects``. It is 0 where
+    that is not known. A column that ends in ``State`` is the mean of the store's state.
+    """
+    effects = day_effects(panel.sales, panel.calendar.promo)
+    by_state = _state_means(effects, panel.state)
+    parts = datepart(panel.date)
+    offset = panel.date - easter(parts["Year"])
+    easter_before = np.where(abs(offset) <= EASTER_REACH, easter(parts["Year"] - 1) + offset, -1)
+    same_date = date_of(parts["Year"] - 1, parts["Month"], 1) + parts["Day"] - 1  # 29 February: 1 March
+    return {
+        f"{name}Effect{suffix}": _take_days(values, before - panel.first_day)
+        for name, before in (("Easter", easter_before), ("Date", same_date))
+        for suffix, values in (("", effects), ("State", by_state))
+    }
+
+
+def day_effects(sales: Float32, promo: UInt8) -> Float32:
+    """Return the logarithm of each day's sales over those of ordinary days near it, ``[store, day]``.
+
+    Ordinary days are the same weekday up to 4 weeks before and after, with a promotion if the day has one. The
+    logarithm is at most ``LARGEST``, and NaN where the day's sales or all of the ordinary days' are unknown.
+
+    Args:
+        sales: ``[store, day]``, sales; NaN where unknown.
+        promo: ``[store, day]``, 1 where the store runs a promotion.
+    """
+    log = np.log(sales)
+    total, count = np.zeros_like(log), np.zeros(log.shape, dtype=np.int32)
+    for days in WEEKS:
+        for now, other in ((np.s_[:, days:], np.s_[:, :-days]), (np.s_[:, :-days], np.s_[:, days:])):
+            same = ~np.isnan(log[other]) & (promo[now] == promo[other])
+            total[now] += np.where(same, log[other], 0)
+            count[now] += same
+    usual = np.divide(total, count, out=np.full_like(log, np.nan), where=count > 0)
+    effects: Float32 = np.clip(log - usual, -LARGEST, LARGEST)
+    return effects
+
+
+def _state_means(effects: Float32, state: Int32) -> Float32:
+    """Return the mean of the store's state, ``[store, day]``; NaN where no store of the state has a value."""
+    means = np.empty_like(effects)
+    for code in np.unique(state):
+        stores = np.flatnonzero(state == code)
+        known = ~np.isnan(effects[stores])
+        total, count = np.where(known, effects[stores], 0).sum(axis=0), known.sum(axis=0)
+        means[stores] = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return means
+
+
+def _take_days(values: Float32, day: Int64) -> Float32:
+    """Return the values of other days, ``[store, day]``; 0 where they are NaN or outside."""
+    inside = (day >= 0) & (day < values.shape[1])
+    taken = values[:, np.where(inside, day, 0)]
+    return np.where(inside & ~np.isnan(taken), taken, np.float32(0))
+
+
+def own_event_columns(panel: Panel) -> Table:
+    """Return the ``[store, day]`` columns of the user's own events.
+
+    ``OwnEvent`` is an index into the panel's levels; 0 is none, and the first event of the user's table counts.
+    """
+    shape = panel.calendar.open.shape
+    codes = np.zeros(shape, dtype=np.int32)
+    for code, first, last, store, state in panel.own_events[::-1].tolist():
+        stores = np.ones(shape[0], dtype=np.bool_)
+        if store != MISSING:
+            stores &= np.arange(shape[0]) == store
+        if state != MISSING:
+            stores &= panel.state == state
+        codes[stores, max(first, 0) : max(last + 1, 0)] = code
+    columns: dict[str, AnyArray] = {"OwnEvent": codes}
+    for name, days in (("Since", days_since(codes > 0)), ("Until", days_until(codes > 0))):
+        most = SINCE if name == "Since" else UNTIL
+        columns[f"{name}OwnEvent"] = np.where(days < 0, most, np.minimum(days, most))
+    return columns
