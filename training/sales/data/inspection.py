@@ -137,12 +137,16 @@ def inspect_tables(path: Path) -> Inspection:
 
 
 def _check_length(tables: Tables, problems: Problems) -> None:
-    """Add a problem if the sales are too short to hold out the horizon."""
-    sold = tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]")
-    days = int((sold.max() - sold.min()).astype(int)) + 1
-    if days <= HORIZON:
-        cause = f"the sales span {days} days, and training holds out the last {HORIZON}"
-        problems.add("train", "Date", cause, "add earlier sales, a year or more if you have them; or give --holdout")
+    """Add a problem if the sales leave nothing to hold out."""
+    if _span(tables.train) < 2:
+        cause = "all sales are of one day, and training holds out the last days"
+        problems.add("train", "Date", cause, "add earlier sales, a year or more if you have them")
+
+
+def _span(days: pd.DataFrame) -> int:
+    """Return the number of days from the first to the last with sales."""
+    sold = days.loc[days["Sales"] > 0, "Date"].to_numpy("datetime64[D]")
+    return int((sold.max() - sold.min()).astype(int)) + 1
 
 
 def _absent(layout: str, tables: Tables) -> Iterator[tuple[str, str]]:
@@ -203,9 +207,11 @@ def _days(tables: Tables) -> Iterator[str]:
     sold = days[~zero]
     if sold["Sales"].nunique() == 1:
         yield f"all sales are {sold['Sales'].iloc[0]:g}, so every forecast of an open day will be that"
-    n_days = int(day.max() - day.min()) + 1
-    if n_days < YEAR:
-        yield f"the tables span {n_days} days, less than a year, so the model can't learn the seasons"
+    span = _span(days)
+    if span < 3 * HORIZON:
+        yield f"the sales span {span} days; the evaluation holds out {max(span // 3, 1)} instead of {HORIZON}"
+    if span < YEAR:
+        yield f"the sales span {span} days, less than a year, so the model can't learn the seasons"
     last = sold["Date"].max().date()
     yield f"{len(sold):,} rows with sales to train on; the last day with sales is {last}"
     if last < days["Date"].max().date():

@@ -112,7 +112,7 @@ def read_tables(path: Path) -> Tables:
         if source.unused:
             logger.info("%s: columns that are not used: %s", source.file, ", ".join(source.unused))
     for warning in tables.late_stores().warnings():
-        logger.warning("%s: %s", tables.sources["train"].file, warning)
+        logger.warning("WARNING: %s: %s", tables.sources["train"].file, warning)
     return tables
 
 

@@ -25,7 +25,8 @@ def test_three_columns_are_described_with_the_cost_of_what_is_absent(tmp_path: P
         "  40 of 300 days between a store's first and last have no row: closed or unknown",
         "  no store has a row on a Sunday, so all count as closed then",
         "  260 rows with sales to train on; the last day with sales is 2023-03-02",
-        "  the tables span 60 days, less than a year, so the model can't learn the seasons",
+        "  the sales span 60 days; the evaluation holds out 20 instead of 49",
+        "  the sales span 60 days, less than a year, so the model can't learn the seasons",
     ):
         assert line in text.splitlines()
     assert "googletrend" not in text
@@ -48,9 +49,9 @@ def test_problems_are_listed_and_the_rest_is_not(tmp_path: Path) -> None:
     assert [problem.cause for problem in inspect_tables(tmp_path / "nowhere").problems] == ["no such folder or file"]
 
 
-def test_sales_that_are_too_short_to_hold_out_the_horizon_are_a_problem(tmp_path: Path) -> None:
-    (problem,) = inspect_tables(write(tmp_path, sales=chain(days=49, sundays=True))).problems
-    assert problem.cause == "the sales span 49 days, and training holds out the last 49"
+def test_sales_of_one_day_are_a_problem(tmp_path: Path) -> None:
+    (problem,) = inspect_tables(write(tmp_path, sales=chain(days=1))).problems
+    assert problem.cause == "all sales are of one day, and training holds out the last days"
 
 
 def test_remarks_about_days_without_sales_and_constant_sales(tmp_path: Path) -> None:

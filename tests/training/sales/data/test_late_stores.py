@@ -32,7 +32,7 @@ def test_a_half_reported_last_day_is_a_warning_that_names_stores(
     (warning,) = found.warnings()
     assert "8 of 9 stores have no sales on the last days up to 2023-03-04" in warning
     assert "1 (2023-03-03), 2 (2023-03-03), 3 (2023-03-03), 5 (2023-03-03), 6 (2023-03-03), and 3 more" in warning
-    assert f"sales.csv: {warning}" in caplog.messages  # training logs it
+    assert f"WARNING: sales.csv: {warning}" in caplog.messages  # training logs it
 
 
 def test_stores_that_are_closed_on_the_last_weekday_are_not_late(tmp_path: Path) -> None:

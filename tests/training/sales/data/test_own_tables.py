@@ -179,10 +179,10 @@ def test_a_store_that_never_opens_on_sundays_stays_closed_where_most_others_open
 
 def test_a_store_that_sells_on_few_days_is_open_on_its_weekdays(tmp_path: Path) -> None:
     """Tables that list days with sales alone look as if the store were closed on most days."""
-    frame = chain(days=90)
+    frame = chain(days=360)
     few = frame[(frame["store"] != 2) | (np.random.default_rng(0).random(len(frame)) < 0.4)]
     panel = panel_from_tables(read_tables(write(tmp_path, sales=few)))
-    np.testing.assert_array_equal(panel.calendar.open[1, 90:], (panel.date[90:] + 3) % 7 < 6)
+    np.testing.assert_array_equal(panel.calendar.open[1, 360:], (panel.date[360:] + 3) % 7 < 6)
 
 
 def test_listed_days_without_sales_are_closed_unless_open_says_otherwise(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def fill_open(grids: Grids, date: Int64, cutoff: int) -> None:
 def _rare_weekdays(listed: Bool, weekday: Int64) -> Bool:
     """Return ``[store, weekday]``, true where a store has at most half the rows of its most frequent weekday.
 
-    Tables may list open days alone, or days with sales alone. So a weekday is compared with the store's others: a store
+    Tables may list open days alone, or days with sales alone. So a weekday is compared with the store's others. A store
     that sells on two days of five is not closed on all weekdays, and one open Sunday does not open all Sundays.
     """
     counts = np.stack([listed[:, weekday == day].sum(axis=1) for day in range(7)], axis=1)
