@@ -60,9 +60,9 @@ def train_sales(data: Path, arguments: RunArguments, require_better_than_baselin
     """Train the sales model on tables.
 
     DATA is a CSV or Parquet file with the columns store, date and sales. Or it is a folder with such a file, named
-    sales.csv, and optionally stores.csv, plan.csv and weather.csv. Or it is a folder with the files of fastai's
-    rossmann.tgz. The model is evaluated on the last days, which it has not seen, and then fitted to all days. The same
-    command resumes an interrupted run after its last finished epoch.
+    sales.csv, and optionally stores.csv, plan.csv, weather.csv and events.csv. Or it is a folder with the files of
+    fastai's rossmann.tgz. The model is evaluated on the last days, which it has not seen, and then fitted to all days.
+    The same command resumes an interrupted run after its last finished epoch.
     """
     from training.sales.data.tables import read_tables
     from training.sales.report import write_report

@@ -76,6 +76,13 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "Precipitationmm": _MEASURED,
         "Events": _TEXT,
     },
+    "events": {  # an empty store or state stands for all of them
+        "Name": Column("text"),
+        "From": Column("date"),
+        "To": Column("date", gaps=True, optional=True),
+        "Store": _STORE._replace(gaps=True, optional=True),
+        "State": _TEXT,
+    },
 }
 """For each table its columns. Columns of other names are not used."""
 
@@ -90,6 +97,9 @@ _ALIASES: Mapping[str, Sequence[str]] = {
     "StateHoliday": ("public_holiday", "bank_holiday", "is_holiday"),
     "SchoolHoliday": ("school_holidays", "school_vacation"),
     "State": _PLACES[1:],
+    "Name": ("event", "title"),
+    "From": ("date", "ds", "day", "start", "begin", "first_day"),
+    "To": ("until", "end", "last_day"),
     "StoreType": ("type", "format", "store_format"),
     "CompetitionDistance": ("competitor_distance",),
     "file": _PLACES,

@@ -17,7 +17,13 @@ from training.sales.data.values import NOTHING
 
 SUFFIXES = (".csv", ".parquet")
 _ROSSMANN = ("train", "test", "store", "store_states", "state_names", "googletrend", "weather")
-_OWN = {"sales": "train", "plan": "test", "stores": "store", "weather": "weather"}  # table by the file's stem
+_OWN = {
+    "sales": "train",
+    "plan": "test",
+    "stores": "store",
+    "weather": "weather",
+    "events": "events",
+}  # table by the file's stem
 _TEXTS = {"text", "holiday", "months", "date", "week"}  # kinds of columns that are not read as numbers
 
 
@@ -73,7 +79,8 @@ def find_layout(path: Path) -> Layout:
     """Return the layout of a file or a folder.
 
     A file is the table of sales. A folder has ``sales`` and may have ``stores``, ``plan`` and ``weather``, or it has
-    the fast.ai lesson's files: ``train`` and up to six others. Each is a ``.csv`` or a ``.parquet``.
+    the fast.ai lesson's files: ``train`` and up to six others. Both may have ``events``. Each is a ``.csv`` or a
+    ``.parquet``.
 
     Raises:
         TablesError: if there is no such file or folder, or its files fit no layout.
@@ -89,7 +96,7 @@ def find_layout(path: Path) -> Layout:
         if file.suffix.lower() in SUFFIXES:
             found.setdefault(file.stem.lower(), []).append(file)
     has_sales = "sales" in found
-    tables = _OWN if has_sales else {stem: stem for stem in _ROSSMANN}
+    tables = _OWN if has_sales else {stem: stem for stem in (*_ROSSMANN, "events")}
     twice = [(stem, [file.name for file in found[stem]]) for stem in tables if len(found.get(stem, ())) > 1]
     if has_sales and "train" in found:
         twice.append(("sales", [found["sales"][0].name, found["train"][0].name]))

@@ -39,6 +39,13 @@ _USES: Mapping[str, Mapping[str, str]] = {
     },
     "store": {"State": "region of the store, for weather and holidays"},
     "weather": {"file": "region of the weather"},
+    "events": {
+        "Name": "own event, known ahead",
+        "From": "first day of the event",
+        "To": "last day of the event; the first day if it is empty",
+        "Store": "store of the event; all stores if it is empty",
+        "State": "region of the event; all regions if it is empty",
+    },
 }
 """Use of each column by table; other columns are used as their kind says."""
 

@@ -47,6 +47,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
     levels: Levels = {name: tuple(sorted(column.dropna().unique())) for name, column in words.items()}
     levels["Store"] = tuple(stores.tolist())
     state = _codes(store["State"], levels["State"])
+    levels["OwnEvent"] = ("", *sorted(tables.events["Name"].unique())) if len(tables.events) else ("",)
     grids = _grids(shape, cell, train, plan)
     fill(grids, Place(state, levels["State"], tables.country), first_day=first, cutoff=last_known - first)
     gap = (~grids.listed & ~after_last(grids.listed)).astype(np.uint8)
@@ -71,6 +72,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         trend=trend,
         trend_week=trend_week,
         sales=sales,
+        own_events=_own_events(tables.events, levels, first),
     )
 
 
@@ -122,6 +124,20 @@ def _weather(table: pd.DataFrame, levels: Levels, first: int, days: int) -> tupl
     observed[state[rows], day[rows]] = table.reindex(columns=list(WEATHER)).to_numpy(np.float32)[rows]
     events[state[rows], day[rows]] = _codes(table["Events"], levels["Events"])[rows]
     return observed, events
+
+
+def _own_events(table: pd.DataFrame, levels: Levels, first: int) -> Int32:
+    """Return the user's own events, ``[event, 5]``: code, first and last day, store and state."""
+    if table.empty:
+        return np.zeros((0, 5), dtype=np.int32)
+    columns: list[NDArray[np.integer]] = [
+        _codes(table["Name"], levels["OwnEvent"]),
+        _days(table["From"]) - first,
+        _days(table["To"]) - first,
+        _codes(table["Store"], levels["Store"]),
+        _codes(table["State"], levels["State"]),
+    ]
+    return np.stack(columns, axis=1).astype(np.int32)
 
 
 def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Float32, int]:

@@ -102,4 +102,4 @@ def _say(column: str, value: Any) -> str:
         return str(value)
     if np.isnan(value):
         return ""
-    return str(np.datetime64(int(value), "D")) if column == "Date" else f"{value:.12g}"
+    return str(np.datetime64(int(value), "D")) if column in ("Date", "From", "To") else f"{value:.12g}"

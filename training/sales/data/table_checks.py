@@ -34,6 +34,9 @@ _REFERENCES = (  # each value of the first table's column must be in the second'
     ("store_states", "State", "state_names", "State"),
     ("googletrend", "State", "state_names", "State"),
     ("weather", "file", "state_names", "StateName"),
+    ("events", "Store", "store", "Store"),
+    ("events", "Store", "store_states", "Store"),
+    ("events", "State", "state_names", "State"),
 )
 
 
@@ -50,6 +53,14 @@ def check_rows(frames: Frames, problems: Problems) -> None:
             problems.complain("train", closed, "closed, yet it has sales", "set Open to 1 or Sales to 0")
         if days["Sales"].max() == 0:
             problems.add("train", "Sales", "0 in every row", "add days with sales", rows=len(days))
+    if _has(frames, "events", "From", "To"):
+        events = frames["events"]
+        problems.complain(
+            "events",
+            events.loc[events["To"] < events["From"], ["From", "To"]],
+            "ends before it begins",
+            "swap the days",
+        )
     if _has(frames, "store", "Promo2SinceWeek", "Promo2SinceYear"):
         since = frames["store"][["Promo2SinceWeek", "Promo2SinceYear"]].dropna()
         weeks = [date(int(year), 12, 28).isocalendar().week for year in since["Promo2SinceYear"]]  # 52 or 53

@@ -53,6 +53,7 @@ class Tables:
         googletrend: file, trend, Date (the first day of the week) and State (``COUNTRY`` for the whole country; the
             file's "NI" is the state "HB,NI").
         weather: one row per state and day, with the State that belongs to its file.
+        events: the user's own events, known ahead: Name, From, To, and a Store and a State, or gaps for all of them.
         country: ISO 3166 code of the stores' country; None if unknown.
         synthetic: True if `shopcat demo` made the tables, which bundles and reports then say.
         sources: file of each table that was read.
@@ -65,6 +66,7 @@ class Tables:
     state_names: pd.DataFrame
     googletrend: pd.DataFrame
     weather: pd.DataFrame
+    events: pd.DataFrame = field(default_factory=pd.DataFrame)
     country: str | None = None
     synthetic: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -218,6 +220,8 @@ def _fill(frames: Frames) -> None:
         weather["State"] = states["State"].iloc[0]
     frames |= {"store_states": states, "weather": weather}
     frames["state_names"] = _complete(frames, "state_names")
+    events = _complete(frames, "events")
+    frames["events"] = events.assign(To=events["To"].fillna(events["From"]))
     if "googletrend" not in frames:
         frames["googletrend"] = pd.DataFrame({"file": [], "Date": [], "trend": [], "State": []}, dtype=object)
 

@@ -133,7 +133,8 @@ def test_harmless_differences_do_not_matter(folder: Path, change: Callable[[str]
 def test_the_order_of_rows_and_columns_does_not_matter(folder: Path) -> None:
     expected = read_tables(folder)
     order = random.Random(3)
-    for table in COLUMNS:
+    tables = [table for table in COLUMNS if (folder / f"{table}.csv").exists()]
+    for table in tables:
         frame = pd.read_csv(folder / f"{table}.csv", dtype=str, keep_default_na=False)
         frame = frame[order.sample(list(frame), frame.shape[1])].iloc[::-1]
         frame.to_csv(folder / f"{table}.csv", index=False)

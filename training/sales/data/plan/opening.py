@@ -40,10 +40,12 @@ def _rare_weekdays(listed: Bool, weekday: Int64) -> Bool:
     """Return ``[store, weekday]``, true where a store has at most half the rows of its most frequent weekday.
 
     Tables may list open days alone, or days with sales alone. So a weekday is compared with the store's others. A store
-    that sells on two days of five is not closed on all weekdays, and one open Sunday does not open all Sundays.
+    that sells on two days of five is not closed on all weekdays, and one open Sunday does not open all Sundays. Twice
+    the standard deviation of a count is allowed for chance.
     """
     counts = np.stack([listed[:, weekday == day].sum(axis=1) for day in range(7)], axis=1)
-    return np.asarray(counts * 2 <= counts.max(axis=1, keepdims=True))
+    likely = counts + 2 * np.sqrt(counts)
+    return np.asarray(likely * 2 <= counts.max(axis=1, keepdims=True))
 
 
 def _left_out(listed: Bool, cutoff: int) -> Bool:
