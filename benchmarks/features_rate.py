@@ -29,7 +29,7 @@ def measure(folder: Path, mode: Mode) -> dict[str, float]:
     from sales.preprocess import Preprocessor
     from training.sales.data.panel import panel_from_tables
     from training.sales.data.tables import read_tables
-    from training.sales.evaluation import Rows
+    from training.sales.rows import Rows
 
     times = [time.perf_counter()]
     tables = read_tables(folder)

@@ -63,7 +63,9 @@ def _add_commands() -> None:
             show.add_command(command)
     commands = [
         *(command for kind in KIND_COMMANDS.values() for command in kind.prepare),
-        *(train, lr_find, show, bundles.evaluate),
+        *(train, lr_find, show),
+        *(command for kind in KIND_COMMANDS.values() for command in kind.judge),
+        bundles.evaluate,
         *(command for kind in KIND_COMMANDS.values() for command in kind.predict),
         *(bundles.check, bundles.archive, serve.serve),
     ]

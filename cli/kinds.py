@@ -8,6 +8,7 @@ from typing import Protocol
 import click
 
 from cli import pets, sales
+from cli.backtest import backtest
 from cli.classify import classify
 from cli.inspect import inspect
 
@@ -36,6 +37,7 @@ class KindCommands:
         train: command under ``shopcat train``.
         lr_find: command under ``shopcat lr-find``; None if training has no learning rate.
         show: commands under ``shopcat show``.
+        judge: commands directly under ``shopcat`` that judge a way of training.
         predict: commands directly under ``shopcat`` that use a bundle.
         check: verifies a bundle on a device; returns a description.
         evaluate: evaluates a bundle.
@@ -47,6 +49,7 @@ class KindCommands:
     train: click.Command
     lr_find: click.Command | None
     show: Sequence[click.Command]
+    judge: Sequence[click.Command]
     predict: Sequence[click.Command]
     check: Callable[[Path, str], str]
     evaluate: Evaluate
@@ -59,6 +62,7 @@ KIND_COMMANDS: Mapping[str, KindCommands] = {
         train=sales.train_sales,
         lr_find=sales.lr_find_sales,
         show=(),
+        judge=(backtest,),
         predict=(sales.forecast, sales.explain),
         check=sales.check,
         evaluate=sales.evaluate,
@@ -69,6 +73,7 @@ KIND_COMMANDS: Mapping[str, KindCommands] = {
         train=pets.train_pets,
         lr_find=pets.lr_find_pets,
         show=(pets.show_augmentations,),
+        judge=(),
         predict=(classify,),
         check=pets.check,
         evaluate=pets.evaluate,

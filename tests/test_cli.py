@@ -40,6 +40,7 @@ def test_help_names_every_command() -> None:
         "train",
         "lr-find",
         "show",
+        "backtest",
         "classify",
         "evaluate",
         "forecast",
@@ -51,7 +52,7 @@ def test_help_names_every_command() -> None:
         assert f"\n  {command} " in result.output
 
 
-@pytest.mark.parametrize("command", ["--help", "train sales --help", "lr-find sales --help"])
+@pytest.mark.parametrize("command", ["--help", "train sales --help", "lr-find sales --help", "backtest --help"])
 def test_help_needs_neither_torch_nor_numpy(command: str) -> None:
     script = (
         "import sys\n"
@@ -71,8 +72,8 @@ def test_the_help_shows_the_defaults_of_both_modes() -> None:
 
 
 COMMANDS = (
-    "train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|explain|classify|archive|"
-    "check|demo"
+    "backtest|train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|explain|classify|"
+    "archive|check|demo"
 )
 
 

@@ -55,14 +55,17 @@ def closing_sections(shown: Mapping[str, str], command: str | None) -> list[str]
     return sections
 
 
-def write_folder(folder: Path, text: str, plots: Plots, *, replace: bool) -> Path:
-    """Write ``report.md`` and its plots atomically.
+def write_folder(
+    folder: Path, text: str, plots: Plots, *, replace: bool, files: Mapping[str, str] | None = None
+) -> Path:
+    """Write ``report.md``, its plots and further files atomically.
 
     Args:
         folder: folder of the report.
         text: content of ``report.md``.
         plots: figures to draw.
         replace: allow an existing report to be replaced. A folder without a report is never replaced.
+        files: texts of further files, by name.
 
     Returns:
         The folder.
@@ -73,5 +76,6 @@ def write_folder(folder: Path, text: str, plots: Plots, *, replace: bool) -> Pat
     with new_folder(folder, replace=replace and (folder / REPORT).is_file()) as part:
         for name, (figure, _) in plots.items():
             (part / name).write_bytes(png(figure))
-        (part / REPORT).write_text(text, encoding="utf-8")
+        for name, content in {**(files or {}), REPORT: text}.items():
+            (part / name).write_text(content, encoding="utf-8")
     return folder

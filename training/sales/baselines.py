@@ -3,21 +3,17 @@
 Each takes a panel and rows to forecast, and returns sales ``[row]``. It sees no sales after the panel's cutoff.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import UserError
 from sales.panel import YEAR, Panel
-
-if TYPE_CHECKING:  # evaluation imports this module
-    from training.sales.evaluation import Rows
+from training.sales.rows import Rows
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -57,9 +53,14 @@ def weekday_promotion_mean(panel: Panel, rows: Rows) -> NDArray[np.float64]:
     The mean is over the last 364 days, where each weekday has the same weight. The history columns of the network state
     it too: it is ``exp(Level + WeekdayPromo_364)``.
 
-    Where a store has no such day, the mean is over the store's same weekday; then over all of its days; then over the
-    same weekday with the same promotion status in all stores; then over all days of all stores. NaN if no sales are
-    known.
+    A store without such a day gets the first of these means that is known:
+
+    - its mean on the same weekday,
+    - its mean on all days,
+    - the mean of all stores on the same weekday with the same promotion status,
+    - the mean of all stores on all days.
+
+    It is NaN if no sales are known.
     """
     first, stop = max(panel.cutoff + 1 - YEAR, 0), max(panel.cutoff + 1, 0)
     store, day = np.nonzero(~np.isnan(panel.sales[:, first:stop]))

@@ -21,6 +21,7 @@ from training.sales import baselines
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.metrics import by_slice, score
+from training.sales.rows import Rows
 
 WEEKDAYS = ("1 Monday", "2 Tuesday", "3 Wednesday", "4 Thursday", "5 Friday", "6 Saturday", "7 Sunday")
 WEEK = "Week of the horizon"  # a kind of slice
@@ -29,29 +30,6 @@ HOLIDAYS = ("0 none", "a public holiday", "b Easter", "c Christmas")
 
 class HoldoutError(UserError):
     """Tables or options that leave nothing to train on or nothing to evaluate on."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Store-days with their sales. All arrays are ``[row]``; ``store`` and ``day`` index the panel."""
-
-    store: NDArray[np.int64]
-    day: NDArray[np.int64]
-    sales: NDArray[np.float32]
-
-    @classmethod
-    def sold(cls, panel: Panel, *, after: int = -1) -> "Rows":
-        """Return the store-days with sales after day ``after``, as far as the panel knows."""
-        store, day = np.nonzero(~np.isnan(panel.sales))
-        rows = np.flatnonzero(day > after)
-        return cls(store[rows], day[rows], panel.sales[store[rows], day[rows]])
-
-    def where(self, chosen: NDArray[np.bool_]) -> "Rows":
-        """Return the rows for which ``chosen``, ``[row]``, is true."""
-        return Rows(self.store[chosen], self.day[chosen], self.sales[chosen])
-
-    def __len__(self) -> int:
-        return len(self.store)
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from training.loop.batches import TensorBatches, predict
 from training.loop.history import History
 from training.loop.learner import DivergedError, Learner
 from training.loop.lr_finder import FoundLR
-from training.sales.evaluation import Rows
 from training.sales.metrics import rmspe
 from training.sales.network import TabularNet, emb_sz_lesson, emb_sz_rule
 from training.sales.options import Options
+from training.sales.rows import Rows
 
 MARGIN = 1.2  # factor between the largest sales of training and the largest forecast, as in the fast.ai lesson
 

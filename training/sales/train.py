@@ -27,10 +27,11 @@ from training.sales.baselines import BaselineError, shortfall
 from training.sales.card import model_card
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
-from training.sales.evaluation import Evaluation, HoldoutError, Rows
+from training.sales.evaluation import Evaluation, HoldoutError
 from training.sales.export import exported_network, golden_rows
 from training.sales.fit import Fitted, fit
 from training.sales.options import Options
+from training.sales.rows import Rows
 from training.sales.windows import last_sale, tables_until
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from runtime.errors import UserError
 from training.sales.data.tables import Tables
 
 SEASONS: Final = 364  # days over which the windows are spread by default
+PLAN: Final = ("Open", "Promo", "StateHoliday", "SchoolHoliday")
 MIN_HORIZONS: Final = 2  # horizons of sales that the first window learns from, at least
 
 
@@ -21,7 +22,8 @@ class WindowError(UserError):
 def tables_until(tables: Tables, cutoff: np.datetime64, end: np.datetime64, *, observed: bool = False) -> Tables:
     """Return the tables as they were known at the end of a day, with a plan of some days after it.
 
-    Days after the cutoff keep their plan, that is open, promotion and holidays, and lose their sales. Every row after
+    Days after the cutoff keep their plan, that is open, promotion and holidays, and lose their sales. They keep only
+    facts that the tables state, because an opening that follows from the sales is not known beforehand. Every row after
     the plan is left out, because columns that look ahead would read it.
 
     Args:
@@ -32,7 +34,7 @@ def tables_until(tables: Tables, cutoff: np.datetime64, end: np.datetime64, *, o
             otherwise up to the cutoff.
     """
     train, test = tables.train, tables.test
-    later = _between(train, cutoff, end)
+    later = _plan(tables, _between(train, cutoff, end))
     plan = pd.concat([later[later.columns.intersection(test.columns)], _between(test, cutoff, end)], ignore_index=True)
     known = end if observed else cutoff
     return replace(
@@ -103,6 +105,17 @@ def checked_cutoffs(tables: Tables, cutoffs: Sequence[np.datetime64], *, days: i
             f"lie from {earliest} to {latest}"
         )
     return sorted(set(cutoffs))
+
+
+def _plan(tables: Tables, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of the train table with gaps in place of facts that its file does not state."""
+    if "train" not in tables.sources:
+        return rows
+    unstated = [column for column in PLAN if not tables.states("train", column)]
+    if len(unstated) == len(PLAN):
+        return rows.head(0)  # which days are listed is not known beforehand either
+    everywhere = np.ones(len(rows), dtype=np.bool_)
+    return rows.assign(**{column: rows[column].mask(everywhere) for column in unstated if column in rows})
 
 
 def _sold(tables: Tables) -> "np.ndarray[tuple[int], np.dtype[np.datetime64]]":

@@ -12,7 +12,7 @@ from sales.panel import Panel
 from training.sales.baselines import known_until, last_year, shortfall, unbeaten, weekday_promotion_mean
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
-from training.sales.evaluation import Rows
+from training.sales.rows import Rows
 
 
 @pytest.fixture(scope="module")

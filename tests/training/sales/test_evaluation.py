@@ -11,7 +11,8 @@ from sales.preprocess import Preprocessor
 from training.sales.data.demo import write_demo
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import read_tables
-from training.sales.evaluation import HOLIDAYS, Evaluation, HoldoutError, Rows, evaluate
+from training.sales.evaluation import HOLIDAYS, Evaluation, HoldoutError, evaluate
+from training.sales.rows import Rows
 
 CUTOFF = np.datetime64(
     "2013-11-30"

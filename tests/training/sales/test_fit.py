@@ -8,9 +8,9 @@ from sales.panel import Panel
 from tests.training.sales.small import OPTIONS, SMALL
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
-from training.sales.evaluation import Rows
 from training.sales.fit import _training_rows, fit, lr_find
 from training.sales.options import Options
+from training.sales.rows import Rows
 
 # The rows.
 

@@ -15,8 +15,9 @@ from training.sales import report
 from training.sales.data.demo import write_demo
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import read_tables
-from training.sales.evaluation import Evaluation, HoldoutError, Rows
+from training.sales.evaluation import Evaluation, HoldoutError
 from training.sales.report import write_report
+from training.sales.rows import Rows
 
 
 @pytest.fixture(scope="module")

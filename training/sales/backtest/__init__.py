@@ -1,0 +1,1 @@
+"""Backtest of the sales model: windows at rolling origins, each forecast from its past alone."""

@@ -1,0 +1,230 @@
+"""A backtest: windows, fits and baselines in; forecasts beside the actual sales of each window out."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from runtime.errors import UserError
+from training.checkpoint_folder import checkpoints
+from training.sales import baselines
+from training.sales.backtest.competitors import COMPETITORS, unavailable
+from training.sales.backtest.fits import LESSON, MODEL, Fit, Forecasts
+from training.sales.backtest.processes import default_jobs, run_fits
+from training.sales.data.panel import panel_from_tables
+from training.sales.data.tables import ModeError, Tables
+from training.sales.evaluation import Evaluation
+from training.sales.metrics import rmspe
+from training.sales.options import Options
+from training.sales.rows import Rows
+from training.sales.windows import tables_until
+
+logger = logging.getLogger(__name__)
+
+LAST_YEAR, MEAN, AVERAGE = "last-year", "weekday-promotion", "model average"
+FREE = (LAST_YEAR, MEAN)
+BASELINES = (*FREE, *COMPETITORS, LESSON)
+"""Names of all baselines, as the command line takes them."""
+
+
+class BacktestError(UserError):
+    """Settings of a backtest that the tables do not allow."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a backtest.
+
+    Attributes:
+        cutoffs: last day whose sales are known, for each window.
+        days: number of days in a window.
+        options: options of the model; their seed is replaced.
+        seeds: number of fits in each window, with the seeds from 0.
+        baselines: names of baselines to compare with.
+        jobs: number of fits side by side; None for as many as have a core and memory.
+        device: device to train on.
+    """
+
+    cutoffs: Sequence[np.datetime64]
+    days: int
+    options: Options
+    seeds: int = 1
+    baselines: tuple[str, ...] = (*FREE, *COMPETITORS)
+    jobs: int | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Forecasts for the days after one cutoff, beside the actual sales.
+
+    Attributes:
+        evaluation: the actual sales; its forecast is that of seed 0.
+        seeds: forecasts ``[row]`` of the model, by seed.
+        baselines: forecasts ``[row]`` of other methods, by name.
+    """
+
+    evaluation: Evaluation
+    seeds: Mapping[int, np.ndarray[tuple[int], np.dtype[np.float64]]]
+    baselines: Forecasts
+
+    @property
+    def cutoff(self) -> str:
+        """Last day whose sales were known."""
+        return str(self.evaluation.date(self.evaluation.cutoff))
+
+    def forecasts(self) -> dict[tuple[str, int | None], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+        """Return the forecasts ``[row]`` by forecaster and seed; the seed is None for a forecaster without one.
+
+        With several seeds, their geometric mean is a forecaster too.
+        """
+        forecasts: dict[tuple[str, int | None], np.ndarray[tuple[int], np.dtype[np.float64]]]
+        forecasts = {(MODEL, seed): values for seed, values in self.seeds.items()}
+        if len(self.seeds) > 1:
+            forecasts[AVERAGE, None] = np.exp(np.mean([np.log(values) for values in self.seeds.values()], axis=0))
+        return forecasts | {(name, None): values for name, values in self.baselines.items()}
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Result of a backtest.
+
+    Attributes:
+        settings: settings that it was run with.
+        windows: the windows, the earliest first.
+        skipped: reason why a baseline was left out, by name.
+        synthetic: True if the tables are made up.
+    """
+
+    settings: Settings
+    windows: Sequence[Window]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+
+
+def backtest(tables: Tables, out: Path, settings: Settings, *, resume: bool = True) -> Backtest:
+    """Run a backtest. An interrupted one goes on after its last finished fit, and inside it after the last epoch.
+
+    Each fit sees the tables as they were known at its cutoff, with a plan of the window. It sees no sales after the
+    cutoff, and no rows after the window.
+
+    Args:
+        tables: checked tables.
+        out: folder of the report, which the caller writes. Forecasts of finished fits lie beside it until then.
+        settings: settings of the backtest.
+        resume: use the forecasts that an interrupted backtest left; otherwise start anew.
+
+    Raises:
+        BacktestError: if a baseline is not known, or a window has no sales.
+        ModeError: if the tables lack what the mode needs.
+        CheckpointError: if an interrupted backtest in this place had other tables or options.
+        FitError: if a fit fails.
+        RunningError: if another backtest works in this place.
+    """
+    unknown = sorted({*settings.baselines} - {*BASELINES})
+    if unknown:
+        raise BacktestError(f"no baseline is called {', '.join(unknown)}; choose among {', '.join(BASELINES)}")
+    tables.check_mode(settings.options.mode)
+    tables = tables.in_country(settings.options.country)
+    skipped = {name: reason for name in settings.baselines if (reason := _reason_to_skip(name, tables))}
+    for name, reason in skipped.items():
+        logger.warning("WARNING: the baseline %s is left out: %s", name, reason)
+    evaluations = [_actual(tables, cutoff, settings.days) for cutoff in settings.cutoffs]
+    trained = tuple(name for name in settings.baselines if name not in FREE and name not in skipped)
+    with checkpoints(out, resume=resume) as folder:
+        fits = _fits(tables, settings, evaluations, trained, folder)
+        _run(fits, evaluations, settings)
+        windows = [_window(fits, index, evaluation, settings) for index, evaluation in enumerate(evaluations)]
+    return Backtest(settings, windows, skipped, tables.synthetic)
+
+
+def _reason_to_skip(name: str, tables: Tables) -> str:
+    """Return the reason why a baseline can't be computed; empty if it can."""
+    if name == LESSON:
+        try:
+            tables.check_mode("parity")
+        except ModeError as error:
+            return str(error)
+    return unavailable(name)
+
+
+def _actual(tables: Tables, cutoff: np.datetime64, days: int) -> Evaluation:
+    """Return the actual sales of a window, without a forecast.
+
+    Raises:
+        BacktestError: if nothing was sold in it.
+    """
+    panel = panel_from_tables(tables_until(tables, cutoff + days, cutoff + days))
+    last_known = panel.calendar.day(cutoff.astype(object))
+    rows = Rows.sold(panel, after=last_known)
+    if not len(rows):
+        raise BacktestError(f"the tables have no sales in the {days} days after {cutoff}; choose another cutoff")
+    return Evaluation(panel, last_known, rows, np.full(len(rows), np.nan))
+
+
+def _fits(
+    tables: Tables, settings: Settings, evaluations: Sequence[Evaluation], trained: tuple[str, ...], folder: Path
+) -> dict[tuple[int, int], Fit]:
+    """Return all fits by window and seed. The trained baselines are computed beside the first seed of each window."""
+    fits = {}
+    parity = settings.options.mode == "parity"
+    for index, (cutoff, evaluation) in enumerate(zip(settings.cutoffs, evaluations, strict=True)):
+        end = cutoff + settings.days
+        observed = tables_until(tables, cutoff, end, observed=True) if parity or LESSON in trained else None
+        known = observed if parity and observed is not None else tables_until(tables, cutoff, end)
+        for seed in range(settings.seeds):
+            fits[index, seed] = Fit(
+                cutoff=cutoff,
+                store=evaluation.rows.store,
+                day=evaluation.rows.day,
+                tables=known,
+                observed=observed,
+                options=replace(settings.options, seed=seed),
+                baselines=() if seed else trained,
+                device=settings.device,
+                file=folder / f"{cutoff}-seed{seed}.safetensors",
+            )
+    return fits
+
+
+def _run(fits: Mapping[tuple[int, int], Fit], evaluations: Sequence[Evaluation], settings: Settings) -> None:
+    """Run the fits that are not finished, and log the error of each."""
+    missing = {fit.name: (index, fit) for (index, _), fit in fits.items() if fit.finished() is None}
+    if len(missing) < len(fits):
+        logger.info("%d of %d fits are finished already", len(fits) - len(missing), len(fits))
+    if not missing:
+        return
+    most_rows = max(len(fit.tables.train) for fit in fits.values())
+    automatic = default_jobs(most_rows) if settings.device == "cpu" else 1
+    jobs = min(settings.jobs or automatic, len(missing))
+    logger.info("%d fits, %d side by side", len(missing), jobs)
+    start = time.monotonic()
+    with closing(run_fits([fit for _, fit in missing.values()], jobs)) as running:
+        for count, fit in enumerate(running, start=1):
+            forecasts, evaluation = fit.finished(), evaluations[missing[fit.name][0]]
+            assert forecasts is not None
+            error = rmspe(evaluation.rows.sales, forecasts[MODEL])
+            elapsed = time.monotonic() - start
+            logger.info("%s: RMSPE %.4f  [%d of %d, %.0f s]", fit.name, error, count, len(missing), elapsed)
+
+
+def _window(fits: Mapping[tuple[int, int], Fit], index: int, evaluation: Evaluation, settings: Settings) -> Window:
+    """Return the forecasts of one window."""
+    seeds, trained = {}, Forecasts()
+    for seed in range(settings.seeds):
+        forecasts = fits[index, seed].finished()
+        assert forecasts is not None
+        seeds[seed] = forecasts.pop(MODEL)
+        trained |= forecasts
+    known = baselines.known_until(evaluation.panel, evaluation.cutoff)
+    mean = baselines.weekday_promotion_mean(known, evaluation.rows)
+    last_year = baselines.last_year(known, evaluation.rows)
+    # All forecasters are compared on the same rows, so last year needs a stand-in for the days that it does not know.
+    free = {MEAN: mean, LAST_YEAR: np.where(np.isnan(last_year), mean, last_year)}
+    compared = {**free, **trained}
+    chosen = {name: compared[name] for name in BASELINES if name in settings.baselines and name in compared}
+    return Window(replace(evaluation, forecast=seeds[0]), seeds, chosen)
