@@ -12,10 +12,10 @@ from cli.kinds import kind_commands
 @click.argument("bundle", type=FOLDER)
 @click.argument("data", type=FILE_OR_FOLDER)
 @click.option("--report", type=FOLDER, default=Path("report"), show_default=True, help="Folder for the report.")
-@click.option("--store", "stores", multiple=True, type=int, help="Store to plot, for a sales bundle. May be repeated.")
+@click.option("--store", "stores", multiple=True, help="Store to plot, for a sales bundle. May be repeated.")
 @DEVICE
 @command
-def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[int, ...], device: str | None) -> None:
+def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[str, ...], device: str | None) -> None:
     """Evaluate a bundle on data that it was not trained on.
 
     For a sales BUNDLE, DATA is a file or a folder with tables; their sales after the bundle's last day are compared

@@ -16,7 +16,7 @@ from cli.inspect import inspect
 class Evaluate(Protocol):
     """Evaluate a bundle on data that it was not trained on, and write a report."""
 
-    def __call__(self, bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
+    def __call__(self, bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], device: str) -> None:
         """Evaluate.
 
         Args:

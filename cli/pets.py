@@ -190,7 +190,7 @@ def show_augmentations(
     click.echo(f"picture: {out}")
 
 
-def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
+def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], device: str) -> None:
     """Evaluate a pets bundle on the validation photos of a folder, and write a report."""
     from pets.classifier import Classifier
     from training.pets.evaluation import evaluate

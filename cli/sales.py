@@ -148,11 +148,11 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
 
 @click.command()
 @click.argument("bundle", type=FOLDER)
-@click.argument("store", type=int)
+@click.argument("store")
 @click.argument("date")
 @DEVICE
 @command
-def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
+def explain(bundle: Path, store: str, date: str, device: str | None) -> None:
     """Explain the forecast of a STORE on a DATE.
 
     Prints the contribution of each group of inputs as a factor, relative to an ordinary day, and the largest
@@ -167,7 +167,8 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
 
     forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
     try:
-        (answer,) = forecaster.predict([parse_request({"store": store, "date": date}, explain=True)])
+        item = {"store": forecaster.store_id(store), "date": date}
+        (answer,) = forecaster.predict([parse_request(item, explain=True)])
     except ProblemError as error:
         answer = error.problem
     if isinstance(answer, Problem):
@@ -184,7 +185,7 @@ def explain(bundle: Path, store: int, date: str, device: str | None) -> None:
         click.echo(f"  x {group.multiplier:.3f}  {group.group:<12}{largest}".rstrip())
 
 
-def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[int, ...], device: str) -> None:
+def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], device: str) -> None:
     """Evaluate a sales bundle on later sales, write a report and print its figures."""
     from sales.forecaster import Forecaster
     from training.sales.baselines import shortfall

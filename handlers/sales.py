@@ -22,7 +22,7 @@ class SalesHandler:
     def initialize(self, context: WorkerContext) -> None:
         """Load the archive's bundle. TorchServe calls it once, before the worker is ready."""
         self.forecaster, self.telemetry = load_model(context, Forecaster.load, ForecastObserver())
-        store = int(self.forecaster.model.panel.calendar.stores[0])
+        store = self.forecaster.model.panel.store_ids[0]
         body = json.dumps({"store": store, "date": str(self.forecaster.cutoff + timedelta(days=1))}).encode()
         warm_up(context, self.forecaster, self.telemetry, self.handle, {"body": body})
 

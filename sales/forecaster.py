@@ -40,7 +40,7 @@ from schemas.sales.answer import (
 )
 from schemas.sales.explanation import Baseline, Explanation, Explanations, ItemExplanation
 from schemas.sales.parse import ForecastRequest, RejectedItem, combine_problems
-from schemas.sales.request import Item
+from schemas.sales.request import Item, StoreId
 
 Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
 Answer = Reply | Problem
@@ -83,7 +83,7 @@ class _ModelFields(TypedDict):
 class _ForecastFields(TypedDict):
     """Keyword arguments for the fields of `ItemForecast`."""
 
-    store: int
+    store: StoreId
     date: dt.date
     sales: float
     assumed: tuple[str, ...]
@@ -97,7 +97,7 @@ class Forecaster:
         self.model = model
         self.name, self.version, self.clock = model.name, model.version, Clock()
         calendar = model.panel.calendar
-        self._stores = {int(store): index for index, store in enumerate(calendar.stores)}
+        self._stores = {store: index for index, store in enumerate(model.panel.store_ids)}
         self.cutoff = calendar.date(model.panel.cutoff)
         self._model_fields: _ModelFields = {"model": model.name, "version": model.version, "cutoff": self.cutoff}
         self._build_inputs = InputBuilder(model.panel, model.features, model.preprocessor, model.horizon)
@@ -144,6 +144,11 @@ class Forecaster:
                 horizon=manifest.horizon,
             )
         )
+
+    def store_id(self, text: str) -> StoreId:
+        """Return the id of a store that a user typed: a number if the model's stores are numbers and it is one."""
+        numbers = isinstance(self.model.panel.store_ids[0], int)
+        return int(text) if numbers and text.isascii() and text.isdigit() else text
 
     def verify(self, bundle: Bundle) -> None:
         """Forecast the bundle's golden rows and compare with the forecasts of training.
@@ -255,10 +260,14 @@ class Forecaster:
         """Return the problem of an item whose store or date, at ``path``, is not in the calendar."""
         calendar = self.model.panel.calendar
         if store is None:
+            stores = self.model.panel.store_ids
             detail = (
-                f"store {item.store} is not known to the model, which has {len(calendar.stores):,} stores "
-                f"from {calendar.stores[0]} to {calendar.stores[-1]}; train it with that store's sales"
+                f"store {item.store} is not known to the model, which has {len(stores):,} stores "
+                f"from {stores[0]} to {stores[-1]}; train it with that store's sales"
             )
+            if type(item.store) is not type(stores[0]):
+                kind = "numbers" if isinstance(stores[0], int) else "texts"
+                detail = f"store {item.store!r} is not known to the model; its ids are {kind}, such as {stores[0]!r}"
             error = FieldError(path=path, value=str(item.store), detail="not known to the model")
             return Problem.of("unknown-store", detail, [error])
         allowed = f"allowed are {calendar.date(0)} to {calendar.date(calendar.days - 1)}"
@@ -313,7 +322,7 @@ class Forecaster:
         calendar = model.panel.calendar
         store, days = ordinary_days(model.panel, model.horizon)
         items = [
-            Item.model_construct(store=int(calendar.stores[store]), date=calendar.date(day)) for day in days.tolist()
+            Item.model_construct(store=model.panel.store_ids[store], date=calendar.date(day)) for day in days.tolist()
         ]
         rows = Rows(items, [0] * len(items), np.full(len(items), store), days)
         inputs = self._build_inputs(rows)

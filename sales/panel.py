@@ -68,6 +68,11 @@ class Panel:
     own_events: Int32 = field(default_factory=lambda: np.zeros((0, 5), dtype=np.int32))
 
     @property
+    def store_ids(self) -> tuple[int | str, ...]:
+        """Ids of the stores in the tables, ``[store]``. If they are texts, ``calendar.stores`` numbers them from 1."""
+        return self.levels["Store"]
+
+    @property
     def first_day(self) -> int:
         """Date of day 0, in days since 1970-01-01."""
         return self.calendar.first_day

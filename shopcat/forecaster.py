@@ -89,15 +89,17 @@ class Forecaster:
         return calendar.date(calendar.days - 1)
 
     @property
-    def stores(self) -> tuple[int, ...]:
-        """Return the numbers of the stores that the model knows."""
-        return tuple(map(int, self._predictor.model.panel.calendar.stores))
+    def stores(self) -> tuple[int | str, ...]:
+        """Return the ids of the stores that the model knows."""
+        return self._predictor.model.panel.store_ids
 
     @overload
-    def forecast(self, *, store: int, date: Date, **facts: Any) -> Forecast: ...
+    def forecast(self, *, store: int | str, date: Date, **facts: Any) -> Forecast: ...
 
     @overload
-    def forecast(self, *, store: int, start: Date, days: int, **facts: Any) -> list[ItemForecast | ItemProblem]: ...
+    def forecast(
+        self, *, store: int | str, start: Date, days: int, **facts: Any
+    ) -> list[ItemForecast | ItemProblem]: ...
 
     @overload
     def forecast(self, items: FrameT) -> FrameT: ...
@@ -109,7 +111,7 @@ class Forecaster:
         self,
         items: FrameT | Iterable[Item] | None = None,
         *,
-        store: int | None = None,
+        store: int | str | None = None,
         date: Date | None = None,
         start: Date | None = None,
         days: int | None = None,
@@ -126,7 +128,7 @@ class Forecaster:
 
         Args:
             items: list of mappings, or a pandas frame.
-            store: number of the store.
+            store: id of the store.
             date: the day.
             start: first day of a range.
             days: number of days in the range.
@@ -143,11 +145,11 @@ class Forecaster:
         return self._answer(items, _day(store, date, start, days) | facts, frames.forecasts)
 
     @overload
-    def what_if(self, *, store: int, date: Date, facts: Item | None = ..., **changes: Any) -> Comparison: ...
+    def what_if(self, *, store: int | str, date: Date, facts: Item | None = ..., **changes: Any) -> Comparison: ...
 
     @overload
     def what_if(
-        self, *, store: int, start: Date, days: int, facts: Item | None = ..., **changes: Any
+        self, *, store: int | str, start: Date, days: int, facts: Item | None = ..., **changes: Any
     ) -> list[ItemComparison | ItemProblem]: ...
 
     @overload
@@ -160,7 +162,7 @@ class Forecaster:
         self,
         items: FrameT | Iterable[Item] | None = None,
         *,
-        store: int | None = None,
+        store: int | str | None = None,
         date: Date | None = None,
         start: Date | None = None,
         days: int | None = None,
@@ -176,7 +178,7 @@ class Forecaster:
 
         Args:
             items: list of mappings, or a pandas frame; the changes apply to each.
-            store: number of the store.
+            store: id of the store.
             date: the day.
             start: first day of a range.
             days: number of days in the range.
@@ -195,10 +197,12 @@ class Forecaster:
         return self._answer(items, _day(store, date, start, days), frames.comparisons, shared=shared)
 
     @overload
-    def explain(self, *, store: int, date: Date, **facts: Any) -> Explanation: ...
+    def explain(self, *, store: int | str, date: Date, **facts: Any) -> Explanation: ...
 
     @overload
-    def explain(self, *, store: int, start: Date, days: int, **facts: Any) -> list[ItemExplanation | ItemProblem]: ...
+    def explain(
+        self, *, store: int | str, start: Date, days: int, **facts: Any
+    ) -> list[ItemExplanation | ItemProblem]: ...
 
     @overload
     def explain(self, items: FrameT) -> FrameT: ...
@@ -210,7 +214,7 @@ class Forecaster:
         self,
         items: FrameT | Iterable[Item] | None = None,
         *,
-        store: int | None = None,
+        store: int | str | None = None,
         date: Date | None = None,
         start: Date | None = None,
         days: int | None = None,
@@ -284,7 +288,7 @@ class Forecaster:
         return answer
 
 
-def _day(store: int | None, date: Date | None, start: Date | None, days: int | None) -> dict[str, Any]:
+def _day(store: int | str | None, date: Date | None, start: Date | None, days: int | None) -> dict[str, Any]:
     """Return the given fields that name a day or a range."""
     fields = {"store": store, "date": date, "start": start, "days": days}
     return {name: value for name, value in fields.items() if value is not None}

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.problems import Problem
+from schemas.sales.request import StoreId
 
-StoreNumber = Annotated[int, Field(description="Number of the store.")]
+StoreOfAnswer = Annotated[StoreId, Field(description="Id of the store.")]
 ForecastDate = Annotated[dt.date, Field(description="Date of the forecast.")]
 Assumed = Annotated[
     tuple[str, ...],
@@ -45,7 +46,7 @@ Warnings = Annotated[list[ForecastWarning], Field(description="Reasons to be car
 class ItemForecast:
     """Forecast of one item in a list."""
 
-    store: StoreNumber
+    store: StoreOfAnswer
     date: ForecastDate
     sales: Annotated[float, Field(ge=0, description="Forecast of the day, in the currency of the training tables.")]
     assumed: Assumed

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.sales.answer import ItemForecast, ItemProblem, ModelInfo
 from schemas.sales.parse import MAX_EXPLAINED
-from schemas.sales.request import PlainRange, StoreDay
+from schemas.sales.request import PlainRange, StoreDay, StoreId
 
 Log = Annotated[float, Field(description="Contribution to the natural logarithm of sales. Logarithms add up.")]
 Multiplier = Annotated[float, Field(gt=0, description="The contribution as a factor: e to the power of `log`.")]
@@ -41,7 +41,7 @@ class ExplanationRange(PlainRange):
 class Baseline:
     """The ordinary day that every forecast is compared with: a future day without promotion or holiday."""
 
-    store: Annotated[int, Field(description="The store with median sales.")]
+    store: Annotated[StoreId, Field(description="The store with median sales.")]
     date: Annotated[dt.date, Field(description="An ordinary future day of that store.")]
     sales: Annotated[float, Field(gt=0, description="Forecast of that day, as /predictions/sales returns it.")]
 

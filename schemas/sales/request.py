@@ -12,6 +12,7 @@ from typing_extensions import TypedDict  # pydantic cannot read the standard lib
 
 MAX_ITEMS = 1000
 MAX_DAYS = 366
+MAX_STORE_ID = 100  # characters
 
 StateHoliday = Literal["0", "a", "b", "c"]
 
@@ -30,7 +31,27 @@ def _holiday_code(value: Any) -> Any:
     return "0" if type(value) is int and value == 0 else value
 
 
-Store = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1, description="Number of the store.")]
+def _store_id(value: Any) -> Any:
+    """Accept whole numbers and short texts as ids of stores: pydantic alone would take true and 1.0 too."""
+    if (type(value) is int and 0 <= value < 2**31) or (isinstance(value, str) and 0 < len(value) <= MAX_STORE_ID):
+        return value
+    raise ValueError(f"must be a whole number from 0 to {2**31 - 1}, or a text of 1 to {MAX_STORE_ID} characters")
+
+
+StoreId = int | str  # of one model, all are numbers or all are texts
+Store = Annotated[
+    StoreId,
+    BeforeValidator(_store_id),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+                {"type": "string", "minLength": 1, "maxLength": MAX_STORE_ID},
+            ]
+        }
+    ),
+    Field(description="Id of the store, a number or a text as in the training tables."),
+]
 Date = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="Day to forecast, YYYY-MM-DD.")]
 StartDate = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="First day of the range, YYYY-MM-DD.")]
 Holiday = Annotated[

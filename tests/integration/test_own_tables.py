@@ -18,12 +18,17 @@ HORIZON = 42  # days, six weeks
 TINY = ("--layers", "32,16", "--epochs", "10", "--seed", "0", "--float32")
 
 
+def run(*arguments: object) -> str:
+    """Run a command and return its output."""
+    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
 def trained(folder: Path, sales: pd.DataFrame) -> shopcat.Forecaster:
     """Train on a CSV file with these columns, and return the model."""
     file, out = folder / "turnover.csv", folder / "store" / "sales"
     sales.to_csv(file, index=False)
-    arguments = ("train", "sales", file, "--out", out, *TINY)
-    subprocess.run([sys.executable, "-m", "cli", *map(str, arguments)], check=True)
+    run("train", "sales", file, "--out", out, *TINY)
     model = shopcat.load(out)
     assert isinstance(model, shopcat.Forecaster)
     return model
@@ -72,3 +77,23 @@ def test_constant_sales_are_forecast_as_they_are(sales: pd.DataFrame, tmp_path: 
     constant = six_weeks(trained(tmp_path, sales.assign(sales=250)))
     opened = constant.loc[:, constant.columns.day_of_week < 6]
     np.testing.assert_allclose(opened, 250, rtol=0.05)
+
+
+def test_stores_with_names_are_trained_forecast_explained_and_evaluated(
+    sales: pd.DataFrame, forecasts: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The forecasts are those of stores with numbers."""
+    names = {store: f"Rīga {store}" for store in range(1, 6)}
+    named = sales.assign(store=sales["store"].map(names))
+    model = trained(tmp_path, named)
+    assert model.stores == tuple(names.values())
+    np.testing.assert_allclose(six_weeks(model), forecasts, rtol=1e-4)
+    bundle, rows, out = tmp_path / "store" / "sales", tmp_path / "rows.csv", tmp_path / "out.csv"
+    rows.write_text("shop,day\nRīga 4,2024-03-01\n", encoding="utf-8")
+    run("forecast", bundle, rows, "--out", out)
+    assert pd.read_csv(out)["Sales"].item() == pytest.approx(forecasts.loc[4, "2024-03-01"], rel=1e-4)
+    assert "store Rīga 4 on 2024-03-01" in run("explain", bundle, "Rīga 4", "2024-03-01")
+    later = pd.concat([named, named.tail(60).assign(date=lambda days: days["date"] + pd.Timedelta(days=14))])
+    later.to_csv(rows, index=False)
+    run("evaluate", bundle, rows, "--report", tmp_path / "report", "--store", "Rīga 2")
+    assert "Rīga 4" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")

@@ -42,8 +42,8 @@ PHOTO_OPTIONS = (
 )
 PHOTOS = "(self, photo: 'Photo | Sequence[Photo]', *, heatmap: "
 ITEMS = (
-    "(self, items: 'FrameT | Iterable[Item] | None' = None, *, store: 'int | None' = None, date: 'Date | None' = None, "
-    "start: 'Date | None' = None, days: 'int | None' = None"
+    "(self, items: 'FrameT | Iterable[Item] | None' = None, *, store: 'int | str | None' = None, "
+    "date: 'Date | None' = None, start: 'Date | None' = None, days: 'int | None' = None"
 )
 SIGNATURES = {
     "load": "(path: str | os.PathLike[str], device: str | None = None, *, threads: int = 1) "

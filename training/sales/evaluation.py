@@ -117,7 +117,7 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
         HoldoutError: if the tables have no sales of a known store within the horizon.
     """
     panel = panel_from_tables(tables)
-    calendar, cutoff = panel.calendar, panel.calendar.day(forecaster.cutoff)
+    cutoff = panel.calendar.day(forecaster.cutoff)
     last = cutoff + forecaster.model.horizon
     sold = Rows.sold(panel, after=cutoff)
     if not len(sold):
@@ -125,7 +125,8 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
             f"the tables have no sales after {forecaster.cutoff}, the last day that the model has seen, and a model is "
             "not judged on what it has seen; name tables with later sales, or see the holdout in the bundle's report"
         )
-    known = np.isin(calendar.stores, forecaster.model.panel.calendar.stores)
+    stores = {*forecaster.model.panel.store_ids}
+    known = np.array([store in stores for store in panel.store_ids])
     late, unknown = sold.day > last, ~known[sold.store]
     rows = sold.where(~late & ~unknown)
     skipped = {
@@ -169,7 +170,7 @@ def _forecasts(forecaster: Forecaster, panel: Panel, rows: Rows) -> dict[tuple[i
     cells = list(zip(rows.store.tolist(), rows.day.tolist(), strict=True))
     items = tuple(
         Item(
-            store=int(calendar.stores[store]),
+            store=panel.store_ids[store],
             date=calendar.date(day),
             open=True if sold else stated("open", store, day, bool(calendar.open[store, day])),
             promo=stated("promo", store, day, bool(calendar.promo[store, day])),

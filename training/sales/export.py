@@ -41,7 +41,7 @@ def golden_rows(fitted: Fitted, name: str) -> Golden:
         store = int(rng.integers(len(calendar.stores)))
         first = fitted.panel.cutoff + 1 if number % 2 else 0
         day = int(rng.integers(first, min(fitted.panel.cutoff + HORIZON, calendar.days)))
-        row: dict[str, Any] = {"store": int(calendar.stores[store]), "date": calendar.date(day).isoformat()}
+        row: dict[str, Any] = {"store": fitted.panel.store_ids[store], "date": calendar.date(day).isoformat()}
         if number % 4 == 3:
             row |= {"promo": not calendar.promo[store, day], "open": True}
         if number % 16 == 7:

@@ -67,6 +67,8 @@ def forecast_csv(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, 
     columns = _columns(source, table)
     added = _added_column(source, table)
     stated = [_values(table[name], COLUMNS["test"][_FIELDS[field]]) for field, name in columns.items()]
+    if isinstance(forecaster.model.panel.store_ids[0], str):
+        stated[[*columns].index("store")] = [text.strip() or None for text in table[columns["store"]]]
     items = [_item(dict(zip(columns, values, strict=True))) for values in zip(*stated, strict=True)]
     forecasts = _predict(forecaster, source, items, lines=[row + 2 for row in table.index])  # the header is line 1
     names = _lower_names(table)

@@ -33,7 +33,7 @@ def write_report(
     title: str,
     history: History | None = None,
     lr: FoundLR | None = None,
-    stores: Sequence[int] | None = None,
+    stores: Sequence[int | str] | None = None,
     synthetic: bool = False,
     mode: Mode = "production",
     command: str | None = None,
@@ -149,7 +149,7 @@ def _slice_table(name: str, parts: Mapping[str, Mapping[str, float]]) -> str:
 
 def _worst(evaluation: Evaluation) -> str:
     """Return a table of the store-days with the largest percentage errors."""
-    rows, stores = evaluation.rows, evaluation.panel.calendar.stores
+    rows, stores = evaluation.rows, evaluation.panel.store_ids
     error = evaluation.forecast / rows.sales - 1
     cells = []
     for row in np.argsort(-np.abs(error), kind="stable")[:WORST]:
@@ -173,14 +173,15 @@ def _default_stores(evaluation: Evaluation) -> list[int]:
     return [int(order[i]) for i in sorted({0, len(order) // 2, len(order) - 1})]
 
 
-def _index_of(evaluation: Evaluation, store: int) -> int:
+def _index_of(evaluation: Evaluation, store: int | str) -> int:
     """Return a store's index in the panel."""
-    at = np.flatnonzero(evaluation.panel.calendar.stores == store)
-    if not at.size or at[0] not in evaluation.rows.store:
-        known = evaluation.panel.calendar.stores[np.unique(evaluation.rows.store)]
-        shown = ", ".join(map(str, known[:10])) + (", ..." if len(known) > 10 else "")
+    ids = [*map(str, evaluation.panel.store_ids)]
+    index = ids.index(str(store)) if str(store) in ids else -1
+    if index not in evaluation.rows.store:
+        known = [ids[i] for i in np.unique(evaluation.rows.store)]
+        shown = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
         raise HoldoutError(f"store {store} sold nothing on the days judged; choose among {shown}")
-    return int(at[0])
+    return index
 
 
 def _plot_forecasts(evaluation: Evaluation, stores: Sequence[int]) -> Figure:
@@ -209,7 +210,7 @@ def _plot_forecasts(evaluation: Evaluation, stores: Sequence[int]) -> Figure:
             sales = np.full(len(days), np.nan)  # a gap where nothing was sold
             sales[rows.day[at] - days[0]] = values[at]
             axes.plot(dates, sales, label=label, color=color, linewidth=width, marker="o", markersize=2 * width)
-        name = f"Store {panel.calendar.stores[store]}, RMSPE {percent(_store_rmspe(evaluation, store))}"
+        name = f"Store {panel.store_ids[store]}, RMSPE {percent(_store_rmspe(evaluation, store))}"
         style(axes, name, ylabel="sales a day")
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter("{x:,.0f}")

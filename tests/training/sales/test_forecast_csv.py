@@ -256,7 +256,8 @@ def test_a_file_with_only_wrong_rows_is_rejected(forecaster: Forecaster, tmp_pat
     starts = [line.strip().split(": ")[:2] for line in text.splitlines()[1:]]
     assert starts[0][0] == "line 2"
     assert starts[0][1].startswith("store 99 is not known")
-    assert starts[1:] == [["line 3", "date"], ["line 4", "store"]]
+    assert starts[1] == ["line 3", "date"]
+    assert starts[2] == ["line 4", "store '-1' is not known to the model; its ids are numbers, such as 1"]
 
 
 @pytest.mark.parametrize(

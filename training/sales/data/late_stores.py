@@ -3,6 +3,7 @@
 One last day is the cutoff of all stores. If only some stores have reported it, the others are forecast from old sales.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,8 @@ class LateStores(NamedTuple):
 
     last: np.datetime64
     n_stores: int
-    late: dict[int, np.datetime64]
-    gone: dict[int, np.datetime64]
+    late: dict[int | str, np.datetime64]
+    gone: dict[int | str, np.datetime64]
 
     def warnings(self) -> list[str]:
         """Return what a user should know about the stores, in sentences."""
@@ -46,13 +47,14 @@ class LateStores(NamedTuple):
         return lines
 
 
-def find_late_stores(days: pd.DataFrame, *, open_is_stated: bool) -> LateStores:
+def find_late_stores(days: pd.DataFrame, *, open_is_stated: bool, store_ids: Sequence[str] = ()) -> LateStores:
     """Find the stores whose sales are late.
 
     Args:
         days: the table of sales: Store, Date, Sales, Open.
         open_is_stated: True if a row with Open 0 states that the store was closed; False if Open was derived from the
             sales, so that a program may have written 0 for sales that it did not have.
+        store_ids: ids of the stores if they are texts; the column Store numbers them from 1.
     """
     day = days["Date"].to_numpy("datetime64[D]").astype(np.int64)
     store, sold = days["Store"].to_numpy(np.int64), days["Sales"].to_numpy(np.float64) > 0
@@ -69,14 +71,15 @@ def find_late_stores(days: pd.DataFrame, *, open_is_stated: bool) -> LateStores:
     counts = np.zeros((len(ids), 7), dtype=np.int64)
     np.add.at(counts, (index[recent], (sale[recent] + 3) % 7), 1)
     usual = counts * 2 > np.minimum((last - first) // 7 + 1, _WEEKS)[:, None]
-    late: dict[int, np.datetime64] = {}
-    gone: dict[int, np.datetime64] = {}
+    late: dict[int | str, np.datetime64] = {}
+    gone: dict[int | str, np.datetime64] = {}
     for row in np.flatnonzero(last < end):
         identity = int(ids[row])
         missing = np.arange(last[row] + 1, end + 1)
         missing = missing[usual[row, (missing + 3) % 7]]
         if any((identity, date) not in closed for date in missing.tolist()):
-            (gone if end - last[row] > _GONE else late)[identity] = _date(last[row])
+            name = store_ids[identity - 1] if store_ids else identity
+            (gone if end - last[row] > _GONE else late)[name] = _date(last[row])
     return LateStores(_date(end), len(ids), late, gone)
 
 
@@ -85,7 +88,7 @@ def _date(day: NDArray[np.int64] | int) -> np.datetime64:
     return np.datetime64(int(day), "D")
 
 
-def _listed(last: dict[int, np.datetime64]) -> str:
+def _listed(last: dict[int | str, np.datetime64]) -> str:
     """Return the first stores with the last day of their sales."""
     named = [f"{store} ({day})" for store, day in [*last.items()][:_SHOWN]]
     return ", ".join([*named, f"and {len(last) - _SHOWN:,} more"] if len(last) > _SHOWN else named)

@@ -45,7 +45,8 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
     words = {name: store[name] for name in ("StoreType", "Assortment", "PromoInterval", "State")}
     words["Events"] = tables.weather["Events"]
     levels: Levels = {name: tuple(sorted(column.dropna().unique())) for name, column in words.items()}
-    levels["Store"] = tuple(stores.tolist())
+    numbers = stores.tolist()
+    levels["Store"] = tuple(tables.store_ids[number - 1] for number in numbers) if tables.store_ids else tuple(numbers)
     state = _codes(store["State"], levels["State"])
     levels["OwnEvent"] = ("", *sorted(tables.events["Name"].unique())) if len(tables.events) else ("",)
     grids = _grids(shape, cell, train, plan)
@@ -72,7 +73,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         trend=trend,
         trend_week=trend_week,
         sales=sales,
-        own_events=_own_events(tables.events, levels, first),
+        own_events=_own_events(tables.events, {**levels, "Store": tuple(numbers)}, first),
     )
 
 

@@ -51,11 +51,13 @@ class Problems:
 
     Attributes:
         files: name of the file of each table.
+        store_ids: ids of the stores if they are texts; a table then has a store's place among them, from 1.
         headers: for each table that was read, the names in the file by Kaggle's names.
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
+        self.store_ids: tuple[str, ...] = ()
         self.headers: dict[str, Mapping[str, str]] = {}
         self._found: list[tuple[str, TableProblem]] = []
 
@@ -84,7 +86,7 @@ class Problems:
         columns = [str(name) for name in rows]
         different = rows.drop_duplicates() if rows.notna().any(axis=None) else rows
         first = different.head(_SHOWN)
-        quotes = [", ".join(map(_say, columns, row)) for row in first.itertuples(index=False)]
+        quotes = [", ".join(map(self._quote, columns, row)) for row in first.itertuples(index=False)]
         places = [
             f"{line + 2}: {text[:40]!r}" if text else f"{line + 2}"
             for line, text in zip(first.index, quotes, strict=True)
@@ -95,11 +97,12 @@ class Problems:
         names = ", ".join(self.headers.get(table, {}).get(name, name) for name in columns)
         self._found.append((table, TableProblem(self.files[table], names, len(rows), cause, remedy)))
 
-
-def _say(column: str, value: Any) -> str:
-    """Return a value as it was in the file; empty for an empty field."""
-    if not isinstance(value, float):
-        return str(value)
-    if np.isnan(value):
-        return ""
-    return str(np.datetime64(int(value), "D")) if column in ("Date", "From", "To") else f"{value:.12g}"
+    def _quote(self, column: str, value: Any) -> str:
+        """Return a value as it was in the file; empty for an empty field."""
+        if not isinstance(value, float):
+            return str(value)
+        if np.isnan(value):
+            return ""
+        if column == "Store" and self.store_ids:
+            return self.store_ids[int(value) - 1]
+        return str(np.datetime64(int(value), "D")) if column in ("Date", "From", "To") else f"{value:.12g}"

@@ -20,6 +20,7 @@ from training.sales.data.demo_files import is_synthetic
 from training.sales.data.files import Layout, Source, find_layout, read_table
 from training.sales.data.late_stores import LateStores, find_late_stores
 from training.sales.data.problems import Problems, TablesError
+from training.sales.data.store_ids import number_stores
 from training.sales.data.table_checks import COUNTRY, Frames, check_joins, check_rows, states_table
 from training.sales.data.values import parse_texts, wrong_numbers
 
@@ -57,6 +58,7 @@ class Tables:
         country: ISO 3166 code of the stores' country; None if unknown.
         synthetic: True if `shopcat demo` made the tables, which bundles and reports then say.
         sources: file of each table that was read.
+        store_ids: ids of the stores, in ascending order, if they are texts; the column Store then numbers them from 1.
     """
 
     train: pd.DataFrame
@@ -70,6 +72,7 @@ class Tables:
     country: str | None = None
     synthetic: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
+    store_ids: tuple[str, ...] = ()
 
     def in_country(self, country: str | None) -> "Tables":
         """Return the tables with a country in place of theirs, unless it is None."""
@@ -77,7 +80,8 @@ class Tables:
 
     def late_stores(self) -> LateStores:
         """Return the stores whose sales end before those of others."""
-        return find_late_stores(self.train, open_is_stated="train" not in self.sources or self.states("train", "Open"))
+        open_is_stated = "train" not in self.sources or self.states("train", "Open")
+        return find_late_stores(self.train, open_is_stated=open_is_stated, store_ids=self.store_ids)
 
     def states(self, table: str, column: str) -> bool:
         """Return True if a table was read and its file has a column."""
@@ -125,8 +129,9 @@ def load_tables(layout: Layout, problems: Problems) -> Tables | None:
     for table, file in layout.files.items():
         read = read_table(table, file, problems)
         if read is not None:
-            raw, sources[table] = read
-            frames[table] = _parse(table, raw, problems)
+            frames[table], sources[table] = read
+    problems.store_ids = number_stores(frames)
+    frames = {table: _parse(table, raw, problems) for table, raw in frames.items()}
     _add_keys(frames)
     check_rows(frames, problems)
     check_joins(frames, problems)
@@ -140,6 +145,7 @@ def load_tables(layout: Layout, problems: Problems) -> Tables | None:
         country=COUNTRY if german else None,
         synthetic=is_synthetic(next(iter(layout.files.values())).parent),
         sources=sources,
+        store_ids=problems.store_ids,
     )
 
 

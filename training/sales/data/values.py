@@ -78,7 +78,7 @@ def parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any
     values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64, copy=True)
     unreadable = (np.isnan(values), "not a number", "write digits, with a point for decimals")
     if column.kind == "id":
-        unreadable = (np.isnan(values), "not a whole number", "number the stores; an id is a whole number for now")
+        unreadable = (np.isnan(values), "not a whole number, as most ids are", "number it, or name all stores by texts")
     return values, [unreadable, *wrong_numbers(values, column)]
 
 
