@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sales.arrays import AnyArray, Bool, Float32, Int32, Int64
+from sales.arrays import AnyArray, Bool, Float32, Int32, Int64, in_chunks
 from sales.calendar import Calendar
-from sales.chunks import in_chunks
 from sales.columns import competition, date, parity, production, promotion, weather
 from sales.columns.column import Column, FeatureSet, Mode, Table
 from sales.columns.competition import Competition

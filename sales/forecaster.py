@@ -26,7 +26,8 @@ from sales.features import Features, UnknownColumnError
 from sales.inputs import ASSUMED, InputBuilder, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, Run
-from schemas.problems import FieldError, Problem
+from sales.problems import not_in_calendar
+from schemas.problems import Problem
 from schemas.sales.answer import (
     Comparison,
     Comparisons,
@@ -247,33 +248,14 @@ class Forecaster:
                 store, day = self._stores.get(item.store), calendar.day(item.date)
                 if store is None or not 0 <= day < calendar.days:
                     path = request.path(place, "date" if store is not None else "store")
-                    problem = ItemProblem(item.store, item.date, self._not_in_calendar(item, store, path))
-                    problems[request_index, place] = problem
+                    reason = not_in_calendar(self.model.panel, item, path)
+                    problems[request_index, place] = ItemProblem(item.store, item.date, reason)
                     continue
                 items.append(item)
                 request_of_item.append(request_index)
                 stores.append(store)
                 days.append(day)
         return Rows(items, request_of_item, np.array(stores, np.int64), np.array(days, np.int64)), problems
-
-    def _not_in_calendar(self, item: Item, store: int | None, path: str) -> Problem:
-        """Return the problem of an item whose store or date, at ``path``, is not in the calendar."""
-        calendar = self.model.panel.calendar
-        if store is None:
-            stores = self.model.panel.store_ids
-            detail = (
-                f"store {item.store} is not known to the model, which has {len(stores):,} stores "
-                f"from {stores[0]} to {stores[-1]}; train it with that store's sales"
-            )
-            if type(item.store) is not type(stores[0]):
-                kind = "numbers" if isinstance(stores[0], int) else "texts"
-                detail = f"store {item.store!r} is not known to the model; its ids are {kind}, such as {stores[0]!r}"
-            error = FieldError(path=path, value=str(item.store), detail="not known to the model")
-            return Problem.of("unknown-store", detail, [error])
-        allowed = f"allowed are {calendar.date(0)} to {calendar.date(calendar.days - 1)}"
-        detail = f"the model's calendar does not reach {item.date}; {allowed}, and {self.cutoff} is its last known day"
-        error = FieldError(path=path, value=str(item.date), detail=allowed)
-        return Problem.of("outside-calendar", detail, [error])
 
     def _forecast(self, rows: Rows, explain: Collection[int]) -> list[ItemForecast]:
         """Return the forecast of each row, in order; explained if the index of its request is in ``explain``."""

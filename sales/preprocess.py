@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sales.arrays import Bool, Float32, Float64, Int32, Int64
-from sales.chunks import in_chunks
+from sales.arrays import Bool, Float32, Float64, Int32, Int64, in_chunks
 from sales.columns.column import FeatureSet
 from sales.features import Columns
 from sales.panel import MISSING

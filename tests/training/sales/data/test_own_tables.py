@@ -150,45 +150,6 @@ def test_a_fact_that_the_plan_lacks_is_assumed(tmp_path: Path) -> None:
     assert assumed[0, 0] == 0
 
 
-# Ids of stores that are texts.
-
-
-def named(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with names in place of the stores' numbers."""
-    return frame.assign(store=frame["store"].map(lambda store: f"City {store:03d}"))
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_stores_may_have_names(tmp_path: Path, suffix: str) -> None:
-    frame = chain()
-    expected = read_tables(write(tmp_path / "numbers", sales=frame))
-    if suffix == ".csv":
-        write(tmp_path, sales=named(frame))
-    else:
-        named(frame).to_parquet(tmp_path / "sales.parquet")
-    tables = read_tables(tmp_path / f"sales{suffix}")
-    same(tables, expected)  # the stores are numbered from 1
-    assert tables.store_ids == ("City 001", "City 002", "City 003", "City 004", "City 005")
-    assert panel_from_tables(tables).store_ids == tables.store_ids
-    assert panel_from_tables(expected).store_ids == (1, 2, 3, 4, 5)
-
-
-def test_names_of_stores_join_tables_and_are_quoted_in_problems(tmp_path: Path) -> None:
-    stores = pd.DataFrame({"store": ["A", "B", "7"], "state": ["N", "S", "S"]})
-    sales = pd.DataFrame({"store": ["B", " A", "7"], "date": FIRST, "sales": [1, 2, 3]})
-    panel = panel_from_tables(read_tables(write(tmp_path, sales=sales, stores=stores)))
-    assert panel.store_ids == ("7", "A", "B")
-    assert panel.state.tolist() == [1, 0, 1]
-    assert panel.sales[:, 0].tolist() == [3, 2, 1]
-    sales.loc[3] = ["C", FIRST, 4]
-    sales.loc[4] = ["B", FIRST, 4]
-    found = problems(write(tmp_path, sales=sales, stores=stores))
-    assert [problem.cause for problem in found] == [
-        "is there already (line 6: 'B, 2023-01-02')",
-        "not in stores.csv (line 5: 'C')",
-    ]
-
-
 # Opening of stores without a column "open".
 
 
@@ -357,9 +318,3 @@ def test_a_file_of_another_format_is_one_problem(tmp_path: Path) -> None:
     (tmp_path / "sales.parquet").write_text(HEADER)
     (problem,) = problems(tmp_path / "sales.parquet")
     assert problem.cause.startswith("not Parquet")
-
-
-def test_events_of_named_stores_are_found(tmp_path: Path) -> None:
-    events = pd.DataFrame({"event": ["fair"], "from": [FIRST], "to": [FIRST + 1], "store": ["City 004"]})
-    panel = panel_from_tables(read_tables(write(tmp_path, sales=named(chain()), events=events)))
-    assert panel.own_events.tolist() == [[1, 0, 1, 3, -1]]
