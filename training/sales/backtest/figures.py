@@ -150,12 +150,12 @@ def forecasts_csv(result: Backtest) -> str:
             name if seed is None else f"{name} seed {seed}": values
             for (name, seed), values in window.forecasts().items()
         }
-        stores = evaluation.panel.calendar.stores[evaluation.rows.store]
-        for row, (store, day) in enumerate(zip(stores.tolist(), evaluation.rows.day.tolist(), strict=True)):
+        places = zip(evaluation.rows.store.tolist(), evaluation.rows.day.tolist(), strict=True)
+        for row, (store, day) in enumerate(places):
             rows.append(
                 {
                     "cutoff": window.cutoff,
-                    "store": store,
+                    "store": evaluation.panel.store_ids[store],
                     "date": evaluation.date(day).isoformat(),
                     "sales": f"{evaluation.rows.sales[row]:.7g}",
                     **{name: f"{values[row]:.7g}" for name, values in forecasts.items()},

@@ -87,7 +87,7 @@ def test_the_processes_end_when_their_parent_is_killed(demo_folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("cores", "available", "expected"), [(8, 64 << 30, 8), (8, 7 << 30, 2), (1, 64 << 30, 1), (4, 1 << 20, 1)]
+    ("cores", "available", "expected"), [(8, 64 << 30, 8), (8, 7 << 30, 3), (1, 64 << 30, 1), (4, 1 << 20, 1)]
 )
 def test_the_default_number_of_jobs_follows_from_cores_and_memory(
     monkeypatch: pytest.MonkeyPatch, cores: int, available: int, expected: int

@@ -128,6 +128,7 @@ def test_the_files_have_every_figure_and_forecast(tmp_path: Path, result: Backte
     assert len(forecasts) == sum(len(window.evaluation.rows) for window in result.windows)
     expected = frame[(frame["forecaster"] == "model") & (frame["seed"] == 1)]["forecast"]
     np.testing.assert_allclose(forecasts["model seed 1"], expected, rtol=1e-6)
+    assert {*forecasts["store"]} == {*result.windows[0].evaluation.panel.store_ids}
 
 
 def test_the_report_states_means_windows_and_what_was_left_out(tmp_path: Path, result: Backtest) -> None:
