@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 _WEEKS = 8  # number of weeks in which a store shows on which weekdays it sells
 _GONE = 28  # days; a store without sales for longer has more likely closed than not reported
+_CLOSED = 4  # days; more rows without any sales at the end are no closed days
 _SHOWN = 5  # number of stores that a description names
 
 
@@ -20,12 +21,14 @@ class LateStores(NamedTuple):
 
     Attributes:
         last: last day with sales in the tables.
+        end: last day with a row, which is the cutoff.
         n_stores: number of stores with sales.
         late: last day with sales of each store that is up to four weeks late, by store.
         gone: the same of stores that are later.
     """
 
     last: np.datetime64
+    end: np.datetime64
     n_stores: int
     late: dict[int | str, np.datetime64]
     gone: dict[int | str, np.datetime64]
@@ -33,6 +36,11 @@ class LateStores(NamedTuple):
     def warnings(self) -> list[str]:
         """Return what a user should know about the stores, in sentences."""
         lines = []
+        if self.end - self.last > np.timedelta64(_CLOSED, "D"):
+            lines.append(
+                f"no store has sales after {self.last}, yet rows follow up to {self.end}, and forecasts begin after "
+                "them; remove these rows"
+            )
         if self.late:
             lines.append(
                 f"{len(self.late):,} of {self.n_stores:,} stores have no sales on the last days up to {self.last}, on "
@@ -80,7 +88,7 @@ def find_late_stores(days: pd.DataFrame, *, open_is_stated: bool, store_ids: Seq
         if any((identity, date) not in closed for date in missing.tolist()):
             name = store_ids[identity - 1] if store_ids else identity
             (gone if end - last[row] > _GONE else late)[name] = _date(last[row])
-    return LateStores(_date(end), len(ids), late, gone)
+    return LateStores(_date(end), _date(day.max()), len(ids), late, gone)
 
 
 def _date(day: NDArray[np.int64] | int) -> np.datetime64:

@@ -19,7 +19,7 @@ def late_stores(folder: Path, sales: pd.DataFrame) -> LateStores:
 
 def test_stores_that_report_on_the_same_last_day_are_not_late(tmp_path: Path) -> None:
     found = late_stores(tmp_path, chain(days=62))
-    assert (found.last, found.n_stores, found.late, found.gone) == (LAST, 5, {}, {})
+    assert found == (LAST, LAST, 5, {}, {})
     assert found.warnings() == []
 
 
@@ -42,6 +42,14 @@ def test_stores_that_are_closed_on_the_last_weekday_are_not_late(tmp_path: Path)
     assert late_stores(tmp_path / "a", frame[~sunday | (frame["store"] == 2)]).late == {}
     listed = frame.assign(sales=frame["sales"].where(~sunday | (frame["store"] == 2), 0))
     assert late_stores(tmp_path / "b", listed).late == {}
+
+
+def test_rows_after_the_last_sales_are_a_warning_unless_they_are_a_few_closed_days(tmp_path: Path) -> None:
+    frame = chain(days=62)
+    for days, expected in ((2, []), (30, ["no store has sales after 2023-03-04, yet rows follow up to 2023-04-03"])):
+        rows = pd.DataFrame({"store": 1, "date": [LAST + 1 + day for day in range(days)], "sales": 0.0})
+        found = late_stores(tmp_path, pd.concat([frame, rows]))
+        assert [warning.partition(", and")[0] for warning in found.warnings()] == expected
 
 
 def test_a_stated_closure_is_no_delay(tmp_path: Path) -> None:
