@@ -13,7 +13,7 @@ from sales.calendar import EPOCH
 from sales.panel import Panel
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.plan.holidays import recurrence_keys
-from training.sales.data.plan.promotions import fill_promotions, rhythm
+from training.sales.data.plan.promotions import continued, fill_promotions
 from training.sales.data.tables import Tables
 from training.sales.windows import tables_until
 
@@ -103,28 +103,43 @@ def weekly(pattern: str) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "turn"),
+    ("pattern", "future"),
     [
-        ("111111111111", 7),
-        ("010101010101", 14),
-        ("110101010101", 14),
-        ("000100010001", 28),
-        ("011001100110", 28),
-        ("110100010110", 0),
-        ("010101010110", 0),  # the last week slipped
-        ("000000000000", 0),
-        ("0101", 0),  # too short
+        ("111111111111", "1111"),
+        ("010101010101", "0101"),
+        ("10101010110101010110", "1010"),  # fortnights that slip by a week now and then
+        ("0001" * 12, "0001"),
+        ("0011" * 12, "0011"),
+        ("110100010110", "0000"),
+        ("000000000000", "0000"),
+        ("0101", "0000"),  # too short
+        ("", "0000"),
     ],
 )
-def test_a_rhythm_is_found_only_where_the_last_turns_agree(pattern: str, turn: int) -> None:
-    promo = weekly(pattern)
-    assert rhythm(promo, np.ones(len(promo), np.bool_), len(promo) - 1) == turn
+def test_promotions_continue_as_they_mostly_did(pattern: str, future: str) -> None:
+    days = 7 * len(pattern)
+    promo, known = np.zeros(days + 28, np.uint8), np.arange(days + 28) < days
+    promo[:days] = weekly(pattern)
+    np.testing.assert_array_equal(continued(promo, known), weekly(pattern + future))
 
 
-def test_unknown_days_do_not_break_a_rhythm() -> None:
-    promo, known = weekly("010101010101"), np.tile([True] * 6 + [False], 12)
-    promo[10], known[10] = 0, False
-    assert rhythm(promo, known, len(promo) - 1) == 14
+def test_holidays_and_unlisted_days_do_not_break_a_rhythm() -> None:
+    """A promotion week without its Wednesday, and Sundays without a row."""
+    pattern = weekly("010101010101" + "0000")
+    known = (np.arange(len(pattern)) < 84) & (np.arange(len(pattern)) % 7 < 6)
+    pattern[9] = 0
+    assert continued(pattern, known)[84::7].tolist() == [0, 1, 0, 1]
+
+
+def test_few_irregular_chains_get_promotions_that_nobody_planned() -> None:
+    """Weeks are drawn at random; by chance alone, some sequences look like a rhythm."""
+    rng = np.random.default_rng(0)
+    invented = 0
+    for _ in range(200):
+        pattern = "".join(map(str, rng.integers(0, 2, 104)))
+        promo = weekly(pattern + "00")
+        invented += continued(promo, np.arange(len(promo)) < 728)[728:].any()
+    assert invented <= 20
 
 
 def filled(patterns: Sequence[str], weeks: int) -> list[list[int]]:
