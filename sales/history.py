@@ -11,10 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from sales.arrays import AnyArray, Bool, Float32, Float64, Int32, Integers
+from sales.arrays import AnyArray, Bool, Float32, Float64, Int32, Int64, Integers
 from sales.panel import YEAR, Panel
 
 HORIZON: Final = 49  # days, seven weeks; Kaggle's horizon is 48
+LATE: Final = 7  # days without sales before the cutoff, after which a store's own last sale is its last known day
 DELTAS: Final = (14, 28, 56, 91, 182)
 DELTAS_TO_ALL: Final = (28, 91)
 CELLS: Final = (91, 182, 364)
@@ -57,6 +58,7 @@ class History:
         self._cutoff = panel.cutoff
         sales = panel.sales[:, :known].astype(np.float64)
         sold = ~np.isnan(sales)
+        self._origin = _last_known(sold)
         log = np.log(sales, where=sold, out=np.zeros_like(sales))
         promo = panel.calendar.promo[:, :known] > 0
         weekday = (np.arange(known) + panel.first_day + 3) % 7  # Monday is 0
@@ -74,10 +76,9 @@ class History:
         self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
         self._similar = _mean_of_similar(self._level(store, end), panel.store_type, panel.assortment)
 
-        # A forecast's origin is the cutoff, so its columns depend on [store, day of the week, promo, name] alone.
+        # The origin of a forecast is fixed for a store. So its columns depend on [store, weekday, promo, name] alone.
         store, days_ahead, planned = _grid(len(sales), 7, 2)
-        origin = np.full(store.shape, panel.cutoff)
-        self._forecast = self._columns(store, known + days_ahead, origin, planned)
+        self._forecast = self._columns(store, known + days_ahead, self._origin[store], planned)
 
     def columns(
         self,
@@ -94,7 +95,8 @@ class History:
             day: ``[row]``, the day to forecast.
             promo: ``[row]``, 1 if a promotion is planned for the day.
             origin: ``[row]``, the last known day, at most the panel's cutoff; it may lie before the panel's first day.
-                Default: the cutoff for later days, and ``HORIZON`` days before the day for the others.
+                Default: the store's last known day for days after the cutoff, and ``HORIZON`` days before the day for
+                the others.
             new: ``[row]``, true where the store's own sales are hidden, as if it were new.
 
         Returns:
@@ -102,10 +104,10 @@ class History:
         """
         if origin is None and (day > self._cutoff).all():
             columns: Float32 = self._forecast[store, (day - self._cutoff - 1) % 7, promo]
-            columns[:, -1] = np.minimum(day - self._cutoff, HORIZON)
+            columns[:, -1] = np.minimum(day - self._origin[store], HORIZON)
             return columns
         if origin is None:
-            origin = np.where(day > self._cutoff, self._cutoff, day - HORIZON)
+            origin = np.where(day > self._cutoff, self._origin[store], day - HORIZON)
         columns = self._columns(store, day, origin, promo)
         if new is not None and new.any():
             columns[new] = self._hidden(columns[new], store[new], np.maximum(origin[new] + 1, 0))
@@ -167,6 +169,17 @@ class History:
         last = end - 1 - (end - 1 - day) % 7  # the last day with this weekday; ``days`` is a multiple of 7
         after, before = np.maximum(last + 7, 0), np.maximum(last + 7 - days, 0)
         return np.asarray(self._cells[promo, store, after] - self._cells[promo, store, before])
+
+
+def _last_known(sold: Bool) -> Int64:
+    """Return the last day ``[store]`` whose sales are known.
+
+    It is the last day of all stores, the cutoff, unless the sales of a store end a week or more before it. A store
+    without sales has the cutoff too.
+    """
+    cutoff = sold.shape[1] - 1
+    last = cutoff - np.argmax(sold[:, ::-1], axis=1)
+    return np.where(sold.any(axis=1) & (cutoff - last >= LATE), last, cutoff)
 
 
 def _grid(*shape: int) -> tuple[Integers, ...]:

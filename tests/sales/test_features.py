@@ -181,3 +181,19 @@ def test_columns_are_built_by_name_in_the_given_order(demo_tables: Tables, mode:
     columns, all_columns = (Features(panel, mode, names).build(store, day) for names in (chosen, everything))
     for some, every in zip(columns, all_columns, strict=True):
         np.testing.assert_array_equal(some, every[:, ::-2])
+
+
+def test_a_stated_day_in_a_hole_of_the_plan_has_the_columns_of_a_whole_plan(demo_tables: Tables) -> None:
+    """The counts of promotions and holidays were 0 on such a day, whatever the client stated."""
+    plan = demo_tables.test
+    hole = plan["Store"].eq(3) & plan["Date"].between("2015-08-05", "2015-08-12")
+    whole, broken = (
+        panel_from_tables(replace(demo_tables, test=rows.reset_index(drop=True))) for rows in (plan, plan[~hole])
+    )
+    store = np.full(30, 2)
+    day = whole.cutoff + 1 + np.arange(30)
+    stated = Plan(whole.calendar.rows(np.array([2])), np.zeros(30, dtype=np.int64))
+    assert broken.calendar.gap[2, day].sum() == hole.sum() == 8
+    expected = Features(whole, "production").build(store, day)
+    for ours, theirs in zip(Features(broken, "production").build(store, day, stated), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -179,3 +179,17 @@ def test_hidden_sales_equal_missing_sales(panel: Panel) -> None:
         np.testing.assert_allclose(hidden[3, NAMES.index(name)], missing[3, NAMES.index(name)], rtol=1e-6, err_msg=name)
     shown = History(panel).columns(store, day, promo, origin)
     np.testing.assert_array_equal(np.delete(hidden, 3, axis=0), np.delete(shown, 3, axis=0))
+
+
+def test_a_store_whose_sales_are_late_has_an_origin_of_its_own(panel: Panel) -> None:
+    """All stores had the last day of the tables as origin, so a late store's days ahead were wrong."""
+    late = panel.cutoff - 20
+    sales = panel.sales.copy()
+    sales[4, late + 1 :] = np.nan
+    last_sold = int(np.flatnonzero(~np.isnan(sales[4]))[-1])
+    history, store = History(replace(panel, sales=sales)), np.arange(len(sales))
+    day, promo = np.full_like(store, panel.cutoff + 3), np.zeros_like(store)
+    columns = history.columns(store, day, promo)
+    origin = np.where(store == 4, last_sold, panel.cutoff)
+    np.testing.assert_array_equal(columns, history.columns(store, day, promo, origin))
+    assert columns[:, NAMES.index("DaysAhead")].tolist() == np.where(store == 4, day - last_sold, 3).tolist()
