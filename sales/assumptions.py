@@ -10,9 +10,10 @@ from sales.arrays import Bool, Int32, Int64, UInt8
 from sales.calendar import FIELDS, STATE_HOLIDAYS, Calendar, days_since, days_until
 from sales.columns.distance import UNTIL
 from sales.columns.opening import LONG_CLOSURE
+from sales.columns.stretches import BREAK, WEEKEND
 from sales.panel import YEAR
 
-AHEAD = UNTIL + LONG_CLOSURE  # days after a day that its columns can depend on, at most
+AHEAD = UNTIL + max(LONG_CLOSURE, BREAK + WEEKEND)  # days after a day that its columns can depend on, at most
 WEEK = 7  # days that the columns named ``_fw`` count, the day itself included
 
 Facts = tuple[UInt8, UInt8]  # open and state_holiday, both [store, day]
@@ -129,7 +130,7 @@ def assumed_ahead(calendar: Calendar) -> UInt8:
 
     The columns count the events of a week, today included, and the days until the next event, up to ``UNTIL``. The
     days until the next promotion do not depend on the days after it. Closed days just before an assumed day may begin a
-    long closure.
+    long closure, and school holidays a school break.
 
     Returns:
         ``[store, day]``, bits as in ``Calendar.assumed``.
@@ -140,17 +141,29 @@ def assumed_ahead(calendar: Calendar) -> UInt8:
         ahead = np.full(assumed.shape, -1, dtype=np.int32)  # days until the next assumed day after today; -1: none
         ahead[:, :-1] = days_until(assumed[:, 1:])
         ahead[:, :-1] += ahead[:, :-1] >= 0
-        end = ahead if field != "open" else ahead - _closed_days_before(calendar, ahead)
-        reads = (ahead > 0) & (end < UNTIL)
-        if field in ("promo", "school_holiday"):
-            until = days_until(getattr(calendar, field) > 0)
+        reads = (ahead > 0) & (ahead - _days_of_stretch(calendar, field, ahead) < UNTIL)
+        if field == "promo":
+            until = days_until(calendar.promo > 0)
             reads &= (ahead < WEEK) | (until < 0) | (until >= ahead)
         bits |= reads.astype(np.uint8) << np.uint8(bit)
     return bits
 
 
-def _closed_days_before(calendar: Calendar, ahead: Int32) -> Int32:
-    """Return the number of closed days just before the next assumed day, fewer than those of a long closure."""
-    closed = np.clip(days_since(calendar.open > 0), 0, LONG_CLOSURE - 1)
+def _days_of_stretch(calendar: Calendar, field: str, ahead: Int32) -> Int32:
+    """Return the days just before the next assumed day that may begin a long closure or a school break with it.
+
+    Args:
+        calendar: the planned calendar.
+        field: field that is assumed; the others than ``open`` and ``school_holiday`` have no such columns.
+        ahead: ``[store, day]``, days until the next assumed day.
+    """
+    if field == "open":
+        days, most = days_since(calendar.open > 0), LONG_CLOSURE - 1
+    elif field == "school_holiday":
+        since = days_since(calendar.school_holiday > 0)
+        days, most = days_since((since < 0) | (since > WEEKEND)), BREAK - 1 + WEEKEND
+    else:
+        return np.zeros_like(ahead)
     last = np.clip(np.arange(calendar.days) + ahead - 1, 0, calendar.days - 1)
-    return np.take_along_axis(closed, last, axis=1)
+    # -1: the stretch began before the calendar
+    return np.take_along_axis(np.where(days < 0, most, np.minimum(days, most)), last, axis=1)

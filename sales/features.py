@@ -13,7 +13,7 @@ import numpy as np
 
 from sales.arrays import AnyArray, Bool, Float32, Int32, Int64, in_chunks
 from sales.calendar import Calendar
-from sales.columns import competition, date, parity, production, promotion, weather
+from sales.columns import competition, date, events, parity, production, promotion, weather
 from sales.columns.column import Column, FeatureSet, Mode, Table
 from sales.columns.competition import Competition
 from sales.history import HORIZON, History
@@ -68,6 +68,7 @@ class Features:
             raise UnknownColumnError(f"{mode} mode has no column {', '.join(unknown)}")
         self._place = {name: place for place, name in enumerate(names)}
         self._looked_up = _LookUp(["" if name in by_row else name for name in names], tables)
+        self._own_effects = np.array([place for name, place in self._place.items() if name in events.OWN_EFFECTS], int)
         self._by_row = _ByRow(panel, names) if mode == "production" else None
         # [day], true where the weather is the seasonal average unless the client states it
         self.season_only = (np.arange(panel.calendar.days) > panel.cutoff) & (mode == "production")
@@ -144,6 +145,8 @@ class Features:
         columns = self._looked_up(index, len(store))
         if self._by_row is not None:
             self._by_row(columns, store, day, promo, origin, new)
+        if new is not None:
+            columns[np.ix_(np.flatnonzero(new), self._own_effects)] = 0
         n_cats = len(self.feature_set.cat_names)
         return Columns(columns[:, :n_cats].astype(np.int32), columns[:, n_cats:])
 
@@ -182,8 +185,12 @@ def _production_tables(panel: Panel) -> Mapping[str, Table]:
     state = weather.state_columns(panel)
     return {
         "store": production.store_columns(panel),
-        "state": {**_by_state(date.day_columns(panel), state), **state},
-        "cell": {**promotion.cell_columns(panel), **production.plan_columns(panel.calendar, panel.cutoff)},
+        "state": {**_by_state({**date.day_columns(panel), **events.day_columns(panel)}, state), **state},
+        "cell": {
+            **promotion.cell_columns(panel),
+            **events.cell_columns(panel),
+            **production.plan_columns(panel.calendar, panel.cutoff),
+        },
     }
 
 

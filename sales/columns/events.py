@@ -32,11 +32,14 @@ _OTHERS = (
 )  # fmt: skip
 EVENT_DAYS = ("", *_FROM_EASTER.values(), *_FIXED.values(), *_OTHERS)
 
+OWN_EFFECTS = ("EasterEffect", "DateEffect")  # from the store's own sales
+STATE_EFFECTS = ("EasterEffectState", "DateEffectState")
+
 COLUMNS = (
     Column("EventDay", "cat", "holidays", words=EVENT_DAYS),
     *cats("holidays", "AdventWeek"),
     *conts("holidays", "EasterOffset", "UntilMothersDay", "UntilBlackFriday", "SinceBlackFriday", "UntilChristmasEve"),
-    *conts("history", "EasterEffect", "EasterEffectState", "DateEffect", "DateEffectState"),
+    *(Column(name, "cont", "history", flagged=False) for name in (*OWN_EFFECTS, *STATE_EFFECTS)),
     *cats("holidays", "OwnEvent"),
     *conts("holidays", "SinceOwnEvent", "UntilOwnEvent"),
 )
@@ -205,6 +208,11 @@ def _take_days(values: Float32, day: Int64) -> Float32:
     inside = (day >= 0) & (day < values.shape[1])
     taken = values[:, np.where(inside, day, 0)]
     return np.where(inside & ~np.isnan(taken), taken, np.float32(0))
+
+
+def cell_columns(panel: Panel) -> Table:
+    """Return the ``[store, day]`` columns that no request can change."""
+    return {**effect_columns(panel), **own_event_columns(panel)}
 
 
 def own_event_columns(panel: Panel) -> Table:

@@ -3,6 +3,7 @@
 from sales.calendar import STATE_HOLIDAYS, Calendar
 from sales.columns.column import Column, Table, cats, conts
 from sales.columns.distance import around, distance
+from sales.columns.stretches import school_columns
 
 SINCE = 30  # days
 
@@ -28,4 +29,5 @@ def plan_columns(calendar: Calendar) -> Table:
         "SchoolHoliday": school_holiday,
         **around("SchoolHoliday", school_holiday),
         **distance("SchoolHoliday", school_holiday, SINCE),
+        **school_columns(school_holiday),
     }

@@ -5,6 +5,7 @@ import numpy as np
 from sales.calendar import Calendar, count_last
 from sales.columns.column import Table, cats, conts
 from sales.columns.distance import around, distance
+from sales.columns.stretches import closure_columns
 from sales.panel import MISSING
 
 LONG_CLOSURE = 5  # days
@@ -37,4 +38,5 @@ def plan_columns(calendar: Calendar, cutoff: int) -> Table:
         **{name: padded[:, start : start + calendar.days] for name, start in _NEIGHBOURS.items()},
         **around("Open", open_),
         **distance("LongClosure", closure, SINCE),
+        **closure_columns(~open_, LONG_CLOSURE),
     }

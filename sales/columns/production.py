@@ -4,7 +4,7 @@ These are the planned calendar, attributes of stores and dates, and sales up to 
 """
 
 from sales.calendar import Calendar
-from sales.columns import competition, date, history, holidays, opening, promotion, store, weather
+from sales.columns import competition, date, events, history, holidays, opening, promotion, store, stretches, weather
 from sales.columns.column import FeatureSet, Table
 from sales.panel import Panel
 
@@ -13,7 +13,9 @@ COLUMNS = (
     *date.COLUMNS,
     *promotion.COLUMNS,
     *holidays.COLUMNS,
+    *events.COLUMNS,
     *opening.COLUMNS,
+    *stretches.COLUMNS,
     *competition.COLUMNS,
     *weather.COLUMNS,
     *history.COLUMNS,

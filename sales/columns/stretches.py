@@ -8,7 +8,7 @@ from sales.columns.column import Table, conts
 from sales.columns.distance import UNTIL
 
 NEAR = 5  # days; a longer closure is a long one
-LONGEST = 30  # days of a long closure that count
+LONGEST = 30  # days of a long closure that count, and days after it
 BREAK = 5  # school days without school that make a break, not a single day
 BREAK_SINCE = 30  # days
 BREAK_LONGEST = 45  # days; the summer's
@@ -44,18 +44,17 @@ def run_lengths(event: Bool) -> tuple[Int32, Int32]:
     return count(event), count(event[:, ::-1])[:, ::-1]
 
 
-def closure_columns(closed: Bool, long_closure: int, since: int) -> Table:
+def closure_columns(closed: Bool, long_closure: int) -> Table:
     """Return the ``[store, day]`` columns about closures.
 
     Args:
         closed: ``[store, day]``, closed or, in the past, without a row.
         long_closure: number of days from which on a closure is a long one.
-        since: number of days for which a long closure counts after its end.
 
     Returns:
         ``ClosedBefore`` and ``ClosedAfter``: number of closed days just before and just after the day, at most
         ``NEAR``. ``LongClosureDays``: days so far of the long closure that the day is in, or of the last one, if it
-        ended at most ``since`` days before; at most ``LONGEST``, and 0 without any.
+        ended at most ``LONGEST`` days before; at most ``LONGEST``, and 0 without any.
     """
     up_to, left = run_lengths(closed)
     before, after = np.zeros_like(up_to), np.zeros_like(left)
@@ -64,7 +63,7 @@ def closure_columns(closed: Bool, long_closure: int, since: int) -> Table:
     ago = days_since(ended)  # 0 in a long closure from its fifth day on
     last = np.where(ago < 0, 0, np.arange(closed.shape[1]) - ago)
     length = np.take_along_axis(up_to, last, axis=1)
-    recent = (ago >= 0) & (ago <= since)
+    recent = (ago >= 0) & (ago <= LONGEST)
     return {
         "ClosedBefore": np.minimum(before, NEAR),
         "ClosedAfter": np.minimum(after, NEAR),

@@ -10,6 +10,7 @@ import pytest
 
 from sales.columns import events
 from sales.columns.events import EVENT_DAYS, day_columns, day_effects, easter, effect_columns, orthodox_easter
+from sales.features import Features
 from sales.panel import Panel
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
@@ -178,3 +179,16 @@ def test_own_events_hold_for_their_stores_and_days(panel: Panel) -> None:
 def test_declared_columns_are_computed(panel: Panel) -> None:
     computed = {**day_columns(panel), **effect_columns(panel), **events.own_event_columns(panel)}
     assert {*computed} == {column.name for column in events.COLUMNS}
+
+
+def test_a_new_store_has_no_effects_of_its_own(panel: Panel) -> None:
+    """Training hides the sales of some rows' stores; their state's effects stay known."""
+    features = Features(panel, "production")
+    names = features.feature_set.cont_names
+    day = np.full(2, panel.calendar.day(dt.date(2015, 2, 16)))
+    conts = features.build(np.zeros(2, np.int64), day, origin=day - 10, new=np.array([False, True])).conts
+    known, hidden = ({name: row[names.index(name)] for name in events.OWN_EFFECTS} for row in conts)
+    assert all(known.values())
+    assert not any(hidden.values())
+    state = [names.index(name) for name in events.STATE_EFFECTS]
+    np.testing.assert_array_equal(conts[0, state], conts[1, state])
