@@ -136,8 +136,12 @@ def assumed_ahead(calendar: Calendar) -> UInt8:
         ``[store, day]``, bits as in ``Calendar.assumed``.
     """
     bits = np.zeros_like(calendar.assumed)
+    if not calendar.assumed[:, 1:].any():  # as in most requests
+        return bits
     for bit, field in enumerate(FIELDS):
         assumed = (calendar.assumed >> bit & 1) > 0
+        if not assumed[:, 1:].any():
+            continue
         ahead = np.full(assumed.shape, -1, dtype=np.int32)  # days until the next assumed day after today; -1: none
         ahead[:, :-1] = days_until(assumed[:, 1:])
         ahead[:, :-1] += ahead[:, :-1] >= 0
