@@ -179,7 +179,8 @@ def _last_known(sold: Bool) -> Int64:
     """
     cutoff = sold.shape[1] - 1
     last = cutoff - np.argmax(sold[:, ::-1], axis=1)
-    return np.where(sold.any(axis=1) & (cutoff - last >= LATE), last, cutoff)
+    origin: Int64 = np.where(sold.any(axis=1) & (cutoff - last >= LATE), last, cutoff)
+    return origin
 
 
 def _grid(*shape: int) -> tuple[Integers, ...]:
