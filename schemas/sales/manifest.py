@@ -45,6 +45,11 @@ class NetworkSpec(StrictModel):
     ps: list[float] = Field(description="Dropout probabilities after the hidden layers.")
     emb_drop: float = Field(description="Dropout probability of the embeddings.")
     y_range: tuple[float, float] = Field(description="Lowest and highest log of sales that the network can predict.")
+    anchor: tuple[list[float], float] | None = Field(
+        default=None,
+        description="Weights of the continuous inputs, and constant, of the simple forecast from which the network "
+        "learns the difference; null if it learns the log of sales.",
+    )
 
 
 class SalesManifest(BundleManifest):

@@ -28,6 +28,7 @@ class FoldedNet(nn.Module):
     def __init__(self, net: TabularNet) -> None:
         super().__init__()
         self.low, self.high = net.y_range
+        self.anchor = net.anchor
         tables = [cast(nn.Embedding, embed).weight.detach() for embed in net.embeds]
         self._look_up_of(tables)
         self.layers = nn.ModuleList()
@@ -61,8 +62,10 @@ class FoldedNet(nn.Module):
         *hidden, last = self.layers
         for layer in hidden:
             x = torch.relu(layer(x))
-        y: Tensor = torch.sigmoid(last(x).squeeze(1)) * (self.high - self.low) + self.low
-        return y
+        y: Tensor = last(x).squeeze(1)
+        if self.anchor is not None:
+            return torch.clamp(y + self.anchor(conts).squeeze(1), self.low, self.high)
+        return torch.sigmoid(y) * (self.high - self.low) + self.low
 
 
 def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

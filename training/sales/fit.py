@@ -15,7 +15,7 @@ from torch import nn
 from sales.features import COLUMNS, Columns, Features
 from sales.history import HORIZON
 from sales.panel import Panel
-from sales.preprocess import Preprocessor, varying
+from sales.preprocess import Prepared, Preprocessor, varying
 from schemas.sales.manifest import NetworkSpec
 from training.device import fast_bfloat16
 from training.loop.batches import TensorBatches, predict
@@ -27,6 +27,7 @@ from training.sales.network import TabularNet, emb_sz_lesson, emb_sz_rule
 from training.sales.options import Options
 from training.sales.rows import Rows
 
+ANCHOR = ("Level", "WeekdayPromo_364")  # their sum is the mean log of the store's sales on such days
 MARGIN = 1.2  # factor between the largest sales of training and the largest forecast, as in the fast.ai lesson
 
 
@@ -119,8 +120,10 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     log_sales = np.log(rows.sales)
     spec = _network_spec(preprocessor, options, rows.sales)
     torch.manual_seed(options.seed)
-    net = TabularNet(spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range).to(device)
-    net.start_at(float(log_sales.mean()))
+    net = TabularNet(
+        spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range, anchor=spec.anchor
+    ).to(device)
+    net.start_at(float(log_sales.mean()) if spec.anchor is None else _mean_difference(spec.anchor, prepared, log_sales))
     tensors = [torch.from_numpy(array).to(device) for array in (prepared.cats, prepared.conts, log_sales)]
     bfloat16 = fast_bfloat16(device) if options.bfloat16 is None else options.bfloat16
     chosen = replace(options, batch_size=options.batch_size_for(len(rows)), bfloat16=bfloat16)
@@ -185,7 +188,23 @@ def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[n
         ps=list(options.ps),
         emb_drop=options.emb_drop,
         y_range=(lowest, float(np.log(sales.max() * MARGIN))),
+        anchor=_anchor(preprocessor) if options.target == "relative" else None,
     )
+
+
+def _anchor(preprocessor: Preprocessor) -> tuple[list[float], float] | None:
+    """Return weights and constant with which the normalised columns give the store's weekday-and-promotion mean."""
+    names, normalize = preprocessor.cont_names, preprocessor.normalize
+    if not {*ANCHOR} <= {*names}:
+        return None
+    used = np.array([name in ANCHOR for name in names])
+    return np.where(used, normalize.stds + 1e-7, 0.0).tolist(), float(normalize.means[used].sum())
+
+
+def _mean_difference(anchor: tuple[list[float], float], prepared: Prepared, log_sales: NDArray[np.float32]) -> float:
+    """Return the mean difference between log sales and the anchor in the training rows."""
+    weights, constant = anchor
+    return float((log_sales - prepared.conts @ np.array(weights, dtype=np.float32)).mean() - constant)
 
 
 def _evaluation(fitted: Fitted, holdout: Rows) -> Callable[[nn.Module], Mapping[str, float]]:

@@ -42,6 +42,9 @@ class TabularNet(nn.Module):
 
     embeds -> emb_drop, bn_cont; side by side -> [Linear, ReLU, BatchNorm, Dropout] for each layer -> Linear -> sigmoid.
 
+    With an anchor the network learns the difference to a linear function of its continuous columns, such as a simple
+    forecast that they contain. Its output is then their sum, bounded to ``y_range``, in place of the sigmoid.
+
     Args:
         emb_szs: ``(codes, width)`` for each categorical column, in the order of the columns.
         n_cont: number of continuous columns.
@@ -49,6 +52,7 @@ class TabularNet(nn.Module):
         ps: dropout rate after each hidden layer.
         emb_drop: dropout rate of the embeddings.
         y_range: lowest and highest output; for sales on a log scale.
+        anchor: weight of each continuous column in the anchor, and its constant; None for no anchor.
 
     Raises:
         ValueError: if there is no column at all, ``ps`` and ``layers`` differ in length, or ``y_range`` is empty.
@@ -63,6 +67,7 @@ class TabularNet(nn.Module):
         emb_drop: float = EMB_DROP,
         *,
         y_range: tuple[float, float],
+        anchor: tuple[Sequence[float], float] | None = None,
     ) -> None:
         super().__init__()
         n_emb = sum(width for _, width in emb_szs)
@@ -73,6 +78,10 @@ class TabularNet(nn.Module):
         if not y_range[0] < y_range[1]:
             raise ValueError(f"y_range is {y_range}; its low end must lie below its high end")
         self.y_range = (float(y_range[0]), float(y_range[1]))
+        self.anchor = None if anchor is None else nn.Linear(n_cont, 1)
+        if anchor is not None and self.anchor is not None:
+            self.anchor.weight = nn.Parameter(torch.tensor([anchor[0]], dtype=torch.float32), requires_grad=False)
+            self.anchor.bias = nn.Parameter(torch.tensor([anchor[1]], dtype=torch.float32), requires_grad=False)
         self.embeds = nn.ModuleList(_embedding(codes, width) for codes, width in emb_szs)
         self.emb_drop = SparseDropout(emb_drop)
         self.bn_cont = nn.BatchNorm1d(n_cont) if n_cont else None
@@ -98,6 +107,9 @@ class TabularNet(nn.Module):
         low, high = self.y_range
         y: Tensor = self.layers(torch.cat(columns, dim=1)).squeeze(1)
         # In float32 also if the layers compute in bfloat16, which rounds log sales of 9 to 0.03 and of 18 to 0.06.
+        if self.anchor is not None:
+            with torch.autocast(conts.device.type, enabled=False):
+                return torch.clamp(y.float() + self.anchor(conts).squeeze(1), low, high)
         return torch.sigmoid(y.float()) * (high - low) + low
 
     def blocks(self) -> Iterator[tuple[nn.Linear, nn.BatchNorm1d | None]]:
@@ -109,13 +121,16 @@ class TabularNet(nn.Module):
             yield parts[0], norms[0] if norms else None
 
     def start_at(self, y: float) -> None:
-        """Set the output of the untrained network to about ``y``, so that no epoch is spent on the target's mean."""
+        """Set the output of the untrained network to about ``y``, so that no epoch is spent on the target's mean.
+
+        With an anchor, ``y`` is the mean difference to it.
+        """
         low, high = self.y_range
         share = (y - low) / (high - low)
         last = self.layers[-1]
         assert isinstance(last, nn.Sequential)
         assert isinstance(last[0], nn.Linear)
-        nn.init.constant_(last[0].bias, math.log(share / (1 - share)))
+        nn.init.constant_(last[0].bias, math.log(share / (1 - share)) if self.anchor is None else y)
 
     def _look_up(self, cats: Tensor) -> Tensor:
         """Return the embeddings of each row, ``[row, sum of widths]``."""

@@ -42,6 +42,12 @@ class Options(TrainingOptions):
         lt=1,
         help="Decay of a moving average of the weights, which replaces them after training.",
     )
+    target: Literal["relative", "sales"] = option(
+        "relative",
+        parity="sales",
+        help="relative: learn the difference to the store's mean of the weekday and promotion. sales: learn the log of "
+        "sales.",
+    )
     cold_start: float = option(
         0.03,
         parity=0.0,
