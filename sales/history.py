@@ -18,8 +18,8 @@ HORIZON: Final = 49  # days, seven weeks; Kaggle's horizon is 48
 LATE: Final = 7  # days without sales before the cutoff, after which a store's own last sale is its last known day
 DELTAS: Final = (14, 28, 56, 91, 182)
 DELTAS_TO_ALL: Final = (28, 91)
-CELLS: Final = (91, 182, 364)
-WEEKDAYS: Final = (28, 91, 364)
+WEEKDAYS: Final = (28, 91, 182, 364)
+PROMO_WEEKDAYS: Final = (91, 182, 364)
 PROMO_EFFECTS: Final = (182, 364)
 
 NAMES: Final = (
@@ -27,9 +27,9 @@ NAMES: Final = (
     "Level_n",
     *(f"Delta_{k}" for k in DELTAS),
     *(f"DeltaToAll_{k}" for k in DELTAS_TO_ALL),
-    *(f"WeekdayPromo_{k}" for k in CELLS),
-    "WeekdayPromo_n",
     *(f"Weekday_{k}" for k in WEEKDAYS),
+    *(f"PromoWeekday_{k}" for k in PROMO_WEEKDAYS),
+    "PromoWeekday_n",
     *(f"PromoEffect_{k}" for k in PROMO_EFFECTS),
     "Spread_182",
     "SundayShare",
@@ -41,8 +41,9 @@ Level: mean log sales over the last 364 days, or over the longest of 91, 28 and 
 For a store without such days it is the mean level of the other stores of its type and assortment, or of all others.
 Level_n: number of days with sales among the 364; 0 for a store without a level of its own.
 Delta_k: the same mean over k days, minus the level. DeltaToAll_k: Delta_k minus its mean over all stores.
-WeekdayPromo_k: mean log sales on the row's weekday and with the row's promotion status, minus the level.
-WeekdayPromo_n: number of such days in 364, at most 30. Weekday_k: the same mean for the weekday alone.
+Weekday_k: mean log sales on the row's weekday, minus the level.
+PromoWeekday_k: mean log sales on the row's weekday and with the row's promotion status, minus the mean on the weekday.
+PromoWeekday_n: number of such days in 364, at most 30.
 PromoEffect_k: mean log sales on days with a promotion minus the mean on days without, Monday to Friday.
 Spread_182: standard deviation of log sales.
 SundayShare: share of the Sundays in 364 days on which the store was open.
@@ -117,7 +118,7 @@ class History:
         """Return columns ``[row, name]`` as they would be without the store's own sales."""
         hidden = np.full_like(columns, np.nan)
         hidden[:, NAMES.index("Level")] = self._similar[store, end]
-        for name in ("Level_n", "WeekdayPromo_n"):
+        for name in ("Level_n", "PromoWeekday_n"):
             hidden[:, NAMES.index(name)] = 0
         for name in ("SundayShare", "DaysAhead"):  # the opening hours and the distance are known
             hidden[:, NAMES.index(name)] = columns[:, NAMES.index(name)]
@@ -136,10 +137,8 @@ class History:
         means = {k: self._mean_log(store, end, k) for k in (YEAR, *DELTAS)}
         level = self._level(store, end)
         days_sold = np.where(np.isnan(level), 0, _window(self._log, store, end, YEAR)[..., 1])
-        cells = {k: self._cell(store, day, end, promo, k) for k in CELLS}
-        others = {k: self._cell(store, day, end, 1 - promo, k) for k in WEEKDAYS if k in CELLS}
-        month = self._cell(store, day, end, promo, 28) + self._cell(store, day, end, 1 - promo, 28)
-        weekdays = [month, *(cells[k] + others[k] for k in others)]
+        cells = {k: self._cell(store, day, end, promo, k) for k in WEEKDAYS}
+        weekdays = {k: _mean(cells[k] + self._cell(store, day, end, 1 - promo, k)) for k in WEEKDAYS}
         promos = [[_mean(_window(days, store, end, k), 4) for days in self._promo] for k in PROMO_EFFECTS]
         spread = _mean(_window(self._square, store, end, 182), 14) - self._mean_log(store, end, 182, 14) ** 2
         columns = (
@@ -147,9 +146,9 @@ class History:
             days_sold,
             *(means[k] - level for k in DELTAS),
             *(means[k] - level - self._all_deltas[k][end] for k in DELTAS_TO_ALL),
-            *(_mean(cells[k]) - level for k in CELLS),
+            *(weekdays[k] - level for k in WEEKDAYS),
+            *(_mean(cells[k]) - weekdays[k] for k in PROMO_WEEKDAYS),
             np.minimum(cells[YEAR][..., 1], 30),
-            *(_mean(weekday) - level for weekday in weekdays),
             *(on - off for on, off in promos),
             np.sqrt(np.maximum(spread, 0)),
             _mean(_window(self._sunday, store, end, YEAR)),

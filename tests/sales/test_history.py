@@ -52,9 +52,9 @@ def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict
         "Level": level,
         "Level_n": own,
         **{f"Delta_{k}": means[k] - level for k in (14, 28, 56, 91, 182)},
-        **{f"WeekdayPromo_{k}": mean(cell(k, day, promo)) - level for k in (91, 182, 364)},
-        "WeekdayPromo_n": min(int(cell(364, day, promo).count()), 30),
-        **{f"Weekday_{k}": mean(weekday(k)) - level for k in (28, 91, 364)},
+        **{f"Weekday_{k}": mean(weekday(k)) - level for k in (28, 91, 182, 364)},
+        **{f"PromoWeekday_{k}": mean(cell(k, day, promo)) - mean(weekday(k)) for k in (91, 182, 364)},
+        "PromoWeekday_n": min(int(cell(364, day, promo).count()), 30),
         **{f"PromoEffect_{k}": mean(workdays(k, 1), 4) - mean(workdays(k, 0), 4) for k in (182, 364)},
         "Spread_182": float(last(182).log.std(ddof=0)) if last(182).log.count() >= 14 else np.nan,
         "SundayShare": float(last(364)[last(364).weekday == 6].open.mean()),
@@ -154,7 +154,7 @@ def test_a_store_without_sales_has_the_level_of_similar_stores(panel: Panel) -> 
     similar = [columns["Level"][store] for store in (0, 1, 3, 4)]
     assert columns["Level"][2] == pytest.approx(np.mean(similar), rel=1e-5)
     assert (columns["Level_n"] == 0).tolist() == [store == 2 for store in range(len(kind))]
-    assert np.isnan(columns["WeekdayPromo_364"][2])
+    assert np.isnan(columns["PromoWeekday_364"][2])
 
 
 def test_a_store_like_no_other_has_the_level_of_all_others(panel: Panel) -> None:

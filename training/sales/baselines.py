@@ -51,7 +51,7 @@ def weekday_promotion_mean(panel: Panel, rows: Rows) -> NDArray[np.float64]:
     """Return the geometric mean of the store's sales on the same weekday with the same promotion status, ``[row]``.
 
     The mean is over the last 364 days, where each weekday has the same weight. The history columns of the network state
-    it too: it is ``exp(Level + WeekdayPromo_364)``.
+    it too: it is ``exp(Level + Weekday_364 + PromoWeekday_364)``.
 
     A store without such a day gets the first of these means that is known:
 

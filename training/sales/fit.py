@@ -27,7 +27,8 @@ from training.sales.network import TabularNet, emb_sz_lesson, emb_sz_rule
 from training.sales.options import Options
 from training.sales.rows import Rows
 
-ANCHOR = ("Level", "WeekdayPromo_364")  # their sum is the mean log of the store's sales on such days
+# Columns whose sum is the mean log of the store's sales on the weekday, with or without a promotion.
+ANCHOR = ("Level", "Weekday_364", "PromoWeekday_364")
 MARGIN = 1.2  # factor between the largest sales of training and the largest forecast, as in the fast.ai lesson
 
 
@@ -193,11 +194,14 @@ def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[n
 
 
 def _anchor(preprocessor: Preprocessor) -> tuple[list[float], float] | None:
-    """Return weights and constant with which the normalised columns give the store's weekday-and-promotion mean."""
+    """Return weights and constant with which the normalised columns give the store's weekday-and-promotion mean.
+
+    A column that never varied in training is left out. There is no anchor without the level.
+    """
     names, normalize = preprocessor.cont_names, preprocessor.normalize
-    if not {*ANCHOR} <= {*names}:
-        return None
     used = np.array([name in ANCHOR for name in names])
+    if ANCHOR[0] not in names:
+        return None
     return np.where(used, normalize.stds + 1e-7, 0.0).tolist(), float(normalize.means[used].sum())
 
 

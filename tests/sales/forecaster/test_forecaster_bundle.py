@@ -32,7 +32,8 @@ from training.sales.network import TabularNet
 def test_served_and_trained_networks_agree(forecaster: Forecaster, bundle: Bundle) -> None:
     """The exported network and torch with the saved weights agree on 1,000 rows of the whole calendar."""
     spec = bundle.manifest.network
-    net = TabularNet(spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range)
+    shape = (spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop)
+    net = TabularNet(*shape, y_range=spec.y_range, anchor=spec.anchor)
     net.load_state_dict(load_tensors(bundle.folder / WEIGHTS))
     net.eval()
 
