@@ -183,8 +183,9 @@ def test_inputs_are_close_to_exact_owen_values(forecaster: Forecaster, group: st
     shown = {each.input: each.log for each in answer.contributions if each.group == group}
     values: dict[frozenset[str], float] = {}
     expected = shapley_by_subsets(lambda inputs: values.setdefault(inputs, in_place_of_the_group(inputs)), list(shown))
-    assert shown == pytest.approx(expected, abs=0.005)
-    assert max(map(abs, shown.values())) > 0.001
+    largest = max(map(abs, shown.values()))
+    assert shown == pytest.approx(expected, abs=max(0.1 * largest, 5e-5))
+    assert largest > 0.001
 
 
 def test_an_input_equal_to_the_baseline_contributes_nothing(forecaster: Forecaster) -> None:
