@@ -37,23 +37,23 @@ class KindCommands:
         train: command under ``shopcat train``.
         lr_find: command under ``shopcat lr-find``; None if training has no learning rate.
         show: commands under ``shopcat show``.
-        judge: commands directly under ``shopcat`` that judge a way of training.
         predict: commands directly under ``shopcat`` that use a bundle.
         check: verifies a bundle on a device; returns a description.
         evaluate: evaluates a bundle.
         first_answer: returns a model's address with a first request and its answer. Its arguments are the address, the
             bundle's folder, and a function that sends a body and its content type to the model.
+        judge: commands directly under ``shopcat`` that judge a way of training.
     """
 
     prepare: Sequence[click.Command]
     train: click.Command
     lr_find: click.Command | None
     show: Sequence[click.Command]
-    judge: Sequence[click.Command]
     predict: Sequence[click.Command]
     check: Callable[[Path, str], str]
     evaluate: Evaluate
     first_answer: Callable[[str, Path, Callable[[bytes, str], bytes]], str]
+    judge: Sequence[click.Command] = ()
 
 
 KIND_COMMANDS: Mapping[str, KindCommands] = {
@@ -73,7 +73,6 @@ KIND_COMMANDS: Mapping[str, KindCommands] = {
         train=pets.train_pets,
         lr_find=pets.lr_find_pets,
         show=(pets.show_augmentations,),
-        judge=(),
         predict=(classify,),
         check=pets.check,
         evaluate=pets.evaluate,
