@@ -51,7 +51,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Number of fits side by side, with one thread each.  [default: one for each core, if memory allows]",
+    help="Number of fits in parallel, with one thread each.  [default: one for each core, if memory allows]",
 )
 @click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted backtest could be resumed.")
 @FORCE

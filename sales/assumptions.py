@@ -34,8 +34,9 @@ def usual_weekdays(facts: Facts, known: Bool, weekday: Int64) -> Bool:
 
     A store opens on a weekday if it was open on most of them in the last year of its known days, holidays aside. On
     weekdays without a known day it opens if most stores do: a new store would count as closed otherwise, and its
-    forecast would be 0 without a warning. Tables may leave out closed days. So a store without rows on this weekday
-    counts as closed in that majority; otherwise a few stores that open on Sundays would open all.
+    forecast would be 0 without a warning. Tables may leave out closed days. A store without rows on a weekday
+    therefore counts as closed in the majority. Otherwise a few stores with Sunday rows would open every store on
+    Sundays.
 
     Args:
         facts: open and state_holiday, ``[store, day]``.
@@ -126,7 +127,7 @@ class OpeningRules(NamedTuple):
 
 
 def assumed_ahead(calendar: Calendar) -> UInt8:
-    """Return the fields of which a column of production mode reads a later, assumed day.
+    """Return, for each day, the fields whose assumed values on later days affect its columns.
 
     The columns count the events of a week, today included, and the days until the next event, up to ``UNTIL``. The
     days until the next promotion do not depend on the days after it. Closed days just before an assumed day may begin a

@@ -1,6 +1,7 @@
 """Columns about recurring events: Easter and what moves with it, shopping days, and a user's own events.
 
-They follow from the date, so that serving needs no calendar package. The plan does not change them.
+Named days and distances follow from the date alone, so that serving needs no calendar package. Effects come from past
+sales, own events from the user's table. No request changes them.
 """
 
 import numpy as np
@@ -174,7 +175,8 @@ def day_effects(sales: Float32, promo: UInt8) -> Float32:
     """Return the logarithm of each day's sales over those of ordinary days near it, ``[store, day]``.
 
     Ordinary days are the same weekday up to 4 weeks before and after, with a promotion if the day has one. The
-    logarithm is at most ``LARGEST``, and NaN where the day's sales or all of the ordinary days' are unknown.
+    logarithm is between ``-LARGEST`` and ``LARGEST``. It is NaN where the day's sales or all of the ordinary days' are
+    unknown.
 
     Args:
         sales: ``[store, day]``, sales; NaN where unknown.

@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def run_lengths(event: Bool) -> tuple[Int32, Int32]:
-    """Return the days of the stretch of an event up to each day, and from it; 0 on other days.
+    """Return the length of the event's run up to each day, and from each day on; 0 on days without the event.
 
     Args:
         event: ``[store, day]``, true on the days of the event.

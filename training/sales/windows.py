@@ -16,15 +16,15 @@ MIN_HORIZONS: Final = 2  # horizons of sales that the first window learns from, 
 
 
 class WindowError(UserError):
-    """Windows of a backtest that the sales have no room for."""
+    """Windows of a backtest that need more sales than the tables have."""
 
 
 def tables_until(tables: Tables, cutoff: np.datetime64, end: np.datetime64, *, observed: bool = False) -> Tables:
-    """Return the tables as they were known at the end of a day, with a plan of some days after it.
+    """Return the tables up to a cutoff, with the stated plan up to ``end``.
 
     Days after the cutoff keep their plan, that is open, promotion and holidays, and lose their sales. They keep only
-    facts that the tables state, because an opening that follows from the sales is not known beforehand. Every row after
-    the plan is left out, because columns that look ahead would read it.
+    facts that the tables state, because an opening that follows from the sales is not known beforehand. Drop the rows
+    after ``end``: columns that look ahead would read them.
 
     Args:
         tables: checked tables.

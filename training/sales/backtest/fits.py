@@ -34,7 +34,7 @@ LESSON = "lesson"
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit of a backtest, with everything that its process needs to know. Sales after the cutoff are not among it.
+    """One fit of a backtest, with all inputs of its process. It has no sales after the cutoff.
 
     Attributes:
         cutoff: last day whose sales are known.
@@ -116,7 +116,7 @@ class Fit:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Use one thread in the block, so that forecasts do not depend on the number of fits side by side.
+    """Use one thread in the block, so that forecasts do not depend on the number of parallel fits.
 
     Why: with another number of threads, sums are rounded in another order.
     """

@@ -1,6 +1,6 @@
-"""Fits side by side, each in a process with one thread.
+"""Fits in parallel, each in a process with one thread.
 
-Children end with the parent: it terminates them on an error or Ctrl-C, and they watch it in case that it is killed.
+The parent terminates its children on an error or Ctrl-C. A child also ends by itself if the parent is killed.
 """
 
 import os
@@ -40,7 +40,7 @@ class _Running(NamedTuple):
 
 
 def default_jobs(n_rows: int) -> int:
-    """Return how many fits have a core and enough memory at once.
+    """Return the number of fits that can run in parallel, limited by cores and memory.
 
     Args:
         n_rows: number of training rows.
@@ -51,7 +51,7 @@ def default_jobs(n_rows: int) -> int:
 
 
 def run_fits(fits: Sequence[Fit], jobs: int) -> Generator[Fit, None, None]:
-    """Run fits, at most ``jobs`` side by side, and yield each when it has written its forecasts.
+    """Run fits, at most ``jobs`` in parallel, and yield each when it has written its forecasts.
 
     A single job runs in this process, with a progress bar on a terminal.
 

@@ -1,4 +1,4 @@
-"""A backtest: windows, fits and baselines in; forecasts beside the actual sales of each window out."""
+"""Run a backtest: fit the model for each window, and return all forecasts with the actual sales."""
 
 import logging
 import time
@@ -45,7 +45,7 @@ class Settings:
         options: options of the model; their seed is replaced.
         seeds: number of fits in each window, with the seeds from 0.
         baselines: names of baselines to compare with.
-        jobs: number of fits side by side; None for as many as have a core and memory.
+        jobs: number of fits in parallel; None for as many as cores and memory allow.
         device: device to train on.
     """
 
@@ -201,7 +201,7 @@ def _run(fits: Mapping[tuple[int, int], Fit], evaluations: Sequence[Evaluation],
     most_rows = max(len(fit.tables.train) for fit in fits.values())
     automatic = default_jobs(most_rows) if settings.device == "cpu" else 1
     jobs = min(settings.jobs or automatic, len(missing))
-    logger.info("%d fits, %d side by side", len(missing), jobs)
+    logger.info("%d fits, %d in parallel", len(missing), jobs)
     start = time.monotonic()
     with closing(run_fits([fit for _, fit in missing.values()], jobs)) as running:
         for count, fit in enumerate(running, start=1):

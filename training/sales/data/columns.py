@@ -1,4 +1,4 @@
-"""Schema of the tables: their columns, the values that a column may have, and the names that it goes by.
+"""Schema of the tables: their columns, the values that a column may have, and their accepted names.
 
 Training and ``shopcat forecast`` find columns by the same names. Inside Shopcat a column has Kaggle's name.
 """
@@ -119,7 +119,7 @@ IGNORED = {
     *("maxsealevelpressurehpa", "meansealevelpressurehpa", "minsealevelpressurehpa"),
     *("maxvisibilitykm", "meanvisibilitykm", "minvisibilitykm"),
 }
-"""Columns of the fast.ai lesson's tables that no model uses, which goes without saying."""
+"""Columns of the fast.ai lesson's tables that no model uses; Shopcat does not report them as unused."""
 
 
 _PUBLIC = {

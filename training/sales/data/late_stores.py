@@ -24,7 +24,7 @@ class LateStores(NamedTuple):
         end: last day with a row, which is the cutoff.
         n_stores: number of stores with sales.
         late: last day with sales of each store that is up to four weeks late, by store.
-        gone: the same of stores that are later.
+        gone: last day with sales of each store that is more than four weeks late, by store.
     """
 
     last: np.datetime64
@@ -60,8 +60,8 @@ def find_late_stores(days: pd.DataFrame, *, open_is_stated: bool, store_ids: Seq
 
     Args:
         days: the table of sales: Store, Date, Sales, Open.
-        open_is_stated: True if a row with Open 0 states that the store was closed; False if Open was derived from the
-            sales, so that a program may have written 0 for sales that it did not have.
+        open_is_stated: true if a row with Open 0 states that the store was closed; false if Open was derived from the
+            sales. A 0 can then mean that the sales are missing.
         store_ids: ids of the stores if they are texts; the column Store numbers them from 1.
     """
     day = days["Date"].to_numpy("datetime64[D]").astype(np.int64)

@@ -1,4 +1,4 @@
-"""training.sales.backtest.processes: fits side by side, failing processes, and ends by Ctrl-C or a killed parent."""
+"""training.sales.backtest.processes: fits in parallel, failing processes, and ends by Ctrl-C or a killed parent."""
 
 import os
 import signal

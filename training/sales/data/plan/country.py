@@ -34,8 +34,8 @@ def state_holidays(country: str, state: str | None, years: Iterable[int]) -> lis
 
     Args:
         country: the country's code.
-        state: the state's code or name. Several codes separated by commas share the holidays that all of them have. If
-            it is None, or the package does not know it, only the holidays of the whole country count.
+        state: the state's code or name. For several codes, separated by commas, only the holidays common to all of them
+            count. If it is None, or the package does not know it, only the holidays of the whole country count.
         years: the years.
 
     Raises:

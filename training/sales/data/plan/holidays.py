@@ -59,10 +59,10 @@ def _official(country: str, state: str | None, date: Int64, listed: Bool, value:
 
 
 def recurrence_keys(date: Int64) -> list[Int64]:
-    """Return four ways in which a yearly event can recur, each ``[day]``: days with the same key recur. -1 is none.
+    """Return four keys of each day, each ``[day]``.
 
-    The keys are the date in the year, the days from Easter, and the weekday of the month counted from its first and
-    from its last day.
+    Days of different years with the same key are the same event; -1 means no key. The keys are the date in the year,
+    the days from Easter, and the weekday of the month counted from its first and from its last day.
     """
     parts = datepart(date)
     month, day, weekday = parts["Month"], parts["Day"], parts["Dayofweek"]
@@ -79,11 +79,12 @@ def recurrence_keys(date: Int64) -> list[Int64]:
 
 
 def recurring(holiday: UInt8, known: Bool, date: Int64) -> UInt8:
-    """Return the holidays that recur, ``[store, day]``: those of two thirds of the known years on the same key.
+    """Return the holidays that recur, ``[store, day]``.
 
-    At least two years are needed; one is enough for Christmas, which has a fixed date, and for Easter. Not all years
-    have to agree, because tables have gaps: Rossmann's do not mark 1 January 2015 in Thuringia. A holiday that recurs
-    on one key does not count for the next key: 26 December 2013 and 25 December 2014 are both a fourth Thursday.
+    A holiday recurs if at least two thirds of the known years have it on the same key. At least two years are needed;
+    one is enough for Christmas, which has a fixed date, and for Easter. Not all years have to agree, because tables
+    have gaps: Rossmann's do not mark 1 January 2015 in Thuringia. A holiday that recurs on one key does not count for
+    the next key: 26 December 2013 and 25 December 2014 are both a fourth Thursday.
     """
     recurring = np.zeros_like(holiday)
     happened = np.flatnonzero((holiday > 0).any(axis=0))

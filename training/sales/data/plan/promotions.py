@@ -1,8 +1,8 @@
 """Promotions of days that no table states, from the weeks that followed similar weeks.
 
-Columns look ahead at promotions. Where no promotion is assumed, two weeks without one follow, which many chains have at
-Christmas alone: on Rossmann's tables, forecasts of the plan's last week were then 60 % too high (2015-03-09 to 03-15).
-So a rhythm with exceptions is a rhythm, too.
+Columns look two weeks ahead. If no promotion is assumed, the model sees two weeks without promotions, as at Christmas.
+Measured: forecasts of the plan's last week were 60 % too high (Rossmann, 2015-03-09 to 03-15). So the rules accept a
+rhythm with exceptions.
 """
 
 import numpy as np
