@@ -95,7 +95,9 @@ def fit(
             found = _learner(fitted, options, progress=progress).lr_find(batches)
     learner = _learner(fitted, options, folder, progress=progress)
     evaluate = None if holdout is None else _evaluation(fitted, holdout)
-    learner.fit_one_cycle(batches, options.epochs, options.lr_max, pct_start=options.pct_start, evaluate=evaluate)
+    epochs = fitted.options.epochs
+    assert epochs is not None  # `_prepare` chose it
+    learner.fit_one_cycle(batches, epochs, options.lr_max, pct_start=options.pct_start, evaluate=evaluate)
     fitted.net.load_state_dict(learner.trained.state_dict())
     fitted.net.eval()
     return replace(fitted, history=learner.history, lr=found)
@@ -127,9 +129,9 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     net.start_at(float(log_sales.mean()) if spec.anchor is None else _mean_difference(spec.anchor, prepared, log_sales))
     tensors = [torch.from_numpy(array).to(device) for array in (prepared.cats, prepared.conts, log_sales)]
     bfloat16 = fast_bfloat16(device) if options.bfloat16 is None else options.bfloat16
-    chosen = replace(options, batch_size=options.batch_size_for(len(rows)), bfloat16=bfloat16)
-    assert chosen.batch_size is not None
-    batches = TensorBatches(*tensors, batch_size=chosen.batch_size)
+    epochs, batch_size = options.epochs_for(len(rows)), options.batch_size_for(len(rows))
+    chosen = replace(options, epochs=epochs, batch_size=batch_size, bfloat16=bfloat16)
+    batches = TensorBatches(*tensors, batch_size=batch_size)
     return Fitted(panel, features, preprocessor, net, spec, chosen, device), batches
 
 
@@ -181,14 +183,15 @@ def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[n
     begins at sales of 1, as in the fast.ai lesson.
     """
     width = emb_sz_lesson if options.emb_rule == "lesson" else emb_sz_rule
-    lowest = 0.0 if options.mode == "parity" else float(np.log(sales.min() / MARGIN))
+    margin = MARGIN if sales.min() < sales.max() else 1 + 1e-6  # constant sales are forecast as they are
+    lowest = 0.0 if options.mode == "parity" else float(np.log(sales.min() / margin))
     return NetworkSpec(
         emb_szs=[(codes, width(codes)) for codes in preprocessor.n_codes],
         n_cont=len(preprocessor.cont_names),
         layers=list(options.layers),
         ps=list(options.ps),
         emb_drop=options.emb_drop,
-        y_range=(lowest, float(np.log(sales.max() * MARGIN))),
+        y_range=(lowest, float(np.log(sales.max() * margin))),
         anchor=_anchor(preprocessor) if options.target == "relative" else None,
     )
 
