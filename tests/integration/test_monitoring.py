@@ -57,7 +57,7 @@ def photo() -> bytes:
 
 def send_everything(server: Service) -> None:
     """Send each kind of request once: valid, doubtful, invalid, and with a heatmap."""
-    weather = {"max_temperature": 90.0}
+    weather = {"max_temperature": 90.0, "mean_temperature": 90.0}  # unused, and out of range
     for body, status in (
         (DAY, 200),
         ({**DAY, "weather": weather}, 200),
