@@ -85,7 +85,7 @@ def demo_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     All test processes share it. Do not write to it; copy it.
     """
     folder = tmp_path_factory.getbasetemp()
-    out = (folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder) / "bundle" / "sales"
+    out = (folder.parent if hasattr(request.config, "workerinput") else folder) / "bundle" / "sales"
     out.parent.mkdir(exist_ok=True)
     with filelock.FileLock(out.with_suffix(".lock")):
         if not out.exists():

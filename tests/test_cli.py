@@ -67,7 +67,7 @@ def test_help_needs_neither_torch_nor_numpy(command: str) -> None:
 
 def test_the_help_shows_the_defaults_of_both_modes() -> None:
     text = " ".join(shopcat("train", "sales", "--help").output.split())
-    assert "Number of passes over the training rows. [default: 5; parity: 10]" in text
+    assert "Number of passes over the training rows. [default: 5, more for few rows; parity: 10]" in text
     assert "--refit / --no-refit" in text
 
 

@@ -203,6 +203,8 @@ def test_last_year_is_a_bad_guide(tmp_path: Path, seed: int) -> None:
 @pytest.mark.integration
 def test_the_format_is_that_of_the_real_files(folder: Path, rossmann: Path) -> None:
     for table in COLUMNS:
+        if table == "events":
+            continue  # of a user's own; the lesson has none
         ours, real = ((place / f"{table}.csv").read_text().splitlines() for place in (folder, rossmann))
         assert ours[0] == real[0]  # names, order and quotes of the header
         columns = zip(next(csv.reader(ours[:1])), looks(ours[1:]), looks(real[1:]), strict=True)
