@@ -68,7 +68,7 @@ def read_manifest(folder: Path, model: type[M], *, kind: str, format_version: in
         BundleError: if the manifest does not exist, is invalid, or has another format version.
     """
     content, file = _read(folder), folder / MANIFEST
-    if content.get("kind", kind) != kind:  # each kind has format versions of its own
+    if content.get("kind", kind) != kind:  # format versions are counted for each kind
         raise BundleError(f"{file} is not a {kind} bundle's: kind: it is {content['kind']!r}")
     if content.get("format_version") != format_version:
         raise BundleError(

@@ -39,7 +39,7 @@ NAMES: Final = (
 
 Level: mean log sales over the last 364 days, or over the longest of 91, 28 and 14 that has sales on a seventh of them.
 For a store without such days it is the mean level of the other stores of its type and assortment, or of all others.
-Level_n: number of days with sales among the 364; 0 for a store without a level of its own.
+Level_n: number of days with sales among the 364; 0 if the store's own sales give no level.
 Delta_k: the same mean over k days, minus the level. DeltaToAll_k: Delta_k minus its mean over all stores.
 Weekday_k: mean log sales on the row's weekday, minus the level.
 PromoWeekday_k: mean log sales on the row's weekday and with the row's promotion status, minus the mean on the weekday.

@@ -203,7 +203,7 @@ def test_a_process_has_no_privileges_and_a_read_only_disk(image: str) -> None:
 
 
 def test_every_package_has_the_pinned_version(image: str) -> None:
-    """Also Envoy, which comes from an image of its own; its wheel would have the same version."""
+    """Envoy too: it comes from a separate image, and must have the version of the pinned wheel."""
     code = "from importlib.metadata import distributions as d; print(*(f'{i.name}=={i.version}' for i in d()))"
     installed = {
         Requirement(line).name: line.partition("==")[2] for line in in_image(image, "python", "-c", code).split()

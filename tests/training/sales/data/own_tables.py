@@ -1,9 +1,14 @@
-"""Tables of a made-up chain with three columns, and their files."""
+"""Tables of a made-up chain with three columns, their files, and what reading them gives."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+
+from training.sales.data.columns import COLUMNS
+from training.sales.data.problems import TableProblem, TablesError
+from training.sales.data.tables import Tables, read_tables
 
 FIRST = np.datetime64("2023-01-02")  # a Monday
 
@@ -26,3 +31,16 @@ def write(folder: Path, **tables: pd.DataFrame | str | bytes) -> Path:
         text = table.to_csv(index=False) if isinstance(table, pd.DataFrame) else table
         (folder / f"{stem}.csv").write_bytes(text.encode() if isinstance(text, str) else text)
     return folder
+
+
+def assert_same(one: Tables, other: Tables) -> None:
+    """Assert that all tables are equal."""
+    for table in COLUMNS:
+        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
+
+
+def problems(path: Path) -> list[TableProblem]:
+    """Return the problems of tables that can't be read."""
+    with pytest.raises(TablesError) as caught:
+        read_tables(path)
+    return caught.value.problems

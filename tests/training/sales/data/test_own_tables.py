@@ -6,24 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.training.sales.data.own_tables import FIRST, chain, write
-from training.sales.data.columns import COLUMNS
+from tests.training.sales.data.own_tables import FIRST, assert_same, chain, problems, write
 from training.sales.data.panel import NO_STATE, panel_from_tables
-from training.sales.data.problems import TableProblem, TablesError
-from training.sales.data.tables import EVERYWHERE, Tables, read_tables
+from training.sales.data.tables import EVERYWHERE, read_tables
 
 HEADER = "store,date,sales\n"
-
-
-def same(one: Tables, other: Tables) -> None:
-    for table in COLUMNS:
-        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
-
-
-def problems(path: Path) -> list[TableProblem]:
-    with pytest.raises(TablesError) as caught:
-        read_tables(path)
-    return caught.value.problems
 
 
 def test_three_columns_are_enough(tmp_path: Path) -> None:
@@ -51,7 +38,7 @@ def test_one_file_equals_a_folder_with_sales(tmp_path: Path, suffix: str) -> Non
         frame.to_parquet(file)
     else:
         frame.to_csv(file, index=False)
-    same(read_tables(file), read_tables(folder))
+    assert_same(read_tables(file), read_tables(folder))
 
 
 def test_parquet_types_are_read_like_texts(tmp_path: Path) -> None:
@@ -65,9 +52,9 @@ def test_parquet_types_are_read_like_texts(tmp_path: Path) -> None:
         customers=frame["customers"].astype("float32"),
     )
     changed.set_index(["store", "date"]).to_parquet(tmp_path / "sales.parquet")
-    same(read_tables(tmp_path / "sales.parquet"), expected)
+    assert_same(read_tables(tmp_path / "sales.parquet"), expected)
     frame.assign(date=frame["date"].dt.tz_localize("Europe/Berlin")).to_parquet(tmp_path / "zone.parquet")
-    same(read_tables(tmp_path / "zone.parquet"), expected)
+    assert_same(read_tables(tmp_path / "zone.parquet"), expected)
 
 
 def test_wrong_values_of_parquet_are_quoted_with_their_rows(tmp_path: Path) -> None:
@@ -86,7 +73,7 @@ def test_columns_have_other_names_too(tmp_path: Path, header: str) -> None:
     frame = chain()
     expected = read_tables(write(tmp_path / "plain", sales=frame))
     renamed = frame.set_axis(header.replace("Time-Stamp", "timestamp").split(","), axis=1)
-    same(read_tables(write(tmp_path / "renamed", sales=renamed)), expected)
+    assert_same(read_tables(write(tmp_path / "renamed", sales=renamed)), expected)
 
 
 def test_a_name_wins_over_an_alias(tmp_path: Path) -> None:
@@ -222,7 +209,7 @@ def test_unambiguous_dates_are_read(tmp_path: Path, date: str) -> None:
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
     text = chain().to_csv(index=False)
     expected = read_tables(write(tmp_path / "plain", sales=text))
-    same(read_tables(write(tmp_path / "marked", sales="\ufeff" + text)), expected)
+    assert_same(read_tables(write(tmp_path / "marked", sales="\ufeff" + text)), expected)
 
 
 @pytest.mark.parametrize(

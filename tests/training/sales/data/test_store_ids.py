@@ -5,22 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.training.sales.data.own_tables import FIRST, chain, write
-from training.sales.data.columns import COLUMNS
+from tests.training.sales.data.own_tables import FIRST, assert_same, chain, problems, write
 from training.sales.data.panel import panel_from_tables
-from training.sales.data.problems import TableProblem, TablesError
-from training.sales.data.tables import Tables, read_tables
-
-
-def same(one: Tables, other: Tables) -> None:
-    for table in COLUMNS:
-        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
-
-
-def problems(path: Path) -> list[TableProblem]:
-    with pytest.raises(TablesError) as caught:
-        read_tables(path)
-    return caught.value.problems
+from training.sales.data.tables import read_tables
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -37,7 +24,7 @@ def test_stores_may_have_names(tmp_path: Path, suffix: str) -> None:
     else:
         named(frame).to_parquet(tmp_path / "sales.parquet")
     tables = read_tables(tmp_path / f"sales{suffix}")
-    same(tables, expected)  # the stores are numbered from 1
+    assert_same(tables, expected)  # the stores are numbered from 1
     assert tables.store_ids == ("City 001", "City 002", "City 003", "City 004", "City 005")
     assert panel_from_tables(tables).store_ids == tables.store_ids
     assert panel_from_tables(expected).store_ids == (1, 2, 3, 4, 5)
