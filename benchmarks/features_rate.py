@@ -29,13 +29,14 @@ def measure(folder: Path, mode: Mode) -> dict[str, float]:
     from sales.preprocess import Preprocessor
     from training.sales.data.panel import panel_from_tables
     from training.sales.data.tables import read_tables
+    from training.sales.options import DEFAULT_HORIZON
     from training.sales.rows import Rows
 
     times = [time.perf_counter()]
     tables = read_tables(folder)
     times.append(time.perf_counter())
     panel = panel_from_tables(tables)
-    features = Features(panel, mode)
+    features = Features(panel, mode, horizon=DEFAULT_HORIZON)
     rows = Rows.sold(panel)
     columns = features.build(rows.store, rows.day)
     times.append(time.perf_counter())

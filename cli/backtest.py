@@ -55,7 +55,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 )
 @click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted backtest could be resumed.")
 @FORCE
-@training_options(Options, leave_out=("seed", "holdout", "refit"))
+@training_options(Options, leave_out=("seed", "beyond_horizon", "holdout", "refit"))
 @DEVICE
 @command
 def backtest(
@@ -82,7 +82,6 @@ def backtest(
     import numpy as np
 
     from runtime.folder import check_target
-    from sales.history import HORIZON
     from training.device import pick_training_device
     from training.sales.backtest.report import summary_lines, write_backtest
     from training.sales.backtest.run import Settings
@@ -94,7 +93,7 @@ def backtest(
     replace = force or (out / "report.md").is_file()
     check_target(out, replace=replace)
     tables = read_tables(data)
-    length = days or HORIZON
+    length = days or options.horizon
     chosen = (
         checked_cutoffs(tables, [np.datetime64(date) for date in cutoffs], days=length)
         if cutoffs

@@ -95,7 +95,7 @@ def train_sales(data: Path, arguments: RunArguments, require_better_than_baselin
 @click.command("sales")
 @click.argument("data", type=FILE_OR_FOLDER)
 @PLOT
-@training_options(Options, leave_out=("refit",))
+@training_options(Options, leave_out=("beyond_horizon", "refit"))
 @DEVICE
 @command
 def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> None:

@@ -16,8 +16,8 @@ from sales.calendar import Calendar
 from sales.columns import competition, date, events, parity, production, promotion, weather
 from sales.columns.column import Column, FeatureSet, Mode, Table
 from sales.columns.competition import Competition
-from sales.history import HORIZON, History
 from sales.history import NAMES as HISTORY
+from sales.history import History
 from sales.panel import Panel
 from sales.statements import Plan
 
@@ -47,13 +47,14 @@ class Columns(NamedTuple):
 class Features:
     """Columns of a panel, computed once. ``build`` looks them up."""
 
-    def __init__(self, panel: Panel, mode: Mode, feature_set: FeatureSet | None = None) -> None:
+    def __init__(self, panel: Panel, mode: Mode, feature_set: FeatureSet | None = None, *, horizon: int) -> None:
         """Compute the columns.
 
         Args:
             panel: facts of all stores and days.
             mode: source of the columns: facts known at the time of the forecast, or the fast.ai lesson's.
             feature_set: names of the columns to build, in order; all columns of the mode if it is None.
+            horizon: number of days after the panel's cutoff for which the model is made.
 
         Raises:
             UnknownColumnError: if the mode has no such column.
@@ -69,7 +70,7 @@ class Features:
         self._place = {name: place for place, name in enumerate(names)}
         self._looked_up = _LookUp(["" if name in by_row else name for name in names], tables)
         self._own_effects = np.array([place for name, place in self._place.items() if name in events.OWN_EFFECTS], int)
-        self._by_row = _ByRow(panel, names) if mode == "production" else None
+        self._by_row = _ByRow(panel, names, horizon) if mode == "production" else None
         # [day], true where the weather is the seasonal average unless the client states it
         self.season_only = (np.arange(panel.calendar.days) > panel.cutoff) & (mode == "production")
         self._events = {str(word): code for code, word in enumerate(panel.levels["Events"])}
@@ -154,14 +155,16 @@ class Features:
 class _ByRow:
     """Columns that also depend on the last known day: past sales and competitors."""
 
-    def __init__(self, panel: Panel, names: Sequence[str]) -> None:
+    def __init__(self, panel: Panel, names: Sequence[str], horizon: int) -> None:
         """Prepare the columns.
 
         Args:
             panel: facts of all stores and days.
             names: names of all columns to build, in order.
+            horizon: number of days after the panel's cutoff for which the model is made.
         """
-        self._cutoff, self._history, self._competition = panel.cutoff, History(panel), Competition(panel)
+        self._cutoff, self._horizon = panel.cutoff, horizon
+        self._history, self._competition = History(panel, horizon), Competition(panel)
         self._competition_places = {name: place for place, name in enumerate(names) if name in competition.NAMES}
         known = [(place, HISTORY.index(name)) for place, name in enumerate(names) if name in HISTORY]
         self._history_places, self._history_picks = np.array(known, dtype=np.int64).reshape(-1, 2).T
@@ -174,7 +177,7 @@ class _ByRow:
         columns[:, self._history_places] = history[:, self._history_picks]
         if self._competition_places:
             if origin is None:
-                origin = np.where(day > self._cutoff, self._cutoff, day - HORIZON)
+                origin = np.where(day > self._cutoff, self._cutoff, day - self._horizon)
             computed = self._competition.columns(store, day, origin)
             for name, place in self._competition_places.items():
                 columns[:, place] = computed[name]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from sales.features import Features, UnknownColumnError
 from sales.inputs import ASSUMED, InputBuilder, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, Run
-from sales.problems import not_in_calendar
+from sales.problems import reason_to_reject
 from schemas.problems import Problem
 from schemas.sales.answer import (
     Comparison,
@@ -62,6 +62,7 @@ class Model:
         preprocessor: fitted preprocessing of the columns.
         run: the network.
         horizon: number of days after the panel's cutoff for which the model was made.
+        beyond_horizon: answer to a later date: a forecast with a warning, or a problem.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Model:
     preprocessor: Preprocessor
     run: Run
     horizon: int
+    beyond_horizon: Literal["warn", "refuse"] = "warn"
 
 
 class _ModelFields(TypedDict):
@@ -101,6 +103,7 @@ class Forecaster:
         self._stores = {store: index for index, store in enumerate(model.panel.store_ids)}
         self.cutoff = calendar.date(model.panel.cutoff)
         self._model_fields: _ModelFields = {"model": model.name, "version": model.version, "cutoff": self.cutoff}
+        self._last_day = calendar.days - 1 if model.beyond_horizon == "warn" else model.panel.cutoff + model.horizon
         self._build_inputs = InputBuilder(model.panel, model.features, model.preprocessor, model.horizon)
 
     @classmethod
@@ -131,7 +134,7 @@ class Forecaster:
         manifest, columns = bundle.manifest, bundle.manifest.preprocess
         try:
             feature_set = FeatureSet(tuple(columns.cat_names), tuple(columns.cont_names))
-            features = Features(bundle.panel, manifest.mode, feature_set)
+            features = Features(bundle.panel, manifest.mode, feature_set, horizon=manifest.horizon)
         except UnknownColumnError as error:
             raise BundleError(f"{bundle.folder}: {error}, in this version of shopcat; export it again") from error
         return cls(
@@ -143,6 +146,7 @@ class Forecaster:
                 preprocessor=bundle.preprocessor,
                 run=run,
                 horizon=manifest.horizon,
+                beyond_horizon=manifest.beyond_horizon,
             )
         )
 
@@ -238,17 +242,16 @@ class Forecaster:
         stores: list[int] = []
         days: list[int] = []
         problems: dict[tuple[int, int], ItemProblem] = {}
-        calendar = self.model.panel.calendar
+        calendar, last = self.model.panel.calendar, self._last_day
         for request_index, request in enumerate(requests):
             for place, item in enumerate(request.items):
                 if isinstance(item, RejectedItem):
-                    problem = ItemProblem(store=item.store, date=item.date, problem=item.problem)
-                    problems[request_index, place] = problem
+                    problems[request_index, place] = ItemProblem(item.store, item.date, item.problem)
                     continue
                 store, day = self._stores.get(item.store), calendar.day(item.date)
-                if store is None or not 0 <= day < calendar.days:
+                if store is None or not 0 <= day <= last:
                     path = request.path(place, "date" if store is not None else "store")
-                    reason = not_in_calendar(self.model.panel, item, path)
+                    reason = reason_to_reject(self.model.panel, item, path, last)
                     problems[request_index, place] = ItemProblem(item.store, item.date, reason)
                     continue
                 items.append(item)
@@ -300,8 +303,7 @@ class Forecaster:
     @cached_property
     def _explainer(self) -> Explainer:
         """The explainer, made at the first explanation, so that a worker without explanations starts faster."""
-        model = self.model
-        calendar = model.panel.calendar
+        model, calendar = self.model, self.model.panel.calendar
         store, days = ordinary_days(model.panel, model.horizon)
         items = [
             Item.model_construct(store=model.panel.store_ids[store], date=calendar.date(day)) for day in days.tolist()

@@ -14,7 +14,6 @@ import numpy as np
 from sales.arrays import AnyArray, Bool, Float32, Float64, Int32, Int64, Integers
 from sales.panel import YEAR, Panel
 
-HORIZON: Final = 49  # days, seven weeks; Kaggle's horizon is 48
 LATE: Final = 7  # days without sales before the cutoff, after which a store's own last sale is its last known day
 DELTAS: Final = (14, 28, 56, 91, 182)
 DELTAS_TO_ALL: Final = (28, 91)
@@ -47,16 +46,22 @@ PromoWeekday_n: number of such days in 364, at most 30.
 PromoEffect_k: mean log sales on days with a promotion minus the mean on days without, Monday to Friday.
 Spread_182: standard deviation of log sales.
 SundayShare: share of the Sundays in 364 days on which the store was open.
-DaysAhead: number of days from the origin to the day.
+DaysAhead: number of days from the origin to the day, at most the model's horizon.
 """
 
 
 class History:
     """Cumulative sums of a panel's sales up to its cutoff."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, horizon: int) -> None:
+        """Compute the sums.
+
+        Args:
+            panel: facts of all stores and days.
+            horizon: number of days after the cutoff for which the model is made.
+        """
         known = panel.cutoff + 1
-        self._cutoff = panel.cutoff
+        self._cutoff, self._horizon = panel.cutoff, horizon
         sales = panel.sales[:, :known].astype(np.float64)
         sold = ~np.isnan(sales)
         self._origin = _last_known(sold)
@@ -96,8 +101,8 @@ class History:
             day: ``[row]``, the day to forecast.
             promo: ``[row]``, 1 if a promotion is planned for the day.
             origin: ``[row]``, the last known day, at most the panel's cutoff; it may lie before the panel's first day.
-                Default: the store's last known day for days after the cutoff, and ``HORIZON`` days before the day for
-                the others.
+                Default: the store's last known day for days after the cutoff, and the horizon before the day for the
+                others.
             new: ``[row]``, true where the store's own sales are hidden, as if it were new.
 
         Returns:
@@ -105,10 +110,10 @@ class History:
         """
         if origin is None and (day > self._cutoff).all():
             columns: Float32 = self._forecast[store, (day - self._cutoff - 1) % 7, promo]
-            columns[:, -1] = np.minimum(day - self._origin[store], HORIZON)
+            columns[:, -1] = np.minimum(day - self._origin[store], self._horizon)
             return columns
         if origin is None:
-            origin = np.where(day > self._cutoff, self._origin[store], day - HORIZON)
+            origin = np.where(day > self._cutoff, self._origin[store], day - self._horizon)
         columns = self._columns(store, day, origin, promo)
         if new is not None and new.any():
             columns[new] = self._hidden(columns[new], store[new], np.maximum(origin[new] + 1, 0))
@@ -152,7 +157,7 @@ class History:
             *(on - off for on, off in promos),
             np.sqrt(np.maximum(spread, 0)),
             _mean(_window(self._sunday, store, end, YEAR)),
-            np.minimum(day - origin, HORIZON),
+            np.minimum(day - origin, self._horizon),
         )
         return np.stack(columns, axis=-1, dtype=np.float32, casting="same_kind")
 

@@ -8,6 +8,7 @@ ProblemName = Literal[
     "invalid-request",
     "unknown-store",
     "outside-calendar",
+    "beyond-horizon",
     "unsupported-media-type",
     "not-an-image",
     "damaged-image",
@@ -67,6 +68,12 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "The model cannot forecast this date",
         "The date lies before the first day or after the last day of the model's calendar.",
         "Use a date between the first and the last day that `detail` gives.",
+    ),
+    "beyond-horizon": ProblemKind(
+        422,
+        "The date lies beyond the model's horizon",
+        "The date is further from the last known sales than the model was made for, and the model refuses such dates.",
+        "Use a date up to the last day that `detail` gives, or update the model with later sales.",
     ),
     # Pets model.
     "unsupported-media-type": ProblemKind(

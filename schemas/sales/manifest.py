@@ -61,6 +61,10 @@ class SalesManifest(BundleManifest):
     mode: Literal["production", "parity"] = Field(description="Set of columns; see `sales.columns`.")
     cutoff: dt.date = Field(description="Last day whose sales the model knows.")
     horizon: int = Field(description="Number of days after the cutoff that the model is made for.")
+    beyond_horizon: Literal["warn", "refuse"] = Field(
+        default="warn",
+        description="Answer to a date beyond the horizon: a forecast with a warning, or the problem beyond-horizon.",
+    )
     first_date: dt.date = Field(description="First day of the calendar.")
     last_date: dt.date = Field(description="Last day of the calendar. The model rejects later dates.")
     levels: dict[str, list[int | str]] = Field(description="Meanings of the codes in the tables, by column.")

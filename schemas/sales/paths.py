@@ -16,6 +16,7 @@ PROBLEMS: tuple[ProblemName, ...] = (
     "invalid-request",
     "unknown-store",
     "outside-calendar",
+    "beyond-horizon",
     "internal-error",
 )
 

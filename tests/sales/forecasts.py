@@ -19,6 +19,7 @@ from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 
 CUTOFF, PLANNED = dt.date(2015, 7, 31), dt.date(2015, 9, 17)  # of the demo tables
+HORIZON = 49  # days
 SATURDAY, MONDAY = dt.date(2015, 8, 22), dt.date(2015, 8, 24)
 Json = dict[str, Any]
 
@@ -39,12 +40,12 @@ def sensitive_network(preprocessor: Preprocessor) -> Run:
 
 def model_of(tables: Tables, mode: Mode) -> Model:
     panel = panel_from_tables(tables)
-    features = Features(panel, mode)
+    features = Features(panel, mode, horizon=HORIZON)
     store, day = np.nonzero(~np.isnan(panel.sales))
     columns = features.build(store, day)
     names = features.feature_set
     preprocessor = Preprocessor.fit(columns, names.cat_names, names.cont_names)
-    return Model("sales", "1", panel, features, preprocessor, sensitive_network(preprocessor), horizon=49)
+    return Model("sales", "1", panel, features, preprocessor, sensitive_network(preprocessor), horizon=HORIZON)
 
 
 def ask(forecaster: Forecaster, *requests: Json) -> list[Answer]:

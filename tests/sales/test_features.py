@@ -17,6 +17,7 @@ from sales.features import FEATURE_SETS, Features, UnknownColumnError
 from sales.panel import MISSING, Panel
 from sales.preprocess import Preprocessor
 from sales.statements import Plan
+from tests.sales.forecasts import HORIZON
 from tests.sales.notebook_reference import EVENTS, lesson_columns
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables, read_tables
@@ -35,7 +36,7 @@ def places(panel: Panel, rows: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray
 
 def assert_same_columns(panel: Panel, lesson: pd.DataFrame) -> None:
     """Assert that all columns of parity mode equal the notebook's, missing values included."""
-    cats, conts = Features(panel, "parity").build(*places(panel, lesson))
+    cats, conts = Features(panel, "parity", horizon=HORIZON).build(*places(panel, lesson))
     for name, ours in zip(PARITY.cat_names, cats.T, strict=True):
         expected = lesson[name].astype(object).where(lesson[name].notna(), None).to_numpy()
         if name in panel.levels:
@@ -47,7 +48,7 @@ def assert_same_columns(panel: Panel, lesson: pd.DataFrame) -> None:
 
 def assert_same_durations(panel: Panel, lesson: pd.DataFrame) -> None:
     """Assert that all twelve columns of elapsed days and 7-day counts are equal; fast.ai's model takes eight."""
-    _, conts = Features(panel, "parity", FeatureSet((), DURATIONS)).build(*places(panel, lesson))
+    _, conts = Features(panel, "parity", FeatureSet((), DURATIONS), horizon=HORIZON).build(*places(panel, lesson))
     for name, ours in zip(DURATIONS, conts.T, strict=True):
         np.testing.assert_array_equal(ours, lesson[name].to_numpy(np.float32), err_msg=name)
 
@@ -114,7 +115,7 @@ def test_the_lessons_network_has_229_inputs(rossmann_tables: Tables) -> None:
     panel = panel_from_tables(rossmann_tables)
     assert (len(PARITY.cat_names), len(PARITY.cont_names)) == (22, 16)
     store, day = np.nonzero(~np.isnan(panel.sales))
-    columns = Features(panel, "parity").build(store, day)
+    columns = Features(panel, "parity", horizon=HORIZON).build(store, day)
     preprocessor = Preprocessor.fit(columns, PARITY.cat_names, PARITY.cont_names)
     assert preprocessor.spec(panel.levels).na_names == ["CompetitionDistance", "CloudCover"]
     assert len(preprocessor.n_codes) == 24
@@ -138,10 +139,12 @@ def test_a_plan_gives_the_columns_of_a_calendar_with_the_statements(
     day = (stated[:, None] + np.arange(-20, 21)).ravel()
     stores = np.full(day.size, store)
     own = np.where(np.arange(day.size) % 2, 0, -1)  # every other row has the plan, the rest the panel's own calendar
-    features, plan = Features(panel, mode), known.rows(np.array([store]))
+    features, plan = Features(panel, mode, horizon=HORIZON), known.rows(np.array([store]))
     planned = features.build(stores, day, Plan(plan, own))
     alone = [features.build(stores[[i]], day[[i]], Plan(plan, own[[i]])) for i in range(day.size)]
-    anew, before = (Features(replace(panel, calendar=each), mode).build(stores, day) for each in (known, calendar))
+    anew, before = (
+        Features(replace(panel, calendar=each), mode, horizon=HORIZON).build(stores, day) for each in (known, calendar)
+    )
     for got, apart, after, without in zip(planned, zip(*alone, strict=True), anew, before, strict=True):
         np.testing.assert_array_equal(got, np.where(own[:, None] == 0, after, without))
         np.testing.assert_array_equal(np.concatenate(apart), got)
@@ -150,7 +153,7 @@ def test_a_plan_gives_the_columns_of_a_calendar_with_the_statements(
 
 def test_stated_weather_replaces_the_tables_weather(demo_tables: Tables) -> None:
     panel = panel_from_tables(demo_tables)
-    built = Features(panel, "parity")
+    built = Features(panel, "parity", horizon=HORIZON)
     store, day = np.array([0, 0, 0]), np.array([400, 401, 402])
     stated: dict[int, dict[str, float | str]] = {
         0: {"Max_TemperatureC": 31.5, "Events": str(panel.levels["Events"][0])},
@@ -169,7 +172,7 @@ def test_stated_weather_replaces_the_tables_weather(demo_tables: Tables) -> None
 @pytest.mark.parametrize("mode", FEATURE_SETS)
 def test_an_unknown_column_is_named(demo_tables: Tables, mode: Mode) -> None:
     with pytest.raises(UnknownColumnError, match=f"{mode} mode has no column Moon, Tide"):
-        Features(panel_from_tables(demo_tables), mode, FeatureSet(("Store", "Moon"), ("Tide",)))
+        Features(panel_from_tables(demo_tables), mode, FeatureSet(("Store", "Moon"), ("Tide",)), horizon=HORIZON)
 
 
 @pytest.mark.parametrize("mode", FEATURE_SETS)
@@ -178,7 +181,9 @@ def test_columns_are_built_by_name_in_the_given_order(demo_tables: Tables, mode:
     panel, everything = panel_from_tables(demo_tables), FEATURE_SETS[mode]
     chosen = FeatureSet(everything.cat_names[::-2], everything.cont_names[::-2])
     store, day = np.arange(12), np.linspace(100, panel.cutoff + 30, 12).astype(np.int64)
-    columns, all_columns = (Features(panel, mode, names).build(store, day) for names in (chosen, everything))
+    columns, all_columns = (
+        Features(panel, mode, names, horizon=HORIZON).build(store, day) for names in (chosen, everything)
+    )
     for some, every in zip(columns, all_columns, strict=True):
         np.testing.assert_array_equal(some, every[:, ::-2])
 
@@ -194,6 +199,8 @@ def test_a_stated_day_in_a_hole_of_the_plan_has_the_columns_of_a_whole_plan(demo
     day = whole.cutoff + 1 + np.arange(30)
     stated = Plan(whole.calendar.rows(np.array([2])), np.zeros(30, dtype=np.int64))
     assert broken.calendar.gap[2, day].sum() == hole.sum() == 8
-    expected = Features(whole, "production").build(store, day)
-    for ours, theirs in zip(Features(broken, "production").build(store, day, stated), expected, strict=True):
+    expected = Features(whole, "production", horizon=HORIZON).build(store, day)
+    for ours, theirs in zip(
+        Features(broken, "production", horizon=HORIZON).build(store, day, stated), expected, strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)

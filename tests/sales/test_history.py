@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from sales.features import Features
-from sales.history import HORIZON, NAMES, History
+from sales.history import NAMES, History
 from sales.panel import Panel
+from tests.sales.forecasts import HORIZON
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 
@@ -63,7 +64,7 @@ def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict
 
 
 def test_columns_equal_their_definitions(panel: Panel) -> None:
-    history, rng = History(panel), np.random.default_rng(0)
+    history, rng = History(panel, HORIZON), np.random.default_rng(0)
     for _ in range(25):
         store, day = int(rng.integers(len(panel.sales))), int(rng.integers(450, panel.cutoff + 1))
         ahead, promo = int(rng.integers(1, HORIZON + 1)), int(rng.integers(2))
@@ -74,7 +75,7 @@ def test_columns_equal_their_definitions(panel: Panel) -> None:
 
 
 def test_delta_to_all_is_the_difference_to_the_mean_of_stores(panel: Panel) -> None:
-    history, every = History(panel), np.arange(len(panel.sales))
+    history, every = History(panel, HORIZON), np.arange(len(panel.sales))
     origin = np.full_like(every, panel.cutoff)
     rows = history.columns(every, origin + 7, np.zeros_like(every), origin)
     for k in (28, 91):
@@ -85,15 +86,15 @@ def test_delta_to_all_is_the_difference_to_the_mean_of_stores(panel: Panel) -> N
 def test_sales_after_the_origin_change_nothing(panel: Panel) -> None:
     store, day = (axis.ravel() for axis in np.indices((len(panel.sales), 60)))
     day, origin = day + 600, np.full_like(day, 599)
-    before = History(panel).columns(store, day, np.zeros_like(store), origin)
+    before = History(panel, HORIZON).columns(store, day, np.zeros_like(store), origin)
     sales = panel.sales.copy()
     sales[:, 600:] = 1e6
-    after = History(replace(panel, sales=sales)).columns(store, day, np.zeros_like(store), origin)
+    after = History(replace(panel, sales=sales), HORIZON).columns(store, day, np.zeros_like(store), origin)
     np.testing.assert_array_equal(before, after)
 
 
 def test_the_default_origin_is_the_cutoff_or_a_horizon_before_the_day(panel: Panel) -> None:
-    history = History(panel)
+    history = History(panel, HORIZON)
     store, promo = np.array([0, 1]), np.array([0, 1])
     ahead = np.array([1, 200])
     forecast = history.columns(store, panel.cutoff + ahead, promo)
@@ -103,6 +104,19 @@ def test_the_default_origin_is_the_cutoff_or_a_horizon_before_the_day(panel: Pan
     mixed = history.columns(store, np.array([panel.cutoff + 1, 700]), promo)
     np.testing.assert_array_equal(mixed[0], forecast[0])
     np.testing.assert_array_equal(mixed[1], history.columns(*(np.array([x]) for x in (1, 700, 1, 700 - HORIZON)))[0])
+
+
+@pytest.mark.parametrize("horizon", [1, 7, 366])
+def test_days_ahead_and_the_origin_follow_the_horizon(panel: Panel, horizon: int) -> None:
+    history = History(panel, horizon)
+    store, promo = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
+    ahead = np.array([1, horizon, 366])
+    forecast = history.columns(store, panel.cutoff + ahead, promo)
+    assert forecast[:, NAMES.index("DaysAhead")].tolist() == [1, horizon, horizon]
+    past = np.array([500, 600, 700])
+    np.testing.assert_array_equal(
+        history.columns(store, past, promo), history.columns(store, past, promo, past - horizon)
+    )
 
 
 def test_production_mode_ignores_future_sales_weather_and_trends(demo_tables: Tables) -> None:
@@ -116,13 +130,15 @@ def test_production_mode_ignores_future_sales_weather_and_trends(demo_tables: Ta
     other = panel_from_tables(replace(demo_tables, train=train, weather=weather, googletrend=trend), cutoff=cutoff)
     store, day = (axis.ravel() for axis in np.indices((len(honest.sales), 49)))
     day = day + honest.cutoff + 1
-    for ours, theirs in zip(*(Features(p, "production").build(store, day) for p in (honest, other)), strict=True):
+    for ours, theirs in zip(
+        *(Features(p, "production", horizon=HORIZON).build(store, day) for p in (honest, other)), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 
 def test_columns_of_the_first_year_equal_their_definitions(panel: Panel) -> None:
     """Windows are then shorter than their names say."""
-    history, rng = History(panel), np.random.default_rng(1)
+    history, rng = History(panel, HORIZON), np.random.default_rng(1)
     for _ in range(25):
         store, day = int(rng.integers(len(panel.sales))), int(rng.integers(90, 360))
         ahead, promo = int(rng.integers(1, HORIZON + 1)), int(rng.integers(2))
@@ -143,7 +159,7 @@ def without_sales(panel: Panel, *stores: int) -> Panel:
 
 def columns_at_cutoff(panel: Panel) -> dict[str, "np.ndarray[tuple[int], np.dtype[np.float32]]"]:
     store = np.arange(len(panel.sales))
-    rows = History(panel).columns(store, np.full_like(store, panel.cutoff + 7), np.zeros_like(store))
+    rows = History(panel, HORIZON).columns(store, np.full_like(store, panel.cutoff + 7), np.zeros_like(store))
     return dict(zip(NAMES, rows.T, strict=True))
 
 
@@ -173,11 +189,11 @@ def test_hidden_sales_equal_missing_sales(panel: Panel) -> None:
         np.zeros_like(store),
         np.full_like(store, panel.cutoff - 30),
     )
-    hidden = History(panel).columns(store, day, promo, origin, new=store == 3)
-    missing = History(without_sales(panel, 3)).columns(store, day, promo, origin)
+    hidden = History(panel, HORIZON).columns(store, day, promo, origin, new=store == 3)
+    missing = History(without_sales(panel, 3), HORIZON).columns(store, day, promo, origin)
     for name in set(NAMES) - {"DeltaToAll_28", "DeltaToAll_91"}:  # they are relative to all stores
         np.testing.assert_allclose(hidden[3, NAMES.index(name)], missing[3, NAMES.index(name)], rtol=1e-6, err_msg=name)
-    shown = History(panel).columns(store, day, promo, origin)
+    shown = History(panel, HORIZON).columns(store, day, promo, origin)
     np.testing.assert_array_equal(np.delete(hidden, 3, axis=0), np.delete(shown, 3, axis=0))
 
 
@@ -187,7 +203,7 @@ def test_a_store_whose_sales_are_late_has_an_origin_of_its_own(panel: Panel) -> 
     sales = panel.sales.copy()
     sales[4, late + 1 :] = np.nan
     last_sold = int(np.flatnonzero(~np.isnan(sales[4]))[-1])
-    history, store = History(replace(panel, sales=sales)), np.arange(len(sales))
+    history, store = History(replace(panel, sales=sales), HORIZON), np.arange(len(sales))
     day, promo = np.full_like(store, panel.cutoff + 3), np.zeros_like(store)
     columns = history.columns(store, day, promo)
     origin = np.where(store == 4, last_sold, panel.cutoff)

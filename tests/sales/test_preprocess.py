@@ -16,6 +16,7 @@ from sales.features import Columns, Features
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor, varying
 from schemas.sales.manifest import PreprocessSpec
+from tests.sales.forecasts import HORIZON
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 
@@ -32,7 +33,7 @@ def columns(panel: Panel) -> Columns:
     """Rows of all stores; the last third are later days, with categories that the first two thirds do not have."""
     store, day = np.nonzero(~np.isnan(panel.sales))
     order = np.argsort(day, kind="stable")[::3]
-    return Features(panel, "parity").build(store[order], day[order])
+    return Features(panel, "parity", horizon=HORIZON).build(store[order], day[order])
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ STATUSES = {
     "invalid-request": 422,
     "unknown-store": 404,
     "outside-calendar": 422,
+    "beyond-horizon": 422,
     "unsupported-media-type": 415,
     "not-an-image": 422,
     "damaged-image": 422,

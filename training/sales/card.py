@@ -172,9 +172,16 @@ def _cautions(manifest: Mapping[str, Any]) -> str:
 
 - The model knows only the tables: no road works, no strike, no competitor that opens after {manifest["cutoff"]},
   no pandemic. Overrule it where you know more.
-- A forecast is one number without a range. Beyond {manifest["horizon"]} days it is extrapolation, and the answer warns
-  of it. Monitor the warnings and the errors, and train again when new sales are in.
+- A forecast is one number without a range. {_beyond(manifest)}
+- Monitor the warnings and the errors, and train again when new sales are in.
 - One holdout is one sample of one season. If options were chosen by its figures, the figures are too good."""
+
+
+def _beyond(manifest: Mapping[str, Any]) -> str:
+    """Return the sentence about dates beyond the horizon."""
+    if manifest["beyond_horizon"] == "refuse":
+        return f"The model refuses dates more than {manifest['horizon']} days after {manifest['cutoff']}."
+    return f"Beyond {manifest['horizon']} days it is extrapolation, and the answer warns of it."
 
 
 def _datasheet(manifest: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ import torch
 from runtime.bundle import Golden
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster, Model
-from sales.history import HORIZON
 from sales.preprocess import Prepared
 from schemas.sales.answer import Forecast
 from schemas.sales.parse import ForecastRequest
@@ -33,14 +32,15 @@ def golden_rows(fitted: Fitted, name: str) -> Golden:
     Every fourth request states another promotion than the tables do, and every sixteenth other holidays.
     """
     calendar, rng = fitted.panel.calendar, np.random.default_rng(0)
+    horizon = fitted.options.horizon
     forecaster = Forecaster(
-        Model(name, "training", fitted.panel, fitted.features, fitted.preprocessor, fitted.run, HORIZON)
+        Model(name, "training", fitted.panel, fitted.features, fitted.preprocessor, fitted.run, horizon)
     )
     rows: Golden = []
     for number in range(GOLDEN_ROWS):
         store = int(rng.integers(len(calendar.stores)))
         first = fitted.panel.cutoff + 1 if number % 2 else 0
-        day = int(rng.integers(first, min(fitted.panel.cutoff + HORIZON, calendar.days)))
+        day = int(rng.integers(first, min(fitted.panel.cutoff + horizon + 1, calendar.days)))
         row: dict[str, Any] = {"store": fitted.panel.store_ids[store], "date": calendar.date(day).isoformat()}
         if number % 4 == 3:
             row |= {"promo": not calendar.promo[store, day], "open": True}

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sales.features import COLUMNS, Columns, Features
-from sales.history import HORIZON
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, varying
 from schemas.sales.manifest import NetworkSpec
@@ -145,12 +144,12 @@ def _columns(
     Returns:
         The features, the columns, and the only value of each column that was left out.
     """
-    features = Features(panel, options.mode)
+    features = Features(panel, options.mode, horizon=options.horizon)
     columns = features.build(rows.store, rows.day, origin=origin, new=new)
     feature_set, unused = varying(columns, features.feature_set)
     if options.mode == "parity" or not unused:
         return features, columns, {}
-    features = Features(panel, options.mode, feature_set)
+    features = Features(panel, options.mode, feature_set, horizon=options.horizon)
     return features, features.build(rows.store, rows.day, origin=origin, new=new), unused
 
 
@@ -229,13 +228,13 @@ def _evaluation(fitted: Fitted, holdout: Rows) -> Callable[[nn.Module], Mapping[
 def _training_rows(panel: Panel, options: Options) -> tuple[Rows, NDArray[np.int64] | None]:
     """Return the rows to train on, and the last day whose sales each row may use.
 
-    In production mode each row is a forecast made 1 to ``HORIZON`` days before, drawn at random, since the model will
-    forecast as far ahead. In parity mode the columns look ahead, so there is no such day.
+    In production mode each row is a forecast made up to a horizon before, on a day drawn at random, since the model
+    will forecast as far ahead. In parity mode the columns look ahead, so there is no such day.
     """
     rows = Rows.sold(panel)
     if options.mode == "parity":
         return rows, None
-    days_ahead = np.random.default_rng(options.seed).integers(1, HORIZON + 1, len(rows))
+    days_ahead = np.random.default_rng(options.seed).integers(1, options.horizon + 1, len(rows))
     return rows, rows.day - days_ahead
 
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from training.options import OptionsError, TrainingOptions, option
 
+DEFAULT_HORIZON = 49  # days, seven weeks; Kaggle's horizon is 48
+MAX_HORIZON = 366  # days; the calendar reaches as far beyond the last known sales
 MIN_STEPS_PER_EPOCH = 150
 MIN_STEPS = 1000  # of a training without a given number of epochs
 MAX_EPOCHS = 100  # of such a training
@@ -82,6 +84,16 @@ class Options(TrainingOptions):
         help="Number format of matrix products.",
     )
     seed: int = option(0, min=0, help="Random seed for initial weights, batch order and dropout.")
+    horizon: int = option(
+        DEFAULT_HORIZON,
+        min=1,
+        max=MAX_HORIZON,
+        help="Number of days after the last known sales for which the model is made.",
+    )
+    beyond_horizon: Literal["warn", "refuse"] = option(
+        "warn",
+        help="Answer of the model to a date beyond its horizon. warn: a forecast with a warning. refuse: a problem.",
+    )
     holdout: int | None = option(
         None,
         min=1,

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from sales import bundle as bundles
-from sales.history import HORIZON
 from sales.panel import Panel
 from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
@@ -30,9 +29,9 @@ from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation, HoldoutError
 from training.sales.export import exported_network, golden_rows
 from training.sales.fit import Fitted, fit
-from training.sales.options import Options
+from training.sales.options import DEFAULT_HORIZON, Options
 from training.sales.rows import Rows
-from training.sales.windows import last_sale, tables_until
+from training.sales.windows import first_sale, last_sale, tables_until
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ def train(
         BaselineError: if the model is not better than a baseline and must be; no bundle is written.
         OptionsError: if the model can't have this name.
         ModeError: if the tables lack what the mode needs.
-        HoldoutError: if the tables leave nothing to train on or to evaluate on.
+        HoldoutError: if the tables leave nothing to train on or to evaluate on, or are shorter than the horizon.
         RunningError: if another training is writing the bundle.
         CheckpointError: if the checkpoint belongs to other tables or options.
         DivergedError: if the loss becomes infinite or NaN.
@@ -79,6 +78,7 @@ def train(
     check_name(run.name)
     tables.check_mode(options.mode)
     tables = tables.in_country(options.country)
+    _check_horizon(tables, options)
     panel = panel_from_tables(tables)
     cutoff = holdout_cutoff(tables, options)
     # The lesson's columns look ahead in all tables, so parity mode keeps them.
@@ -136,13 +136,39 @@ def holdout_cutoff(tables: Tables, options: Options) -> np.datetime64:
         cutoff = latest[min(len(tables.test), len(latest) - 1)] - 1
     else:
         third = int((last - first).astype(int) + 1) // 3
-        cutoff = last - max(min(HORIZON, third), 1)
+        cutoff = last - max(min(options.horizon, third), 1)
     if not first <= cutoff < last:
         raise HoldoutError(
             f"holding out the days after {cutoff} leaves nothing to train on or nothing to judge by: "
             f"the sales run from {first} to {last}; choose other holdout days"
         )
     return np.datetime64(cutoff)
+
+
+def _check_horizon(tables: Tables, options: Options) -> None:
+    """Check that the sales are long enough to learn the horizon, and warn if they can't judge all of it.
+
+    The default horizon is never rejected, so that a few weeks of sales can be tried out.
+
+    Raises:
+        HoldoutError: if the horizon is longer than the days with sales.
+    """
+    span = int((last_sale(tables) - first_sale(tables)).astype(int)) + 1
+    days = "1 day" if span == 1 else f"{span} days"
+    if options.horizon > max(span, DEFAULT_HORIZON):
+        raise HoldoutError(
+            f"the sales span {days}, so the model can't learn to forecast {options.horizon} days ahead; give a "
+            f"--horizon of at most {max(span, DEFAULT_HORIZON)} days, better {max(span // 3, 1)}, or more sales"
+        )
+    judged = max(span // 3, 1)
+    if options.mode == "production" and options.holdout is None and judged < options.horizon:
+        logger.warning(
+            "WARNING: the sales span %s, so the model is evaluated on the last %d only, and not on its horizon of %d "
+            "days",
+            days,
+            judged,
+            options.horizon,
+        )
 
 
 def _compare_with_baselines(evaluation: Evaluation, *, required: bool) -> None:
@@ -171,7 +197,8 @@ def _manifest(fitted: Fitted, evaluation: Evaluation, *, name: str, synthetic: b
         "synthetic": synthetic,
         "mode": fitted.options.mode,
         "cutoff": calendar.date(panel.cutoff),
-        "horizon": HORIZON,
+        "horizon": fitted.options.horizon,
+        "beyond_horizon": fitted.options.beyond_horizon,
         "first_date": calendar.date(0),
         "last_date": calendar.date(calendar.days - 1),
         "levels": {key: list(values) for key, values in panel.levels.items()},

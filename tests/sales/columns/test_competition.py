@@ -10,6 +10,7 @@ from sales.columns import competition
 from sales.columns.competition import Competition
 from sales.features import Features
 from sales.panel import NEVER, Panel
+from tests.sales.forecasts import HORIZON
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 
@@ -58,6 +59,8 @@ def test_a_competitor_that_opens_after_the_cutoff_changes_no_forecast(panel: Pan
     opens_next_year = replace(panel, competition_year=np.where(np.arange(len(years)) == 0, later.year + 1, years))
     day = panel.cutoff + 1 + np.arange(49)
     store = np.zeros_like(day)
-    soon, late = (Features(known, "production").build(store, day) for known in (opens_later, opens_next_year))
+    soon, late = (
+        Features(known, "production", horizon=HORIZON).build(store, day) for known in (opens_later, opens_next_year)
+    )
     for columns, others in zip(soon, late, strict=True):
         np.testing.assert_array_equal(columns, others)

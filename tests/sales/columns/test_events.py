@@ -12,6 +12,7 @@ from sales.columns import events
 from sales.columns.events import EVENT_DAYS, day_columns, day_effects, easter, effect_columns, orthodox_easter
 from sales.features import Features
 from sales.panel import Panel
+from tests.sales.forecasts import HORIZON
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 
@@ -183,7 +184,7 @@ def test_declared_columns_are_computed(panel: Panel) -> None:
 
 def test_a_new_store_has_no_effects_of_its_own(panel: Panel) -> None:
     """Training hides the sales of some rows' stores; their state's effects stay known."""
-    features = Features(panel, "production")
+    features = Features(panel, "production", horizon=HORIZON)
     names = features.feature_set.cont_names
     day = np.full(2, panel.calendar.day(dt.date(2015, 2, 16)))
     conts = features.build(np.zeros(2, np.int64), day, origin=day - 10, new=np.array([False, True])).conts

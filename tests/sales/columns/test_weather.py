@@ -9,6 +9,7 @@ import pytest
 from sales.columns import weather
 from sales.features import Features
 from sales.panel import MISSING, WEATHER, Panel
+from tests.sales.forecasts import HORIZON
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 
@@ -53,7 +54,7 @@ def test_a_store_without_a_state_has_no_weather(panel: Panel, mode: str) -> None
     """It had that of the last state."""
     state = panel.state.copy()
     state[3] = MISSING
-    features = Features(replace(panel, state=state), mode)  # type: ignore[arg-type]
+    features = Features(replace(panel, state=state), mode, horizon=HORIZON)  # type: ignore[arg-type]
     columns = features.build(np.array([3]), np.array([panel.cutoff - 100]))
     place = features.feature_set.cont_names.index("Mean_TemperatureC")
     assert np.isnan(columns.conts[0, place])

@@ -12,6 +12,7 @@ from sales.forecaster import Forecaster
 from schemas.sales.answer import Forecast, Forecasts, ItemForecast, json_adapter
 from tests.sales.forecasts import (
     CUTOFF,
+    HORIZON,
     MONDAY,
     PLANNED,
     SATURDAY,
@@ -126,7 +127,7 @@ def test_statements_equal_a_plan_table_that_contains_them(
         requests.append({"items": items})
     plan["StateHoliday"] = plan["StateHoliday"].astype(demo_tables.test["StateHoliday"].dtype)
     panel = panel_from_tables(replace(demo_tables, test=plan))
-    recomputed = Forecaster(replace(model, panel=panel, features=Features(panel, model.features.mode)))
+    recomputed = Forecaster(replace(model, panel=panel, features=Features(panel, model.features.mode, horizon=HORIZON)))
     for request, answer in zip(requests, ask(sensitive_forecaster, *requests), strict=True):
         bare = [{"store": item["store"], "date": item["date"]} for item in request["items"]]
         # Features of the last days depend on days after the plan, whose assumed facts come from the tables.

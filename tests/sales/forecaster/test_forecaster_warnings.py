@@ -12,6 +12,7 @@ from schemas.problems import Problem
 from schemas.sales.answer import Forecast, Forecasts, ItemForecast, ItemProblem
 from tests.sales.forecasts import (
     CUTOFF,
+    HORIZON,
     MONDAY,
     SATURDAY,
     ask,
@@ -147,7 +148,7 @@ def test_a_store_without_sales_gets_one_warning(forecaster: Forecaster) -> None:
     sales = model.panel.sales.copy()
     sales[4] = np.nan
     panel = replace(model.panel, sales=sales)
-    features = Features(panel, model.features.mode, model.features.feature_set)
+    features = Features(panel, model.features.mode, model.features.feature_set, horizon=HORIZON)
     new, old = ask(
         Forecaster(replace(model, panel=panel, features=features)), *({"store": s, "date": SATURDAY} for s in (5, 6))
     )
@@ -284,3 +285,26 @@ def test_christmas_is_closed_unless_it_is_stated_to_be_ordinary(forecaster: Fore
     day = {"store": 1, "date": dt.date(2015, 12, 25)}  # a Friday
     assumed, ordinary, opened = ask(forecaster, day, {**day, "state_holiday": "0"}, {**day, "open": True})
     assert [getattr(answer, "sales", 0) > 0 for answer in (assumed, ordinary, opened)] == [False, True, True]
+
+
+# Dates beyond the horizon
+
+
+def test_a_model_can_refuse_dates_beyond_its_horizon(sensitive_forecaster: Forecaster) -> None:
+    forecaster = Forecaster(replace(sensitive_forecaster.model, beyond_horizon="refuse"))
+    last, beyond, mixed = ask(
+        forecaster,
+        {"store": 1, "date": CUTOFF + dt.timedelta(days=HORIZON)},
+        {"store": 1, "date": CUTOFF + dt.timedelta(days=HORIZON + 1)},
+        {"store": 1, "start": CUTOFF + dt.timedelta(days=HORIZON), "days": 2},
+    )
+    assert isinstance(last, Forecast)
+    assert not [warning for warning in last.warnings if warning.code == "beyond_horizon"]
+    assert isinstance(beyond, Problem)
+    assert (beyond.status, beyond.type) == (422, "urn:shopcat:problem:beyond-horizon")
+    assert beyond.detail == (
+        "2015-09-19 is 50 days after 2015-07-31, the last day whose sales the model knows; it forecasts 49 days ahead, "
+        "up to 2015-09-18. Ask for a date up to then, or have the model updated with later sales"
+    )
+    assert isinstance(mixed, Forecasts)
+    assert [type(item) for item in mixed.items] == [ItemForecast, ItemProblem]

@@ -25,6 +25,7 @@ MANIFEST = {
     "mode": "production",
     "cutoff": dt.date(2015, 7, 31),
     "horizon": 49,
+    "beyond_horizon": "warn",
     "first_date": dt.date(2013, 1, 1),
     "last_date": dt.date(2016, 7, 31),
     "levels": {"Store": [1, 2, 5], "State": ["BE", "HB,NI"], "StoreType": ["a"]},
@@ -187,3 +188,9 @@ def test_the_card_is_short_and_has_no_placeholder(manifest):
     assert text.endswith("\n")
     assert len(text.splitlines()) < 120
     assert not re.search(r"\b(None|nan)\b|\b(TODO|TBD)|[{}<]|\?\?", text)
+
+
+def test_the_card_says_what_happens_beyond_the_horizon():
+    assert "Beyond 49 days it is extrapolation" in words(model_card(MANIFEST))
+    refusing = words(model_card({**MANIFEST, "beyond_horizon": "refuse"}))
+    assert "The model refuses dates more than 49 days after 2015-07-31." in refusing

@@ -8,6 +8,7 @@ import pytest
 from sales.features import Features
 from sales.forecaster import Forecaster, Model
 from sales.preprocess import Preprocessor
+from tests.sales.forecasts import HORIZON
 from training.sales.data.demo import write_demo
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import read_tables
@@ -145,7 +146,7 @@ def test_without_a_last_year_there_is_nothing_to_compare_with(judged):
 def untrained(tables, cutoff):
     """A forecaster whose network is a formula of its columns, so that every wrong column shows."""
     panel = panel_from_tables(tables, cutoff=np.datetime64(cutoff))
-    features = Features(panel, "parity")
+    features = Features(panel, "parity", horizon=HORIZON)
     rows = Rows.sold(panel)
     names = features.feature_set
     preprocessor = Preprocessor.fit(features.build(rows.store, rows.day), names.cat_names, names.cont_names)

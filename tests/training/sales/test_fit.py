@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from sales.history import HORIZON
 from sales.panel import Panel
 from tests.training.sales.small import OPTIONS, SMALL
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.fit import _training_rows, fit, lr_find
-from training.sales.options import Options
+from training.sales.options import DEFAULT_HORIZON, Options
 from training.sales.rows import Rows
 
 # The rows.
@@ -18,13 +17,21 @@ from training.sales.rows import Rows
 def test_every_production_row_is_a_forecast_made_within_the_horizon(panel: Panel) -> None:
     rows, origin = _training_rows(panel, Options.of())
     assert origin is not None
-    assert {*(rows.day - origin)} == {*range(1, HORIZON + 1)}
+    assert {*(rows.day - origin)} == {*range(1, DEFAULT_HORIZON + 1)}
     _, again = _training_rows(panel, Options.of())
     _, other = _training_rows(panel, Options.of(seed=1))
     assert again is not None
     assert other is not None
     assert np.array_equal(origin, again)
     assert not np.array_equal(origin, other)
+
+
+@pytest.mark.parametrize("horizon", [1, 7, 366])
+def test_origins_are_drawn_from_the_horizon_of_the_options(panel: Panel, horizon: int) -> None:
+    rows, origin = _training_rows(panel, Options.of(horizon=horizon))
+    assert origin is not None
+    days_ahead = rows.day - origin
+    assert (days_ahead.min(), days_ahead.max()) == (1, horizon)
 
 
 def test_parity_rows_look_ahead_and_are_the_same_days(panel: Panel) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from safetensors.numpy import load_file
 
 from runtime.bundle import WEIGHTS
 from sales.bundle import load
-from sales.history import HORIZON
+from sales.forecaster import Forecaster
+from schemas.problems import Problem
+from schemas.sales.answer import Forecast
+from schemas.sales.parse import parse_request
 from tests.training.sales.small import OPTIONS, SMALL
 from training.loop.checkpoint import CheckpointError
 from training.loop.history import Epoch
@@ -24,7 +27,7 @@ from training.sales.baselines import BaselineError
 from training.sales.data.tables import Tables
 from training.sales.evaluation import HoldoutError
 from training.sales.fit import Fitted
-from training.sales.options import Options
+from training.sales.options import DEFAULT_HORIZON, Options
 from training.sales.train import Trained, holdout_cutoff, train
 
 
@@ -53,7 +56,7 @@ def test_the_holdout_is_as_long_as_the_horizon_whatever_the_plan(tables: Tables,
     last = last_sale(tables)
     row = tables.test.head(1)
     plan = pd.concat([row.assign(Date=pd.Timestamp(last + 1 + day)) for day in range(plan_days)] or [row.head(0)])
-    assert holdout_cutoff(replace(tables, test=plan), Options.of()) == last - HORIZON
+    assert holdout_cutoff(replace(tables, test=plan), Options.of()) == last - DEFAULT_HORIZON
 
 
 @pytest.mark.parametrize(("days", "held_out"), [(150, 49), (147, 49), (146, 48), (60, 20), (2, 1)])
@@ -147,6 +150,42 @@ def test_days_after_the_holdout_do_not_change_the_first_fit(
     assert np.array_equal(again.evaluation.forecast, trained[1].evaluation.forecast)
 
 
+@pytest.mark.parametrize(("horizon", "held_out"), [(1, 1), (366, 313)])
+def test_the_bundle_has_the_horizon_of_the_options(tables: Tables, tmp_path: Path, horizon: int, held_out: int) -> None:
+    """The shortest and the longest horizon; the sales of the tables span 941 days, and a third is held out at most."""
+    options = Options.of(**SMALL, refit=False, horizon=horizon, beyond_horizon="refuse")
+    out = tmp_path / "sales"
+    trained = train(tables, out, options, Run("sales", progress=False))
+    assert (trained.manifest.horizon, trained.manifest.beyond_horizon) == (horizon, "refuse")
+    assert trained.manifest.training["holdout"] == held_out
+    forecaster = Forecaster.load(out)
+    first, last, beyond = (
+        forecaster.predict([parse_request({"store": 1, "date": str(forecaster.cutoff + timedelta(days=days))})])[0]
+        for days in (1, horizon, horizon + 1)
+    )
+    assert isinstance(first, Forecast)
+    assert isinstance(last, Forecast)
+    assert isinstance(beyond, Problem)
+    used = trained.manifest.preprocess.cont_names
+    assert ("DaysAhead" in used) == (horizon > 1), "with a horizon of one day, DaysAhead never varies"
+
+
+def test_a_holdout_shorter_than_the_horizon_is_a_warning(
+    tables: Tables, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = Options.of(**{**SMALL, "epochs": 1}, refit=False, horizon=330)
+    train(tables, tmp_path / "sales", options, Run("sales", progress=False))
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("evaluated on the last 313 only, and not on its horizon of 330 days" in text for text in warnings)
+
+
+def test_a_horizon_longer_than_the_sales_is_rejected(tables: Tables, tmp_path: Path) -> None:
+    short = replace(tables, train=tables.train[tables.train["Date"] >= np.datetime64(last_sale(tables) - 99)])
+    with pytest.raises(HoldoutError, match=r"the sales span 100 days, .*; give a --horizon of at most 100 days"):
+        train(short, tmp_path / "sales", Options.of(**SMALL, horizon=366), Run("sales", progress=False))
+    assert not (tmp_path / "sales").exists()
+
+
 def interrupt_at(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Interrupt each training after a number of epochs; the returned function ends that."""
     original = Learner._run_epoch
@@ -228,4 +267,4 @@ def test_the_manifest_states_what_was_chosen(trained: tuple[Path, Trained]) -> N
     """The number format depends on the machine, and the batch size on the number of rows."""
     training = trained[1].manifest.training
     assert (training["batch_size"], training["bfloat16"] in (True, False), training["device"]) == (256, True, "cpu")
-    assert training["holdout"] == HORIZON
+    assert training["holdout"] == DEFAULT_HORIZON

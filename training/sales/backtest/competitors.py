@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sales.history import HORIZON
 from sales.panel import YEAR, Panel
 from sales.preprocess import Prepared
 from training.sales.fit import Fitted
@@ -130,7 +129,8 @@ class _TrainingRows:
     def __init__(self, fitted: Fitted, seed: int) -> None:
         self._fitted = fitted
         self.rows = Rows.sold(fitted.panel)
-        drawn = self.rows.day - np.random.default_rng(seed).integers(1, HORIZON + 1, len(self.rows))
+        days_ahead = np.random.default_rng(seed).integers(1, fitted.options.horizon + 1, len(self.rows))
+        drawn = self.rows.day - days_ahead
         self.origin = None if fitted.features.mode == "parity" else drawn
         self.target = np.log(self.rows.sales.astype(np.float64)) - store_level(fitted.panel, self.rows, drawn)
 

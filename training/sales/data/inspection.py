@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sales.history import HORIZON
 from sales.panel import YEAR
 from training.sales.data.columns import COLUMNS, Kind, public_name
 from training.sales.data.files import find_layout
 from training.sales.data.problems import Problems, TableProblem, TablesError
 from training.sales.data.tables import Tables, load_tables
+from training.sales.options import DEFAULT_HORIZON
 
 _TITLES = {"train": "sales", "test": "plan", "store": "stores"}  # other tables have the lesson's names
 _LAYOUTS = {
@@ -215,11 +215,12 @@ def _days(tables: Tables) -> Iterator[str]:
     if sold["Sales"].nunique() == 1:
         yield f"all sales are {sold['Sales'].iloc[0]:g}, so every forecast of an open day will be that"
     span = _span(days)
-    if span < 3 * HORIZON:
-        yield f"the sales span {span} days; the evaluation holds out {max(span // 3, 1)} instead of {HORIZON}"
+    if span < 3 * DEFAULT_HORIZON:
+        yield f"the sales span {span} days; the evaluation holds out {max(span // 3, 1)} instead of {DEFAULT_HORIZON}"
     if span < YEAR:
         yield f"the sales span {span} days, less than a year, so the model can't learn the seasons"
     last = sold["Date"].max().date()
     yield f"{len(sold):,} rows with sales to train on; the last day with sales is {last}"
-    if not tables.test.empty and (tables.test["Date"].max().date() - last).days < HORIZON:
-        yield f"the plan ends on {tables.test['Date'].max().date()}; forecasts reach {HORIZON} days after the sales"
+    end = None if tables.test.empty else tables.test["Date"].max().date()
+    if end is not None and (end - last).days < DEFAULT_HORIZON:
+        yield f"the plan ends on {end}; forecasts reach {DEFAULT_HORIZON} days after the sales"
