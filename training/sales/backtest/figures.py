@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from training.sales.backtest.fits import MODEL
 from training.sales.backtest.run import Backtest, Window
+from training.sales.fits.window_fit import MODEL
 from training.sales.metrics import METRICS, by_slice, score
 
 ALL: Final = "All"  # the kind of slice that has all rows

@@ -11,10 +11,10 @@ from training.cards import definitions, option_list, percent, signed_percent, ta
 from training.plots import BLACK, BLUE, GREY, ORANGE, SKY, style
 from training.reports import Plots, closing_sections, images, write_folder
 from training.sales.backtest.figures import Figures, figures_csv, figures_json, forecasts_csv
-from training.sales.backtest.fits import LESSON, MODEL
 from training.sales.backtest.run import AVERAGE, LAST_YEAR, MEAN, Backtest
 from training.sales.card import LOOKS_AHEAD, METRICS, SYNTHETIC
 from training.sales.evaluation import WEEK
+from training.sales.fits.window_fit import LESSON, MODEL
 from training.sales.options import Options
 
 NAMES: Mapping[str, str] = {

@@ -12,12 +12,12 @@ import numpy as np
 from runtime.errors import UserError
 from training.checkpoint_folder import checkpoints
 from training.sales import baselines
-from training.sales.backtest.competitors import COMPETITORS, unavailable
-from training.sales.backtest.fits import LESSON, MODEL, Fit, Forecasts
-from training.sales.backtest.processes import default_jobs, run_fits
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import ModeError, Tables
 from training.sales.evaluation import Evaluation
+from training.sales.fits.competitors import COMPETITORS, unavailable
+from training.sales.fits.processes import default_jobs, run_fits
+from training.sales.fits.window_fit import LESSON, MODEL, Forecasts, WindowFit
 from training.sales.metrics import rmspe
 from training.sales.options import Options
 from training.sales.rows import Rows
@@ -168,7 +168,7 @@ def _actual(tables: Tables, cutoff: np.datetime64, days: int) -> Evaluation:
 
 def _fits(
     tables: Tables, settings: Settings, evaluations: Sequence[Evaluation], trained: tuple[str, ...], folder: Path
-) -> dict[tuple[int, int], Fit]:
+) -> dict[tuple[int, int], WindowFit]:
     """Return all fits by window and seed. The trained baselines are computed beside the first seed of each window."""
     fits = {}
     parity = settings.options.mode == "parity"
@@ -177,7 +177,8 @@ def _fits(
         observed = tables_until(tables, cutoff, end, observed=True) if parity or LESSON in trained else None
         known = observed if parity and observed is not None else tables_until(tables, cutoff, end)
         for seed in range(settings.seeds):
-            fits[index, seed] = Fit(
+            fits[index, seed] = WindowFit(
+                name=f"{cutoff}, seed {seed}",
                 cutoff=cutoff,
                 store=evaluation.rows.store,
                 day=evaluation.rows.day,
@@ -191,7 +192,7 @@ def _fits(
     return fits
 
 
-def _run(fits: Mapping[tuple[int, int], Fit], evaluations: Sequence[Evaluation], settings: Settings) -> None:
+def _run(fits: Mapping[tuple[int, int], WindowFit], evaluations: Sequence[Evaluation], settings: Settings) -> None:
     """Run the fits that are not finished, and log the error of each."""
     missing = {fit.name: (index, fit) for (index, _), fit in fits.items() if fit.finished() is None}
     if len(missing) < len(fits):
@@ -212,7 +213,9 @@ def _run(fits: Mapping[tuple[int, int], Fit], evaluations: Sequence[Evaluation],
             logger.info("%s: RMSPE %.4f  [%d of %d, %.0f s]", fit.name, error, count, len(missing), elapsed)
 
 
-def _window(fits: Mapping[tuple[int, int], Fit], index: int, evaluation: Evaluation, settings: Settings) -> Window:
+def _window(
+    fits: Mapping[tuple[int, int], WindowFit], index: int, evaluation: Evaluation, settings: Settings
+) -> Window:
     """Return the forecasts of one window."""
     seeds, trained = {}, Forecasts()
     for seed in range(settings.seeds):

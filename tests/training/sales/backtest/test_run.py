@@ -12,12 +12,13 @@ import pytest
 from tests.training.sales.small import OPTIONS, SMALL
 from training.loop.checkpoint import CheckpointError
 from training.sales import baselines
-from training.sales.backtest import fits
 from training.sales.backtest.run import Backtest, BacktestError, Settings, backtest
 from training.sales.data.files import Source
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.fit import Fitted, fit
+from training.sales.fits import window_fit
+from training.sales.fits.window_fit import WindowFit
 from training.sales.options import Options
 from training.sales.rows import Rows
 
@@ -158,7 +159,7 @@ def test_a_fit_gets_no_sales_after_its_cutoff(tables: Tables, tmp_path: Path, mo
         seen.append(panel)
         return fit(panel, *arguments, **keywords)
 
-    monkeypatch.setattr(fits, "fit", record)
+    monkeypatch.setattr(window_fit, "fit", record)
     backtest(tables, tmp_path / "out", settings(baselines=("lesson",)))
     assert len(seen) == 4, "two windows, with the model and the lesson's network each"
     for panel, cutoff in zip(seen, np.repeat(CUTOFFS, 2), strict=True):
@@ -172,15 +173,15 @@ def test_a_fit_gets_no_sales_after_its_cutoff(tables: Tables, tmp_path: Path, mo
 
 def count_fits(monkeypatch: pytest.MonkeyPatch, *, stop_after: int | None = None) -> list[str]:
     """Record the fits that are run, and interrupt the one after a number of them."""
-    run, ran = fits.Fit.run, list[str]()
+    run, ran = WindowFit.run, list[str]()
 
-    def counted(fit_: fits.Fit, **keywords: Any) -> None:
+    def counted(fit_: WindowFit, **keywords: Any) -> None:
         if len(ran) == stop_after:
             raise KeyboardInterrupt
         run(fit_, **keywords)
         ran.append(fit_.name)
 
-    monkeypatch.setattr(fits.Fit, "run", counted)
+    monkeypatch.setattr(WindowFit, "run", counted)
     return ran
 
 
@@ -226,7 +227,7 @@ def test_an_unknown_baseline_is_rejected_by_name(tables: Tables, tmp_path: Path)
 def test_a_baseline_without_its_package_is_left_out_with_the_reason(
     tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("training.sales.backtest.competitors.find_spec", lambda _: None)
+    monkeypatch.setattr("training.sales.fits.competitors.find_spec", lambda _: None)
     left_out = backtest(tables, tmp_path / "out", settings(cutoffs=CUTOFFS[:1], baselines=(*FREE, "lightgbm")))
     assert list(left_out.windows[0].baselines) == ["last-year", "weekday-promotion"]
     assert "not installed" in left_out.skipped["lightgbm"]

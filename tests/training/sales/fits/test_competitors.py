@@ -1,4 +1,4 @@
-"""training.sales.backtest.competitors: the ridge against scikit-learn, the trees, and the store's level."""
+"""training.sales.fits.competitors: the ridge against scikit-learn, the trees, and the store's level."""
 
 import numpy as np
 import pandas as pd
@@ -7,11 +7,11 @@ from sklearn.linear_model import Ridge
 
 from sales.panel import Panel
 from tests.training.sales.small import OPTIONS
-from training.sales.backtest.competitors import PENALTY, _TrainingRows, lightgbm, ridge, store_level, unavailable
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation
 from training.sales.fit import Fitted, fit
+from training.sales.fits.competitors import PENALTY, _TrainingRows, lightgbm, ridge, store_level, unavailable
 from training.sales.metrics import rmspe
 from training.sales.rows import Rows
 
@@ -78,6 +78,6 @@ def test_the_trees_beat_last_year_and_are_the_same_each_time(tables: Tables, fit
 
 
 def test_a_baseline_without_its_package_is_unavailable_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.sales.backtest.competitors.find_spec", lambda _: None)
+    monkeypatch.setattr("training.sales.fits.competitors.find_spec", lambda _: None)
     assert "pip install 'shopcat[bench]'" in unavailable("lightgbm")
     assert unavailable("ridge") == ""

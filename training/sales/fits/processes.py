@@ -3,6 +3,7 @@
 The parent terminates its children on an error or Ctrl-C. A child also ends by itself if the parent is killed.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ import psutil
 from tqdm import tqdm
 
 from runtime.errors import UserError
-from training.sales.backtest.fits import Fit
+from training.sales.fits.window_fit import WindowFit
 
 ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Measured: a process with 914,629 rows and LightGBM took 1.8 GB (shopcat backtest, Rossmann's tables to 2015-04-30).
@@ -35,7 +36,7 @@ class _Running(NamedTuple):
     """A process, its fit, and the end of the pipe that brings its error."""
 
     process: SpawnProcess
-    fit: Fit
+    fit: WindowFit
     error: Connection
 
 
@@ -50,7 +51,7 @@ def default_jobs(n_rows: int) -> int:
     return max(1, min(cores, fitting))
 
 
-def run_fits(fits: Sequence[Fit], jobs: int) -> Generator[Fit, None, None]:
+def run_fits(fits: Sequence[WindowFit], jobs: int) -> Generator[WindowFit, None, None]:
     """Run fits, at most ``jobs`` in parallel, and yield each when it has written its forecasts.
 
     A single job runs in this process, with a progress bar on a terminal.
@@ -81,11 +82,13 @@ def run_fits(fits: Sequence[Fit], jobs: int) -> Generator[Fit, None, None]:
             child.process.join()
 
 
-def _start(fit: Fit) -> _Running:
+def _start(fit: WindowFit) -> _Running:
     """Start a process for a fit."""
     context = get_context("spawn")  # why: a fork of a process with torch's threads can hang
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(fit, sender), daemon=True)
+    logger = logging.getLogger("training")
+    level = logger.getEffectiveLevel() if logger.hasHandlers() else None
+    process = context.Process(target=_run, args=(fit, sender, level), daemon=True)
     with _inherited_by_children():
         process.start()
     sender.close()
@@ -134,8 +137,17 @@ def _check(ended: _Running) -> None:
         raise FitError(f"{ended.fit.name}: the process failed with exit status {code}; its error is above")
 
 
-def _run(fit: Fit, error: Connection) -> None:
-    """Run a fit in this process, and send an expected error to the parent."""
+def _run(fit: WindowFit, error: Connection, level: int | None) -> None:
+    """Run a fit in this process, and send an expected error to the parent.
+
+    Args:
+        fit: the fit.
+        error: end of the pipe to the parent.
+        level: lowest level of the log lines, which begin with the fit's name; None for no log.
+    """
+    if level is not None:
+        logging.basicConfig(level=logging.WARNING, format=f"{fit.name}: %(message)s", stream=sys.stderr)
+        logging.getLogger("training").setLevel(level)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     tqdm.set_lock(threading.RLock())  # why: its default is a semaphore, which a terminated process would leave behind
     try:

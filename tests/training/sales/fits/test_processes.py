@@ -1,4 +1,4 @@
-"""training.sales.backtest.processes: fits in parallel, failing processes, and ends by Ctrl-C or a killed parent."""
+"""training.sales.fits.processes: fits in parallel, failing processes, and ends by Ctrl-C or a killed parent."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from tests.training.sales.small import OPTIONS, SMALL
-from training.sales.backtest import processes
-from training.sales.backtest.processes import FitError, default_jobs
 from training.sales.backtest.run import Settings, backtest
 from training.sales.data.tables import Tables
+from training.sales.fits import processes
+from training.sales.fits.processes import FitError, default_jobs
 from training.sales.options import Options
 
 CUTOFFS = (np.datetime64("2014-11-30"), np.datetime64("2015-05-17"))
