@@ -39,8 +39,8 @@ class Forecaster:
     ``weather``. The model takes all others from its tables or assumes them, and the answer lists the assumed ones. The
     facts of one call are one plan: a promotion on Monday changes the forecast of the Saturday before.
 
-    A frame has the columns ``store`` and ``date``, and may have columns of all facts except ``weather``. Kaggle's
-    spellings, such as ``StateHoliday``, are accepted. All other columns are ignored, and so are empty cells.
+    A frame has the columns ``store`` and ``date``, and may have a column for each fact and each field of the weather.
+    It may have the names that training accepts, such as ``StateHoliday``. Other columns and empty cells are ignored.
 
     In a list or a frame, an item without an answer has its problem in its place. If no item has an answer, the method
     raises `RequestError`.

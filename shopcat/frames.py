@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeGuard
 
 from runtime.errors import UserError
 from schemas.sales.answer import ItemForecast, ItemProblem
+from schemas.sales.column_names import REQUEST_COLUMNS, WEATHER_FIELDS, match_columns
 from schemas.sales.explanation import ItemExplanation
 from shopcat.values import plain
 
 _FLAGS = ("open", "promo", "school_holiday")
-_FIELDS = ("store", "date", *_FLAGS, "state_holiday")
 
 Columns = Mapping[str, Callable[[Any], Any]]
 Result = ItemForecast | ItemProblem
@@ -50,34 +50,36 @@ def is_frame(value: object) -> TypeGuard[Frame]:
 def items_of(frame: Frame) -> list[dict[str, Any]]:
     """Return each row as an item of a request.
 
-    Column names match regardless of case and underscores, so that Kaggle's spellings work. Empty cells are left out.
+    Columns are found by the names that training accepts too, such as Kaggle's spellings. Empty cells are left out.
 
     Raises:
-        UserError: if there is no column for the store or the date, or two columns for one field.
+        UserError: if there is no column for the store or the date, or several columns for one field.
     """
-    names = list(frame.columns)
+    names = [str(name) for name in frame.columns]
+    matched = match_columns(names, REQUEST_COLUMNS.values())
     found: dict[str, int] = {}
-    for position, name in enumerate(names):
-        field = next((field for field in _FIELDS if _key(field) == _key(name)), None)
-        if field is None:
-            continue
-        if field in found:
-            raise UserError(f"the frame has two columns for {field}: {names[found[field]]!r} and {name!r}; drop one")
-        found[field] = position
+    for field, column in REQUEST_COLUMNS.items():
+        fitting = matched.ambiguous.get(column, [])
+        if column in matched.headers:
+            fitting = [matched.headers[column]] * names.count(matched.headers[column])
+        if len(fitting) > 1:
+            raise UserError(f"the frame has two columns for {field}: {fitting[0]!r} and {fitting[1]!r}; drop one")
+        if fitting:
+            found[field] = names.index(fitting[0])
     missing = [field for field in ("store", "date") if field not in found]
     if missing:
         raise UserError(
-            f"the frame has no column {' and no column '.join(missing)}; it has {', '.join(map(str, names)) or 'none'}"
+            f"the frame has no column {' and no column '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
     columns = [_values(field, frame.iloc[:, position]) for field, position in found.items()]
-    return [
-        {field: value for field, value in zip(found, row, strict=True) if value is not None}
-        for row in zip(*columns, strict=True)
-    ]
+    return [_item(dict(zip(found, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
-def _key(name: object) -> str:
-    return str(name).strip().lower().replace("_", "")
+def _item(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item of a row, whose weather is an object; None is not stated."""
+    stated = {field: value for field, value in values.items() if value is not None}
+    weather = {field: stated.pop(field) for field in [*stated] if field in WEATHER_FIELDS}
+    return stated | ({"weather": weather} if weather else {})
 
 
 def _values(field: str, column: Any) -> list[Any]:

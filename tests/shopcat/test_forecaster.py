@@ -166,6 +166,13 @@ def test_a_frame_has_the_forecasts_of_its_rows(model: shopcat.Forecaster, day: d
             assert pd.isna(row.problem)
 
 
+def test_a_frame_is_read_by_the_names_of_training(model: shopcat.Forecaster, day: dt.date) -> None:
+    frame = pd.DataFrame({"shop": [1], "ds": [day], "On Promotion": [1], "temp": [25.5], "rain": [None]})
+    (expected,) = model.forecast([{"store": 1, "date": day, "promo": True, "weather": {"mean_temperature": 25.5}}])
+    assert isinstance(expected, shopcat.ItemForecast)
+    assert model.forecast(frame)["sales"].tolist() == [expected.sales]
+
+
 def test_a_frame_has_comparisons_and_explanations_too(model: shopcat.Forecaster, day: dt.date) -> None:
     frame = pd.DataFrame({"store": [1, 2, 999], "date": [str(day)] * 3})
     compared = model.what_if(frame, promo=True)
@@ -253,8 +260,12 @@ def test_wrong_arguments_are_type_errors(model: shopcat.Forecaster, day: dt.date
 
 
 def test_a_frame_without_a_store_or_with_two_dates_is_rejected(model: shopcat.Forecaster, day: dt.date) -> None:
-    with pytest.raises(shopcat.UserError, match="the frame has no column store; it has date, shop"):
-        model.forecast(pd.DataFrame({"date": [day], "shop": [1]}))
+    with pytest.raises(shopcat.UserError, match="the frame has no column store; it has date, where"):
+        model.forecast(pd.DataFrame({"date": [day], "where": [1]}))
+    with pytest.raises(shopcat.UserError, match="two columns for store: 'shop' and 'branch'; drop one"):
+        model.forecast(pd.DataFrame({"shop": [1], "branch": [1], "date": [day]}))
+    with pytest.raises(shopcat.UserError, match="two columns for date: 'date' and 'date'; drop one"):
+        model.forecast(pd.DataFrame([[1, day, day]], columns=["store", "date", "date"]))
     with pytest.raises(shopcat.UserError, match="two columns for date: 'Date' and 'date'; drop one"):
         model.forecast(pd.DataFrame({"store": [1], "Date": [day], "date": [day]}))
 

@@ -16,9 +16,10 @@ from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster
 from schemas.problems import Problem, validation_problem
 from schemas.sales.answer import Forecasts, ItemForecast, ItemProblem
+from schemas.sales.column_names import match_columns
 from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import ITEM_NAMES, Item
-from training.sales.data.columns import COLUMNS, Column, match_columns
+from training.sales.data.columns import COLUMNS, Column
 from training.sales.data.files import UnreadableError, read_csv
 from training.sales.data.values import NOTHING, parse_texts
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from training.sales.data.columns import COLUMNS, Column, match_columns, names_of, plain_name, public_name
+from schemas.sales.column_names import match_columns, names_of, plain_name, public_name
+from training.sales.data.columns import COLUMNS, Column
 from training.sales.data.problems import Problems, TableProblem, TablesError
 from training.sales.data.values import NOTHING
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sales.panel import YEAR
-from training.sales.data.columns import COLUMNS, Kind, public_name
+from schemas.sales.column_names import public_name
+from training.sales.data.columns import COLUMNS, Kind
 from training.sales.data.files import find_layout
 from training.sales.data.problems import Problems, TableProblem, TablesError
 from training.sales.data.tables import Tables, load_tables

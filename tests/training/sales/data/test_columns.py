@@ -2,8 +2,17 @@
 
 import pytest
 
-from training.sales.data import columns
-from training.sales.data.columns import COLUMNS, match_columns, names_of, plain_name, public_name
+from schemas.sales.column_names import (
+    IGNORED,
+    REQUEST_COLUMNS,
+    WEATHER_FIELDS,
+    match_columns,
+    names_of,
+    plain_name,
+    public_name,
+)
+from schemas.sales.request import StoreDay, Weather
+from training.sales.data.columns import COLUMNS
 
 
 @pytest.mark.parametrize("table", COLUMNS)
@@ -28,5 +37,14 @@ def test_unknown_columns_are_unused_except_those_of_the_lesson() -> None:
 
 def test_ignored_columns_are_plain_names_that_no_column_has() -> None:
     known = {name for table in COLUMNS.values() for column in table for name in names_of(column)}
-    assert not columns.IGNORED & known
-    assert {*map(plain_name, columns.IGNORED)} == columns.IGNORED
+    assert not IGNORED & known
+    assert {*map(plain_name, IGNORED)} == IGNORED
+
+
+def test_every_field_of_a_request_has_one_column() -> None:
+    fields = ({*StoreDay.model_fields} - {"weather"}) | {*Weather.model_fields}
+    assert {*REQUEST_COLUMNS} == fields
+    assert {*WEATHER_FIELDS} == {*Weather.model_fields}
+    assert {*REQUEST_COLUMNS.values()} <= {*COLUMNS["test"], *COLUMNS["weather"]}
+    names = [name for column in REQUEST_COLUMNS.values() for name in {*names_of(column)}]
+    assert len(names) == len({*names})
