@@ -14,6 +14,9 @@ from sales.columns.stretches import BREAK, WEEKEND
 from sales.panel import YEAR
 
 AHEAD = UNTIL + max(LONG_CLOSURE, BREAK + WEEKEND)  # days after a day that its columns can depend on, at most
+RECENT = 13 * 7  # days whose opening shows on which weekdays a store opens now
+ENOUGH = 4  # of these days on a weekday; with fewer, the last year decides
+LONG = 14  # days of a closure that shows nothing about weekdays
 WEEK = 7  # days that the columns named ``_fw`` count, the day itself included
 
 Facts = tuple[UInt8, UInt8]  # open and state_holiday, both [store, day]
@@ -32,11 +35,11 @@ def weekdays(first_day: int, days: int) -> Int64:
 def usual_weekdays(facts: Facts, known: Bool, weekday: Int64) -> Bool:
     """Return the weekdays on which each store usually opens.
 
-    A store opens on a weekday if it was open on most of them in the last year of its known days, holidays aside. On
-    weekdays without a known day it opens if most stores do: a new store would count as closed otherwise, and its
-    forecast would be 0 without a warning. Tables may leave out closed days. A store without rows on a weekday
-    therefore counts as closed in the majority. Otherwise a few stores with Sunday rows would open every store on
-    Sundays.
+    A store opens on a weekday if it was open on most of them in the last 13 weeks of its known days, holidays and long
+    closures aside, because closing days change. With few of them, those of the last year count. On weekdays without a
+    known day it opens if most stores do: a new store would count as closed otherwise, and its forecast would be 0
+    without a warning. Tables may leave out closed days. A store without rows on a weekday therefore counts as closed in
+    the majority. Otherwise a few stores with Sunday rows would open every store on Sundays.
 
     Args:
         facts: open and state_holiday, ``[store, day]``.
@@ -49,15 +52,30 @@ def usual_weekdays(facts: Facts, known: Bool, weekday: Int64) -> Bool:
     open_, holiday = facts
     has_rows = known.any(axis=1)
     last = np.where(has_rows, known.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1), -1)
-    recent = known & (holiday == 0) & (np.arange(known.shape[1]) > last[:, None] - YEAR)
+    year = known & (holiday == 0) & (np.arange(known.shape[1]) > last[:, None] - YEAR)
+    newest = year & (np.arange(known.shape[1]) > last[:, None] - RECENT) & ~_long_closures(known & (open_ > 0), last)
     usual = np.zeros((len(open_), 7), dtype=np.bool_)
     for day in range(7):
-        counts = recent[:, weekday == day]
-        opened = ((open_[:, weekday == day] > 0) & counts).sum(axis=1)
+        same = weekday == day
+        counts = np.where((newest[:, same].sum(axis=1) >= ENOUGH)[:, None], newest[:, same], year[:, same])
+        opened = ((open_[:, same] > 0) & counts).sum(axis=1)
         usually = opened * 2 > counts.sum(axis=1)
         most = usually[has_rows].sum() * 2 > has_rows.sum()
         usual[:, day] = np.where(counts.any(axis=1), usually, most)
     return usual
+
+
+def _long_closures(opened: Bool, last: Int64) -> Bool:
+    """Return the days in closures of ``LONG`` days and more, up to each store's last known day, ``[store, day]``.
+
+    Args:
+        opened: ``[store, day]``, known days on which the store was open.
+        last: ``[store]``, last known day.
+    """
+    day = np.arange(opened.shape[1])
+    before = np.maximum.accumulate(np.where(opened, day, -1), axis=1)
+    after = np.minimum.accumulate(np.where(opened, day, last[:, None] + 1)[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(~opened & (after - before - 1 >= LONG))
 
 
 def closed_on_kinds(closed: Bool, counts: Bool, holiday: UInt8) -> Bool:

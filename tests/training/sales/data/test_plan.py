@@ -85,7 +85,6 @@ def test_without_a_country_and_holidays_in_the_tables_none_is_assumed(demo_table
     tables = without_plan(demo_tables, open_days_only=True, states_holidays=False)
     panel = panel_from_tables(replace(tables, country=None))
     assert not panel.calendar.state_holiday.any()
-    assert at(panel, "open", CHRISTMAS).sum() == len(panel.calendar.stores)
 
 
 def test_a_holiday_that_the_tables_never_mark_is_not_taken_from_the_calendar(demo_tables: Tables) -> None:

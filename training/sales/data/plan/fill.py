@@ -15,7 +15,8 @@ def fill(grids: Grids, place: Place, *, first_day: int, cutoff: int) -> None:
     - State holidays: as the other stores of the state list them, from the country's calendar, and those that recur.
     - School holidays: as most other stores of the state list them; otherwise they repeat after 52 weeks.
     - Promotions after the cutoff: as the chain lists them; then the rhythm of the last turns, if there is one.
-    - Open on the store's usual weekdays; closed on a holiday on which it was closed before.
+    - Open on the store's usual weekdays; closed on a holiday on which it was closed before, and on other days of the
+      year on which it was closed in each of several years.
 
     If the tables state no holiday at all, the country's calendar holds for all days.
 
@@ -26,12 +27,12 @@ def fill(grids: Grids, place: Place, *, first_day: int, cutoff: int) -> None:
         cutoff: last day whose sales are known.
     """
     date = first_day + np.arange(grids.open.shape[1])
-    fill_holidays(grids, place, date)
+    names = fill_holidays(grids, place, date)
     fill_school(grids, place)
     stated = grids.stated("promo")
     ahead = ~stated & (after_last(stated) | (np.arange(len(date)) > cutoff))
     fill_promotions(grids.promo, stated, ahead)
-    fill_open(grids, date, cutoff)
+    fill_open(grids, place, date, names, cutoff)
 
 
 def fill_school(grids: Grids, place: Place) -> None:

@@ -4,7 +4,7 @@ import datetime as dt
 
 import numpy as np
 
-from sales.arrays import Bool, Int64, UInt8
+from sales.arrays import Bool, Int32, Int64, UInt8
 from sales.calendar import datepart
 from sales.columns.events import easter
 from training.sales.data.plan.country import CHRISTMAS, EASTER, Holiday, state_holidays
@@ -14,8 +14,14 @@ EVERYWHERE = 0.95  # share of the chain's rows that must have a holiday to make 
 AFTER_EASTER = range(-60, 71)  # days around Easter on which holidays move with it: carnival to Corpus Christi
 
 
-def fill_holidays(grids: Grids, place: Place, date: Int64) -> None:
-    """Fill the state holidays that no table states; all of them if the tables have none and the country is known."""
+def fill_holidays(grids: Grids, place: Place, date: Int64) -> Int32:
+    """Fill the state holidays that no table states; all of them if the tables have none and the country is known.
+
+    Returns:
+        ``[store, day]``, the same number for all days of one official holiday, such as Thanksgiving; 0 on other days.
+    """
+    names: dict[str, int] = {}
+    numbers = np.zeros(grids.holiday.shape, dtype=np.int32)
     known = grids.stated("state_holiday")
     if place.country is not None and not (grids.holiday[known] > 0).any():
         known = np.zeros_like(known)
@@ -28,13 +34,16 @@ def fill_holidays(grids: Grids, place: Place, date: Int64) -> None:
         certain = known[stores] | listed
         assumed = recurring(holiday, certain, date)
         if place.country is not None:
-            official = _official(place.country, state, date, listed, value)
+            official, numbers[stores] = _official(place.country, state, date, listed, value, names)
             assumed = np.where(official > 0, official, assumed)
         grids.holiday[stores] = np.where(certain, holiday, assumed)
+    return numbers
 
 
-def _official(country: str, state: str | None, date: Int64, listed: Bool, value: UInt8) -> UInt8:
-    """Return the kind of the state's official holidays, ``[day]``, without those that the tables do not have.
+def _official(
+    country: str, state: str | None, date: Int64, listed: Bool, value: UInt8, names: dict[str, int]
+) -> tuple[UInt8, Int32]:
+    """Return the kind and the number of the state's official holidays, without those that the tables do not have.
 
     Args:
         country: the country's code.
@@ -42,6 +51,11 @@ def _official(country: str, state: str | None, date: Int64, listed: Bool, value:
         date: ``[day]``, days since 1970-01-01.
         listed: ``[day]``, true where the tables list the state's holidays.
         value: ``[day]``, the tables' holiday.
+        names: numbers of the holidays by name, from 1; new names are added. Several days of one name, such as a feast
+            of three days, have a number each.
+
+    Returns:
+        Kinds and numbers, each ``[day]``; 0 on other days.
     """
     years = datepart(date[[0, -1]])["Year"].tolist()
     by_name: dict[str, list[tuple[int, Holiday]]] = {}
@@ -49,13 +63,17 @@ def _official(country: str, state: str | None, date: Int64, listed: Bool, value:
         day = (holiday.date - dt.date(1970, 1, 1)).days - int(date[0])
         if 0 <= day < len(date):
             by_name.setdefault(holiday.name, []).append((day, holiday))
-    kinds = np.zeros(len(date), dtype=np.uint8)
-    for occurrences in by_name.values():
+    kinds, numbers = np.zeros(len(date), dtype=np.uint8), np.zeros(len(date), dtype=np.int32)
+    for name, occurrences in by_name.items():
         found = [value[day] > 0 for day, _ in occurrences if listed[day]]
         if not found or sum(found) * 2 >= len(found):
             for day, holiday in occurrences:
                 kinds[day] = holiday.kind
-    return kinds
+            place = 0
+            for index, (day, _) in enumerate(occurrences):
+                place = place + 1 if index and day == occurrences[index - 1][0] + 1 else 0
+                numbers[day] = names.setdefault(f"{name}, day {place}", len(names) + 1)
+    return kinds, numbers
 
 
 def recurrence_keys(date: Int64) -> list[Int64]:
