@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE_OR_FOLDER, FOLDER, FORCE, command, this_command
+from cli.common import DEVICE, FILE_OR_FOLDER, FOLDER, FORCE, JOBS, command, this_command
 from cli.options import given_options, training_options
 from training.sales.options import Options
 
@@ -48,11 +48,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
     help="Forecasts to compare with, separated by commas. `lesson` is the network of the fast.ai lesson; it takes as "
     "long as the model.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    help="Number of fits in parallel, with one thread each.  [default: one for each core, if memory allows]",
-)
+@JOBS
 @click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted backtest could be resumed.")
 @FORCE
 @training_options(Options, leave_out=("seed", "beyond_horizon", "holdout", "refit"))

@@ -27,6 +27,11 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 FILE_OR_FOLDER = click.Path(path_type=Path)
 DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")
+JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Number of fits in parallel, with one thread each.  [default: one for each core, if memory allows]",
+)
 FORCE = click.option("--force", is_flag=True, help="Replace an existing result.")
 
 

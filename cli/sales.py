@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FILE_OR_FOLDER, FOLDER, command, this_command, verified_bundle
+from cli.common import DEVICE, FILE, FILE_OR_FOLDER, FOLDER, JOBS, command, this_command, verified_bundle
 from cli.options import (
     PLOT,
     RunArguments,
@@ -19,7 +19,7 @@ from cli.options import (
     training_command,
     training_options,
 )
-from training.sales.options import Options
+from training.sales.options import QUICK, Options
 
 
 @click.command()
@@ -54,9 +54,22 @@ def demo(folder: Path, stores: int, seed: int) -> None:
     help="Fail, and write no bundle, if the model is not better than both baselines on the holdout. Otherwise the "
     "command only warns.",
 )
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Train in a fraction of the time, to try something out: fewer epochs, and intervals from the holdout alone.",
+)
+@JOBS
 @DEVICE
 @command
-def train_sales(data: Path, arguments: RunArguments, require_better_than_baseline: bool, **given: Any) -> None:
+def train_sales(
+    data: Path,
+    arguments: RunArguments,
+    require_better_than_baseline: bool,
+    quick: bool,
+    jobs: int | None,
+    **given: Any,
+) -> None:
     """Train the sales model on tables.
 
     DATA is a CSV or Parquet file with the columns store, date and sales. Or it is a folder with such a file, named
@@ -68,7 +81,7 @@ def train_sales(data: Path, arguments: RunArguments, require_better_than_baselin
     from training.sales.report import write_report
     from training.sales.train import Trained, train
 
-    options = Options.of(**given_options(Options, given))
+    options = Options.of(**{**(QUICK if quick else {}), **given_options(Options, given)})
     report_folder = arguments.checked_report()
     tables = read_tables(data)
 
@@ -87,6 +100,7 @@ def train_sales(data: Path, arguments: RunArguments, require_better_than_baselin
         options,
         arguments.run(write),
         require_better_than_baseline=require_better_than_baseline,
+        jobs=jobs,
     ).manifest
     _print_figures(manifest.metrics)
     print_written(arguments.out, report_folder, manifest.version)

@@ -114,6 +114,55 @@ def score(actual: ArrayLike, forecast: ArrayLike, metrics: Mapping[str, Metric] 
     return {"rows": np.size(actual), **{name: metric(actual, forecast) for name, metric in metrics.items()}}
 
 
+PROBABILITIES = (0.05, 0.1, 0.5, 0.9, 0.95)
+"""Probabilities of the quantiles that `interval_score` judges: the ends of both intervals, and the median."""
+
+_ENDS: Mapping[int, tuple[int, int]] = {80: (1, 3), 90: (0, 4)}  # places of an interval's ends in PROBABILITIES
+
+INTERVALS = ("coverage_80", "coverage_90", "width_80", "width_90", "pinball")
+"""Names of the figures of `interval_score`."""
+
+
+def pinball(actual: ArrayLike, quantiles: ArrayLike, probabilities: ArrayLike = PROBABILITIES) -> float:
+    """Weighted quantile loss: twice the pinball loss over the sum of the sales, a mean over the probabilities.
+
+    Amazon Forecast and AutoGluon call it wQL. For the probability 0.5 alone it is the WAPE.
+
+    Args:
+        actual: ``[row]``, sales.
+        quantiles: ``[row, probability]``, forecast quantiles.
+        probabilities: probabilities of the quantiles.
+
+    >>> pinball([100, 300], [[110], [260]], [0.5])
+    0.125
+    """
+    a, q, p = (np.asarray(values, np.float64) for values in (actual, quantiles, probabilities))
+    difference = a[:, None] - q
+    return _ratio(2 * np.maximum(p * difference, (p - 1) * difference).sum(axis=0).mean(), a.sum())
+
+
+def interval_score(actual: ArrayLike, quantiles: ArrayLike) -> dict[str, float]:
+    """Return coverage and width of the 80 and 90 % intervals, the pinball loss, and the number of rows as ``rows``.
+
+    Coverage is the share of the sales that lie in their interval. Width is the sum of the widths over the sum of the
+    sales. Rows with sales of 0 count.
+
+    Args:
+        actual: ``[row]``, sales.
+        quantiles: ``[row, probability]``, forecast quantiles of ``PROBABILITIES``.
+
+    >>> interval_score([100.0], [[80.0, 90.0, 100.0, 105.0, 110.0]])["width_90"]
+    0.3
+    """
+    a, q = np.asarray(actual, np.float64), np.asarray(quantiles, np.float64)
+    figures: dict[str, float] = {"rows": len(a)}
+    for level, (low, high) in _ENDS.items():
+        inside = (q[:, low] <= a) & (a <= q[:, high])
+        figures[f"coverage_{level}"] = float(inside.mean()) if len(a) else float("nan")
+        figures[f"width_{level}"] = _ratio((q[:, high] - q[:, low]).sum(), a.sum())
+    return {**figures, "pinball": pinball(a, q)}
+
+
 def by_slice(
     actual: ArrayLike, forecast: ArrayLike, slices: ArrayLike, metrics: Mapping[str, Metric] = METRICS
 ) -> dict[str, dict[str, float]]:

@@ -2,7 +2,9 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from training.options import OptionsError, TrainingOptions, option
@@ -12,6 +14,8 @@ MAX_HORIZON = 366  # days; the calendar reaches as far beyond the last known sal
 MIN_STEPS_PER_EPOCH = 150
 MIN_STEPS = 1000  # of a training without a given number of epochs
 MAX_EPOCHS = 100  # of such a training
+QUICK: Mapping[str, Any] = MappingProxyType({"epochs": 2, "calibration_windows": 1})
+"""Options of a quick training, unless they are given."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,13 @@ class Options(TrainingOptions):
         min=1,
         shown="the model's horizon; parity: as many rows as test.csv has",
         help="Number of days at the end of the tables to evaluate on.",
+    )
+    calibration_windows: int = option(
+        4,
+        parity=1,
+        min=1,
+        help="Number of past windows whose forecast errors give the intervals, the holdout included. Each takes a fit. "
+        "Short tables allow fewer.",
     )
     country: str | None = option(
         None,

@@ -1,11 +1,13 @@
 """Train the sales model: tables in, a bundle and a report out.
 
-Two fits. The first leaves out the last weeks and is evaluated on them. The second takes all rows with the same options,
-because the weeks just before a forecast are the most informative; the bundle holds this one. Parity mode reproduces the
-figures of the fast.ai lesson and stops after the first fit.
+Several fits with the same options. One leaves out the last weeks and is evaluated on them. One takes all rows, because
+the weeks just before a forecast are the most informative; the bundle holds this one. In the others, the sales end with
+an earlier window, whose errors calibrate the intervals together with those of the holdout. Parity mode reproduces the
+figures of the fast.ai lesson with the first fit alone.
 """
 
 import logging
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,6 @@ import numpy as np
 import torch
 
 from sales import bundle as bundles
-from sales.panel import Panel
 from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
 from training.loop.history import History
@@ -28,10 +29,11 @@ from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation, HoldoutError
 from training.sales.export import exported_network, golden_rows
-from training.sales.fit import Fitted, fit
+from training.sales.fit import Fitted
+from training.sales.fits.training import TrainingFits
 from training.sales.options import DEFAULT_HORIZON, Options
 from training.sales.rows import Rows
-from training.sales.windows import first_sale, last_sale, tables_until
+from training.sales.windows import first_sale, last_sale
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +55,15 @@ class Trained(NamedTuple):
 
 
 def train(
-    tables: Tables, out: Path, options: Options, run: Run[Trained], *, require_better_than_baseline: bool = False
+    tables: Tables,
+    out: Path,
+    options: Options,
+    run: Run[Trained],
+    *,
+    require_better_than_baseline: bool = False,
+    jobs: int | None = None,
 ) -> Trained:
     """Train and evaluate a model and write its bundle; an interrupted run resumes after its last finished epoch.
-
-    In production mode the first fit sees the plan of the holdout and nothing later, as a forecast does.
 
     Args:
         tables: checked tables.
@@ -65,6 +71,7 @@ def train(
         options: options that decide the result.
         run: settings of this run.
         require_better_than_baseline: fail if the model is not better than every baseline; otherwise warn.
+        jobs: number of fits in parallel; None for as many as cores and memory allow, or 1 for small tables.
 
     Raises:
         BaselineError: if the model is not better than a baseline and must be; no bundle is written.
@@ -74,6 +81,7 @@ def train(
         RunningError: if another training is writing the bundle.
         CheckpointError: if the checkpoint belongs to other tables or options.
         DivergedError: if the loss becomes infinite or NaN.
+        FitError: if the process of a fit fails.
     """
     check_name(run.name)
     tables.check_mode(options.mode)
@@ -81,26 +89,12 @@ def train(
     _check_horizon(tables, options)
     panel = panel_from_tables(tables)
     cutoff = holdout_cutoff(tables, options)
-    # The lesson's columns look ahead in all tables, so parity mode keeps them.
-    visible = tables if options.mode == "parity" else tables_until(tables, cutoff, last_sale(tables))
-    known = panel_from_tables(visible, cutoff=cutoff)
-    unseen = Rows.sold(panel, after=known.cutoff)
     with checkpoints(out, resume=run.resume) as folder:
-        logger.info("first fit: %s", _span(known))
-        first = fit(
-            known,
-            options,
-            device=run.device,
-            holdout=unseen,
-            folder=folder / "first",
-            progress=run.progress,
-        )
-        evaluation = Evaluation(panel, known.cutoff, unseen, first.forecast(unseen))
-        _compare_with_baselines(evaluation, required=require_better_than_baseline)
-        final = first
-        if options.refit:
-            logger.info("second fit, all rows: %s", _span(panel))
-            final = fit(panel, options, device=run.device, folder=folder / "all", progress=run.progress)
+        fits = TrainingFits.of(tables, panel, options, cutoff, folder, run.device)
+        with closing(fits.run(jobs, progress=run.progress)) as evaluations:
+            for evaluation in evaluations:
+                _compare_with_baselines(evaluation, required=require_better_than_baseline)
+        final = fits.final.fitted
         manifest = _manifest(final, evaluation, name=run.name, synthetic=tables.synthetic)
         bundle = bundles.save(
             out,
@@ -112,7 +106,7 @@ def train(
             card=model_card(manifest),
             replace=run.replace,
         )
-        trained = Trained(bundle, evaluation, first.history, first.lr)
+        trained = Trained(bundle, evaluation, *fits.holdout.course())
         if run.report is not None:
             run.report(trained)
     return trained
@@ -213,8 +207,3 @@ def _manifest(fitted: Fitted, evaluation: Evaluation, *, name: str, synthetic: b
             "torch": torch.__version__,
         },
     }
-
-
-def _span(panel: Panel) -> str:
-    """Return the number of training rows of a panel and their last day, for the log."""
-    return f"{len(Rows.sold(panel)):,} rows with sales up to {panel.calendar.date(panel.cutoff)}"

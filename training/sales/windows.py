@@ -86,6 +86,30 @@ def rolling_cutoffs(tables: Tables, *, windows: int, days: int, step: int | None
     return [last - days - step * index for index in reversed(range(windows))]
 
 
+def calibration_cutoffs(tables: Tables, holdout: np.datetime64, *, windows: int, days: int) -> list[np.datetime64]:
+    """Return the cutoffs of windows whose forecast errors calibrate intervals, the earliest first.
+
+    The last one is the holdout's. The others are spread over the year before it, in whole weeks, and do not overlap.
+    Each learns from at least half of the days with sales, because the errors of a fit with little history are larger
+    than those of the final one. Short tables give fewer windows.
+
+    Args:
+        tables: checked tables.
+        holdout: cutoff of the holdout.
+        windows: largest number of windows.
+        days: number of days in a window.
+    """
+    first = first_sale(tables)
+    span = int((last_sale(tables) - first).astype(int)) + 1
+    room = int((holdout - first).astype(int)) + 1 - max(MIN_HORIZONS * days, span // 2)
+    shortest = -(-days // 7) * 7
+    for count in range(windows, 1, -1):
+        step = min(max(SEASONS // count // 7 * 7, shortest), max(room, 0) // (count - 1) // 7 * 7)
+        if step >= shortest:
+            return [holdout - step * index for index in reversed(range(count))]
+    return [holdout]
+
+
 def checked_cutoffs(tables: Tables, cutoffs: Sequence[np.datetime64], *, days: int) -> list[np.datetime64]:
     """Return given cutoffs, the earliest first.
 

@@ -10,7 +10,15 @@ import pytest
 from training.sales.data.files import Source
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
-from training.sales.windows import WindowError, checked_cutoffs, first_sale, last_sale, rolling_cutoffs, tables_until
+from training.sales.windows import (
+    WindowError,
+    calibration_cutoffs,
+    checked_cutoffs,
+    first_sale,
+    last_sale,
+    rolling_cutoffs,
+    tables_until,
+)
 
 CUTOFF, END = np.datetime64("2015-05-31"), np.datetime64("2015-06-14")
 
@@ -119,3 +127,27 @@ def test_windows_without_room_are_rejected_with_a_remedy(
 def test_given_cutoffs_are_sorted_and_used_once(tables: Tables) -> None:
     early, late = np.datetime64("2014-03-01"), np.datetime64("2015-01-01")
     assert checked_cutoffs(tables, [late, early, late], days=49) == [early, late]
+
+
+@pytest.mark.parametrize(
+    ("n_days", "days", "steps"),
+    [
+        (900, 49, [91, 91, 91]),
+        (600, 49, [77, 77, 77]),  # half of the days stay for the first fit
+        (400, 49, [49, 49, 49]),
+        (300, 49, [49, 49]),
+        (200, 49, [49]),
+        (150, 49, []),
+        (900, 366, []),
+        (900, 180, [182]),
+    ],
+)
+def test_calibration_windows_do_not_overlap_and_leave_enough_to_learn_from(
+    tables: Tables, n_days: int, days: int, steps: list[int]
+) -> None:
+    last = np.datetime64("2015-07-31")
+    holdout = last - days
+    cutoffs = calibration_cutoffs(every_day(tables, n_days), holdout, windows=4, days=days)
+    assert cutoffs[-1] == holdout
+    assert np.diff(np.array(cutoffs)).astype(int).tolist() == steps
+    assert not steps or int((cutoffs[0] - (last - n_days)).astype(int)) >= max(2 * days, n_days // 2)

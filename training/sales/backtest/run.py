@@ -200,8 +200,7 @@ def _run(fits: Mapping[tuple[int, int], WindowFit], evaluations: Sequence[Evalua
     if not missing:
         return
     most_rows = max(len(fit.tables.train) for fit in fits.values())
-    automatic = default_jobs(most_rows) if settings.device == "cpu" else 1
-    jobs = min(settings.jobs or automatic, len(missing))
+    jobs = min(settings.jobs or default_jobs(most_rows, device=settings.device), len(missing))
     logger.info("%d fits, %d in parallel", len(missing), jobs)
     start = time.monotonic()
     with closing(run_fits([fit for _, fit in missing.values()], jobs)) as running:

@@ -22,6 +22,8 @@ from tqdm import tqdm
 from runtime.errors import UserError
 from training.sales.fits.window_fit import WindowFit
 
+logger = logging.getLogger(__name__)
+
 ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Measured: a process with 914,629 rows and LightGBM took 1.8 GB (shopcat backtest, Rossmann's tables to 2015-04-30).
 PROCESS_BYTES: Final = 1 << 30
@@ -40,28 +42,35 @@ class _Running(NamedTuple):
     error: Connection
 
 
-def default_jobs(n_rows: int) -> int:
-    """Return the number of fits that can run in parallel, limited by cores and memory.
+def default_jobs(n_rows: int, *, device: str = "cpu") -> int:
+    """Return the number of fits that can run in parallel, limited by cores and memory; 1 on a GPU.
 
     Args:
         n_rows: number of training rows.
+        device: device to train on.
     """
+    if device != "cpu":
+        return 1
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     fitting = psutil.virtual_memory().available // (PROCESS_BYTES + ROW_BYTES * n_rows)
     return max(1, min(cores, fitting))
 
 
-def run_fits(fits: Sequence[WindowFit], jobs: int) -> Generator[WindowFit, None, None]:
+def run_fits(fits: Sequence[WindowFit], jobs: int, *, progress: bool | None = None) -> Generator[WindowFit, None, None]:
     """Run fits, at most ``jobs`` in parallel, and yield each when it has written its forecasts.
 
-    A single job runs in this process, with a progress bar on a terminal.
+    Args:
+        fits: the fits, in the order in which they start.
+        jobs: number of processes. A single job runs in this process.
+        progress: show a progress bar of a single job; if None, only on a terminal.
 
     Raises:
         FitError: if a process fails; the others are terminated.
     """
     if jobs == 1:
         for fit in fits:
-            fit.run()
+            logger.info("fit: %s", fit.name)
+            fit.run(progress=progress)
             yield fit
         return
     waiting, running = deque(fits), dict[int, _Running]()
@@ -86,7 +95,6 @@ def _start(fit: WindowFit) -> _Running:
     """Start a process for a fit."""
     context = get_context("spawn")  # why: a fork of a process with torch's threads can hang
     receiver, sender = context.Pipe(duplex=False)
-    logger = logging.getLogger("training")
     level = logger.getEffectiveLevel() if logger.hasHandlers() else None
     process = context.Process(target=_run, args=(fit, sender, level), daemon=True)
     with _inherited_by_children():

@@ -5,6 +5,7 @@ A finished fit leaves a file with its forecasts, so that an interrupted run does
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from training.sales.fits.competitors import COMPETITORS
 from training.sales.options import Options
 from training.sales.rows import Rows
 
+logger = logging.getLogger(__name__)
+
 Forecasts = dict[str, NDArray[np.float64]]
 
 MODEL = "model"
@@ -47,8 +50,8 @@ class WindowFit:
         options: options of the model, with the seed.
         device: device to train on.
         file: file for the forecasts. The checkpoints lie beside it until the fit is finished.
-        sales: ``[row]``, actual sales, for the error after each epoch alone. If None, the learning-rate finder is not
-            run either.
+        sales: ``[row]``, actual sales, for figures alone; None if they are not needed.
+        find_lr: run the learning-rate finder first, and state the error on the rows after each epoch.
         keep: keep the last checkpoint, so that `fitted` needs no training.
         baselines: trained baselines to compute beside the model.
         observed: tables with the weather of the window, for the lesson's network; None if nothing needs them.
@@ -63,6 +66,7 @@ class WindowFit:
     device: str
     file: Path
     sales: NDArray[np.float32] | None = None
+    find_lr: bool = False
     keep: bool = False
     baselines: tuple[str, ...] = ()
     observed: Tables | None = None
@@ -151,7 +155,9 @@ class WindowFit:
 
     def _fit(self, tables: Tables, options: Options, name: str, progress: bool | None = None) -> Fitted:
         panel = panel_from_tables(tables, cutoff=self.cutoff)
-        holdout = None if self.sales is None or name != MODEL else self._rows
+        sold, last = int((~np.isnan(panel.sales)).sum()), panel.calendar.date(panel.cutoff)
+        logger.info("%s rows with sales up to %s", f"{sold:,}", last)
+        holdout = self._rows if self.find_lr and name == MODEL else None
         folder = self._checkpoints / name
         with _one_thread():
             return fit(panel, options, device=self.device, holdout=holdout, folder=folder, progress=progress)
