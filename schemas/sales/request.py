@@ -15,6 +15,7 @@ MAX_DAYS = 366
 MAX_STORE_ID = 100  # characters
 
 StateHoliday = Literal["0", "a", "b", "c"]
+Objective = Literal["median", "mean", "rmspe"]  # measure that the forecast is best for
 
 
 def _iso_date(value: Any) -> Any:

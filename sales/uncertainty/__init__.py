@@ -1,0 +1,1 @@
+"""Uncertainty of forecasts: residuals of past windows, and the intervals, quantiles and objectives that follow."""
