@@ -1,7 +1,7 @@
 """Evaluation of forecasts on days that the model has not seen, overall and by slice."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -26,6 +26,9 @@ from training.sales.rows import Rows
 WEEKDAYS = ("1 Monday", "2 Tuesday", "3 Wednesday", "4 Thursday", "5 Friday", "6 Saturday", "7 Sunday")
 WEEK = "Week of the horizon"  # a kind of slice
 HOLIDAYS = ("0 none", "a public holiday", "b Easter", "c Christmas")
+
+
+_REQUESTS = 256  # requests in one call of the model, of a store's days each
 
 
 class HoldoutError(UserError):
@@ -140,7 +143,9 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
             f"none of the {len(sold):,} store-days with sales after {forecaster.cutoff} can be judged ({reasons}); "
             "name tables of the bundle's stores with sales soon after that day"
         )
-    answers = _forecasts(forecaster, panel, _stated_days(panel, known, slice(max(cutoff + 1, 0), last + 1)))
+    days = _stated_days(panel, known, slice(max(cutoff + 1, 0), last + 1))
+    open_is_stated = "train" not in tables.sources or tables.states("train", "Open")
+    answers = _forecasts(forecaster, panel, days, open_is_stated=open_is_stated)
     forecast = np.array([answers[cell] for cell in zip(rows.store.tolist(), rows.day.tolist(), strict=True)])
     return Evaluation(panel, cutoff, rows, forecast, skipped)
 
@@ -155,24 +160,59 @@ def _stated_days(panel: Panel, known: NDArray[np.bool_], days: slice) -> Rows:
     return Rows(store, day, panel.sales[store, day])
 
 
-def _forecasts(forecaster: Forecaster, panel: Panel, rows: Rows) -> dict[tuple[int, int], float]:
+def _forecasts(
+    forecaster: Forecaster, panel: Panel, rows: Rows, *, open_is_stated: bool
+) -> dict[tuple[int, int], float]:
     """Return the forecasts of store-days by store and day, from one request that states the plan of all of them.
+
+    Without a column Open, nobody knows beforehand which days will have sales. A day with sales that is assumed closed
+    is then forecast by a request of its own, which states that it is open.
+
+    Args:
+        forecaster: the model.
+        panel: facts of the tables.
+        rows: store-days.
+        open_is_stated: True if the tables have a column Open.
 
     Raises:
         HoldoutError: if one of them can't be forecast.
     """
+    items = _items(panel, rows, open_is_stated=open_is_stated)
+    (sales,) = _answers(forecaster, [items])
+    cells = list(zip(rows.store.tolist(), rows.day.tolist(), strict=True))
+    forecasts = dict(zip(cells, sales, strict=True))
+    closed = [row for row in np.flatnonzero(rows.sales > 0).tolist() if sales[row] == 0]
+    for start in range(0, len(closed), _REQUESTS):
+        chosen = closed[start : start + _REQUESTS]
+        requests = []
+        for row in chosen:
+            same_store = np.flatnonzero(rows.store == rows.store[row]).tolist()
+            others = [items[other] for other in same_store if other != row]
+            requests.append([items[row].model_copy(update={"open": True}), *others])
+        for row, answer in zip(chosen, _answers(forecaster, requests), strict=True):
+            forecasts[cells[row]] = answer[0]
+    return forecasts
+
+
+def _items(panel: Panel, rows: Rows, *, open_is_stated: bool) -> list[Item]:
+    """Return an item for each store-day, with the facts that the tables state about it."""
     calendar = panel.calendar
 
     def stated(field: str, store: int, day: int, value: Any) -> Any:
         """Return a fact of a day, or None where no table states it."""
         return None if calendar.assumed[store, day] >> FIELDS.index(field) & 1 else value
 
-    cells = list(zip(rows.store.tolist(), rows.day.tolist(), strict=True))
-    items = tuple(
+    def opening(store: int, day: int, sold: bool) -> bool | None:
+        """Return the opening of a day, or None where it is not known beforehand."""
+        if not open_is_stated and not np.isnan(panel.sales[store, day]):
+            return None
+        return True if sold else cast(bool | None, stated("open", store, day, bool(calendar.open[store, day])))
+
+    return [
         Item(
             store=panel.store_ids[store],
             date=calendar.date(day),
-            open=True if sold else stated("open", store, day, bool(calendar.open[store, day])),
+            open=opening(store, day, sold),
             promo=stated("promo", store, day, bool(calendar.promo[store, day])),
             state_holiday=cast(
                 StateHoliday | None,
@@ -180,16 +220,28 @@ def _forecasts(forecaster: Forecaster, panel: Panel, rows: Rows) -> dict[tuple[i
             ),
             school_holiday=stated("school_holiday", store, day, bool(calendar.school_holiday[store, day])),
         )
-        for (store, day), sold in zip(cells, (rows.sales > 0).tolist(), strict=True)
-    )
-    (answer,) = forecaster.predict([ForecastRequest(items, single=False)])
-    if not isinstance(answer, Forecasts):
-        raise HoldoutError(answer.detail if hasattr(answer, "detail") else str(answer))
-    bad = [result for result in answer.items if not isinstance(result, ItemForecast)]
-    if bad:
-        raise HoldoutError(f"{len(bad):,} of {len(items):,} rows can't be forecast; the first: {bad[0].problem.detail}")
-    sales = [result.sales for result in answer.items if isinstance(result, ItemForecast)]
-    return dict(zip(cells, sales, strict=True))
+        for store, day, sold in zip(rows.store.tolist(), rows.day.tolist(), (rows.sales > 0).tolist(), strict=True)
+    ]
+
+
+def _answers(forecaster: Forecaster, requests: Sequence[Sequence[Item]]) -> list[list[float]]:
+    """Return the forecast of each item of each request.
+
+    Raises:
+        HoldoutError: if one of them can't be forecast.
+    """
+    answers = forecaster.predict([ForecastRequest(tuple(items), single=False) for items in requests])
+    sales = []
+    for answer in answers:
+        if not isinstance(answer, Forecasts):
+            raise HoldoutError(answer.detail if hasattr(answer, "detail") else str(answer))
+        bad = [result for result in answer.items if not isinstance(result, ItemForecast)]
+        if bad:
+            raise HoldoutError(
+                f"{len(bad):,} of {len(answer.items):,} rows can't be forecast; the first: {bad[0].problem.detail}"
+            )
+        sales.append([result.sales for result in answer.items if isinstance(result, ItemForecast)])
+    return sales
 
 
 def _words(levels: tuple[int | str, ...], codes: Int32) -> NDArray[np.str_]:

@@ -24,7 +24,7 @@ from training.loop.lr_finder import FoundLR
 from training.sales.metrics import rmspe
 from training.sales.network import TabularNet, emb_sz_lesson, emb_sz_rule
 from training.sales.options import Options
-from training.sales.rows import Rows
+from training.sales.rows import Rows, forecast_open_days
 
 # Columns whose sum is the mean log of the store's sales on the weekday, with or without a promotion.
 ANCHOR = ("Level", "Weekday_364", "PromoWeekday_364")
@@ -62,9 +62,8 @@ class Fitted:
         return predict(self.net, torch.from_numpy(cats), torch.from_numpy(conts), device=self.device)
 
     def forecast(self, rows: Rows) -> NDArray[np.float64]:
-        """Forecast sales ``[row]`` of open days."""
-        prepared = self.preprocessor.transform(self.features.build(rows.store, rows.day))
-        return np.exp(self.run(prepared.cats, prepared.conts).astype(np.float64))
+        """Return the median forecasts of store-days, ``[row]``, as open days."""
+        return forecast_open_days(self.features, self.preprocessor, self.run, rows)
 
 
 def fit(

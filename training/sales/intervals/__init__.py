@@ -1,0 +1,1 @@
+"""Intervals of the sales model: residuals of past windows, and figures that say how far the intervals hold."""
