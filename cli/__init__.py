@@ -32,6 +32,7 @@ def main() -> None:
       shopcat classify model_store/pets *.jpg           name the breeds of pets
       shopcat demo tables                               write seven synthetic tables
       shopcat train sales tables                        train on them; writes model_store/sales
+      shopcat plan model_store/sales --out plan.csv     write the days to forecast, to fill in
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     for package in sorted(OURS):

@@ -10,6 +10,7 @@ import click
 from cli import pets, sales
 from cli.backtest import backtest
 from cli.classify import classify
+from cli.forecast import forecast, plan
 from cli.inspect import inspect
 
 
@@ -63,7 +64,7 @@ KIND_COMMANDS: Mapping[str, KindCommands] = {
         lr_find=sales.lr_find_sales,
         show=(),
         judge=(backtest,),
-        predict=(sales.forecast, sales.explain),
+        predict=(plan, forecast, sales.explain),
         check=sales.check,
         evaluate=sales.evaluate,
         first_answer=sales.first_answer,

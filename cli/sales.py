@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli.common import DEVICE, FILE, FILE_OR_FOLDER, FOLDER, JOBS, command, this_command, verified_bundle
+from cli.common import DEVICE, FILE_OR_FOLDER, FOLDER, JOBS, command, this_command, verified_bundle
 from cli.options import (
     PLOT,
     RunArguments,
@@ -132,32 +132,6 @@ def lr_find_sales(data: Path, out: Path, device: str | None, **given: Any) -> No
     panel = panel_from_tables(tables, cutoff=holdout_cutoff(tables, options))
     found = lr_find(panel, options, device=pick_training_device(device))
     plot_and_print(found, out)
-
-
-@click.command()
-@click.argument("bundle", type=FOLDER)
-@click.argument("rows", type=FILE)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
-@DEVICE
-@command
-def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
-    """Forecast every row of a CSV file.
-
-    For Kaggle's test.csv, the output has the columns Id and Sales. Any other CSV file needs the columns Store and Date,
-    and may have Open, Promo, StateHoliday and SchoolHoliday. Its output has all of its columns and the column Sales, or
-    Forecast if there is a column Sales already.
-    """
-    from runtime.device import pick_device
-    from runtime.folder import check_file
-    from sales.forecaster import Forecaster
-    from training.sales.forecast_csv import forecast_csv
-
-    check_file(out)
-    forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
-    count, notes = forecast_csv(forecaster, rows, out)
-    click.echo(f"{out}: {count:,} forecasts by {forecaster.name} {forecaster.version}")
-    for code, number in sorted(notes.items()):
-        click.echo(f"  {number:,} rows: {code.replace('_', ' ')}")
 
 
 @click.command()

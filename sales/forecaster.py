@@ -103,7 +103,7 @@ class Forecaster:
         self._stores = {store: index for index, store in enumerate(model.panel.store_ids)}
         self.cutoff = calendar.date(model.panel.cutoff)
         self._model_fields: _ModelFields = {"model": model.name, "version": model.version, "cutoff": self.cutoff}
-        self._last_day = calendar.days - 1 if model.beyond_horizon == "warn" else model.panel.cutoff + model.horizon
+        self.last_day = calendar.days - 1 if model.beyond_horizon == "warn" else model.panel.cutoff + model.horizon
         self._build_inputs = InputBuilder(model.panel, model.features, model.preprocessor, model.horizon)
 
     @classmethod
@@ -242,7 +242,7 @@ class Forecaster:
         stores: list[int] = []
         days: list[int] = []
         problems: dict[tuple[int, int], ItemProblem] = {}
-        calendar, last = self.model.panel.calendar, self._last_day
+        calendar, last = self.model.panel.calendar, self.last_day
         for request_index, request in enumerate(requests):
             for place, item in enumerate(request.items):
                 if isinstance(item, RejectedItem):

@@ -32,6 +32,7 @@ ASSUMED = [
 
 
 _COLUMN_OF = {name: column for column, name in REQUEST_FIELDS.items()}
+_DAY_COLUMNS = {"promo": "Promo", "state_holiday": "StateHolidayType", "school_holiday": "SchoolHoliday"}
 _HOLIDAY = {code: index for index, code in enumerate(STATE_HOLIDAYS)}
 _UNUSED = "the model does not use it"
 _NO_HISTORY = ForecastWarning(
@@ -63,8 +64,8 @@ class Inputs(NamedTuple):
     Attributes:
         prepared: the network's input.
         open: ``[row]``, 1 where the store is open; a closed store sells 0.
-        assumed: ``[row]``, bits of the facts that neither client nor tables state, of the day itself or of a later day
-            that a column reads; ``ASSUMED`` has their names.
+        assumed: ``[row]``, bits of the used facts that neither client nor tables state, of the day itself or of a later
+            day that a column reads; ``ASSUMED`` has their names.
         warnings: warnings by row; most rows have none.
     """
 
@@ -103,13 +104,11 @@ class InputBuilder:
         self._n_sold = names.index("Level_n") if "Level_n" in names else None
         self._never_varied = {
             field: preprocessor.unused[column]
-            for field, column in (
-                ("promo", "Promo"),
-                ("state_holiday", "StateHolidayType"),
-                ("school_holiday", "SchoolHoliday"),
-            )
+            for field, column in _DAY_COLUMNS.items()
             if column in preprocessor.unused
         }
+        used = {*used_fields(preprocessor), *(["weather"] if features.weather else [])}
+        self._used = np.uint8(sum(1 << bit for bit, name in enumerate(_ASSUMABLE) if name in used))
         looks_ahead = features.mode == "production"
         self._rules = OpeningRules.of(calendar, panel.cutoff) if looks_ahead else None
         self._assumed = calendar.assumed | assumed_ahead(calendar) if looks_ahead else calendar.assumed
@@ -153,6 +152,7 @@ class InputBuilder:
         observed = np.zeros(len(day), dtype=np.bool_)
         observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
         assumed[features.season_only[day] & ~observed] |= _WEATHER_BIT
+        assumed &= self._used
         quality = self._preprocessor.input_quality(columns, prepared)
         quality.filled[:, self._history] = False  # a weekday without past sales is ordinary
         warnings = self._warnings(day, open_, quality, weather)
@@ -208,6 +208,11 @@ class InputBuilder:
                 detail = f"{ahead[row]} days after {cutoff}; the model was made for {self._horizon}"
                 warn(row, "beyond_horizon", "date", detail)
         return warnings
+
+
+def used_fields(preprocessor: Preprocessor) -> tuple[str, ...]:
+    """Return the names of ``FIELDS`` that a model uses: those that varied in training, and the opening."""
+    return tuple(field for field in FIELDS if _DAY_COLUMNS.get(field) not in preprocessor.unused)
 
 
 def _warnings_by_column(preprocessor: Preprocessor) -> tuple[list[ForecastWarning], ...]:

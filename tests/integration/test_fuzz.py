@@ -34,7 +34,8 @@ from tests.leaks import leak
 from tests.pets.hostile import FORMATS, encoded, hostile_inputs
 from tests.schemas.sales.test_parse import REQUESTS
 from tests.training.pets.drawn import BREEDS, draw_photo
-from training.sales.forecast_csv import RowsError, forecast_csv
+from training.sales.forecast_files.forecast import forecast_file
+from training.sales.forecast_files.formats import RowsError
 
 pytestmark = pytest.mark.integration
 
@@ -197,7 +198,7 @@ def test_any_csv_is_forecast_or_a_rows_error(sales: SalesHandler, tmp_path: Path
     def read(content: bytes) -> None:
         (tmp_path / "rows.csv").write_bytes(content)
         with suppress(RowsError):
-            forecast_csv(sales.forecaster, tmp_path / "rows.csv", tmp_path / "out.csv")
+            forecast_file(sales.forecaster, tmp_path / "rows.csv", tmp_path / "out.csv")
 
     fuzz(damaged(*valid) | st.binary(max_size=200) | st.text(max_size=200).map(str.encode), read)
 

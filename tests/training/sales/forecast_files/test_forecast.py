@@ -13,7 +13,8 @@ import pytest
 from sales.forecaster import Forecaster
 from schemas.sales.answer import Forecasts, ItemForecast
 from schemas.sales.parse import parse_request
-from training.sales.forecast_csv import RowsError, forecast_csv
+from training.sales.forecast_files.forecast import forecast_file
+from training.sales.forecast_files.formats import RowsError
 
 HEADER = "store,date,promo\n"
 
@@ -22,7 +23,7 @@ def forecast(forecaster: Forecaster, folder: Path, text: str | bytes) -> tuple[l
     """Return the rows written for a CSV, and the counts."""
     source, out = folder / "rows.csv", folder / "out.csv"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
-    count, kinds = forecast_csv(forecaster, source, out)
+    count, kinds = forecast_file(forecaster, source, out)
     with out.open(encoding="utf-8", newline="") as file:
         rows = [*csv.DictReader(file)]
     assert len(rows) == count
@@ -36,7 +37,7 @@ def refused(forecaster: Forecaster, folder: Path, text: str | bytes) -> str:
     source.write_bytes(text.encode() if isinstance(text, str) else text)
     out.write_text("from last week\n")
     with pytest.raises(RowsError) as caught:
-        forecast_csv(forecaster, source, out)
+        forecast_file(forecaster, source, out)
     assert out.read_text() == "from last week\n"
     assert sorted(path.name for path in folder.iterdir()) == ["out.csv", "rows.csv"]
     assert str(source) in str(caught.value)
@@ -72,7 +73,7 @@ def test_any_other_csv_keeps_its_columns_and_gets_one(forecaster: Forecaster, tm
         'note,DATE ,Store,promo,price\n"a, b",2015-08-22,3,1,007\n,2015-08-24,3,,1.50\n"say ""x""",2015-08-22,4,0,NA\n'
     )
     rows, kinds = forecast(forecaster, tmp_path, text)
-    assert [*rows[0]] == ["note", "DATE ", "Store", "promo", "price", "Sales"]
+    assert [*rows[0]] == ["note", "DATE ", "Store", "promo", "price", "sales", "assumed", "warnings"]
     assert [[*row.values()][:5] for row in rows] == [*csv.reader(text.splitlines()[1:])]
     expected = asked(
         forecaster,
@@ -80,42 +81,47 @@ def test_any_other_csv_keeps_its_columns_and_gets_one(forecaster: Forecaster, tm
         {"store": 3, "date": "2015-08-24"},
         {"store": 4, "date": "2015-08-22", "promo": False},
     )
-    assert [float(row["Sales"]) for row in rows] == pytest.approx(expected, rel=1e-5)
+    assert [float(row["sales"]) for row in rows] == pytest.approx(expected, rel=1e-5)
     assert {*kinds} <= {"weather assumed", "unseen", "out_of_range", "filled"}
 
 
 def test_sales_that_are_there_already_stay(forecaster: Forecaster, tmp_path: Path) -> None:
     rows, _ = forecast(forecaster, tmp_path, "Id,Store,Date,Sales\n9,1,2015-08-22,5263\n")
-    assert [*rows[0]] == ["Id", "Store", "Date", "Sales", "Forecast"]
+    assert [*rows[0]] == ["Id", "Store", "Date", "Sales", "forecast", "assumed", "warnings"]
     assert rows[0]["Sales"] == "5263"
-    assert float(rows[0]["Forecast"]) > 0
+    assert float(rows[0]["forecast"]) > 0
 
 
 def test_an_id_alone_does_not_make_a_submission(forecaster: Forecaster, tmp_path: Path) -> None:
     rows, _ = forecast(forecaster, tmp_path, "id,store,date,region\n7,1,2015-08-22,north\n7,2,2015-08-22,south\n")
-    assert [*rows[0]] == ["id", "store", "date", "region", "Sales"]
+    assert [*rows[0]] == ["id", "store", "date", "region", "sales", "assumed", "warnings"]
     assert [[*row.values()][:4] for row in rows] == [
         ["7", "1", "2015-08-22", "north"],
         ["7", "2", "2015-08-22", "south"],
     ]
-    assert float(rows[0]["Sales"]) > 0
+    assert float(rows[0]["sales"]) > 0
     kaggles, _ = forecast(forecaster, tmp_path, "ID,store,dayofweek,DATE,promo\n7,1,6,2015-08-22,\n8,2,6,2015-08-22,\n")
-    assert kaggles == [{"Id": str(7 + i), "Sales": row["Sales"]} for i, row in enumerate(rows)]
+    assert kaggles == [{"Id": str(7 + i), "Sales": row["sales"]} for i, row in enumerate(rows)]
     two, _ = forecast(forecaster, tmp_path, "id,Id,store,date\n7,8,1,2015-08-22\n")
-    assert two == [{"id": "7", "Id": "8", "store": "1", "date": "2015-08-22", "Sales": rows[0]["Sales"]}]
+    assert [{**row, "assumed": "", "warnings": ""} for row in two] == [
+        {
+            "id": "7", "Id": "8", "store": "1", "date": "2015-08-22", "sales": rows[0]["sales"],
+            "assumed": "", "warnings": "",
+        }
+    ]  # fmt: skip
 
 
 def test_no_column_is_overwritten(forecaster: Forecaster, tmp_path: Path) -> None:
     values = "1,2015-08-22,mine"
-    for header, added in (("Forecast", "Sales"), ("forecast", "Sales"), ("sales", "Forecast"), (" SALES", "Forecast")):
+    for header, added in (("Forecast", "sales"), ("forecast", "sales"), ("sales", "forecast"), (" SALES", "forecast")):
         rows, _ = forecast(forecaster, tmp_path, f"store,date,{header}\n{values}\n")
-        assert [*rows[0]] == ["store", "date", header, added]
+        assert [*rows[0]] == ["store", "date", header, added, "assumed", "warnings"]
         assert rows[0][header] == "mine"
         assert float(rows[0][added]) > 0
     (tmp_path / "out.csv").unlink()
     for header in ("Sales,Forecast", "forecast,SALES"):
         text = refused(forecaster, tmp_path, f"store,date,{header}\n{values},mine\n")
-        assert "has the columns Sales and Forecast already; rename one" in text
+        assert "has the columns sales and forecast already; rename one" in text
 
 
 def test_the_statements_of_all_rows_form_one_plan(forecaster: Forecaster, tmp_path: Path) -> None:
@@ -139,7 +145,7 @@ def test_the_statements_of_all_rows_form_one_plan(forecaster: Forecaster, tmp_pa
     found = {}
     for promo in (0, 1):
         rows, _ = forecast(forecaster, tmp_path, text.format(promo=promo))
-        found[promo] = [float(row["Sales"]) for row in rows]
+        found[promo] = [float(row["sales"]) for row in rows]
         items[1]["promo"] = bool(promo)
         assert found[promo] == pytest.approx(asked(forecaster, *items), rel=1e-5)
         assert found[promo][2] == 0
@@ -175,7 +181,7 @@ def test_the_statements_of_all_rows_form_one_plan(forecaster: Forecaster, tmp_pa
 def test_usual_spellings_of_a_csv_are_read(forecaster: Forecaster, tmp_path: Path, name: str, text: str) -> None:
     items = [{"store": 3 + place, "date": "2015-08-22", "promo": promo} for place, promo in enumerate((True, False))]
     rows, _ = forecast(forecaster, tmp_path, text)
-    assert [float(row["Sales"]) for row in rows] == pytest.approx(asked(forecaster, *items), rel=1e-5), name
+    assert [float(row["sales"]) for row in rows] == pytest.approx(asked(forecaster, *items), rel=1e-5), name
 
 
 def test_empty_fields_are_not_stated(forecaster: Forecaster, tmp_path: Path) -> None:
@@ -183,7 +189,7 @@ def test_empty_fields_are_not_stated(forecaster: Forecaster, tmp_path: Path) -> 
     for date, kinds in (("2015-08-22", {}), ("2015-11-07", {"promo assumed": 1, "beyond_horizon": 1})):
         bare, counted = forecast(forecaster, tmp_path, text.format(f"1,{date},,,,"))
         expected = asked(forecaster, {"store": 1, "date": date})
-        assert [float(row["Sales"]) for row in bare] == pytest.approx(expected, rel=1e-5)
+        assert [float(row["sales"]) for row in bare] == pytest.approx(expected, rel=1e-5)
         assert {kind: counted[kind] for kind in ("promo assumed", "beyond_horizon") if counted[kind]} == kinds
     stated = "\n".join(f"1,{dt.date(2015, 11, 7) + dt.timedelta(days)},1,0,0,0" for days in range(20))
     _, counted = forecast(forecaster, tmp_path, text.format(stated))
@@ -199,7 +205,7 @@ def test_gaps_of_other_programs_are_not_stated(forecaster: Forecaster, tmp_path:
     rows, kinds = forecast(forecaster, tmp_path, text)
     assert rows[0]["note"] == nothing
     expected = asked(forecaster, {"store": 1, "date": "2015-11-07"})
-    assert [float(row["Sales"]) for row in rows] == pytest.approx(expected, rel=1e-5)
+    assert [float(row["sales"]) for row in rows] == pytest.approx(expected, rel=1e-5)
     assert kinds["open assumed"] == kinds["promo assumed"] == kinds["school_holiday assumed"] == 1
     if nothing.strip():
         assert "date: " in refused(forecaster, tmp_path, f"store,date\n1,{nothing}\n")
@@ -244,14 +250,14 @@ def test_wrong_rows_are_named_by_their_lines(forecaster: Forecaster, tmp_path: P
     lines = [line.split(":")[0].strip() for line in text.splitlines() if line.startswith("  line")]
     assert lines == ["line 3", "line 5", "line 7", "line 9", "line 11"]
     assert "and 3 more" in text
-    for part in ("store 99 is not known", "2015-02-30", "maybe", "'x'", "required"):
+    for part in ("store 99 is not known", "2015-02-30", "maybe", "'x'", "column store: the cell is empty"):
         assert part in text
 
 
 def test_one_wrong_row_rejects_the_file(forecaster: Forecaster, tmp_path: Path) -> None:
     text = refused(forecaster, tmp_path, HEADER + "1,2015-08-22,1\n\n1,2015-08-22,2\n")
     assert text.splitlines()[0].endswith(": 1 row can't be forecast, so nothing was written")
-    assert text.splitlines()[1:] == ["  line 4: promo: must be true or false (sent: '2')"]
+    assert text.splitlines()[1:] == ["  line 4: column promo: '2': neither 0 nor 1; write 0 or 1"]
 
 
 def test_a_file_with_only_wrong_rows_is_rejected(forecaster: Forecaster, tmp_path: Path) -> None:
@@ -260,7 +266,7 @@ def test_a_file_with_only_wrong_rows_is_rejected(forecaster: Forecaster, tmp_pat
     starts = [line.strip().split(": ")[:2] for line in text.splitlines()[1:]]
     assert starts[0][0] == "line 2"
     assert starts[0][1].startswith("store 99 is not known")
-    assert starts[1] == ["line 3", "date"]
+    assert starts[1] == ["line 3", "column date"]
     assert starts[2] == ["line 4", "store '-1' is not known to the model; its ids are numbers, such as 1"]
 
 
@@ -295,5 +301,5 @@ def test_files_that_are_no_such_csv_are_rejected(
 def test_a_missing_file_is_rejected(forecaster: Forecaster, tmp_path: Path) -> None:
     for source, remedy in ((tmp_path / "nowhere.csv", "add it"), (tmp_path, "make it a file that you may read")):
         with pytest.raises(RowsError, match=f"{source.name}: .*; {remedy}"):
-            forecast_csv(forecaster, source, tmp_path / "out.csv")
+            forecast_file(forecaster, source, tmp_path / "out.csv")
     assert [*tmp_path.iterdir()] == []

@@ -1,0 +1,93 @@
+"""Commands that write files for a sales bundle: the plan that it assumes, and forecasts of the rows of a file."""
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from cli.common import DEVICE, FILE, FOLDER, FORCE, command
+
+_OUT = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV or Parquet file to write."
+)
+
+
+def _date(context: click.Context, parameter: click.Parameter, text: str | None) -> dt.date | None:
+    """Read a date."""
+    try:
+        return None if text is None else dt.date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a date, like 2015-08-01") from None
+
+
+@click.command()
+@click.argument("bundle", type=FOLDER)
+@click.option("--days", type=click.IntRange(1), help="Number of days.  [default: the model's horizon]")
+@click.option("--start", callback=_date, help="First day.  [default: the day after the last known sales]")
+@click.option("--stores", multiple=True, help="Ids of stores, separated by commas. May be repeated.  [default: all]")
+@_OUT
+@FORCE
+@command
+def plan(
+    bundle: Path, days: int | None, start: dt.date | None, stores: tuple[str, ...], out: Path, force: bool
+) -> None:
+    """Write the plan that a sales bundle assumes, to fill in and to forecast.
+
+    The file has a row for each store and day. Its columns are the facts that the model uses, as the tables state them
+    or as the bundle assumes them: opening, promotions, holidays and weather. The column `assumed` names the assumed
+    facts.
+    Change what you know better, then give the file to `shopcat forecast`.
+    """
+    from runtime.errors import UserError
+    from runtime.folder import check_file
+    from sales.forecaster import Forecaster
+    from training.sales.forecast_files.plan import write_plan
+
+    check_file(out)
+    if out.exists() and not force:
+        raise UserError(
+            f"{out} is there already, and may have your changes; name another file, or replace it with --force"
+        )
+    ids = tuple(part.strip() for text in stores for part in text.split(",") if part.strip())
+    written = write_plan(Forecaster.load(bundle), out, days=days, start=start, stores=ids)
+    n_stores = "1 store" if written.n_stores == 1 else f"{written.n_stores:,} stores"
+    click.echo(f"{out}: {_rows(written.n_rows)} of {n_stores}, {written.first} to {written.last}")
+    for name, count in written.assumed.items():
+        click.echo(f"  {_rows(count)}: {name} assumed")
+    if written.n_beyond:
+        click.echo(f"  the last {written.n_beyond} days lie beyond the horizon of the model")
+    click.echo(f"change what you know better, then: shopcat forecast {bundle} {out} --out forecasts{out.suffix}")
+
+
+@click.command()
+@click.argument("bundle", type=FOLDER)
+@click.argument("rows", type=FILE)
+@_OUT
+@DEVICE
+@command
+def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
+    """Forecast every row of a CSV or Parquet file.
+
+    ROWS needs the columns store and date, and may state open, promo, state_holiday, school_holiday and the weather. An
+    empty cell states nothing. `shopcat plan` writes such a file. The output has all columns of ROWS, the forecast as
+    `sales`, or `forecast` if there are sales already, the names of the assumed facts and those of the warnings. For
+    Kaggle's test.csv, the output has the columns Id and Sales.
+    """
+    from runtime.device import pick_device
+    from runtime.folder import check_file
+    from sales.forecaster import Forecaster
+    from training.sales.forecast_files.forecast import check_output, forecast_file
+
+    check_file(out)
+    check_output(rows, out)
+    forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
+    count, notes = forecast_file(forecaster, rows, out)
+    forecasts = "1 forecast" if count == 1 else f"{count:,} forecasts"
+    click.echo(f"{out}: {forecasts} by {forecaster.name} {forecaster.version}")
+    for code, number in sorted(notes.items()):
+        click.echo(f"  {_rows(number)}: {code.replace('_', ' ')}")
+
+
+def _rows(count: int) -> str:
+    """Return a number of rows in words."""
+    return "1 row" if count == 1 else f"{count:,} rows"

@@ -1,0 +1,133 @@
+"""The plan that a bundle assumes, as a file to fill in and to forecast."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runtime.errors import UserError
+from sales.forecaster import Forecaster
+from training.sales.forecast_files.facts import known_facts
+from training.sales.forecast_files.formats import write_rows
+
+SEPARATOR = ";"  # between the names in a cell
+ASSUMED = "assumed"  # column with the names of the assumed facts
+
+
+class PlanError(UserError):
+    """Stores or days that a bundle can't forecast."""
+
+
+class Plan(NamedTuple):
+    """A plan that was written.
+
+    Attributes:
+        first: its first day.
+        last: its last day.
+        n_stores: number of stores.
+        n_rows: number of rows.
+        n_beyond: number of days beyond the model's horizon.
+        assumed: number of rows in which a fact is assumed, by name.
+    """
+
+    first: dt.date
+    last: dt.date
+    n_stores: int
+    n_rows: int
+    n_beyond: int
+    assumed: dict[str, int]
+
+
+def write_plan(
+    forecaster: Forecaster,
+    out: Path,
+    *,
+    days: int | None = None,
+    start: dt.date | None = None,
+    stores: Sequence[str] = (),
+) -> Plan:
+    """Write a row for each store and day, with the facts that the model knows or assumes.
+
+    The columns are the store, the date, the facts that the model uses, and ``assumed`` with the names of the assumed
+    ones. `forecast_file` takes the file back.
+
+    Args:
+        forecaster: model that will forecast the rows.
+        out: CSV or Parquet file to write, atomically.
+        days: number of days; None for the model's horizon.
+        start: first day; None for the day after the last known sales.
+        stores: ids of the stores as texts; all stores of the model if there are none.
+
+    Raises:
+        PlanError: if the model does not know a store, or can't forecast a day.
+    """
+    model = forecaster.model
+    calendar = model.panel.calendar
+    days = days or model.horizon
+    start = start or calendar.date(model.panel.cutoff + 1)
+    first = calendar.day(start)
+    _check_days(forecaster, first, days)
+    chosen = _chosen_stores(forecaster, stores)
+    store, day = np.repeat(chosen, days), np.tile(np.arange(first, first + days), len(chosen))
+    facts = known_facts(model, store, day)
+    ids = model.panel.store_ids
+    dates = (calendar.first_day + day).astype("datetime64[D]").astype("datetime64[s]")
+    frame = pd.DataFrame({"store": [ids[index] for index in store], "date": dates})
+    for field, values in facts.values.items():
+        if isinstance(values[0], bool):
+            frame[field] = np.array(values, dtype=np.int8)
+        elif any(isinstance(value, str) for value in values):
+            frame[field] = values
+        else:
+            frame[field] = np.array(values, dtype=np.float32)  # None becomes NaN
+    frame[ASSUMED] = [SEPARATOR.join(names) for names in facts.assumed_names()]
+    write_rows(frame, out)
+    return Plan(
+        first=start,
+        last=calendar.date(first + days - 1),
+        n_stores=len(chosen),
+        n_rows=len(frame),
+        n_beyond=min(max(first + days - 1 - model.panel.cutoff - model.horizon, 0), days),
+        assumed={name: count for name, rows in facts.assumed.items() if (count := int(rows.sum()))},
+    )
+
+
+def _check_days(forecaster: Forecaster, first: int, days: int) -> None:
+    """Check that the model forecasts all days.
+
+    Raises:
+        PlanError: if it does not.
+    """
+    calendar, last = forecaster.model.panel.calendar, forecaster.last_day
+    if first >= 0 and first + days - 1 <= last:
+        return
+    allowed = f"the model forecasts from {calendar.date(0)} to {calendar.date(last)}"
+    if not 0 <= first <= last:
+        raise PlanError(f"--start is {calendar.date(first)}; {allowed}")
+    raise PlanError(
+        f"{days} days from {calendar.date(first)} end on {calendar.date(first + days - 1)}; {allowed}. Give at most "
+        f"--days {last - first + 1}"
+    )
+
+
+def _chosen_stores(forecaster: Forecaster, stores: Sequence[str]) -> list[int]:
+    """Return the indices of stores, in the order of the model.
+
+    Raises:
+        PlanError: if a store is unknown.
+    """
+    ids = forecaster.model.panel.store_ids
+    if not stores:
+        return [*range(len(ids))]
+    index = {store: place for place, store in enumerate(ids)}
+    wanted = {text: index.get(forecaster.store_id(text)) for text in stores}
+    unknown = [text for text, place in wanted.items() if place is None]
+    if unknown:
+        raise PlanError(
+            f"--stores names {', '.join(unknown)}, which the model does not know; it has {len(ids):,} stores from "
+            f"{ids[0]} to {ids[-1]}"
+        )
+    return sorted({place for place in wanted.values() if place is not None})
