@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from sales.uncertainty.residuals import Residuals
-
 from training.sales.evaluation import Evaluation
 
 
