@@ -83,7 +83,7 @@ def backtest(
     from training.sales.backtest.run import Settings
     from training.sales.backtest.run import backtest as run_backtest
     from training.sales.data.tables import read_tables
-    from training.sales.windows import checked_cutoffs, rolling_cutoffs
+    from training.sales.fits.windows import checked_cutoffs, rolling_cutoffs
 
     options = Options.of(**given_options(Options, given))
     replace = force or (out / "report.md").is_file()

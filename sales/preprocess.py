@@ -127,14 +127,14 @@ class Categorify:
         """Initialize the codes.
 
         Args:
-            classes: values of each column in training, ascending and not negative.
+            classes: values of each column in training, each once and not negative; ascending in training.
             gapped: ``[cat]``, true for columns with missing values in training.
         """
         self.classes, self.gapped = classes, gapped
         # All columns share one table, so that a row costs one look-up. Each column has a 0 before and after its values;
         # all values outside its range are mapped to these.
-        self._smallest = np.array([values[0] if values.size else 0 for values in classes], dtype=np.int32)
-        self._size = np.array([values[-1] - values[0] + 1 if values.size else 0 for values in classes], dtype=np.int32)
+        self._smallest = np.array([values.min() if values.size else 0 for values in classes], dtype=np.int32)
+        self._size = np.array([np.ptp(values) + 1 if values.size else 0 for values in classes], dtype=np.int32)
         self._start = np.concatenate([[0], np.cumsum(self._size + 2)[:-1]]).astype(np.int32) + np.int32(1)
         self._codes = np.zeros(int((self._size + 2).sum()), dtype=np.int32)
         for values, start, smallest in zip(classes, self._start, self._smallest, strict=True):
@@ -303,12 +303,13 @@ class Preprocessor:
 
     @classmethod
     def of(cls, spec: PreprocessSpec, levels: Levels) -> Preprocessor:
-        """Return the preprocessing that a bundle saved."""
-        index = {name: {word: code for code, word in enumerate(words)} for name, words in levels.items()}
-        classes = [
-            np.array([index[name][v] if name in index else v for v in spec.classes[name]], dtype=np.int64)
-            for name in spec.cat_names
-        ]
+        """Return the preprocessing that a bundle saved.
+
+        Args:
+            spec: the preprocessing.
+            levels: words of the panel's codes. They may lack words of training, and have others, such as new stores.
+        """
+        classes = [_raw_codes(spec.classes[name], levels.get(name)) for name in spec.cat_names]
         return cls(
             tuple(spec.cat_names),
             tuple(spec.cont_names),
@@ -319,3 +320,17 @@ class Preprocessor:
             Normalize(np.array(spec.means), np.array(spec.stds), np.array(spec.mins), np.array(spec.maxs)),
             spec.unused,
         )
+
+
+def _raw_codes(values: Sequence[int | str], words: Sequence[int | str] | None) -> Int64:
+    """Return the panel's codes of the values of a column, in their order.
+
+    Args:
+        values: words, or numbers if the column has no words.
+        words: words of the panel's codes. A value that they lack gets a code beyond theirs, which no row has.
+    """
+    if words is None:
+        return np.array(values, dtype=np.int64)
+    known = {*words}
+    index = {word: code for code, word in enumerate([*words, *(value for value in values if value not in known)])}
+    return np.array([index[value] for value in values], dtype=np.int64)

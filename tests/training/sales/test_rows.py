@@ -14,8 +14,8 @@ from training.sales.data.files import Source
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.evaluation import evaluate
+from training.sales.fits.windows import tables_until
 from training.sales.rows import Rows, forecast_open_days
-from training.sales.windows import tables_until
 
 CUTOFF = np.datetime64("2015-06-30")
 HORIZON = 31

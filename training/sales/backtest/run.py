@@ -18,10 +18,10 @@ from training.sales.evaluation import Evaluation
 from training.sales.fits.competitors import COMPETITORS, unavailable
 from training.sales.fits.processes import default_jobs, run_fits
 from training.sales.fits.window_fit import LESSON, MODEL, Forecasts, WindowFit
+from training.sales.fits.windows import tables_until
 from training.sales.metrics import rmspe
 from training.sales.options import Options
 from training.sales.rows import Rows
-from training.sales.windows import tables_until
 
 logger = logging.getLogger(__name__)
 

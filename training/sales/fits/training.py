@@ -14,10 +14,10 @@ from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation
 from training.sales.fits.processes import default_jobs, run_fits
 from training.sales.fits.window_fit import WindowFit
+from training.sales.fits.windows import calibration_cutoffs, last_sale, tables_until
 from training.sales.metrics import rmspe
 from training.sales.options import Options
 from training.sales.rows import Rows
-from training.sales.windows import calibration_cutoffs, last_sale, tables_until
 
 logger = logging.getLogger(__name__)
 

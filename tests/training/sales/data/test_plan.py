@@ -15,7 +15,7 @@ from training.sales.data.panel import panel_from_tables
 from training.sales.data.plan.holidays import recurrence_keys
 from training.sales.data.plan.promotions import continued, fill_promotions
 from training.sales.data.tables import Tables
-from training.sales.windows import tables_until
+from training.sales.fits.windows import tables_until
 
 CHRISTMAS, NEW_YEAR = dt.date(2015, 12, 25), dt.date(2016, 1, 1)
 

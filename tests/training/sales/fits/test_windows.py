@@ -1,4 +1,4 @@
-"""training.sales.windows: cutoffs, and tables without what was not known yet."""
+"""training.sales.fits.windows: cutoffs, and tables without what was not known yet."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ import pytest
 from training.sales.data.files import Source
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
-from training.sales.windows import (
+from training.sales.fits.windows import (
     WindowError,
     calibration_cutoffs,
     checked_cutoffs,
