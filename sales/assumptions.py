@@ -35,11 +35,11 @@ def weekdays(first_day: int, days: int) -> Int64:
 def usual_weekdays(facts: Facts, known: Bool, weekday: Int64) -> Bool:
     """Return the weekdays on which each store usually opens.
 
-    A store opens on a weekday if it was open on most of them in the last 13 weeks of its known days, holidays and long
-    closures aside, because closing days change. With few of them, those of the last year count. On weekdays without a
-    known day it opens if most stores do: a new store would count as closed otherwise, and its forecast would be 0
-    without a warning. Tables may leave out closed days. A store without rows on a weekday therefore counts as closed in
-    the majority. Otherwise a few stores with Sunday rows would open every store on Sundays.
+    A store opens on a weekday if it was open on most of them in the last 13 weeks of its known days. Holidays and long
+    closures do not count. A year would be too long, because closing days change, but it counts if there are few. On
+    weekdays without a known day it opens if most stores do: a new store would count as closed otherwise, and its
+    forecast would be 0 without a warning. Tables may leave out closed days. A store without rows on a weekday therefore
+    counts as closed in the majority. Otherwise a few stores with Sunday rows would open every store on Sundays.
 
     Args:
         facts: open and state_holiday, ``[store, day]``.

@@ -71,8 +71,8 @@ class Features:
         self._looked_up = _LookUp(["" if name in by_row else name for name in names], tables)
         self._own_effects = np.array([place for name, place in self._place.items() if name in events.OWN_EFFECTS], int)
         self._by_row = _ByRow(panel, names, horizon) if mode == "production" else None
-        # [day], true where the weather is the seasonal average unless the client states it
-        self.season_only = (np.arange(panel.calendar.days) > panel.cutoff) & (mode == "production")
+        # [state + 1, day], true where the weather is the seasonal average unless the client states it
+        self.season_only = weather.season_only(panel, names if mode == "production" else ())
         self._events = {str(word): code for code, word in enumerate(panel.levels["Events"])}
         self.weather = frozenset(names).intersection(weather.REQUEST_FIELDS)  # weather columns of this model
 

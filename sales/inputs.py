@@ -151,7 +151,7 @@ class InputBuilder:
                 assumed[planned] |= ahead[at[0], at[1] - first]
         observed = np.zeros(len(day), dtype=np.bool_)
         observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
-        assumed[features.season_only[day] & ~observed] |= _WEATHER_BIT
+        assumed[features.season_only[self._panel.state[store], day] & ~observed] |= _WEATHER_BIT
         assumed &= self._used
         quality = self._preprocessor.input_quality(columns, prepared)
         quality.filled[:, self._history] = False  # a weekday without past sales is ordinary

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from sales.arrays import AnyArray, Float32, Int32, Int64
-from sales.calendar import Calendar
+from sales.calendar import FIELDS, Calendar
 
 MISSING = -1  # raw code of a missing category
 DAYS_AHEAD = 366  # days of the calendar after the cutoff; days without a plan have assumed values
@@ -40,6 +40,7 @@ class Panel:
         promo2_year: ``[store]``, year in which Promo2 began; 1900 where there is none.
         promo2_week: ``[store]``, ISO week in which Promo2 began.
         weather: ``[state, day, column of WEATHER]``, observed or forecast; NaN where unknown.
+        weather_forecast: true if the weather after the cutoff is a forecast that the model may use.
         events: ``[state, day]``, codes of weather events.
         trend: ``[state + 1, week]``, interest in Google searches; the last row is the whole country's.
         trend_week: date of the Sunday that begins week 0, in days since 1970-01-01.
@@ -66,11 +67,20 @@ class Panel:
     trend_week: int
     sales: Float32
     own_events: Int32 = field(default_factory=lambda: np.zeros((0, 5), dtype=np.int32))
+    weather_forecast: bool = False
 
     @property
     def store_ids(self) -> tuple[int | str, ...]:
         """Ids of the stores in the tables, ``[store]``. If they are texts, ``calendar.stores`` numbers them from 1."""
         return self.levels["Store"]
+
+    @property
+    def lists_open_days_only(self) -> bool:
+        """True if the tables state no closed day before the cutoff. A row of a store and a day then means open."""
+        past = np.s_[:, : self.cutoff + 1]
+        calendar = self.calendar
+        stated = calendar.assumed[past] >> FIELDS.index("open") & 1 == 0
+        return not (stated & (calendar.open[past] == 0)).any()
 
     @property
     def first_day(self) -> int:
@@ -97,16 +107,17 @@ class Panel:
         Raises:
             KeyError: if an array is missing.
         """
-        scalars = {"first_day", "cutoff", "trend_week"}
+        scalars = {"first_day", "cutoff", "trend_week", "weather_forecast"}
+        optional = {"own_events", "weather_forecast"}
 
         def value(name: str, key: str) -> object:
             return arrays[key].item() if name in scalars else arrays[key]
 
         calendar = Calendar(**{f.name: value(f.name, f"calendar.{f.name}") for f in fields(Calendar)})  # type: ignore[arg-type]
-        # Bundles of before there were a user's own events do not have the array.
+        # Bundles of earlier versions do not have these arrays.
         others = {
             f.name: value(f.name, f.name)
             for f in fields(cls)
-            if f.name not in ("calendar", "levels") and (f.name in arrays or f.name != "own_events")
+            if f.name not in ("calendar", "levels") and (f.name in arrays or f.name not in optional)
         }
         return cls(calendar=calendar, levels=levels, **others)  # type: ignore[arg-type]

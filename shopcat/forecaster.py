@@ -267,7 +267,9 @@ class Forecaster:
         if question:
             raise TypeError(f"give either items or {', '.join(question)}, not both")
         if frames.is_frame(items):
-            return to_frame(items, self._answer_items(frames.items_of(items), shared, explain))
+            open_days_only = self._predictor.model.panel.lists_open_days_only
+            rows = frames.items_of(items, open_days_only=open_days_only)
+            return to_frame(items, self._answer_items(rows, shared, explain))
         if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
             raise TypeError(f"items are a list of mappings or a pandas frame, not {type(items).__name__}")
         return self._answer_items(list(items), shared, explain)

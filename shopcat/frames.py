@@ -47,10 +47,14 @@ def is_frame(value: object) -> TypeGuard[Frame]:
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
-def items_of(frame: Frame) -> list[dict[str, Any]]:
+def items_of(frame: Frame, *, open_days_only: bool = False) -> list[dict[str, Any]]:
     """Return each row as an item of a request.
 
     Columns are found by the names that training accepts too, such as Kaggle's spellings. Empty cells are left out.
+
+    Args:
+        frame: the rows.
+        open_days_only: each row is an open day, if the frame has no column for the opening.
 
     Raises:
         UserError: if there is no column for the store or the date, or several columns for one field.
@@ -72,7 +76,8 @@ def items_of(frame: Frame) -> list[dict[str, Any]]:
             f"the frame has no column {' and no column '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
     columns = [_values(field, frame.iloc[:, position]) for field, position in found.items()]
-    return [_item(dict(zip(found, row, strict=True))) for row in zip(*columns, strict=True)]
+    shared = {"open": True} if open_days_only and "open" not in found else {}
+    return [shared | _item(dict(zip(found, row, strict=True))) for row in zip(*columns, strict=True)]
 
 
 def _item(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,11 +59,11 @@ def recent_weekday_geometric_mean(history: pd.DataFrame, rows: pd.DataFrame, cou
 def _weekday_mean(history: pd.DataFrame, rows: pd.DataFrame, weeks: int | None) -> Floats:
     """Return means by store and weekday; of the weekday in all history, then of the store, where there are none."""
     forecast = np.full(len(rows), np.nan)
-    weekday = rows["date"].dt.dayofweek.to_numpy()
+    weekday = rows["date"].dt.day_of_week.to_numpy()
     last = history["date"].max()
     recent = history if weeks is None else history[history["date"] > last - pd.Timedelta(days=7 * weeks)]
     for part in (recent, history):
-        means = part.groupby(["store", part["date"].dt.dayofweek])["sales"].mean()
+        means = part.groupby(["store", part["date"].dt.day_of_week])["sales"].mean()
         found = means.reindex(pd.MultiIndex.from_arrays([rows["store"], weekday])).to_numpy()
         forecast = np.where(np.isnan(forecast), found, forecast)
     overall = history.groupby("store")["sales"].mean().reindex(rows["store"]).to_numpy()
@@ -72,8 +72,8 @@ def _weekday_mean(history: pd.DataFrame, rows: pd.DataFrame, weeks: int | None) 
 
 def seasonal_naive(history: pd.DataFrame, rows: pd.DataFrame, country: str) -> Floats:
     """Return the store's last sales on the same weekday."""
-    last = history.sort_values("date").groupby(["store", history["date"].dt.dayofweek])["sales"].last()
-    key = pd.MultiIndex.from_arrays([rows["store"], rows["date"].dt.dayofweek])
+    last = history.sort_values("date").groupby(["store", history["date"].dt.day_of_week])["sales"].last()
+    key = pd.MultiIndex.from_arrays([rows["store"], rows["date"].dt.day_of_week])
     overall = history.groupby("store")["sales"].median().reindex(rows["store"]).to_numpy()
     found = last.reindex(key).to_numpy(np.float64)
     return np.where(np.isnan(found), overall, found)
@@ -122,8 +122,8 @@ def _columns(logs: pd.DataFrame, country: str) -> pd.DataFrame:
     dates = pd.DatetimeIndex(table.index.get_level_values(0))
     free = pd.DatetimeIndex(sorted(holidays.country_holidays(country, years=range(dates[0].year, dates[-1].year + 1))))
     table["store"] = pd.Categorical(table.index.get_level_values(1)).codes
-    table["weekday"], table["month"], table["day"] = dates.dayofweek, dates.month, dates.day
-    table["day_of_year"] = dates.dayofyear
+    table["weekday"], table["month"], table["day"] = dates.day_of_week, dates.month, dates.day
+    table["day_of_year"] = dates.day_of_year
     table["holiday"] = dates.isin(free)
     table["eve"] = (dates + pd.Timedelta(days=1)).isin(free)
     return table
@@ -166,7 +166,7 @@ def _without_gaps(history: pd.DataFrame) -> pd.DataFrame:
     for store, sales in history.groupby("store"):
         log = np.log(sales.set_index("date")["sales"])
         log = log.reindex(pd.date_range(log.index.min(), last))
-        usual = log.groupby(log.index.dayofweek).transform("median")
+        usual = log.groupby(log.index.day_of_week).transform("median")
         frames.append(pd.DataFrame({"unique_id": store, "ds": log.index, "y": log.fillna(usual).fillna(log.median())}))
     return pd.concat(frames, ignore_index=True)
 

@@ -1,8 +1,10 @@
 """Columns about the weather in a store's state."""
 
+from collections.abc import Collection
+
 import numpy as np
 
-from sales.arrays import Float32, Int64
+from sales.arrays import Bool, Float32, Int64
 from sales.calendar import datepart
 from sales.columns.column import Column, Table
 from sales.panel import WEATHER, Panel
@@ -28,15 +30,35 @@ COLUMNS = tuple(Column(name, "cont", "weather", REQUEST_FIELDS[name]) for name i
 def state_columns(panel: Panel) -> Table:
     """Return the ``[state + 1, day]`` columns. The last row is for stores without a state, whose weather is unknown.
 
-    Future weather is the seasonal average, unless the panel has a weather forecast. A fixed random half of the past
-    days gets the average too, so that the network learns to work with both.
+    Future weather is the weather forecast of the tables, and the seasonal average without one. A fixed random half of
+    the past days gets the average too, so that the network learns to work with both.
     """
     weather = panel.weather
     past = np.arange(panel.calendar.days) <= panel.cutoff
     average = climatology(np.where(past[:, None], weather, np.float32(np.nan)), panel.date)
     observed = past & (np.random.default_rng(0).random(weather.shape[:2]) < 0.5)
-    weather = with_unknown(np.where(observed[:, :, None], weather, average))
-    return {name: weather[:, :, i] for i, name in enumerate(WEATHER)}
+    weather = np.where(observed[:, :, None] | forecast(panel), weather, average)
+    return dict(zip(WEATHER, np.moveaxis(with_unknown(weather), 2, 0), strict=True))
+
+
+def forecast(panel: Panel) -> Bool:
+    """Return true where the tables have a weather forecast, ``[state, day, column of WEATHER]``."""
+    ahead = np.arange(panel.calendar.days) > panel.cutoff
+    return np.asarray(ahead[:, None] & ~np.isnan(panel.weather) & panel.weather_forecast)
+
+
+def season_only(panel: Panel, names: Collection[str]) -> Bool:
+    """Return the days on which a weather column is the seasonal average, ``[state + 1, day]``.
+
+    Args:
+        panel: facts of all stores and days.
+        names: names of the columns that the model has. The weather of a model without any is never assumed.
+    """
+    used = [place for place, name in enumerate(WEATHER) if name in names]
+    ahead = np.arange(panel.calendar.days) > panel.cutoff
+    known = np.asarray(forecast(panel)[:, :, used].all(axis=2))
+    no_state = np.zeros((1, len(ahead)), dtype=np.bool_)
+    return np.asarray(ahead & bool(used) & ~np.concatenate([known, no_state]))
 
 
 def with_unknown(weather: Float32) -> Float32:

@@ -152,8 +152,10 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
 
 def _stated_days(panel: Panel, known: NDArray[np.bool_], days: slice) -> Rows:
     """Return the store-days that the tables state at least in part, of known stores."""
-    nothing = 2 ** len(FIELDS) - 1
-    stated = (panel.calendar.assumed[:, days] != nothing) & known[:, None]
+    assumed = panel.calendar.assumed[:, days]
+    # State holidays are known from the country's calendar too, and facts that the chain does not have never assumed.
+    facts = np.bitwise_or.reduce(panel.calendar.assumed, axis=None) & ~np.uint8(1 << FIELDS.index("state_holiday"))
+    stated = (assumed & facts != facts) & known[:, None]
     sold = ~np.isnan(panel.sales[:, days])
     store, day = np.nonzero(stated | (sold & known[:, None]))
     day += days.start

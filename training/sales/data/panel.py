@@ -21,7 +21,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
     Args:
         tables: checked tables.
         cutoff: last day whose sales may be known; if None, the last day of the train table. Later rows stay in the
-            calendar as a plan, without their sales.
+            calendar as a plan, without their sales. Weather after the last day of the train table is a forecast.
     """
     train, plan, store = tables.train, tables.test, tables.store.sort_values("Store")
     stores = store["Store"].to_numpy(np.int32)
@@ -73,6 +73,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         trend=trend,
         trend_week=trend_week,
         sales=sales,
+        weather_forecast=last_known >= int(days[0].max()),  # later weather of an earlier cutoff is observed
         own_events=_own_events(tables.events, {**levels, "Store": tuple(numbers)}, first),
     )
 

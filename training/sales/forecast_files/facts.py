@@ -67,5 +67,5 @@ def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
             else:
                 numbers = columns.conts[:, names.cont_names.index(column)]
                 values[field] = [None if np.isnan(number) else number for number in numbers]
-        assumed[WEATHER] = features.season_only[day]
+        assumed[WEATHER] = features.season_only[model.panel.state[store], day]
     return Facts(values, assumed)

@@ -48,7 +48,8 @@ def forecast_file(forecaster: Forecaster, source: Path, out: Path) -> tuple[int,
 
     The rows' statements about a store's days form one plan, as those of the items of one request do. An empty cell
     states nothing. Nor does a cell with the value that the model assumes, if the row's ``assumed`` names the fact: so
-    `write_plan`'s file can be forecast as it is.
+    `write_plan`'s file can be forecast as it is. If the training tables list open days alone, so does a file without a
+    column for the opening: each of its rows is an open day.
 
     Args:
         forecaster: model that forecasts.
@@ -70,6 +71,8 @@ def forecast_file(forecaster: Forecaster, source: Path, out: Path) -> tuple[int,
     if isinstance(forecaster.model.panel.store_ids[0], str):
         values["store"] = [text or None for text in rows.texts(columns["store"])]
     _drop_assumed(rows, values, forecaster.model)
+    if "open" not in values and forecaster.model.panel.lists_open_days_only:
+        values["open"] = [True] * len(values["store"])
     items = [_item(dict(zip(values, row, strict=True))) for row in zip(*values.values(), strict=True)]
     problems, forecasts = _predict(forecaster, items)
     if problems:

@@ -24,10 +24,10 @@ TURN = 0.75  # share of these on which the store was closed
 def recurring_closures(closed: Bool, evidence: Bool, groups: Sequence[Int64], date: Int64) -> Bool:
     """Return the days on which closures recur, ``[store, day]``.
 
-    A store is closed on a day of the year if it was closed on at least two thirds of its earlier occurrences, twice or
-    more, and more often than by chance. It is closed too if most stores of its group were, and it was not open itself.
-    The occurrences are of the same date, the same distance from Easter, or the same weekday of the month counted from
-    its first or its last day. A closure that recurs on one of these does not count for the next.
+    A store is closed on a day of the year if it was closed on at least two thirds of its earlier occurrences. That must
+    be twice or more, and more often than by chance. It is closed too if most stores of its group were, and it was not
+    open itself. The occurrences are of the same date, the same distance from Easter, or the same weekday of the month
+    counted from its first or its last day. A closure that recurs on one of these does not count for the next.
 
     Args:
         closed: ``[store, day]``, days on which the store was closed.
