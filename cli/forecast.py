@@ -40,6 +40,7 @@ def plan(
     """
     from runtime.errors import UserError
     from runtime.folder import check_file
+    from runtime.words import counted
     from sales.forecaster import Forecaster
     from training.sales.forecast_files.plan import write_plan
 
@@ -50,12 +51,12 @@ def plan(
         )
     ids = tuple(part.strip() for text in stores for part in text.split(",") if part.strip())
     written = write_plan(Forecaster.load(bundle), out, days=days, start=start, stores=ids)
-    n_stores = "1 store" if written.n_stores == 1 else f"{written.n_stores:,} stores"
-    click.echo(f"{out}: {_rows(written.n_rows)} of {n_stores}, {written.first} to {written.last}")
+    extent = f"{counted(written.n_rows, 'row')} of {counted(written.n_stores, 'store')}"
+    click.echo(f"{out}: {extent}, {written.first} to {written.last}")
     for name, count in written.assumed.items():
-        click.echo(f"  {_rows(count)}: {name} assumed")
+        click.echo(f"  {counted(count, 'row')}: {name} assumed")
     if written.n_beyond:
-        click.echo(f"  the last {written.n_beyond} days lie beyond the horizon of the model")
+        click.echo(f"  the last {counted(written.n_beyond, 'day')} beyond the horizon of the model")
     click.echo(f"change what you know better, then: shopcat forecast {bundle} {out} --out forecasts{out.suffix}")
 
 
@@ -75,6 +76,7 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
     """
     from runtime.device import pick_device
     from runtime.folder import check_file
+    from runtime.words import counted
     from sales.forecaster import Forecaster
     from training.sales.forecast_files.forecast import check_output, forecast_file
 
@@ -82,12 +84,6 @@ def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
     check_output(rows, out)
     forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
     count, notes = forecast_file(forecaster, rows, out)
-    forecasts = "1 forecast" if count == 1 else f"{count:,} forecasts"
-    click.echo(f"{out}: {forecasts} by {forecaster.name} {forecaster.version}")
+    click.echo(f"{out}: {counted(count, 'forecast')} by {forecaster.name} {forecaster.version}")
     for code, number in sorted(notes.items()):
-        click.echo(f"  {_rows(number)}: {code.replace('_', ' ')}")
-
-
-def _rows(count: int) -> str:
-    """Return a number of rows in words."""
-    return "1 row" if count == 1 else f"{count:,} rows"
+        click.echo(f"  {counted(number, 'row')}: {code.replace('_', ' ')}")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,15 @@ def train_sales(
     fastai's rossmann.tgz. The model is evaluated on the last days, which it has not seen, and then fitted to all days.
     The same command resumes an interrupted run after its last finished epoch.
     """
+    from training.checkpoint_folder import check_options
     from training.sales.data.tables import read_tables
     from training.sales.report import write_report
     from training.sales.train import Trained, train
 
     options = Options.of(**{**(QUICK if quick else {}), **given_options(Options, given)})
     report_folder = arguments.checked_report()
+    if not arguments.fresh:
+        check_options(arguments.out, asdict(options))
     tables = read_tables(data)
 
     def write(trained: Trained) -> None:
@@ -149,6 +153,7 @@ def explain(bundle: Path, store: str, date: str, device: str | None) -> None:
     from runtime.device import pick_device
     from runtime.errors import UserError
     from sales.forecaster import Forecaster
+    from schemas.problem_kinds import type_uri
     from schemas.problems import Problem, ProblemError
     from schemas.sales.explanation import Explanation
     from schemas.sales.parse import parse_request
@@ -160,7 +165,8 @@ def explain(bundle: Path, store: str, date: str, device: str | None) -> None:
     except ProblemError as error:
         answer = error.problem
     if isinstance(answer, Problem):
-        raise UserError(answer.detail)
+        wrong = [f"{error.path.strip('/').upper()} is {error.value}: {error.detail}" for error in answer.errors]
+        raise UserError("; ".join(wrong) if answer.type == type_uri("invalid-request") else answer.detail)
     assert isinstance(answer, Explanation)
     baseline = answer.baseline
     click.echo(f"store {store} on {date}: {answer.sales:,.7g} by {answer.model} {answer.version}")
@@ -175,6 +181,7 @@ def explain(bundle: Path, store: str, date: str, device: str | None) -> None:
 
 def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], device: str) -> None:
     """Evaluate a sales bundle on later sales, write a report and print its figures."""
+    from runtime.words import counted
     from sales.forecaster import Forecaster
     from training.sales.baselines import shortfall
     from training.sales.data.tables import read_tables
@@ -195,7 +202,7 @@ def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...],
     )
     _print_figures(result.metrics())
     for reason, count in result.skipped.items():
-        click.echo(f"not judged: {count:,} store-days on {reason}")
+        click.echo(f"not judged: {counted(count, 'store-day')} on {reason}")
     if worse := shortfall(result.metrics()):
         click.echo(f"WARNING: {worse}", err=True)
 

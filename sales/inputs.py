@@ -217,14 +217,19 @@ def used_fields(preprocessor: Preprocessor) -> tuple[str, ...]:
 
 def _warnings_by_column(preprocessor: Preprocessor) -> tuple[list[ForecastWarning], ...]:
     """Return each column's warning for each field of ``InputQuality``. All forecasts share these objects."""
-    normalize, unseen = preprocessor.normalize, "a value that training never saw was taken as missing"
-    filled = [f"not known; the training median {median:.6g} was used" for median in preprocessor.fill_missing.medians]
-    ranges = zip(normalize.mins, normalize.maxs, strict=True)
-    outside = [f"outside {low:.6g} to {high:.6g}, the range of training" for low, high in ranges]
+    normalize, unseen = preprocessor.normalize, "has a value that training never saw; it was taken as missing"
     conts, cats = preprocessor.cont_names, preprocessor.cat_names
+    filled = [
+        f"{name} is not known; the training median {median:.6g} was used"
+        for name, median in zip(conts, preprocessor.fill_missing.medians, strict=True)
+    ]
+    outside = [
+        f"{name} is outside {low:.6g} to {high:.6g}, the range of training"
+        for name, low, high in zip(conts, normalize.mins, normalize.maxs, strict=True)
+    ]
     return (
         [ForecastWarning(code="filled", field=name, detail=detail) for name, detail in zip(conts, filled, strict=True)],
-        [ForecastWarning(code="unseen", field=name, detail=unseen) for name in cats],
+        [ForecastWarning(code="unseen", field=name, detail=f"{name} {unseen}") for name in cats],
         [
             ForecastWarning(code="out_of_range", field=name, detail=detail)
             for name, detail in zip(conts, outside, strict=True)

@@ -1,5 +1,6 @@
 """Problems of items that are valid and can't be forecast."""
 
+from runtime.words import counted
 from sales.calendar import Calendar
 from sales.panel import Panel
 from schemas.problems import FieldError, Problem
@@ -29,7 +30,7 @@ def reason_to_reject(panel: Panel, item: Item, path: str, last: int) -> Problem:
 def _beyond_horizon(calendar: Calendar, cutoff: int, item: Item, path: str, last: int) -> Problem:
     """Return the problem of an item whose date lies beyond the horizon."""
     known, end = calendar.date(cutoff), calendar.date(last)
-    horizon = "1 day" if last - cutoff == 1 else f"{last - cutoff} days"
+    horizon = counted(last - cutoff, "day")
     detail = (
         f"{item.date} is {(item.date - known).days} days after {known}, the last day whose sales the model knows; it "
         f"forecasts {horizon} ahead, up to {end}. Ask for a date up to then, or have the model updated with later sales"

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from click.testing import CliRunner, Result
 
 from cli import main
 from cli.common import errors
+from training.checkpoint_folder import checkpoints
+from training.sales.options import Options
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
@@ -203,6 +207,60 @@ def test_explain_prints_factors_that_multiply_to_the_forecast(demo_bundle: Path)
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(
+    ("store", "date", "message"),
+    [
+        ("1", "2015-02-30", 'DATE is "2015-02-30": '),
+        ("1", "22.08.2015", "DATE is"),
+        ("99", "2015-08-22", "store 99 is not known"),
+        ("1", "1999-08-22", "the model's calendar does not reach 1999-08-22"),
+    ],
+)
+def test_explain_names_its_arguments(demo_bundle: Path, store: str, date: str, message: str) -> None:
+    """The messages had the pointers of a request in JSON."""
+    result = shopcat("explain", demo_bundle, store, date)
+    assert result.exit_code == 2
+    assert message in result.output.replace("'2015-02-30'", '"2015-02-30"')
+    assert "/date" not in result.output
+
+
+def test_a_checkpoint_of_other_options_is_rejected_before_the_tables_are_read(
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "sales"
+    with suppress(InterruptedError), checkpoints(out, options=asdict(Options.of(epochs=7))) as folder:
+        (folder / "all.safetensors").touch()
+        raise InterruptedError
+    monkeypatch.setattr("training.sales.data.tables.read_tables", lambda *_: pytest.fail("the tables are read"))
+    result = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
+    assert result.exit_code == 2, result.output
+    assert "epochs is 1 here and 7 there" in result.output
+
+
+def test_a_plan_is_forecast_and_neither_file_is_overwritten(demo_bundle: Path, tmp_path: Path) -> None:
+    plan, out = tmp_path / "plan.csv", tmp_path / "forecasts.csv"
+    command = ("plan", demo_bundle, "--days", "14", "--start", "2015-08-03", "--stores", "1,3", "--stores", "5")
+    written = shopcat(*command, "--out", plan)
+    assert written.exit_code == 0, written.output
+    assert "42 rows of 3 stores, 2015-08-03 to 2015-08-16" in written.output
+    assert "42 rows: weather assumed" in written.output
+    text = plan.read_text()
+    again = shopcat(*command, "--out", plan)
+    assert (again.exit_code, plan.read_text()) == (2, text)
+    assert "may have your changes; name another file, or replace it with --force" in again.output
+    assert shopcat(*command, "--out", plan, "--force").exit_code == 0
+    forecast = shopcat("forecast", demo_bundle, plan, "--out", out)
+    assert forecast.exit_code == 0, forecast.output
+    assert "42 forecasts by sales" in forecast.output
+    assert len(out.read_text().splitlines()) == 43
+    over = shopcat("forecast", demo_bundle, plan, "--out", plan)
+    assert (over.exit_code, plan.read_text()) == (2, text)
+    assert "plan.csv is the input itself; name another file" in over.output
+    wrong = shopcat("plan", demo_bundle, "--start", "tomorrow", "--out", tmp_path / "x.csv")
+    assert wrong.exit_code == 2
+    assert "'tomorrow' is not a date, like 2015-08-01" in wrong.output
+
+
 def test_evaluate_uses_only_sales_after_the_cutoff(demo_folder: Path, demo_bundle: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     assert shopcat("train", "sales", demo_folder, "--out", kept, "--no-refit", *QUICK).exit_code == 0
@@ -267,9 +325,9 @@ def test_a_report_that_fails_needs_no_second_training(
 
 
 def test_options_that_contradict_each_other_are_rejected(demo_folder: Path, tmp_path: Path) -> None:
-    result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "x", "--layers", "10")
+    result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "x", "--layers", "10", "--ps", "0,0")
     assert result.exit_code == 2
-    assert "--ps" in result.output
+    assert "--layers has 1 width and --ps 2 dropout rates" in result.output
     result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "x", "--layers", "wide")
     assert result.exit_code == 2
     assert "1000,500" in result.output

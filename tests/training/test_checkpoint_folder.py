@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.checkpoint_folder import RunningError, checkpoints
+from training.checkpoint_folder import RunningError, check_options, checkpoints
+from training.loop.checkpoint import CheckpointError
 
 
 def left_over(out: Path) -> Path:
@@ -49,3 +50,22 @@ def test_a_second_training_of_the_same_bundle_is_rejected_and_changes_nothing(tm
         assert (folder / "all.ckpt").is_file()
     with checkpoints(out, resume=resume):
         pass
+
+
+def test_other_options_are_rejected_before_the_tables_are_read(tmp_path: Path) -> None:
+    out = tmp_path / "sales"
+    check_options(out, {"epochs": 5})  # there are no checkpoints
+    with suppress(InterruptedError), checkpoints(out, options={"epochs": 5}):
+        raise InterruptedError
+    check_options(out, {"epochs": 3})  # the training was interrupted before its first checkpoint
+    with suppress(InterruptedError), checkpoints(out, options={"epochs": 3}) as folder:
+        (folder / "all.ckpt").write_text("a checkpoint")
+        raise InterruptedError
+    check_options(out, {"epochs": 3})
+    with pytest.raises(CheckpointError, match="epochs is 5 here and 3 there"):
+        check_options(out, {"epochs": 5})
+    with pytest.raises(CheckpointError), checkpoints(out, options={"epochs": 5}):
+        pass
+    with checkpoints(out, options={"epochs": 5}, resume=False):
+        pass
+    assert [*tmp_path.iterdir()] == []

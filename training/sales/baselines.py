@@ -15,6 +15,7 @@ from runtime.errors import UserError
 from sales.panel import YEAR, Panel
 from training.sales.rows import Rows
 
+EXACT = 5e-5  # RMSPE below which forecasts count as exact; messages show it as 0.0000
 NAMES: Mapping[str, str] = MappingProxyType(
     {
         "last_year_same_weekday": "last year's same weekday",
@@ -92,7 +93,7 @@ def unbeaten(metrics: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return {
         key: (model["rmspe"], metrics[key]["rmspe"])
         for key, model in pairs.items()
-        if model is not None and key in metrics and not model["rmspe"] < metrics[key]["rmspe"]
+        if model is not None and key in metrics and not model["rmspe"] < max(metrics[key]["rmspe"], EXACT)
     }
 
 

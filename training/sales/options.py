@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from training.options import OptionsError, TrainingOptions, option
+from runtime.words import counted
+from training.options import OptionsError, TrainingOptions, declarations, option
 
 DEFAULT_HORIZON = 49  # days, seven weeks; Kaggle's horizon is 48
 MAX_HORIZON = 366  # days; the calendar reaches as far beyond the last known sales
@@ -74,7 +75,11 @@ class Options(TrainingOptions):
     )
     layers: tuple[int, ...] = option((1000, 500), min=1, help="Widths of the hidden layers.")
     ps: tuple[float, ...] = option(
-        (0.1, 0.2), parity=(0.001, 0.01), min=0, lt=1, help="Dropout rate after each hidden layer."
+        (0.1, 0.2),
+        parity=(0.001, 0.01),
+        min=0,
+        lt=1,
+        help="Dropout rate after each hidden layer, or one for all. The last default serves further layers.",
     )
     emb_drop: float = option(0.1, parity=0.04, min=0, lt=1, help="Dropout rate of the embeddings.")
     emb_rule: Literal["lesson", "fastai"] = option(
@@ -132,7 +137,18 @@ class Options(TrainingOptions):
         Raises:
             OptionsError: if a value is out of bounds, or values contradict each other.
         """
+        if "layers" in given or "ps" in given:
+            given["ps"] = cls._rates(mode, len(given.get("layers", cls.layers)), given.get("ps"))
         return cls.from_preset(mode, mode=mode, **given)
+
+    @classmethod
+    def _rates(cls, mode: str, n_layers: int, given: tuple[float, ...] | None) -> tuple[float, ...]:
+        """Return the dropout rate after each layer: one given rate is for all, and the last default is repeated."""
+        if given is not None:
+            return given * n_layers if len(given) == 1 else given
+        declared = next(declaration for declaration in declarations(cls) if declaration.name == "ps")
+        default = declared.presets.get(mode, declared.default)
+        return tuple(default[min(layer, len(default) - 1)] for layer in range(n_layers))
 
     def check(self) -> None:
         """Check that each hidden layer has a dropout rate, and that the country is a code.
@@ -144,8 +160,8 @@ class Options(TrainingOptions):
             raise OptionsError(f"--country is {self.country!r}; write two capital letters (ISO 3166), such as DE or US")
         if len(self.layers) != len(self.ps):
             raise OptionsError(
-                f"{len(self.layers)} layers ({self.layers}) need as many dropouts; ps has {len(self.ps)} "
-                f"({self.ps}): give both --layers and --ps"
+                f"--layers has {counted(len(self.layers), 'width')} and --ps {counted(len(self.ps), 'dropout rate')}; "
+                "give one rate for each layer, or one for all"
             )
 
     def epochs_for(self, n_rows: int) -> int:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from runtime.words import counted
 from sales import bundle as bundles
 from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
@@ -90,7 +91,7 @@ def train(
     _check_horizon(tables, options)
     panel = panel_from_tables(tables)
     cutoff = holdout_cutoff(tables, options)
-    with checkpoints(out, resume=run.resume) as folder:
+    with checkpoints(out, resume=run.resume, options=asdict(options)) as folder:
         fits = TrainingFits.of(tables, panel, options, cutoff, folder, run.device)
         with closing(fits.run(jobs, progress=run.progress)) as evaluations:
             for evaluation in evaluations:
@@ -149,7 +150,7 @@ def _check_horizon(tables: Tables, options: Options) -> None:
         HoldoutError: if the horizon is longer than the days with sales.
     """
     span = int((last_sale(tables) - first_sale(tables)).astype(int)) + 1
-    days = "1 day" if span == 1 else f"{span} days"
+    days = counted(span, "day")
     if options.horizon > max(span, DEFAULT_HORIZON):
         raise HoldoutError(
             f"the sales span {days}, so the model can't learn to forecast {options.horizon} days ahead; give a "

@@ -135,3 +135,9 @@ def test_every_baseline_that_is_not_beaten_is_named() -> None:
         "the model is not better than last year's same weekday (RMSPE 0.2500 to 0.2500 on the same rows) and the "
         "weekday-and-promotion mean (RMSPE 0.2000 to 0.1000 on the same rows)"
     )
+
+
+def test_forecasts_that_are_exact_need_no_warning() -> None:
+    """Sales that never vary have a baseline without error; the model's error is that of rounding."""
+    assert shortfall({"rmspe": 1e-7, "weekday_promotion_mean": {"rmspe": 0.0}}) == ""
+    assert "RMSPE 0.0010 to 0.0000" in shortfall({"rmspe": 1e-3, "weekday_promotion_mean": {"rmspe": 0.0}})

@@ -35,7 +35,10 @@ def test_given_values_replace_the_defaults_of_a_mode() -> None:
         ({"seed": -1}, "--seed is -1; it must be at least 0"),
         ({"mode": "lesson"}, "--mode is 'lesson'; it must be one of production, parity"),
         ({"country": "Germany"}, "--country is 'Germany'; write two capital letters (ISO 3166), such as DE or US"),
-        ({"layers": (5,)}, "1 layers ((5,)) need as many dropouts; ps has 2 ((0.1, 0.2)): give both --layers and --ps"),
+        (
+            {"layers": (5,), "ps": (0.1, 0.2)},
+            "--layers has 1 width and --ps 2 dropout rates; give one rate for each layer, or one for all",
+        ),
     ],
 )
 def test_a_value_that_can_not_be_trained_with_is_rejected(given: dict[str, Any], message: str) -> None:
@@ -65,3 +68,17 @@ def test_few_rows_get_more_epochs(rows: int, epochs: int) -> None:
 def test_given_epochs_are_kept() -> None:
     assert Options.of(epochs=3).epochs_for(10) == 3
     assert Options.of("parity").epochs_for(10) == 10
+
+
+@pytest.mark.parametrize(
+    ("given", "rates"),
+    [
+        ({"layers": (32,)}, (0.1,)),
+        ({"layers": (64, 32, 16)}, (0.1, 0.2, 0.2)),
+        ({"layers": (64, 32, 16), "ps": (0.3,)}, (0.3, 0.3, 0.3)),
+        ({"ps": (0.3,)}, (0.3, 0.3)),
+        ({"layers": (32,), "mode": "parity"}, (0.001,)),
+    ],
+)
+def test_layers_need_no_dropout_rates_of_their_own(given: dict[str, Any], rates: tuple[float, ...]) -> None:
+    assert Options.of(**given).ps == rates

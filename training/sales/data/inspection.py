@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from runtime.words import counted
 from sales.panel import YEAR
 from schemas.sales.column_names import public_name
 from training.sales.data.columns import COLUMNS, Kind
@@ -184,10 +185,9 @@ def _title(table: str) -> str:
 
 def _extent(frame: pd.DataFrame) -> str:
     """Return the size of a table in words: rows, stores, first and last day."""
-    parts = [f"{len(frame):,} rows"]
+    parts = [counted(len(frame), "row")]
     if "Store" in frame:
-        n_stores = frame["Store"].nunique()
-        parts.append("1 store" if n_stores == 1 else f"{n_stores:,} stores")
+        parts.append(counted(frame["Store"].nunique(), "store"))
     if "Date" in frame and len(frame):
         first, last = (frame["Date"].agg(edge).date() for edge in ("min", "max"))
         parts.append(f"{first} to {last}")
@@ -209,19 +209,21 @@ def _days(tables: Tables) -> Iterator[str]:
             yield f"no store has a row on a {' or '.join(never)}, so all count as closed then"
     zero = days["Sales"] == 0
     if not tables.states("train", "Open") and zero.any():
-        yield f"{int(zero.sum()):,} rows without sales count as closed days; add the column open if they were not"
+        rows = counted(int(zero.sum()), "row")
+        yield f"{rows} without sales: counted as closed; add the column open if the store was open"
     elif zero.any() and (zero & (days["Open"] == 1)).any():
-        yield f"{int((zero & (days['Open'] == 1)).sum()):,} open days without sales are not trained on"
+        yield f"not trained on: {counted(int((zero & (days['Open'] == 1)).sum()), 'open day')} without sales"
     sold = days[~zero]
-    if sold["Sales"].nunique() == 1:
+    if len(sold) > 1 and sold["Sales"].nunique() == 1:
         yield f"all sales are {sold['Sales'].iloc[0]:g}, so every forecast of an open day will be that"
     span = _span(days)
     if span < 3 * DEFAULT_HORIZON:
-        yield f"the sales span {span} days; the evaluation holds out {max(span // 3, 1)} instead of {DEFAULT_HORIZON}"
+        held_out = f"the evaluation holds out {max(span // 3, 1)} instead of {DEFAULT_HORIZON}"
+        yield f"the sales span {counted(span, 'day')}; {held_out}"
     if span < YEAR:
-        yield f"the sales span {span} days, less than a year, so the model can't learn the seasons"
+        yield f"the sales span {counted(span, 'day')}, less than a year, so the model can't learn the seasons"
     last = sold["Date"].max().date()
-    yield f"{len(sold):,} rows with sales to train on; the last day with sales is {last}"
+    yield f"{counted(len(sold), 'row')} with sales to train on; the last day with sales is {last}"
     end = None if tables.test.empty else tables.test["Date"].max().date()
     if end is not None and (end - last).days < DEFAULT_HORIZON:
         yield f"the plan ends on {end}; forecasts reach {DEFAULT_HORIZON} days after the sales"

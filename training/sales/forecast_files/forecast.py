@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from runtime.words import counted
 from sales.calendar import STATE_HOLIDAYS
 from sales.forecaster import Forecaster, Model
 from schemas.problem_kinds import type_uri
 from schemas.problems import Problem, validation_problem
-from schemas.sales.answer import Forecasts, ItemForecast, ItemProblem
+from schemas.sales.answer import Forecasts, ForecastWarning, ItemForecast, ItemProblem
 from schemas.sales.column_names import REQUEST_COLUMNS, WEATHER_FIELDS, match_columns, plain_name
 from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import ITEM_NAMES, Item
@@ -238,9 +239,10 @@ def _wrong(
                 reason = faults.get(field, {}).get(text, detail)
                 reasons.append(f"column {name}: {f'{text!r}: {reason}' if text else 'the cell is empty'}")
         lines.append(f"  {rows.place(row)}: {', '.join(reasons)}")
-    more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
-    count = "1 row" if len(problems) == 1 else f"{len(problems):,} rows"
-    return f"{rows.source}: {count} can't be forecast, so nothing was written\n" + "\n".join(lines) + more
+    if len(problems) > _SHOWN:
+        lines.append(f"  and {len(problems) - _SHOWN:,} more")
+    head = f"{rows.source}: {counted(len(problems), 'row')} can't be forecast, so nothing was written"
+    return "\n".join([head, *lines])
 
 
 def _output(rows: Rows, forecasts: Sequence[ItemForecast]) -> pd.DataFrame:
@@ -263,9 +265,15 @@ def _output(rows: Rows, forecasts: Sequence[ItemForecast]) -> pd.DataFrame:
         {
             added: sales,
             ASSUMED: [SEPARATOR.join(forecast.assumed) for forecast in forecasts],
-            WARNINGS: [SEPARATOR.join(dict.fromkeys(w.code for w in forecast.warnings)) for forecast in forecasts],
+            WARNINGS: [SEPARATOR.join(dict.fromkeys(map(_warning_name, f.warnings))) for f in forecasts],
         },
     )
+
+
+def _warning_name(warning: ForecastWarning) -> str:
+    """Return the name of a warning; after a colon that of its column, if it is about one."""
+    about_row = warning.code in ("no_history", "beyond_horizon", "training_period")
+    return warning.code if about_row else f"{warning.code}:{warning.field}"
 
 
 def _with_columns(frame: pd.DataFrame, columns: Mapping[str, list[Any]]) -> pd.DataFrame:

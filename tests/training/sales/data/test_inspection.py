@@ -57,10 +57,10 @@ def test_sales_of_one_day_are_a_problem(tmp_path: Path) -> None:
 def test_remarks_about_days_without_sales_and_constant_sales(tmp_path: Path) -> None:
     frame = chain().assign(sales=lambda days: (days["store"] > 1) * 100)
     text = inspect_tables(write(tmp_path / "derived", sales=frame)).text()
-    assert "52 rows without sales count as closed days; add the column open if they were not" in text
+    assert "52 rows without sales: counted as closed; add the column open if the store was open" in text
     assert "all sales are 100, so every forecast of an open day will be that" in text
     text = inspect_tables(write(tmp_path / "stated", sales=frame.assign(open=1))).text()
-    assert "52 open days without sales are not trained on" in text
+    assert "not trained on: 52 open days without sales" in text
 
 
 def test_late_stores_and_rows_after_the_last_sales_are_reported(tmp_path: Path) -> None:
@@ -70,3 +70,13 @@ def test_late_stores_and_rows_after_the_last_sales_are_reported(tmp_path: Path) 
     text = inspect_tables(write(tmp_path, sales=filled)).text()
     assert "WARNING: 1 of 5 stores have no sales on the last days up to 2023-03-02" in text
     assert "WARNING: no store has sales after 2023-03-02, yet rows follow up to 2023-04-02" in text
+
+
+def test_one_row_is_no_constant(tmp_path: Path) -> None:
+    file = tmp_path / "sales.csv"
+    file.write_text("store,date,sales\n1,2024-01-01,5\n")
+    text = inspect_tables(file).text()
+    assert "sales.csv, 1 row, 1 store, 2024-01-01" in text
+    assert "1 row with sales to train on" in text
+    assert "every forecast" not in text
+    assert "1 rows" not in text
