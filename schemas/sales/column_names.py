@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 _PLACES = ("state", "region", "province", "place", "area", "city", "location")
 _ALIASES: Mapping[str, Sequence[str]] = {
-    "Store": ("shop", "store_id", "shop_id", "store_nbr", "store_number", "branch", "outlet", "unique_id"),
-    "Date": ("ds", "day", "timestamp", "datetime"),
+    "Store": (
+        *("shop", "store_id", "shop_id", "store_nbr", "store_number", "store_code", "branch", "branch_id", "outlet"),
+        *("outlet_id", "location_id", "restaurant_id", "site_id", "unique_id", "series_id", "air_store_id"),
+    ),
+    "Date": ("ds", "day", "timestamp", "datetime", "visit_date", "business_date"),
     "Sales": (*("y", "target", "revenue", "turnover", "units", "units_sold", "quantity", "qty", "amount", "demand"),),
     "Customers": ("visitors", "transactions", "footfall"),
     "Open": ("is_open", "opened"),

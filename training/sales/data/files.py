@@ -1,5 +1,6 @@
 """CSV and Parquet files as frames of texts and numbers, and the layouts of folders that hold them."""
 
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from training.sales.data.problems import Problems, TableProblem, TablesError
 from training.sales.data.values import NOTHING
 
 SUFFIXES = (".csv", ".parquet")
+SEPARATORS = (",", ";", "\t", "|")
 _ROSSMANN = ("train", "test", "store", "store_states", "state_names", "googletrend", "weather")
 _OWN = {
     "sales": "train",
@@ -138,6 +140,13 @@ def read_table(table: str, file: Path, problems: Problems) -> tuple[pd.DataFrame
         frame = read_parquet(file) if parquet else read_csv(file, dtype=str, nothing={}, n_rows=0)
         header = [str(name) for name in frame.columns]
         matched = match_columns(header, columns)
+        if (
+            table == "train"
+            and "Sales" not in (*matched.headers, *matched.ambiguous)
+            and "Customers" in matched.headers
+            and not matched.unused
+        ):
+            matched.headers["Sales"] = matched.headers.pop("Customers")  # a restaurant's visitors are what is forecast
         of_header = {matched.headers[name]: columns[name] for name in columns if name in matched.headers}
         frame = _as_texts(frame, of_header) if parquet else _read_columns(file, of_header)
     except UnreadableError as error:
@@ -192,8 +201,8 @@ def _read_columns(file: Path, columns: Mapping[str, Column]) -> pd.DataFrame:
         UnreadableError: if the file is no CSV.
     """
     dtypes = {name: "category" if column.kind in _TEXTS else "float64" for name, column in columns.items()}
-    # Categories that are all numbers become numbers, and the state "06" would be 6. Only the big tables need the speed.
-    words = {name: "str" for name, column in columns.items() if column.kind == "text"}
+    # Categories that are all numbers become numbers: the state "06" and the store "007" would be 6 and 7.
+    words = {name: "str" for name, column in columns.items() if column.kind in ("text", "id")}
     # A state may be called NA; since it must have a name, only an empty field is a gap.
     nothing = {name: NOTHING if column.gaps or column.kind not in _TEXTS else [""] for name, column in columns.items()}
     try:
@@ -207,7 +216,10 @@ def _read_columns(file: Path, columns: Mapping[str, Column]) -> pd.DataFrame:
 
 
 def read_csv(file: Path, *, dtype: Any, nothing: Mapping[str, list[str]], n_rows: int | None = None) -> pd.DataFrame:
-    """Read a CSV file with UTF-8, commas and a header line. Row ``i`` is line ``i + 2``: blank lines are rows too.
+    """Read a CSV file with UTF-8 and a header line. Row ``i`` is line ``i + 2``: blank lines are rows too.
+
+    Fields are separated by commas, or by the semicolons, tabs or vertical bars that the header has instead. Excel's
+    line ``sep=;`` before the header is skipped.
 
     Args:
         file: file to read.
@@ -219,6 +231,7 @@ def read_csv(file: Path, *, dtype: Any, nothing: Mapping[str, list[str]], n_rows
         UnreadableError: if the file can't be read. Its ``__cause__`` is a ``ValueError`` if a value has another dtype.
     """
     try:
+        separator, skipped = _separator(file)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the header would be lost
             frame = pd.read_csv(
@@ -232,14 +245,27 @@ def read_csv(file: Path, *, dtype: Any, nothing: Mapping[str, list[str]], n_rows
                 skip_blank_lines=False,
                 low_memory=False,
                 nrows=n_rows,
+                sep=separator,
+                skiprows=skipped,
             )
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise UnreadableError(*_why_unreadable(error)) from error
-    header = [str(name) for name in frame.columns]
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        cause = f"not CSV: fields are separated by {'semicolons' if ';' in header[0] else 'tabs'}"
-        raise UnreadableError(cause, "save it with commas, and points in decimals")
+    if skipped:
+        frame.index += skipped
     return frame
+
+
+def _separator(file: Path) -> tuple[str, int]:
+    """Return the separator of a CSV file's fields, and the number of lines before the header.
+
+    It is the most frequent one in the header outside quotes; a comma if there is none.
+    """
+    with file.open(encoding="utf-8-sig") as lines:
+        first = lines.readline()
+        if re.fullmatch(r"sep=.\s*", first):
+            return first[4], 1
+    bare = re.sub(r'"[^"]*"', "", first)
+    return max(SEPARATORS, key=bare.count), 0
 
 
 def _why_unreadable(error: Exception) -> tuple[str, str]:

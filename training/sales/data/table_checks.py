@@ -13,6 +13,8 @@ from training.sales.data.problems import Problems
 
 Frames = dict[str, pd.DataFrame]  # by table; the index is the row in the file, from 0, with blank lines
 
+SMALLEST, LARGEST = 1e-15, 1e20  # sales of a day; float32 has room for them, and for their products
+LONGEST_GAP = 3 * 366  # days without any sale in the whole chain
 COUNTRY = "DE"  # the State of the trend that covers the whole country
 
 _UNIQUE = (
@@ -51,6 +53,13 @@ def check_rows(frames: Frames, problems: Problems) -> None:
         if "Open" in days:
             closed = days.loc[(days["Open"] == 0) & (days["Sales"] > 0), ["Open", "Sales"]]
             problems.complain("train", closed, "closed, yet it has sales", "set Open to 1 or Sales to 0")
+        positive = days["Sales"] > 0
+        tiny, huge = days[positive & (days["Sales"] < SMALLEST)], days[days["Sales"] > LARGEST]
+        problems.complain("train", tiny[["Sales"]], f"below {SMALLEST:g}", "state all sales in a smaller unit")
+        problems.complain(
+            "train", huge[["Sales"]], f"above {LARGEST:g}", "correct it, or state all sales in a larger unit"
+        )
+        _check_span(days.loc[positive, "Date"] if "Date" in days else pd.Series(dtype=float), problems)
         if days["Sales"].max() == 0:
             problems.add("train", "Sales", "0 in every row", "add days with sales", rows=len(days))
     if _has(frames, "events", "From", "To"):
@@ -68,6 +77,18 @@ def check_rows(frames: Frames, problems: Problems) -> None:
         problems.complain("store", late, "that year has 52 weeks", "correct one of them")
 
 
+def _check_span(days: pd.Series, problems: Problems) -> None:
+    """Add the problem of sales that are years apart from all others, such as those of a mistyped year."""
+    sold = np.sort(days.dropna().unique())
+    gaps = np.diff(sold)
+    if gaps.size and gaps.max() > LONGEST_GAP:
+        place = int(gaps.argmax())
+        early, late = days[days <= sold[place]], days[days > sold[place]]
+        rows = (early if len(early) < len(late) else late).to_frame("Date")
+        cause = f"no store has sales in the {int(gaps[place]) - 1:,} days between these rows and the others"
+        problems.complain("train", rows, cause, "correct the year, or remove the rows")
+
+
 def check_joins(frames: Frames, problems: Problems) -> None:
     """Add the problems of rows without a partner in another table, and of days that are both past and planned."""
     files = problems.files
@@ -77,6 +98,7 @@ def check_joins(frames: Frames, problems: Problems) -> None:
             rows = frames[table][[column]].dropna()
             lost = rows[~rows[column].isin(known)]
             problems.complain(table, lost, f"not in {files[other]}", f"add it to {files[other]}, or remove these rows")
+    _check_events(frames, problems)
     if _has(frames, "train", "Store", "Date") and _has(frames, "test", "Store", "Date"):
         past, plan = (frames[table][["Store", "Date"]].dropna() for table in ("train", "test"))
         days = [frame["Store"] * 2**17 + frame["Date"] for frame in (past, plan)]  # one number for each store and day
@@ -87,6 +109,27 @@ def check_joins(frames: Frames, problems: Problems) -> None:
     if _has(frames, "googletrend", "file") and COUNTRY not in set(frames["googletrend"]["State"]):
         cause = f"no trend of the whole country (Rossmann_{COUNTRY})"
         problems.add("googletrend", "file", cause, "add its weeks")
+
+
+def _check_events(frames: Frames, problems: Problems) -> None:
+    """Add the problems of events of unknown stores and states, if no other table lists them."""
+    if _has(frames, "events", "Store") and not _has(frames, "store", "Store"):
+        tables = [table for table in ("train", "test") if _has(frames, table, "Store")]
+        known = {store for table in tables for store in frames[table]["Store"].dropna().unique()}
+        rows = frames["events"][["Store"]].dropna()
+        names = " and ".join(problems.files[table] for table in tables)
+        problems.complain("events", rows[~rows["Store"].isin(known)], f"not in {names}", "correct or remove these rows")
+    if _has(frames, "events", "State") and not _has(frames, "state_names", "State"):
+        table = states_table(frames)
+        rows = frames["events"][["State"]].dropna()
+        stores = problems.files["store"]
+        if table is None:
+            problems.complain(
+                "events", rows, "no table states where each store is", f"add {stores} with the column state"
+            )
+        else:
+            lost = rows[~rows["State"].isin({*frames[table]["State"].dropna()})]
+            problems.complain("events", lost, f"not in {problems.files[table]}", "correct or remove these rows")
 
 
 def _check_places(frames: Frames, problems: Problems) -> None:

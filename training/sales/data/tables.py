@@ -130,7 +130,7 @@ def load_tables(layout: Layout, problems: Problems) -> Tables | None:
         read = read_table(table, file, problems)
         if read is not None:
             frames[table], sources[table] = read
-    problems.store_ids = number_stores(frames)
+    problems.store_ids = number_stores(frames, problems)
     frames = {table: _parse(table, raw, problems) for table, raw in frames.items()}
     _add_keys(frames)
     check_rows(frames, problems)

@@ -23,6 +23,10 @@ _FLAGS = {"true": "1", "false": "0"}
 _MIDNIGHT = r"[T ]00:00(:00(\.0+)?)?\s*(Z|UTC|[+-]\d\d:?\d\d)?"
 _TIME = r"\d{4}-\d\d?-\d\d?[T ]\d\d?:\d\d.*"
 _UNCLEAR = r"\d\d?[/-]\d\d?[/-]\d{2,4}( .*)?"
+_FORMATS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%d-%b-%Y")
+
+_DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+"  # as in Germany: 1.234,5
+_THOUSANDS_COMMA = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"  # as in the USA: 1,234.5
 
 
 def wrong_numbers(values: NDArray[np.float64], column: Column) -> Wrong:
@@ -75,6 +79,7 @@ def parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any
             return values, [(wrong, "not a week", "write its first and last day, as in 2012-12-02 - 2012-12-08")]
     if column.kind == "flag":
         texts = np.array([_FLAGS.get(text.lower(), text) for text in texts], dtype=object)
+    texts = _with_decimal_points(texts)
     values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(np.float64, copy=True)
     unreadable = (np.isnan(values), "not a number", "write digits, with a point for decimals")
     if column.kind == "id":
@@ -82,14 +87,43 @@ def parse_texts(texts: NDArray[np.object_], column: Column) -> tuple[NDArray[Any
     return values, [unreadable, *wrong_numbers(values, column)]
 
 
+def _with_decimal_points(texts: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return numbers with decimal commas, or with commas between thousands, as Python writes them.
+
+    All numbers of a column follow one rule. If both rules explain all of them, such as a single 1,234, none is changed.
+    """
+    series = pd.Series(texts, dtype=object).astype(str)
+    with_comma = series[series.str.contains(",", regex=False)]
+    if with_comma.empty:
+        return texts
+    decimal, thousands = (with_comma.str.fullmatch(rule).all() for rule in (_DECIMAL_COMMA, _THOUSANDS_COMMA))
+    if decimal == thousands:
+        return texts
+    if decimal:
+        grouped = series.str.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?")  # in such a column 1.234 is no fraction
+        series = series.where(~grouped, series.str.replace(".", "", regex=False)).str.replace(",", ".", regex=False)
+    else:
+        series = series.str.replace(",", "", regex=False)
+    return series.to_numpy(dtype=object)
+
+
 def _parse_dates(texts: NDArray[np.object_]) -> tuple[NDArray[np.float64], Wrong]:
-    """Parse dates: YYYY-MM-DD, also with midnight as the time, YYYY/MM/DD or YYYYMMDD."""
+    """Parse dates: YYYY-MM-DD, also with midnight as the time, YYYY/MM/DD or YYYYMMDD.
+
+    If no date of the column is written so, all of them may be written in another way, such as 31.12.2023. Exactly one
+    way must explain all of them: 01/02/2023 alone is not clear.
+    """
     series = pd.Series(texts, dtype=object).astype(str)
     dates = series.str.replace(f"{_MIDNIGHT}$", "", regex=True)
     compact = dates.str.fullmatch(r"\d{8}")
     dates = dates.mask(compact, dates.str[:4] + "-" + dates.str[4:6] + "-" + dates.str[6:])
     dates = dates.mask(dates.str.fullmatch(r"\d{4}/\d\d?/\d\d?"), dates.str.replace("/", "-"))
     values = _days(dates)
+    if np.isnan(values).all():
+        ways = [_days(dates, style) for style in _FORMATS]
+        found = [days for days in ways if not np.isnan(days).any()]
+        if found and all((days == found[0]).all() for days in found):
+            values = found[0]
     unreadable = np.isnan(values)
     timed = unreadable & series.str.fullmatch(_TIME).to_numpy(bool)
     unclear = unreadable & series.str.fullmatch(_UNCLEAR).to_numpy(bool)
@@ -102,8 +136,8 @@ def _parse_dates(texts: NDArray[np.object_]) -> tuple[NDArray[np.float64], Wrong
     ]
 
 
-def _days(texts: Iterable[str]) -> NDArray[np.float64]:
-    """Return dates like 2015-07-31 as days since 1970-01-01; NaN for other texts."""
-    dates = pd.to_datetime(pd.Series(list(texts), dtype=object), format="%Y-%m-%d", errors="coerce")
+def _days(texts: Iterable[str], style: str = "%Y-%m-%d") -> NDArray[np.float64]:
+    """Return dates in one style, like 2015-07-31, as days since 1970-01-01; NaN for other texts."""
+    dates = pd.to_datetime(pd.Series(list(texts), dtype=object), format=style, errors="coerce")
     days = dates.to_numpy("datetime64[D]")
     return np.where(np.isnat(days), np.nan, days.astype(np.int64))

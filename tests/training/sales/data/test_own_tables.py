@@ -218,7 +218,6 @@ def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
         ("", "-", "the file or its first line is empty", "columns' names"),
         (HEADER, "-", "there are no rows below the header", "add them"),
         ("store,sales\n1,5\n", "Date", "the column is missing", "add it; the file has store, sales"),
-        ("store;date;sales\n1;2023-01-02;5,5\n", "-", "separated by semicolons", "save it with commas"),
         (f"{HEADER}1,2023-01-02,-5\n", "sales", "negative (line 2: '-5')", "correct the value or remove the row"),
         (f"{HEADER}1,2023-01-02,0\n", "sales", "0 in every row", "add days with sales"),
         (f"{HEADER}1,2023-01-02,inf\n", "sales", "infinite", "finite number"),

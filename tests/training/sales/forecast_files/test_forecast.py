@@ -280,8 +280,6 @@ def test_a_file_with_only_wrong_rows_is_rejected(forecaster: Forecaster, tmp_pat
         ("item,when\n1,2015-08-22\n", "no column store and date; its columns are item, when"),
         ("store,when\n1,2015-08-22\n", "no column date"),
         ("shop,branch,date\n1,1,2015-08-22\n", "two columns for store: 'shop' and 'branch'; keep one"),
-        ("store;date\n1;2015-08-22\n", "fields are separated by semicolons; save it with commas"),
-        ("store\tdate\n1\t2015-08-22\n", "fields are separated by tabs; save it with commas"),
         ('store,date\n1,"2015-08-22\n', "double quotes"),
         ("store,date\n1,2015-08-22\n1,2,3,4,5\n", "in line 3, saw 5; separate fields by commas"),
         (b"store,date,note\n1,2015-08-22,caf\xe9\n", "not UTF-8 text (byte 32); save it as CSV in UTF-8"),
