@@ -6,9 +6,11 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from schemas.bundle import BundleManifest, StrictModel
+from schemas.sales.request import Objective
 
 # 2: columns that never varied are left out; counts of days, closures and competitors are as `sales.columns` has them.
-FORMAT_VERSION: Final = 2
+# 3: calibration.safetensors, and the objective.
+FORMAT_VERSION: Final = 3
 
 
 class PreprocessSpec(StrictModel):
@@ -52,6 +54,24 @@ class NetworkSpec(StrictModel):
     )
 
 
+class CalibrationSpec(StrictModel):
+    """Summary of the calibration of intervals, quantiles and objectives."""
+
+    cutoffs: list[dt.date] = Field(
+        description="Cutoffs of the windows whose forecasts were compared with the sales that followed, earliest first."
+    )
+    days: int = Field(description="Number of days of a store that were compared.")
+    new_stores: int = Field(description="Number of stores without such days, whose intervals are wider.")
+    factors: dict[Objective, float] = Field(description="Factor of the median forecast, by objective.")
+    coverage: dict[str, float] = Field(
+        description="Share of the sales of days within their interval, by its level in percent. Each window is judged "
+        "by the calibration of the others, and the mean is taken over windows. Empty with one window."
+    )
+    total_coverage: dict[str, float] = Field(
+        description="The same for the totals of a store over the horizon, as far as the window reaches."
+    )
+
+
 class SalesManifest(BundleManifest):
     """``bundle.json`` of a sales bundle."""
 
@@ -72,4 +92,10 @@ class SalesManifest(BundleManifest):
     network: NetworkSpec = Field(description="Shape of the network.")
     metrics: dict[str, Any] = Field(description="Figures of the holdout.")
     training: dict[str, Any] = Field(description="Options of the training.")
+    objective: Objective = Field(
+        default="median", description="Measure that forecasts are best for, unless a request names another."
+    )
+    calibration: CalibrationSpec | None = Field(
+        default=None, description="Summary of the calibration; null if the model has no intervals."
+    )
     files: dict[str, str] = Field(description="SHA-256 of every other file in the folder, by name.")

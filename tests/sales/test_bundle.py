@@ -298,7 +298,7 @@ def test_tables_without_an_array_are_rejected(folder: Path) -> None:
 # Other formats
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2", None, [2]])
+@pytest.mark.parametrize("version", [0, 1, 2, 4, "3", None, [3]])
 def test_an_unknown_format_version_is_rejected_and_named(folder: Path, version: Any) -> None:
     def change(content: dict[str, Any]) -> dict[str, Any]:
         return {**content, "format_version": version, "what_comes_later": True}
@@ -307,7 +307,7 @@ def test_an_unknown_format_version_is_rejected_and_named(folder: Path, version: 
     with pytest.raises(BundleError) as caught:
         load(folder)
     assert f"format version {version!r}" in str(caught.value)
-    assert "reads 2" in str(caught.value)
+    assert "reads 3" in str(caught.value)
 
 
 def test_a_column_of_a_later_version_is_rejected_and_named(folder: Path) -> None:

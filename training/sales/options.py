@@ -122,6 +122,11 @@ class Options(TrainingOptions):
         help="Country of the stores, as two capital letters (ISO 3166), such as US. Its holidays are assumed after the "
         "plan, and known everywhere if the tables state none.",
     )
+    objective: Literal["median", "mean", "rmspe"] = option(
+        "median",
+        help="Measure that forecasts are best for, unless a request names another. median: as many sales above as "
+        "below. mean: totals that add up. rmspe: the root mean square percentage error.",
+    )
     refit: bool = option(
         True,
         parity=False,

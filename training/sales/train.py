@@ -18,6 +18,9 @@ import torch
 
 from runtime.words import counted
 from sales import bundle as bundles
+from sales.panel import Panel
+from sales.uncertainty.calibration import Calibration
+from sales.uncertainty.residuals import Residuals
 from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
 from training.loop.history import History
@@ -97,7 +100,10 @@ def train(
             for evaluation in evaluations:
                 _compare_with_baselines(evaluation, required=require_better_than_baseline)
         final = fits.final.fitted
+        residuals = holdout_residuals(evaluation, final.panel, options.horizon)
+        calibration = Calibration.fit(residuals)
         manifest = _manifest(final, evaluation, name=run.name, synthetic=tables.synthetic)
+        manifest["calibration"] = bundles.calibration_spec(residuals, calibration)
         bundle = bundles.save(
             out,
             manifest,
@@ -106,6 +112,8 @@ def train(
             panel=final.panel,
             golden=golden_rows(model_of(final, run.name)),
             card=model_card(manifest),
+            residuals=residuals,
+            calibration=calibration,
             replace=run.replace,
         )
         trained = Trained(bundle, evaluation, *fits.holdout.course())
@@ -167,6 +175,21 @@ def _check_horizon(tables: Tables, options: Options) -> None:
         )
 
 
+def holdout_residuals(evaluation: Evaluation, panel: Panel, horizon: int) -> Residuals:
+    """Return the residuals of the evaluated days within the horizon, for the stores of a panel."""
+    rows, judged = evaluation.rows, evaluation.panel
+    residuals = Residuals.of_rows(
+        cutoff=judged.first_day + evaluation.cutoff,
+        shape=(len(judged.store_ids), horizon),
+        store=rows.store,
+        ahead=rows.day - evaluation.cutoff - 1,
+        sales=rows.sales,
+        median=evaluation.forecast,
+    )
+    index = {store: place for place, store in enumerate(judged.store_ids)}
+    return residuals.for_stores(np.array([index.get(store, -1) for store in panel.store_ids]))
+
+
 def _compare_with_baselines(evaluation: Evaluation, *, required: bool) -> None:
     """Warn of the baselines that the model does not beat.
 
@@ -201,6 +224,7 @@ def _manifest(fitted: Fitted, evaluation: Evaluation, *, name: str, synthetic: b
         "preprocess": fitted.preprocessor.spec(panel.levels),
         "network": fitted.spec,
         "metrics": evaluation.metrics(),
+        "objective": fitted.options.objective,
         "training": {
             **asdict(fitted.options),
             "holdout": int(evaluation.rows.day.max()) - evaluation.cutoff,
