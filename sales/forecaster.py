@@ -5,12 +5,11 @@ TorchServe's handler, the commands and the evaluation all call the same `Forecas
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
 
@@ -18,34 +17,25 @@ from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
 from sales import bundle as bundles
-from sales.arrays import Float32, Int32
+from sales.answers.compose import Answer, Composer, Reply, forecast_fields, item_forecasts
+from sales.answers.uncertainty import Uncertainty, rounded
+from sales.arrays import Float32, Float64, Int32
 from sales.bundle import Bundle
 from sales.columns.column import FeatureSet
 from sales.explain import Explainer, ordinary_days
 from sales.features import Features, UnknownColumnError
-from sales.inputs import ASSUMED, InputBuilder, Inputs, Rows
+from sales.inputs import InputBuilder, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, Run
 from sales.problems import reason_to_reject
-from schemas.problems import Problem
-from schemas.sales.answer import (
-    Comparison,
-    Comparisons,
-    Forecast,
-    Forecasts,
-    ForecastWarning,
-    ItemComparison,
-    ItemForecast,
-    ItemProblem,
-    WhatIfResult,
-)
-from schemas.sales.explanation import Baseline, Explanation, Explanations, ItemExplanation
-from schemas.sales.parse import ForecastRequest, RejectedItem, combine_problems
+from sales.uncertainty.calibration import Calibration
+from schemas.sales.answer import ItemForecast, ItemProblem
+from schemas.sales.explanation import Baseline, ItemExplanation
+from schemas.sales.options import AnswerOptions, Objective
+from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import Item, StoreId
 
-Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
-Answer = Reply | Problem
-ItemResult = ItemForecast | ItemProblem
+__all__ = ["Answer", "Forecaster", "Model", "Reply"]
 
 GOLDEN_TOLERANCE = 1e-4  # relative; why: onnxruntime and torch agree to about 1e-6
 
@@ -63,6 +53,8 @@ class Model:
         run: the network.
         horizon: number of days after the panel's cutoff for which the model was made.
         beyond_horizon: answer to a later date: a forecast with a warning, or a problem.
+        calibration: calibration of intervals and objectives; None if the model forecasts medians alone.
+        objective: objective of requests that name none.
     """
 
     name: str
@@ -73,24 +65,8 @@ class Model:
     run: Run
     horizon: int
     beyond_horizon: Literal["warn", "refuse"] = "warn"
-
-
-class _ModelFields(TypedDict):
-    """Keyword arguments for the fields of `ModelInfo`."""
-
-    model: str
-    version: str
-    cutoff: dt.date
-
-
-class _ForecastFields(TypedDict):
-    """Keyword arguments for the fields of `ItemForecast`."""
-
-    store: StoreId
-    date: dt.date
-    sales: float
-    assumed: tuple[str, ...]
-    warnings: list[ForecastWarning]
+    calibration: Calibration | None = None
+    objective: Objective = "median"
 
 
 class Forecaster:
@@ -102,8 +78,9 @@ class Forecaster:
         calendar = model.panel.calendar
         self._stores = {store: index for index, store in enumerate(model.panel.store_ids)}
         self.cutoff = calendar.date(model.panel.cutoff)
-        self._model_fields: _ModelFields = {"model": model.name, "version": model.version, "cutoff": self.cutoff}
         self.last_day = calendar.days - 1 if model.beyond_horizon == "warn" else model.panel.cutoff + model.horizon
+        self._uncertainty = Uncertainty(model.calibration, model.objective)
+        self._compose = Composer(model.name, model.version, self.cutoff, self._stores, self._uncertainty)
         self._build_inputs = InputBuilder(model.panel, model.features, model.preprocessor, model.horizon)
 
     @classmethod
@@ -147,6 +124,8 @@ class Forecaster:
                 run=run,
                 horizon=manifest.horizon,
                 beyond_horizon=manifest.beyond_horizon,
+                calibration=bundle.calibration,
+                objective=manifest.objective,
             )
         )
 
@@ -163,7 +142,8 @@ class Forecaster:
         """
         items = [Item.model_validate({k: v for k, v in row.items() if k != "sales"}) for row in bundle.golden]
         # One request per row, because the statements of one request would be combined into one plan.
-        answers = self.predict([ForecastRequest((item,), single=True) for item in items])
+        options = AnswerOptions(objective="median")
+        answers = self.predict([ForecastRequest((item,), single=True, options=options) for item in items])
         for row, answer in zip(bundle.golden, answers, strict=True):
             sales = getattr(answer, "sales", None)
             if sales is None or not np.isclose(sales, row["sales"], rtol=GOLDEN_TOLERANCE, atol=0):
@@ -185,55 +165,28 @@ class Forecaster:
             An answer for each request, in order. It is a forecast, comparison or explanation, or a list of these and
             of problems. If no item of the request can be forecast, it is a problem.
         """
+        if self.model.calibration is None:
+            rejected = [self._uncertainty.problem(request.options) for request in requests]
+            accepted = [request for request, problem in zip(requests, rejected, strict=True) if problem is None]
+            answers = iter(self._predict(accepted))
+            return [problem or next(answers) for problem in rejected]
+        return self._predict(requests)
+
+    def _predict(self, requests: Sequence[ForecastRequest]) -> list[Answer]:
+        """Answer requests whose options the model can meet; see `predict`."""
         changed = [request.what_if for request in requests if request.what_if is not None]
         all_requests = [*requests, *changed]
         rows, problems = self._rows(all_requests)
-        forecasts = iter(self._forecast(rows, [i for i, request in enumerate(all_requests) if request.explain]))
+        forecasts = iter(self._forecast(rows, all_requests))
         results = [
             [problems.get((request_index, place)) or next(forecasts) for place in range(len(request.items))]
             for request_index, request in enumerate(all_requests)
         ]
         what_ifs = iter(results[len(requests) :])
         return [
-            self._answer(request, items, next(what_ifs) if request.what_if is not None else None)
+            self._compose(request, items, next(what_ifs) if request.what_if is not None else None)
             for request, items in zip(requests, results, strict=False)
         ]
-
-    def _answer(self, request: ForecastRequest, items: list[ItemResult], changed: list[ItemResult] | None) -> Answer:
-        """Return the answer to one request.
-
-        Args:
-            request: the request.
-            items: result of each item.
-            changed: result of each item with the request's what-if; None for a request without one.
-        """
-        problems = [item.problem for item in items if isinstance(item, ItemProblem)]
-        if len(problems) == len(items):
-            return combine_problems(problems)
-        if changed is not None:
-            return self._comparison(request, [_compare(*pair) for pair in zip(items, changed, strict=True)])
-        if request.explain:
-            return self._explanation(request, [i for i in items if isinstance(i, ItemExplanation | ItemProblem)])
-        if request.single and isinstance(item := items[0], ItemForecast):
-            return Forecast(**_forecast_fields(item), **self._model_fields)
-        return Forecasts(items=items, **self._model_fields)
-
-    def _comparison(self, request: ForecastRequest, items: list[ItemComparison | ItemProblem]) -> Answer:
-        if request.single and isinstance(item := items[0], ItemComparison):
-            return Comparison(**_forecast_fields(item), what_if=item.what_if, **self._model_fields)
-        return Comparisons(items=items, **self._model_fields)
-
-    def _explanation(self, request: ForecastRequest, items: list[ItemExplanation | ItemProblem]) -> Answer:
-        if request.single and isinstance(item := items[0], ItemExplanation):
-            return Explanation(
-                **_forecast_fields(item),
-                baseline=item.baseline,
-                groups=item.groups,
-                contributions=item.contributions,
-                unexplained=item.unexplained,
-                **self._model_fields,
-            )
-        return Explanations(items=items, **self._model_fields)
 
     def _rows(self, requests: Sequence[ForecastRequest]) -> tuple[Rows, dict[tuple[int, int], ItemProblem]]:
         """Return the items that can be forecast, and the problems of the others by request and place."""
@@ -260,42 +213,64 @@ class Forecaster:
                 days.append(day)
         return Rows(items, request_of_item, np.array(stores, np.int64), np.array(days, np.int64)), problems
 
-    def _forecast(self, rows: Rows, explain: Collection[int]) -> list[ItemForecast]:
-        """Return the forecast of each row, in order; explained if the index of its request is in ``explain``."""
+    def _forecast(self, rows: Rows, requests: Sequence[ForecastRequest]) -> list[ItemForecast]:
+        """Return the forecast of each row, in order, with what its request asks for."""
         if not rows.items:
             return []
         inputs = self._build_inputs(rows)
         self.clock.lap("features")
-        forecasts = self._run_network(rows, inputs)
-        if explain:
-            for row, request_index in enumerate(rows.request):
-                if request_index in explain:
-                    forecasts[row] = self._explain(forecasts[row], inputs.take(np.array([row])))
-            self.clock.lap("explain")
+        median = self._median(inputs)
+        sales = median * self._uncertainty.factors([request.options for request in requests], rows.request)
+        forecasts = item_forecasts(rows, inputs, sales)
+        if any(request.explain or request.options.uncertain for request in requests):
+            self._complete(forecasts, rows, requests, inputs, median)
         return forecasts
 
-    def _run_network(self, rows: Rows, inputs: Inputs) -> list[ItemForecast]:
-        """Return the network's forecasts of the rows."""
+    def _complete(
+        self,
+        forecasts: list[ItemForecast],
+        rows: Rows,
+        requests: Sequence[ForecastRequest],
+        inputs: Inputs,
+        median: Float64,
+    ) -> None:
+        """Add intervals, quantiles and explanations to the forecasts of the requests that ask for them."""
+        row_request = np.array(rows.request)
+        for request_index, request in enumerate(requests):
+            places = (
+                np.flatnonzero(row_request == request_index) if request.explain or request.options.uncertain else ()
+            )
+            if request.options.uncertain and len(places):
+                self._uncertainty.add(
+                    [forecasts[row] for row in places],
+                    request.options,
+                    median=median[places],
+                    store=rows.store[places],
+                    ahead=rows.day[places] - self.model.panel.cutoff - 1,
+                )
+            if request.explain:
+                factor = self._uncertainty.factor(request.options)
+                for row in places:
+                    forecasts[row] = self._explain(forecasts[row], inputs.take(np.array([row])), factor)
+        self.clock.lap("explain")
+
+    def _median(self, inputs: Inputs) -> Float64:
+        """Return the median forecasts, ``[row]``, which the network gives; 0 where the store is closed."""
         log_sales = self.model.run(*inputs.prepared)
         self.clock.lap("inference")
-        sales = np.exp(log_sales.astype(np.float64)) * inputs.open
-        return [
-            # 7 digits, because float32 has no more
-            ItemForecast(item.store, item.date, float(f"{amount:.7g}"), ASSUMED[bits], inputs.warnings.get(row, []))
-            for row, (item, amount, bits) in enumerate(
-                zip(rows.items, sales.tolist(), inputs.assumed.tolist(), strict=True)
-            )
-        ]
+        median: Float64 = np.exp(log_sales.astype(np.float64)) * inputs.open
+        return median
 
-    def _explain(self, forecast: ItemForecast, inputs: Inputs) -> ItemExplanation:
-        """Explain a forecast, given the inputs of its row."""
-        fields, baseline = _forecast_fields(forecast), self._explainer.baseline
+    def _explain(self, forecast: ItemForecast, inputs: Inputs, factor: float) -> ItemExplanation:
+        """Explain a forecast, given the inputs of its row and the factor of the median."""
+        fields, ordinary = forecast_fields(forecast), self._explainer.baseline
+        baseline = Baseline(ordinary.store, ordinary.date, rounded(ordinary.sales * factor))
         if not forecast.sales:
             reason = (
                 "the store is closed that day and sells 0, whatever the inputs are; explain it with open true instead"
             )
             return ItemExplanation(**fields, baseline=baseline, groups=[], contributions=[], unexplained=reason)
-        groups, contributions = self._explainer(inputs.prepared, forecast.sales)
+        groups, contributions = self._explainer(inputs.prepared, forecast.sales / factor)
         return ItemExplanation(
             **fields, baseline=baseline, groups=groups, contributions=contributions, unexplained=None
         )
@@ -310,33 +285,12 @@ class Forecaster:
         ]
         rows = Rows(items, [0] * len(items), np.full(len(items), store), days)
         inputs = self._build_inputs(rows)
-        forecasts = self._run_network(rows, inputs)
+        forecasts = item_forecasts(rows, inputs, self._median(inputs))
         median = sorted(range(len(items)), key=lambda row: forecasts[row].sales)[(len(items) - 1) // 2]
         ordinary = forecasts[median]
         baseline = Baseline(ordinary.store, ordinary.date, ordinary.sales)
         prepared = inputs.take(np.array([median])).prepared
         return Explainer(model.run, model.preprocessor, model.panel.levels, baseline, prepared)
-
-
-def _forecast_fields(forecast: ItemForecast) -> _ForecastFields:
-    return {
-        "store": forecast.store,
-        "date": forecast.date,
-        "sales": forecast.sales,
-        "assumed": forecast.assumed,
-        "warnings": forecast.warnings,
-    }
-
-
-def _compare(as_asked: ItemResult, changed: ItemResult) -> ItemComparison | ItemProblem:
-    """Return an item's forecast without and with the what-if."""
-    if isinstance(as_asked, ItemProblem):
-        return as_asked
-    assert isinstance(changed, ItemForecast)  # it has the same store and date
-    difference = float(f"{changed.sales - as_asked.sales:.7g}")
-    ratio = float(f"{changed.sales / as_asked.sales:.7g}") if as_asked.sales else None
-    what_if = WhatIfResult(changed.sales, difference, ratio, changed.assumed, changed.warnings)
-    return ItemComparison(**_forecast_fields(as_asked), what_if=what_if)
 
 
 def _onnx_network(bundle: Bundle, device: str, threads: int) -> Run:

@@ -9,6 +9,7 @@ ProblemName = Literal[
     "unknown-store",
     "outside-calendar",
     "beyond-horizon",
+    "no-calibration",
     "unsupported-media-type",
     "not-an-image",
     "damaged-image",
@@ -74,6 +75,12 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "The date lies beyond the model's horizon",
         "The date is further from the last known sales than the model was made for, and the model refuses such dates.",
         "Use a date up to the last day that `detail` gives, or update the model with later sales.",
+    ),
+    "no-calibration": ProblemKind(
+        422,
+        "The model has no intervals, no quantiles and no objective but the median",
+        "The bundle was exported without a calibration, because no past forecasts could be compared with sales.",
+        "Ask without `levels`, `quantiles` and `objective`, or train the model with more sales.",
     ),
     # Pets model.
     "unsupported-media-type": ProblemKind(

@@ -43,10 +43,17 @@ def _sales() -> dict[str, Examples]:
     one = _example("one store and day", item)
     items = _example("several items, one with a stated fact", {"items": [item, {**item, "store": 2, "promo": True}]})
     what_if = _example("the effect of a promotion", {**item, "date": "2015-08-07", "what_if": {"promo": True}})
+    intervals = _example("with 80 and 90 percent intervals", {**item, "levels": [80, 90]})
+    total = _example(
+        "three days and their total, with quantiles, best for the mean",
+        {"store": 1, "start": "2015-08-01", "days": 3, "quantiles": [0.1, 0.5, 0.9], "objective": "mean"},
+    )
     forecasts = {
         "one": one,
+        "intervals": intervals,
         "items": items,
         "range": _example("six weeks of a store", {"store": 1, "start": "2015-08-01", "days": 42}),
+        "total": total,
         "what_if": what_if,
     }
     week = _example("a week of a store", {"store": 1, "start": "2015-08-03", "days": 7})
@@ -61,7 +68,9 @@ def _sales() -> dict[str, Examples]:
 
     return {
         "forecast_requests": forecasts,
-        "forecast_answers": answers({"one": one, "items": items, "what_if": what_if}),
+        "forecast_answers": answers(
+            {"one": one, "intervals": intervals, "items": items, "total": total, "what_if": what_if}
+        ),
         "explanation_requests": {"one": one, "items": items, "range": week},
         "explanation_answers": answers({"one": one}, explain=True),
     }

@@ -6,13 +6,14 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from runtime.device import pick_device
 from sales.forecaster import Forecaster as Predictor
 from schemas.problems import Problem, ProblemError
-from schemas.sales.answer import Comparison, Forecast, ItemComparison, ItemForecast, ItemProblem
+from schemas.sales.answer import Comparison, Forecast, ItemComparison, ItemForecast, ItemProblem, Total
 from schemas.sales.explanation import Explanation, ItemExplanation
+from schemas.sales.options import Objective
 from schemas.sales.parse import ForecastRequest, parse_items, parse_request
 from shopcat import frames
 from shopcat.errors import RequestError
@@ -23,6 +24,27 @@ Date = str | dt.date
 Item = Mapping[str, Any]
 
 FrameT = TypeVar("FrameT", bound=Frame)
+AnswerT = TypeVar("AnswerT")
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments that say which number is wanted, and how sure it is."""
+
+    levels: Sequence[float] | None
+    quantiles: Sequence[float] | None
+    objective: Objective | None
+
+
+class Days(list[AnswerT]):
+    """Answers for consecutive days, in order.
+
+    Attributes:
+        total: total of the days; None in an explanation.
+    """
+
+    def __init__(self, answers: Iterable[AnswerT], total: Total | None) -> None:
+        super().__init__(answers)
+        self.total = total
 
 
 class Forecaster:
@@ -41,6 +63,10 @@ class Forecaster:
 
     A frame has the columns ``store`` and ``date``, and may have a column for each fact and each field of the weather.
     It may have the names that training accepts, such as ``StateHoliday``. Other columns and empty cells are ignored.
+
+    ``levels`` asks for intervals, such as ``levels=[80, 90]`` in percent, and ``quantiles`` for quantiles, such as
+    ``quantiles=[0.1, 0.5, 0.9]``. ``objective`` is ``"median"``, ``"mean"`` or ``"rmspe"``: the measure that the
+    forecasts are best for. The list of answers for consecutive days also has their ``total``.
 
     In a list or a frame, an item without an answer has its problem in its place. If no item has an answer, the method
     raises `RequestError`.
@@ -99,13 +125,13 @@ class Forecaster:
     @overload
     def forecast(
         self, *, store: int | str, start: Date, days: int, **facts: Any
-    ) -> list[ItemForecast | ItemProblem]: ...
+    ) -> Days[ItemForecast | ItemProblem]: ...
 
     @overload
-    def forecast(self, items: FrameT) -> FrameT: ...
+    def forecast(self, items: FrameT, **options: Unpack[Options]) -> FrameT: ...
 
     @overload
-    def forecast(self, items: Iterable[Item]) -> list[ItemForecast | ItemProblem]: ...
+    def forecast(self, items: Iterable[Item], **options: Unpack[Options]) -> list[ItemForecast | ItemProblem]: ...
 
     def forecast(
         self,
@@ -115,6 +141,9 @@ class Forecaster:
         date: Date | None = None,
         start: Date | None = None,
         days: int | None = None,
+        levels: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        objective: Objective | None = None,
         **facts: Any,
     ) -> Any:
         """Return the sales forecast of a day, of consecutive days, of a list of items or of a frame's rows.
@@ -132,17 +161,22 @@ class Forecaster:
             date: the day.
             start: first day of a range.
             days: number of days in the range.
+            levels: levels of the wanted intervals in percent, from 1 to 98.
+            quantiles: probabilities of the wanted quantiles, from 0.01 to 0.99; not together with levels.
+            objective: measure that the forecasts are best for; None for the model's.
             facts: known facts of the day or of all days, such as ``promo=True``; a range also takes lists by day.
 
         Returns:
             The forecast of one day; for several, a list of forecasts and problems, in order. For a frame, a frame with
-            the same index and the columns ``sales``, ``assumed``, ``warnings`` and ``problem``.
+            the same index and the columns ``sales``, ``assumed``, ``warnings`` and ``problem``; with levels also
+            ``low_80`` and ``high_80``, with quantiles ``quantile_0.9``, and so on.
 
         Raises:
             RequestError: if the day cannot be forecast: an unknown store, a date outside the calendar, a wrong field.
                 For several days, only if none of them can be forecast.
         """
-        return self._answer(items, _day(store, date, start, days) | facts, frames.forecasts)
+        options = _given(levels=levels, quantiles=quantiles, objective=objective)
+        return self._answer(items, _day(store, date, start, days) | facts, frames.forecasts, options)
 
     @overload
     def what_if(self, *, store: int | str, date: Date, facts: Item | None = ..., **changes: Any) -> Comparison: ...
@@ -150,7 +184,7 @@ class Forecaster:
     @overload
     def what_if(
         self, *, store: int | str, start: Date, days: int, facts: Item | None = ..., **changes: Any
-    ) -> list[ItemComparison | ItemProblem]: ...
+    ) -> Days[ItemComparison | ItemProblem]: ...
 
     @overload
     def what_if(self, items: FrameT, **changes: Any) -> FrameT: ...
@@ -167,6 +201,9 @@ class Forecaster:
         start: Date | None = None,
         days: int | None = None,
         facts: Item | None = None,
+        levels: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        objective: Objective | None = None,
         **changes: Any,
     ) -> Any:
         """Return each forecast beside the forecast with changed facts.
@@ -183,6 +220,9 @@ class Forecaster:
             start: first day of a range.
             days: number of days in the range.
             facts: known facts that both forecasts share, such as ``{"open": True}``.
+            levels: as in `forecast`; both forecasts have the intervals. The same holds for quantiles and objective.
+            quantiles: as in `forecast`.
+            objective: as in `forecast`.
             changes: changed facts, such as ``promo=True``; a range also takes lists by day, with None for no change.
 
         Returns:
@@ -194,7 +234,8 @@ class Forecaster:
             RequestError: as `forecast` does, and if there is no change.
         """
         shared = {**(facts or {}), "what_if": changes}
-        return self._answer(items, _day(store, date, start, days), frames.comparisons, shared=shared)
+        options = _given(levels=levels, quantiles=quantiles, objective=objective)
+        return self._answer(items, _day(store, date, start, days), frames.comparisons, options, shared=shared)
 
     @overload
     def explain(self, *, store: int | str, date: Date, **facts: Any) -> Explanation: ...
@@ -205,10 +246,10 @@ class Forecaster:
     ) -> list[ItemExplanation | ItemProblem]: ...
 
     @overload
-    def explain(self, items: FrameT) -> FrameT: ...
+    def explain(self, items: FrameT, **options: Unpack[Options]) -> FrameT: ...
 
     @overload
-    def explain(self, items: Iterable[Item]) -> list[ItemExplanation | ItemProblem]: ...
+    def explain(self, items: Iterable[Item], **options: Unpack[Options]) -> list[ItemExplanation | ItemProblem]: ...
 
     def explain(
         self,
@@ -218,6 +259,9 @@ class Forecaster:
         date: Date | None = None,
         start: Date | None = None,
         days: int | None = None,
+        levels: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        objective: Objective | None = None,
         **facts: Any,
     ) -> Any:
         """Return each forecast with the contribution of every input, relative to an ordinary day.
@@ -238,13 +282,15 @@ class Forecaster:
         Raises:
             RequestError: as `forecast` does, and for a range of more than 50 days.
         """
-        return self._answer(items, _day(store, date, start, days) | facts, frames.explanations, explain=True)
+        options = _given(levels=levels, quantiles=quantiles, objective=objective)
+        return self._answer(items, _day(store, date, start, days) | facts, frames.explanations, options, explain=True)
 
     def _answer(
         self,
         items: Any,
         question: Item,
         to_frame: Callable[[Frame, Sequence[Result]], Any],
+        options: Item,
         *,
         shared: Item | None = None,
         explain: bool = False,
@@ -255,6 +301,7 @@ class Forecaster:
             items: list of mappings, a frame, or None.
             question: keyword arguments that name the day or the days, if there are no items.
             to_frame: function that makes the answer to a frame.
+            options: objective, and levels or quantiles.
             shared: fields of every item.
             explain: ask for explanations.
         """
@@ -262,22 +309,24 @@ class Forecaster:
         if items is None:
             if not question:
                 raise TypeError("give a store and a date, or a list of mappings, or a pandas frame")
-            answer = self._predict(lambda: parse_request(plain({**question, **shared}), explain=explain))
-            return getattr(answer, "items", answer)
+            answer = self._predict(lambda: parse_request(plain({**question, **shared, **options}), explain=explain))
+            return answer if "date" in question else Days(answer.items, getattr(answer, "total", None))
         if question:
             raise TypeError(f"give either items or {', '.join(question)}, not both")
         if frames.is_frame(items):
             open_days_only = self._predictor.model.panel.lists_open_days_only
             rows = frames.items_of(items, open_days_only=open_days_only)
-            return to_frame(items, self._answer_items(rows, shared, explain))
+            return to_frame(items, self._answer_items(rows, shared, options, explain))
         if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
             raise TypeError(f"items are a list of mappings or a pandas frame, not {type(items).__name__}")
-        return self._answer_items(list(items), shared, explain)
+        return self._answer_items(list(items), shared, options, explain)
 
-    def _answer_items(self, items: Sequence[Any], shared: Item, explain: bool) -> list[Any]:
+    def _answer_items(self, items: Sequence[Any], shared: Item, options: Item, explain: bool) -> list[Any]:
         """Return the answer or the problem of each item, in order; an empty list for no items."""
         rows = [plain({**item, **shared} if isinstance(item, Mapping) else item) for item in items]
-        return list(self._predict(lambda: parse_items(rows, explain=explain)).items) if rows else []
+        if not rows:
+            return []
+        return list(self._predict(lambda: parse_items(rows, explain=explain, options=plain(options))).items)
 
     def _predict(self, parse: Callable[[], ForecastRequest]) -> Any:
         """Return the predictor's answer to a request."""
@@ -292,5 +341,9 @@ class Forecaster:
 
 def _day(store: int | str | None, date: Date | None, start: Date | None, days: int | None) -> dict[str, Any]:
     """Return the given fields that name a day or a range."""
-    fields = {"store": store, "date": date, "start": start, "days": days}
+    return _given(store=store, date=date, start=start, days=days)
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """Return the fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}

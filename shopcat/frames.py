@@ -111,14 +111,16 @@ _QUALITY: Columns = {
 
 def forecasts(frame: Frame, results: Sequence[Result]) -> Any:
     """Return the forecasts as a frame with the index of the rows."""
-    return _frame(frame, results, {"sales": lambda result: result.sales, **_QUALITY})
+    return _frame(frame, results, {"sales": lambda result: result.sales, **_uncertainty(results), **_QUALITY})
 
 
 def comparisons(frame: Frame, results: Sequence[Result]) -> Any:
     """Return the comparisons as a frame with the index of the rows."""
     columns: Columns = {
         "sales": lambda result: result.sales,
+        **_uncertainty(results),
         "what_if": lambda result: result.what_if.sales,
+        **_uncertainty(results, "what_if_", lambda result: result.what_if),
         "difference": lambda result: result.what_if.difference,
         "ratio": lambda result: result.what_if.ratio,
         **_QUALITY,
@@ -131,11 +133,43 @@ def explanations(frame: Frame, results: Sequence[Result]) -> Any:
     groups = {group.group for result in results if isinstance(result, ItemExplanation) for group in result.groups}
     columns: Columns = {
         "sales": lambda result: result.sales,
+        **_uncertainty(results),
         "baseline": lambda result: result.baseline.sales,
         **{name: _multiplier(name) for name in sorted(groups)},
         **_QUALITY,
     }
     return _frame(frame, results, columns)
+
+
+def _uncertainty(
+    results: Sequence[Result], prefix: str = "", forecast_of: Callable[[Any], Any] = lambda result: result
+) -> Columns:
+    """Return the columns of intervals and quantiles, such as ``low_80``, ``high_80`` or ``quantile_0.9``.
+
+    Args:
+        results: the results, which have the same levels or quantiles.
+        prefix: prefix of the columns' names.
+        forecast_of: function that returns the object with the intervals from a result.
+    """
+    first = next((result for result in results if not isinstance(result, ItemProblem)), None)
+    if first is None:
+        return {}
+    columns: dict[str, Callable[[Any], Any]] = {}
+    for place, interval in enumerate(first.intervals or ()):
+        columns[f"{prefix}low_{interval.level:g}"] = _part(forecast_of, "intervals", place, "low")
+        columns[f"{prefix}high_{interval.level:g}"] = _part(forecast_of, "intervals", place, "high")
+    for place, quantile in enumerate(first.quantiles or ()):
+        columns[f"{prefix}quantile_{quantile.quantile:g}"] = _part(forecast_of, "quantiles", place, "sales")
+    return columns
+
+
+def _part(forecast_of: Callable[[Any], Any], name: str, place: int, field: str) -> Callable[[Any], float]:
+    """Return the function that reads one number of a result's intervals or quantiles."""
+
+    def read(result: Any) -> float:
+        return float(getattr(getattr(forecast_of(result), name)[place], field))
+
+    return read
 
 
 def _multiplier(name: str) -> Callable[[Any], float]:

@@ -30,7 +30,7 @@ import numpy as np
 from sales.arrays import AnyArray, Bool, Float64, Int64, Integers
 from sales.uncertainty.quantiles import GRID, conformal_quantiles, interpolated, symmetric_quantiles
 from sales.uncertainty.residuals import Residuals, ResidualsError
-from schemas.sales.request import Objective
+from schemas.sales.options import Objective
 
 CLIP = 5.0  # times a store's median absolute residual; larger residuals count as this much in the store's scale
 ERROR = 1.0  # squared relative error of a scale from one residual; why: 0.57 if normal, more if the tails are heavy

@@ -5,13 +5,14 @@ their values come from our own code.
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from schemas.problems import Problem
+from schemas.sales.options import Objective
 from schemas.sales.request import StoreId
 
 StoreOfAnswer = Annotated[StoreId, Field(description="Id of the store.")]
@@ -30,7 +31,9 @@ class ForecastWarning:
     """A reason to be careful with a forecast."""
 
     code: Annotated[
-        Literal["filled", "unseen", "out_of_range", "unused", "no_history", "beyond_horizon", "training_period"],
+        Literal[
+            "filled", "unseen", "out_of_range", "unused", "no_history", "beyond_horizon", "training_period", "new_store"
+        ],
         Field(description="Kind of warning."),
     ]
     field: Annotated[
@@ -39,6 +42,36 @@ class ForecastWarning:
     detail: Annotated[str, Field(description="The warning in words.")]
 
 
+@dataclass
+class Interval:
+    """Interval of sales."""
+
+    level: Annotated[float, Field(description="Level in percent: share of such intervals that contain the sales.")]
+    low: Annotated[float, Field(ge=0, description="Lower end.")]
+    high: Annotated[float, Field(ge=0, description="Upper end, at least the lower one.")]
+
+
+@dataclass
+class Quantile:
+    """Quantile of sales."""
+
+    quantile: Annotated[float, Field(description="Probability that the sales are at most this quantile.")]
+    sales: Annotated[float, Field(ge=0, description="The quantile.")]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+# Both fields are absent from an answer unless the request asks for them.
+Intervals = Annotated[
+    list[Interval] | None,
+    Field(exclude_if=_is_none, description="Interval of each of the request's `levels`, in their order."),
+]
+Quantiles = Annotated[
+    list[Quantile] | None,
+    Field(exclude_if=_is_none, description="Each of the request's `quantiles`, in their order."),
+]
 Warnings = Annotated[list[ForecastWarning], Field(description="Reasons to be careful with the forecast.")]
 
 
@@ -49,6 +82,8 @@ class ItemForecast:
     store: StoreOfAnswer
     date: ForecastDate
     sales: Annotated[float, Field(ge=0, description="Forecast of the day, in the currency of the training tables.")]
+    intervals: Intervals = field(default=None, kw_only=True)
+    quantiles: Quantiles = field(default=None, kw_only=True)
     assumed: Assumed
     warnings: Warnings
 
@@ -72,6 +107,8 @@ class WhatIfResult:
         float | None,
         Field(ge=0, description="This forecast divided by the forecast without the what-if; null if that is 0."),
     ]
+    intervals: Intervals = field(default=None, kw_only=True)
+    quantiles: Quantiles = field(default=None, kw_only=True)
     assumed: Assumed
     warnings: Warnings
 
@@ -90,6 +127,7 @@ class ModelInfo:
     model: Annotated[str, Field(description="Name of the model.")]
     version: Annotated[str, Field(description="Version of the model.")]
     cutoff: Annotated[dt.date, Field(description="Last day whose sales the model knows.")]
+    objective: Annotated[Objective, Field(description="Measure that the forecasts `sales` are best for.")]
 
     def to_json(self) -> bytes:
         """Return the response's body."""
@@ -104,6 +142,43 @@ def json_adapter(answer_type: Any) -> TypeAdapter[Any]:
 
 
 @dataclass
+class Total:
+    """Total of the days of a range."""
+
+    days: Annotated[int, Field(ge=1, description="Number of days that were forecast; closed days count.")]
+    sales: Annotated[float, Field(ge=0, description="Sum of the days' forecasts under the total's own `objective`.")]
+    objective: Annotated[
+        Objective,
+        Field(
+            description="Objective of the total, whatever that of the days is: `mean`, because means add up; `median` "
+            "if the model has no calibration."
+        ),
+    ]
+    intervals: Intervals = field(default=None, kw_only=True)
+    quantiles: Quantiles = field(default=None, kw_only=True)
+
+
+@dataclass
+class WhatIfTotal:
+    """Total of the days of a range with the what-if applied."""
+
+    sales: Annotated[float, Field(ge=0, description="Total with the what-if applied.")]
+    difference: Annotated[float, Field(description="This total minus the total without the what-if.")]
+    ratio: Annotated[
+        float | None, Field(ge=0, description="This total divided by the total without the what-if; null if that is 0.")
+    ]
+    intervals: Intervals = field(default=None, kw_only=True)
+    quantiles: Quantiles = field(default=None, kw_only=True)
+
+
+@dataclass
+class ComparedTotal(Total):
+    """Total of the days of a range, without and with the what-if."""
+
+    what_if: Annotated[WhatIfTotal, Field(description="Total with the what-if applied.")]
+
+
+@dataclass
 class Forecast(ModelInfo, ItemForecast):
     """Answer to a request for one store and day."""
 
@@ -113,6 +188,9 @@ class _Items:
     items: Annotated[
         list[ItemForecast | ItemProblem], Field(description="A forecast or a problem for each item, in request order.")
     ]
+    total: Annotated[
+        Total | None, Field(exclude_if=_is_none, description="Total of the days; only in the answer to a range.")
+    ] = field(default=None, kw_only=True)
 
 
 @dataclass
@@ -131,6 +209,10 @@ class _ComparedItems:
         list[ItemComparison | ItemProblem],
         Field(description="A comparison or a problem for each item, in request order."),
     ]
+    total: Annotated[
+        ComparedTotal | None,
+        Field(exclude_if=_is_none, description="Total of the days; only in the answer to a range."),
+    ] = field(default=None, kw_only=True)
 
 
 @dataclass

@@ -7,9 +7,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from schemas.sales.answer import ItemForecast, ItemProblem, ModelInfo
+from schemas.sales.options import AnswerOptions
 from schemas.sales.parse import MAX_EXPLAINED
 from schemas.sales.request import PlainRange, StoreDay, StoreId
 
@@ -21,7 +22,11 @@ Value = Annotated[
 ]
 
 
-class ExplanationItemList(BaseModel):
+class ExplanationDay(AnswerOptions, StoreDay):
+    """One store and day."""
+
+
+class ExplanationItemList(AnswerOptions):
     """Up to 50 items. Facts about one store form one plan: a fact of one day can change other days' forecasts."""
 
     model_config = ConfigDict(extra="forbid")

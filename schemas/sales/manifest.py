@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from schemas.bundle import BundleManifest, StrictModel
-from schemas.sales.request import Objective
+from schemas.sales.options import Objective
 
 # 2: columns that never varied are left out; counts of days, closures and competitors are as `sales.columns` has them.
 # 3: calibration.safetensors, and the objective.

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from schemas.problems import MAX_ERRORS, Problem, ProblemError, abbreviate, invalid_field, validation_problem
+from schemas.sales.options import NO_OPTIONS, OPTION_NAMES, AnswerOptions, parse_options, split_options
 from schemas.sales.range import expand_range
-from schemas.sales.request import ITEM_NAMES, MAX_ITEMS, Item
+from schemas.sales.request import DAY_NAMES, ITEM_NAMES, MAX_ITEMS, Item
 
 MAX_EXPLAINED = 50  # items; an explanation takes some milliseconds, a forecast a hundredth of that
 MAX_ECHO = 60  # characters of a rejected item's store or date that its answer repeats
@@ -39,6 +41,7 @@ class ForecastRequest(NamedTuple):
         is_range: True if the items are the days of a range.
         what_if: the same request with every ``what_if`` applied; None if it has none.
         explain: True if the answer explains the forecasts.
+        options: objective of the forecasts, and their intervals or quantiles.
     """
 
     items: tuple[Item | RejectedItem, ...]
@@ -46,6 +49,7 @@ class ForecastRequest(NamedTuple):
     is_range: bool = False
     what_if: "ForecastRequest | None" = None
     explain: bool = False
+    options: AnswerOptions = NO_OPTIONS
 
     def path(self, place: int, field: Literal["store", "date"]) -> str:
         """Return the JSON pointer to an item's store or date in the request."""
@@ -77,33 +81,37 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
                 "or with store, start and days",
             )
         )
+    options, body = split_options(body)
     if "items" in body:
-        request = _parse_each(_items(body))
+        request = _parse_each(_items(body), options)
     elif "start" in body or "days" in body:
-        request = ForecastRequest(expand_range(body), single=False, is_range=True)
+        request = ForecastRequest(expand_range(body), single=False, is_range=True, options=options)
     else:
         try:
             item = Item.model_validate(body)
         except ValidationError as error:
-            raise ProblemError(validation_problem(error, names=ITEM_NAMES)) from None
-        request = ForecastRequest((item,), single=True)
+            raise ProblemError(validation_problem(error, names=DAY_NAMES)) from None
+        request = ForecastRequest((item,), single=True, options=options)
         if item.what_if is None and not explain:  # nearly every request
             return request
     request = _with_what_if(request)
     return _to_explain(request, MAX_EXPLAINED) if explain else request
 
 
-def parse_items(items: Sequence[Any], *, explain: bool = False) -> ForecastRequest:
+def parse_items(
+    items: Sequence[Any], *, explain: bool = False, options: Mapping[str, Any] = MappingProxyType({})
+) -> ForecastRequest:
     """Parse a list of items without a limit on its length, for Python programs.
 
     Args:
         items: values such as a JSON parser makes of items.
         explain: True for an explanation, which has no what-if.
+        options: objective of the forecasts, and their levels or quantiles.
 
     Raises:
-        ProblemError: if no item is valid, or ``explain`` is True and an item has a what-if.
+        ProblemError: if no item is valid, an option is invalid, or ``explain`` is True and an item has a what-if.
     """
-    request = _with_what_if(_parse_each(items))
+    request = _with_what_if(_parse_each(items, parse_options(options) if options else NO_OPTIONS))
     return _to_explain(request) if explain else request
 
 
@@ -138,7 +146,7 @@ def _items(body: Mapping[str, Any]) -> list[Any]:
     other_names = [name for name in body if name != "items"]
     items = body["items"]
     if other_names:
-        detail = "not allowed beside items; put it into each item"
+        detail = f"not allowed beside items; put it into each item. Beside items are only {', '.join(OPTION_NAMES)}"
         raise invalid_field(other_names[0], value=body[other_names[0]], detail=detail)
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
         count = f"has {len(items):,}" if isinstance(items, list) else f"is a JSON {_json_type(items)}"
@@ -146,7 +154,7 @@ def _items(body: Mapping[str, Any]) -> list[Any]:
     return items
 
 
-def _parse_each(items: Sequence[Any]) -> ForecastRequest:
+def _parse_each(items: Sequence[Any], options: AnswerOptions) -> ForecastRequest:
     """Parse each item on its own, so that an invalid item does not affect the others."""
     parsed: list[Item | RejectedItem] = []
     for place, item in enumerate(items):
@@ -160,7 +168,7 @@ def _parse_each(items: Sequence[Any]) -> ForecastRequest:
     problems = [item.problem for item in parsed if isinstance(item, RejectedItem)]
     if len(problems) == len(parsed):
         raise ProblemError(combine_problems(problems))
-    return ForecastRequest(tuple(parsed), single=False)
+    return ForecastRequest(tuple(parsed), single=False, options=options)
 
 
 def combine_problems(problems: Sequence[Problem]) -> Problem:

@@ -7,9 +7,9 @@ from pydantic.json_schema import JsonSchemaMode
 from schemas.openapi_parts import EXAMPLES, json_content, responses
 from schemas.problem_kinds import ProblemName
 from schemas.sales.answer import Comparison, Comparisons, Forecast, Forecasts
-from schemas.sales.explanation import Explanation, ExplanationItemList, ExplanationRange, Explanations
+from schemas.sales.explanation import Explanation, ExplanationDay, ExplanationItemList, ExplanationRange, Explanations
 from schemas.sales.parse import MAX_EXPLAINED
-from schemas.sales.request import Item, ItemList, Range, StoreDay
+from schemas.sales.request import DayRequest, ItemList, Range
 
 PROBLEMS: tuple[ProblemName, ...] = (
     "malformed-request",
@@ -17,11 +17,12 @@ PROBLEMS: tuple[ProblemName, ...] = (
     "unknown-store",
     "outside-calendar",
     "beyond-horizon",
+    "no-calibration",
     "internal-error",
 )
 
 COMPONENTS: dict[type, JsonSchemaMode] = {
-    **dict.fromkeys((Item, ItemList, Range, StoreDay, ExplanationItemList, ExplanationRange), "validation"),
+    **dict.fromkeys((DayRequest, ItemList, Range, ExplanationDay, ExplanationItemList, ExplanationRange), "validation"),
     **dict.fromkeys((Forecast, Forecasts, Comparison, Comparisons, Explanation, Explanations), "serialization"),
 }
 
@@ -40,7 +41,7 @@ def paths() -> dict[str, Any]:
                 "one without any what_if, and one with all what_ifs of the request.",
                 "requestBody": {
                     "required": True,
-                    "content": json_content(("Item", "ItemList", "Range"), examples["forecast_requests"]),
+                    "content": json_content(("DayRequest", "ItemList", "Range"), examples["forecast_requests"]),
                 },
                 "responses": responses(
                     "One forecast, or a list of forecasts in request order.",
@@ -60,7 +61,7 @@ def paths() -> dict[str, Any]:
                 "requestBody": {
                     "required": True,
                     "content": json_content(
-                        ("StoreDay", "ExplanationItemList", "ExplanationRange"), examples["explanation_requests"]
+                        ("ExplanationDay", "ExplanationItemList", "ExplanationRange"), examples["explanation_requests"]
                     ),
                 },
                 "responses": responses(

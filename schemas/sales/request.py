@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict  # pydantic cannot read the standard library's before Python 3.12
 
+from schemas.sales.options import OPTION_NAMES, AnswerOptions
+
 MAX_ITEMS = 1000
 MAX_DAYS = 366
 MAX_STORE_ID = 100  # characters
 
 StateHoliday = Literal["0", "a", "b", "c"]
-Objective = Literal["median", "mean", "rmspe"]  # measure that the forecast is best for
 
 
 def _iso_date(value: Any) -> Any:
@@ -146,7 +147,11 @@ class Item(StoreDay):
         return self.model_copy(update=changes | {"what_if": None})
 
 
-class ItemList(BaseModel):
+class DayRequest(AnswerOptions, Item):
+    """One store and day, optionally with a what-if."""
+
+
+class ItemList(AnswerOptions):
     """Up to 1,000 items. Facts about one store form one plan: a fact of one day can change other days' forecasts."""
 
     model_config = ConfigDict(extra="forbid")
@@ -182,7 +187,7 @@ class WhatIfRange(TypedDict, total=False):
     weather: Annotated[Weather | _ByDay[Weather], Field(description=_WEATHER)]
 
 
-class PlainRange(DateRange):
+class PlainRange(AnswerOptions, DateRange):
     """One store and several consecutive days. A fact holds for all days, or is a list with one value a day."""
 
     open: Flag | _ByDay[Flag] | None = Field(default=None, description=_OPEN)
@@ -203,4 +208,5 @@ class Range(PlainRange):
 
 # Valid field names by parent field ("" for the top level).
 ITEM_NAMES = {"": (*Item.model_fields,), "weather": (*Weather.model_fields,), "what_if": (*DayFacts.model_fields,)}
-RANGE_NAMES = ITEM_NAMES | {"": (*Range.model_fields,)}
+DAY_NAMES = ITEM_NAMES | {"": (*Item.model_fields, *OPTION_NAMES)}
+RANGE_NAMES = ITEM_NAMES | {"": (*(name for name in Range.model_fields if name not in OPTION_NAMES), *OPTION_NAMES)}

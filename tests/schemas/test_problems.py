@@ -22,6 +22,7 @@ STATUSES = {
     "unknown-store": 404,
     "outside-calendar": 422,
     "beyond-horizon": 422,
+    "no-calibration": 422,
     "unsupported-media-type": 415,
     "not-an-image": 422,
     "damaged-image": 422,

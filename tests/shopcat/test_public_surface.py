@@ -45,14 +45,18 @@ ITEMS = (
     "(self, items: 'FrameT | Iterable[Item] | None' = None, *, store: 'int | str | None' = None, "
     "date: 'Date | None' = None, start: 'Date | None' = None, days: 'int | None' = None"
 )
+OPTIONS = (
+    "levels: 'Sequence[float] | None' = None, quantiles: 'Sequence[float] | None' = None, "
+    "objective: 'Objective | None' = None"
+)
 SIGNATURES = {
     "load": "(path: str | os.PathLike[str], device: str | None = None, *, threads: int = 1) "
     "-> shopcat.forecaster.Forecaster | shopcat.classifier.Classifier",
     "Forecaster.load": "(path: 'str | os.PathLike[str]', device: 'str | None' = None, *, threads: 'int' = 1) "
     "-> 'Forecaster'",
-    "Forecaster.forecast": f"{ITEMS}, **facts: 'Any') -> 'Any'",
-    "Forecaster.what_if": f"{ITEMS}, facts: 'Item | None' = None, **changes: 'Any') -> 'Any'",
-    "Forecaster.explain": f"{ITEMS}, **facts: 'Any') -> 'Any'",
+    "Forecaster.forecast": f"{ITEMS}, {OPTIONS}, **facts: 'Any') -> 'Any'",
+    "Forecaster.what_if": f"{ITEMS}, facts: 'Item | None' = None, {OPTIONS}, **changes: 'Any') -> 'Any'",
+    "Forecaster.explain": f"{ITEMS}, {OPTIONS}, **facts: 'Any') -> 'Any'",
     "Classifier.load": "(path: 'str | os.PathLike[str]', device: 'str | None' = None, *, threads: 'int' = 1) "
     "-> 'Classifier'",
     "Classifier.classify": f"{PHOTOS}\"Literal['none'] | Method\" = 'none', {PHOTO_OPTIONS}",

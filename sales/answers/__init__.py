@@ -1,0 +1,1 @@
+"""Answers to requests, composed of forecasts: objectives, intervals, totals, comparisons and explanations."""

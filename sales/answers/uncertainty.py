@@ -1,0 +1,179 @@
+"""Uncertainty in answers: objectives, intervals, quantiles and totals of a model's forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from sales.arrays import Float64, Int64
+from sales.uncertainty.calibration import Calibration
+from schemas.problems import FieldError, Problem
+from schemas.sales.answer import (
+    ComparedTotal,
+    ForecastWarning,
+    Interval,
+    ItemForecast,
+    Quantile,
+    Total,
+    WhatIfTotal,
+)
+from schemas.sales.options import AnswerOptions, Objective
+
+_NEW_STORE = ForecastWarning(
+    "new_store",
+    "store",
+    "no past forecasts of the store could be compared with its sales; its intervals are wider than those of others",
+)
+_Uncertain = TypeVar("_Uncertain", ItemForecast, Total)
+
+
+def rounded(amount: float) -> float:
+    """Return an amount with 7 digits, because float32 has no more."""
+    return float(f"{amount:.7g}")
+
+
+class Uncertainty:
+    """Objectives, intervals, quantiles and totals of one model."""
+
+    def __init__(self, calibration: Calibration | None, objective: Objective) -> None:
+        """Initialize.
+
+        Args:
+            calibration: the model's calibration; None if it has only medians.
+            objective: objective of requests that name none.
+        """
+        self._calibration, self._default = calibration, objective
+        self._factors: Mapping[Objective, float] = calibration.factors if calibration is not None else {"median": 1.0}
+        self._total_objective: Objective = "mean" if calibration is not None else "median"
+
+    def problem(self, options: AnswerOptions) -> Problem | None:
+        """Return the problem of options that need a calibration, if the model has none."""
+        if self._calibration is not None:
+            return None
+        objective = options.objective if options.objective != "median" else None
+        wanted = {"levels": options.levels, "quantiles": options.quantiles, "objective": objective}
+        errors = [
+            FieldError(path=f"/{name}", value=str(value), detail="the model has no calibration")
+            for name, value in wanted.items()
+            if value is not None
+        ]
+        if not errors:
+            return None
+        detail = (
+            f"{errors[0].path}: the model has no calibration, so that it forecasts medians without intervals; train it "
+            "with more sales, or ask without levels, quantiles and objective"
+        )
+        return Problem.of("no-calibration", detail, errors)
+
+    def objective(self, options: AnswerOptions) -> Objective:
+        """Return the objective of a request's forecasts."""
+        return options.objective or self._default
+
+    def factor(self, options: AnswerOptions) -> float:
+        """Return the factor of the median for a request."""
+        return self._factors[options.objective or self._default]
+
+    def factors(self, options: Sequence[AnswerOptions], request: Sequence[int]) -> float | Float64:
+        """Return the factors of the median, ``[row]``, or one for all rows.
+
+        Args:
+            options: options of each request.
+            request: ``[row]``, index of the row's request.
+        """
+        by_request = [self.factor(of_request) for of_request in options]
+        if len({*by_request}) == 1:  # nearly every batch
+            return by_request[0]
+        factors: Float64 = np.array(by_request)[request]
+        return factors
+
+    def quantiles(self, median: Float64, store: Int64, ahead: Int64, probabilities: Sequence[float]) -> Float64:
+        """Return quantiles of days' sales, ``[row, probability]``; those of closed days are 0.
+
+        Args:
+            median: ``[row]``, median forecasts; 0 on closed days.
+            store: ``[row]``, index of the store.
+            ahead: ``[row]``, days ahead; 0 is the first day after the cutoff.
+            probabilities: probabilities from 0.01 to 0.99.
+
+        Raises:
+            ValueError: if the model has no calibration.
+        """
+        if self._calibration is None:
+            raise ValueError("the model has no calibration")
+        quantiles: Float64 = median[:, None] * self._calibration.multipliers(store, ahead, np.asarray(probabilities))
+        return quantiles
+
+    def add(
+        self,
+        forecasts: Sequence[ItemForecast],
+        options: AnswerOptions,
+        *,
+        median: Float64,
+        store: Int64,
+        ahead: Int64,
+    ) -> None:
+        """Add the intervals or quantiles that the options ask for to the forecasts of one request.
+
+        Args:
+            forecasts: the request's forecasts, ``[row]``.
+            options: options of the request.
+            median: ``[row]``, median forecasts; 0 on closed days.
+            store: ``[row]``, index of the store.
+            ahead: ``[row]``, days ahead; 0 is the first day after the cutoff.
+        """
+        assert self._calibration is not None  # `problem` has rejected the request otherwise
+        quantiles = self.quantiles(median, store, ahead, options.probabilities).tolist()
+        new_store = self._calibration.new_store[store].tolist()
+        for forecast, row, new in zip(forecasts, quantiles, new_store, strict=True):
+            _fill(forecast, options, row)
+            if new and forecast.sales:  # a closed day's interval is not wider
+                forecast.warnings = [*forecast.warnings, _NEW_STORE]
+
+    def total(self, forecasts: Sequence[ItemForecast], options: AnswerOptions, *, store: int, last_ahead: int) -> Total:
+        """Return the total of the days of a range.
+
+        Args:
+            forecasts: forecasts of the days, at least one.
+            options: options of the request.
+            store: index of the store.
+            last_ahead: day ahead of the last day.
+        """
+        ratio = self._factors[self._total_objective] / self.factor(options)
+        total = Total(
+            len(forecasts), rounded(ratio * sum(forecast.sales for forecast in forecasts)), self._total_objective
+        )
+        if self._calibration is not None and options.uncertain:
+            probabilities = np.asarray(options.probabilities)
+            multipliers = self._calibration.total_multipliers(store, len(forecasts), last_ahead, probabilities)
+            _fill(total, options, (total.sales * multipliers).tolist())
+        return total
+
+
+def compared_total(total: Total, changed: Total) -> ComparedTotal:
+    """Return a total beside the total with the what-if applied."""
+    what_if = WhatIfTotal(
+        changed.sales,
+        rounded(changed.sales - total.sales),
+        rounded(changed.sales / total.sales) if total.sales else None,
+        intervals=changed.intervals,
+        quantiles=changed.quantiles,
+    )
+    return ComparedTotal(
+        total.days, total.sales, total.objective, what_if, intervals=total.intervals, quantiles=total.quantiles
+    )
+
+
+def _fill(forecast: _Uncertain, options: AnswerOptions, quantiles: Sequence[float]) -> None:
+    """Set the intervals or quantiles of a forecast or total, given the quantiles at the options' probabilities."""
+    amounts = [rounded(amount) for amount in quantiles]
+    if options.levels is not None:
+        forecast.intervals = [
+            Interval(level, low, high)
+            for level, low, high in zip(options.levels, amounts[::2], amounts[1::2], strict=True)
+        ]
+    elif options.quantiles is not None:
+        forecast.quantiles = [
+            Quantile(probability, amount) for probability, amount in zip(options.quantiles, amounts, strict=True)
+        ]
