@@ -48,6 +48,19 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
     help="Forecasts to compare with, separated by commas. `lesson` is the network of the fast.ai lesson; it takes as "
     "long as the model.",
 )
+@click.option(
+    "--intervals/--no-intervals",
+    default=True,
+    show_default=True,
+    help="Judge intervals too. Each window then takes one more fit, which forecasts the days before it.",
+)
+@click.option(
+    "--new-stores",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of the stores whose sales no fit sees. They are judged apart, as new stores.",
+)
 @JOBS
 @click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted backtest could be resumed.")
 @FORCE
@@ -63,6 +76,8 @@ def backtest(
     days: int | None,
     seeds: int,
     baselines: tuple[str, ...],
+    intervals: bool,
+    new_stores: float,
     jobs: int | None,
     fresh: bool,
     force: bool,
@@ -86,8 +101,7 @@ def backtest(
     from training.sales.fits.windows import checked_cutoffs, rolling_cutoffs
 
     options = Options.of(**given_options(Options, given))
-    replace = force or (out / "report.md").is_file()
-    check_target(out, replace=replace)
+    check_target(out, replace=force, remedy=", or replace it with --force")
     tables = read_tables(data)
     length = days or options.horizon
     chosen = (
@@ -95,9 +109,12 @@ def backtest(
         if cutoffs
         else rolling_cutoffs(tables, windows=windows, days=length, step=step)
     )
-    settings = Settings(chosen, length, options, seeds, baselines, jobs, pick_training_device(device))
+    training_device = pick_training_device(device)
+    settings = Settings(
+        chosen, length, options, seeds, baselines, jobs, training_device, intervals=intervals, new_stores=new_stores
+    )
     result = run_backtest(tables, out, settings, resume=not fresh)
-    figures = write_backtest(out, result, command=this_command())
+    figures = write_backtest(out, result, command=this_command(), replace=force)
     click.echo("\n".join(summary_lines(figures)))
     click.echo(f"{len(chosen)} windows of {length} days after {', '.join(figures.cutoffs)}")
     click.echo(f"report: {out / 'report.md'}")

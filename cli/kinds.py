@@ -12,6 +12,7 @@ from cli.backtest import backtest
 from cli.classify import classify
 from cli.forecast import forecast, plan
 from cli.inspect import inspect
+from cli.update import update
 
 
 class Evaluate(Protocol):
@@ -43,7 +44,7 @@ class KindCommands:
         evaluate: evaluates a bundle.
         first_answer: returns a model's address with a first request and its answer. Its arguments are the address, the
             bundle's folder, and a function that sends a body and its content type to the model.
-        judge: commands directly under ``shopcat`` that judge a way of training.
+        judge: commands directly under ``shopcat`` that judge a way of training, or bring a bundle up to date.
     """
 
     prepare: Sequence[click.Command]
@@ -63,7 +64,7 @@ KIND_COMMANDS: Mapping[str, KindCommands] = {
         train=sales.train_sales,
         lr_find=sales.lr_find_sales,
         show=(),
-        judge=(backtest,),
+        judge=(backtest, update),
         predict=(plan, forecast, sales.explain),
         check=sales.check,
         evaluate=sales.evaluate,

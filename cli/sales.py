@@ -95,6 +95,7 @@ def train_sales(
             trained.evaluation,
             synthetic=trained.manifest.synthetic,
             mode=trained.manifest.mode,
+            intervals=trained.manifest.metrics.get("intervals"),
             **report_arguments(trained),
         )
 

@@ -97,7 +97,7 @@ class Forecaster:
             SessionError: if the network can't run on the device.
         """
         bundle = bundles.load(folder)
-        forecaster = cls.of(bundle, _onnx_network(bundle, device, threads))
+        forecaster = cls.of(bundle, onnx_network(bundle, device, threads))
         forecaster.verify(bundle)
         return forecaster
 
@@ -293,7 +293,7 @@ class Forecaster:
         return Explainer(model.run, model.preprocessor, model.panel.levels, baseline, prepared)
 
 
-def _onnx_network(bundle: Bundle, device: str, threads: int) -> Run:
+def onnx_network(bundle: Bundle, device: str, threads: int) -> Run:
     """Return the bundle's exported network, running on a device."""
     session = open_session(bundle.folder / NETWORK, device, threads=threads)
 

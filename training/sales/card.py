@@ -10,6 +10,7 @@ from typing import Any
 from schemas.sales.manifest import NetworkSpec
 from training.cards import Metric, definitions, option_list, percent, signed_percent, table, wrapped
 from training.sales.baselines import shortfall
+from training.sales.intervals.sections import interval_sections
 from training.sales.options import Options
 
 SYNTHETIC = (
@@ -99,7 +100,7 @@ def _model(manifest: Mapping[str, Any]) -> str:
   network of lesson 6 of fast.ai's "Practical Deep Learning for Coders" (2019).
 - Trained by shopcat on {manifest["created"]:%Y-%m-%d} with torch {training["torch"]}, in {manifest["mode"]} mode, with
   the options below.
-- `bundle.json` beside this card has the version, every column, and the hash of every file.
+{_update(manifest)}- `bundle.json` beside this card has the version, every column, and the hash of every file.
 - A bundle does not name its authors, licence and contact; ask whoever gave it to you.
 
 {option_list(Options, training, leave_out=("mode",))}
@@ -149,7 +150,27 @@ describes them.
 
 {judged}{_shortfall(metrics)}
 
-{BASELINES}"""
+{BASELINES}{_intervals(metrics)}"""
+
+
+def _intervals(metrics: Mapping[str, Any]) -> str:
+    """Return the sections on intervals; empty if the model has none."""
+    figures = metrics.get("intervals")
+    return "" if figures is None else "\n\n" + "\n\n".join(interval_sections(figures))
+
+
+def _update(manifest: Mapping[str, Any]) -> str:
+    """Return the statement on an update of the bundle; empty if there was none."""
+    until = manifest["training"].get("until", str(manifest["cutoff"]))
+    if until == str(manifest["cutoff"]):
+        return ""
+    text = f"- Updated with sales up to {manifest['cutoff']}; the weights were trained on sales up to {until}."
+    since = manifest["metrics"].get("since_training")
+    if since is not None:
+        text += f" From {since['from']} to {since['to']}, the RMSPE was {percent(since['rmspe'])}."
+        reasons = since["reasons_to_train"]
+        text += f" **It is time to train again: {'; '.join(reasons)}.**" if reasons else ""
+    return text + "\n"
 
 
 def _shortfall(metrics: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from training.reports import Plots, closing_sections, images, training_plots, wr
 from training.sales.baselines import shortfall
 from training.sales.card import BASELINES, LOOKS_AHEAD, METRICS, SYNTHETIC, headline
 from training.sales.evaluation import WEEKDAYS, Evaluation, HoldoutError
+from training.sales.intervals.sections import interval_sections
 from training.sales.metrics import rmspe
 
 WORST = 10  # number of store-days in the table of the largest errors
@@ -36,6 +37,7 @@ def write_report(
     stores: Sequence[int | str] | None = None,
     synthetic: bool = False,
     mode: Mode = "production",
+    intervals: Mapping[str, Any] | None = None,
     command: str | None = None,
     replace: bool = True,
 ) -> Path:
@@ -50,6 +52,7 @@ def write_report(
         stores: ids of the stores whose forecasts are plotted; if None, the best, the median and the worst by RMSPE.
         synthetic: True if the tables are made up, which the report then says first.
         mode: mode of the model. Parity mode looks ahead, which the report then says first.
+        intervals: figures of intervals, as `interval_figures` returns them, if there are any.
         command: command that makes the same report again.
         replace: allow an existing report to be replaced. A folder without a report is never replaced.
 
@@ -71,6 +74,7 @@ def write_report(
         f"# {title}",
         *_figures(evaluation),
         *_forecasts(evaluation, images(plots)),
+        *([] if intervals is None else interval_sections(intervals)),
         *closing_sections(images(plots), command),
     ]
     return write_folder(folder, "\n\n".join([*notices, *sections]) + "\n", plots, replace=replace)

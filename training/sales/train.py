@@ -18,9 +18,7 @@ import torch
 
 from runtime.words import counted
 from sales import bundle as bundles
-from sales.panel import Panel
 from sales.uncertainty.calibration import Calibration
-from sales.uncertainty.residuals import Residuals
 from schemas.sales.manifest import SalesManifest
 from training.checkpoint_folder import checkpoints
 from training.loop.history import History
@@ -37,6 +35,8 @@ from training.sales.fit import Fitted
 from training.sales.fits.training import TrainingFits
 from training.sales.fits.windows import first_sale, last_sale
 from training.sales.golden import golden_rows
+from training.sales.intervals.figures import interval_figures
+from training.sales.intervals.residuals import residuals_of
 from training.sales.options import DEFAULT_HORIZON, Options
 from training.sales.rows import Rows
 
@@ -100,9 +100,11 @@ def train(
             for evaluation in evaluations:
                 _compare_with_baselines(evaluation, required=require_better_than_baseline)
         final = fits.final.fitted
-        residuals = holdout_residuals(evaluation, final.panel, options.horizon)
+        windows = [fits.evaluation(fit) for fit in fits.windows]
+        residuals = residuals_of([*windows, evaluation], options.horizon)
         calibration = Calibration.fit(residuals)
-        manifest = _manifest(final, evaluation, name=run.name, synthetic=tables.synthetic)
+        manifest = _manifest(final, evaluation, name=run.name, tables=tables)
+        manifest["metrics"]["intervals"] = interval_figures(residuals, panel)
         manifest["calibration"] = bundles.calibration_spec(residuals, calibration)
         bundle = bundles.save(
             out,
@@ -175,21 +177,6 @@ def _check_horizon(tables: Tables, options: Options) -> None:
         )
 
 
-def holdout_residuals(evaluation: Evaluation, panel: Panel, horizon: int) -> Residuals:
-    """Return the residuals of the evaluated days within the horizon, for the stores of a panel."""
-    rows, judged = evaluation.rows, evaluation.panel
-    residuals = Residuals.of_rows(
-        cutoff=judged.first_day + evaluation.cutoff,
-        shape=(len(judged.store_ids), horizon),
-        store=rows.store,
-        ahead=rows.day - evaluation.cutoff - 1,
-        sales=rows.sales,
-        median=evaluation.forecast,
-    )
-    index = {store: place for place, store in enumerate(judged.store_ids)}
-    return residuals.for_stores(np.array([index.get(store, -1) for store in panel.store_ids]))
-
-
 def _compare_with_baselines(evaluation: Evaluation, *, required: bool) -> None:
     """Warn of the baselines that the model does not beat.
 
@@ -207,13 +194,13 @@ def _compare_with_baselines(evaluation: Evaluation, *, required: bool) -> None:
     logger.warning("WARNING: %s. Forecast with the baseline, or try other options or more sales", worse)
 
 
-def _manifest(fitted: Fitted, evaluation: Evaluation, *, name: str, synthetic: bool) -> dict[str, Any]:
+def _manifest(fitted: Fitted, evaluation: Evaluation, *, name: str, tables: Tables) -> dict[str, Any]:
     """Return the fields of the bundle's manifest, except those that saving adds."""
     panel, calendar = fitted.panel, fitted.panel.calendar
     return {
         "name": name,
         "created": datetime.now(UTC).replace(microsecond=0),
-        "synthetic": synthetic,
+        "synthetic": tables.synthetic,
         "mode": fitted.options.mode,
         "cutoff": calendar.date(panel.cutoff),
         "horizon": fitted.options.horizon,
@@ -227,6 +214,8 @@ def _manifest(fitted: Fitted, evaluation: Evaluation, *, name: str, synthetic: b
         "objective": fitted.options.objective,
         "training": {
             **asdict(fitted.options),
+            "country": tables.country,
+            "until": calendar.date(panel.cutoff).isoformat(),
             "holdout": int(evaluation.rows.day.max()) - evaluation.cutoff,
             "device": fitted.device,
             "rows": len(Rows.sold(panel)),

@@ -9,14 +9,19 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sales.uncertainty.calibration import Calibration
 from training.sales.backtest.run import Backtest, Window
 from training.sales.fits.window_fit import MODEL
-from training.sales.metrics import METRICS, by_slice, score
+from training.sales.intervals.figures import quantiles_of, total_quantiles_of
+from training.sales.metrics import INTERVALS, METRICS, interval_score, score
+
+Floats = NDArray[np.float64]
 
 ALL: Final = "All"  # the kind of slice that has all rows
-INTERVALS: Final = ("pinball", "coverage", "width")
-"""Metrics of intervals. Their columns stay empty as long as the model forecasts no intervals."""
+TOTALS: Final = "Totals"  # the kind of slice that has each store's total over the window
+NEW: Final = "Stores"  # the kind of slice that has the stores unknown in training; no other slice has them
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Figure:
     def flat(self) -> dict[str, Any]:
         """Return the figure as one row of a table."""
         row = {name: value for name, value in asdict(self).items() if name != "metrics"}
-        return {**row, **self.metrics, **dict.fromkeys(INTERVALS)}
+        return {**row, **dict.fromkeys(INTERVALS), **self.metrics}
 
 
 class Figures:
@@ -68,13 +73,13 @@ class Figures:
         return index
 
     def by_window(self, forecaster: str, metric: str, kind: str = ALL, label: str = ALL) -> dict[str, float]:
-        """Return a metric by cutoff, the mean over the seeds; windows without such rows are left out."""
+        """Return a metric by cutoff, the mean over the seeds; windows without it are left out."""
         found = {cutoff: self._index.get((forecaster, cutoff, kind, label), []) for cutoff in self.cutoffs}
-        return {
-            cutoff: float(np.mean([figure.metrics[metric] for figure in figures]))
+        values = {
+            cutoff: [figure.metrics[metric] for figure in figures if metric in figure.metrics]
             for cutoff, figures in found.items()
-            if figures
         }
+        return {cutoff: float(np.mean(several)) for cutoff, several in values.items() if several}
 
     def mean(self, forecaster: str, metric: str, kind: str = ALL, label: str = ALL) -> float:
         """Return the mean of a metric over the windows; each window has the same weight."""
@@ -94,8 +99,14 @@ class Figures:
         return sorted({figure.label for figure in self.all if figure.kind == kind})
 
     def kinds(self) -> list[str]:
-        """Return the kinds of slices, except the one with all rows."""
-        return [kind for kind in dict.fromkeys(figure.kind for figure in self.all) if kind != ALL]
+        """Return the kinds of slices of the rows, without those that are shown apart."""
+        return [kind for kind in dict.fromkeys(figure.kind for figure in self.all) if kind not in (ALL, TOTALS, NEW)]
+
+    def has(self, kind: str, metric: str = "rows") -> bool:
+        """Return True if a kind of slice has a metric of the model in some window."""
+        return any(
+            figure.kind == kind and figure.forecaster == MODEL and metric in figure.metrics for figure in self.all
+        )
 
     def best_baseline(self, kind: str = ALL, label: str = ALL) -> str | None:
         """Return the baseline with the lowest mean RMSPE in a slice; None if there is none."""
@@ -166,12 +177,57 @@ def forecasts_csv(result: Backtest) -> str:
 
 def _figures(window: Window) -> Iterator[Figure]:
     """Yield every figure of a window."""
-    sales, labels = window.evaluation.rows.sales, window.evaluation.labels()
+    rows = window.evaluation.rows
+    new = np.zeros(len(rows), np.bool_) if window.new is None else window.new
+    labels = {kind: label[~new] for kind, label in window.evaluation.labels().items()}
+    medians = window.medians()
     for (forecaster, seed), forecast in window.forecasts().items():
-        yield Figure(forecaster, seed, window.cutoff, ALL, ALL, score(sales, forecast))
+        median = medians.get((forecaster, seed))
+        quantiles = None if median is None or window.calibration is None else _quantiles(window, median)
+
+        def figure(
+            kind: str,
+            label: str,
+            chosen: NDArray[np.bool_],
+            forecaster: str = forecaster,
+            seed: int | None = seed,
+            forecast: Floats = forecast,
+            quantiles: Floats | None = quantiles,
+        ) -> Figure:
+            metrics = score(rows.sales[chosen], forecast[chosen])
+            if quantiles is not None:
+                metrics |= interval_score(rows.sales[chosen], quantiles[chosen])
+            return Figure(forecaster, seed, window.cutoff, kind, label, metrics)
+
+        yield figure(ALL, ALL, ~new)
         for kind, label_of_row in labels.items():
-            for label, metrics in by_slice(sales, forecast, label_of_row).items():
-                yield Figure(forecaster, seed, window.cutoff, kind, label, metrics)
+            for label in np.unique(label_of_row):
+                chosen = ~new
+                chosen[~new] = label_of_row == label
+                yield figure(kind, str(label), chosen)
+        if new.any():
+            yield figure(NEW, "new stores", new)
+        if median is not None and window.calibration is not None:
+            metrics = _totals(window, window.calibration, median, ~new)
+            yield Figure(forecaster, seed, window.cutoff, TOTALS, TOTALS, metrics)
+
+
+def _quantiles(window: Window, median: Floats) -> Floats:
+    """Return the quantiles of a window's rows, ``[row, probability]``."""
+    assert window.calibration is not None
+    rows = window.evaluation.rows
+    return quantiles_of(window.calibration, rows.store, rows.day - window.evaluation.cutoff - 1, median)
+
+
+def _totals(window: Window, calibration: Calibration, median: Floats, chosen: NDArray[np.bool_]) -> dict[str, float]:
+    """Return the metrics of each store's total over the window. Its forecast has the objective mean."""
+    rows = window.evaluation.rows.where(chosen)
+    stores = np.unique(rows.store)
+    ahead = rows.day - window.evaluation.cutoff - 1
+    sales = np.bincount(rows.store, weights=rows.sales)[stores]
+    mean = np.bincount(rows.store, weights=median[chosen] * calibration.factors["mean"])[stores]
+    quantiles = total_quantiles_of(calibration, rows.store, ahead, median[chosen], stores.tolist())
+    return {**score(sales, mean), **interval_score(sales, quantiles)}
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -10,11 +10,13 @@ from matplotlib.ticker import PercentFormatter
 from training.cards import definitions, option_list, percent, signed_percent, table
 from training.plots import BLACK, BLUE, GREY, ORANGE, SKY, style
 from training.reports import Plots, closing_sections, images, write_folder
-from training.sales.backtest.figures import Figures, figures_csv, figures_json, forecasts_csv
+from training.sales.backtest.figures import ALL, NEW, TOTALS, Figures, figures_csv, figures_json, forecasts_csv
 from training.sales.backtest.run import AVERAGE, LAST_YEAR, MEAN, Backtest
 from training.sales.card import LOOKS_AHEAD, METRICS, SYNTHETIC
 from training.sales.evaluation import WEEK
 from training.sales.fits.window_fit import LESSON, MODEL
+from training.sales.intervals.sections import interval_table
+from training.sales.metrics import INTERVALS
 from training.sales.options import Options
 
 NAMES: Mapping[str, str] = {
@@ -61,6 +63,8 @@ def write_backtest(folder: Path, result: Backtest, *, command: str | None = None
         images(plots)["weeks.png"],
         _slice_table(figures, WEEK),
         *_slices(figures),
+        *_intervals(figures),
+        *_new_stores(figures),
         "## Options of the model",
         option_list(Options, vars(result.settings.options), leave_out=("seed", "holdout", "refit")),
         *closing_sections({}, command),
@@ -119,7 +123,6 @@ def _summary(result: Backtest, figures: Figures) -> list[str]:
         table(head, "l" + "r" * (len(head) - 1), rows),
         definitions(METRICS)
         + "\n- Spread of the seeds: standard deviation of the RMSPE over the seeds, a mean over the windows.",
-        "The model forecasts no intervals yet. Pinball loss, coverage and width have empty columns in `figures.csv`.",
     ]
 
 
@@ -134,6 +137,7 @@ def _how(result: Backtest) -> list[str]:
         "- Last year's same weekday is 52 weeks before. Where it is not known, the baseline takes the "
         "weekday-and-promotion mean.",
         "- Each window has the same weight in a mean.",
+        f"- The model's forecasts have the objective {settings.options.objective}.",
         "- If options were chosen by these windows, the figures are too good.",
     ]
     lines += [f"- Left out: {_name(name)}. {reason}." for name, reason in result.skipped.items()]
@@ -177,6 +181,43 @@ def _slices(figures: Figures) -> list[str]:
     """Return the section on the other kinds of slices."""
     tables = [_slice_table(figures, kind) for kind in figures.kinds() if kind != WEEK]
     return ["## By slice", "Means over the windows that have such rows.", *tables]
+
+
+def _intervals(figures: Figures) -> list[str]:
+    """Return the section on the intervals of the model; empty if it has none."""
+    if not figures.has(ALL, INTERVALS[0]):
+        return []
+
+    def means(kind: str, label: str) -> dict[str, float]:
+        rows = sum(figures.by_window(MODEL, "rows", kind, label).values())
+        return {"rows": round(rows), **{name: figures.mean(MODEL, name, kind, label) for name in INTERVALS}}
+
+    overall = {"all days": means(ALL, ALL), "totals of a store and window": means(TOTALS, TOTALS)}
+    windows = {}
+    for cutoff in figures.by_window(MODEL, INTERVALS[0]):
+        values = {name: figures.by_window(MODEL, name)[cutoff] for name in ("rows", *INTERVALS)}
+        windows[cutoff] = {**values, "rows": round(values["rows"])}
+    kinds = [kind for kind in ("Week of the horizon", "Store type") if kind in figures.kinds()]
+    return [
+        "## Intervals",
+        "Each window is calibrated on the windows that ended before its cutoff. There is one more, just before the "
+        "cutoff, which is not judged itself. A window without any has no intervals.",
+        interval_table("mean over the windows", overall),
+        interval_table("cutoff", windows),
+        *(interval_table(kind, {label: means(kind, label) for label in figures.labels(kind)}) for kind in kinds),
+    ]
+
+
+def _new_stores(figures: Figures) -> list[str]:
+    """Return the section on stores that were unknown in training; empty if there were none."""
+    if not figures.has(NEW):
+        return []
+    return [
+        "## New stores",
+        "Stores whose sales no fit has seen. They are forecast from their attributes and their plan. No other table "
+        "has them.",
+        _slice_table(figures, NEW),
+    ]
 
 
 def _plot_windows(figures: Figures) -> Plot:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from sales.uncertainty.residuals import Residuals
 from training.sales.evaluation import Evaluation
 
+MAX_WINDOWS = 6  # windows of residuals in a calibration; older ones say little about the forecasts of today
+
 
 def window_residuals(evaluation: Evaluation, days: int) -> Residuals:
     """Return the residuals of one window.

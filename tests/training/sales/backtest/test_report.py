@@ -19,6 +19,7 @@ from training.sales.backtest.run import Backtest, Settings, Window
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation
+from training.sales.metrics import INTERVALS
 from training.sales.options import Options
 from training.sales.rows import Rows
 
@@ -122,7 +123,7 @@ def test_the_files_have_every_figure_and_forecast(tmp_path: Path, result: Backte
     assert len(content["figures"]) == len(figures.all)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "figures.csv").read_text())))
     assert len(rows) == len(figures.all)
-    assert {"pinball", "coverage", "width"} <= {*rows[0]}
+    assert {*INTERVALS} <= {*rows[0]}
     assert float(rows[0]["rmspe"]) == figures.all[0].metrics["rmspe"]
     forecasts = pd.read_csv(tmp_path / "out" / "forecasts.csv")
     assert len(forecasts) == sum(len(window.evaluation.rows) for window in result.windows)

@@ -29,7 +29,8 @@ ALL = (*FREE, "ridge", "lightgbm", "lesson")
 
 
 def settings(**changes: Any) -> Settings:
-    return Settings(**{"cutoffs": CUTOFFS, "days": DAYS, "options": OPTIONS, "baselines": FREE, "jobs": 1, **changes})
+    given = {"cutoffs": CUTOFFS, "days": DAYS, "options": OPTIONS, "baselines": FREE, "jobs": 1, "intervals": False}
+    return Settings(**{**given, **changes})
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Update of a sales bundle: newer sales, the same weights."""
