@@ -91,9 +91,9 @@ def train(
     check_name(run.name)
     tables.check_mode(options.mode)
     tables = tables.in_country(options.country)
+    cutoff = holdout_cutoff(tables, options)
     _check_horizon(tables, options)
     panel = panel_from_tables(tables)
-    cutoff = holdout_cutoff(tables, options)
     with checkpoints(out, resume=run.resume, options=asdict(options)) as folder:
         fits = TrainingFits.of(tables, panel, options, cutoff, folder, run.device)
         with closing(fits.run(jobs, progress=run.progress)) as evaluations:
@@ -135,6 +135,8 @@ def holdout_cutoff(tables: Tables, options: Options) -> np.datetime64:
     """
     sold = tables.train.loc[tables.train["Sales"] > 0, "Date"].to_numpy("datetime64[D]")
     first, last = sold.min(), sold.max()
+    if first == last:
+        raise HoldoutError(f"all sales are of one day, {first}, which leaves nothing to judge by; add earlier sales")
     if options.holdout is not None:
         cutoff = last - options.holdout
     elif options.mode == "parity":
