@@ -20,6 +20,19 @@ def _date(context: click.Context, parameter: click.Parameter, text: str | None) 
         raise click.BadParameter(f"{text!r} is not a date, like 2015-08-01") from None
 
 
+def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> list[float] | None:
+    """Read comma-separated numbers."""
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise click.BadParameter(f"{text!r} is not a comma-separated list of numbers, like 80,90")
+    return [int(number) if number.is_integer() else number for number in numbers]
+
+
 @click.command()
 @click.argument("bundle", type=FOLDER)
 @click.option("--days", type=click.IntRange(1), help="Number of days.  [default: the model's horizon]")
@@ -35,8 +48,7 @@ def plan(
 
     The file has a row for each store and day. Its columns are the facts that the model uses, as the tables state them
     or as the bundle assumes them: opening, promotions, holidays and weather. The column `assumed` names the assumed
-    facts.
-    Change what you know better, then give the file to `shopcat forecast`.
+    facts. Change what you know better, then give the file to `shopcat forecast`.
     """
     from runtime.errors import UserError
     from runtime.folder import check_file
@@ -64,26 +76,52 @@ def plan(
 @click.argument("bundle", type=FOLDER)
 @click.argument("rows", type=FILE)
 @_OUT
+@click.option("--levels", callback=_numbers, help="Levels of intervals, in percent from 1 to 98, such as 80,90.")
+@click.option("--quantiles", callback=_numbers, help="Quantiles from 0.01 to 0.99, such as 0.1,0.9; not with --levels.")
+@click.option(
+    "--objective",
+    type=click.Choice(["median", "mean", "rmspe"]),
+    help="Measure that the forecasts are best for.  [default: the model's]",
+)
 @DEVICE
 @command
-def forecast(bundle: Path, rows: Path, out: Path, device: str | None) -> None:
+def forecast(
+    bundle: Path,
+    rows: Path,
+    out: Path,
+    levels: list[float] | None,
+    quantiles: list[float] | None,
+    objective: str | None,
+    device: str | None,
+) -> None:
     """Forecast every row of a CSV or Parquet file.
 
     ROWS needs the columns store and date, and may state open, promo, state_holiday, school_holiday and the weather. An
-    empty cell states nothing. `shopcat plan` writes such a file. The output has all columns of ROWS, the forecast as
-    `sales`, or `forecast` if there are sales already, the names of the assumed facts and those of the warnings. For
-    Kaggle's test.csv, the output has the columns Id and Sales.
+    empty cell states nothing. `shopcat plan` writes such a file.
+
+    The output has all columns of ROWS, and the forecast as `sales`, or as `forecast` if there are sales already. Then
+    come the intervals or quantiles, the names of the assumed facts and the names of the warnings. For Kaggle's
+    test.csv, the output has the columns Id and Sales.
     """
     from runtime.device import pick_device
+    from runtime.errors import UserError
     from runtime.folder import check_file
     from runtime.words import counted
     from sales.forecaster import Forecaster
+    from schemas.problems import ProblemError
+    from schemas.sales.options import parse_options
     from training.sales.forecast_files.forecast import check_output, forecast_file
 
+    given = {"levels": levels, "quantiles": quantiles, "objective": objective}
+    try:
+        options = parse_options({name: value for name, value in given.items() if value is not None})
+    except ProblemError as error:
+        wrong = [(field.path.split("/")[1], field.value, field.detail) for field in error.problem.errors]
+        raise UserError("; ".join(f"--{name}: {detail} (given: {value})" for name, value, detail in wrong)) from None
     check_file(out)
     check_output(rows, out)
     forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
-    count, notes = forecast_file(forecaster, rows, out)
+    count, notes = forecast_file(forecaster, rows, out, options)
     click.echo(f"{out}: {counted(count, 'forecast')} by {forecaster.name} {forecaster.version}")
     for code, number in sorted(notes.items()):
         click.echo(f"  {counted(number, 'row')}: {code.replace('_', ' ')}")

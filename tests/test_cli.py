@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import os
 import re
 import shutil
@@ -189,41 +188,6 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     assert "--force" in again.output
 
 
-def test_explain_prints_factors_that_multiply_to_the_forecast(demo_bundle: Path) -> None:
-    result = shopcat("explain", demo_bundle, 3, "2015-08-21")
-    assert result.exit_code == 0, result.output
-    first, ordinary, *groups = result.output.splitlines()
-    assert "store 3 on 2015-08-21" in first
-    assert "an ordinary day, store " in ordinary
-    assert len(groups) == 8
-    sales, baseline = (float(re.findall(r": ([\d,.]+)", line)[0].replace(",", "")) for line in (first, ordinary))
-    factors = [float(re.findall(r"x (\d+\.\d+)  \w", line)[0]) for line in groups]
-    assert baseline * math.prod(factors) == pytest.approx(sales, rel=0.005)
-    assert "closed" in shopcat("explain", demo_bundle, 3, "2015-08-23").output
-    for store, date, said in ((99, "2015-08-21", "store 99 is not known"), (3, "friday", "a date is a string like")):
-        result = shopcat("explain", demo_bundle, store, date)
-        assert result.exit_code == 2
-        assert said in result.output
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize(
-    ("store", "date", "message"),
-    [
-        ("1", "2015-02-30", 'DATE is "2015-02-30": '),
-        ("1", "22.08.2015", "DATE is"),
-        ("99", "2015-08-22", "store 99 is not known"),
-        ("1", "1999-08-22", "the model's calendar does not reach 1999-08-22"),
-    ],
-)
-def test_explain_names_its_arguments(demo_bundle: Path, store: str, date: str, message: str) -> None:
-    """The messages had the pointers of a request in JSON."""
-    result = shopcat("explain", demo_bundle, store, date)
-    assert result.exit_code == 2
-    assert message in result.output.replace("'2015-02-30'", '"2015-02-30"')
-    assert "/date" not in result.output
-
-
 def test_a_checkpoint_of_other_options_is_rejected_before_the_tables_are_read(
     demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,30 +199,6 @@ def test_a_checkpoint_of_other_options_is_rejected_before_the_tables_are_read(
     result = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
     assert result.exit_code == 2, result.output
     assert "epochs is 1 here and 7 there" in result.output
-
-
-def test_a_plan_is_forecast_and_neither_file_is_overwritten(demo_bundle: Path, tmp_path: Path) -> None:
-    plan, out = tmp_path / "plan.csv", tmp_path / "forecasts.csv"
-    command = ("plan", demo_bundle, "--days", "14", "--start", "2015-08-03", "--stores", "1,3", "--stores", "5")
-    written = shopcat(*command, "--out", plan)
-    assert written.exit_code == 0, written.output
-    assert "42 rows of 3 stores, 2015-08-03 to 2015-08-16" in written.output
-    assert "42 rows: weather assumed" in written.output
-    text = plan.read_text()
-    again = shopcat(*command, "--out", plan)
-    assert (again.exit_code, plan.read_text()) == (2, text)
-    assert "may have your changes; name another file, or replace it with --force" in again.output
-    assert shopcat(*command, "--out", plan, "--force").exit_code == 0
-    forecast = shopcat("forecast", demo_bundle, plan, "--out", out)
-    assert forecast.exit_code == 0, forecast.output
-    assert "42 forecasts by sales" in forecast.output
-    assert len(out.read_text().splitlines()) == 43
-    over = shopcat("forecast", demo_bundle, plan, "--out", plan)
-    assert (over.exit_code, plan.read_text()) == (2, text)
-    assert "plan.csv is the input itself; name another file" in over.output
-    wrong = shopcat("plan", demo_bundle, "--start", "tomorrow", "--out", tmp_path / "x.csv")
-    assert wrong.exit_code == 2
-    assert "'tomorrow' is not a date, like 2015-08-01" in wrong.output
 
 
 def test_evaluate_uses_only_sales_after_the_cutoff(demo_folder: Path, demo_bundle: Path, tmp_path: Path) -> None:

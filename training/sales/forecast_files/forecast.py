@@ -17,6 +17,7 @@ from schemas.problem_kinds import type_uri
 from schemas.problems import Problem, validation_problem
 from schemas.sales.answer import Forecasts, ForecastWarning, ItemForecast, ItemProblem
 from schemas.sales.column_names import REQUEST_COLUMNS, WEATHER_FIELDS, match_columns, plain_name
+from schemas.sales.options import NO_OPTIONS, AnswerOptions
 from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import ITEM_NAMES, Item
 from training.sales.data.columns import COLUMNS, Column
@@ -40,12 +41,16 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
 _SHOWN = 5  # number of wrong rows that an error quotes
 
 
-def forecast_file(forecaster: Forecaster, source: Path, out: Path) -> tuple[int, Counter[str]]:
+def forecast_file(
+    forecaster: Forecaster, source: Path, out: Path, options: AnswerOptions = NO_OPTIONS
+) -> tuple[int, Counter[str]]:
     """Forecast every row of a CSV or Parquet file.
 
     The output has the input's columns as they were, and three more: ``sales``, or ``forecast`` if there are sales
-    already, ``assumed`` with the names of the assumed facts, and ``warnings``. If the input has the last two, they are
-    written anew. Kaggle's test.csv, which has an Id and only Kaggle's columns, gives ``Id,Sales``.
+    already, ``assumed`` with the names of the assumed facts, and ``warnings``. After the forecast are the intervals,
+    such as ``low_80`` and ``high_80``, or the quantiles, such as ``quantile_0.9``, that the options ask for. Columns of
+    these names in the input, except ``sales``, are written anew. Kaggle's test.csv, which has an Id and only Kaggle's
+    columns, gives ``Id,Sales``.
 
     The rows' statements about a store's days form one plan, as those of the items of one request do. An empty cell
     states nothing. Nor does a cell with the value that the model assumes, if the row's ``assumed`` names the fact: so
@@ -56,13 +61,14 @@ def forecast_file(forecaster: Forecaster, source: Path, out: Path) -> tuple[int,
         forecaster: model that forecasts.
         source: file to read. Columns are found and values are read as `read_tables` does it.
         out: file to write, atomically; Parquet if it is named so, otherwise CSV.
+        options: objective of the forecasts, and their intervals or quantiles.
 
     Returns:
         The number of rows, and the number of rows with each kind of warning and each assumed fact.
 
     Raises:
-        RowsError: if the files are the same, the input can't be read, or a row can't be forecast. Then nothing is
-            written.
+        RowsError: if the files are the same, the input can't be read, a row can't be forecast, or the model can't meet
+            the options. Then nothing is written.
     """
     check_output(source, out)
     rows = read_rows(source)
@@ -75,7 +81,7 @@ def forecast_file(forecaster: Forecaster, source: Path, out: Path) -> tuple[int,
     if "open" not in values and forecaster.model.panel.lists_open_days_only:
         values["open"] = [True] * len(values["store"])
     items = [_item(dict(zip(values, row, strict=True))) for row in zip(*values.values(), strict=True)]
-    problems, forecasts = _predict(forecaster, items)
+    problems, forecasts = _predict(forecaster, items, options)
     if problems:
         faults = {field: column.faults for field, column in cells.items()}
         raise RowsError(_wrong(rows, columns, faults, problems))
@@ -204,10 +210,16 @@ def _item(values: Mapping[str, Any]) -> Item | RejectedItem:
 
 
 def _predict(
-    forecaster: Forecaster, items: Sequence[Item | RejectedItem]
+    forecaster: Forecaster, items: Sequence[Item | RejectedItem], options: AnswerOptions
 ) -> tuple[dict[int, Problem], list[ItemForecast]]:
-    """Return the problems of items by their indices, and the forecasts of the others in order."""
-    (answer,) = forecaster.predict([ForecastRequest(tuple(items), single=False)])
+    """Return the problems of items by their indices, and the forecasts of the others in order.
+
+    Raises:
+        RowsError: if the model can't meet the options.
+    """
+    (answer,) = forecaster.predict([ForecastRequest(tuple(items), single=False, options=options)])
+    if isinstance(answer, Problem) and answer.type == type_uri("no-calibration"):
+        raise RowsError(answer.detail.removeprefix("/"))
     if isinstance(answer, Problem):  # no item is good; each has its own reason
         answers = forecaster.predict([ForecastRequest((item,), single=True) for item in items])
         return {index: answer for index, answer in enumerate(answers) if isinstance(answer, Problem)}, []
@@ -254,7 +266,7 @@ def _output(rows: Rows, forecasts: Sequence[ItemForecast]) -> pd.DataFrame:
     names = [plain_name(name) for name in rows.header]
     sales = [forecast.sales for forecast in forecasts]
     if names.count("id") == 1 and {*names} <= _TEST:
-        return pd.DataFrame({"Id": rows.frame.iloc[:, names.index("id")], "Sales": sales})
+        return pd.DataFrame({"Id": rows.frame.iloc[:, names.index("id")], "Sales": sales, **_uncertainty(forecasts)})
     added = next((name for name in ("sales", "forecast") if name not in names), None)
     if added is None:
         raise RowsError(
@@ -264,10 +276,23 @@ def _output(rows: Rows, forecasts: Sequence[ItemForecast]) -> pd.DataFrame:
         rows.frame,
         {
             added: sales,
+            **_uncertainty(forecasts),
             ASSUMED: [SEPARATOR.join(forecast.assumed) for forecast in forecasts],
             WARNINGS: [SEPARATOR.join(dict.fromkeys(map(_warning_name, f.warnings))) for f in forecasts],
         },
     )
+
+
+def _uncertainty(forecasts: Sequence[ItemForecast]) -> dict[str, list[float]]:
+    """Return the columns of intervals and quantiles, named as in frames of `shopcat.Forecaster`."""
+    columns: dict[str, list[float]] = {}
+    for forecast in forecasts:
+        for interval in forecast.intervals or ():
+            columns.setdefault(f"low_{interval.level:g}", []).append(interval.low)
+            columns.setdefault(f"high_{interval.level:g}", []).append(interval.high)
+        for quantile in forecast.quantiles or ():
+            columns.setdefault(f"quantile_{quantile.quantile:g}", []).append(quantile.sales)
+    return columns
 
 
 def _warning_name(warning: ForecastWarning) -> str:
@@ -278,5 +303,5 @@ def _warning_name(warning: ForecastWarning) -> str:
 
 def _with_columns(frame: pd.DataFrame, columns: Mapping[str, list[Any]]) -> pd.DataFrame:
     """Return a frame with columns at its end; one that it has already is replaced in its place."""
-    names = {plain_name(str(name)): name for name in frame.columns}
+    names = {str(name).strip().lower(): name for name in frame.columns}
     return frame.assign(**{str(names.get(name, name)): values for name, values in columns.items()})

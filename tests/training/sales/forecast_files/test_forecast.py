@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from sales.forecaster import Forecaster
 from schemas.sales.answer import Forecasts, ItemForecast
+from schemas.sales.options import AnswerOptions
 from schemas.sales.parse import parse_request
 from training.sales.forecast_files.forecast import forecast_file
 from training.sales.forecast_files.formats import RowsError
@@ -302,3 +304,45 @@ def test_a_missing_file_is_rejected(forecaster: Forecaster, tmp_path: Path) -> N
         with pytest.raises(RowsError, match=f"{source.name}: .*; {remedy}"):
             forecast_file(forecaster, source, tmp_path / "out.csv")
     assert [*tmp_path.iterdir()] == []
+
+
+# Intervals and quantiles.
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (AnswerOptions(levels=[80, 97.5]), ["low_80", "high_80", "low_97.5", "high_97.5"]),
+        (AnswerOptions(quantiles=[0.1, 0.5], objective="mean"), ["quantile_0.1", "quantile_0.5"]),
+        (AnswerOptions(objective="rmspe"), []),
+    ],
+)
+def test_a_file_has_the_intervals_that_the_service_answers(
+    forecaster: Forecaster, tmp_path: Path, options: AnswerOptions, names: list[str]
+) -> None:
+    source, out = tmp_path / "rows.csv", tmp_path / "out.csv"
+    source.write_text("store,date,open\n1,2015-08-22,\n3,2015-09-11,\n3,2015-09-12,0\n")
+    forecast_file(forecaster, source, out, options)
+    rows = pd.read_csv(out)
+    assert [*rows.columns] == ["store", "date", "open", "sales", *names, "assumed", "warnings"]
+    items = [{"store": 1, "date": "2015-08-22"}, {"store": 3, "date": "2015-09-11"}]
+    items += [{"store": 3, "date": "2015-09-12", "open": False}]  # type: ignore[dict-item]
+    (answer,) = forecaster.predict([parse_request({"items": items, **options.model_dump(exclude_none=True)})])
+    assert isinstance(answer, Forecasts)
+    for row, forecast in zip(rows.to_dict("records"), answer.items, strict=True):
+        assert isinstance(forecast, ItemForecast)
+        expected = [forecast.sales]
+        expected += [end for interval in forecast.intervals or () for end in (interval.low, interval.high)]
+        expected += [quantile.sales for quantile in forecast.quantiles or ()]
+        assert [row[name] for name in ("sales", *names)] == expected
+    assert rows.loc[2, ["sales", *names]].eq(0).all()
+
+
+def test_a_model_without_calibration_has_no_intervals(forecaster: Forecaster, tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("store,date\n1,2015-08-22\n")
+    without = Forecaster(replace(forecaster.model, calibration=None))
+    with pytest.raises(RowsError, match=r"^levels: the model has no calibration"):
+        forecast_file(without, source, tmp_path / "out.csv", AnswerOptions(levels=[80]))
+    assert not (tmp_path / "out.csv").exists()
+    assert forecast_file(without, source, tmp_path / "out.csv")[0] == 1
