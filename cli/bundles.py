@@ -13,9 +13,16 @@ from cli.kinds import kind_commands
 @click.argument("data", type=FILE_OR_FOLDER)
 @click.option("--report", type=FOLDER, default=Path("report"), show_default=True, help="Folder for the report.")
 @click.option("--store", "stores", multiple=True, help="Store to plot, for a sales bundle. May be repeated.")
+@click.option(
+    "--prometheus",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File for the figures as Prometheus gauges, for the node exporter's textfile collector; for a sales bundle.",
+)
 @DEVICE
 @command
-def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[str, ...], device: str | None) -> None:
+def evaluate(
+    bundle: Path, data: Path, report: Path, stores: tuple[str, ...], prometheus: Path | None, device: str | None
+) -> None:
     """Evaluate a bundle on data that it was not trained on.
 
     For a sales BUNDLE, DATA is a file or a folder with tables; their sales after the bundle's last day are compared
@@ -27,7 +34,7 @@ def evaluate(bundle: Path, data: Path, report: Path, stores: tuple[str, ...], de
 
     commands = kind_commands(bundle)
     check_target(report, replace=(report / "report.md").is_file())
-    commands.evaluate(bundle, data, report, stores=stores, device=pick_device(device))
+    commands.evaluate(bundle, data, report, stores=stores, prometheus=prometheus, device=pick_device(device))
     click.echo(f"report: {report / 'report.md'}")
 
 

@@ -18,7 +18,9 @@ from cli.update import update
 class Evaluate(Protocol):
     """Evaluate a bundle on data that it was not trained on, and write a report."""
 
-    def __call__(self, bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], device: str) -> None:
+    def __call__(
+        self, bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], prometheus: Path | None, device: str
+    ) -> None:
         """Evaluate.
 
         Args:
@@ -26,6 +28,7 @@ class Evaluate(Protocol):
             data: a folder with tables or photos.
             report: folder for the report.
             stores: stores to plot; only a sales model accepts any.
+            prometheus: file for the figures as Prometheus gauges, or None; only a sales model has them.
             device: ``cpu`` or ``cuda:N``.
         """
 

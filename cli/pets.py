@@ -190,7 +190,9 @@ def show_augmentations(
     click.echo(f"picture: {out}")
 
 
-def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], device: str) -> None:
+def evaluate(
+    bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], prometheus: Path | None, device: str
+) -> None:
     """Evaluate a pets bundle on the validation photos of a folder, and write a report."""
     from pets.classifier import Classifier
     from training.pets.evaluation import evaluate
@@ -198,6 +200,8 @@ def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...],
 
     if stores:
         raise click.UsageError("--store is for sales bundles; this is a pets bundle")
+    if prometheus is not None:
+        raise click.UsageError("--prometheus is for sales bundles; this is a pets bundle")
     classifier = Classifier.load(bundle, device=device, threads=0)
     result = evaluate(classifier, _read(data, {"labels": None, "pattern": None, "valid_pct": 0.2}))
     manifest = classifier.manifest

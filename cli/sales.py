@@ -180,13 +180,17 @@ def explain(bundle: Path, store: str, date: str, device: str | None) -> None:
         click.echo(f"  x {group.multiplier:.3f}  {group.group:<12}{largest}".rstrip())
 
 
-def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], device: str) -> None:
+def evaluate(
+    bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], prometheus: Path | None, device: str
+) -> None:
     """Evaluate a sales bundle on later sales, write a report and print its figures."""
+    from runtime.folder import write_file
     from runtime.words import counted
     from sales.forecaster import Forecaster
     from training.sales.baselines import shortfall
     from training.sales.data.tables import read_tables
     from training.sales.evaluation import evaluate
+    from training.sales.intervals.prometheus import gauges
     from training.sales.report import write_report
 
     forecaster = Forecaster.load(bundle, device=device, threads=0)
@@ -201,10 +205,14 @@ def evaluate(bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...],
         mode=forecaster.model.features.mode,
         command=this_command(),
     )
-    _print_figures(result.metrics())
+    figures = result.metrics()
+    _print_figures(figures)
+    if prometheus is not None:
+        write_file(prometheus, gauges(figures, model=forecaster.name, version=forecaster.version).encode())
+        click.echo(f"Prometheus gauges: {prometheus}")
     for reason, count in result.skipped.items():
         click.echo(f"not judged: {counted(count, 'store-day')} on {reason}")
-    if worse := shortfall(result.metrics()):
+    if worse := shortfall(figures):
         click.echo(f"WARNING: {worse}", err=True)
 
 
@@ -249,6 +257,12 @@ def _print_figures(figures: dict[str, Any]) -> None:
         f"{figures['from']} to {figures['to']}, {figures['rows']:,} rows: RMSPE {figures['rmspe']:.4f}, "
         f"WAPE {figures['wape']:.4f}, bias {figures['bias']:+.4f}"
     )
+    if intervals := figures.get("served_intervals"):
+        totals = figures["served_totals"]
+        click.echo(
+            f"80 % intervals covered {intervals['coverage_80']:.1%}, 90 % intervals {intervals['coverage_90']:.1%}, "
+            f"and of the totals {totals['coverage_80']:.1%} and {totals['coverage_90']:.1%}"
+        )
     if mean := figures.get("weekday_promotion_mean"):
         click.echo(f"weekday-and-promotion mean, the same rows: RMSPE {mean['rmspe']:.4f}, WAPE {mean['wape']:.4f}")
     if naive := figures.get("last_year_same_weekday"):

@@ -14,13 +14,16 @@ from sales.arrays import Int32
 from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.forecaster import Forecaster
 from sales.panel import MISSING, Panel
+from sales.uncertainty.calibration import Calibration
 from schemas.sales.answer import Forecasts, ItemForecast
+from schemas.sales.options import NO_OPTIONS, AnswerOptions
 from schemas.sales.parse import ForecastRequest
 from schemas.sales.request import Item, StateHoliday
 from training.sales import baselines
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
-from training.sales.metrics import by_slice, score
+from training.sales.intervals.quantiles import total_quantiles_of
+from training.sales.metrics import PROBABILITIES, by_slice, interval_score, score
 from training.sales.rows import Rows
 
 WEEKDAYS = ("1 Monday", "2 Tuesday", "3 Wednesday", "4 Thursday", "5 Friday", "6 Saturday", "7 Sunday")
@@ -45,6 +48,9 @@ class Evaluation:
         rows: evaluated store-days, all after the cutoff.
         forecast: ``[row]``, forecast sales.
         skipped: number of store-days with sales after the cutoff that are not evaluated, by reason.
+        quantiles: ``[row, probability]``, forecast quantiles of ``PROBABILITIES``; None if there are none.
+        totals: ``[store, 1 + probability]``, the sales of each evaluated store over the evaluated days, and the
+            quantiles of their forecast; None if there are none.
     """
 
     panel: Panel
@@ -52,6 +58,8 @@ class Evaluation:
     rows: Rows
     forecast: NDArray[np.float64]
     skipped: Mapping[str, int] = field(default_factory=dict)
+    quantiles: NDArray[np.float64] | None = None
+    totals: NDArray[np.float64] | None = None
 
     def date(self, day: int) -> dt.date:
         """Return the date of a day of the panel."""
@@ -88,6 +96,10 @@ class Evaluation:
         if both.any():
             figures["where_last_year_is_known"] = score(self.rows.sales[both], self.forecast[both])
             figures["last_year_same_weekday"] = score(self.rows.sales[both], naive[both])
+        if self.quantiles is not None:
+            figures["served_intervals"] = interval_score(self.rows.sales, self.quantiles)
+        if self.totals is not None:
+            figures["served_totals"] = interval_score(self.totals[:, 0], self.totals[:, 1:])
         return figures
 
     def labels(self) -> dict[str, NDArray[np.str_]]:
@@ -107,6 +119,18 @@ class Evaluation:
     def slices(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
         """Return the figures by store type, assortment, state, promotion, holiday, weekday and week of the horizon."""
         return {name: by_slice(self.rows.sales, self.forecast, label) for name, label in self.labels().items()}
+
+    def interval_slices(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        """Return the figures of the intervals by kind of slice and slice; empty if there are none."""
+        if self.quantiles is None:
+            return {}
+        return {
+            kind: {
+                str(label): interval_score(self.rows.sales[labels == label], self.quantiles[labels == label])
+                for label in np.unique(labels)
+            }
+            for kind, labels in self.labels().items()
+        }
 
 
 def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
@@ -146,8 +170,31 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
     days = _stated_days(panel, known, slice(max(cutoff + 1, 0), last + 1))
     open_is_stated = "train" not in tables.sources or tables.states("train", "Open")
     answers = _forecasts(forecaster, panel, days, open_is_stated=open_is_stated)
-    forecast = np.array([answers[cell] for cell in zip(rows.store.tolist(), rows.day.tolist(), strict=True)])
-    return Evaluation(panel, cutoff, rows, forecast, skipped)
+    judged = np.array([answers[cell] for cell in zip(rows.store.tolist(), rows.day.tolist(), strict=True)])
+    forecast, quantiles = judged[:, 0], judged[:, 1:]
+    calibration = forecaster.model.calibration
+    if calibration is None:
+        return Evaluation(panel, cutoff, rows, forecast, skipped)
+    place = {store: index for index, store in enumerate(forecaster.model.panel.store_ids)}
+    served = Rows(np.array([place[panel.store_ids[store]] for store in rows.store.tolist()]), rows.day, rows.sales)
+    median = forecast / calibration.factors[forecaster.model.objective]
+    totals = _totals(calibration, served, median, cutoff)
+    return Evaluation(panel, cutoff, rows, forecast, skipped, quantiles, totals)
+
+
+def _totals(calibration: Calibration, rows: Rows, median: NDArray[np.float64], cutoff: int) -> NDArray[np.float64]:
+    """Return the sales of each store over all rows, and the quantiles of their forecast, ``[store, 1 + probability]``.
+
+    Args:
+        calibration: the model's calibration.
+        rows: store-days, whose stores index the calibration's.
+        median: ``[row]``, median forecasts.
+        cutoff: last day whose sales the model knew.
+    """
+    stores = np.unique(rows.store)
+    quantiles = total_quantiles_of(calibration, rows.store, rows.day - cutoff - 1, median, stores.tolist())
+    sales = np.asarray(np.bincount(rows.store, weights=rows.sales), np.float64)[stores]
+    return np.column_stack([sales, quantiles])
 
 
 def _stated_days(panel: Panel, known: NDArray[np.bool_], days: slice) -> Rows:
@@ -164,8 +211,10 @@ def _stated_days(panel: Panel, known: NDArray[np.bool_], days: slice) -> Rows:
 
 def _forecasts(
     forecaster: Forecaster, panel: Panel, rows: Rows, *, open_is_stated: bool
-) -> dict[tuple[int, int], float]:
+) -> dict[tuple[int, int], list[float]]:
     """Return the forecasts of store-days by store and day, from one request that states the plan of all of them.
+
+    A forecast is a list of the sales and, if the model has intervals, of the quantiles of ``PROBABILITIES``.
 
     Without a column Open, nobody knows beforehand which days will have sales. A day with sales that is assumed closed
     is then forecast by a request of its own, which states that it is open.
@@ -180,10 +229,10 @@ def _forecasts(
         HoldoutError: if one of them can't be forecast.
     """
     items = _items(panel, rows, open_is_stated=open_is_stated)
-    (sales,) = _answers(forecaster, [items])
+    (answers,) = _answers(forecaster, [items])
     cells = list(zip(rows.store.tolist(), rows.day.tolist(), strict=True))
-    forecasts = dict(zip(cells, sales, strict=True))
-    closed = [row for row in np.flatnonzero(rows.sales > 0).tolist() if sales[row] == 0]
+    forecasts = dict(zip(cells, answers, strict=True))
+    closed = [row for row in np.flatnonzero(rows.sales > 0).tolist() if answers[row][0] == 0]
     for start in range(0, len(closed), _REQUESTS):
         chosen = closed[start : start + _REQUESTS]
         requests = []
@@ -226,14 +275,15 @@ def _items(panel: Panel, rows: Rows, *, open_is_stated: bool) -> list[Item]:
     ]
 
 
-def _answers(forecaster: Forecaster, requests: Sequence[Sequence[Item]]) -> list[list[float]]:
-    """Return the forecast of each item of each request.
+def _answers(forecaster: Forecaster, requests: Sequence[Sequence[Item]]) -> list[list[list[float]]]:
+    """Return the forecast of each item of each request, as `_forecasts` describes it.
 
     Raises:
         HoldoutError: if one of them can't be forecast.
     """
-    answers = forecaster.predict([ForecastRequest(tuple(items), single=False) for items in requests])
-    sales = []
+    options = NO_OPTIONS if forecaster.model.calibration is None else AnswerOptions(quantiles=[*PROBABILITIES])
+    answers = forecaster.predict([ForecastRequest(tuple(items), single=False, options=options) for items in requests])
+    forecasts = []
     for answer in answers:
         if not isinstance(answer, Forecasts):
             raise HoldoutError(answer.detail if hasattr(answer, "detail") else str(answer))
@@ -242,8 +292,14 @@ def _answers(forecaster: Forecaster, requests: Sequence[Sequence[Item]]) -> list
             raise HoldoutError(
                 f"{len(bad):,} of {len(answer.items):,} rows can't be forecast; the first: {bad[0].problem.detail}"
             )
-        sales.append([result.sales for result in answer.items if isinstance(result, ItemForecast)])
-    return sales
+        forecasts.append(
+            [
+                [result.sales, *(quantile.sales for quantile in result.quantiles or ())]
+                for result in answer.items
+                if isinstance(result, ItemForecast)
+            ]
+        )
+    return forecasts
 
 
 def _words(levels: tuple[int | str, ...], codes: Int32) -> NDArray[np.str_]:

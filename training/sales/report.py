@@ -19,8 +19,8 @@ from training.plots import BLACK, GREY, ORANGE, PALE, SKY, Floats, style
 from training.reports import Plots, closing_sections, images, training_plots, write_folder
 from training.sales.baselines import shortfall
 from training.sales.card import BASELINES, LOOKS_AHEAD, METRICS, SYNTHETIC, headline
-from training.sales.evaluation import WEEKDAYS, Evaluation, HoldoutError
-from training.sales.intervals.sections import interval_sections
+from training.sales.evaluation import WEEK, WEEKDAYS, Evaluation, HoldoutError
+from training.sales.intervals.sections import INTERVAL_WORDS, interval_sections, interval_table
 from training.sales.metrics import rmspe
 
 WORST = 10  # number of store-days in the table of the largest errors
@@ -74,6 +74,7 @@ def write_report(
         f"# {title}",
         *_figures(evaluation),
         *_forecasts(evaluation, images(plots)),
+        *_served_intervals(evaluation),
         *([] if intervals is None else interval_sections(intervals)),
         *closing_sections(images(plots), command),
     ]
@@ -133,6 +134,21 @@ def _forecasts(evaluation: Evaluation, shown: Mapping[str, str]) -> list[str]:
         "## Error by slice",
         shown["slices.png"],
         *(_slice_table(name, figures_by_label) for name, figures_by_label in evaluation.slices().items()),
+    ]
+
+
+def _served_intervals(evaluation: Evaluation) -> list[str]:
+    """Return the section on the intervals of the evaluated forecasts; empty if they have none."""
+    figures, slices = evaluation.metrics(), evaluation.interval_slices()
+    if not slices:
+        return []
+    overall = {"all days": figures["served_intervals"], "totals of a store": figures["served_totals"]}
+    kinds = (WEEK, "Store type")
+    return [
+        "## Intervals",
+        INTERVAL_WORDS,
+        interval_table("", overall),
+        *(interval_table(kind, slices[kind]) for kind in kinds),
     ]
 
 

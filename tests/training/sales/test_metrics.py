@@ -96,3 +96,32 @@ def test_slices_add_up_to_the_whole():
 def test_each_row_needs_a_slice():
     with pytest.raises(ValueError, match="each row is in one slice"):
         metrics.by_slice([1.0, 2.0], [1.0, 2.0], ["a"])
+
+
+# Intervals.
+
+
+def test_the_pinball_loss_is_scikit_learns_relative_to_the_sales():
+    rng = np.random.default_rng(0)
+    sales = rng.uniform(1, 100, 200)
+    quantiles = np.sort(rng.uniform(1, 100, (200, len(metrics.PROBABILITIES))), axis=1)
+    losses = [
+        sk.mean_pinball_loss(sales, quantiles[:, place], alpha=probability)
+        for place, probability in enumerate(metrics.PROBABILITIES)
+    ]
+    assert metrics.pinball(sales, quantiles) == pytest.approx(2 * np.mean(losses) / sales.mean())
+
+
+def test_the_pinball_loss_of_the_median_is_the_wape():
+    sales, median = np.array([100.0, 50.0]), np.array([80.0, 60.0])
+    assert metrics.pinball(sales, median[:, None], [0.5]) == pytest.approx(metrics.wape(sales, median))
+
+
+def test_the_ends_of_an_interval_count_as_inside():
+    quantiles = [[8.0, 9.0, 10.0, 11.0, 12.0]] * 5
+    figures = metrics.interval_score([8.0, 9.0, 11.0, 12.0, 13.0], quantiles)
+    assert figures["rows"] == 5
+    assert figures["coverage_80"] == pytest.approx(2 / 5)
+    assert figures["coverage_90"] == pytest.approx(4 / 5)
+    assert figures["width_80"] == pytest.approx(2 * 5 / 53)
+    assert figures["width_90"] == pytest.approx(4 * 5 / 53)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sales.uncertainty.calibration import Calibration
 from training.sales.backtest.run import Backtest, Window
 from training.sales.fits.window_fit import MODEL
-from training.sales.intervals.figures import quantiles_of, total_quantiles_of
+from training.sales.intervals.quantiles import quantiles_of, total_quantiles_of
 from training.sales.metrics import INTERVALS, METRICS, interval_score, score
 
 Floats = NDArray[np.float64]

@@ -1,7 +1,6 @@
 """Figures of intervals: each window is judged by a calibration that was fitted on the other windows."""
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +9,8 @@ from numpy.typing import NDArray
 from sales.panel import Panel
 from sales.uncertainty.calibration import Calibration
 from sales.uncertainty.residuals import Residuals
-from training.sales.metrics import PROBABILITIES, interval_score
+from training.sales.intervals.quantiles import quantiles_of, total_quantiles_of
+from training.sales.metrics import interval_score
 
 Floats = NDArray[np.float64]
 _EPOCH = dt.date(1970, 1, 1)
@@ -80,42 +80,6 @@ def interval_figures(residuals: Residuals, panel: Panel) -> dict[str, Any]:
             },
         },
     }
-
-
-def quantiles_of(
-    calibration: Calibration, store: NDArray[np.int64], ahead: NDArray[np.int64], median: Floats
-) -> Floats:
-    """Return the quantiles of ``PROBABILITIES`` for median forecasts, ``[row, probability]``.
-
-    Args:
-        calibration: the calibration.
-        store: ``[row]``, index of the store.
-        ahead: ``[row]``, day ahead; 0 is the first day after the cutoff.
-        median: ``[row]``, median forecasts.
-    """
-    return median[:, None] * calibration.multipliers(store, ahead, np.array(PROBABILITIES))
-
-
-def total_quantiles_of(
-    calibration: Calibration, store: NDArray[np.int64], ahead: NDArray[np.int64], median: Floats, stores: Sequence[int]
-) -> Floats:
-    """Return the quantiles of ``PROBABILITIES`` for the totals of stores over all of their rows.
-
-    Args:
-        calibration: the calibration.
-        store: ``[row]``, index of the store.
-        ahead: ``[row]``, day ahead; 0 is the first day after the cutoff.
-        median: ``[row]``, median forecasts.
-        stores: stores whose totals are wanted.
-
-    Returns:
-        ``[store of stores, probability]``.
-    """
-    last = int(ahead.max())
-    mean = np.bincount(store, weights=median * calibration.factors["mean"], minlength=len(calibration.scale))
-    multipliers = [calibration.total_multipliers(index, last + 1, last, np.array(PROBABILITIES)) for index in stores]
-    totals: Floats = np.asarray(mean, np.float64)[list(stores), None] * np.array(multipliers)
-    return totals
 
 
 def _judge(calibration: Calibration, window: Residuals) -> _Judged:

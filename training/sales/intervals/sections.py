@@ -8,6 +8,12 @@ from training.cards import percent, signed_percent, table
 _HEAD = ("rows", "80 % covers", "90 % covers", "80 % width", "90 % width", "pinball loss")
 _KEYS = ("coverage_80", "coverage_90", "width_80", "width_90", "pinball")
 
+INTERVAL_WORDS = (
+    "- Covers: share of the sales that lie in the interval.\n"
+    "- Width: sum of the intervals' widths over the sum of the sales.\n"
+    "- Pinball loss: weighted quantile loss (wQL) of the 5, 10, 50, 90 and 95 % quantiles."
+)
+
 
 def interval_sections(figures: Mapping[str, Any]) -> list[str]:
     """Return the sections on intervals and objectives.
@@ -33,9 +39,7 @@ def interval_sections(figures: Mapping[str, Any]) -> list[str]:
         "## Intervals",
         f"{source} Each window is judged by the errors of the others.",
         interval_table("", {"all days": judged["all"], "totals of a store and window": judged["totals"]}),
-        "- Covers: share of the sales that lie in the interval.\n"
-        "- Width: sum of the intervals' widths over the sum of the sales.\n"
-        "- Pinball loss: weighted quantile loss (wQL) of the 5, 10, 50, 90 and 95 % quantiles.",
+        INTERVAL_WORDS,
         interval_table("Week of the horizon", judged["by_week"]),
         interval_table("Store type", judged["by_store_type"]),
         interval_table("Window after", judged["by_window"]),

@@ -10,7 +10,7 @@ from sales.panel import YEAR
 from sales.uncertainty.calibration import Calibration
 from sales.uncertainty.residuals import Residuals
 from training.sales.evaluation import Evaluation
-from training.sales.intervals.figures import quantiles_of
+from training.sales.intervals.quantiles import quantiles_of
 from training.sales.metrics import interval_score, rmspe, score
 
 MIN_ROWS = 30  # store-days; fewer say nothing
