@@ -1,6 +1,7 @@
 """training.sales.intervals: figures of intervals against slow loops, their Markdown, and Prometheus gauges."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,10 @@ def test_gauges_of_a_model_without_intervals_lack_theirs() -> None:
     text = gauges(EVALUATED, model="sales", version="1")
     assert "interval" not in text
     assert "shopcat_sales_rmspe" in text
+
+
+def test_the_reference_documents_every_gauge() -> None:
+    reference = (Path(__file__).parents[4] / "docs" / "reference" / "metrics.md").read_text()
+    for name, meaning in GAUGES.items():
+        assert f"| `{name}` | " in reference
+        assert f" | {meaning} |" in reference
