@@ -22,7 +22,7 @@ from torch import nn
 
 from training.loop.batches import TensorBatches
 from training.loop.learner import Learner
-from training.sales.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson
+from training.sales.model.network import EMB_DROP, LAYERS, PS, TabularNet, emb_sz_lesson
 
 # Number of codes of each categorical column, with the code for missing values.
 CODES = (1116, 8, 4, 13, 32, 3, 26, 27, 5, 4, 4, 24, 9, 13, 53, 22, 7, 7, 4, 4, 9, 9, 3, 3)

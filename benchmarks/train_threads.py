@@ -69,7 +69,7 @@ def serve_measurements() -> None:
 
     from training.loop.batches import TensorBatches
     from training.loop.learner import Learner
-    from training.sales.network import TabularNet, emb_sz_lesson
+    from training.sales.model.network import TabularNet, emb_sz_lesson
 
     for line in sys.stdin:
         threads, batch_size = map(int, line.split())

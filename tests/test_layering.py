@@ -93,7 +93,7 @@ def test_a_forbidden_import_breaks_a_rule(graph: ImportGraph, module: str, impor
 @pytest.mark.parametrize(
     "line",
     [
-        "def later():\n    import training.sales.network",
+        "def later():\n    import training.sales.model.network",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas",
     ],
 )

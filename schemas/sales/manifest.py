@@ -52,6 +52,7 @@ class NetworkSpec(StrictModel):
         description="Weights of the continuous inputs, and constant, of the simple forecast from which the network "
         "learns the difference; null if it learns the log of sales.",
     )
+    tree_share: float = Field(default=0.0, description="Share of the boosted trees in the output; 0 without trees.")
 
 
 class CalibrationSpec(StrictModel):

@@ -21,7 +21,7 @@ from tests.sales.forecasts import HORIZON
 from tests.sales.notebook_reference import EVENTS, lesson_columns
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables, read_tables
-from training.sales.network import emb_sz_lesson
+from training.sales.model.network import emb_sz_lesson
 
 DURATIONS = tuple(
     name for event in EVENTS for name in (f"After{event}", f"Before{event}", f"{event}_bw", f"{event}_fw")

@@ -1,4 +1,4 @@
-"""Fit the sales network to the sales that a panel knows."""
+"""Fit the sales model, a network and trees, to the sales that a panel knows."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +18,20 @@ from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, varying
 from schemas.sales.manifest import NetworkSpec
 from training.device import fast_bfloat16
+from training.loop import checkpoint
 from training.loop.batches import TensorBatches, predict
 from training.loop.history import History
 from training.loop.learner import DivergedError, Learner
 from training.loop.lr_finder import FoundLR
 from training.sales.metrics import rmspe
-from training.sales.network import TabularNet, emb_sz_lesson, emb_sz_rule
+from training.sales.model.network import TabularNet, emb_sz_lesson, emb_sz_rule
+from training.sales.model.trees import Trees
 from training.sales.options import Options
 from training.sales.rows import Rows, forecast_open_days
 
 # Columns whose sum is the mean log of the store's sales on the weekday, with or without a promotion.
 ANCHOR = ("Level", "Weekday_364", "PromoWeekday_364")
+TREE_SHARE = 0.5  # of the output; the network has the rest
 MARGIN = 1.2  # factor between the largest sales of training and the largest forecast, as in the fast.ai lesson
 
 
@@ -40,6 +44,7 @@ class Fitted:
         features: columns made from the panel.
         preprocessor: codes and scales of the columns, fitted to the training rows.
         net: the network, in eval mode.
+        trees: boosted trees on the same inputs; None for the network alone.
         spec: sizes of the network, for the manifest.
         options: options of the training, with the batch size and the number format that were chosen.
         device: device of the network.
@@ -51,6 +56,7 @@ class Fitted:
     features: Features
     preprocessor: Preprocessor
     net: TabularNet
+    trees: Trees | None
     spec: NetworkSpec
     options: Options
     device: str = "cpu"
@@ -58,8 +64,22 @@ class Fitted:
     lr: FoundLR | None = None
 
     def run(self, cats: NDArray[np.int32], conts: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network in torch, the reference for the exported one, as `sales.preprocess.Run` describes."""
-        return predict(self.net, torch.from_numpy(cats), torch.from_numpy(conts), device=self.device)
+        """Run network and trees in torch and LightGBM, the reference for the exported graph.
+
+        Arguments and result are those of `sales.preprocess.Run`.
+        """
+        log_sales = predict(self.net, torch.from_numpy(cats), torch.from_numpy(conts), device=self.device)
+        if self.trees is None:
+            return log_sales
+        prepared = Prepared(cats, conts)
+        by_trees = self.trees.predict(prepared, threads=torch.get_num_threads()) + _anchor_values(self.spec, prepared)
+        mean = (1 - self.spec.tree_share) * log_sales + self.spec.tree_share * by_trees
+        return np.clip(mean, *self.spec.y_range).astype(np.float32)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return the network's state dict and the trees, by name."""
+        weights = {name: tensor.cpu().numpy() for name, tensor in self.net.state_dict().items()}
+        return weights | (self.trees.arrays() if self.trees is not None else {})
 
     def forecast(self, rows: Rows) -> NDArray[np.float64]:
         """Return the median forecasts of store-days, ``[row]``, as open days."""
@@ -75,7 +95,7 @@ def fit(
     folder: Path | None = None,
     progress: bool | None = None,
 ) -> Fitted:
-    """Train a network on all sales that a panel knows.
+    """Train a network and trees on all sales that a panel knows.
 
     Args:
         panel: the data.
@@ -83,10 +103,11 @@ def fit(
         device: device to train on.
         holdout: rows to evaluate on after each epoch. Their RMSPE goes to the progress bar and the history. With a
             holdout the learning-rate finder runs first, on a copy of the network's state.
-        folder: folder to save a checkpoint to after each epoch, and to resume from.
+        folder: folder to save a checkpoint to after each epoch and after the trees, and to resume from.
         progress: show a progress bar; if None, only on a terminal.
     """
-    fitted, batches = _prepare(panel, options, device)
+    fitted, prepared, log_sales = _prepare(panel, options, device)
+    batches = _batches(fitted, prepared, log_sales)
     found = None
     if holdout is not None:
         with suppress(DivergedError):  # the report then lacks one plot
@@ -98,17 +119,18 @@ def fit(
     learner.fit_one_cycle(batches, epochs, options.lr_max, pct_start=options.pct_start, evaluate=evaluate)
     fitted.net.load_state_dict(learner.trained.state_dict())
     fitted.net.eval()
-    return replace(fitted, history=learner.history, lr=found)
+    trees = _fit_trees(fitted, prepared, log_sales, folder) if fitted.spec.tree_share else None
+    return replace(fitted, trees=trees, history=learner.history, lr=found)
 
 
 def lr_find(panel: Panel, options: Options, *, device: str = "cpu") -> FoundLR:
     """Run the learning-rate finder on all sales that a panel knows."""
-    fitted, batches = _prepare(panel, options, device)
-    return _learner(fitted, options).lr_find(batches)
+    fitted, prepared, log_sales = _prepare(panel, options, device)
+    return _learner(fitted, options).lr_find(_batches(fitted, prepared, log_sales))
 
 
-def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, TensorBatches]:
-    """Return a new network and the batches to train it on."""
+def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Prepared, NDArray[np.float32]]:
+    """Return a new network, the inputs of the training rows, and their log sales ``[row]``."""
     rows, origin = _training_rows(panel, options)
     rng = np.random.default_rng(options.seed + 1)
     new = rng.random(len(rows)) < options.cold_start
@@ -124,13 +146,36 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Tenso
     net = TabularNet(
         spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range, anchor=spec.anchor
     ).to(device)
-    net.start_at(float(log_sales.mean()) if spec.anchor is None else _mean_difference(spec.anchor, prepared, log_sales))
-    tensors = [torch.from_numpy(array).to(device) for array in (prepared.cats, prepared.conts, log_sales)]
+    net.start_at(float((log_sales - _anchor_values(spec, prepared)).mean()))
     bfloat16 = fast_bfloat16(device) if options.bfloat16 is None else options.bfloat16
     epochs, batch_size = options.epochs_for(len(rows)), options.batch_size_for(len(rows))
     chosen = replace(options, epochs=epochs, batch_size=batch_size, bfloat16=bfloat16)
-    batches = TensorBatches(*tensors, batch_size=batch_size)
-    return Fitted(panel, features, preprocessor, net, spec, chosen, device), batches
+    return Fitted(panel, features, preprocessor, net, None, spec, chosen, device), prepared, log_sales
+
+
+def _batches(fitted: Fitted, prepared: Prepared, log_sales: NDArray[np.float32]) -> TensorBatches:
+    """Return the batches to train a network on."""
+    tensors = [torch.from_numpy(array).to(fitted.device) for array in (prepared.cats, prepared.conts, log_sales)]
+    batch_size = fitted.options.batch_size
+    assert batch_size is not None  # `_prepare` chose it
+    return TensorBatches(*tensors, batch_size=batch_size)
+
+
+def _fit_trees(fitted: Fitted, prepared: Prepared, log_sales: NDArray[np.float32], folder: Path | None) -> Trees:
+    """Return trees that learn what the network learns, or those that an interrupted run has saved in the folder."""
+    file = None if folder is None else folder / "trees.ckpt"
+    fingerprint = _fingerprint(fitted.panel, fitted.options)
+    if file is not None and file.exists():
+        tensors, state = checkpoint.load(file)
+        checkpoint.check_same(file, "data and options", state, fingerprint)
+        return Trees.of({name: tensor.numpy() for name, tensor in tensors.items()})
+    target = log_sales - _anchor_values(fitted.spec, prepared)
+    options = fitted.options
+    trees = Trees.fit(prepared, target, options.trees, seed=options.seed, threads=torch.get_num_threads())
+    if file is not None:
+        tensors = {name: torch.from_numpy(array) for name, array in trees.arrays().items()}
+        checkpoint.save(file, tensors, fingerprint)
+    return trees
 
 
 def _columns(
@@ -191,6 +236,7 @@ def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[n
         emb_drop=options.emb_drop,
         y_range=(lowest, float(np.log(sales.max() * margin))),
         anchor=_anchor(preprocessor) if options.target == "relative" else None,
+        tree_share=TREE_SHARE if options.trees_for(len(sales)) else 0.0,
     )
 
 
@@ -206,10 +252,12 @@ def _anchor(preprocessor: Preprocessor) -> tuple[list[float], float] | None:
     return np.where(used, normalize.stds + 1e-7, 0.0).tolist(), float(normalize.means[used].sum())
 
 
-def _mean_difference(anchor: tuple[list[float], float], prepared: Prepared, log_sales: NDArray[np.float32]) -> float:
-    """Return the mean difference between log sales and the anchor in the training rows."""
-    weights, constant = anchor
-    return float((log_sales - prepared.conts @ np.array(weights, dtype=np.float32)).mean() - constant)
+def _anchor_values(spec: NetworkSpec, prepared: Prepared) -> NDArray[np.float64]:
+    """Return the anchor ``[row]``, a log of sales; 0 without one."""
+    if spec.anchor is None:
+        return np.zeros(len(prepared.conts))
+    weights, constant = spec.anchor
+    return np.asarray(prepared.conts @ np.array(weights, dtype=np.float32) + constant, dtype=np.float64)
 
 
 def _evaluation(fitted: Fitted, holdout: Rows) -> Callable[[nn.Module], Mapping[str, float]]:
@@ -242,7 +290,7 @@ def _learner(fitted: Fitted, options: Options, folder: Path | None = None, *, pr
     fingerprint = {}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        fingerprint = {"data": _digest(fitted.panel), **json.loads(json.dumps(asdict(options)))}
+        fingerprint = _fingerprint(fitted.panel, options)
     return Learner(
         fitted.net,
         nn.functional.mse_loss,
@@ -255,6 +303,11 @@ def _learner(fitted: Fitted, options: Options, folder: Path | None = None, *, pr
         fingerprint=fingerprint,
         progress=progress,
     )
+
+
+def _fingerprint(panel: Panel, options: Options) -> dict[str, Any]:
+    """Return what decides the result of a fit, as JSON values."""
+    return {"data": _digest(panel), **json.loads(json.dumps(asdict(options)))}
 
 
 def _digest(panel: Panel) -> str:

@@ -15,6 +15,7 @@ MAX_HORIZON = 366  # days; the calendar reaches as far beyond the last known sal
 MIN_STEPS_PER_EPOCH = 150
 MIN_STEPS = 1000  # of a training without a given number of epochs
 MAX_EPOCHS = 100  # of such a training
+MIN_TREE_ROWS = 100  # twice a leaf of `training.sales.model.trees`: fewer rows give no branch
 QUICK: Mapping[str, Any] = MappingProxyType({"epochs": 2, "calibration_windows": 1})
 """Options of a quick training, unless they are given."""
 
@@ -82,6 +83,12 @@ class Options(TrainingOptions):
         help="Dropout rate after each hidden layer, or one for all. The last default serves further layers.",
     )
     emb_drop: float = option(0.1, parity=0.04, min=0, lt=1, help="Dropout rate of the embeddings.")
+    trees: int = option(
+        600,
+        parity=0,
+        min=0,
+        help="Number of boosted trees, whose forecast is averaged with the network's; 0 for the network alone.",
+    )
     emb_rule: Literal["lesson", "fastai"] = option(
         "lesson", help="Width of an embedding of n codes: min(50, n/2 + 1), or the rule of later fastai versions."
     )
@@ -179,6 +186,10 @@ class Options(TrainingOptions):
             return self.epochs
         steps = max(n_rows // self.batch_size_for(n_rows), 1)
         return min(max(5, -(-MIN_STEPS // steps)), MAX_EPOCHS)
+
+    def trees_for(self, n_rows: int) -> int:
+        """Return the number of trees for a number of training rows; 0 for fewer than ``MIN_TREE_ROWS``."""
+        return self.trees if n_rows >= MIN_TREE_ROWS else 0
 
     def batch_size_for(self, n_rows: int) -> int:
         """Return the batch size for a number of training rows.

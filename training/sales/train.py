@@ -30,13 +30,13 @@ from training.sales.card import model_card
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation, HoldoutError
-from training.sales.export import exported_network, model_of
 from training.sales.fit import Fitted
 from training.sales.fits.training import TrainingFits
 from training.sales.fits.windows import first_sale, last_sale
 from training.sales.golden import golden_rows
 from training.sales.intervals.figures import interval_figures
 from training.sales.intervals.residuals import residuals_of
+from training.sales.model.export import exported_network, model_of
 from training.sales.options import DEFAULT_HORIZON, Options
 from training.sales.rows import Rows
 
@@ -109,7 +109,7 @@ def train(
         bundle = bundles.save(
             out,
             manifest,
-            weights={key: tensor.cpu().numpy() for key, tensor in final.net.state_dict().items()},
+            weights=final.weights(),
             network=exported_network(final),
             panel=final.panel,
             golden=golden_rows(model_of(final, run.name)),

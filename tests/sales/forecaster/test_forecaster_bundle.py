@@ -26,7 +26,7 @@ from tests.sales.forecasts import (
     sales,
     sales_of,
 )
-from training.sales.network import TabularNet
+from training.sales.model.network import TabularNet
 
 
 def test_served_and_trained_networks_agree(forecaster: Forecaster, bundle: Bundle) -> None:

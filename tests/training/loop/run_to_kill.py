@@ -18,7 +18,7 @@ from training.loop.batches import TensorBatches, predict
 from training.loop.groups import freeze, spread_lr, unfreeze
 from training.loop.history import Epoch
 from training.loop.learner import Learner
-from training.sales.network import TabularNet
+from training.sales.model.network import TabularNet
 
 ROWS = 320
 

@@ -4,5 +4,5 @@ from typing import Any
 
 from training.sales.options import Options
 
-SMALL: dict[str, Any] = {"layers": (8, 4), "epochs": 2, "batch_size": 256, "calibration_windows": 1}
+SMALL: dict[str, Any] = {"layers": (8, 4), "epochs": 2, "batch_size": 256, "trees": 20, "calibration_windows": 1}
 OPTIONS = Options.of(**SMALL)

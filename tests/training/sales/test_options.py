@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from training.options import OptionsError
-from training.sales.network import EMB_DROP, LAYERS, PS
+from training.sales.model.network import EMB_DROP, LAYERS, PS
 from training.sales.options import MAX_EPOCHS, MIN_STEPS, MIN_STEPS_PER_EPOCH, Options
 
 
@@ -82,3 +82,8 @@ def test_given_epochs_are_kept() -> None:
 )
 def test_layers_need_no_dropout_rates_of_their_own(given: dict[str, Any], rates: tuple[float, ...]) -> None:
     assert Options.of(**given).ps == rates
+
+
+def test_few_rows_have_no_trees() -> None:
+    options = Options.of(trees=7)
+    assert [options.trees_for(rows) for rows in (1, 99, 100, 10_000)] == [0, 0, 7, 7]

@@ -18,7 +18,7 @@ from training.sales import baselines
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import ModeError, Tables
 from training.sales.evaluation import Evaluation
-from training.sales.fits.competitors import COMPETITORS, unavailable
+from training.sales.fits.competitors import COMPETITORS
 from training.sales.fits.processes import default_jobs, run_fits
 from training.sales.fits.window_fit import LESSON, MODEL, Forecasts, WindowFit
 from training.sales.fits.windows import MIN_HORIZONS, first_sale, tables_until
@@ -191,7 +191,7 @@ def _reason_to_skip(name: str, tables: Tables) -> str:
             tables.check_mode("parity")
         except ModeError as error:
             return str(error)
-    return unavailable(name)
+    return ""
 
 
 def _actual(tables: Tables, cutoff: np.datetime64, days: int) -> Evaluation:

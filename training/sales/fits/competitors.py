@@ -5,16 +5,17 @@ way.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Final
 
+import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from sales.panel import YEAR, Panel
 from sales.preprocess import Prepared
 from training.sales.fit import Fitted
+from training.sales.model.trees import PARAMETERS, tree_columns
 from training.sales.rows import Rows
 
 Floats = NDArray[np.float64]
@@ -22,23 +23,7 @@ Floats = NDArray[np.float64]
 PENALTY: Final = 1.0  # of the squared weights, beside the squared errors of all rows
 MAX_CODES: Final = 32  # the ridge has a weight for each code of a category with up to as many
 CHUNK: Final = 1 << 14  # rows whose columns are in memory at once, as float64
-TREES: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "objective": "l2",
-        "learning_rate": 0.05,
-        "num_leaves": 127,
-        "min_data_in_leaf": 50,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.8,
-        "bagging_freq": 1,
-        "cat_smooth": 50,
-        "max_bin": 127,
-        "num_threads": 1,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-    }
-)
+TREES: Final[Mapping[str, Any]] = MappingProxyType({**PARAMETERS, "cat_smooth": 50, "num_threads": 1})
 ROUNDS: Final = 600
 
 
@@ -64,33 +49,24 @@ def ridge(fitted: Fitted, rows: Rows, *, seed: int = 0) -> Floats:
 
 
 def lightgbm(fitted: Fitted, rows: Rows, *, seed: int = 0) -> Floats:
-    """Return the forecasts ``[row]`` of boosted trees on the columns of a fitted network."""
-    import lightgbm as lgb  # in the extra `bench` alone
-
+    """Return the forecasts ``[row]`` of boosted trees with splits of categories, on the columns of a fitted network."""
     training = _TrainingRows(fitted, seed)
     everything = np.arange(len(training.rows))
     categories = list(range(len(fitted.preprocessor.n_codes)))
     data = lgb.Dataset(
-        _tree_columns(training.prepared(everything)),
+        tree_columns(training.prepared(everything)),
         training.target,
         categorical_feature=categories,
         params=dict(TREES),
         free_raw_data=True,
     )
     booster = lgb.train({**TREES, "seed": seed}, data, num_boost_round=ROUNDS)
-    columns = _tree_columns(_prepared(fitted, rows, np.arange(len(rows)), origin=None))
+    columns = tree_columns(_prepared(fitted, rows, np.arange(len(rows)), origin=None))
     return np.asarray(np.exp(booster.predict(columns, num_threads=1) + store_level(fitted.panel, rows)))
 
 
 COMPETITORS: Mapping[str, Callable[..., Floats]] = MappingProxyType({"ridge": ridge, "lightgbm": lightgbm})
 """Baselines that are trained on the columns of a fitted network, by name."""
-
-
-def unavailable(name: str) -> str:
-    """Return the reason why a baseline can't be computed here; empty if it can."""
-    if name == "lightgbm" and find_spec("lightgbm") is None:
-        return "LightGBM is not installed; run `pip install 'shopcat[bench]'`"
-    return ""
 
 
 def store_level(panel: Panel, rows: Rows, origin: NDArray[np.int64] | None = None) -> Floats:
@@ -166,8 +142,3 @@ def _ridge_columns(fitted: Fitted, prepared: Prepared) -> Floats:
     parts = [np.ones((len(prepared.conts), 1)), prepared.conts.astype(np.float64)]
     parts += [np.eye(codes)[prepared.cats[:, index]] for index, codes in _few_codes(fitted)]
     return np.hstack(parts)
-
-
-def _tree_columns(prepared: Prepared) -> NDArray[np.float32]:
-    """Return the trees' columns ``[row, column]``: the codes of the categories, then the numbers."""
-    return np.hstack([prepared.cats.astype(np.float32), prepared.conts])

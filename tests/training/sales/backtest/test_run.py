@@ -117,7 +117,6 @@ def plan_changed_after_the_window(tables: Tables) -> Tables:
 def test_nothing_after_the_cutoff_changes_a_forecast_but_the_plan_of_the_window(
     tables: Tables, tmp_path: Path, change: Callable[[Tables], Tables]
 ) -> None:
-    pytest.importorskip("lightgbm")
     first_window = settings(cutoffs=CUTOFFS[:1], baselines=(*FREE, "ridge", "lightgbm"))
     before = backtest(tables, tmp_path / "before", first_window)
     after = backtest(change(tables), tmp_path / "after", first_window)
@@ -223,16 +222,6 @@ def test_an_unknown_baseline_is_rejected_by_name(tables: Tables, tmp_path: Path)
     with pytest.raises(BacktestError, match=r"no baseline is called prophet; choose among last-year, .* lesson"):
         backtest(tables, tmp_path / "out", settings(baselines=("ridge", "prophet")))
     assert not [*tmp_path.iterdir()]
-
-
-def test_a_baseline_without_its_package_is_left_out_with_the_reason(
-    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("training.sales.fits.competitors.find_spec", lambda _: None)
-    left_out = backtest(tables, tmp_path / "out", settings(cutoffs=CUTOFFS[:1], baselines=(*FREE, "lightgbm")))
-    assert list(left_out.windows[0].baselines) == ["last-year", "weekday-promotion"]
-    assert "not installed" in left_out.skipped["lightgbm"]
-    assert "the baseline lightgbm is left out: LightGBM is not installed" in caplog.text
 
 
 def test_the_lessons_network_is_left_out_without_its_tables(tables: Tables, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.evaluation import Evaluation
 from training.sales.fit import Fitted, fit
-from training.sales.fits.competitors import PENALTY, _TrainingRows, lightgbm, ridge, store_level, unavailable
+from training.sales.fits.competitors import PENALTY, _TrainingRows, lightgbm, ridge, store_level
 from training.sales.metrics import rmspe
 from training.sales.rows import Rows
 
@@ -70,14 +70,7 @@ def test_training_rows_have_origins_within_the_horizon(fitted: Fitted) -> None:
 
 
 def test_the_trees_beat_last_year_and_are_the_same_each_time(tables: Tables, fitted: Fitted, rows: Rows) -> None:
-    pytest.importorskip("lightgbm")
     forecast = lightgbm(fitted, rows)
     naive = Evaluation(panel_from_tables(tables), fitted.panel.cutoff, rows, forecast).metrics()
     assert rmspe(rows.sales, forecast) < 0.7 * naive["last_year_same_weekday"]["rmspe"]
     np.testing.assert_array_equal(lightgbm(fitted, rows), forecast)
-
-
-def test_a_baseline_without_its_package_is_unavailable_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.sales.fits.competitors.find_spec", lambda _: None)
-    assert "pip install 'shopcat[bench]'" in unavailable("lightgbm")
-    assert unavailable("ridge") == ""

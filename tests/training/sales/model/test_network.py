@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from training.sales import network
-from training.sales.network import SparseDropout, TabularNet
+from training.sales.model import network
+from training.sales.model.network import SparseDropout, TabularNet
 
 # Codes of the fast.ai lesson's 24 categorical columns. Their embeddings and 16 continuous columns make 229 inputs.
 CODES = (1116, 8, 4, 13, 32, 3, 26, 27, 5, 4, 4, 24, 9, 13, 53, 22, 7, 7, 4, 4, 9, 9, 3, 3)

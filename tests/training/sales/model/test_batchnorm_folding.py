@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from training.export import to_onnx
-from training.sales.batchnorm_folding import FoldedNet
-from training.sales.network import TabularNet
+from training.sales.model.batchnorm_folding import FoldedNet
+from training.sales.model.network import TabularNet
 
 SHAPES = [  # codes of each category, continuous columns, hidden layers
     pytest.param([11, 3, 200], 5, [64, 32], id="both"),

@@ -11,13 +11,17 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from training.sales.network import TabularNet
+from training.sales.model.network import TabularNet
 
 
 class FoldedNet(nn.Module):
     """A trained ``TabularNet`` in eval mode, with the same inputs and, up to float32's rounding, the same output.
 
     The caller must not send a code that the network does not have: it would not be noticed.
+
+    Args:
+        net: the network.
+        tree_share: share of the trees in the output; the rest is the network's.
     """
 
     table: Tensor
@@ -25,8 +29,9 @@ class FoldedNet(nn.Module):
     width: Tensor
     offset: Tensor
 
-    def __init__(self, net: TabularNet) -> None:
+    def __init__(self, net: TabularNet, tree_share: float = 0.0) -> None:
         super().__init__()
+        self.tree_share = tree_share
         self.low, self.high = net.y_range
         self.anchor = net.anchor
         tables = [cast(nn.Embedding, embed).weight.detach() for embed in net.embeds]
@@ -53,8 +58,14 @@ class FoldedNet(nn.Module):
         self.register_buffer("width", widths[column])
         self.register_buffer("offset", offset.to(torch.int32))
 
-    def forward(self, cats: Tensor, conts: Tensor) -> Tensor:
-        """Return the logarithm of the target as ``TabularNet.forward`` does; ``cats`` is int32."""
+    def forward(self, cats: Tensor, conts: Tensor, trees: Tensor | None = None) -> Tensor:
+        """Return the logarithm of the target, as ``TabularNet.forward`` does or as its weighted mean with trees.
+
+        Args:
+            cats: int32 ``[row, categorical column]``.
+            conts: float32 ``[row, continuous column]``.
+            trees: float32 ``[row, 1]``, sum of the trees; without trees None.
+        """
         x = conts
         if len(self.column):
             place = cats.index_select(1, self.column) * self.width + self.offset
@@ -63,9 +74,15 @@ class FoldedNet(nn.Module):
         for layer in hidden:
             x = torch.relu(layer(x))
         y: Tensor = last(x).squeeze(1)
-        if self.anchor is not None:
-            return torch.clamp(y + self.anchor(conts).squeeze(1), self.low, self.high)
-        return torch.sigmoid(y) * (self.high - self.low) + self.low
+        anchor = self.anchor(conts).squeeze(1) if self.anchor is not None else None
+        if anchor is not None:
+            y = torch.clamp(y + anchor, self.low, self.high)
+        else:
+            y = torch.sigmoid(y) * (self.high - self.low) + self.low
+        if trees is None:
+            return y
+        by_trees = trees.squeeze(1) if anchor is None else trees.squeeze(1) + anchor
+        return torch.clamp((1 - self.tree_share) * y + self.tree_share * by_trees, self.low, self.high)
 
 
 def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
