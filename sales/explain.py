@@ -24,6 +24,7 @@ import numpy as np
 
 from sales.arrays import Bool, Float64, Int64
 from sales.columns.column import Group
+from sales.columns.own import PREFIX
 from sales.features import COLUMNS
 from sales.panel import YEAR, Panel
 from sales.preprocess import FILLED, Levels, Prepared, Preprocessor, Run
@@ -45,6 +46,11 @@ def _groups() -> Mapping[str, Sequence[str]]:
 GROUPS: Mapping[str, Sequence[str]] = MappingProxyType(_groups())
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 _WORDS = {column.name: column.words for declared in COLUMNS.values() for column in declared.values() if column.words}
+
+
+def _group_of(name: str) -> str:
+    """Return the group of a column."""
+    return "own" if name.startswith(PREFIX) else _GROUP_OF[name]
 
 
 def ordinary_days(panel: Panel, horizon: int) -> tuple[int, Int64]:
@@ -110,7 +116,7 @@ class Explainer:
         self._input_of_cat = np.concatenate([np.arange(n_cats), self._filled])
         self._input_of_cont = n_cats + np.arange(n_conts)
         groups = list(GROUPS)
-        self._group = np.array([groups.index(_GROUP_OF[name]) for name in self._names])
+        self._group = np.array([groups.index(_group_of(name)) for name in self._names])
         # Show values to a ten-thousandth of the standard deviation; the error of float32 is smaller.
         self._digits = [4 - floor(log10(std)) if std > 0 else 4 for std in preprocessor.normalize.stds.tolist()]
         self._ordinary = self._values(prepared)
@@ -159,7 +165,7 @@ class Explainer:
             if index in self._group
         ]
         by_input = [
-            Contribution(name, _GROUP_OF[name], explained, ordinary, value, _factor(value))
+            Contribution(name, _group_of(name), explained, ordinary, value, _factor(value))
             for name, explained, ordinary, value in zip(
                 self._names, values, self._ordinary, inputs.tolist(), strict=True
             )

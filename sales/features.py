@@ -14,8 +14,10 @@ import numpy as np
 from sales.arrays import AnyArray, Bool, Float32, Int32, Int64, in_chunks
 from sales.calendar import Calendar
 from sales.columns import competition, date, events, parity, production, promotion, weather
+from sales.columns import own as user_columns
 from sales.columns.column import Column, FeatureSet, Mode, Table
 from sales.columns.competition import Competition
+from sales.columns.own import OwnStatements
 from sales.history import NAMES as HISTORY
 from sales.history import History
 from sales.panel import Panel
@@ -60,21 +62,22 @@ class Features:
             UnknownColumnError: if the mode has no such column.
         """
         self.panel, self.mode = panel, mode
-        self.feature_set = feature_set = feature_set or FEATURE_SETS[mode]
+        self.feature_set = feature_set = feature_set or available_columns(panel, mode)
         names = feature_set.names
         tables = _production_tables(panel) if mode == "production" else _parity_tables(panel)
-        by_row = (*HISTORY, *competition.NAMES) if mode == "production" else ()
+        self._by_row = _ByRow(panel, names, horizon) if mode == "production" else None
+        by_row = self._by_row.names if self._by_row is not None else ()
         unknown = [name for name in names if name not in by_row and not any(name in table for table in tables.values())]
         if unknown:
             raise UnknownColumnError(f"{mode} mode has no column {', '.join(unknown)}")
         self._place = {name: place for place, name in enumerate(names)}
         self._looked_up = _LookUp(["" if name in by_row else name for name in names], tables)
         self._own_effects = np.array([place for name, place in self._place.items() if name in events.OWN_EFFECTS], int)
-        self._by_row = _ByRow(panel, names, horizon) if mode == "production" else None
         # [state + 1, day], true where the weather is the seasonal average unless the client states it
         self.season_only = weather.season_only(panel, names if mode == "production" else ())
         self._events = {str(word): code for code, word in enumerate(panel.levels["Events"])}
         self.weather = frozenset(names).intersection(weather.REQUEST_FIELDS)  # weather columns of this model
+        self.own = OwnStatements(panel, names)
 
     def build(
         self,
@@ -91,7 +94,7 @@ class Features:
             store: ``[row]``, index into the panel's stores.
             day: ``[row]``, index into the panel's days.
             plan: plans that the clients state.
-            weather: weather that the clients state, by row and by column.
+            weather: weather and columns of the user's that the clients state, by row and by column.
             origin: ``[row]``, last day whose sales the row may use; see ``History.columns``.
             new: ``[row]``, true where the store's own sales are hidden, as if it were new.
         """
@@ -119,7 +122,7 @@ class Features:
                     table[stated, place] = column[at[0], at[1] - first]
         for row, values in (weather or {}).items():
             for name, value in values.items():
-                if name in self.weather:
+                if name in self.weather or name.startswith(user_columns.PREFIX):
                     table, place = self._at(columns, name)
                     table[row, place] = self._events.get(str(value), len(self._events)) if name == "Events" else value
         return columns
@@ -167,6 +170,9 @@ class _ByRow:
         self._history, self._competition = History(panel, horizon), Competition(panel)
         self._competition_places = {name: place for place, name in enumerate(names) if name in competition.NAMES}
         known = [(place, HISTORY.index(name)) for place, name in enumerate(names) if name in HISTORY]
+        self._own = user_columns.OwnHistory(panel)
+        self._own_places = {name: place for place, name in enumerate(names) if name in self._own.names}
+        self.names = (*HISTORY, *competition.NAMES, *self._own.names)
         self._history_places, self._history_picks = np.array(known, dtype=np.int64).reshape(-1, 2).T
 
     def __call__(
@@ -175,21 +181,36 @@ class _ByRow:
         """Fill in the columns of some rows; the arguments are those of ``Features.build``."""
         history = self._history.columns(store, day, promo, origin, new)
         columns[:, self._history_places] = history[:, self._history_picks]
-        if self._competition_places:
-            if origin is None:
-                origin = np.where(day > self._cutoff, self._cutoff, day - self._horizon)
+        if origin is None and (self._competition_places or self._own_places):
+            origin = np.where(day > self._cutoff, self._cutoff, day - self._horizon)
+        if self._own_places and origin is not None:
+            past = self._own.columns(store, origin)
+            for name, place in self._own_places.items():
+                columns[:, place] = past[name]
+        if self._competition_places and origin is not None:
             computed = self._competition.columns(store, day, origin)
             for name, place in self._competition_places.items():
                 columns[:, place] = computed[name]
 
 
+def available_columns(panel: Panel, mode: Mode) -> FeatureSet:
+    """Return the names of all columns that a mode can compute from a panel."""
+    names = FEATURE_SETS[mode]
+    if mode == "parity":
+        return names
+    users = user_columns.feature_set(panel)
+    return FeatureSet((*names.cat_names, *users.cat_names), (*names.cont_names, *users.cont_names))
+
+
 def _production_tables(panel: Panel) -> Mapping[str, Table]:
     """Return the columns of production mode by table."""
-    state = weather.state_columns(panel)
+    state, users = weather.state_columns(panel), user_columns.tables(panel)
+    days = {**date.day_columns(panel), **events.day_columns(panel), **users["day"]}
     return {
-        "store": production.store_columns(panel),
-        "state": {**_by_state({**date.day_columns(panel), **events.day_columns(panel)}, state), **state},
+        "store": {**production.store_columns(panel), **users["store"]},
+        "state": {**_by_state(days, state), **state},
         "cell": {
+            **users["cell"],
             **promotion.cell_columns(panel),
             **events.cell_columns(panel),
             **production.plan_columns(panel.calendar, panel.cutoff),

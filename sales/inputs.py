@@ -14,6 +14,7 @@ import numpy as np
 from sales.arrays import Int64, UInt8
 from sales.assumptions import AHEAD, OpeningRules, assumed_ahead
 from sales.calendar import FIELDS, STATE_HOLIDAYS
+from sales.columns import own as user_columns
 from sales.columns.weather import REQUEST_FIELDS
 from sales.features import Features
 from sales.history import NAMES as HISTORY
@@ -23,8 +24,8 @@ from sales.statements import Plan, Statements, states_day
 from schemas.sales.answer import ForecastWarning
 from schemas.sales.request import Item
 
-_ASSUMABLE = (*FIELDS, "weather")
-_WEATHER_BIT = np.uint8(1 << len(FIELDS))
+_ASSUMABLE = (*FIELDS, "weather", "columns")
+_WEATHER_BIT, _COLUMNS_BIT = (np.uint8(1 << len(FIELDS) + place) for place in range(2))
 # Names of the assumed facts by the value of ``Inputs.assumed``. All forecasts share these tuples.
 ASSUMED = [
     tuple(name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1) for bits in range(2 ** len(_ASSUMABLE))
@@ -107,10 +108,11 @@ class InputBuilder:
             for field, column in _DAY_COLUMNS.items()
             if column in preprocessor.unused
         }
-        used = {*used_fields(preprocessor), *(["weather"] if features.weather else [])}
+        used = {*used_fields(preprocessor), *(["weather"] if features.weather else []), "columns"}
         self._used = np.uint8(sum(1 << bit for bit, name in enumerate(_ASSUMABLE) if name in used))
         looks_ahead = features.mode == "production"
         self._rules = OpeningRules.of(calendar, panel.cutoff) if looks_ahead else None
+        self._own_assumed = user_columns.assumed(panel, features.feature_set.names)
         self._assumed = calendar.assumed | assumed_ahead(calendar) if looks_ahead else calendar.assumed
         # Nearly every request is for a future day and states nothing about it. So the inputs of all these rows are made
         # once, with [store, day ahead] as one axis; a look-up takes a tenth of the time of making them.
@@ -121,7 +123,7 @@ class InputBuilder:
 
     def __call__(self, rows: Rows) -> Inputs:
         """Return the inputs of one row or more."""
-        plan, weather = self._plan(rows), _weather(rows.items)
+        plan, weather = self._plan(rows), self._stated_values(rows.items)
         ahead = rows.day - self._first_ahead
         if plan is None and not weather and ahead.min() >= 0 and ahead.max() < self._days_ahead:
             return self._ahead.take(rows.store * self._days_ahead + ahead)
@@ -152,6 +154,10 @@ class InputBuilder:
         observed = np.zeros(len(day), dtype=np.bool_)
         observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
         assumed[features.season_only[self._panel.state[store], day] & ~observed] |= _WEATHER_BIT
+        complete = np.zeros(len(day), dtype=np.bool_)
+        names = {f"{user_columns.PREFIX}{name}" for name in features.own.known_ahead}
+        complete[[row for row, stated in weather.items() if names <= stated.keys()]] = True
+        assumed[self._own_assumed[store, day] & ~complete] |= _COLUMNS_BIT
         assumed &= self._used
         quality = self._preprocessor.input_quality(columns, prepared)
         quality.filled[:, self._history] = False  # a weekday without past sales is ordinary
@@ -162,12 +168,28 @@ class InputBuilder:
         return Inputs(prepared, open_, assumed, warnings)
 
     def _warn_of_unused(self, items: Sequence[Item], warnings: dict[int, list[ForecastWarning]]) -> None:
-        """Add a warning for each stated fact that never varied in training, unless it has the value of training."""
+        """Add a warning for each stated fact that never varied in training, unless it has the value of training.
+
+        The same holds for the user's columns that the model does not have, or that it knows as history alone.
+        """
+        for row, item in enumerate(items):
+            for name in (item.columns or {}).keys() - self._features.own.known_ahead:
+                warnings.setdefault(row, []).append(ForecastWarning("unused", f"columns.{name}", _UNUSED))
         for field, usual in self._never_varied.items():
             for row, item in enumerate(items):
                 stated = getattr(item, field)
                 if stated is not None and float(stated if field != "state_holiday" else _HOLIDAY[stated]) != usual:
                     warnings.setdefault(row, []).append(ForecastWarning("unused", field, _UNUSED))
+
+    def _stated_values(self, items: Sequence[Item]) -> dict[int, dict[str, Any]]:
+        """Return the weather and the values of the user's columns that items state, by row and by column."""
+        stated: dict[int, dict[str, Any]] = {}
+        for row, item in enumerate(items):
+            if item.weather is not None:
+                stated[row] = {_COLUMN_OF[name]: value for name, value in item.weather if value is not None}
+            if item.columns:
+                stated.setdefault(row, {}).update(self._features.own.read(item.columns))
+        return stated
 
     def _plan(self, rows: Rows) -> Plan | None:
         """Return the plans from the statements in the rows' items; None if no statement differs from the calendar."""
@@ -197,7 +219,7 @@ class InputBuilder:
                     warnings.setdefault(row, []).append(by_column[column])
         for row, stated in weather.items():
             for name in stated:
-                if name not in self._features.weather:
+                if name not in self._features.weather and not name.startswith(user_columns.PREFIX):
                     warn(row, "unused", REQUEST_FIELDS[name], _UNUSED)
         ahead, cutoff = day - self._panel.cutoff, self._panel.calendar.date(self._panel.cutoff)
         for row in np.flatnonzero((ahead <= 0) | (ahead > self._horizon)).tolist():
@@ -235,12 +257,3 @@ def _warnings_by_column(preprocessor: Preprocessor) -> tuple[list[ForecastWarnin
             for name, detail in zip(conts, outside, strict=True)
         ],
     )
-
-
-def _weather(items: Sequence[Item]) -> dict[int, Mapping[str, Any]]:
-    """Return the weather that items state, by row and by the tables' column names."""
-    return {
-        row: {_COLUMN_OF[name]: value for name, value in item.weather if value is not None}
-        for row, item in enumerate(items)
-        if item.weather is not None
-    }

@@ -47,6 +47,10 @@ class Panel:
         sales: ``[store, day]``, sales; NaN where a store was closed or its sales are unknown.
         own_events: ``[event, 5]``, events of the user's: code, first and last day, store and state. A code indexes the
             level ``OwnEvent``, whose code 0 is none. The store or state -1 stands for all of them.
+        own_store: ``[column, store]``, values of the user's columns by store; NaN where unknown. The levels declare
+            the columns; see ``sales.columns.own``.
+        own_day: ``[column, day]``, the same by day.
+        own_cell: ``[column, store, day]``, the same by store and day.
     """
 
     calendar: Calendar
@@ -68,6 +72,9 @@ class Panel:
     sales: Float32
     own_events: Int32 = field(default_factory=lambda: np.zeros((0, 5), dtype=np.int32))
     weather_forecast: bool = False
+    own_store: Float32 = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    own_day: Float32 = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    own_cell: Float32 = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32))
 
     @property
     def store_ids(self) -> tuple[int | str, ...]:
@@ -108,7 +115,7 @@ class Panel:
             KeyError: if an array is missing.
         """
         scalars = {"first_day", "cutoff", "trend_week", "weather_forecast"}
-        optional = {"own_events", "weather_forecast"}
+        optional = {"own_events", "weather_forecast", "own_store", "own_day", "own_cell"}
 
         def value(name: str, key: str) -> object:
             return arrays[key].item() if name in scalars else arrays[key]

@@ -11,6 +11,7 @@ and mlforecast are not installed. Prints RMSPE, RMSLE, WAPE and bias by window, 
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--country", help="ISO 3166 code of the country of a CSV file")
     parser.add_argument("--cutoffs", help="last known days, separated by commas")
     parser.add_argument("--methods", help=f"some of: {', '.join(METHODS)}; separated by commas")
-    parser.add_argument("--work", type=Path, help="folder for tables and bundles; bundles that it has are used again")
+    parser.add_argument("--work", type=Path, help="folder for tables, bundles and figures; what it has is used again")
     arguments = parser.parse_args()
     chain = _chain(arguments)
     cutoffs = arguments.cutoffs.split(",") if arguments.cutoffs else chain.cutoffs
@@ -87,10 +88,15 @@ def _window(chain: Chain, cutoff: np.datetime64, methods: Sequence[str], folder:
     later = later[later["store"].isin(history["store"])].reset_index(drop=True)
     rows, sales = later[["store", "date"]], later["sales"].to_numpy(np.float64)
     folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "figures.json"
+    figures: dict[str, dict[str, float]] = json.loads(file.read_text()) if file.exists() else {}
     start = time.monotonic()
-    figures = {MODEL: _figures(sales, _forecasts(history, later, chain.country, folder))}
+    if MODEL not in figures:
+        figures[MODEL] = _figures(sales, _forecasts(history, later, chain.country, folder))
     seconds = {MODEL: time.monotonic() - start}
     for name in methods:
+        if name in figures:
+            continue
         start = time.monotonic()
         try:
             figures[name] = _figures(sales, METHODS[name](history, rows, chain.country or "US"))
@@ -98,6 +104,7 @@ def _window(chain: Chain, cutoff: np.datetime64, methods: Sequence[str], folder:
             print(f"{name} is left out: {error}", file=sys.stderr)
             continue
         seconds[name] = time.monotonic() - start
+    file.write_text(json.dumps(figures, indent=1))
     times = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items() if value >= 1)
     print(f"\n{len(rows):,} days after {cutoff} ({times})\n")
     print(_table(figures), flush=True)

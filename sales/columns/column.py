@@ -10,6 +10,7 @@ Mode = Literal["production", "parity"]
 Kind = Literal["cat", "cont"]
 Group = Literal[
     "date", "promotion", "holidays", "opening", "weather", "competition", "store", "history", "trend",
+    "own",
 ]  # fmt: skip
 Table = Mapping[str, AnyArray]
 

@@ -4,9 +4,17 @@ These are the planned calendar, attributes of stores and dates, and sales up to 
 """
 
 from sales.calendar import Calendar
-from sales.columns import competition, date, events, history, holidays, opening, promotion, store, stretches, weather
-from sales.columns.column import FeatureSet, Table
+from sales.columns import competition, date, events, holidays, opening, promotion, store, stretches, weather
+from sales.columns.column import Column, FeatureSet, Group, Table
+from sales.history import NAMES as PAST_SALES
 from sales.panel import Panel
+
+# In explanations, the past of a weekday belongs to the date, and the past of promotions to the promotion. The column
+# ``Level_n`` is 0 for a store without past sales, so the others need no flags.
+_GROUPS: dict[str, Group] = {"Weekday": "date", "PromoWeekday": "promotion", "PromoEffect": "promotion"}
+_HISTORY = tuple(
+    Column(name, "cont", _GROUPS.get(name.partition("_")[0], "history"), flagged=False) for name in PAST_SALES
+)
 
 COLUMNS = (
     *store.COLUMNS,
@@ -18,7 +26,7 @@ COLUMNS = (
     *stretches.COLUMNS,
     *competition.COLUMNS,
     *weather.COLUMNS,
-    *history.COLUMNS,
+    *_HISTORY,
 )
 FEATURES = FeatureSet.of(COLUMNS)
 

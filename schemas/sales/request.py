@@ -4,6 +4,7 @@
 """
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -38,6 +39,15 @@ def _store_id(value: Any) -> Any:
     if (type(value) is int and 0 <= value < 2**31) or (isinstance(value, str) and 0 < len(value) <= MAX_STORE_ID):
         return value
     raise ValueError(f"must be a whole number from 0 to {2**31 - 1}, or a text of 1 to {MAX_STORE_ID} characters")
+
+
+def _own_value(value: Any) -> Any:
+    """Accept finite numbers, short texts, true and false as values of the user's columns."""
+    if isinstance(value, bool) or (isinstance(value, int | float) and math.isfinite(value)):
+        return value
+    if isinstance(value, str) and len(value) <= MAX_STORE_ID:
+        return value
+    raise ValueError(f"must be a number, a text of up to {MAX_STORE_ID} characters, true or false")
 
 
 StoreId = int | str  # of one model, all are numbers or all are texts
@@ -87,6 +97,15 @@ _PROMO = "True if the store runs a promotion."
 _STATE_HOLIDAY = "Holiday: `0` none, `a` public holiday, `b` Easter, `c` Christmas. The 0 may be a number."
 _SCHOOL_HOLIDAY = "True if schools are closed."
 _WEATHER = "Weather of the day."
+_COLUMNS = 'Values of the user\'s own columns of the training tables, by their names, such as `{"price": 1.99}`.'
+MAX_COLUMNS = 100  # of the user's own
+_Name = Annotated[str, Field(strict=True, max_length=MAX_STORE_ID)]
+OwnValue = Annotated[
+    bool | float | str,
+    BeforeValidator(_own_value),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "maxLength": MAX_STORE_ID}, {"type": "boolean"}]}),
+]
+OwnColumns = Annotated[dict[_Name, OwnValue], Field(max_length=MAX_COLUMNS)]
 
 
 class DayFacts(BaseModel):
@@ -99,6 +118,7 @@ class DayFacts(BaseModel):
     state_holiday: Holiday | None = Field(default=None, description=_STATE_HOLIDAY, examples=["0"])
     school_holiday: Flag | None = Field(default=None, description=_SCHOOL_HOLIDAY)
     weather: Weather | None = Field(default=None, description=_WEATHER)
+    columns: OwnColumns | None = Field(default=None, description=_COLUMNS)
 
 
 _WHAT_IF = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
@@ -121,6 +141,7 @@ class WhatIf(TypedDict, total=False):
     state_holiday: Annotated[Holiday, Field(description=_STATE_HOLIDAY)]
     school_holiday: Annotated[Flag, Field(description=_SCHOOL_HOLIDAY)]
     weather: Annotated[Weather, Field(description=_WEATHER)]
+    columns: Annotated[OwnColumns, Field(description=_COLUMNS)]
 
 
 class StoreDay(DayFacts):
@@ -144,6 +165,8 @@ class Item(StoreDay):
         changes: dict[str, Any] = dict(self.what_if or {})
         if self.weather is not None and "weather" in changes:
             changes["weather"] = self.weather.model_copy(update={k: v for k, v in changes["weather"] if v is not None})
+        if self.columns and "columns" in changes:
+            changes["columns"] = {**self.columns, **changes["columns"]}
         return self.model_copy(update=changes | {"what_if": None})
 
 
@@ -185,6 +208,7 @@ class WhatIfRange(TypedDict, total=False):
     state_holiday: Annotated[Holiday | _ByDay[Holiday], Field(description=_STATE_HOLIDAY)]
     school_holiday: Annotated[Flag | _ByDay[Flag], Field(description=_SCHOOL_HOLIDAY)]
     weather: Annotated[Weather | _ByDay[Weather], Field(description=_WEATHER)]
+    columns: Annotated[OwnColumns | _ByDay[OwnColumns], Field(description=_COLUMNS)]
 
 
 class PlainRange(AnswerOptions, DateRange):
@@ -195,6 +219,7 @@ class PlainRange(AnswerOptions, DateRange):
     state_holiday: Holiday | _ByDay[Holiday] | None = Field(default=None, description=_STATE_HOLIDAY)
     school_holiday: Flag | _ByDay[Flag] | None = Field(default=None, description=_SCHOOL_HOLIDAY)
     weather: Weather | _ByDay[Weather] | None = Field(default=None, description=_WEATHER)
+    columns: OwnColumns | _ByDay[OwnColumns] | None = Field(default=None, description=_COLUMNS)
 
 
 class Range(PlainRange):

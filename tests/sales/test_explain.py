@@ -142,7 +142,8 @@ def test_all_inputs_are_listed_largest_first(forecaster: Forecaster) -> None:
     for listed in (answer.groups, answer.contributions):
         sizes = [abs(each.log) for each in listed]
         assert sizes == sorted(sizes, reverse=True)
-    assert {each.group for each in answer.groups} == {*GROUPS} - {"trend"}  # only parity mode has it
+    # Only parity mode has a trend, and only the user's tables have columns of their own.
+    assert {each.group for each in answer.groups} == {*GROUPS} - {"trend", "own"}
 
 
 # Values

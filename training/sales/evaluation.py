@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from runtime.errors import UserError
 from sales.arrays import Int32
 from sales.calendar import FIELDS, STATE_HOLIDAYS
+from sales.columns import own as user_columns
 from sales.forecaster import Forecaster
 from sales.panel import MISSING, Panel
 from sales.uncertainty.calibration import Calibration
@@ -270,6 +271,7 @@ def _items(panel: Panel, rows: Rows, *, open_is_stated: bool) -> list[Item]:
                 stated("state_holiday", store, day, STATE_HOLIDAYS[calendar.state_holiday[store, day]]),
             ),
             school_holiday=stated("school_holiday", store, day, bool(calendar.school_holiday[store, day])),
+            columns=user_columns.stated(panel, store, day) or None,
         )
         for store, day, sold in zip(rows.store.tolist(), rows.day.tolist(), (rows.sales > 0).tolist(), strict=True)
     ]

@@ -143,8 +143,8 @@ def test_an_unknown_field_is_reported(field: str) -> None:
     """A misspelled field must not be ignored."""
     problem = problem_of({**GOOD, field: 1})
     assert [error.path for error in problem.errors] == ["/" + field.replace("/", "~1")]
-    valid = "open, promo, state_holiday, school_holiday, weather, store, date, what_if, objective, levels, quantiles"
-    assert problem.errors[0].detail == f"unknown field; the valid fields are {valid}"
+    valid = "open, promo, state_holiday, school_holiday, weather, columns, store, date, what_if, objective, levels"
+    assert problem.errors[0].detail == f"unknown field; the valid fields are {valid}, quantiles"
 
 
 @pytest.mark.parametrize(

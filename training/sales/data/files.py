@@ -215,6 +215,20 @@ def _read_columns(file: Path, columns: Mapping[str, Column]) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].astype("category") for name in words})
 
 
+def read_texts(file: Path, name: str, column: Column) -> pd.Series:
+    """Return one column of a CSV or Parquet file as texts without blanks around them, with gaps; see `read_table`.
+
+    Args:
+        file: file that was read before.
+        name: name of the column in the file.
+        column: values that the column may have.
+    """
+    if file.suffix.lower() == ".parquet":
+        return _as_text(read_parquet(file)[name], column).astype(object)
+    texts = read_csv(file, dtype=str, nothing={name: NOTHING})[name]
+    return texts.astype(object).map(str.strip, na_action="ignore")
+
+
 def read_csv(file: Path, *, dtype: Any, nothing: Mapping[str, list[str]], n_rows: int | None = None) -> pd.DataFrame:
     """Read a CSV file with UTF-8 and a header line. Row ``i`` is line ``i + 2``: blank lines are rows too.
 

@@ -1,11 +1,14 @@
 """Construction of a panel from the tables."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sales.arrays import Float32, Int32
 from sales.calendar import EPOCH, FIELDS, Calendar
+from sales.columns.own import Axes, levels_of
 from sales.panel import DAYS_AHEAD, MISSING, NEVER, WEATHER, Levels, Panel
 from training.sales.data.plan.fill import fill
 from training.sales.data.plan.grids import Grids, Place, after_last
@@ -49,6 +52,8 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
     levels["Store"] = tuple(tables.store_ids[number - 1] for number in numbers) if tables.store_ids else tuple(numbers)
     state = _codes(store["State"], levels["State"])
     levels["OwnEvent"] = ("", *sorted(tables.events["Name"].unique())) if len(tables.events) else ("",)
+    levels |= levels_of([table.column for table in tables.own_columns])
+    levels |= {table.column.column: table.words for table in tables.own_columns if table.column.kind == "cat"}
     grids = _grids(shape, cell, train, plan)
     fill(grids, Place(state, levels["State"], tables.country), first_day=first, cutoff=last_known - first)
     gap = (~grids.listed & ~after_last(grids.listed)).astype(np.uint8)
@@ -75,6 +80,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         sales=sales,
         weather_forecast=last_known >= int(days[0].max()),  # later weather of an earlier cutoff is observed
         own_events=_own_events(tables.events, {**levels, "Store": tuple(numbers)}, first),
+        **_own_values(tables, stores, first, shape),
     )
 
 
@@ -140,6 +146,27 @@ def _own_events(table: pd.DataFrame, levels: Levels, first: int) -> Int32:
         _codes(table["State"], levels["State"]),
     ]
     return np.stack(columns, axis=1).astype(np.int32)
+
+
+def _own_values(tables: Tables, stores: Int32, first: int, shape: tuple[int, int]) -> dict[str, Any]:
+    """Return the values of the user's columns, by the names of the panel's fields."""
+    grids: dict[Axes, list[Float32]] = {"store": [], "day": [], "cell": []}
+    sizes: dict[Axes, tuple[int, ...]] = {"store": shape[:1], "day": shape[1:], "cell": shape}
+    for table in tables.own_columns:
+        grid = np.full(sizes[table.column.axes], np.nan, dtype=np.float32)
+        index, inside = [], np.ones(len(table.rows), dtype=np.bool_)
+        if "Store" in table.rows:
+            index.append(np.searchsorted(stores, table.rows["Store"].to_numpy()))
+        if "Date" in table.rows:
+            day = _days(table.rows["Date"]) - first
+            inside = (day >= 0) & (day < shape[1])
+            index.append(day)
+        grid[tuple(places[inside] for places in index)] = table.rows["Value"].to_numpy(np.float32)[inside]
+        grids[table.column.axes].append(grid)
+    return {
+        f"own_{axes}": np.stack(found) if found else np.zeros((0, *sizes[axes]), dtype=np.float32)
+        for axes, found in grids.items()
+    }
 
 
 def _trend(table: pd.DataFrame, states: tuple[int | str, ...]) -> tuple[Float32, int]:

@@ -66,10 +66,10 @@ class Problems:
         order = list(COLUMNS)
         return [problem for _, problem in sorted(self._found, key=lambda pair: order.index(pair[0]))]
 
-    def add(self, table: str, column: str, cause: str, remedy: str, *, rows: int = 0) -> None:
-        """Add a problem of a column, or of the file if the column is ``-``."""
+    def add(self, table: str, column: str, cause: str, remedy: str, *, rows: int = 0, file: str | None = None) -> None:
+        """Add a problem of a column, or of the file if the column is ``-``; ``file`` replaces the table's file."""
         name = self.headers.get(table, {}).get(column, column)
-        self._found.append((table, TableProblem(self.files[table], name, rows, cause, remedy)))
+        self._found.append((table, TableProblem(file or self.files[table], name, rows, cause, remedy)))
 
     def complain(self, table: str, rows: pd.DataFrame, cause: str, remedy: str) -> None:
         """Add a problem, if there are rows with it.

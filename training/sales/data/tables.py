@@ -19,6 +19,7 @@ from training.sales.data.columns import COLUMNS, Column
 from training.sales.data.demo_files import is_synthetic
 from training.sales.data.files import Layout, Source, find_layout, read_table
 from training.sales.data.late_stores import LateStores, find_late_stores
+from training.sales.data.own_columns import OwnTable, read_own_columns
 from training.sales.data.problems import Problems, TablesError
 from training.sales.data.store_ids import number_stores
 from training.sales.data.table_checks import COUNTRY, Frames, check_joins, check_rows, states_table
@@ -59,6 +60,7 @@ class Tables:
         synthetic: True if `shopcat demo` made the tables, which bundles and reports then say.
         sources: file of each table that was read.
         store_ids: ids of the stores, in ascending order, if they are texts; the column Store then numbers them from 1.
+        own_columns: columns of the user's own.
     """
 
     train: pd.DataFrame
@@ -73,6 +75,7 @@ class Tables:
     synthetic: bool = False
     sources: Mapping[str, Source] = field(default_factory=dict)
     store_ids: tuple[str, ...] = ()
+    own_columns: tuple[OwnTable, ...] = ()
 
     def in_country(self, country: str | None) -> "Tables":
         """Return the tables with a country in place of theirs, unless it is None."""
@@ -135,6 +138,7 @@ def load_tables(layout: Layout, problems: Problems) -> Tables | None:
     _add_keys(frames)
     check_rows(frames, problems)
     check_joins(frames, problems)
+    own_columns = read_own_columns(layout.files, sources, frames, problems)
     if problems.found():
         return None
     _fill(frames)
@@ -146,6 +150,7 @@ def load_tables(layout: Layout, problems: Problems) -> Tables | None:
         synthetic=is_synthetic(next(iter(layout.files.values())).parent),
         sources=sources,
         store_ids=problems.store_ids,
+        own_columns=own_columns,
     )
 
 

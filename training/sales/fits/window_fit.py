@@ -186,6 +186,10 @@ def _digest(tables: Tables) -> str:
         if isinstance(table, pd.DataFrame):
             digest.update(",".join(map(str, table.columns)).encode())
             digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+        elif field.name == "own_columns":
+            for values in tables.own_columns:
+                digest.update(repr((values.column, values.words)).encode())
+                digest.update(pd.util.hash_pandas_object(values.rows, index=False).to_numpy().tobytes())
         else:
             digest.update(repr(table).encode())
     return digest.hexdigest()

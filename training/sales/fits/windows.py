@@ -43,6 +43,7 @@ def tables_until(tables: Tables, cutoff: np.datetime64, end: np.datetime64, *, o
         test=plan,
         weather=tables.weather[_dates(tables.weather) <= known].reset_index(drop=True),
         googletrend=tables.googletrend[_dates(tables.googletrend) <= known].reset_index(drop=True),
+        own_columns=tuple(table.until(cutoff, end) for table in tables.own_columns),
     )
 
 
