@@ -201,7 +201,7 @@ def _intervals(figures: Figures) -> list[str]:
     return [
         "## Intervals",
         "Each window is calibrated on the windows that ended before its cutoff. There is one more, just before the "
-        "cutoff, which is not judged itself. A window without any has no intervals.",
+        "cutoff, which is not judged itself; it has the seed 0. A window without any has no intervals.",
         interval_table("mean over the windows", overall),
         interval_table("cutoff", windows),
         *(interval_table(kind, {label: means(kind, label) for label in figures.labels(kind)}) for kind in kinds),

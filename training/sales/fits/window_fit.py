@@ -150,7 +150,7 @@ class WindowFit:
         if not self.file.exists():
             return None
         tensors, state = checkpoint.load(self.file)
-        checkpoint.check_same(self.file, "data and options", state["fit"], self.fingerprint)
+        checkpoint.check_same(self.file, "data and options", state.get("fit", {}), self.fingerprint)
         return {name: tensor.numpy() for name, tensor in tensors.items()}, state["course"]
 
     def _fit(self, tables: Tables, options: Options, name: str, progress: bool | None = None) -> Fitted:

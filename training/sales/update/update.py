@@ -105,6 +105,7 @@ def update(folder: Path, tables: Tables, out: Path, *, replace: bool = False, de
     fields: dict[str, Any] = {
         **{name: value for name, value in manifest if name not in ("version", "files")},
         "created": datetime.now(UTC).replace(microsecond=0),
+        "synthetic": manifest.synthetic or tables.synthetic,
         "cutoff": panel.calendar.date(panel.cutoff),
         "first_date": panel.calendar.date(0),
         "last_date": panel.calendar.date(panel.calendar.days - 1),

@@ -145,6 +145,21 @@ def test_an_update_is_about_as_good_as_a_new_training(tables: Tables, tmp_path: 
     assert updated < 1.1 * trained
 
 
+def test_a_bundle_of_parity_mode_can_be_updated(tables: Tables, tmp_path: Path) -> None:
+    """Its columns look ahead at the weather, which the windows since then have."""
+    options = Options.of("parity", **SMALL)
+    known = tables_until(tables, CUTOFF, CUTOFF + 49, observed=True)
+    train(known, tmp_path / "old", options, Run("sales", progress=False))
+    result = update(tmp_path / "old", tables, tmp_path / "new")
+    assert result.drift is not None
+    made = evaluate(Forecaster.load(tmp_path / "old"), tables)
+    residuals = bundles.load(tmp_path / "new").residuals
+    assert residuals is not None
+    ahead = made.rows.day - made.cutoff - 1
+    window = residuals.cutoffs.tolist().index(made.panel.first_day + made.cutoff)
+    np.testing.assert_allclose(residuals.median[window, made.rows.store, ahead], made.forecast, rtol=1e-4)
+
+
 # New stores.
 
 
