@@ -61,8 +61,7 @@ def plan(
         raise UserError(
             f"{out} is there already, and may have your changes; name another file, or replace it with --force"
         )
-    ids = tuple(part.strip() for text in stores for part in text.split(",") if part.strip())
-    written = write_plan(Forecaster.load(bundle), out, days=days, start=start, stores=ids)
+    written = write_plan(Forecaster.load(bundle), out, days=days, start=start, stores=stores)
     extent = f"{counted(written.n_rows, 'row')} of {counted(written.n_stores, 'store')}"
     click.echo(f"{out}: {extent}, {written.first} to {written.last}")
     for name, count in written.assumed.items():

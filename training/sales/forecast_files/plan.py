@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from runtime.errors import UserError
+from runtime.words import counted
 from sales.forecaster import Forecaster
 from training.sales.forecast_files.facts import known_facts
 from training.sales.forecast_files.formats import write_rows
@@ -59,7 +60,7 @@ def write_plan(
         out: CSV or Parquet file to write, atomically.
         days: number of days; None for the model's horizon.
         start: first day; None for the day after the last known sales.
-        stores: ids of the stores as texts; all stores of the model if there are none.
+        stores: ids of stores, or texts of several ids with commas between them; all stores if there are none.
 
     Raises:
         PlanError: if the model does not know a store, or can't forecast a day.
@@ -114,7 +115,7 @@ def _check_days(forecaster: Forecaster, first: int, days: int) -> None:
 
 
 def _chosen_stores(forecaster: Forecaster, stores: Sequence[str]) -> list[int]:
-    """Return the indices of stores, in the order of the model.
+    """Return the indices of stores, in the order of the model; see `write_plan`.
 
     Raises:
         PlanError: if a store is unknown.
@@ -123,11 +124,17 @@ def _chosen_stores(forecaster: Forecaster, stores: Sequence[str]) -> list[int]:
     if not stores:
         return [*range(len(ids))]
     index = {store: place for place, store in enumerate(ids)}
-    wanted = {text: index.get(forecaster.store_id(text)) for text in stores}
-    unknown = [text for text, place in wanted.items() if place is None]
+    names = [
+        name.strip()
+        for text in stores
+        for name in ([text] if forecaster.store_id(text) in index else text.split(","))  # an id may have a comma
+        if name.strip()
+    ]
+    wanted = {name: index.get(forecaster.store_id(name)) for name in names}
+    unknown = [repr(name) for name, place in wanted.items() if place is None]
     if unknown:
         raise PlanError(
-            f"--stores names {', '.join(unknown)}, which the model does not know; it has {len(ids):,} stores from "
-            f"{ids[0]} to {ids[-1]}"
+            f"--stores names {', '.join(unknown)}, which the model does not know; it has "
+            f"{counted(len(ids), 'store')} from {ids[0]!r} to {ids[-1]!r}"
         )
     return sorted({place for place in wanted.values() if place is not None})

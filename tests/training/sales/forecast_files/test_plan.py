@@ -195,10 +195,18 @@ def test_a_plan_has_only_facts_that_the_model_uses(forecaster: Forecaster, tmp_p
     assert {name for forecast in forecasts_of(Forecaster(small), plan) for name in forecast.assumed} == {"open"}
 
 
+def test_ids_with_commas_choose_stores(forecaster: Forecaster, tmp_path: Path) -> None:
+    model, file = forecaster.model, tmp_path / "plan.csv"
+    names = ("1, Main Street", *(f"Shop {index}" for index in range(2, len(model.panel.store_ids) + 1)))
+    panel = replace(model.panel, levels={**model.panel.levels, "Store": names})
+    write_plan(Forecaster(replace(model, panel=panel)), file, days=1, stores=["Shop 3,Shop 2", "1, Main Street"])
+    assert read(file)["store"].tolist() == ["1, Main Street", "Shop 2", "Shop 3"]
+
+
 def test_unknown_stores_and_days_are_named(forecaster: Forecaster, tmp_path: Path) -> None:
     file = tmp_path / "plan.csv"
-    with pytest.raises(PlanError, match=r"--stores names 99, x, which the model does not know; it has \d+ stores"):
-        write_plan(forecaster, file, stores=["1", "99", "x"])
+    with pytest.raises(PlanError, match=r"--stores names '99', 'x', which the model does not know; it has \d+ stores"):
+        write_plan(forecaster, file, stores=["1,99", "x"])
     with pytest.raises(PlanError, match=r"400 days from 2015-08-01 end on 2016-09-03; .* Give at most --days 366"):
         write_plan(forecaster, file, days=400)
     with pytest.raises(PlanError, match="--start is 2012-12-31; the model forecasts from 2013-01-01 to 2016-07-31"):
