@@ -31,7 +31,7 @@ from sales.problems import reason_to_reject
 from sales.uncertainty.calibration import Calibration
 from schemas.sales.answer import ItemForecast, ItemProblem
 from schemas.sales.explanation import Baseline, ItemExplanation
-from schemas.sales.options import AnswerOptions, Objective
+from schemas.sales.options import NO_OPTIONS, AnswerOptions, Objective
 from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import Item, StoreId
 
@@ -220,10 +220,11 @@ class Forecaster:
         inputs = self._build_inputs(rows)
         self.clock.lap("features")
         median = self._median(inputs)
-        sales = median * self._uncertainty.factors([request.options for request in requests], rows.request)
-        forecasts = item_forecasts(rows, inputs, sales)
-        if any(request.explain or request.options.uncertain for request in requests):
-            self._complete(forecasts, rows, requests, inputs, median)
+        if not any(request.explain or request.options is not NO_OPTIONS for request in requests):  # nearly always
+            return item_forecasts(rows, inputs, median * self._uncertainty.default_factor)
+        factors = self._uncertainty.factors([request.options for request in requests], rows.request)
+        forecasts = item_forecasts(rows, inputs, median * factors)
+        self._complete(forecasts, rows, requests, inputs, median)
         return forecasts
 
     def _complete(
@@ -237,9 +238,9 @@ class Forecaster:
         """Add intervals, quantiles and explanations to the forecasts of the requests that ask for them."""
         row_request = np.array(rows.request)
         for request_index, request in enumerate(requests):
-            places = (
-                np.flatnonzero(row_request == request_index) if request.explain or request.options.uncertain else ()
-            )
+            if not request.explain and not request.options.uncertain:
+                continue
+            places = np.flatnonzero(row_request == request_index)
             if request.options.uncertain and len(places):
                 self._uncertainty.add(
                     [forecasts[row] for row in places],
@@ -252,7 +253,7 @@ class Forecaster:
                 factor = self._uncertainty.factor(request.options)
                 for row in places:
                     forecasts[row] = self._explain(forecasts[row], inputs.take(np.array([row])), factor)
-        self.clock.lap("explain")
+                self.clock.lap("explain")
 
     def _median(self, inputs: Inputs) -> Float64:
         """Return the median forecasts, ``[row]``, which the network gives; 0 where the store is closed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import TypedDict, get_args
 
 from sales.answers.uncertainty import Uncertainty, compared_total, rounded
 from sales.arrays import Float64
@@ -75,8 +75,11 @@ class Composer:
             stores: index of each store by its id.
             uncertainty: objectives, intervals and totals of the model.
         """
-        self._name, self._version, self._cutoff = name, version, cutoff
-        self._stores, self._uncertainty = stores, uncertainty
+        self._cutoff, self._stores, self._uncertainty = cutoff, stores, uncertainty
+        self._fields_by_objective: dict[Objective, _ModelFields] = {
+            objective: {"model": name, "version": version, "cutoff": cutoff, "objective": objective}
+            for objective in get_args(Objective)
+        }
 
     def __call__(self, request: ForecastRequest, items: list[ItemResult], changed: list[ItemResult] | None) -> Answer:
         """Return the answer to one request.
@@ -107,8 +110,7 @@ class Composer:
 
     def _fields(self, request: ForecastRequest) -> _ModelFields:
         """Return the fields of the answer to a request that name the model and the objective."""
-        objective = self._uncertainty.objective(request.options)
-        return {"model": self._name, "version": self._version, "cutoff": self._cutoff, "objective": objective}
+        return self._fields_by_objective[self._uncertainty.objective(request.options)]
 
     def _total(self, request: ForecastRequest, items: list[ItemResult]) -> Total | None:
         """Return the total of a range; None for other requests."""

@@ -38,7 +38,7 @@ class Uncertainty:
     """Objectives, intervals, quantiles and totals of one model."""
 
     def __init__(self, calibration: Calibration | None, objective: Objective) -> None:
-        """Initialize.
+        """Initialize the uncertainty.
 
         Args:
             calibration: the model's calibration; None if it has only medians.
@@ -46,6 +46,7 @@ class Uncertainty:
         """
         self._calibration, self._default = calibration, objective
         self._factors: Mapping[Objective, float] = calibration.factors if calibration is not None else {"median": 1.0}
+        self.default_factor = self._factors[objective]
         self._total_objective: Objective = "mean" if calibration is not None else "median"
 
     def problem(self, options: AnswerOptions) -> Problem | None:
@@ -75,17 +76,14 @@ class Uncertainty:
         """Return the factor of the median for a request."""
         return self._factors[options.objective or self._default]
 
-    def factors(self, options: Sequence[AnswerOptions], request: Sequence[int]) -> float | Float64:
-        """Return the factors of the median, ``[row]``, or one for all rows.
+    def factors(self, options: Sequence[AnswerOptions], request: Sequence[int]) -> Float64:
+        """Return the factors of the median, ``[row]``.
 
         Args:
             options: options of each request.
             request: ``[row]``, index of the row's request.
         """
-        by_request = [self.factor(of_request) for of_request in options]
-        if len({*by_request}) == 1:  # nearly every batch
-            return by_request[0]
-        factors: Float64 = np.array(by_request)[request]
+        factors: Float64 = np.array([self.factor(of_request) for of_request in options])[request]
         return factors
 
     def quantiles(self, median: Float64, store: Int64, ahead: Int64, probabilities: Sequence[float]) -> Float64:

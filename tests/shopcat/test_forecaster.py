@@ -332,3 +332,45 @@ print(shopcat.load("model_store/pets").classify(sys.argv[3]).breed)
     sales, *_, breed = done.stdout.splitlines()
     assert float(sales) == shopcat.Forecaster.load(BUNDLE, "cpu").forecast(store=1, date=day).sales
     assert breed
+
+
+def test_intervals_and_totals_have_the_figures_of_the_service(
+    model: shopcat.Forecaster, forecaster: Predictor, day: dt.date
+) -> None:
+    one = model.forecast(store=1, date=day, levels=[80, 90], objective="mean")
+    assert json.loads(one.to_json()) == answered(
+        forecaster, {"store": 1, "date": day, "levels": [80, 90], "objective": "mean"}
+    )
+    days = model.forecast(store=1, start=day, days=3, quantiles=(0.1, 0.9))
+    body = answered(forecaster, {"store": 1, "start": day, "days": 3, "quantiles": [0.1, 0.9]})
+    assert days.total is not None
+    assert days.total.sales == body["total"]["sales"]
+    assert days.total.quantiles is not None
+    assert [quantile.sales for quantile in days.total.quantiles] == [
+        quantile["sales"] for quantile in body["total"]["quantiles"]
+    ]
+    explanation = model.explain(store=1, date=day, levels=[80])
+    assert explanation.intervals == model.forecast(store=1, date=day, levels=[80]).intervals
+    with pytest.raises(shopcat.RequestError, match="send levels or quantiles, not both"):
+        model.forecast(store=1, date=day, levels=[80], quantiles=[0.5])
+
+
+def test_a_frame_has_columns_of_intervals_and_quantiles(model: shopcat.Forecaster, day: dt.date) -> None:
+    frame = pd.DataFrame({"store": [1, 999, 2], "date": [day] * 3})
+    items = frame.to_dict("records")
+
+    with_levels = model.forecast(frame, levels=[80, 97.5])
+    compared = model.what_if(frame, promo=True, quantiles=[0.1])
+    explained = model.explain(frame, quantiles=[0.5], objective="rmspe")
+
+    ends = ["low_80", "high_80", "low_97.5", "high_97.5"]
+    assert list(with_levels.columns) == ["sales", *ends, "assumed", "warnings", "problem"]
+    assert (with_levels["low_97.5"] < with_levels["low_80"]).tolist() == [True, False, True]
+    assert with_levels.loc[1, ends].isna().all()
+    (first, _, _) = model.forecast(items, levels=[80, 97.5])
+    assert isinstance(first, shopcat.ItemForecast)
+    assert first.intervals is not None
+    assert with_levels.loc[0, "high_80"] == first.intervals[0].high
+    assert list(compared.columns)[:4] == ["sales", "quantile_0.1", "what_if", "what_if_quantile_0.1"]
+    assert list(explained.columns)[:2] == ["sales", "quantile_0.5"]
+    assert (explained["sales"] < model.explain(frame)["sales"]).tolist() == [True, False, True]
