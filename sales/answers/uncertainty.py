@@ -142,9 +142,12 @@ class Uncertainty:
         total = Total(
             len(forecasts), rounded(ratio * sum(forecast.sales for forecast in forecasts)), self._total_objective
         )
-        if self._calibration is not None and options.uncertain:
+        open_days = [forecast for forecast in forecasts if forecast.sales]
+        if len(open_days) == 1:  # it is the total
+            total.intervals, total.quantiles = open_days[0].intervals, open_days[0].quantiles
+        elif self._calibration is not None and options.uncertain:
             probabilities = np.asarray(options.probabilities)
-            multipliers = self._calibration.total_multipliers(store, len(forecasts), last_ahead, probabilities)
+            multipliers = self._calibration.total_multipliers(store, len(open_days), last_ahead, probabilities)
             _fill(total, options, (total.sales * multipliers).tolist())
         return total
 

@@ -55,7 +55,7 @@ class Calibration:
         scale: ``[store]``, spread of the store's log residuals.
         new_store: ``[store]``, true for a store without residuals, whose scale is wider.
         weeks: ``[week ahead, probability of GRID]``, quantiles of scores.
-        lengths: ``[length]``, numbers of days of the tabulated totals, ascending.
+        lengths: ``[length]``, mean number of open days in the tabulated totals, ascending.
         totals: ``[length, probability of GRID]``, quantiles of the scores of totals.
     """
 
@@ -64,7 +64,7 @@ class Calibration:
     scale: Float64
     new_store: Bool
     weeks: Float64
-    lengths: Int64
+    lengths: Float64
     totals: Float64
 
     @classmethod
@@ -113,27 +113,27 @@ class Calibration:
         multipliers: Float64 = np.exp(spread[:, None] * scores)
         return multipliers
 
-    def total_multipliers(self, store: int, days: int, last_ahead: int, probabilities: Float64) -> Float64:
+    def total_multipliers(self, store: int, open_days: int, last_ahead: int, probabilities: Float64) -> Float64:
         """Return the multipliers of a total of mean forecasts that give its quantiles.
 
         The errors of a store without residuals are taken as the same on all days, because its level is not known.
 
         Args:
             store: index of the store.
-            days: number of consecutive days in the total.
-            last_ahead: day ahead of the last of them. Beyond the horizon the total is less sure, as in `multipliers`.
+            open_days: number of days in the total on which the store is open.
+            last_ahead: day ahead of the last day. Beyond the horizon the total is less sure, as in `multipliers`.
             probabilities: ``[probability]``, from 0.01 to 0.99.
 
         Returns:
             ``[probability]``.
         """
-        place = float(np.interp(days, self.lengths, np.arange(len(self.lengths))))
+        place = float(np.interp(open_days, self.lengths, np.arange(len(self.lengths))))
         left = int(place)
         weight = place - left
         table = self.totals[left] * (1 - weight) + self.totals[min(left + 1, len(self.totals) - 1)] * weight
         if self.new_store[store]:
             table = self.weeks[min(max(last_ahead, 0) // 7, len(self.weeks) - 1)]
-        spread = self.scale[store] * np.sqrt(max((last_ahead + 1) / self.horizon, days / self.horizon, 1))
+        spread = self.scale[store] * np.sqrt(max((last_ahead + 1) / self.horizon, 1))
         multipliers: Float64 = np.exp(spread * interpolated(table[None], probabilities)[0])
         return multipliers
 
@@ -264,41 +264,50 @@ def _known_quantiles(scores: Float64) -> Float64:
     return _quantiles(scores[known], np.nonzero(known)[0], len(scores))
 
 
-def _total_quantiles(residuals: Residuals, scale: Float64, day: Float64) -> tuple[Int64, Float64]:
-    """Return the tabulated numbers of days, and the quantiles of their totals' scores, ``[length, probability]``.
+def _total_quantiles(residuals: Residuals, scale: Float64, day: Float64) -> tuple[Float64, Float64]:
+    """Return the quantiles of the scores of totals.
 
     Args:
         residuals: the residuals.
         scale: ``[window, store]``, scale of the store.
-        day: ``[probability]``, quantiles of the scores of days, from which those of totals are shrunk.
+        day: ``[probability]``, quantiles of the scores of days, towards which those of totals are shrunk.
+
+    Returns:
+        ``[length]``, mean number of open days in the totals of a length, and ``[length, probability]``.
     """
-    lengths = [*range(1, min(7, residuals.horizon) + 1), *range(14, residuals.horizon + 1, 7)]
-    if lengths[-1] != residuals.horizon:
-        lengths.append(residuals.horizon)
-    log_ratio = _log_ratio_of_totals(residuals, lengths)
+    spans = [*range(1, min(7, residuals.horizon) + 1), *range(14, residuals.horizon + 1, 7)]
+    if spans[-1] != residuals.horizon:
+        spans.append(residuals.horizon)
     table: list[Float64] = []
-    shorter, before = day, 1
-    for days, ratio in zip(lengths, log_ratio, strict=True):
+    lengths: list[float] = []
+    shorter = day
+    share = float(residuals.known.sum()) / max(int(residuals.known.any(axis=1).sum()) * residuals.stores, 1)
+    for span, (ratio, open_days) in zip(spans, _totals(residuals, spans), strict=True):
         scores = ratio / scale[:, :, None]
         n = int((~np.isnan(scores)).sum())
         if n:
             quantiles = (n * _known_quantiles(scores) + TOTAL_PRIOR * shorter) / (n + TOTAL_PRIOR)
         else:
-            quantiles = shorter * np.sqrt(days / before)
+            open_days, quantiles = span * share, shorter
+        lengths.append(max(open_days, *lengths, 0.0))
         table.append(quantiles)
-        shorter, before = quantiles, days
-    return np.array(lengths, dtype=np.int64), np.array(table)
+        shorter = quantiles
+    return np.array(lengths), np.array(table)
 
 
-def _log_ratio_of_totals(residuals: Residuals, lengths: Sequence[int]) -> Iterator[Float64]:
-    """Yield the log of totals of sales divided by those of mean forecasts, for each number of days.
+def _totals(residuals: Residuals, spans: Sequence[int]) -> Iterator[tuple[Float64, float]]:
+    """Yield the log of totals of sales divided by those of mean forecasts, and their mean number of open days.
 
     The totals start on each seventh day ahead. The factor that makes mean forecasts is that of the other windows. With
     one window it is exp(variance / 2), the factor of residuals without a shift. Fitted on the window itself, it would
     hide the window's shift, which is most of the error of a total.
 
+    Args:
+        residuals: the residuals.
+        spans: numbers of consecutive days, closed days included.
+
     Yields:
-        ``[window, store, start]``; NaN where a total is not known.
+        ``[window, store, start]``, NaN where a total is not known, and the mean number, for each of the spans.
     """
     known = residuals.known
     if residuals.windows > 1:
@@ -309,17 +318,17 @@ def _log_ratio_of_totals(residuals: Residuals, lengths: Sequence[int]) -> Iterat
     sold_anywhere: Bool = np.asarray(known.any(axis=1))
     # The last days of a window may be closed everywhere: so the last week with sales counts as complete.
     end = np.array([np.flatnonzero(window)[-1] + 7 if window.any() else 0 for window in sold_anywhere])
-    sales, median = (
+    sales, median, open_ = (
         np.pad(np.where(known, grid, 0).cumsum(axis=2, dtype=np.float64), ((0, 0), (0, 0), (1, 0)))
-        for grid in (residuals.sales, residuals.median)
+        for grid in (residuals.sales, residuals.median, known)
     )
-    for days in lengths:
-        start = np.arange(0, residuals.horizon - days + 1, _STEP)
-        sold, forecast = (grid[:, :, start + days] - grid[:, :, start] for grid in (sales, median))
-        used = (sold > 0) & (forecast > 0) & (start + days <= end[:, None])[:, None]
+    for span in spans:
+        start = np.arange(0, residuals.horizon - span + 1, _STEP)
+        sold, forecast, n = (grid[:, :, start + span] - grid[:, :, start] for grid in (sales, median, open_))
+        used = (n > 0) & (start + span <= end[:, None])[:, None]
         ratio = np.full(used.shape, np.nan)
         ratio[used] = np.log(sold[used] / forecast[used])
-        yield ratio - log_factor[:, None, None]
+        yield ratio - log_factor[:, None, None], float(n[used].mean()) if used.any() else 0.0
 
 
 def _log_mean_factor(residuals: Residuals, chosen: Bool) -> float:

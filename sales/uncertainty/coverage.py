@@ -66,8 +66,9 @@ def coverage(calibration: Calibration, residuals: Residuals, levels: Sequence[fl
             for grid in (residuals.sales, residuals.median)
         )
         stores, last = np.flatnonzero(known.any(axis=1)), int(ahead.max())
+        n_open = known.sum(axis=1).tolist()
         ends = np.array(
-            [calibration.total_multipliers(index, last + 1, last, probabilities) for index in stores.tolist()]
+            [calibration.total_multipliers(index, n_open[index], last, probabilities) for index in stores.tolist()]
         )
         mean = calibration.factors["mean"] * median[stores]
         totals[window] = _share_within(sales[stores] / mean, ends.reshape(len(stores), -1, 2))

@@ -46,7 +46,9 @@ class ForecastWarning:
 class Interval:
     """Interval of sales."""
 
-    level: Annotated[float, Field(description="Level in percent: share of such intervals that contain the sales.")]
+    level: Annotated[
+        int | float, Field(description="Level in percent: share of such intervals that contain the sales.")
+    ]
     low: Annotated[float, Field(ge=0, description="Lower end.")]
     high: Annotated[float, Field(ge=0, description="Upper end, at least the lower one.")]
 

@@ -197,10 +197,33 @@ def test_a_range_has_the_total_of_mean_forecasts(calibrated: Forecaster) -> None
     assert [plain.total.sales, rmspe.total.sales] == pytest.approx([total, total], rel=1e-6)
     assert mean.total.intervals is None
     last = (SATURDAY - calibrated.cutoff).days + 8
-    ends = calibration_of(calibrated).total_multipliers(3, 10, last, np.array([0.1, 0.9]))
+    open_days = sum(item.sales > 0 for item in mean.items if isinstance(item, ItemForecast))
+    assert 1 < open_days < 10
+    ends = calibration_of(calibrated).total_multipliers(3, open_days, last, np.array([0.1, 0.9]))
     (interval,) = plain.total.intervals
     assert [interval.low, interval.high] == pytest.approx((plain.total.sales * ends).tolist(), rel=1e-6)
     assert "total" not in as_json(ask(calibrated, {"items": [{"store": 4, "date": MONDAY}]})[0])
+
+
+def test_the_total_of_one_open_day_has_the_interval_of_the_day(calibrated: Forecaster) -> None:
+    body = {"store": 4, "start": SATURDAY, "days": 2, "open": [True, False], "levels": [80], "objective": "mean"}
+    (answer,) = ask(calibrated, body)
+
+    content = as_json(answer)
+    assert content["total"]["intervals"] == content["items"][0]["intervals"]
+    assert content["total"]["sales"] == pytest.approx(content["items"][0]["sales"], rel=1e-6)
+
+
+def test_closed_days_do_not_make_a_total_surer(calibrated: Forecaster) -> None:
+    closed, short = ask(
+        calibrated,
+        {"store": 4, "start": SATURDAY, "days": 10, "open": [True, True] + [False] * 8, "levels": [80]},
+        {"store": 4, "start": SATURDAY, "days": 2, "open": True, "levels": [80]},
+    )
+
+    totals = [as_json(answer)["total"] for answer in (closed, short)]
+    ratios = [total["intervals"][0]["high"] / total["sales"] for total in totals]
+    assert ratios[0] == pytest.approx(ratios[1], rel=1e-5)
 
 
 def test_the_total_of_closed_days_is_0(calibrated: Forecaster) -> None:

@@ -137,6 +137,14 @@ def test_totals_of_independent_days_are_relatively_surer_than_days() -> None:
     assert np.log(total[1] / total[0]) < 0.4 * np.log(day[1] / day[0])
 
 
+def test_lengths_of_totals_are_their_mean_numbers_of_open_days() -> None:
+    residuals = simulated(np.random.default_rng(0), np.full(5, 0.1), windows=2)
+
+    calibration = Calibration.fit(residuals)
+
+    assert calibration.lengths.tolist() == [1, 2, 3, 4, 5, 6, 6, 12, 18, 24, 30, 36]  # each seventh day is closed
+
+
 def test_multipliers_never_cross_and_are_positive() -> None:
     residuals = simulated(np.random.default_rng(0), noise_of(5), windows=3)
     calibration = Calibration.fit(residuals)

@@ -42,6 +42,9 @@ def total_quantiles_of(
     """
     last = int(ahead.max())
     mean = np.bincount(store, weights=median * calibration.factors["mean"], minlength=len(calibration.scale))
-    multipliers = [calibration.total_multipliers(index, last + 1, last, np.array(PROBABILITIES)) for index in stores]
+    open_days = np.bincount(store[median > 0], minlength=len(calibration.scale)).tolist()
+    multipliers = [
+        calibration.total_multipliers(index, open_days[index], last, np.array(PROBABILITIES)) for index in stores
+    ]
     totals: Floats = np.asarray(mean, np.float64)[list(stores), None] * np.array(multipliers)
     return totals
