@@ -58,7 +58,8 @@ def demo(folder: Path, stores: int, seed: int) -> None:
 @click.option(
     "--quick",
     is_flag=True,
-    help="Train in a fraction of the time, to try something out: fewer epochs, and intervals from the holdout alone.",
+    help="Train in a fraction of the time, to try something out: fewer epochs and trees, and intervals from the "
+    "holdout alone.",
 )
 @JOBS
 @DEVICE

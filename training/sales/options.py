@@ -16,7 +16,7 @@ MIN_STEPS_PER_EPOCH = 150
 MIN_STEPS = 1000  # of a training without a given number of epochs
 MAX_EPOCHS = 100  # of such a training
 MIN_TREE_ROWS = 100  # twice a leaf of `training.sales.model.trees`: fewer rows give no branch
-QUICK: Mapping[str, Any] = MappingProxyType({"epochs": 2, "calibration_windows": 1})
+QUICK: Mapping[str, Any] = MappingProxyType({"epochs": 2, "trees": 200, "calibration_windows": 1})
 """Options of a quick training, unless they are given."""
 
 
