@@ -1,5 +1,6 @@
 """Facts of store-days as a bundle knows or assumes them, by the fields of a request."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,20 +8,30 @@ from numpy.typing import NDArray
 
 from sales.arrays import Int64
 from sales.calendar import FIELDS, STATE_HOLIDAYS
+from sales.columns import own
 from sales.columns.weather import REQUEST_FIELDS
 from sales.forecaster import Model
 from sales.inputs import used_fields
+from schemas.sales.column_names import WEATHER_FIELDS
 
-WEATHER = "weather"
+WEATHER, COLUMNS = "weather", "columns"  # each is one fact
+
+
+def fact_of(field: str) -> str:
+    """Return the fact that a field belongs to, as answers name it in ``assumed``."""
+    if field.startswith(own.PREFIX):
+        return COLUMNS
+    return WEATHER if field in WEATHER_FIELDS else field
 
 
 class Facts(NamedTuple):
     """Facts of store-days.
 
     Attributes:
-        values: ``[row]`` by field of a request, in the types of a request; None where unknown.
-        assumed: ``[row]`` by field, true where neither the tables nor a client state the fact. The weather is one
-            fact, of all its fields.
+        values: ``[row]`` by field of a request, in the types of a request; None where unknown. A field of the weather
+            has its own name, and a column of the user's the prefix ``own.``.
+        assumed: ``[row]`` by fact, true where neither the tables nor a client state it. The weather is one fact, and
+            so are all columns of the user's.
     """
 
     values: dict[str, list[Any]]
@@ -36,6 +47,12 @@ class Facts(NamedTuple):
 def weather_fields(model: Model) -> dict[str, str]:
     """Return the fields of the weather that a model uses, in the order of a request, with their columns."""
     return {field: column for column, field in REQUEST_FIELDS.items() if column in model.features.weather}
+
+
+def own_fields(model: Model) -> dict[str, own.OwnColumn]:
+    """Return the columns of the user's that a request can state, by the fields that stand for them."""
+    ahead = model.features.own.known_ahead
+    return {column.column: column for column in own.own_columns(model.panel) if column.name in ahead}
 
 
 def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
@@ -56,16 +73,27 @@ def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
         else:
             values[field] = grid.astype(np.bool_).tolist()
         assumed[field] = (calendar.assumed[store, day] >> FIELDS.index(field) & 1) > 0
-    fields = weather_fields(model)
-    if fields:
-        columns, names = features.build(store, day), features.feature_set
-        for field, column in fields.items():
-            if column in names.cat_names:
-                words = (*model.panel.levels[column], None)  # the code -1 is missing
-                codes = columns.cats[:, names.cat_names.index(column)].tolist()
-                values[field] = [words[code] if code < len(words) else None for code in codes]
-            else:
-                numbers = columns.conts[:, names.cont_names.index(column)]
-                values[field] = [None if np.isnan(number) else number for number in numbers]
+    weather, columns_of_user = weather_fields(model), own_fields(model)
+    columns = {**weather, **{field: field for field in columns_of_user}}
+    if columns:
+        values |= _column_values(model, store, day, columns)
+    if weather:
         assumed[WEATHER] = features.season_only[model.panel.state[store], day]
+    if columns_of_user:
+        assumed[COLUMNS] = own.assumed(model.panel, features.feature_set.names)[store, day]
     return Facts(values, assumed)
+
+
+def _column_values(model: Model, store: Int64, day: Int64, columns: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return the values of some columns of the model by field, words in place of codes; None where unknown."""
+    built, names = model.features.build(store, day), model.features.feature_set
+    values: dict[str, list[Any]] = {}
+    for field, column in columns.items():
+        if column in names.cat_names:
+            words = [*map(str, model.panel.levels[column])]
+            codes = built.cats[:, names.cat_names.index(column)].tolist()
+            values[field] = [words[code] if 0 <= code < len(words) else None for code in codes]
+        else:
+            numbers = built.conts[:, names.cont_names.index(column)]
+            values[field] = [None if np.isnan(number) else number for number in numbers]
+    return values

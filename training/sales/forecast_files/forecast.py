@@ -1,7 +1,7 @@
 """Forecasts of the rows of a CSV or Parquet file, written to another file."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,23 +12,26 @@ from pydantic import ValidationError
 
 from runtime.words import counted
 from sales.calendar import STATE_HOLIDAYS
+from sales.columns.own import PREFIX, OwnColumn
 from sales.forecaster import Forecaster, Model
 from schemas.problem_kinds import type_uri
-from schemas.problems import Problem, validation_problem
+from schemas.problems import Problem, invalid_field, validation_problem
 from schemas.sales.answer import Forecasts, ForecastWarning, ItemForecast, ItemProblem
 from schemas.sales.column_names import REQUEST_COLUMNS, WEATHER_FIELDS, match_columns, plain_name
 from schemas.sales.options import NO_OPTIONS, AnswerOptions
 from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import ITEM_NAMES, Item
-from training.sales.data.columns import COLUMNS, Column
+from training.sales.data.columns import COLUMNS as TABLES
+from training.sales.data.columns import Column
 from training.sales.data.values import NOTHING, parse_texts
-from training.sales.forecast_files.facts import WEATHER, known_facts
+from training.sales.forecast_files.facts import COLUMNS, WEATHER, fact_of, known_facts, own_fields
 from training.sales.forecast_files.formats import Rows, RowsError, read_rows, write_rows
 from training.sales.forecast_files.plan import ASSUMED, SEPARATOR
 
 WARNINGS = "warnings"  # column with the names of the warnings
-_TEST = {plain_name(name) for name in (*COLUMNS["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
-_COLUMNS = {**COLUMNS["weather"], **COLUMNS["test"]}
+_TEST = {plain_name(name) for name in (*TABLES["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
+_COLUMNS = {**TABLES["weather"], **TABLES["test"]}
+_OWN = {"cont": Column("number"), "cat": Column("text")}  # by the kind of a column of the user's
 # By the kind of column: function from the tables' number to the contract's value.
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "id": int,
@@ -73,14 +76,19 @@ def forecast_file(
     check_output(source, out)
     rows = read_rows(source)
     columns = _columns(rows, forecaster.model)
-    cells = {field: _cells(rows.texts(name), _COLUMNS[REQUEST_COLUMNS[field]]) for field, name in columns.items()}
+    own = own_fields(forecaster.model)
+    cells = {
+        field: _cells(rows.texts(name), _OWN[own[field].kind] if field in own else _COLUMNS[REQUEST_COLUMNS[field]])
+        for field, name in columns.items()
+    }
     values = {field: column.values for field, column in cells.items()}
     if isinstance(forecaster.model.panel.store_ids[0], str):
         values["store"] = [text or None for text in rows.texts(columns["store"])]
     _drop_assumed(rows, values, forecaster.model)
     if "open" not in values and forecaster.model.panel.lists_open_days_only:
         values["open"] = [True] * len(values["store"])
-    items = [_item(dict(zip(values, row, strict=True))) for row in zip(*values.values(), strict=True)]
+    numbers = {field for field, column in own.items() if column.kind == "cont" and cells.get(field)}
+    items = [_item(dict(zip(values, row, strict=True)), numbers) for row in zip(*values.values(), strict=True)]
     problems, forecasts = _predict(forecaster, items, options)
     if problems:
         faults = {field: column.faults for field, column in cells.items()}
@@ -111,8 +119,11 @@ def _columns(rows: Rows, model: Model) -> dict[str, str]:
         RowsError: if there are two columns for a field, no store or no date.
     """
     header = rows.header
+    own = _own_columns(header, own_fields(model))
     fields = [field for field in REQUEST_COLUMNS if field != "events" or "Events" in model.features.weather]
-    matched = match_columns(header, [REQUEST_COLUMNS[field] for field in fields])
+    matched = match_columns(
+        [name for name in header if name not in own.values()], [REQUEST_COLUMNS[field] for field in fields]
+    )
     columns, doubled, faults = {}, set(), []
     for field in fields:
         names = matched.ambiguous.get(REQUEST_COLUMNS[field], [])
@@ -130,7 +141,17 @@ def _columns(rows: Rows, model: Model) -> dict[str, str]:
         faults.append(f"no column {' and '.join(missing)}; its columns are {', '.join(header)}")
     if faults:
         raise RowsError(f"{rows.source} has {'. It has '.join(faults)}")
-    return columns
+    return columns | own
+
+
+def _own_columns(header: Sequence[str], fields: Mapping[str, OwnColumn]) -> dict[str, str]:
+    """Return the names of the file's columns that are columns of the user's, by field; case and separators differ."""
+    found = {}
+    for field, column in fields.items():
+        names = [name for name in header if plain_name(name) == plain_name(column.name)]
+        if names:
+            found[field] = column.name if column.name in names else names[0]
+    return found
 
 
 class _Cells(NamedTuple):
@@ -162,7 +183,9 @@ def _cells(texts: NDArray[np.object_], column: Column) -> _Cells:
 
 
 def _drop_assumed(rows: Rows, values: dict[str, list[Any]], model: Model) -> None:
-    """Remove values that are no statements, in place: those that the row names as assumed and that are what is assumed.
+    """Remove values that state nothing new, in place, if the file has a column ``assumed``.
+
+    They are what the tables state, or what the model assumes and the row names as assumed.
 
     Args:
         rows: rows of the file.
@@ -178,18 +201,18 @@ def _drop_assumed(rows: Rows, values: dict[str, list[Any]], model: Model) -> Non
     places = []
     for row, (store, date) in enumerate(zip(values["store"], values["date"], strict=True)):
         day = calendar.day(date) if hasattr(date, "year") else -1
-        if store in stores and 0 <= day < calendar.days and named[row]:
+        if store in stores and 0 <= day < calendar.days:
             places.append((row, stores[store], day))
     if not places:
         return
     found, store_index, day_index = np.array(places, dtype=np.int64).T
-    for field, known in known_facts(model, store_index, day_index).values.items():
-        if field not in values:
-            continue
-        fact = WEATHER if field in WEATHER_FIELDS else field
-        for row, value in zip(found.tolist(), known, strict=True):
-            if fact in named[row] and _same(values[field][row], value):
-                values[field][row] = None
+    facts = known_facts(model, store_index, day_index)
+    for field, known in facts.values.items():
+        if field in values:
+            fact = fact_of(field)
+            for row, value, assumed in zip(found.tolist(), known, facts.assumed[fact].tolist(), strict=True):
+                if (fact in named[row] or not assumed) and _same(values[field][row], value):
+                    values[field][row] = None
 
 
 def _same(value: Any, known: Any) -> bool:
@@ -199,12 +222,23 @@ def _same(value: Any, known: Any) -> bool:
     return bool(value == known)
 
 
-def _item(values: Mapping[str, Any]) -> Item | RejectedItem:
-    """Return one row as an item; a value of None is not stated."""
+def _item(values: Mapping[str, Any], numbers: Collection[str]) -> Item | RejectedItem:
+    """Return one row as an item.
+
+    Args:
+        values: values by field; None is not stated.
+        numbers: fields of the user's columns that are numbers; a request takes texts there too.
+    """
     stated = {field: value for field, value in values.items() if value is not None}
     weather = {field: stated.pop(field) for field in WEATHER_FIELDS if field in stated}
+    columns = {field.removeprefix(PREFIX): stated.pop(field) for field in [*stated] if field.startswith(PREFIX)}
+    parts = {WEATHER: weather, COLUMNS: columns}
+    for field in numbers:
+        if isinstance(text := columns.get(field.removeprefix(PREFIX)), str):
+            problem = invalid_field(field, value=text, detail="not a number").problem
+            return RejectedItem(values.get("store"), values.get("date"), problem)
     try:
-        return Item.model_validate(stated | ({"weather": weather} if weather else {}))
+        return Item.model_validate(stated | {name: part for name, part in parts.items() if part})
     except ValidationError as error:
         return RejectedItem(values.get("store"), values.get("date"), validation_problem(error, names=ITEM_NAMES))
 

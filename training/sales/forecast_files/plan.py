@@ -10,6 +10,7 @@ import pandas as pd
 
 from runtime.errors import UserError
 from runtime.words import counted
+from sales.columns.own import PREFIX
 from sales.forecaster import Forecaster
 from training.sales.forecast_files.facts import known_facts
 from training.sales.forecast_files.formats import write_rows
@@ -78,6 +79,7 @@ def write_plan(
     dates = (calendar.first_day + day).astype("datetime64[D]").astype("datetime64[s]")
     frame = pd.DataFrame({"store": [ids[index] for index in store], "date": dates})
     for field, values in facts.values.items():
+        field = field.removeprefix(PREFIX)
         if isinstance(values[0], bool):
             frame[field] = np.array(values, dtype=np.int8)
         elif any(isinstance(value, str) for value in values):
