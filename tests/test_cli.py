@@ -270,7 +270,7 @@ def test_options_that_contradict_each_other_are_rejected(demo_folder: Path, tmp_
     assert "--layers has 1 width and --ps 2 dropout rates" in result.output
     result = shopcat("train", "sales", demo_folder, "--out", tmp_path / "x", "--layers", "wide")
     assert result.exit_code == 2
-    assert "1000,500" in result.output
+    assert "500,250" in result.output
 
 
 def test_wrong_tables_are_all_reported_and_nothing_is_written(demo_folder: Path, tmp_path: Path) -> None:

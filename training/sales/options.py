@@ -22,9 +22,9 @@ QUICK: Mapping[str, Any] = MappingProxyType({"epochs": 2, "trees": 200, "calibra
 
 @dataclass(frozen=True)
 class Options(TrainingOptions):
-    """Options of a training. The network is the fast.ai lesson's in both modes; the other defaults scored best.
+    """Options of a training. Those of production scored best in rolling windows; see `docs/reference/experiments.md`.
 
-    The parity defaults are the fast.ai lesson's learning rate, weight decay and dropouts. That lesson trains three
+    The parity defaults are the fast.ai lesson's layers, learning rate, weight decay and dropouts. That lesson trains three
     cycles of 5 epochs in batches of 64, which takes hours on a CPU. In parity mode a moving average of the weights
     makes the figures depend less on the last steps.
     """
@@ -74,7 +74,7 @@ class Options(TrainingOptions):
         lt=1,
         help="Share of each category's codes that become #na#, so that the network can forecast without them.",
     )
-    layers: tuple[int, ...] = option((1000, 500), min=1, help="Widths of the hidden layers.")
+    layers: tuple[int, ...] = option((500, 250), parity=(1000, 500), min=1, help="Widths of the hidden layers.")
     ps: tuple[float, ...] = option(
         (0.1, 0.2),
         parity=(0.001, 0.01),
