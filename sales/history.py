@@ -62,10 +62,10 @@ class History:
         """
         known = panel.cutoff + 1
         self._cutoff, self._horizon = panel.cutoff, horizon
-        sales = panel.sales[:, :known].astype(np.float64)
-        sold = ~np.isnan(sales)
+        log_sales = panel.log_sales[:, :known]
+        sold = ~np.isnan(log_sales)
         self._origin = _last_known(sold)
-        log = np.log(sales, where=sold, out=np.zeros_like(sales))
+        log = np.where(sold, log_sales, 0)
         promo = panel.calendar.promo[:, :known] > 0
         weekday = (np.arange(known) + panel.first_day + 3) % 7  # Monday is 0
         # Sums and counts are side by side, [store, day + 1, sum or count], so that one look-up gets both.
@@ -77,13 +77,13 @@ class History:
         self._sunday = _running(sunday & (panel.calendar.open[:, :known] > 0), sunday)
 
         # Means over all stores for each origin, [day + 1], and over the similar stores, [store, day + 1].
-        store, end = _grid(len(sales), known + 1)
+        store, end = _grid(len(sold), known + 1)
         year = self._mean_log(store, end, YEAR, YEAR // 13)
         self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
         self._similar = _mean_of_similar(self._level(store, end), panel.store_type, panel.assortment)
 
         # The origin of a forecast is fixed for a store. So its columns depend on [store, weekday, promo, name] alone.
-        store, days_ahead, planned = _grid(len(sales), 7, 2)
+        store, days_ahead, planned = _grid(len(sold), 7, 2)
         self._forecast = self._columns(store, known + days_ahead, self._origin[store], planned)
 
     def columns(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from sales.arrays import AnyArray, Float32, Int32, Int64
+from sales.arrays import AnyArray, Float32, Float64, Int32, Int64
 from sales.calendar import FIELDS, Calendar
 
 MISSING = -1  # raw code of a missing category
@@ -45,6 +45,7 @@ class Panel:
         trend: ``[state + 1, week]``, interest in Google searches; the last row is the whole country's.
         trend_week: date of the Sunday that begins week 0, in days since 1970-01-01.
         sales: ``[store, day]``, sales; NaN where a store was closed or its sales are unknown.
+        unit: power of ten in which the model learns sales; see ``decade``.
         own_events: ``[event, 5]``, events of the user's: code, first and last day, store and state. A code indexes the
             level ``OwnEvent``, whose code 0 is none. The store or state -1 stands for all of them.
         own_store: ``[column, store]``, values of the user's columns by store; NaN where unknown. The levels declare
@@ -69,7 +70,8 @@ class Panel:
     events: Int32
     trend: Float32
     trend_week: int
-    sales: Float32
+    sales: Float64
+    unit: float = 1.0
     own_events: Int32 = field(default_factory=lambda: np.zeros((0, 5), dtype=np.int32))
     weather_forecast: bool = False
     own_store: Float32 = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
@@ -88,6 +90,11 @@ class Panel:
         calendar = self.calendar
         stated = calendar.assumed[past] >> FIELDS.index("open") & 1 == 0
         return not (stated & (calendar.open[past] == 0)).any()
+
+    @property
+    def log_sales(self) -> Float64:
+        """Logarithm of the sales in the model's unit, ``[store, day]``; NaN where unknown."""
+        return np.asarray(np.log(self.sales / self.unit))
 
     @property
     def first_day(self) -> int:
@@ -114,8 +121,8 @@ class Panel:
         Raises:
             KeyError: if an array is missing.
         """
-        scalars = {"first_day", "cutoff", "trend_week", "weather_forecast"}
-        optional = {"own_events", "weather_forecast", "own_store", "own_day", "own_cell"}
+        scalars = {"first_day", "cutoff", "trend_week", "unit", "weather_forecast"}
+        optional = {"unit", "own_events", "weather_forecast", "own_store", "own_day", "own_cell"}
 
         def value(name: str, key: str) -> object:
             return arrays[key].item() if name in scalars else arrays[key]
@@ -128,3 +135,13 @@ class Panel:
             if f.name not in ("calendar", "levels") and (f.name in arrays or f.name not in optional)
         }
         return cls(calendar=calendar, levels=levels, **others)  # type: ignore[arg-type]
+
+
+def decade(sales: Float64) -> float:
+    """Return the power of ten at or below the median of the sales that are known.
+
+    Sales of another currency or unit, divided by it, are the same numbers to the last digit. So boosted trees, which
+    take another branch for a difference in the last digit, are the same too.
+    """
+    known = sales[~np.isnan(sales)]
+    return float(f"1e{f'{np.median(known):e}'.split('e')[1]}") if known.size else 1.0

@@ -6,7 +6,7 @@ sales, own events from the user's table. No request changes them.
 
 import numpy as np
 
-from sales.arrays import AnyArray, Bool, Float32, Int32, Int64, Integers, UInt8
+from sales.arrays import AnyArray, Bool, Float32, Float64, Int32, Int64, Integers, UInt8
 from sales.calendar import date_of, datepart, days_since, days_until
 from sales.columns.column import Column, Table, cats, conts
 from sales.columns.distance import UNTIL
@@ -158,7 +158,7 @@ def effect_columns(panel: Panel) -> Table:
     (``Date``). Its effect is the logarithm of its sales over those of ordinary days; see ``day_effects``. It is 0 where
     that is not known. A column that ends in ``State`` is the mean of the store's state.
     """
-    effects = day_effects(panel.sales, panel.calendar.promo)
+    effects = day_effects(panel.sales / panel.unit, panel.calendar.promo)
     by_state = _state_means(effects, panel.state)
     parts = datepart(panel.date)
     offset = panel.date - easter(parts["Year"])
@@ -171,7 +171,7 @@ def effect_columns(panel: Panel) -> Table:
     }
 
 
-def day_effects(sales: Float32, promo: UInt8) -> Float32:
+def day_effects(sales: Float64, promo: UInt8) -> Float32:
     """Return the logarithm of each day's sales over those of ordinary days near it, ``[store, day]``.
 
     Ordinary days are the same weekday up to 4 weeks before and after, with a promotion if the day has one. The

@@ -46,7 +46,10 @@ class NetworkSpec(StrictModel):
     layers: list[int] = Field(description="Widths of the hidden layers.")
     ps: list[float] = Field(description="Dropout probabilities after the hidden layers.")
     emb_drop: float = Field(description="Dropout probability of the embeddings.")
-    y_range: tuple[float, float] = Field(description="Lowest and highest log of sales that the network can predict.")
+    y_range: tuple[float, float] = Field(
+        description="Lowest and highest log of sales, in the model's unit, that the network can predict."
+    )
+    log_unit: float = Field(default=0.0, description="Logarithm of the unit in which the model learns sales.")
     anchor: tuple[list[float], float] | None = Field(
         default=None,
         description="Weights of the continuous inputs, and constant, of the simple forecast from which the network "

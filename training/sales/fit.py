@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -25,6 +26,7 @@ from training.loop.learner import DivergedError, Learner
 from training.loop.lr_finder import FoundLR
 from training.sales.metrics import rmspe
 from training.sales.model.network import TabularNet, emb_sz_lesson, emb_sz_rule
+from training.sales.model.reference import anchor_values, reference
 from training.sales.model.trees import Trees
 from training.sales.options import Options
 from training.sales.rows import Rows, forecast_open_days
@@ -68,13 +70,7 @@ class Fitted:
 
         Arguments and result are those of `sales.preprocess.Run`.
         """
-        log_sales = predict(self.net, torch.from_numpy(cats), torch.from_numpy(conts), device=self.device)
-        if self.trees is None:
-            return log_sales
-        prepared = Prepared(cats, conts)
-        by_trees = self.trees.predict(prepared, threads=torch.get_num_threads()) + _anchor_values(self.spec, prepared)
-        mean = (1 - self.spec.tree_share) * log_sales + self.spec.tree_share * by_trees
-        return np.clip(mean, *self.spec.y_range).astype(np.float32)
+        return reference(self.net, self.trees, self.spec, device=self.device)(cats, conts)
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Return the network's state dict and the trees, by name."""
@@ -140,13 +136,14 @@ def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Prepa
     preprocessor = Preprocessor.fit(columns, names.cat_names, names.cont_names, unused, unflagged)
     prepared = preprocessor.transform(columns)
     _drop_codes(prepared.cats[:, : len(names.cat_names)], names.cat_names, new, options.drop_codes, rng)
-    log_sales = np.log(rows.sales)
-    spec = _network_spec(preprocessor, options, rows.sales)
+    unit = panel.unit if options.mode == "production" else 1.0  # the lesson learns sales as they are
+    log_sales = np.log(rows.sales / unit).astype(np.float32)
+    spec = _network_spec(preprocessor, options, rows.sales / unit, unit)
     torch.manual_seed(options.seed)
     net = TabularNet(
         spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop, y_range=spec.y_range, anchor=spec.anchor
     ).to(device)
-    net.start_at(float((log_sales - _anchor_values(spec, prepared)).mean()))
+    net.start_at(float((log_sales - anchor_values(spec, prepared)).mean()))
     bfloat16 = fast_bfloat16(device) if options.bfloat16 is None else options.bfloat16
     epochs, batch_size = options.epochs_for(len(rows)), options.batch_size_for(len(rows))
     chosen = replace(options, epochs=epochs, batch_size=batch_size, bfloat16=bfloat16)
@@ -169,7 +166,7 @@ def _fit_trees(fitted: Fitted, prepared: Prepared, log_sales: NDArray[np.float32
         tensors, state = checkpoint.load(file)
         checkpoint.check_same(file, "data and options", state, fingerprint)
         return Trees.of({name: tensor.numpy() for name, tensor in tensors.items()})
-    target = log_sales - _anchor_values(fitted.spec, prepared)
+    target = log_sales - anchor_values(fitted.spec, prepared)
     options = fitted.options
     trees = Trees.fit(prepared, target, options.trees, seed=options.seed, threads=torch.get_num_threads())
     if file is not None:
@@ -219,11 +216,11 @@ def _drop_codes(
         cats[new, names.index("Store")] = 0
 
 
-def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[np.float32]) -> NetworkSpec:
+def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[np.float64], unit: float) -> NetworkSpec:
     """Return the sizes of the network, and the range of its output.
 
-    The range follows the sales of the training rows, so that any unit of sales gives the same model. In parity mode it
-    begins at sales of 1, as in the fast.ai lesson.
+    The range follows the sales of the training rows, in ``unit``, so that any currency gives the same model. In parity
+    mode it begins at sales of 1, as in the fast.ai lesson.
     """
     width = emb_sz_lesson if options.emb_rule == "lesson" else emb_sz_rule
     margin = MARGIN if sales.min() < sales.max() else 1 + 1e-6  # constant sales are forecast as they are
@@ -235,6 +232,7 @@ def _network_spec(preprocessor: Preprocessor, options: Options, sales: NDArray[n
         ps=list(options.ps),
         emb_drop=options.emb_drop,
         y_range=(lowest, float(np.log(sales.max() * margin))),
+        log_unit=math.log(unit),
         anchor=_anchor(preprocessor) if options.target == "relative" else None,
         tree_share=TREE_SHARE if options.trees_for(len(sales)) else 0.0,
     )
@@ -252,22 +250,14 @@ def _anchor(preprocessor: Preprocessor) -> tuple[list[float], float] | None:
     return np.where(used, normalize.stds + 1e-7, 0.0).tolist(), float(normalize.means[used].sum())
 
 
-def _anchor_values(spec: NetworkSpec, prepared: Prepared) -> NDArray[np.float64]:
-    """Return the anchor ``[row]``, a log of sales; 0 without one."""
-    if spec.anchor is None:
-        return np.zeros(len(prepared.conts))
-    weights, constant = spec.anchor
-    return np.asarray(prepared.conts @ np.array(weights, dtype=np.float32) + constant, dtype=np.float64)
-
-
 def _evaluation(fitted: Fitted, holdout: Rows) -> Callable[[nn.Module], Mapping[str, float]]:
     """Return a function that computes a network's RMSPE on the holdout."""
     prepared = fitted.preprocessor.transform(fitted.features.build(holdout.store, holdout.day))
     cats, conts = torch.from_numpy(prepared.cats), torch.from_numpy(prepared.conts)
 
     def evaluate(net: nn.Module) -> Mapping[str, float]:
-        log_sales = predict(net, cats, conts, device=fitted.device)
-        return {"rmspe": rmspe(holdout.sales, np.exp(log_sales.astype(np.float64)))}
+        log_sales = predict(net, cats, conts, device=fitted.device).astype(np.float64) + fitted.spec.log_unit
+        return {"rmspe": rmspe(holdout.sales, np.exp(log_sales))}
 
     return evaluate
 

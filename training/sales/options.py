@@ -24,9 +24,9 @@ QUICK: Mapping[str, Any] = MappingProxyType({"epochs": 2, "trees": 200, "calibra
 class Options(TrainingOptions):
     """Options of a training. Those of production scored best in rolling windows; see `docs/reference/experiments.md`.
 
-    The parity defaults are the fast.ai lesson's layers, learning rate, weight decay and dropouts. That lesson trains three
-    cycles of 5 epochs in batches of 64, which takes hours on a CPU. In parity mode a moving average of the weights
-    makes the figures depend less on the last steps.
+    The parity defaults are the fast.ai lesson's layers, learning rate, weight decay and dropouts. That lesson trains
+    three cycles of 5 epochs in batches of 64, which takes hours on a CPU. In parity mode a moving average of the
+    weights makes the figures depend less on the last steps.
     """
 
     mode: Literal["production", "parity"] = option(

@@ -20,7 +20,7 @@ class Rows:
 
     store: NDArray[np.int64]
     day: NDArray[np.int64]
-    sales: NDArray[np.float32]
+    sales: NDArray[np.float64]
 
     @classmethod
     def sold(cls, panel: Panel, *, after: int = -1) -> "Rows":

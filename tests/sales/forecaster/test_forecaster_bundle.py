@@ -9,11 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
-from safetensors.torch import load_file as load_tensors
 
 from runtime.bundle import NETWORK, WEIGHTS, BundleError
 from runtime.folder import sha256
@@ -26,22 +23,12 @@ from tests.sales.forecasts import (
     sales,
     sales_of,
 )
-from training.sales.model.network import TabularNet
+from training.sales.model.reference import reference_of
 
 
 def test_served_and_trained_networks_agree(forecaster: Forecaster, bundle: Bundle) -> None:
-    """The exported network and torch with the saved weights agree on 1,000 rows of the whole calendar."""
-    spec = bundle.manifest.network
-    shape = (spec.emb_szs, spec.n_cont, spec.layers, spec.ps, spec.emb_drop)
-    net = TabularNet(*shape, y_range=spec.y_range, anchor=spec.anchor)
-    net.load_state_dict(load_tensors(bundle.folder / WEIGHTS))
-    net.eval()
-
-    def run(cats: NDArray[np.int64], conts: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            y: NDArray[np.float32] = net(torch.from_numpy(cats), torch.from_numpy(conts)).numpy()
-            return y
-
+    """The exported graph agrees with torch and LightGBM with the saved weights on 1,000 rows of the whole calendar."""
+    run = reference_of(load_file(bundle.folder / WEIGHTS), bundle.manifest.network)
     rng = np.random.default_rng(0)
     dates = days_from(bundle.manifest.first_date, bundle.panel.calendar.days)
     items = [

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sales.arrays import Float32, Int32
 from sales.calendar import EPOCH, FIELDS, Calendar
 from sales.columns.own import Axes, levels_of
-from sales.panel import DAYS_AHEAD, MISSING, NEVER, WEATHER, Levels, Panel
+from sales.panel import DAYS_AHEAD, MISSING, NEVER, WEATHER, Levels, Panel, decade
 from training.sales.data.plan.fill import fill
 from training.sales.data.plan.grids import Grids, Place, after_last
 from training.sales.data.tables import Tables
@@ -18,13 +18,14 @@ NO_STATE = "not stated"  # the State of stores without one
 _COLUMNS = {"open": "Open", "promo": "Promo", "state_holiday": "StateHoliday", "school_holiday": "SchoolHoliday"}
 
 
-def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) -> Panel:
+def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None, unit: float | None = None) -> Panel:
     """Return the panel of the tables.
 
     Args:
         tables: checked tables.
         cutoff: last day whose sales may be known; if None, the last day of the train table. Later rows stay in the
             calendar as a plan, without their sales. Weather after the last day of the train table is a forecast.
+        unit: power of ten in which the model learns sales; if None, it follows from the known sales.
     """
     train, plan, store = tables.train, tables.test, tables.store.sort_values("Store")
     stores = store["Store"].to_numpy(np.int32)
@@ -38,8 +39,8 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         np.searchsorted(stores, store_ids),
         np.concatenate(days) - first,
     )  # row and column of the grid, for each row of the tables
-    sales = np.full(shape, np.nan, dtype=np.float32)
-    sold = train["Sales"].to_numpy(np.float32)
+    sales = np.full(shape, np.nan)
+    sold = train["Sales"].to_numpy(np.float64)
     rows = np.flatnonzero((sold > 0) & (days[0] <= last_known))
     sales[cell[0][rows], cell[1][rows]] = sold[rows]
 
@@ -78,6 +79,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None) ->
         trend=trend,
         trend_week=trend_week,
         sales=sales,
+        unit=decade(sales) if unit is None else unit,
         weather_forecast=last_known >= int(days[0].max()),  # later weather of an earlier cutoff is observed
         own_events=_own_events(tables.events, {**levels, "Store": tuple(numbers)}, first),
         **_own_values(tables, stores, first, shape),

@@ -65,7 +65,7 @@ class WindowFit:
     options: Options
     device: str
     file: Path
-    sales: NDArray[np.float32] | None = None
+    sales: NDArray[np.float64] | None = None
     find_lr: bool = False
     keep: bool = False
     baselines: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ class WindowFit:
 
     @property
     def _rows(self) -> Rows:
-        unknown = np.full(len(self.store), np.nan, np.float32)
+        unknown = np.full(len(self.store), np.nan)
         return Rows(self.store, self.day, unknown if self.sales is None else self.sales)
 
     def _saved(self) -> tuple[Forecasts, dict[str, Any]] | None:

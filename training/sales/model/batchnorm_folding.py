@@ -22,6 +22,7 @@ class FoldedNet(nn.Module):
     Args:
         net: the network.
         tree_share: share of the trees in the output; the rest is the network's.
+        log_unit: logarithm of the target's unit, which is added to the output.
     """
 
     table: Tensor
@@ -29,9 +30,9 @@ class FoldedNet(nn.Module):
     width: Tensor
     offset: Tensor
 
-    def __init__(self, net: TabularNet, tree_share: float = 0.0) -> None:
+    def __init__(self, net: TabularNet, tree_share: float = 0.0, log_unit: float = 0.0) -> None:
         super().__init__()
-        self.tree_share = tree_share
+        self.tree_share, self.log_unit = tree_share, log_unit
         self.low, self.high = net.y_range
         self.anchor = net.anchor
         tables = [cast(nn.Embedding, embed).weight.detach() for embed in net.embeds]
@@ -79,10 +80,10 @@ class FoldedNet(nn.Module):
             y = torch.clamp(y + anchor, self.low, self.high)
         else:
             y = torch.sigmoid(y) * (self.high - self.low) + self.low
-        if trees is None:
-            return y
-        by_trees = trees.squeeze(1) if anchor is None else trees.squeeze(1) + anchor
-        return torch.clamp((1 - self.tree_share) * y + self.tree_share * by_trees, self.low, self.high)
+        if trees is not None:
+            by_trees = trees.squeeze(1) if anchor is None else trees.squeeze(1) + anchor
+            y = torch.clamp((1 - self.tree_share) * y + self.tree_share * by_trees, self.low, self.high)
+        return y + self.log_unit if self.log_unit else y
 
 
 def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

@@ -16,10 +16,12 @@ def exported_network(fitted: Fitted) -> bytes:
     """Return network and trees as an ONNX file, the batch norms folded into the linear layers."""
     cats = torch.zeros((2, len(fitted.spec.emb_szs)), dtype=torch.int32, device=fitted.device)
     conts = torch.zeros((2, fitted.spec.n_cont), device=fitted.device)
+    spec = fitted.spec
+    folded = FoldedNet(fitted.net, spec.tree_share, spec.log_unit)
     if fitted.trees is None:
-        return to_onnx(FoldedNet(fitted.net), (cats, conts), Prepared._fields)
+        return to_onnx(folded, (cats, conts), Prepared._fields)
     trees = torch.zeros((2, 1), device=fitted.device)
-    network = to_onnx(FoldedNet(fitted.net, fitted.spec.tree_share), (cats, conts, trees), (*Prepared._fields, TREES))
+    network = to_onnx(folded, (cats, conts, trees), (*Prepared._fields, TREES))
     return with_trees(network, fitted.trees, name=TREES)
 
 

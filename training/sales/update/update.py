@@ -76,7 +76,7 @@ def update(folder: Path, tables: Tables, out: Path, *, replace: bool = False, de
     manifest = bundle.manifest
     tables.check_mode(manifest.mode)
     tables = tables.in_country(manifest.training.get("country"))
-    panel = panel_from_tables(tables)
+    panel = panel_from_tables(tables, unit=bundle.panel.unit)
     features = _features(bundle, panel)
     check_tables(bundle, tables, panel, features)
     run = onnx_network(bundle, device, 0)
@@ -168,7 +168,8 @@ def _new_windows(bundle: Bundle, run: Run, tables: Tables, panel: Panel, first: 
     for start in range(0, (end - first).days, horizon):
         cutoff = np.datetime64(first + dt.timedelta(days=start))
         observed = bundle.manifest.mode == "parity"
-        known = panel_from_tables(tables_until(tables, cutoff, cutoff + horizon, observed=observed), cutoff=cutoff)
+        past = tables_until(tables, cutoff, cutoff + horizon, observed=observed)
+        known = panel_from_tables(past, cutoff=cutoff, unit=bundle.panel.unit)
         rows = Rows.sold(panel, after=known.cutoff)
         rows = rows.where(rows.day <= known.cutoff + horizon)
         if not len(rows):

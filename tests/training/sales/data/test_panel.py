@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from sales.panel import Panel
+from sales.panel import Panel, decade
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables
 
@@ -63,3 +63,10 @@ def test_a_weekday_that_no_store_has_is_closed(demo_tables: Tables) -> None:
     past, plan = (table["Date"].dt.day_name() != "Tuesday" for table in (demo_tables.train, demo_tables.test))
     panel = with_rows(demo_tables, past, plan)
     assert not opens(panel)[:, 1].any()
+
+
+@pytest.mark.parametrize(
+    ("median", "expected"), [(5263.0, 1e3), (1000.0, 1e3), (999.9, 1e2), (0.5263, 1e-1), (1e-6, 1e-6), (1.0, 1.0)]
+)
+def test_the_unit_of_a_panel_is_the_decade_of_its_median(median: float, expected: float) -> None:
+    assert decade(np.array([[median, np.nan, 1e-9], [1e12, np.nan, np.nan]])) == expected
