@@ -23,7 +23,7 @@ def by_hand(panel: Panel, store: int, day: int, origin: int, promo: int) -> dict
     """Return the columns of one row, computed from a frame of the store's days by their definitions."""
     days = pd.DataFrame(
         {
-            "log": np.log(panel.sales[store].astype(float)),
+            "log": np.log(panel.sales[store] / panel.unit),
             "promo": panel.calendar.promo[store],
             "open": panel.calendar.open[store],
             "weekday": (panel.date + 3) % 7,
