@@ -55,6 +55,7 @@ bench: $(VENV)/.bench  ## Run the benchmarks whose figures the documentation sho
 	$(BIN)/python -m benchmarks.train_rate --bfloat16
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.features_rate
 	$(BIN)/python -m benchmarks.request_latency $(DEMO)
+	$(BIN)/python -m benchmarks.interval_coverage
 	$(BIN)/python -m benchmarks.serve_sales $(DEMO)
 	$(BIN)/python -m benchmarks.telemetry_cost $(DEMO)
 	$(BIN)/python -m benchmarks.heatmap_cost $(PETS)

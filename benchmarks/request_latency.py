@@ -57,6 +57,7 @@ def main() -> None:
     planned = sales(forecaster, item) == sales(forecaster, {**item, "promo": True})
     bodies = {
         "one store and day": item,
+        "with two intervals": {**item, "levels": [80, 90]},
         "with another promotion than planned": {**item, "promo": not planned},
         "42 days": {"store": store, "start": day, "days": 42},
         "1,000 items": {"items": [item] * 1000},

@@ -30,10 +30,16 @@ _Distinct = Annotated[
 ]
 
 
+_BOTH: dict[str, Any] = {
+    "properties": {"levels": {"type": "array"}, "quantiles": {"type": "array"}},
+    "required": ["levels", "quantiles"],
+}
+
+
 class AnswerOptions(BaseModel):
     """Options that hold for all forecasts of a request."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True, json_schema_extra={"not": _BOTH})
 
     objective: Objective | None = Field(
         default=None,

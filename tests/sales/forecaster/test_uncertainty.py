@@ -298,6 +298,7 @@ def test_a_model_without_calibration_rejects_what_needs_one(
     assert isinstance(rejected, Problem)
     assert rejected.type == "urn:shopcat:problem:no-calibration"
     assert [error.path for error in rejected.errors] == paths
+    assert ask(sensitive_forecaster, {**form, **options}) == [rejected]
     assert isinstance(accepted, Forecast | Forecasts)
     if isinstance(accepted, Forecasts):
         assert accepted.total is not None

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from schemas.problems import Problem, ProblemError
+from schemas.sales.explanation import ExplanationDay, ExplanationItemList, ExplanationRange
 from schemas.sales.options import NO_OPTIONS
 from schemas.sales.parse import ForecastRequest, parse_items, parse_request
+from schemas.sales.request import DayRequest, ItemList, Range
 
 DAY = {"store": 1, "date": "2015-08-01"}
 FORMS = [DAY, {"items": [DAY, DAY]}, {"store": 1, "start": "2015-08-01", "days": 3}]
@@ -45,6 +47,13 @@ def test_levels_and_quantiles_exclude_each_other(form: dict[str, Any]) -> None:
 
     assert [error.path for error in problem.errors] == ["/quantiles"]
     assert "not allowed beside levels; send levels or quantiles, not both" in problem.detail
+
+
+def test_the_contract_forbids_levels_beside_quantiles() -> None:
+    for component in (DayRequest, ItemList, Range, ExplanationDay, ExplanationItemList, ExplanationRange):
+        both = component.model_json_schema()["not"]
+        assert both["required"] == ["levels", "quantiles"]
+        assert both["properties"]["levels"] == {"type": "array"}  # null is no level
 
 
 @pytest.mark.parametrize(
