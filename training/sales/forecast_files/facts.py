@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sales.arrays import Int64
 from sales.calendar import FIELDS, STATE_HOLIDAYS
-from sales.columns import own
+from sales.columns import own as user_columns
 from sales.columns.weather import REQUEST_FIELDS
 from sales.forecaster import Model
 from sales.inputs import used_fields
@@ -19,7 +19,7 @@ WEATHER, COLUMNS = "weather", "columns"  # each is one fact
 
 def fact_of(field: str) -> str:
     """Return the fact that a field belongs to, as answers name it in ``assumed``."""
-    if field.startswith(own.PREFIX):
+    if field.startswith(user_columns.PREFIX):
         return COLUMNS
     return WEATHER if field in WEATHER_FIELDS else field
 
@@ -49,10 +49,10 @@ def weather_fields(model: Model) -> dict[str, str]:
     return {field: column for column, field in REQUEST_FIELDS.items() if column in model.features.weather}
 
 
-def own_fields(model: Model) -> dict[str, own.OwnColumn]:
+def own_fields(model: Model) -> dict[str, user_columns.OwnColumn]:
     """Return the columns of the user's that a request can state, by the fields that stand for them."""
     ahead = model.features.own.known_ahead
-    return {column.column: column for column in own.own_columns(model.panel) if column.name in ahead}
+    return {column.column: column for column in user_columns.own_columns(model.panel) if column.name in ahead}
 
 
 def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
@@ -80,7 +80,7 @@ def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
     if weather:
         assumed[WEATHER] = features.season_only[model.panel.state[store], day]
     if columns_of_user:
-        assumed[COLUMNS] = own.assumed(model.panel, features.feature_set.names)[store, day]
+        assumed[COLUMNS] = user_columns.assumed(model.panel, features.feature_set.names)[store, day]
     return Facts(values, assumed)
 
 

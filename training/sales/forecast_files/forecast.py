@@ -76,18 +76,17 @@ def forecast_file(
     check_output(source, out)
     rows = read_rows(source)
     columns = _columns(rows, forecaster.model)
-    own = own_fields(forecaster.model)
-    cells = {
-        field: _cells(rows.texts(name), _OWN[own[field].kind] if field in own else _COLUMNS[REQUEST_COLUMNS[field]])
-        for field, name in columns.items()
-    }
+    user_fields = own_fields(forecaster.model)
+    kinds = {field: _OWN[column.kind] for field, column in user_fields.items()}
+    kinds |= {field: _COLUMNS[column] for field, column in REQUEST_COLUMNS.items()}
+    cells = {field: _cells(rows.texts(name), kinds[field]) for field, name in columns.items()}
     values = {field: column.values for field, column in cells.items()}
     if isinstance(forecaster.model.panel.store_ids[0], str):
         values["store"] = [text or None for text in rows.texts(columns["store"])]
     _drop_assumed(rows, values, forecaster.model)
     if "open" not in values and forecaster.model.panel.lists_open_days_only:
         values["open"] = [True] * len(values["store"])
-    numbers = {field for field, column in own.items() if column.kind == "cont" and cells.get(field)}
+    numbers = {field for field, column in user_fields.items() if column.kind == "cont" and cells.get(field)}
     items = [_item(dict(zip(values, row, strict=True)), numbers) for row in zip(*values.values(), strict=True)]
     problems, forecasts = _predict(forecaster, items, options)
     if problems:
@@ -119,10 +118,10 @@ def _columns(rows: Rows, model: Model) -> dict[str, str]:
         RowsError: if there are two columns for a field, no store or no date.
     """
     header = rows.header
-    own = _own_columns(header, own_fields(model))
+    user_fields = _own_columns(header, own_fields(model))
     fields = [field for field in REQUEST_COLUMNS if field != "events" or "Events" in model.features.weather]
     matched = match_columns(
-        [name for name in header if name not in own.values()], [REQUEST_COLUMNS[field] for field in fields]
+        [name for name in header if name not in user_fields.values()], [REQUEST_COLUMNS[field] for field in fields]
     )
     columns, doubled, faults = {}, set(), []
     for field in fields:
@@ -141,7 +140,7 @@ def _columns(rows: Rows, model: Model) -> dict[str, str]:
         faults.append(f"no column {' and '.join(missing)}; its columns are {', '.join(header)}")
     if faults:
         raise RowsError(f"{rows.source} has {'. It has '.join(faults)}")
-    return columns | own
+    return columns | user_fields
 
 
 def _own_columns(header: Sequence[str], fields: Mapping[str, OwnColumn]) -> dict[str, str]:
