@@ -48,6 +48,8 @@ class Panel:
         unit: power of ten in which the model learns sales; see ``decade``.
         own_events: ``[event, 5]``, events of the user's: code, first and last day, store and state. A code indexes the
             level ``OwnEvent``, whose code 0 is none. The store or state -1 stands for all of them.
+        official: ``[state + 1, day]``, numbers of the official holidays of the country: the same for all days of one
+            holiday, such as Thanksgiving; 0 on other days. The last row is for stores without a state.
         own_store: ``[column, store]``, values of the user's columns by store; NaN where unknown. The levels declare
             the columns; see ``sales.columns.own``.
         own_day: ``[column, day]``, the same by day.
@@ -74,6 +76,7 @@ class Panel:
     unit: float = 1.0
     own_events: Int32 = field(default_factory=lambda: np.zeros((0, 5), dtype=np.int32))
     weather_forecast: bool = False
+    official: Int32 = field(default_factory=lambda: np.zeros((1, 0), dtype=np.int32))
     own_store: Float32 = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     own_day: Float32 = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     own_cell: Float32 = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32))
@@ -122,7 +125,7 @@ class Panel:
             KeyError: if an array is missing.
         """
         scalars = {"first_day", "cutoff", "trend_week", "unit", "weather_forecast"}
-        optional = {"unit", "own_events", "weather_forecast", "own_store", "own_day", "own_cell"}
+        optional = {"unit", "own_events", "weather_forecast", "official", "own_store", "own_day", "own_cell"}
 
         def value(name: str, key: str) -> object:
             return arrays[key].item() if name in scalars else arrays[key]

@@ -33,8 +33,11 @@ _OTHERS = (
 )  # fmt: skip
 EVENT_DAYS = ("", *_FROM_EASTER.values(), *_FIXED.values(), *_OTHERS)
 
-OWN_EFFECTS = ("EasterEffect", "DateEffect")  # from the store's own sales
-STATE_EFFECTS = ("EasterEffectState", "DateEffectState")
+OWN_EFFECTS = ("EasterEffect", "DateEffect", "MovingEffect")  # from the store's own sales
+STATE_EFFECTS = tuple(f"{name}State" for name in OWN_EFFECTS)
+MOVES = 7  # days by which a holiday's date differs between two years at most, unless it follows the moon
+AROUND = range(-35, 11)  # days around a holiday that follows the moon; the month of Ramadan comes before its feast
+MOON_YEAR = range(340, 391)  # days between two occurrences of such a holiday: 12 or 13 months of the moon
 
 COLUMNS = (
     Column("EventDay", "cat", "holidays", words=EVENT_DAYS),
@@ -154,9 +157,10 @@ def _until(date: Int64, event: Int64, most: int) -> Int64:
 def effect_columns(panel: Panel) -> Table:
     """Return the ``[store, day]`` columns of what the same day did to the store's sales in the year before.
 
-    The same day is the one at the same distance from Easter (``Easter``, within ``EASTER_REACH``), or of the same date
-    (``Date``). Its effect is the logarithm of its sales over those of ordinary days; see ``day_effects``. It is 0 where
-    that is not known. A column that ends in ``State`` is the mean of the store's state.
+    The same day is one of the year before: at the same distance from Easter (``Easter``, within ``EASTER_REACH``), of
+    the same date (``Date``), or at the same distance from an official holiday that follows the moon (``Moving``). Its
+    effect is the logarithm of its sales over those of ordinary days; see ``day_effects``. It is 0 where that is not
+    known. A column that ends in ``State`` is the mean of the store's state.
     """
     effects = day_effects(panel.sales / panel.unit, panel.calendar.promo)
     by_state = _state_means(effects, panel.state)
@@ -164,11 +168,47 @@ def effect_columns(panel: Panel) -> Table:
     offset = panel.date - easter(parts["Year"])
     easter_before = np.where(abs(offset) <= EASTER_REACH, easter(parts["Year"] - 1) + offset, -1)
     same_date = date_of(parts["Year"] - 1, parts["Month"], 1) + parts["Day"] - 1  # 29 February: 1 March
-    return {
+    columns = {
         f"{name}Effect{suffix}": _take_days(values, before - panel.first_day)
         for name, before in (("Easter", easter_before), ("Date", same_date))
         for suffix, values in (("", effects), ("State", by_state))
     }
+    for suffix, values in (("", effects), ("State", by_state)):
+        moving = np.zeros_like(values)
+        for state in np.flatnonzero((panel.official > 0).any(axis=1)).tolist():
+            stores = np.flatnonzero(panel.state % len(panel.official) == state)  # -1 is the last row
+            moving[stores] = _take_days(values[stores], same_moving_day(panel.official[state], panel.date))
+        columns[f"MovingEffect{suffix}"] = moving
+    return columns
+
+
+def same_moving_day(official: Int32, date: Int64) -> Int64:
+    """Return the day of the year before at the same distance from a holiday that follows the moon, ``[day]``.
+
+    The nearest holiday counts, within ``AROUND``. Holidays that move with Easter have columns of their own.
+
+    Args:
+        official: ``[day]``, numbers of the holidays; 0 on other days.
+        date: ``[day]``, days since 1970-01-01.
+
+    Returns:
+        Indices of days; -1 where there is none. They may lie before the first day.
+    """
+    before, distance = np.full(len(date), -1), np.full(len(date), len(date))
+    for number in np.unique(official[official > 0]).tolist():
+        days = np.flatnonzero(official == number)
+        years = datepart(date[days])
+        gaps = np.diff(days)
+        drift = np.diff(years["Dayofyear"])
+        wrapped = np.minimum(abs(drift), 365 - abs(drift))
+        from_easter = date[days] - easter(years["Year"])
+        if not gaps.size or wrapped.max() <= MOVES or np.ptp(from_easter) == 0:
+            continue
+        for previous, day in zip(days[:-1].tolist(), days[1:].tolist(), strict=True):
+            around = np.array([offset for offset in AROUND if 0 <= day + offset < len(date)])
+            nearer = around[(abs(around) < distance[day + around]) & (day - previous in MOON_YEAR)]
+            before[day + nearer], distance[day + nearer] = previous + nearer, abs(nearer)
+    return before
 
 
 def day_effects(sales: Float64, promo: UInt8) -> Float32:

@@ -1,6 +1,7 @@
 """Columns about recurring events: equal to the standard library's dates and to slow loops."""
 
 import datetime as dt
+import itertools
 import math
 from dataclasses import replace
 
@@ -9,7 +10,15 @@ import numpy as np
 import pytest
 
 from sales.columns import events
-from sales.columns.events import EVENT_DAYS, day_columns, day_effects, easter, effect_columns, orthodox_easter
+from sales.columns.events import (
+    EVENT_DAYS,
+    day_columns,
+    day_effects,
+    easter,
+    effect_columns,
+    orthodox_easter,
+    same_moving_day,
+)
 from sales.features import Features
 from sales.panel import Panel
 from tests.sales.forecasts import HORIZON
@@ -193,3 +202,42 @@ def test_a_new_store_has_no_effects_of_its_own(panel: Panel) -> None:
     assert not any(hidden.values())
     state = [names.index(name) for name in events.STATE_EFFECTS]
     np.testing.assert_array_equal(conts[0, state], conts[1, state])
+
+
+def test_days_around_a_holiday_of_the_moon_have_the_same_days_of_the_year_before() -> None:
+    """A feast of two days that moves by 11 days a year, and a fixed holiday, which has the effect of its date."""
+    date = np.arange(dt.date(2016, 1, 1).toordinal(), dt.date(2018, 12, 31).toordinal() + 1) - EPOCH.toordinal()
+
+    def day(year: int, month: int, day_of_month: int) -> int:
+        return dt.date(year, month, day_of_month).toordinal() - dt.date(2016, 1, 1).toordinal()
+
+    official = np.zeros(len(date), np.int32)
+    feasts = [day(2016, 7, 5), day(2017, 6, 25), day(2018, 6, 15)]
+    for number in (1, 2):
+        official[np.array(feasts) + number - 1] = number
+    official[[day(year, 5, 1) for year in (2016, 2017, 2018)]] = 3
+    official[[day(2016, 9, 9), day(2018, 2, 2)]] = 4  # election days
+    before = same_moving_day(official, date)
+    expected = np.full(len(date), -1)
+    for last, feast in itertools.pairwise(feasts):
+        for offset in range(-35, 12):
+            expected[feast + offset] = last + offset
+    np.testing.assert_array_equal(before, expected)
+
+
+def test_effects_of_a_moving_holiday_are_those_of_the_year_before(panel: Panel) -> None:
+    """The holiday moves by 11 days; stores without a state have holidays too."""
+    official = np.zeros((len(panel.levels["State"]) + 1, panel.calendar.days), np.int32)
+    first = panel.calendar.day(dt.date(2014, 3, 12))
+    official[:, [first, first + 354]] = 1
+    state = panel.state.copy()
+    state[2] = -1
+    moved = replace(panel, official=official, state=state)
+    columns, effects = effect_columns(moved), day_effects(panel.sales, panel.calendar.promo)
+    for day in range(first + 354 - 35, first + 354 + 11):
+        for store in (0, 1, 2):
+            expected = effects[store, day - 354]
+            assert columns["MovingEffect"][store, day] == (0 if np.isnan(expected) else expected)
+    outside = [first + 354 - 36, first + 354 + 11, first]
+    assert (columns["MovingEffect"][:, outside] == 0).all()
+    assert (effect_columns(panel)["MovingEffect"] == 0).all()  # Germany's holidays do not follow the moon

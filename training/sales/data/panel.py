@@ -56,7 +56,9 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None, un
     levels |= levels_of([table.column for table in tables.own_columns])
     levels |= {table.column.column: table.words for table in tables.own_columns if table.column.kind == "cat"}
     grids = _grids(shape, cell, train, plan)
-    fill(grids, Place(state, levels["State"], tables.country), first_day=first, cutoff=last_known - first)
+    names = fill(grids, Place(state, levels["State"], tables.country), first_day=first, cutoff=last_known - first)
+    official = np.zeros((len(levels["State"]) + 1, shape[1]), dtype=np.int32)
+    official[state] = names  # the stores of a state have the same holidays; the last row is for those without a state
     gap = (~grids.listed & ~after_last(grids.listed)).astype(np.uint8)
     calendar = Calendar(stores, first, grids.open, grids.promo, grids.holiday, grids.school, grids.assumed, gap)
     weather, events = _weather(tables.weather, levels, first, shape[1])
@@ -82,6 +84,7 @@ def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None, un
         unit=decade(sales) if unit is None else unit,
         weather_forecast=last_known >= int(days[0].max()),  # later weather of an earlier cutoff is observed
         own_events=_own_events(tables.events, {**levels, "Store": tuple(numbers)}, first),
+        official=official,
         **_own_values(tables, stores, first, shape),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sales.arrays import Int32
 from sales.calendar import FIELDS
 from sales.panel import YEAR
 from training.sales.data.plan.grids import Grids, Place, after_last, in_state, repeat
@@ -12,7 +13,7 @@ from training.sales.data.plan.opening import fill_open
 from training.sales.data.plan.promotions import fill_promotions
 
 
-def fill(grids: Grids, place: Place, *, first_day: int, cutoff: int) -> None:
+def fill(grids: Grids, place: Place, *, first_day: int, cutoff: int) -> Int32:
     """Fill the facts that no table states, in place.
 
     - State holidays: as the other stores of the state list them, from the country's calendar, and those that recur.
@@ -28,6 +29,9 @@ def fill(grids: Grids, place: Place, *, first_day: int, cutoff: int) -> None:
         place: places of the stores.
         first_day: date of day 0, in days since 1970-01-01.
         cutoff: last day whose sales are known.
+
+    Returns:
+        ``[store, day]``, numbers of the country's official holidays, as ``fill_holidays`` returns them.
     """
     date = first_day + np.arange(grids.open.shape[1])
     facts = {"promo": grids.promo, "school_holiday": grids.school, "state_holiday": grids.holiday}
@@ -39,6 +43,7 @@ def fill(grids: Grids, place: Place, *, first_day: int, cutoff: int) -> None:
     fill_promotions(grids.promo, stated, ahead)
     fill_open(grids, place, date, names, cutoff)
     _clear_assumed(grids, absent)
+    return names
 
 
 def _clear_assumed(grids: Grids, absent: Sequence[str]) -> None:

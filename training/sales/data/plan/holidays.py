@@ -62,7 +62,7 @@ def _official(
     for holiday in state_holidays(country, state, range(years[0], years[-1] + 1)):
         day = (holiday.date - dt.date(1970, 1, 1)).days - int(date[0])
         if 0 <= day < len(date):
-            by_name.setdefault(holiday.name, []).append((day, holiday))
+            by_name.setdefault(holiday.name.removesuffix(" (estimated)"), []).append((day, holiday))
     kinds, numbers = np.zeros(len(date), dtype=np.uint8), np.zeros(len(date), dtype=np.int32)
     for name, occurrences in by_name.items():
         found = [value[day] > 0 for day, _ in occurrences if listed[day]]
