@@ -12,6 +12,7 @@ from sales.panel import YEAR
 from schemas.sales.column_names import public_name
 from training.sales.data.columns import COLUMNS, Kind
 from training.sales.data.files import find_layout
+from training.sales.data.own_columns import FILE, OwnTable
 from training.sales.data.problems import Problems, TableProblem, TablesError
 from training.sales.data.tables import Tables, load_tables
 from training.sales.options import DEFAULT_HORIZON
@@ -120,7 +121,12 @@ class Inspection:
             ]
             yield from _aligned(uses)
             if source.unused:
-                yield f"  not used: {', '.join(source.unused)}"
+                hint = f"; declare them in {FILE} to use their past" if table == "train" else ""
+                yield f"  not used: {', '.join(source.unused)}{hint}"
+        if tables.own_columns:
+            yield ""
+            yield "columns of your own"
+            yield from _aligned([_own_column(table) for table in tables.own_columns])
         absent = [*_absent(self.layout, tables)]
         if absent:
             yield ""
@@ -169,6 +175,19 @@ def _absent(layout: str, tables: Tables) -> Iterator[tuple[str, str]]:
             yield title, cost
         elif column and table in tables.sources and column not in tables.sources[table].headers:
             yield f"{public_name(column)} of {title}", cost
+
+
+def _own_column(table: OwnTable) -> tuple[str, str, str]:
+    """Return the name of a column of the user's, its kind and axes, and its use."""
+    name, kind, axes, known_ahead = table.column
+    values = "number" if kind == "cont" else f"category of {counted(len(table.words), 'word')}"
+    if axes == "store":
+        use = "attribute of the store"
+    elif known_ahead:
+        use = "known ahead: from the plan or the request; the last value where neither states it"
+    else:
+        use = "not known ahead: the mean of 28 days before a forecast, or the last word"
+    return name, f"{values} by {'store and day' if axes == 'cell' else axes}", use
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

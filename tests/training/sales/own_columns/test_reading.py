@@ -8,6 +8,7 @@ import pandas as pd
 from sales.columns.own import OwnColumn, own_columns
 from sales.panel import Panel
 from tests.training.sales.data.own_tables import FIRST, chain, problems, write
+from training.sales.data.inspection import inspect_tables
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import Tables, read_tables
 from training.sales.fits.windows import tables_until
@@ -141,3 +142,15 @@ def test_parquet_has_the_same_columns(tmp_path: Path) -> None:
 
 def test_the_lessons_tables_have_no_own_columns(demo_tables: Tables) -> None:
     assert demo_tables.own_columns == ()
+
+
+def test_an_inspection_tells_what_each_column_becomes(tmp_path: Path) -> None:
+    folder = write(tmp_path, sales=with_price(), plan=plan_of(), stores=STORES)
+    declare(folder, "[shelf]\n")
+    lines = [" ".join(line.split()) for line in inspect_tables(folder).text().splitlines()]
+    ahead = "known ahead: from the plan or the request; the last value where neither states it"
+    assert f"price number by store and day {ahead}" in lines
+    shelf = "shelf category of 2 words by store and day not known ahead: the mean of 28 days before a forecast, or the "
+    assert f"{shelf}last word" in lines
+    assert "Floor Area number by store attribute of the store" in lines
+    assert "not used: cost; declare them in columns.toml to use their past" in lines
