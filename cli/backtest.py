@@ -1,6 +1,7 @@
 """Command that judges the sales training at rolling origins."""
 
 import datetime as dt
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ def backtest(
     import numpy as np
 
     from runtime.folder import check_target
+    from training.checkpoint_folder import check_options
     from training.device import pick_training_device
     from training.sales.backtest.report import summary_lines, write_backtest
     from training.sales.backtest.run import Settings
@@ -102,6 +104,8 @@ def backtest(
 
     options = Options.of(**given_options(Options, given))
     check_target(out, replace=force, remedy=", or replace it with --force")
+    if not fresh:
+        check_options(out, asdict(options))
     tables = read_tables(data)
     length = days or options.horizon
     chosen = (

@@ -254,8 +254,10 @@ def first_answer(url: str, bundle: Path, ask: Callable[[bytes, str], bytes]) -> 
 
 def _print_figures(figures: dict[str, Any]) -> None:
     """Print the most important figures, and those of the baselines, in a line each."""
+    from runtime.words import counted
+
     click.echo(
-        f"{figures['from']} to {figures['to']}, {figures['rows']:,} rows: RMSPE {figures['rmspe']:.4f}, "
+        f"{figures['from']} to {figures['to']}, {counted(figures['rows'], 'row')}: RMSPE {figures['rmspe']:.4f}, "
         f"WAPE {figures['wape']:.4f}, bias {figures['bias']:+.4f}"
     )
     if intervals := figures.get("served_intervals"):
@@ -269,6 +271,6 @@ def _print_figures(figures: dict[str, Any]) -> None:
     if naive := figures.get("last_year_same_weekday"):
         ours = figures["where_last_year_is_known"]
         click.echo(
-            f"last year's same weekday, {naive['rows']:,} rows: RMSPE {naive['rmspe']:.4f}; "
+            f"last year's same weekday, {counted(naive['rows'], 'row')}: RMSPE {naive['rmspe']:.4f}; "
             f"the model on these rows: {ours['rmspe']:.4f}"
         )

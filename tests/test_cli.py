@@ -188,15 +188,16 @@ def test_from_tables_to_forecasts(demo_folder: Path, tmp_path: Path) -> None:
     assert "--force" in again.output
 
 
+@pytest.mark.parametrize("command", ["train sales", "backtest"])
 def test_a_checkpoint_of_other_options_is_rejected_before_the_tables_are_read(
-    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     out = tmp_path / "sales"
     with suppress(InterruptedError), checkpoints(out, options=asdict(Options.of(epochs=7))) as folder:
         (folder / "all.safetensors").touch()
         raise InterruptedError
     monkeypatch.setattr("training.sales.data.tables.read_tables", lambda *_: pytest.fail("the tables are read"))
-    result = shopcat("train", "sales", demo_folder, "--out", out, *QUICK)
+    result = shopcat(*command.split(), demo_folder, "--out", out, *QUICK)
     assert result.exit_code == 2, result.output
     assert "epochs is 1 here and 7 there" in result.output
 

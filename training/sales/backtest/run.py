@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +159,7 @@ def backtest(tables: Tables, out: Path, settings: Settings, *, resume: bool = Tr
     evaluations |= {cutoff: _actual(tables, cutoff, settings.days) for cutoff in inner}
     new = _new_stores(tables, settings.new_stores)
     trained = tuple(name for name in settings.baselines if name not in FREE and name not in skipped)
-    with checkpoints(out, resume=resume) as folder:
+    with checkpoints(out, resume=resume, options=asdict(settings.options)) as folder:
         fits = _fits(tables, settings, evaluations, trained, new, folder)
         _run(fits, evaluations, settings)
         for cutoff, evaluation in evaluations.items():
