@@ -19,7 +19,7 @@ def test_three_columns_are_described_with_the_cost_of_what_is_absent(tmp_path: P
         "sales: sales.csv, 260 rows, 5 stores, 2023-01-02 to 2023-03-02",
         "  shop      store  identifies the store",
         "  turnover  sales  what is forecast",
-        "  not used: colour",
+        "  not used: colour; declare them in columns.toml to use their past",
         "  promo of sales           the model learns nothing about promotions",
         "  weather                  the model learns nothing about weather",
         "  40 of 300 days between a store's first and last have no row: closed or unknown",
