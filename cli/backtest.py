@@ -53,7 +53,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
     "--intervals/--no-intervals",
     default=True,
     show_default=True,
-    help="Judge intervals too. Each window then takes one more fit, which forecasts the days before it.",
+    help="Judge intervals too. Each window is then calibrated on windows before it, which take further fits.",
 )
 @click.option(
     "--new-stores",

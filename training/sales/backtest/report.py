@@ -200,8 +200,8 @@ def _intervals(figures: Figures) -> list[str]:
     kinds = [kind for kind in ("Week of the horizon", "Store type") if kind in figures.kinds()]
     return [
         "## Intervals",
-        "Each window is calibrated on the windows that ended before its cutoff. There is one more, just before the "
-        "cutoff, which is not judged itself; it has the seed 0. A window without any has no intervals.",
+        "Each window is calibrated on the last windows that ended before its cutoff. Some of them are not judged "
+        "themselves; they have the seed 0. A window without any has no intervals.",
         interval_table("mean over the windows", overall),
         interval_table("cutoff", windows),
         *(interval_table(kind, {label: means(kind, label) for label in figures.labels(kind)}) for kind in kinds),

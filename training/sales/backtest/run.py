@@ -21,7 +21,7 @@ from training.sales.evaluation import Evaluation
 from training.sales.fits.competitors import COMPETITORS
 from training.sales.fits.processes import default_jobs, run_fits
 from training.sales.fits.window_fit import LESSON, MODEL, Forecasts, WindowFit
-from training.sales.fits.windows import MIN_HORIZONS, first_sale, tables_until
+from training.sales.fits.windows import MIN_HORIZONS, SEASONS, first_sale, tables_until
 from training.sales.intervals.residuals import MAX_WINDOWS, residuals_of
 from training.sales.metrics import rmspe
 from training.sales.options import Options
@@ -51,7 +51,7 @@ class Settings:
         baselines: names of baselines to compare with.
         jobs: number of fits in parallel; None for as many as cores and memory allow.
         device: device to train on.
-        intervals: calibrate intervals for each window, which takes a fit more for each.
+        intervals: calibrate intervals for each window, which takes further fits.
         new_stores: share of the stores, from 0 to below 1, that are unknown in training and judged apart.
     """
 
@@ -155,7 +155,8 @@ def backtest(tables: Tables, out: Path, settings: Settings, *, resume: bool = Tr
     for name, reason in skipped.items():
         logger.warning("WARNING: the baseline %s is left out: %s", name, reason)
     evaluations = {cutoff: _actual(tables, cutoff, settings.days) for cutoff in settings.cutoffs}
-    inner = [] if not settings.intervals else inner_cutoffs(tables, settings.cutoffs, settings.days)
+    n_before = settings.options.calibration_windows if settings.intervals else 0
+    inner = inner_cutoffs(tables, settings.cutoffs, settings.days, windows=n_before)
     evaluations |= {cutoff: _actual(tables, cutoff, settings.days) for cutoff in inner}
     new = _new_stores(tables, settings.new_stores)
     trained = tuple(name for name in settings.baselines if name not in FREE and name not in skipped)
@@ -168,13 +169,23 @@ def backtest(tables: Tables, out: Path, settings: Settings, *, resume: bool = Tr
     return Backtest(settings, windows, skipped, tables.synthetic)
 
 
-def inner_cutoffs(tables: Tables, cutoffs: Sequence[np.datetime64], days: int) -> list[np.datetime64]:
-    """Return the cutoffs of further windows that end where a window begins, for its calibration.
+def inner_cutoffs(tables: Tables, cutoffs: Sequence[np.datetime64], days: int, *, windows: int) -> list[np.datetime64]:
+    """Return the cutoffs of further windows, on which those of the backtest are calibrated.
 
-    There is none where the sales before are fewer than two windows, or where the backtest has the window already.
+    As in a training, the last of them ends where a window of the backtest begins, and the others are spread over the
+    year before. Windows of the backtest that are 13 weeks apart share them. There is none where the sales before are
+    fewer than two windows, or where the backtest has the window already.
+
+    Args:
+        tables: checked tables.
+        cutoffs: cutoffs of the backtest.
+        days: number of days in a window.
+        windows: number of windows before each cutoff.
     """
     earliest = first_sale(tables) + MIN_HORIZONS * days - 1
-    return [cutoff - days for cutoff in cutoffs if cutoff - days >= earliest and cutoff - days not in cutoffs]
+    step = max(SEASONS // max(windows, 1) // 7 * 7, -(-days // 7) * 7)
+    inner = {cutoff - days - step * index for cutoff in cutoffs for index in range(windows)}
+    return sorted(cutoff for cutoff in inner if cutoff >= earliest and cutoff not in cutoffs)
 
 
 def _new_stores(tables: Tables, share: float) -> NDArray[np.int64]:

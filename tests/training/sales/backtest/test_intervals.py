@@ -33,11 +33,21 @@ def result(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Backtest
 
 
 def test_each_window_has_one_more_before_it_unless_the_backtest_has_it(tables: Tables) -> None:
-    assert inner_cutoffs(tables, CUTOFFS, DAYS) == [cutoff - DAYS for cutoff in CUTOFFS]
+    assert inner_cutoffs(tables, CUTOFFS, DAYS, windows=1) == [cutoff - DAYS for cutoff in CUTOFFS]
     adjacent = [CUTOFFS[0], CUTOFFS[0] + DAYS]
-    assert inner_cutoffs(tables, adjacent, DAYS) == [CUTOFFS[0] - DAYS]
+    assert inner_cutoffs(tables, adjacent, DAYS, windows=1) == [CUTOFFS[0] - DAYS]
     early = np.datetime64("2013-02-10")
-    assert inner_cutoffs(tables, [early], DAYS) == [], "fewer than two windows of sales are left"
+    assert inner_cutoffs(tables, [early], DAYS, windows=4) == [], "fewer than two windows of sales are left"
+    assert inner_cutoffs(tables, CUTOFFS, DAYS, windows=0) == []
+
+
+def test_windows_that_are_13_weeks_apart_share_those_before_them(tables: Tables) -> None:
+    last = np.datetime64("2015-06-12")
+    cutoffs = [last - 91 * index for index in range(4)]
+    inner = inner_cutoffs(tables, cutoffs, 49, windows=4)
+    assert len(inner) == 7
+    for cutoff in cutoffs:
+        assert {cutoff - 49 - 91 * index for index in range(4)} <= {*inner}
 
 
 def test_the_figures_of_intervals_agree_with_pandas(result: Backtest) -> None:
