@@ -118,7 +118,11 @@ def pets(pets_bundle: Path) -> PetsHandler:
 
 
 def test_any_sales_request_is_answered(sales: SalesHandler) -> None:
-    valid = [DAY, {"items": [DAY, DAY]}, {"store": 1, "start": "2015-08-22", "days": 3, "promo": [True, None, False]}]
+    valid = [
+        DAY,
+        {"items": [DAY, DAY], "levels": [80, 97.5], "objective": "mean"},
+        {"store": 1, "start": "2015-08-22", "days": 3, "promo": [True, None, False], "quantiles": [0.1, 0.99]},
+    ]
     bodies = REQUESTS.map(json.dumps).map(str.encode) | damaged(*(json.dumps(request).encode() for request in valid))
     fuzz(bodies | st.binary(max_size=80), lambda body: check_answered(sales, {"body": body}, {}))
 
