@@ -218,7 +218,7 @@ def _forecasts(
     A forecast is a list of the sales and, if the model has intervals, of the quantiles of ``PROBABILITIES``.
 
     Without a column Open, nobody knows beforehand which days will have sales. A day with sales that is assumed closed
-    is then forecast by a request of its own, which states that it is open.
+    is then forecast by a separate request, which states that it is open.
 
     Args:
         forecaster: the model.
