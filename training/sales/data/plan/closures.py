@@ -11,7 +11,7 @@ CHANCE = 2e-3  # highest probability with which a store may be closed by chance 
 MIN_STORES = 3  # stores whose opening on a day is known, from which on most of them count as the chain
 # Days on which shops close in most countries. One occurrence in most stores is enough.
 FAMOUS = (
-    {1 * 100 + 1, 12 * 100 + 25, 12 * 100 + 26},
+    {101, 102, 103, 1224, 1225, 1226, 1231},  # month and day
     {offset - AFTER_EASTER.start for offset in (-2, 0, 1)},
     set[int](),
     set[int](),
