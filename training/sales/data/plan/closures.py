@@ -16,7 +16,6 @@ FAMOUS = (
     set[int](),
     set[int](),
 )
-FORTNIGHT = 14  # days
 MIN_TURNS = 5  # occurrences of a turn within the year, such as every third Monday, before it counts
 TURN = 0.75  # share of these on which the store was closed
 
