@@ -173,15 +173,33 @@ def objective_factors(residuals: Residuals) -> dict[Objective, float]:
 
     ``mean`` makes the forecasts' total that of the sales. ``rmspe`` minimises the root mean square of (a - cf) / a over
     the factor c, where a is sales and f the median. The derivative is 0 at c = mean(f / a) / mean((f / a) ** 2).
+
+    Both are those of residuals whose windows have no shift, times the shift that is believed. The shift of a window is
+    the mean of its log residuals: a warm spring, say. The mean shift is believed by the share of its square that chance
+    does not explain (a James-Stein estimate), and not at all if there is one window.
     """
-    sales = residuals.sales[residuals.known].astype(np.float64)
-    median = residuals.median[residuals.known].astype(np.float64)
-    ratio = median / sales
+    ratio, known = residuals.log_ratio, residuals.known
+    windows = np.flatnonzero(known.any(axis=(1, 2)))
+    shifts = np.array([float(ratio[window][known[window]].mean()) for window in windows])
+    shift = np.zeros(len(ratio))
+    shift[windows] = shifts
+    log = (ratio - shift[:, None, None])[known]
+    median, inverse = residuals.median[known].astype(np.float64), np.exp(-log)
+    believed = float(np.exp(_believed(shifts)))
     return {
         "median": 1.0,
-        "mean": float(sales.sum() / median.sum()),
-        "rmspe": float(ratio.mean() / (ratio**2).mean()),
+        "mean": believed * float((median * np.exp(log)).sum() / median.sum()),
+        "rmspe": believed * float(inverse.mean() / (inverse**2).mean()),
     }
+
+
+def _believed(shifts: Float64) -> float:
+    """Return the mean of the windows' shifts, less the part that chance explains."""
+    n, mean = len(shifts), float(shifts.mean())
+    if n == 1 or mean == 0:
+        return 0.0
+    chance = float(shifts.var(ddof=1)) / n / mean**2
+    return mean * max(1 - chance, 0.0)
 
 
 def _scale(size: Float64) -> Float64:
@@ -300,7 +318,8 @@ def _totals(residuals: Residuals, spans: Sequence[int]) -> Iterator[tuple[Float6
 
     The totals start on each seventh day ahead. The factor that makes mean forecasts is that of the other windows. With
     one window it is exp(variance / 2), the factor of residuals without a shift. Fitted on the window itself, it would
-    hide the window's shift, which is most of the error of a total.
+    hide the window's shift, which is most of the error of a total. All of the others' shift is removed, although
+    `objective_factors` believes a part: a new window differs from the believed shift about as much.
 
     Args:
         residuals: the residuals.

@@ -23,10 +23,11 @@ def noise_of(stores: int) -> np.ndarray:
     return np.geomspace(0.02, 0.4, stores)
 
 
-def test_factors_of_the_objectives_are_their_optima() -> None:
-    residuals = simulated(np.random.default_rng(0), noise_of(20), windows=2)
-    sales = residuals.sales[residuals.known].astype(np.float64)
+def test_factors_of_one_window_are_the_optima_without_its_shift() -> None:
+    residuals = simulated(np.random.default_rng(0), noise_of(20), windows=1)
     median = residuals.median[residuals.known].astype(np.float64)
+    log = np.log(residuals.sales[residuals.known].astype(np.float64) / median)
+    sales = median * np.exp(log - log.mean())
 
     factors = Calibration.fit(residuals).factors
 
@@ -34,6 +35,23 @@ def test_factors_of_the_objectives_are_their_optima() -> None:
     assert (factors["mean"] * median).sum() == pytest.approx(sales.sum())
     best = minimize_scalar(lambda factor: np.sqrt((((sales - factor * median) / sales) ** 2).mean()))
     assert factors["rmspe"] == pytest.approx(best.x, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shifts", "believed"), [((0.05, 0.05, 0.05), 0.05), ((0.06, -0.06), 0.0), ((0.04, 0.06), 0.048)]
+)
+def test_factors_follow_a_shift_as_far_as_the_windows_agree_on_it(shifts: tuple[float, ...], believed: float) -> None:
+    """The variance of the mean of 0.04 and 0.06 is 0.0002 / 2, which is 4 percent of its square."""
+    one = simulated(np.random.default_rng(0), noise_of(20), windows=1)
+    log = one.log_ratio - one.log_ratio[one.known].mean()
+    sales = np.concatenate([one.median * np.exp(log + shift) for shift in shifts]).astype(np.float32)
+    median = np.concatenate([one.median] * len(shifts))
+    shifted = Residuals(np.arange(len(shifts)) * 49, sales, median)
+
+    without, factors = (Calibration.fit(residuals).factors for residuals in (one, shifted))
+
+    for name in ("mean", "rmspe"):
+        assert np.log(factors[name] / without[name]) == pytest.approx(believed, abs=1e-5)
 
 
 def test_scales_of_stores_are_shrunk_clipped_means() -> None:
