@@ -33,6 +33,7 @@ from sales.uncertainty.residuals import Residuals, ResidualsError
 from schemas.sales.options import Objective
 
 CLIP = 5.0  # times a store's median absolute residual; larger residuals count as this much in the store's scale
+OUTLIER = 8.0  # times the scale of a store
 ERROR = 1.0  # squared relative error of a scale from one residual; why: 0.57 if normal, more if the tails are heavy
 WEEK_PRIOR = 200  # residuals; at so many of a week, its quantiles and those of all weeks weigh the same
 TOTAL_PRIOR = 10  # totals; at so many of a length, its quantiles and the next shorter's weigh the same
@@ -177,13 +178,19 @@ def objective_factors(residuals: Residuals) -> dict[Objective, float]:
     Both are those of residuals whose windows have no shift, times the shift that is believed. The shift of a window is
     the mean of its log residuals: a warm spring, say. The mean shift is believed by the share of its square that chance
     does not explain (a James-Stein estimate), and not at all if there is one window.
+
+    Log residuals beyond ``OUTLIER`` scales of their store count as that large. Why: one of 48,000 Rossmann sales in a
+    window, 46 where 5,077 were forecast, made the factor of ``rmspe`` 0.90 and the RMSPE of the next holdout 0.135
+    instead of 0.095.
     """
     ratio, known = residuals.log_ratio, residuals.known
     windows = np.flatnonzero(known.any(axis=(1, 2)))
     shifts = np.array([float(ratio[window][known[window]].mean()) for window in windows])
     shift = np.zeros(len(ratio))
     shift[windows] = shifts
-    log = (ratio - shift[:, None, None])[known]
+    centred = ratio - shift[:, None, None]
+    largest = OUTLIER * _scale(np.abs(centred))[:, None]
+    log = np.clip(centred, -largest, largest)[known]
     median, inverse = residuals.median[known].astype(np.float64), np.exp(-log)
     believed = float(np.exp(_believed(shifts)))
     return {

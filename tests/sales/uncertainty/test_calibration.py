@@ -37,6 +37,18 @@ def test_factors_of_one_window_are_the_optima_without_its_shift() -> None:
     assert factors["rmspe"] == pytest.approx(best.x, rel=1e-5)
 
 
+def test_one_absurd_sale_does_not_move_the_factors() -> None:
+    """Squared, a sale of a hundredth of its forecast weighs as much as 10,000 others."""
+    residuals = simulated(np.random.default_rng(0), noise_of(20), windows=2)
+    without = Calibration.fit(residuals).factors
+    residuals.sales[0, 3, 5] = residuals.median[0, 3, 5] / 100
+
+    factors = Calibration.fit(Residuals(residuals.cutoffs, residuals.sales, residuals.median)).factors
+
+    for name in ("mean", "rmspe"):
+        assert factors[name] == pytest.approx(without[name], rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("shifts", "believed"), [((0.05, 0.05, 0.05), 0.05), ((0.06, -0.06), 0.0), ((0.04, 0.06), 0.048)]
 )
