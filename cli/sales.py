@@ -187,6 +187,7 @@ def evaluate(
     """Evaluate a sales bundle on later sales, write a report and print its figures."""
     from runtime.folder import write_file
     from runtime.words import counted
+    from sales.bundle import read_manifest
     from sales.forecaster import Forecaster
     from training.sales.baselines import shortfall
     from training.sales.data.tables import read_tables
@@ -195,7 +196,7 @@ def evaluate(
     from training.sales.report import write_report
 
     forecaster = Forecaster.load(bundle, device=device, threads=0)
-    tables = read_tables(data)
+    tables = read_tables(data).in_country(read_manifest(bundle).training.get("country"))
     result = evaluate(forecaster, tables)
     write_report(
         report,

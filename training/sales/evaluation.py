@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -21,7 +22,7 @@ from schemas.sales.options import NO_OPTIONS, AnswerOptions
 from schemas.sales.parse import ForecastRequest
 from schemas.sales.request import Item, StateHoliday
 from training.sales import baselines
-from training.sales.data.panel import panel_from_tables
+from training.sales.data.panel import FACTS, panel_from_tables
 from training.sales.data.tables import Tables
 from training.sales.intervals.quantiles import total_quantiles_of
 from training.sales.metrics import PROBABILITIES, by_slice, interval_score, score
@@ -169,8 +170,8 @@ def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
             "name tables of the bundle's stores with sales soon after that day"
         )
     days = _stated_days(panel, known, slice(max(cutoff + 1, 0), last + 1))
-    open_is_stated = "train" not in tables.sources or tables.states("train", "Open")
-    answers = _forecasts(forecaster, panel, days, open_is_stated=open_is_stated)
+    facts = frozenset(field for field, column in FACTS.items() if tables.states_somewhere(column))
+    answers = _forecasts(forecaster, panel, days, facts)
     judged = np.array([answers[cell] for cell in zip(rows.store.tolist(), rows.day.tolist(), strict=True)])
     forecast, quantiles = judged[:, 0], judged[:, 1:]
     calibration = forecaster.model.calibration
@@ -211,7 +212,7 @@ def _stated_days(panel: Panel, known: NDArray[np.bool_], days: slice) -> Rows:
 
 
 def _forecasts(
-    forecaster: Forecaster, panel: Panel, rows: Rows, *, open_is_stated: bool
+    forecaster: Forecaster, panel: Panel, rows: Rows, facts: AbstractSet[str]
 ) -> dict[tuple[int, int], list[float]]:
     """Return the forecasts of store-days by store and day, from one request that states the plan of all of them.
 
@@ -224,12 +225,12 @@ def _forecasts(
         forecaster: the model.
         panel: facts of the tables.
         rows: store-days.
-        open_is_stated: True if the tables have a column Open.
+        facts: fields of a request whose columns the tables have.
 
     Raises:
         HoldoutError: if one of them can't be forecast.
     """
-    items = _items(panel, rows, open_is_stated=open_is_stated)
+    items = _items(panel, rows, facts)
     (answers,) = _answers(forecaster, [items])
     cells = list(zip(rows.store.tolist(), rows.day.tolist(), strict=True))
     forecasts = dict(zip(cells, answers, strict=True))
@@ -246,17 +247,18 @@ def _forecasts(
     return forecasts
 
 
-def _items(panel: Panel, rows: Rows, *, open_is_stated: bool) -> list[Item]:
+def _items(panel: Panel, rows: Rows, facts: AbstractSet[str]) -> list[Item]:
     """Return an item for each store-day, with the facts that the tables state about it."""
     calendar = panel.calendar
 
     def stated(field: str, store: int, day: int, value: Any) -> Any:
         """Return a fact of a day, or None where no table states it."""
-        return None if calendar.assumed[store, day] >> FIELDS.index(field) & 1 else value
+        assumed = calendar.assumed[store, day] >> FIELDS.index(field) & 1
+        return None if assumed or field not in facts else value
 
     def opening(store: int, day: int, sold: bool) -> bool | None:
         """Return the opening of a day, or None where it is not known beforehand."""
-        if not open_is_stated and not np.isnan(panel.sales[store, day]):
+        if "open" not in facts and not np.isnan(panel.sales[store, day]):
             return None
         return True if sold else cast(bool | None, stated("open", store, day, bool(calendar.open[store, day])))
 

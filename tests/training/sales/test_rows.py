@@ -56,6 +56,17 @@ def test_a_day_with_sales_is_forecast_as_an_open_day_without_a_column_open(sold:
     np.testing.assert_allclose(result.forecast, forecast, rtol=1e-6)
 
 
+def test_an_evaluation_states_no_holiday_that_the_tables_do_not_state(sold: Tables) -> None:
+    """The bundle knows its country's holidays, here a first Friday; tables without the column must not deny them."""
+    model = model_of(sold)
+    day = model.panel.calendar.day(pd.Timestamp("2015-07-03").date())
+    model.panel.calendar.state_holiday[:, day] = 1
+    model = replace(model, features=Features(model.panel, "production", horizon=HORIZON))
+    result = evaluate(Forecaster(model), sold)
+    forecast = forecast_open_days(model.features, model.preprocessor, model.run, result.rows)
+    np.testing.assert_allclose(result.forecast, forecast, rtol=1e-6)
+
+
 def test_the_opening_of_a_day_changes_its_columns(sold: Tables) -> None:
     """So that the test above can fail."""
     model = model_of(sold)

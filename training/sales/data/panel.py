@@ -15,7 +15,7 @@ from training.sales.data.plan.grids import Grids, Place, after_last
 from training.sales.data.tables import Tables
 
 NO_STATE = "not stated"  # the State of stores without one
-_COLUMNS = {"open": "Open", "promo": "Promo", "state_holiday": "StateHoliday", "school_holiday": "SchoolHoliday"}
+FACTS = {"open": "Open", "promo": "Promo", "state_holiday": "StateHoliday", "school_holiday": "SchoolHoliday"}
 
 
 def panel_from_tables(tables: Tables, *, cutoff: np.datetime64 | None = None, unit: float | None = None) -> Panel:
@@ -121,7 +121,7 @@ def _grids(
     holiday[cell] = np.maximum(kinds, 0)  # -1 is not stated
     assumed = np.where(listed, 0, 2 ** len(FIELDS) - 1).astype(np.uint8)
     for bit, field in enumerate(FIELDS):
-        unstated = np.concatenate([table[_COLUMNS[field]].isna().to_numpy() for table in (train, plan)])
+        unstated = np.concatenate([table[FACTS[field]].isna().to_numpy() for table in (train, plan)])
         assumed[cell[0][unstated], cell[1][unstated]] |= np.uint8(1 << bit)
     open_, promo, school = on_grid("Open", 1), on_grid("Promo", 0), on_grid("SchoolHoliday", 0)
     return Grids(open_, promo, holiday, school, listed, assumed)

@@ -90,6 +90,10 @@ class Tables:
         """Return True if a table was read and its file has a column."""
         return table in self.sources and column in self.sources[table].headers
 
+    def states_somewhere(self, column: str) -> bool:
+        """Return True if the file of the sales or of the plan has a column, or if the tables come from no file."""
+        return "train" not in self.sources or self.states("train", column) or self.states("test", column)
+
     def check_mode(self, mode: str) -> None:
         """Check that the tables have what a mode needs.
 
