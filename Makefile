@@ -48,7 +48,7 @@ docs: $(VENV)/.docs  ## Write the generated reference pages and build the docume
 demo: $(VENV)/.train  ## Train the demonstration bundle again, from synthetic tables
 	rm -rf $(BUILD)/demo-tables
 	$(BIN)/shopcat demo $(BUILD)/demo-tables --stores 20
-	$(BIN)/shopcat train sales $(BUILD)/demo-tables --layers 128,64 --float32 --fresh --force \
+	$(BIN)/shopcat train sales $(BUILD)/demo-tables --layers 128,64 --trees 150 --float32 --fresh --force \
 		--out $(DEMO) --report $(BUILD)/demo-report
 
 bench: $(VENV)/.bench  ## Run the benchmarks whose figures the documentation shows
