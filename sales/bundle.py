@@ -29,14 +29,13 @@ from sales.arrays import AnyArray, Float64
 from sales.panel import Panel
 from sales.preprocess import Preprocessor
 from sales.uncertainty.calibration import Calibration
-from sales.uncertainty.coverage import leave_one_out
+from sales.uncertainty.coverage import LEVELS, leave_one_out
 from sales.uncertainty.residuals import Residuals, ResidualsError
 from schemas.sales.manifest import FORMAT_VERSION, CalibrationSpec, SalesManifest
 
 TABLES = "tables.safetensors"
 CALIBRATION = "calibration.safetensors"
 FILES = (WEIGHTS, NETWORK, TABLES, CALIBRATION, GOLDEN, CARD)
-LEVELS = (80, 90)  # percent, of the coverage in the manifest
 _RESIDUALS, _TABLES = "residuals.", "calibration."  # prefixes of the arrays in calibration.safetensors
 
 
@@ -149,7 +148,7 @@ def _read_calibration(folder: Path) -> tuple[Residuals | None, Calibration | Non
 
 def calibration_spec(residuals: Residuals, calibration: Calibration) -> CalibrationSpec:
     """Return the summary of a calibration for the manifest, with the coverage of each window by the others."""
-    judged = leave_one_out(residuals, LEVELS)
+    judged = leave_one_out(residuals)
     dates = [dt.date(1970, 1, 1) + dt.timedelta(days=day) for day in residuals.cutoffs.tolist()]
 
     def by_level(shares: Float64 | None) -> dict[str, float]:

@@ -28,21 +28,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from sales.arrays import AnyArray, Bool, Float64, Int64, Integers
+from sales.uncertainty.objectives import objective_factors
 from sales.uncertainty.quantiles import GRID, conformal_quantiles, interpolated, symmetric_quantiles
 from sales.uncertainty.residuals import Residuals, ResidualsError
+from sales.uncertainty.scale import scale_of_others, store_scale
 from schemas.sales.options import Objective
 
-CLIP = 5.0  # times a store's median absolute residual; larger residuals count as this much in the store's scale
-OUTLIER = 8.0  # times the scale of a store
-ERROR = 1.0  # squared relative error of a scale from one residual; why: 0.57 if normal, more if the tails are heavy
 WEEK_PRIOR = 200  # residuals; at so many of a week, its quantiles and those of all weeks weigh the same
 TOTAL_PRIOR = 10  # totals; at so many of a length, its quantiles and the next shorter's weigh the same
 NEW_STORE = 2.0  # ratio of the scale of a store without residuals and that of an average store, at least
 # Ratio of the 0.9 quantiles of Student's t distribution and of the normal one, by number of windows, from 1.
 STUDENT = (2.40, 1.47, 1.28, 1.20, 1.15, 1.12, 1.10, 1.09, 1.08, 1.07, 1.06, 1.06)
 _STEP = 7  # days between the starts of totals
-_SMALLEST = 1e-9  # scale, so that constant sales are not divided by 0
-_LEAST = 0.01  # times the mean scale, so that a store whose few residuals are 0 is not taken as certain
 _ARRAYS = ("scale", "new_store", "weeks", "lengths", "totals")
 
 
@@ -78,9 +75,9 @@ class Calibration:
         if not residuals.known.any():
             raise ResidualsError("there is no day with both sales and a forecast, so that nothing can be calibrated")
         size = np.abs(residuals.log_ratio)
-        scale, scale_of_others = _scale(size), _scale_of_others(size)
-        scores = residuals.log_ratio / scale_of_others
-        window_scale = scale_of_others[:, :, 0] if residuals.windows > 1 else scale[None]
+        scale, others_scale = store_scale(size), scale_of_others(size)
+        scores = residuals.log_ratio / others_scale
+        window_scale = others_scale[:, :, 0] if residuals.windows > 1 else scale[None]
         lengths, totals = _total_quantiles(residuals, window_scale, _known_quantiles(scores))
         new_store: Bool = np.asarray(~residuals.known.any(axis=(0, 2)))
         least_sure = np.quantile(scale[~new_store], 0.9)
@@ -167,89 +164,6 @@ class Calibration:
             horizon=int(arrays["horizon"].item()),
             **tables,  # type: ignore[arg-type]
         )
-
-
-def objective_factors(residuals: Residuals) -> dict[Objective, float]:
-    """Return the factor of the median forecasts by objective.
-
-    ``mean`` makes the forecasts' total that of the sales. ``rmspe`` minimises the root mean square of (a - cf) / a over
-    the factor c, where a is sales and f the median. The derivative is 0 at c = mean(f / a) / mean((f / a) ** 2).
-
-    Both are those of residuals whose windows have no shift, times the shift that is believed. The shift of a window is
-    the mean of its log residuals: a warm spring, say. The mean shift is believed by the share of its square that chance
-    does not explain (a James-Stein estimate), and not at all if there is one window.
-
-    Log residuals beyond ``OUTLIER`` scales of their store count as that large. Why: one of 48,000 Rossmann sales in a
-    window, 46 where 5,077 were forecast, made the factor of ``rmspe`` 0.90 and the RMSPE of the next holdout 0.135
-    instead of 0.095.
-    """
-    ratio, known = residuals.log_ratio, residuals.known
-    windows = np.flatnonzero(known.any(axis=(1, 2)))
-    shifts = np.array([float(ratio[window][known[window]].mean()) for window in windows])
-    shift = np.zeros(len(ratio))
-    shift[windows] = shifts
-    centred = ratio - shift[:, None, None]
-    largest = OUTLIER * _scale(np.abs(centred))[:, None]
-    log = np.clip(centred, -largest, largest)[known]
-    median, inverse = residuals.median[known].astype(np.float64), np.exp(-log)
-    believed = float(np.exp(_believed(shifts)))
-    return {
-        "median": 1.0,
-        "mean": believed * float((median * np.exp(log)).sum() / median.sum()),
-        "rmspe": believed * float(inverse.mean() / (inverse**2).mean()),
-    }
-
-
-def _believed(shifts: Float64) -> float:
-    """Return the mean of the windows' shifts, less the part that chance explains."""
-    n, mean = len(shifts), float(shifts.mean())
-    if n == 1 or mean == 0:
-        return 0.0
-    chance = float(shifts.var(ddof=1)) / n / mean**2
-    return mean * max(1 - chance, 0.0)
-
-
-def _scale(size: Float64) -> Float64:
-    """Return the scale of each store, ``[store]``, from absolute log residuals ``[window, store, day ahead]``.
-
-    It is the mean absolute residual, where larger residuals than ``CLIP`` medians are cut. Its log is shrunk towards
-    the mean of all stores, by the share of the differences between stores that few residuals explain (an empirical
-    Bayes estimate). A store without residuals has the scale of an average store.
-    """
-    by_store = np.moveaxis(size, 1, 0).reshape(size.shape[1], -1)
-    n = (~np.isnan(by_store)).sum(axis=1)
-    seen = n > 0
-    median = np.nanmedian(by_store[seen], axis=1)
-    mean = np.nanmean(np.minimum(by_store[seen], CLIP * median[:, None]), axis=1)
-    overall = float((mean * n[seen]).sum() / n.sum())
-    if overall == 0:
-        return np.full(len(n), _SMALLEST)
-    log_scale, error = np.log(np.maximum(mean, _LEAST * overall)), ERROR / n[seen]
-    center = float(np.average(log_scale, weights=n[seen]))
-    between = max(float(np.average((log_scale - center) ** 2, weights=n[seen])) - float(error.mean()), 0)
-    scale: Float64 = np.full(len(n), center)
-    scale[seen] += between / (between + error) * (log_scale - center)
-    return np.asarray(np.exp(scale), dtype=np.float64)
-
-
-def _scale_of_others(size: Float64) -> Float64:
-    """Return the scale for each residual from others, ``[window, store, day ahead]``, as its score needs it.
-
-    The others are the residuals of the other windows or, if there is one window, those of every other week.
-
-    Args:
-        size: ``[window, store, day ahead]``, absolute log residuals.
-    """
-    if len(size) > 1:
-        fold = np.broadcast_to(np.arange(len(size))[:, None, None], size.shape)
-    else:
-        fold = np.broadcast_to(np.arange(size.shape[2]) // 7 % 2, size.shape)
-    scale = np.broadcast_to(_scale(size)[:, None], size.shape).copy()
-    for part in np.unique(fold[~np.isnan(size)]).tolist():
-        others = np.where(fold == part, np.nan, size)
-        if not np.isnan(others).all():
-            np.copyto(scale, _scale(others)[:, None], where=fold == part)
-    return scale
 
 
 def _quantiles(scores: Float64, window: Int64, windows: int) -> Float64:

@@ -9,10 +9,11 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm, t
 
 from sales.uncertainty import calibration as calibrations
-from sales.uncertainty.calibration import CLIP, ERROR, STUDENT, Calibration
+from sales.uncertainty.calibration import STUDENT, Calibration
 from sales.uncertainty.coverage import coverage, leave_one_out, probabilities_of
 from sales.uncertainty.quantiles import GRID
 from sales.uncertainty.residuals import Residuals, ResidualsError
+from sales.uncertainty.scale import CLIP, ERROR
 from tests.sales.uncertainty.simulated import simulated
 
 ENDS = probabilities_of([80, 90])

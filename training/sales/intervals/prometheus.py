@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from sales.uncertainty.coverage import LEVELS
+
 GAUGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "shopcat_sales_rmspe": "Root mean square percentage error of the evaluated forecasts.",
@@ -20,8 +22,6 @@ GAUGES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Meaning of each gauge, by name."""
-
-_LEVELS = (80, 90)
 
 
 def gauges(figures: Mapping[str, Any], *, model: str, version: str) -> str:
@@ -50,12 +50,12 @@ def _samples(figures: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str], 
     if "weekday_promotion_mean" in figures:
         yield "shopcat_sales_baseline_rmspe", {}, float(figures["weekday_promotion_mean"]["rmspe"])
     if (intervals := figures.get("served_intervals")) is not None:
-        for level in _LEVELS:
+        for level in LEVELS:
             yield "shopcat_sales_interval_coverage", {"level": str(level)}, float(intervals[f"coverage_{level}"])
             yield "shopcat_sales_interval_width", {"level": str(level)}, float(intervals[f"width_{level}"])
         yield "shopcat_sales_pinball", {}, float(intervals["pinball"])
     if (totals := figures.get("served_totals")) is not None:
-        for level in _LEVELS:
+        for level in LEVELS:
             yield "shopcat_sales_total_coverage", {"level": str(level)}, float(totals[f"coverage_{level}"])
     yield "shopcat_sales_evaluated_rows", {}, float(figures["rows"])
     last = datetime.fromisoformat(figures["to"]).replace(tzinfo=UTC)
