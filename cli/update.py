@@ -23,23 +23,26 @@ def update(bundle: Path, data: Path, out: Path, force: bool, device: str | None)
     """
     from runtime.device import pick_device
     from runtime.folder import check_target
+    from runtime.words import counted
     from training.sales.data.tables import read_tables
     from training.sales.update.update import update as update_bundle
 
     check_target(out, replace=force, remedy=", or replace it with --force")
     result = update_bundle(bundle, read_tables(data), out, replace=force, device=pick_device(device))
     manifest = result.manifest
-    click.echo(f"{out}: {manifest.name} {manifest.version}, sales up to {manifest.cutoff}, {result.new_days} days more")
+    more = counted(result.new_days, "day")
+    click.echo(f"{out}: {manifest.name} {manifest.version}, sales up to {manifest.cutoff}, {more} more")
     if result.new_stores:
         shown = ", ".join(map(str, result.new_stores[:5])) + (", ..." if len(result.new_stores) > 5 else "")
-        click.echo(f"{len(result.new_stores)} new stores, forecast from their attributes and their past sales: {shown}")
+        n_new = counted(len(result.new_stores), "new store")
+        click.echo(f"{n_new}, forecast from attributes and past sales: {shown}")
     if result.drift is None:
         click.echo("no sales since the training, so its errors can't be compared")
         return
     figures, reasons = result.drift
     mean = figures["weekday_promotion_mean"]
     click.echo(
-        f"since the training, {figures['from']} to {figures['to']}, {figures['rows']:,} rows: "
+        f"since the training, {figures['from']} to {figures['to']}, {counted(figures['rows'], 'row')}: "
         f"RMSPE {figures['rmspe']:.4f}, WAPE {figures['wape']:.4f}, bias {figures['bias']:+.4f}; "
         f"weekday-and-promotion mean: RMSPE {mean['rmspe']:.4f}"
     )

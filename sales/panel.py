@@ -125,18 +125,12 @@ class Panel:
             KeyError: if an array is missing.
         """
         scalars = {"first_day", "cutoff", "trend_week", "unit", "weather_forecast"}
-        optional = {"unit", "own_events", "weather_forecast", "official", "own_store", "own_day", "own_cell"}
 
         def value(name: str, key: str) -> object:
             return arrays[key].item() if name in scalars else arrays[key]
 
         calendar = Calendar(**{f.name: value(f.name, f"calendar.{f.name}") for f in fields(Calendar)})  # type: ignore[arg-type]
-        # Bundles of earlier versions do not have these arrays.
-        others = {
-            f.name: value(f.name, f.name)
-            for f in fields(cls)
-            if f.name not in ("calendar", "levels") and (f.name in arrays or f.name not in optional)
-        }
+        others = {f.name: value(f.name, f.name) for f in fields(cls) if f.name not in ("calendar", "levels")}
         return cls(calendar=calendar, levels=levels, **others)  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from runtime.words import counted
 from training.options import OptionsError, TrainingOptions, declarations, option
 
 DEFAULT_HORIZON = 49  # days, seven weeks; Kaggle's horizon is 48
-MAX_HORIZON = 366  # days; the calendar reaches as far beyond the last known sales
+MAX_HORIZON = 366  # days; as far as the calendar reaches beyond the last known sales (`sales.panel.DAYS_AHEAD`)
 MIN_STEPS_PER_EPOCH = 150
 MIN_STEPS = 1000  # of a training without a given number of epochs
 MAX_EPOCHS = 100  # of such a training

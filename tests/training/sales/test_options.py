@@ -4,19 +4,26 @@ from typing import Any
 
 import pytest
 
+from sales.panel import DAYS_AHEAD
 from training.options import OptionsError
 from training.sales.model.network import EMB_DROP, LAYERS, PS
-from training.sales.options import MAX_EPOCHS, MIN_STEPS, MIN_STEPS_PER_EPOCH, Options
+from training.sales.options import MAX_EPOCHS, MAX_HORIZON, MIN_STEPS, MIN_STEPS_PER_EPOCH, Options
 
 
 def test_production_is_the_default_mode() -> None:
     assert Options.of() == Options.of("production") == Options()
 
 
+def test_the_longest_horizon_ends_with_the_calendar() -> None:
+    """The options know its length as a number of their own, so that the command line starts without numpy."""
+    assert MAX_HORIZON == DAYS_AHEAD
+
+
 def test_parity_mode_trains_the_network_of_the_lesson() -> None:
     options = Options.of("parity")
     assert (options.layers, options.ps, options.emb_drop, options.emb_rule) == (LAYERS, PS, EMB_DROP, "lesson")
     assert (options.mode, options.lr_max, options.wd, options.refit) == ("parity", 1e-3, 0.2, False)
+    assert (options.trees, options.target) == (0, "sales")
 
 
 def test_given_values_replace_the_defaults_of_a_mode() -> None:

@@ -62,11 +62,12 @@ def drift(
     }
     log_ratio = np.log(sales / forecast)
     reasons = []
-    if known.any() and rmspe(sales[known], forecast[known]) >= figures["weekday_promotion_mean"]["rmspe"]:
-        reasons.append(
-            f"the model is not better than the weekday-and-promotion mean (RMSPE {figures['rmspe']:.4f} to "
-            f"{figures['weekday_promotion_mean']['rmspe']:.4f})"
-        )
+    if known.any():
+        error, of_mean = rmspe(sales[known], forecast[known]), figures["weekday_promotion_mean"]["rmspe"]
+        if error >= of_mean:
+            reasons.append(
+                f"the model is not better than the weekday-and-promotion mean (RMSPE {error:.4f} to {of_mean:.4f})"
+            )
     if past is not None and past.known.any():
         reasons += _beside_past(past, figures, log_ratio)
     if calibration is not None:
