@@ -107,7 +107,7 @@ def test_a_wrong_path_is_named_in_one_line(
     assert "Traceback" not in result.output
 
 
-FOR_TRAINING = ("torch", "torchvision", "timm", "pandas", "matplotlib", "tqdm", "onnx", "onnxscript")
+FOR_TRAINING = ("torch", "torchvision", "timm", "pandas", "lightgbm", "matplotlib", "tqdm", "onnx", "onnxscript")
 ONLY_SERVING = f"""
 import sys
 
