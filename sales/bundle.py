@@ -1,8 +1,8 @@
 """A sales bundle: the folder that training writes and serving reads. It has JSON, safetensors and ONNX, never a pickle.
 
 - ``bundle.json``: the manifest, with columns, codes, medians, figures and the hash of every other file.
-- ``weights.safetensors``: the network's weights.
-- ``model.onnx``: the same network, exported.
+- ``weights.safetensors``: the network's weights, and the boosted trees.
+- ``model.onnx``: the same network and trees, exported.
 - ``tables.safetensors``: the panel, with calendar, stores, weather, trend and sales.
 - ``calibration.safetensors``: residuals of past windows, and the calibration fitted on them; empty if there is none.
 - ``golden.json``: requests and the forecasts that training computed for them.
@@ -80,7 +80,7 @@ def save(
     Args:
         folder: the new bundle.
         manifest: fields of ``SalesManifest``, except ``version`` and ``files``, which follow from the content.
-        weights: the network's state dict.
+        weights: the network's state dict, and the boosted trees.
         network: content of the ONNX file.
         panel: source of the network's columns.
         golden: golden rows, with the fields of a request and the forecast ``sales`` that training computed.

@@ -99,7 +99,7 @@ class Options(TrainingOptions):
         shown="bfloat16 if the device is faster in it",
         help="Number format of matrix products.",
     )
-    seed: int = option(0, min=0, help="Random seed for initial weights, batch order and dropout.")
+    seed: int = option(0, min=0, help="Random seed for initial weights, batch order, dropout and trees.")
     horizon: int = option(
         DEFAULT_HORIZON,
         min=1,

@@ -1,9 +1,9 @@
 """Train the sales model: tables in, a bundle and a report out.
 
-Several fits with the same options. One leaves out the last weeks and is evaluated on them. One takes all rows, because
-the weeks just before a forecast are the most informative; the bundle holds this one. In the others, the sales end with
-an earlier window, whose errors calibrate the intervals together with those of the holdout. Parity mode reproduces the
-figures of the fast.ai lesson with the first fit alone.
+All fits have the same options. The first leaves out the last weeks, the holdout, and is evaluated on them. The final fit
+takes all rows, because the weeks just before a forecast are the most informative; the bundle holds this one. Each of the
+others ends before an earlier window and forecasts it. Their errors and those of the holdout calibrate the intervals.
+Parity mode reproduces the figures of the fast.ai lesson with the first fit alone.
 """
 
 import logging
