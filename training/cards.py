@@ -73,10 +73,15 @@ def option_list(options: type[TrainingOptions], training: Mapping[str, Any], lea
         leave_out: names of options that the card states elsewhere.
     """
     return "\n".join(
-        f"- `{declared.name}` {training[declared.name]}: {declared.help}"
+        f"- `{declared.name}` {_option(training[declared.name])}: {declared.help}"
         for declared in declarations(options)
         if declared.name not in leave_out and training.get(declared.name) is not None
     )
+
+
+def _option(value: Any) -> str:
+    """Return an option's value as the command line takes it; a manifest that was read has lists for tuples."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def wrapped(text: str, width: int = 119) -> str:

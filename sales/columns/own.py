@@ -59,7 +59,7 @@ def levels_of(columns: Sequence[OwnColumn]) -> dict[str, tuple[int | str, ...]]:
 
 
 def own_columns(panel: Panel) -> tuple[OwnColumn, ...]:
-    """Return the user's columns of a panel; none for a bundle of an earlier version."""
+    """Return the user's columns of a panel; none if its levels declare none."""
     levels = panel.levels
     if NAMES not in levels:
         return ()

@@ -98,6 +98,7 @@ def _model(manifest: Mapping[str, Any]) -> str:
 - The network: {len(network.emb_szs)} embeddings and {network.n_cont} continuous columns, {inputs} inputs in all;
   hidden layers of {" and ".join(map(str, network.layers))}; a sigmoid to the range of the logarithm of sales. It is the
   network of lesson 6 of fast.ai's "Practical Deep Learning for Coders" (2019).
+{_trees(network)}\
 - Trained by shopcat on {manifest["created"]:%Y-%m-%d} with torch {training["torch"]}, in {manifest["mode"]} mode, with
   the options below.
 {_update(manifest)}- `bundle.json` beside this card has the version, every column, and the hash of every file.
@@ -120,14 +121,24 @@ and week of the horizon. Expect larger errors where rows are few (rare store typ
 closure) and at the far end of the horizon."""
 
 
+def _trees(network: NetworkSpec) -> str:
+    """Return the statement on boosted trees; empty without any."""
+    if not network.tree_share:
+        return ""
+    return (
+        "- Boosted trees by LightGBM have the same columns. The forecast is the weighted geometric mean of both: "
+        f"{100 * network.tree_share:.0f} % trees.\n"
+    )
+
+
 def _figures(manifest: Mapping[str, Any]) -> str:
     """Return the sections metrics, evaluation data, training data and quantitative analyses."""
     metrics, training = manifest["metrics"], manifest["training"]
-    judged = "The figures are those of the network in this bundle, which was not trained on these days."
+    judged = "The figures are those of the model in this bundle, which was not trained on these days."
     if training["refit"] and manifest["mode"] == "production":
         judged = (
-            "The figures are those of a first fit, which was not trained on these days. The network in this bundle is "
-            "a second fit with the same options on all days up to the cutoff; it has not been judged itself."
+            "The figures are those of a first fit, which was not trained on these days. The model in this bundle is "
+            "another fit with the same options on all days up to the cutoff; it has not been judged itself."
         )
     return f"""\
 ## Metrics
@@ -193,9 +204,16 @@ def _cautions(manifest: Mapping[str, Any]) -> str:
 
 - The model knows only the tables: no road works, no strike, no competitor that opens after {manifest["cutoff"]},
   no pandemic. Overrule it where you know more.
-- A forecast is one number without a range. {_beyond(manifest)}
-- Monitor the warnings and the errors, and train again when new sales are in.
+- {_range(manifest["metrics"])} {_beyond(manifest)}
+- Monitor the warnings and the errors. `shopcat update` brings new sales in, and says when it is time to train again.
 - One holdout is one sample of one season. If options were chosen by its figures, the figures are too good."""
+
+
+def _range(metrics: Mapping[str, Any]) -> str:
+    """Return the sentence about intervals."""
+    if metrics.get("intervals") is None:
+        return "A forecast is one number without a range."
+    return "Intervals hold on average over many days, and not on a day unlike all of the past."
 
 
 def _beyond(manifest: Mapping[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """Train the sales model: tables in, a bundle and a report out.
 
-All fits have the same options. The first leaves out the last weeks, the holdout, and is evaluated on them. The final fit
-takes all rows, because the weeks just before a forecast are the most informative; the bundle holds this one. Each of the
-others ends before an earlier window and forecasts it. Their errors and those of the holdout calibrate the intervals.
-Parity mode reproduces the figures of the fast.ai lesson with the first fit alone.
+All fits have the same options. The first leaves out the last weeks, the holdout, and is evaluated on them. The final
+fit takes all rows, because the weeks just before a forecast are the most informative; the bundle holds this one. Each
+of the others ends before an earlier window and forecasts it. Their errors and those of the holdout calibrate the
+intervals. Parity mode reproduces the figures of the fast.ai lesson with the first fit alone.
 """
 
 import logging

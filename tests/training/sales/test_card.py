@@ -148,6 +148,19 @@ def test_the_facts_follow_from_the_manifest():
         assert fact in text
 
 
+def test_the_card_states_the_share_of_trees():
+    assert "Boosted trees" not in model_card(MANIFEST)
+    network = MANIFEST["network"].model_copy(update={"tree_share": 0.5})
+    assert "weighted geometric mean of both: 50 % trees" in words(model_card({**MANIFEST, "network": network}))
+
+
+def test_the_card_of_a_manifest_that_was_read_has_the_same_options():
+    training = {**MANIFEST["training"], "layers": (100, 50)}
+    read = {**training, "layers": [100, 50]}
+    assert "`layers` 100,50: Widths" in model_card({**MANIFEST, "training": training})
+    assert model_card({**MANIFEST, "training": read}) == model_card({**MANIFEST, "training": training})
+
+
 def test_the_card_warns_that_the_bundle_contains_the_sales():
     text = words(model_card(MANIFEST))
     assert "Whoever has this bundle has the sales." in text
@@ -178,7 +191,7 @@ def test_a_card_of_parity_mode_starts_with_a_notice():
 )
 def test_the_card_names_the_fit_that_the_figures_belong_to(mode, refit, own):
     text = words(model_card({**MANIFEST, "mode": mode, "training": {**MANIFEST["training"], "refit": refit}}))
-    assert ("The figures are those of the network in this bundle" in text) == own
+    assert ("The figures are those of the model in this bundle" in text) == own
     assert ("it has not been judged itself" in text) == (not own)
 
 

@@ -24,7 +24,7 @@ def interval_sections(figures: Mapping[str, Any]) -> list[str]:
     windows, factors, judged = figures["windows"], figures["factors"], figures["judged"]
     source = (
         f"Intervals, quantiles and objectives follow from the errors of {len(windows)} past windows, after "
-        f"{', '.join(windows)}. Each was forecast by a network that saw only the sales before it."
+        f"{', '.join(windows)}. Each was forecast by a fit that saw only the sales before it."
     )
     objectives = (
         "An objective multiplies the median forecast by a factor: "
