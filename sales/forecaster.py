@@ -50,7 +50,7 @@ class Model:
         panel: facts of all stores and days.
         features: columns of the panel.
         preprocessor: fitted preprocessing of the columns.
-        run: the network.
+        run: the network, and the boosted trees if it has some.
         horizon: number of days after the panel's cutoff for which the model was made.
         beyond_horizon: answer to a later date: a forecast with a warning, or a problem.
         calibration: calibration of intervals and objectives; None if the model forecasts medians alone.

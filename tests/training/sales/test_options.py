@@ -1,10 +1,12 @@
 """training.sales.options: defaults of both modes and validation."""
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from cli.forecast import forecast
 from sales.panel import DAYS_AHEAD
+from schemas.sales.options import Objective
 from training.options import OptionsError
 from training.sales.model.network import EMB_DROP, LAYERS, PS
 from training.sales.options import MAX_EPOCHS, MAX_HORIZON, MIN_STEPS, MIN_STEPS_PER_EPOCH, Options
@@ -17,6 +19,13 @@ def test_production_is_the_default_mode() -> None:
 def test_the_longest_horizon_ends_with_the_calendar() -> None:
     """The options know its length as a number of their own, so that the command line starts without numpy."""
     assert MAX_HORIZON == DAYS_AHEAD
+
+
+def test_the_objectives_of_options_and_command_line_are_those_of_requests() -> None:
+    """Options and command line list them, so that help starts without pydantic."""
+    assert get_type_hints(Options)["objective"] == Objective
+    (given,) = (parameter for parameter in forecast.params if parameter.name == "objective")
+    assert tuple(given.type.to_info_dict()["choices"]) == get_args(Objective)
 
 
 def test_parity_mode_trains_the_network_of_the_lesson() -> None:

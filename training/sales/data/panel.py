@@ -15,6 +15,7 @@ from training.sales.data.plan.grids import Grids, Place, after_last
 from training.sales.data.tables import Tables
 
 NO_STATE = "not stated"  # the State of stores without one
+# By field of a request: column of the tables of sales and plan.
 FACTS = {"open": "Open", "promo": "Promo", "state_holiday": "StateHoliday", "school_holiday": "SchoolHoliday"}
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from runtime.errors import UserError
+from training.sales.data.panel import FACTS
 from training.sales.data.tables import Tables
 
 SEASONS: Final = 364  # days over which the windows are spread by default
-PLAN: Final = ("Open", "Promo", "StateHoliday", "SchoolHoliday")
 MIN_HORIZONS: Final = 2  # horizons of sales that the first window learns from, at least
 
 
@@ -136,8 +136,8 @@ def _plan(tables: Tables, rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows of the train table with gaps in place of facts that its file does not state."""
     if "train" not in tables.sources:
         return rows
-    unstated = [column for column in PLAN if not tables.states("train", column)]
-    if len(unstated) == len(PLAN):
+    unstated = [column for column in FACTS.values() if not tables.states("train", column)]
+    if len(unstated) == len(FACTS):
         return rows.head(0)  # which days are listed is not known beforehand either
     everywhere = np.ones(len(rows), dtype=np.bool_)
     return rows.assign(**{column: rows[column].mask(everywhere) for column in unstated if column in rows})

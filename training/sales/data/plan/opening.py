@@ -3,13 +3,12 @@
 import numpy as np
 
 from sales.arrays import Bool, Int32, Int64
-from sales.assumptions import closed_on_kinds, usual_weekdays, weekdays
+from sales.assumptions import RECENT, closed_on_kinds, usual_weekdays, weekdays
 from training.sales.data.plan.closures import recurring_closures
 from training.sales.data.plan.grids import Grids, Place, after_last
 from training.sales.data.plan.holidays import recurrence_keys
 
 UNLISTED = 14  # days without a row from which on they are a closure, and no evidence about the holidays in them
-RECENT = 13 * 7  # days before a store's last row whose rows show on which weekdays it opens
 OWN = 2  # occurrences of a holiday from which on they decide alone
 
 
