@@ -57,12 +57,14 @@ class Forecaster:
     - a list of mappings with ``store``, ``date`` and facts. The result is a list of answers.
     - a pandas frame with these as columns. The result is a frame with the same index.
 
-    Facts are what the caller knows about a day: ``open``, ``promo``, ``state_holiday``, ``school_holiday`` and
-    ``weather``. The model takes all others from its tables or assumes them, and the answer lists the assumed ones. The
-    facts of one call are one plan: a promotion on Monday changes the forecast of the Saturday before.
+    Facts are what the caller knows about a day: ``open``, ``promo``, ``state_holiday``, ``school_holiday``,
+    ``weather``, and ``columns`` with values of your own columns by name. The model takes all others from its tables or
+    assumes them, and the answer lists the assumed ones. The facts of one call are one plan: a promotion on Monday
+    changes the forecast of the Saturday before.
 
     A frame has the columns ``store`` and ``date``, and may have a column for each fact and each field of the weather.
-    It may have the names that training accepts, such as ``StateHoliday``. Other columns and empty cells are ignored.
+    It may have the names that training accepts, such as ``StateHoliday``. Your own columns of the training tables can't
+    be stated in a frame, only in mappings. Other columns and empty cells are ignored.
 
     ``levels`` asks for intervals, such as ``levels=[80, 90]`` in percent, and ``quantiles`` for quantiles, such as
     ``quantiles=[0.1, 0.5, 0.9]``. ``objective`` is ``"median"``, ``"mean"`` or ``"rmspe"``: the measure that the
@@ -111,8 +113,7 @@ class Forecaster:
     @property
     def last_date(self) -> dt.date:
         """Return the last day that the model can forecast."""
-        calendar = self._predictor.model.panel.calendar
-        return calendar.date(calendar.days - 1)
+        return self._predictor.model.panel.calendar.date(self._predictor.last_day)
 
     @property
     def stores(self) -> tuple[int | str, ...]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def forecaster() -> Predictor:
 def day(model: shopcat.Forecaster) -> dt.date:
     """An ordinary day after the cutoff: a Tuesday."""
     return next(date for n in range(1, 8) if (date := model.cutoff + dt.timedelta(days=n)).isoweekday() == 2)
+
+
+def test_the_last_date_of_a_model_that_refuses_later_dates_ends_its_horizon(forecaster: Predictor) -> None:
+    refusing = shopcat.Forecaster(Predictor(replace(forecaster.model, beyond_horizon="refuse")))
+    assert refusing.last_date == refusing.cutoff + dt.timedelta(days=refusing.horizon)
+    assert refusing.forecast(store=1, date=refusing.last_date).date == refusing.last_date
 
 
 def answered(predictor: Predictor, body: Mapping[str, Any], *, explain: bool = False) -> dict[str, Any]:

@@ -138,9 +138,9 @@ class Evaluation:
 def evaluate(forecaster: Forecaster, tables: Tables) -> Evaluation:
     """Evaluate a bundle on the sales after its cutoff, with forecasts as a client would get them.
 
-    The requests state every row of the tables up to the bundle's horizon: open, promotion and holidays, closed days
-    too. The model is not judged on days beyond its horizon, and stores that it does not know are skipped. ``skipped``
-    has their numbers.
+    The requests state the facts that the tables have of every day up to the bundle's horizon: open, promotion and
+    holidays, of closed days too. The model is not judged on days beyond its horizon, and stores that it does not know
+    are skipped. ``skipped`` has their numbers.
 
     Raises:
         HoldoutError: if the tables have no sales of a known store within the horizon.
