@@ -19,12 +19,15 @@ _MESSAGES = {  # by pydantic's error type: a message for a reader who does not k
     "float_type": "must be a number, without quotes",
     "string_type": "must be a string, in quotes",
     "model_type": "must be a JSON object",
+    "list_type": "must be a list, in square brackets",
     "date_from_datetime_parsing": "must be a date of the calendar, like 2015-08-01",
     "date_parsing": "must be a date of the calendar, like 2015-08-01",
     "literal_error": "must be {expected}",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
     "string_too_short": "must have {min_length} characters or more",
+    "too_short": "must have {min_length} or more in the list",
+    "too_long": "must have {max_length} or less in the list",
     "string_too_long": "must have {max_length} characters or less",
 }
 _MAX_VALUE_LENGTH = 60  # characters of a wrong value that an error repeats

@@ -109,3 +109,16 @@ def test_items_of_a_program_have_options_too() -> None:
     assert parse_items([DAY], options={"levels": [80]}).options.levels == [80]
     with pytest.raises(ProblemError, match="not allowed beside levels"):
         parse_items([DAY], options={"levels": [80], "quantiles": [0.1]})
+
+
+@pytest.mark.parametrize(
+    ("levels", "detail"),
+    [
+        (80, "must be a list, in square brackets"),
+        ([], "must have 1 or more in the list"),
+        ([*range(1, 99)], "must have 20 or less in the list"),
+    ],
+)
+def test_a_wrong_list_of_levels_is_explained_without_pydantics_words(levels: Any, detail: str) -> None:
+    problem = problem_of({"store": 1, "date": "2015-08-01", "levels": levels})
+    assert (problem.errors[0].path, problem.errors[0].detail) == ("/levels", detail)
