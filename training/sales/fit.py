@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from runtime.errors import UserError
+from runtime.words import counted
 from sales.features import COLUMNS, Columns, Features
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, varying
@@ -126,12 +128,21 @@ def lr_find(panel: Panel, options: Options, *, device: str = "cpu") -> FoundLR:
 
 
 def _prepare(panel: Panel, options: Options, device: str) -> tuple[Fitted, Prepared, NDArray[np.float32]]:
-    """Return a new network, the inputs of the training rows, and their log sales ``[row]``."""
+    """Return a new network, the inputs of the training rows, and their log sales ``[row]``.
+
+    Raises:
+        UserError: if all rows have the same values in all columns.
+    """
     rows, origin = _training_rows(panel, options)
     rng = np.random.default_rng(options.seed + 1)
     new = rng.random(len(rows)) < options.cold_start
     features, columns, unused = _columns(panel, options, rows, origin, new)
     names = features.feature_set
+    if not names.cat_names and not names.cont_names:
+        raise UserError(
+            f"nothing can be learned from {counted(len(rows), 'row')} with sales, because no column differs between "
+            "them; add earlier sales"
+        )
     unflagged = [column.name for column in COLUMNS[options.mode].values() if not column.flagged]
     preprocessor = Preprocessor.fit(columns, names.cat_names, names.cont_names, unused, unflagged)
     prepared = preprocessor.transform(columns)

@@ -1,14 +1,17 @@
 """training.sales.fit: rows to train on, seeds, the evaluation on a holdout, and the learning-rate finder."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from runtime.errors import UserError
 from sales.panel import Panel
+from tests.training.sales.data.own_tables import write
 from tests.training.sales.small import OPTIONS, SMALL
 from training.sales.data.panel import panel_from_tables
-from training.sales.data.tables import Tables
+from training.sales.data.tables import Tables, read_tables
 from training.sales.fit import _training_rows, fit, lr_find
 from training.sales.options import DEFAULT_HORIZON, Options
 from training.sales.rows import Rows
@@ -40,6 +43,12 @@ def test_parity_rows_look_ahead_and_are_the_same_days(panel: Panel) -> None:
     rows, origin = _training_rows(panel, Options.of("parity"))
     assert origin is None
     assert np.array_equal(rows.day, _training_rows(panel, Options.of())[0].day)
+
+
+def test_a_single_row_of_one_store_is_too_little_to_learn_from(tmp_path: Path) -> None:
+    tables = read_tables(write(tmp_path, sales="store,date,sales\n1,2023-01-02,10\n") / "sales.csv")
+    with pytest.raises(UserError, match=r"nothing can be learned from 1 row with sales, .* add earlier sales"):
+        fit(panel_from_tables(tables), Options.of(**SMALL), progress=False)
 
 
 # The fit.
