@@ -55,6 +55,18 @@ def own_fields(model: Model) -> dict[str, user_columns.OwnColumn]:
     return {column.column: column for column in user_columns.own_columns(model.panel) if column.name in ahead}
 
 
+def row_places(values: Mapping[str, list[Any]], model: Model) -> NDArray[np.int64]:
+    """Return row, store and day as indices ``[3, row]`` of the rows whose store and day the model knows."""
+    stores = {store: index for index, store in enumerate(model.panel.store_ids)}
+    calendar = model.panel.calendar
+    places = []
+    for row, (store, date) in enumerate(zip(values["store"], values["date"], strict=True)):
+        day = calendar.day(date) if hasattr(date, "year") else -1
+        if store in stores and 0 <= day < calendar.days:
+            places.append((row, stores[store], day))
+    return np.array(places, dtype=np.int64).reshape(-1, 3).T
+
+
 def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
     """Return the facts that a model uses, as it knows or assumes them.
 

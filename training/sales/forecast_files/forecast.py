@@ -24,11 +24,12 @@ from schemas.sales.request import ITEM_NAMES, Item
 from training.sales.data.columns import COLUMNS as TABLES
 from training.sales.data.columns import Column
 from training.sales.data.values import NOTHING, parse_texts
-from training.sales.forecast_files.facts import COLUMNS, WEATHER, fact_of, known_facts, own_fields
+from training.sales.forecast_files.facts import COLUMNS, WEATHER, fact_of, known_facts, own_fields, row_places
 from training.sales.forecast_files.formats import Rows, RowsError, read_rows, write_rows
 from training.sales.forecast_files.plan import ASSUMED, SEPARATOR
 
 WARNINGS = "warnings"  # column with the names of the warnings
+OPENED = "taken as open, though assumed closed; a column open, even without values, prevents it"
 _TEST = {plain_name(name) for name in (*TABLES["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
 _COLUMNS = {**TABLES["weather"], **TABLES["test"]}
 _OWN = {"cont": Column("number"), "cat": Column("text")}  # by the kind of a column of the user's
@@ -67,7 +68,8 @@ def forecast_file(
         options: objective of the forecasts, and their intervals or quantiles.
 
     Returns:
-        The number of rows, and the number of rows with each kind of warning and each assumed fact.
+        The number of rows, and the number of rows with each kind of warning and each assumed fact, and of those that
+        are taken as open against the assumption.
 
     Raises:
         RowsError: if the files are the same, the input can't be read, a row can't be forecast, or the model can't meet
@@ -84,7 +86,9 @@ def forecast_file(
     if isinstance(forecaster.model.panel.store_ids[0], str):
         values["store"] = [text or None for text in rows.texts(columns["store"])]
     _drop_assumed(rows, values, forecaster.model)
+    notes: Counter[str] = Counter()
     if "open" not in values and forecaster.model.panel.lists_open_days_only:
+        notes[OPENED] = _count_closed(values, forecaster.model)
         values["open"] = [True] * len(values["store"])
     numbers = {field for field, column in user_fields.items() if column.kind == "cont" and cells.get(field)}
     items = [_item(dict(zip(values, row, strict=True)), numbers) for row in zip(*values.values(), strict=True)]
@@ -93,11 +97,12 @@ def forecast_file(
         faults = {field: column.faults for field, column in cells.items()}
         raise RowsError(_wrong(rows, columns, faults, problems))
     write_rows(_output(rows, forecasts), out)
-    return len(forecasts), Counter(
+    notes.update(
         code
         for forecast in forecasts
         for code in {*(w.code for w in forecast.warnings), *(f"{name} assumed" for name in forecast.assumed)}
     )
+    return len(forecasts), +notes
 
 
 def check_output(source: Path, out: Path) -> None:
@@ -195,16 +200,9 @@ def _drop_assumed(rows: Rows, values: dict[str, list[Any]], model: Model) -> Non
     if name is None:
         return
     named = [{part.strip() for part in text.split(SEPARATOR)} for text in rows.texts(name)]
-    stores = {store: index for index, store in enumerate(model.panel.store_ids)}
-    calendar = model.panel.calendar
-    places = []
-    for row, (store, date) in enumerate(zip(values["store"], values["date"], strict=True)):
-        day = calendar.day(date) if hasattr(date, "year") else -1
-        if store in stores and 0 <= day < calendar.days:
-            places.append((row, stores[store], day))
-    if not places:
+    found, store_index, day_index = row_places(values, model)
+    if not found.size:
         return
-    found, store_index, day_index = np.array(places, dtype=np.int64).T
     facts = known_facts(model, store_index, day_index)
     for field, known in facts.values.items():
         if field in values:
@@ -212,6 +210,12 @@ def _drop_assumed(rows: Rows, values: dict[str, list[Any]], model: Model) -> Non
             for row, value, assumed in zip(found.tolist(), known, facts.assumed[fact].tolist(), strict=True):
                 if (fact in named[row] or not assumed) and _same(values[field][row], value):
                     values[field][row] = None
+
+
+def _count_closed(values: Mapping[str, list[Any]], model: Model) -> int:
+    """Return the number of rows on whose days the model assumes a closed store."""
+    _, store, day = row_places(values, model)
+    return int((model.panel.calendar.open[store, day] == 0).sum())
 
 
 def _same(value: Any, known: Any) -> bool:

@@ -17,7 +17,7 @@ from tests.training.sales.small import OPTIONS
 from training.run import Run
 from training.sales.data.panel import panel_from_tables
 from training.sales.data.tables import read_tables
-from training.sales.forecast_files.forecast import forecast_file
+from training.sales.forecast_files.forecast import OPENED, forecast_file
 from training.sales.train import train
 
 SUNDAY, MONDAY = "2023-12-03", "2023-12-04"
@@ -70,10 +70,12 @@ def test_each_row_of_a_file_is_an_open_day_as_in_the_tables(forecaster: Forecast
     """As in the training table. A column for the opening states otherwise."""
     rows, out = tmp_path / "rows.csv", tmp_path / "out.csv"
     rows.write_text(f"store,date\n1,{SUNDAY}\n1,{MONDAY}\n")
-    forecast_file(forecaster, rows, out)
+    _, notes = forecast_file(forecaster, rows, out)
     assert (pd.read_csv(out)["sales"] > 100).all()
+    assert notes[OPENED] == 1  # the Sunday
     rows.write_text(f"store,date,open\n1,{SUNDAY},\n1,{MONDAY},1\n")
-    forecast_file(forecaster, rows, out)
+    _, notes = forecast_file(forecaster, rows, out)
+    assert OPENED not in notes
     assert (pd.read_csv(out)["sales"] > 100).tolist() == [False, True]
 
 
