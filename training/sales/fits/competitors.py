@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from sales.panel import YEAR, Panel
 from sales.preprocess import Prepared
 from training.sales.fit import Fitted
+from training.sales.model import trees
 from training.sales.model.trees import PARAMETERS, tree_columns
 from training.sales.rows import Rows
 
@@ -53,14 +53,15 @@ def lightgbm(fitted: Fitted, rows: Rows, *, seed: int = 0) -> Floats:
     training = _TrainingRows(fitted, seed)
     everything = np.arange(len(training.rows))
     categories = list(range(len(fitted.preprocessor.n_codes)))
-    data = lgb.Dataset(
+    package = trees.lightgbm()
+    data = package.Dataset(
         tree_columns(training.prepared(everything)),
         training.target,
         categorical_feature=categories,
         params=dict(TREES),
         free_raw_data=True,
     )
-    booster = lgb.train({**TREES, "seed": seed}, data, num_boost_round=ROUNDS)
+    booster = package.train({**TREES, "seed": seed}, data, num_boost_round=ROUNDS)
     columns = tree_columns(_prepared(fitted, rows, np.arange(len(rows)), origin=None))
     return np.asarray(np.exp(booster.predict(columns, num_threads=1) + store_level(fitted.panel, rows)))
 

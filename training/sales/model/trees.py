@@ -7,15 +7,15 @@ codes of the categories are numbers here, because LightGBM's own splits of categ
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
-import lightgbm
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from runtime.errors import UserError
 from sales.preprocess import Prepared
 
 PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
@@ -33,6 +33,26 @@ PARAMETERS: Final[Mapping[str, Any]] = MappingProxyType(
         "verbosity": -1,
     }
 )
+
+
+class TreesError(UserError):
+    """LightGBM can't be loaded; the message names the remedy."""
+
+
+def lightgbm() -> ModuleType:
+    """Return the package LightGBM.
+
+    Raises:
+        TreesError: if it can't be loaded. Its wheel needs the system's OpenMP library.
+    """
+    try:
+        import lightgbm
+    except (ImportError, OSError) as error:
+        raise TreesError(
+            f"LightGBM can't be loaded: {error}; install the OpenMP library (Debian: apt install libgomp1, macOS: brew "
+            "install libomp) and shopcat[train], or train the network alone with --trees 0"
+        ) from error
+    return lightgbm
 
 
 @dataclass(frozen=True)
@@ -66,12 +86,13 @@ class Trees:
             threads: number of threads; the result does not depend on it.
         """
         parameters = {**PARAMETERS, "seed": seed, "num_threads": threads}
-        data = lightgbm.Dataset(tree_columns(prepared), target, params=parameters, free_raw_data=True)
-        return cls(lightgbm.train(parameters, data, num_boost_round=rounds).model_to_string())
+        package = lightgbm()
+        data = package.Dataset(tree_columns(prepared), target, params=parameters, free_raw_data=True)
+        return cls(package.train(parameters, data, num_boost_round=rounds).model_to_string())
 
     def predict(self, prepared: Prepared, *, threads: int = 1) -> NDArray[np.float64]:
         """Return the sum of all trees ``[row]``, computed by LightGBM, the reference for the exported operator."""
-        booster = lightgbm.Booster(model_str=self.text)
+        booster = lightgbm().Booster(model_str=self.text)
         return np.asarray(booster.predict(tree_columns(prepared), num_threads=threads), dtype=np.float64)
 
     def operator(self, columns: str, output: str) -> onnx.NodeProto:
@@ -82,7 +103,7 @@ class Trees:
             output: name of its output, ``[row, 1]``.
         """
         nodes, leaves = _Nodes(), _Leaves()
-        for number, tree in enumerate(lightgbm.Booster(model_str=self.text).dump_model()["tree_info"]):
+        for number, tree in enumerate(lightgbm().Booster(model_str=self.text).dump_model()["tree_info"]):
             _add(tree["tree_structure"], number, nodes, leaves)
         attributes = {**nodes.attributes(), **leaves.attributes()}
         return helper.make_node(

@@ -1,5 +1,7 @@
 """The exported trees compute what LightGBM computes, and improve the network's forecasts."""
 
+import sys
+
 import lightgbm
 import numpy as np
 import onnx
@@ -12,7 +14,7 @@ from sales.preprocess import Prepared
 from training.export import to_onnx
 from training.sales.model.batchnorm_folding import FoldedNet
 from training.sales.model.network import TabularNet
-from training.sales.model.trees import Trees, tree_columns, with_trees
+from training.sales.model.trees import Trees, TreesError, tree_columns, with_trees
 
 
 def inputs(rows: int, seed: int = 0) -> Prepared:
@@ -107,3 +109,9 @@ def test_the_graph_has_the_weighted_mean_of_network_and_trees(
     for part in (slice(0, 1), slice(0, 50)):
         (y,) = session.run(None, {"cats": rows.cats[part], "conts": rows.conts[part]})
         np.testing.assert_allclose(y, expected[part], rtol=1e-5, atol=1e-5)
+
+
+def test_a_machine_without_openmp_gets_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(TreesError, match=r"libgomp1.*--trees 0"):
+        Trees.fit(inputs(200), np.zeros(200), 1, seed=0, threads=1)
