@@ -27,7 +27,7 @@ from sales.features import Features, UnknownColumnError
 from sales.inputs import InputBuilder, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, Run
-from sales.problems import reason_to_reject
+from sales.problems import reason_to_reject, texts_for_numbers
 from sales.uncertainty.calibration import Calibration
 from schemas.sales.answer import ItemForecast, ItemProblem
 from schemas.sales.explanation import Baseline, ItemExplanation
@@ -205,6 +205,10 @@ class Forecaster:
                 if store is None or not 0 <= day <= last:
                     path = request.path(place, "date" if store is not None else "store")
                     reason = reason_to_reject(self.model.panel, item, path, last)
+                    problems[request_index, place] = ItemProblem(item.store, item.date, reason)
+                    continue
+                if item.columns and (names := self.model.features.own.texts_for_numbers(item.columns)):
+                    reason = texts_for_numbers(item, names, request.path(place, "columns"))
                     problems[request_index, place] = ItemProblem(item.store, item.date, reason)
                     continue
                 items.append(item)

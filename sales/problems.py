@@ -1,9 +1,11 @@
 """Problems of items that are valid and can't be forecast."""
 
+from collections.abc import Sequence
+
 from runtime.words import counted
 from sales.calendar import Calendar
 from sales.panel import Panel
-from schemas.problems import FieldError, Problem
+from schemas.problems import FieldError, Problem, abbreviate, invalid_fields
 from schemas.sales.request import Item
 
 
@@ -49,3 +51,19 @@ def _unknown_store(stores: tuple[int | str, ...], item: Item, path: str) -> Prob
     return Problem.of(
         "unknown-store", detail, [FieldError(path=path, value=str(item.store), detail="not known to the model")]
     )
+
+
+def texts_for_numbers(item: Item, names: Sequence[str], path: str) -> Problem:
+    """Return the problem of an item that states texts for number columns of the user's.
+
+    Args:
+        item: the item.
+        names: names of the columns.
+        path: JSON pointer to the item's columns.
+    """
+    columns = item.columns or {}
+    errors = [
+        FieldError(path=f"{path}/{name}", value=abbreviate(columns[name]), detail="must be a number, as in training")
+        for name in names
+    ]
+    return invalid_fields(*errors).problem

@@ -188,6 +188,10 @@ class OwnStatements:
             if column.name in self.known_ahead
         }
 
+    def texts_for_numbers(self, facts: Mapping[str, Any]) -> list[str]:
+        """Return the names of number columns for which a client states a text."""
+        return [name for name, value in facts.items() if isinstance(value, str) and self._codes.get(name, "") is None]
+
     def read(self, facts: Mapping[str, Any]) -> dict[str, float]:
         """Return the values of the columns that a client states, by the model's names; other names are left out.
 

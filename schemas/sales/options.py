@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from schemas.problems import ProblemError, invalid_field, validation_problem
 
@@ -21,7 +21,14 @@ def _distinct(numbers: list[float]) -> list[float]:
     return [int(number) if number == int(number) else number for number in numbers]
 
 
-Level = Annotated[float, Field(strict=True, ge=1, le=98)]
+def _in_percent(level: Any) -> Any:
+    """Return a level, unless it is a probability by mistake."""
+    if isinstance(level, float) and 0 < level < 1:
+        raise ValueError(f"must be in percent, such as {100 * level:g}; probabilities are sent as quantiles")
+    return level
+
+
+Level = Annotated[float, Field(strict=True, ge=1, le=98), BeforeValidator(_in_percent)]
 Probability = Annotated[float, Field(strict=True, ge=0.01, le=0.99)]
 _Distinct = Annotated[
     list[_Number],

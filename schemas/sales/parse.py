@@ -51,10 +51,10 @@ class ForecastRequest(NamedTuple):
     explain: bool = False
     options: AnswerOptions = NO_OPTIONS
 
-    def path(self, place: int, field: Literal["store", "date"]) -> str:
-        """Return the JSON pointer to an item's store or date in the request."""
+    def path(self, place: int, field: Literal["store", "date", "columns"]) -> str:
+        """Return the JSON pointer to an item's store, date or columns in the request."""
         if self.is_range:
-            return "/store" if field == "store" else "/days" if place else "/start"
+            return f"/{field}" if field != "date" else "/days" if place else "/start"
         return f"/{field}" if self.single else f"/items/{place}/{field}"
 
 

@@ -122,3 +122,8 @@ def test_items_of_a_program_have_options_too() -> None:
 def test_a_wrong_list_of_levels_is_explained_without_pydantics_words(levels: Any, detail: str) -> None:
     problem = problem_of({"store": 1, "date": "2015-08-01", "levels": levels})
     assert (problem.errors[0].path, problem.errors[0].detail) == ("/levels", detail)
+
+
+def test_a_probability_in_place_of_a_level_gets_both_remedies() -> None:
+    problem = problem_of({"store": 1, "date": "2015-08-01", "levels": [0.8]})
+    assert "/levels/0: must be in percent, such as 80; probabilities are sent as quantiles" in problem.detail

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from sales.forecaster import Forecaster
+from schemas.problems import Problem
 from schemas.sales.answer import Comparison, Forecast
 from schemas.sales.explanation import Explanation
 from schemas.sales.parse import parse_request
@@ -152,3 +153,18 @@ def test_an_evaluation_states_the_columns_of_the_tables(forecaster: Forecaster, 
     assert evaluation.forecast[row[0]] == pytest.approx(
         ask(forecaster, columns={"price": 1.0, "poster": "none"}, open=True).sales
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"store": 3, "date": PLANNED_DAY, "columns": {"price": "dear"}}, "/columns/price"),
+        ({"store": 3, "start": PLANNED_DAY, "days": 2, "columns": {"price": "dear"}}, "/columns/price"),
+    ],
+)
+def test_a_text_for_a_number_column_is_a_problem_that_names_it(
+    forecaster: Forecaster, body: dict[str, Any], path: str
+) -> None:
+    (answer,) = forecaster.predict([parse_request(body)])
+    assert isinstance(answer, Problem)
+    assert (answer.status, answer.errors[0].path, answer.errors[0].value) == (422, path, "'dear'")
