@@ -33,7 +33,7 @@ def evaluate(
     from runtime.folder import check_target
 
     commands = kind_commands(bundle)
-    check_target(report, replace=(report / "report.md").is_file())
+    check_target(report, replace=(report / "report.md").is_file(), remedy=" with --report")
     commands.evaluate(bundle, data, report, stores=stores, prometheus=prometheus, device=pick_device(device))
     click.echo(f"report: {report / 'report.md'}")
 
