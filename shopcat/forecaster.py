@@ -315,8 +315,9 @@ class Forecaster:
         if question:
             raise TypeError(f"give either items or {', '.join(question)}, not both")
         if frames.is_frame(items):
-            open_days_only = self._predictor.model.panel.lists_open_days_only
-            rows = frames.items_of(items, open_days_only=open_days_only)
+            model = self._predictor.model
+            own = model.features.own.known_ahead
+            rows = frames.items_of(items, open_days_only=model.panel.lists_open_days_only, own=own)
             return to_frame(items, self._answer_items(rows, shared, options, explain))
         if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
             raise TypeError(f"items are a list of mappings or a pandas frame, not {type(items).__name__}")

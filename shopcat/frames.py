@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from runtime.errors import UserError
@@ -47,7 +47,7 @@ def is_frame(value: object) -> TypeGuard[Frame]:
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
-def items_of(frame: Frame, *, open_days_only: bool = False) -> list[dict[str, Any]]:
+def items_of(frame: Frame, *, open_days_only: bool = False, own: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return each row as an item of a request.
 
     Columns are found by the names that training accepts too, such as Kaggle's spellings. Empty cells are left out.
@@ -55,6 +55,7 @@ def items_of(frame: Frame, *, open_days_only: bool = False) -> list[dict[str, An
     Args:
         frame: the rows.
         open_days_only: each row is an open day, if the frame has no column for the opening.
+        own: names of the user's own columns that the model knows ahead.
 
     Raises:
         UserError: if there is no column for the store or the date, or several columns for one field.
@@ -76,15 +77,23 @@ def items_of(frame: Frame, *, open_days_only: bool = False) -> list[dict[str, An
             f"the frame has no column {' and no column '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
     columns = [_values(field, frame.iloc[:, position]) for field, position in found.items()]
+    own_places = {
+        name: names.index(name) for name in sorted({*own} & {*names}) if names.index(name) not in found.values()
+    }
+    own_columns = [_values(name, frame.iloc[:, position]) for name, position in own_places.items()]
     shared = {"open": True} if open_days_only and "open" not in found else {}
-    return [shared | _item(dict(zip(found, row, strict=True))) for row in zip(*columns, strict=True)]
+    return [
+        shared | _item(dict(zip(found, row, strict=False)), dict(zip(own_places, row[len(found) :], strict=True)))
+        for row in zip(*columns, *own_columns, strict=True)
+    ]
 
 
-def _item(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the item of a row, whose weather is an object; None is not stated."""
+def _item(values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item of a row, whose weather and own columns are objects; None is not stated."""
     stated = {field: value for field, value in values.items() if value is not None}
     weather = {field: stated.pop(field) for field in [*stated] if field in WEATHER_FIELDS}
-    return stated | ({"weather": weather} if weather else {})
+    columns = {name: value for name, value in own.items() if value is not None}
+    return stated | ({"weather": weather} if weather else {}) | ({"columns": columns} if columns else {})
 
 
 def _values(field: str, column: Any) -> list[Any]:

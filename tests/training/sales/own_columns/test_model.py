@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import shopcat
 from sales.forecaster import Forecaster
 from schemas.problems import Problem
 from schemas.sales.answer import Comparison, Forecast
@@ -168,3 +169,15 @@ def test_a_text_for_a_number_column_is_a_problem_that_names_it(
     (answer,) = forecaster.predict([parse_request(body)])
     assert isinstance(answer, Problem)
     assert (answer.status, answer.errors[0].path, answer.errors[0].value) == (422, path, "'dear'")
+
+
+def test_a_frame_states_own_columns(folder: Path) -> None:
+    """Rows without a value, and columns that the model does not know ahead, state nothing."""
+    model = shopcat.load(folder / "sales")
+    assert isinstance(model, shopcat.Forecaster)
+    frame = pd.DataFrame({"store": [3, 3], "date": [PLANNED_DAY] * 2, "price": [2.7, None], "visits": [5, 5]})
+    dear = model.forecast([{"store": 3, "date": PLANNED_DAY, "columns": {"price": 2.7}}])[0].sales
+    plain = model.forecast(store=3, date=PLANNED_DAY).sales
+    assert model.forecast(frame.head(1))["sales"].tolist() == [dear]
+    assert model.forecast(frame.tail(1))["sales"].tolist() == [plain]
+    assert dear != plain
