@@ -75,6 +75,6 @@ def test_make_demo_trains_the_shipped_bundle_again(tmp_path: Path) -> None:
 
 
 def test_the_shipped_bundle_is_small_and_marked_as_synthetic() -> None:
-    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 1_500_000
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 5_000_000
     assert manifest(SHIPPED)["synthetic"]
     assert "synthetic" in (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8").lower()

@@ -35,10 +35,15 @@ def trained(folder: Path, sales: pd.DataFrame) -> shopcat.Forecaster:
 
 
 def six_weeks(model: shopcat.Forecaster) -> pd.DataFrame:
-    """Return the forecasts of the six weeks after the sales: stores by rows, days by columns."""
+    """Return the forecasts of the six weeks after the sales: stores by rows, days by columns.
+
+    A column for the opening without values leaves the opening to the model. Without it, each row would be an open day.
+    """
     days = pd.date_range(model.cutoff, periods=HORIZON + 1)[1:]
     frame = pd.DataFrame([(store, day) for store in model.stores for day in days], columns=["store", "date"])
-    return frame.assign(sales=model.forecast(frame)["sales"]).pivot(index="store", columns="date", values="sales")
+    return frame.assign(sales=model.forecast(frame.assign(open=None))["sales"]).pivot(
+        index="store", columns="date", values="sales"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +96,7 @@ def test_stores_with_names_are_trained_forecast_explained_and_evaluated(
     bundle, rows, out = tmp_path / "store" / "sales", tmp_path / "rows.csv", tmp_path / "out.csv"
     rows.write_text("shop,day\nRīga 4,2024-03-01\n", encoding="utf-8")
     run("forecast", bundle, rows, "--out", out)
-    assert pd.read_csv(out)["Sales"].item() == pytest.approx(forecasts.loc[4, "2024-03-01"], rel=1e-4)
+    assert pd.read_csv(out)["sales"].item() == pytest.approx(forecasts.loc[4, "2024-03-01"], rel=1e-4)
     assert "store Rīga 4 on 2024-03-01" in run("explain", bundle, "Rīga 4", "2024-03-01")
     later = pd.concat([named, named.tail(60).assign(date=lambda days: days["date"] + pd.Timedelta(days=14))])
     later.to_csv(rows, index=False)

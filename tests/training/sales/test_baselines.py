@@ -80,7 +80,7 @@ def test_the_mean_is_what_the_history_columns_state(whole: Panel, known: Panel, 
         rows.store, rows.day, whole.calendar.promo[rows.store, rows.day].astype(np.int64)
     )
     places = [NAMES.index(name) for name in ("Level", "Weekday_364", "PromoWeekday_364")]
-    stated = np.exp(columns[:, places].sum(axis=1))
+    stated = known.unit * np.exp(columns[:, places].sum(axis=1))
     np.testing.assert_allclose(weekday_promotion_mean(known, rows), stated, rtol=1e-5)
 
 

@@ -208,7 +208,7 @@ def _add(root: Mapping[str, Any], tree: int, nodes: _Nodes, leaves: _Leaves) -> 
         if leaf:
             leaves.trees.append(tree)
             leaves.numbers.append(place - first)
-            leaves.values.append(node["leaf_value"])
+            leaves.values.append(float(node["leaf_value"]))
         else:
             waiting += [(node["right_child"], place, 1), (node["left_child"], place, 0)]
 

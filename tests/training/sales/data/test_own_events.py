@@ -42,9 +42,6 @@ def test_a_panel_with_events_survives_the_bundle(demo_folder: Path, tmp_path: Pa
     panel = panel_with(demo_folder, tmp_path, "name,date\nFair,2015-08-10\n")
     copy = Panel.of(panel.arrays(), panel.levels)
     np.testing.assert_array_equal(copy.own_events, panel.own_events)
-    arrays = panel.arrays()
-    del arrays["own_events"]  # a bundle of before
-    assert Panel.of(arrays, panel.levels).own_events.shape == (0, 5)
 
 
 def test_wrong_events_are_named(demo_folder: Path, tmp_path: Path) -> None:

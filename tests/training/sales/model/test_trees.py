@@ -70,12 +70,12 @@ def test_a_value_at_a_threshold_takes_the_same_branch_as_in_lightgbm(trees: Tree
     np.testing.assert_allclose(operator_output(trees, rows), booster.predict(rows), rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("rows", [3, 60, 100])
-def test_few_rows_give_trees_without_a_branch(rows: int) -> None:
+@pytest.mark.parametrize(("rows", "value"), [(3, 0.25), (60, 0.25), (100, 0.25), (500, 0.0)])
+def test_a_constant_target_gives_trees_without_a_branch(rows: int, value: float) -> None:
     few = inputs(rows)
-    trees = Trees.fit(few, np.full(rows, 0.25), 5, seed=0, threads=1)
-    np.testing.assert_allclose(trees.predict(few), 0.25, atol=1e-6)
-    np.testing.assert_allclose(operator_output(trees, tree_columns(few)), 0.25, atol=1e-6)
+    trees = Trees.fit(few, np.full(rows, value), 5, seed=0, threads=1)
+    np.testing.assert_allclose(trees.predict(few), value, atol=1e-6)
+    np.testing.assert_allclose(operator_output(trees, tree_columns(few)), value, atol=1e-6)
 
 
 def test_the_trees_do_not_depend_on_the_number_of_threads(trees: Trees) -> None:
