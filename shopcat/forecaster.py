@@ -315,9 +315,7 @@ class Forecaster:
         if question:
             raise TypeError(f"give either items or {', '.join(question)}, not both")
         if frames.is_frame(items):
-            model = self._predictor.model
-            own = model.features.own.known_ahead
-            rows = frames.items_of(items, open_days_only=model.panel.lists_open_days_only, own=own)
+            rows = frames.items_of(items, self._predictor.model)
             return to_frame(items, self._answer_items(rows, shared, options, explain))
         if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
             raise TypeError(f"items are a list of mappings or a pandas frame, not {type(items).__name__}")
@@ -325,9 +323,9 @@ class Forecaster:
 
     def _answer_items(self, items: Sequence[Any], shared: Item, options: Item, explain: bool) -> list[Any]:
         """Return the answer or the problem of each item, in order; an empty list for no items."""
-        rows = [plain({**item, **shared} if isinstance(item, Mapping) else item) for item in items]
-        if not rows:
+        if not items:
             return []
+        rows = [plain({**item, **shared} if isinstance(item, Mapping) else item) for item in items]
         return list(self._predict(lambda: parse_items(rows, explain=explain, options=plain(options))).items)
 
     def _predict(self, parse: Callable[[], ForecastRequest]) -> Any:

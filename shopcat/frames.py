@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from runtime.errors import UserError
+from sales.forecaster import Model
 from schemas.sales.answer import ItemForecast, ItemProblem
 from schemas.sales.column_names import REQUEST_COLUMNS, WEATHER_FIELDS, match_columns
 from schemas.sales.explanation import ItemExplanation
@@ -47,15 +48,15 @@ def is_frame(value: object) -> TypeGuard[Frame]:
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
-def items_of(frame: Frame, *, open_days_only: bool = False, own: Collection[str] = ()) -> list[dict[str, Any]]:
+def items_of(frame: Frame, model: Model) -> list[dict[str, Any]]:
     """Return each row as an item of a request.
 
-    Columns are found by the names that training accepts too, such as Kaggle's spellings. Empty cells are left out.
+    Columns are found by the names that training accepts too, such as Kaggle's spellings. Empty cells are left out. If
+    the model's tables list open days alone, each row is an open day, unless the frame has a column for the opening.
 
     Args:
         frame: the rows.
-        open_days_only: each row is an open day, if the frame has no column for the opening.
-        own: names of the user's own columns that the model knows ahead.
+        model: the model that answers the request.
 
     Raises:
         UserError: if there is no column for the store or the date, or several columns for one field.
@@ -77,22 +78,21 @@ def items_of(frame: Frame, *, open_days_only: bool = False, own: Collection[str]
             f"the frame has no column {' and no column '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
     columns = [_values(field, frame.iloc[:, position]) for field, position in found.items()]
-    own_places = {
-        name: names.index(name) for name in sorted({*own} & {*names}) if names.index(name) not in found.values()
-    }
-    own_columns = [_values(name, frame.iloc[:, position]) for name, position in own_places.items()]
-    shared = {"open": True} if open_days_only and "open" not in found else {}
+    user_columns = model.features.own.known_ahead  # of the user's own
+    user_names = [name for name in names if name in user_columns and names.index(name) not in found.values()]
+    columns += [_values(name, frame.iloc[:, names.index(name)]) for name in user_names]
+    shared = {"open": True} if model.panel.lists_open_days_only and "open" not in found else {}
     return [
-        shared | _item(dict(zip(found, row, strict=False)), dict(zip(own_places, row[len(found) :], strict=True)))
-        for row in zip(*columns, *own_columns, strict=True)
+        shared | _item(dict(zip(found, row, strict=False)), dict(zip(user_names, row[len(found) :], strict=True)))
+        for row in zip(*columns, strict=True)
     ]
 
 
-def _item(values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the item of a row, whose weather and own columns are objects; None is not stated."""
+def _item(values: Mapping[str, Any], user_values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item of a row, whose weather and user's columns are objects; None is not stated."""
     stated = {field: value for field, value in values.items() if value is not None}
     weather = {field: stated.pop(field) for field in [*stated] if field in WEATHER_FIELDS}
-    columns = {name: value for name, value in own.items() if value is not None}
+    columns = {name: value for name, value in user_values.items() if value is not None}
     return stated | ({"weather": weather} if weather else {}) | ({"columns": columns} if columns else {})
 
 

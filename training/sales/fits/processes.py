@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Final, NamedTuple
@@ -109,6 +109,7 @@ def _inherited_by_children() -> Iterator[None]:
 
     A terminal sends Ctrl-C to all processes. The parent terminates the others, which would print a traceback each.
     """
+    resource_tracker.ensure_running()  # why: it unblocks SIGINT when the first process starts it
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
