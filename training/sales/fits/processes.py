@@ -1,6 +1,6 @@
 """Fits in parallel, each in a process with one thread.
 
-The parent terminates its children on an error or Ctrl-C. A child also ends by itself if the parent is killed.
+On an error or Ctrl-C, the parent process terminates the others. They also end if the parent is killed.
 """
 
 import logging

@@ -7,6 +7,7 @@ codes of the categories are numbers here, because LightGBM's own splits of categ
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
@@ -90,10 +91,14 @@ class Trees:
         data = package.Dataset(tree_columns(prepared), target, params=parameters, free_raw_data=True)
         return cls(package.train(parameters, data, num_boost_round=rounds).model_to_string())
 
+    @cached_property
+    def _booster(self) -> Any:
+        """The trees in LightGBM, read from the text once: some MB."""
+        return lightgbm().Booster(model_str=self.text)
+
     def predict(self, prepared: Prepared, *, threads: int = 1) -> NDArray[np.float64]:
         """Return the sum of all trees ``[row]``, computed by LightGBM, the reference for the exported operator."""
-        booster = lightgbm().Booster(model_str=self.text)
-        return np.asarray(booster.predict(tree_columns(prepared), num_threads=threads), dtype=np.float64)
+        return np.asarray(self._booster.predict(tree_columns(prepared), num_threads=threads), dtype=np.float64)
 
     def operator(self, columns: str, output: str) -> onnx.NodeProto:
         """Return the trees as ONNX's ``TreeEnsembleRegressor``.
@@ -103,7 +108,7 @@ class Trees:
             output: name of its output, ``[row, 1]``.
         """
         nodes, leaves = _Nodes(), _Leaves()
-        for number, tree in enumerate(lightgbm().Booster(model_str=self.text).dump_model()["tree_info"]):
+        for number, tree in enumerate(self._booster.dump_model()["tree_info"]):
             _add(tree["tree_structure"], number, nodes, leaves)
         attributes = {**nodes.attributes(), **leaves.attributes()}
         return helper.make_node(
