@@ -52,6 +52,15 @@ class PetsManifest(BundleManifest):
     head: HeadSpec = Field(description="Head of the network.")
     temperature: float = Field(gt=0, description="Divisor of the logits that calibrates the probabilities.")
     threshold: float = Field(ge=0, le=1, description="Probability below which a prediction is for review.")
+    known_threshold: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Lowest largest logit, before the temperature, of a photo that is like the training photos. "
+        "Null in older bundles: every photo counts as known.",
+    )
+    review_share: float = Field(
+        default=0.0, ge=0, le=1, description="Default share of the accepted photos that go to review at random, 0 to 1."
+    )
     metrics: dict[str, Any] = Field(description="Figures on the test photos.")
     training: dict[str, Any] = Field(description="Options of the training.")
     files: dict[str, str] = Field(description="SHA-256 of every other file in the folder, by name.")
