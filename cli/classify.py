@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, command
+from cli.common import DEVICE, FILE, FOLDER, REVIEW_SHARE, command
 
 if TYPE_CHECKING:  # --help should not wait for their imports
     from pets.classifier import Classifier
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # --help should not wait for their imports
     show_default=True,
     help="Number of breeds to print for a photo.",
 )
+@REVIEW_SHARE
 @DEVICE
 @command
 def classify(
@@ -42,12 +43,14 @@ def classify(
     versus: str | None,
     out: Path | None,
     top_k: int,
+    review_share: float | None,
     device: str | None,
 ) -> None:
     """Name the breeds of pets in photos.
 
-    Print a line for each of IMAGES: the breed with its probability, the next best breeds, and "review" if a person
-    should check. With --heatmap, write each photo with its heatmap to --out, as NAME.METHOD.png.
+    Print a line for each of IMAGES: the breed with its probability, the next best breeds, and "review" with the reason
+    if a person should look. "unknown" marks a photo that is unlike all training photos.
+    With --heatmap, write each photo with its heatmap to --out, as NAME.METHOD.png.
     """
     from base64 import b64decode
 
@@ -58,7 +61,7 @@ def classify(
 
     if (heatmap is None) != (out is None):
         raise click.UsageError("--heatmap and --out go together: one says what to draw, the other where to write it")
-    classifier = Classifier.load(bundle, device=pick_device(device), threads=0)
+    classifier = Classifier.load(bundle, device=pick_device(device), threads=0, review_share=review_share)
     given = {"heatmap": heatmap, "class": class_, "versus": versus, "top_k": top_k}
     fields = {name: value for name, value in given.items() if value is not None}
     failed, width = False, max(len(str(image)) for image in images)
@@ -101,7 +104,13 @@ def _predict(classifier: "Classifier", image: Path, fields: dict[str, Any]) -> "
 
 
 def _summary(prediction: "Prediction") -> str:
-    """Return the breed with its probability, the next best breeds, and whether to review the answer."""
+    """Return the breed with its probability, the next best breeds, and the reason to review the answer."""
     others = ", ".join(f"{breed.breed} {breed.probability:.1%}" for breed in prediction.top[1:])
-    parts = [f"{prediction.breed} {prediction.probability:.1%}", f"({others})" * bool(others)]
-    return "  ".join(filter(None, [*parts, "review" * (prediction.decision == "review")]))
+    reason = prediction.review_reason
+    parts = [
+        "unknown" * (not prediction.known),
+        f"{prediction.breed} {prediction.probability:.1%}",
+        f"({others})" * bool(others),
+        f"review: {reason.replace('_', ' ')}" if reason else "",
+    ]
+    return "  ".join(filter(None, parts))

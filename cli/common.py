@@ -27,6 +27,11 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 FILE_OR_FOLDER = click.Path(path_type=Path)
 DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")
+REVIEW_SHARE = click.option(
+    "--review-share",
+    type=click.FloatRange(0, 1),
+    help="Share of the accepted photos that go to review at random; pets bundles only.  [default: the bundle's]",
+)
 JOBS = click.option(
     "--jobs",
     type=click.IntRange(1),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.common import FILE, FOLDER, command
+from cli.common import FILE, FOLDER, REVIEW_SHARE, command
 from cli.kinds import kind_commands
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class ServeOptions:
     health_check_interval: float
     log: Path | None
     audit_log: Path | None
+    review_share: float | None
 
     def check(self) -> None:
         """Reject options that contradict each other."""
@@ -64,6 +65,12 @@ class ServeOptions:
 
         check_bundles(self.bundles)
         return [archive(bundle, self.model_store) for bundle in self.bundles]
+
+    def worker_environment(self) -> dict[str, str]:
+        """Return the environment variables that pass settings to the workers."""
+        from handlers.worker_settings import worker_environment
+
+        return worker_environment(review_share=self.review_share)
 
     def gateway_config(self) -> "GatewayConfig":
         """Return the settings of the gateway."""
@@ -131,6 +138,7 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
 @click.option(
     "--audit-log", type=_NEW_FILE, help="File for a line of JSON about each request.  [default: a temporary one]"
 )
+@REVIEW_SHARE
 @command
 def serve(bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, **options: Any) -> None:
     """Serve bundles until Ctrl-C.
@@ -185,6 +193,7 @@ def _serve_with_gateway(options: ServeOptions) -> None:
         cpu=options.cpu,
         log=options.log,
         audit_log=options.audit_log,
+        environment=options.worker_environment(),
     )
 
 
@@ -208,6 +217,7 @@ def _serve_without_gateway(options: ServeOptions) -> None:
         cpu=options.cpu,
         log=options.log,
         audit_log=options.audit_log,
+        environment=options.worker_environment(),
     )
 
 

@@ -4,7 +4,9 @@ TorchServe uses the only class that this module defines, so the module must not 
 """
 
 import io
+import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -13,6 +15,7 @@ from handlers.batch import HttpRequest, answer_batch
 from handlers.context import BatchContext, WorkerContext
 from handlers.telemetry.pets import BreedObserver
 from handlers.worker import load_model, warm_up
+from handlers.worker_settings import REVIEW_SHARE
 from pets.classifier import Classifier, Query
 from schemas.pets.parse import parse_request
 
@@ -22,7 +25,9 @@ class PetsHandler:
 
     def initialize(self, context: WorkerContext) -> None:
         """Load the archive's bundle. TorchServe calls it once, before the worker is ready."""
-        self.classifier, self.telemetry = load_model(context, Classifier.load, BreedObserver())
+        share = os.environ.get(REVIEW_SHARE)
+        load = partial(Classifier.load, review_share=float(share) if share else None)
+        self.classifier, self.telemetry = load_model(context, load, BreedObserver())
         request = {"body": _blank_photo(), "heatmap": b"gradcam"}
         warm_up(context, self.classifier, self.telemetry, self.handle, request)
 

@@ -20,6 +20,7 @@ from pets.bundle import Bundle
 from pets.graph import INPUTS, OUTPUTS, Rival, Target
 from pets.heatmap import overlay
 from pets.images import Box, Photo, crop, normalise, open_photo
+from pets.review import review_reason
 from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
@@ -31,6 +32,10 @@ from schemas.problems import FieldError, Problem, ProblemError, abbreviate
 GOLDEN_TOLERANCE = 2e-3  # share of the largest logit or map value; another CPU or a GPU differs by less
 ASPECT = 3.0  # longer side by shorter side; beyond it the answer has a warning
 DIGITS = 6  # decimals of a grid's values in an answer
+_UNLIKE_TRAINING = (
+    "the photo is unlike all training photos: it may show no pet, another animal or another breed; "
+    "the breed is the closest one, not an answer"
+)
 
 
 class Output(NamedTuple):
@@ -76,29 +81,50 @@ class Query:
 
 
 class Classifier:
-    """Predictor of one pets model. Threads may share it, because only its clock changes after construction."""
+    """Predictor of one pets model. Threads may share it, because only its clock changes after construction.
 
-    def __init__(self, manifest: PetsManifest, run: Run) -> None:
+    Attributes:
+        review_share: share of the accepted photos that go to review at random, 0 to 1; see `pets.review`.
+    """
+
+    def __init__(self, manifest: PetsManifest, run: Run, *, review_share: float | None = None) -> None:
+        """Initialize the predictor.
+
+        Args:
+            manifest: the bundle's manifest.
+            run: function that runs the network.
+            review_share: ``review_share`` instead of the manifest's.
+
+        Raises:
+            ValueError: if the share is not from 0 to 1.
+        """
         self.manifest, self.run = manifest, run
+        self.review_share = manifest.review_share if review_share is None else review_share
+        if not 0 <= self.review_share <= 1:
+            raise ValueError(f"review_share must be from 0 to 1, not {self.review_share:g}")
         self.name, self.version, self.clock = manifest.name, manifest.version, Clock()
         self.classes = [breed.name for breed in manifest.classes]
         self._class_indices = {class_key(name): index for index, name in enumerate(self.classes)}
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", threads: int = 1) -> Classifier:
+    def load(
+        cls, folder: Path, *, device: str = "cpu", threads: int = 1, review_share: float | None = None
+    ) -> Classifier:
         """Load a bundle, and verify its hashes and its golden pictures on this machine and device.
 
         Args:
             folder: the bundle.
             device: ``cpu`` or ``cuda:N``.
             threads: number of threads within one operator on the CPU.
+            review_share: share of the accepted photos that go to review at random, 0 to 1, instead of the manifest's.
 
         Raises:
             BundleError: if the bundle is damaged, or this machine computes other outputs for its golden pictures.
             SessionError: if the network can't run on the device.
+            ValueError: if the share is not from 0 to 1.
         """
         bundle = bundles.load(folder)
-        classifier = cls(bundle.manifest, _onnx_network(folder, device, threads))
+        classifier = cls(bundle.manifest, _onnx_network(folder, device, threads), review_share=review_share)
         classifier.verify(bundle)
         return classifier
 
@@ -155,6 +181,16 @@ class Classifier:
         exps = np.exp(scaled - scaled.max(-1, keepdims=True))
         return np.asarray(exps / exps.sum(-1, keepdims=True))
 
+    def known(self, logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return True for photos that are like the training photos, ``[...]``, from their logits, ``[..., class]``.
+
+        The largest logit separates photos of unknown things better than the probability does (Hendrycks et al.,
+        "Scaling Out-of-Distribution Detection for Real-World Settings", 2022). Without a threshold, all photos are
+        known.
+        """
+        threshold = self.manifest.known_threshold
+        return np.asarray(logits.max(-1) >= (-np.inf if threshold is None else threshold))
+
     def prepare(self, request: PetRequest) -> Query:
         """Decode a request's photo and look up its classes.
 
@@ -201,15 +237,25 @@ class Classifier:
             return Problem.of("invalid-request", f"{error.path}: {detail} (sent: {error.value})", [error])
         best = np.argsort(-probabilities, kind="stable")[: request.top_k]
         top = [self._breed(int(index), float(probabilities[index])) for index in best]
+        known = bool(self.known(output.logits[place]))
+        reason = review_reason(
+            request.image,
+            known=known,
+            probability=top[0].probability,
+            threshold=self.manifest.threshold,
+            review_share=self.review_share,
+        )
         heatmap = None if request.heatmap == "none" else self._heatmap(query, output, place)
         return Prediction(
             breed=top[0].breed,
             species=top[0].species,
             probability=top[0].probability,
             top=top,
-            decision="accept" if top[0].probability >= self.manifest.threshold else "review",
+            known=known,
+            decision="accept" if reason is None else "review",
+            review_reason=reason,
             heatmap=heatmap,
-            warnings=self._warnings(query.photo),
+            warnings=self._warnings(query.photo, known),
             model=self.manifest.name,
             version=self.manifest.version,
         )
@@ -241,10 +287,11 @@ class Classifier:
         breed = self.manifest.classes[index]
         return Breed(breed.name, breed.species, probability)
 
-    def _warnings(self, photo: Photo) -> list[PetWarning]:
+    def _warnings(self, photo: Photo, known: bool) -> list[PetWarning]:
         """Return reasons to be careful with the answer."""
         short, long = sorted((photo.width, photo.height))
-        size, warnings = self.manifest.image.size, []
+        size = self.manifest.image.size
+        warnings = [] if known else [PetWarning("unlike_training", _UNLIKE_TRAINING)]
         if 2 * short < size:
             detail = f"the photo has {photo.width} x {photo.height} pixels; below {size // 2} breeds are hard to tell"
             warnings.append(PetWarning("small_image", detail))

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Service:
         instances: int,
         workers: int,
         cpu: bool = False,
+        environment: Mapping[str, str] = {},
     ) -> None:
         """Prepare a service; `running` starts it.
 
@@ -59,13 +60,14 @@ class Service:
             instances: number of TorchServe instances.
             workers: as for `running_server`, for each instance.
             cpu: as for `running_server`.
+            environment: as for `running_server`.
         """
         self.config = config
         self.servers: list[Server] = []
         self.gateway: Gateway
         self._archive = archive
         self._instances = instances
-        self._workers, self._cpu = workers, cpu
+        self._workers, self._cpu, self._environment = workers, cpu, environment
         self._log: Path | None = None
         self._shared: WorkerPaths
         self._up = self._stopping = False
@@ -192,7 +194,13 @@ class Service:
                 stack = contextlib.ExitStack()
                 server = stack.enter_context(
                     running_server(
-                        archives, workers=self._workers, cpu=self._cpu, log=log, shared=self._shared, instance=instance
+                        archives,
+                        workers=self._workers,
+                        cpu=self._cpu,
+                        log=log,
+                        shared=self._shared,
+                        instance=instance,
+                        environment=self._environment,
                     )
                 )
                 self._running[server.process.pid] = stack
@@ -227,6 +235,7 @@ def serve(
     cpu: bool = False,
     log: Path | None = None,
     audit_log: Path | None = None,
+    environment: Mapping[str, str] = {},
 ) -> None:
     """Run a service until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads the bundles.
 
@@ -242,12 +251,13 @@ def serve(
         cpu: as for `running_server`.
         log: as for `Service.running`.
         audit_log: as for `Service.running`.
+        environment: as for `running_server`.
 
     Raises:
         ServerError: if the service can't be started, or a part of it ends and can't be replaced. See also
             `running_server` and `running_gateway`.
     """
-    service = Service(config, archive, instances=instances, workers=workers, cpu=cpu)
+    service = Service(config, archive, instances=instances, workers=workers, cpu=cpu, environment=environment)
     with stop_on_signal(), reload_requests() as reload_requested, service.running(log, audit_log):
         on_ready(service)
         try:
@@ -270,6 +280,7 @@ def serve_without_gateway(
     cpu: bool = False,
     log: Path | None = None,
     audit_log: Path | None = None,
+    environment: Mapping[str, str] = {},
 ) -> None:
     """Run one TorchServe instance, without a gateway, until SIGINT (Ctrl-C) or SIGTERM, which stop it at once.
 
@@ -283,6 +294,7 @@ def serve_without_gateway(
         cpu: as for `running_server`.
         log: as for `running_server`.
         audit_log: as for `Service.running`.
+        environment: as for `running_server`.
 
     Raises:
         ServerError: if TorchServe can't be started or ends unexpectedly. See also `running_server`.
@@ -301,7 +313,15 @@ def serve_without_gateway(
         shared = WorkerPaths.create(folder / "shared", audit_log)
         with (
             exporting(Exporter(shared, watched), ports.metrics),
-            running_server(archive(), port=ports.inference, workers=workers, cpu=cpu, log=log, shared=shared) as server,
+            running_server(
+                archive(),
+                port=ports.inference,
+                workers=workers,
+                cpu=cpu,
+                log=log,
+                shared=shared,
+                environment=environment,
+            ) as server,
         ):
             running.append((server, {name: server.workers(name) for name in server.models}))
             on_ready(server)

@@ -34,9 +34,23 @@ class Classifier:
         self._predictor = predictor
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str | None = None, *, threads: int = 1) -> Classifier:
-        """Load a pets bundle and verify it, as `shopcat.load` does."""
-        return cls(Predictor.load(Path(path), device=pick_device(device), threads=threads))
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        device: str | None = None,
+        *,
+        threads: int = 1,
+        review_share: float | None = None,
+    ) -> Classifier:
+        """Load a pets bundle and verify it, as `shopcat.load` does.
+
+        Args:
+            path: folder of the bundle.
+            device: as for `shopcat.load`.
+            threads: as for `shopcat.load`.
+            review_share: share of the accepted photos that go to review at random, 0 to 1; the bundle's if left out.
+        """
+        return cls(Predictor.load(Path(path), device=pick_device(device), threads=threads, review_share=review_share))
 
     def __repr__(self) -> str:
         return f"<shopcat.Classifier {self.name} {self.version}: {len(self.classes)} classes>"
@@ -60,6 +74,16 @@ class Classifier:
     def threshold(self) -> float:
         """Return the probability below which the decision is ``review``."""
         return self._predictor.manifest.threshold
+
+    @property
+    def known_threshold(self) -> float | None:
+        """Return the largest logit below which a photo is unknown; None if the bundle has no such threshold."""
+        return self._predictor.manifest.known_threshold
+
+    @property
+    def review_share(self) -> float:
+        """Return the share of the accepted photos that go to review at random, 0 to 1."""
+        return self._predictor.review_share
 
     # A str is also a sequence of paths to a type checker, which takes the first overload that fits.
     @overload
@@ -101,7 +125,7 @@ class Classifier:
         ::
 
             prediction = model.classify("photo.jpg", heatmap="gradcam")
-            prediction.breed, prediction.probability, prediction.decision
+            prediction.breed, prediction.probability, prediction.known, prediction.decision
 
         Args:
             photo: path or bytes of a photo, or a list of these.

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from schemas.pets.request import Method
 
 Species = Literal["cat", "dog"]
+ReviewReason = Literal["unlike_training", "low_probability", "random_check"]
 SpeciesField = Annotated[Species | None, Field(description="Species of the breed; null if the model does not know it.")]
 
 
@@ -72,7 +73,13 @@ class HeatmapAnswer:
 class PetWarning:
     """A reason to be careful with a prediction."""
 
-    code: Annotated[Literal["small_image", "unusual_aspect"], Field(description="Kind of warning.")]
+    code: Annotated[
+        Literal["unlike_training", "small_image", "unusual_aspect"],
+        Field(
+            description="Kind of warning: the photo is unlike all training photos (`known` is false), it is small, or "
+            "the network sees only the middle of a long photo."
+        ),
+    ]
     detail: Annotated[str, Field(description="The warning in words.")]
 
 
@@ -80,13 +87,33 @@ class PetWarning:
 class Prediction:
     """Answer to a request with one photo."""
 
-    breed: Annotated[str, Field(description="Most probable class.")]
+    breed: Annotated[str, Field(description="Most probable class; only the closest one if `known` is false.")]
     species: SpeciesField
-    probability: Annotated[float, Field(ge=0, le=1, description="Calibrated probability of the breed, 0 to 1.")]
+    probability: Annotated[
+        float,
+        Field(
+            ge=0, le=1, description="Calibrated probability of the breed, 0 to 1; not meaningful if `known` is false."
+        ),
+    ]
     top: Annotated[list[Breed], Field(description="Most probable breeds, best first; `top_k` sets their number.")]
+    known: Annotated[
+        bool,
+        Field(
+            description="False if the photo is unlike all training photos: it may show no pet, another animal or a "
+            "breed that is not a class. Always true if the model has no limit for this."
+        ),
+    ]
     decision: Annotated[
         Literal["accept", "review"],
-        Field(description="`review` if the probability is below the model's threshold and a person should decide."),
+        Field(description="`review` if a person should look at the photo; `review_reason` says why."),
+    ]
+    review_reason: Annotated[
+        ReviewReason | None,
+        Field(
+            description="Reason for the review; null if the decision is `accept`. `unlike_training`: `known` is false. "
+            "`low_probability`: the probability is below the model's threshold. `random_check`: the prediction would "
+            "be accepted, but a random share goes to review. If several hold, the first of these."
+        ),
     ]
     heatmap: Annotated[HeatmapAnswer | None, Field(description="Heatmap; null if not requested.")]
     warnings: Annotated[list[PetWarning], Field(description="Reasons to be careful with the prediction.")]

@@ -130,6 +130,7 @@ def running_server(
     timeout: float = 120.0,
     shared: WorkerPaths | None = None,
     instance: int = 0,
+    environment: Mapping[str, str] = {},
 ) -> Iterator[Server]:
     """Run TorchServe on archives until the block ends.
 
@@ -143,6 +144,7 @@ def running_server(
         timeout: seconds to wait for all workers.
         shared: files for the workers' metrics and audit log; by default in the instance's folder.
         instance: as for `Server`.
+        environment: more environment variables for the workers; see `handlers.worker_settings`.
 
     Yields:
         The instance, once every worker of every model is ready. All of its processes are stopped when the block ends.
@@ -163,7 +165,8 @@ def running_server(
         start = log.stat().st_size if log.exists() else 0
         command = _command(java, folder, _configuration(folder, models, address, workers, cpu))
         shared = shared or WorkerPaths.create(folder / "shared")
-        with running_process(command, folder, log, _ONE_THREAD, {**_import_path(), **shared.environment()}) as process:
+        variables = {**environment, **_import_path(), **shared.environment()}
+        with running_process(command, folder, log, _ONE_THREAD, variables) as process:
             server = Server(address, folder, models, log, shared.audit_log, process, instance)
             _wait_until_ready(server, start, timeout)
             yield server

@@ -15,6 +15,7 @@ from ts.utils.util import list_classes_from_module
 
 import handlers.pets
 from handlers.pets import PetsHandler
+from handlers.worker_settings import worker_environment
 from runtime.clock import Clock
 from schemas.pets.answer import Prediction
 from schemas.pets.request import PetRequest
@@ -32,6 +33,7 @@ class FakeClassifier:
 
     folder: Path
     device: str
+    review_share: float | None
     batches: list[list[PetRequest]] = field(default_factory=list)
     name: str = "pets"
     version: str = "1"
@@ -47,7 +49,9 @@ class FakeClassifier:
         if any(b"trip" in query.image for query in queries):
             raise RuntimeError("tripped")
         return [
-            Prediction(query.image.decode("latin-1"), None, 0.5, [], "review", None, [], "pets", "1")
+            Prediction(
+                query.image.decode("latin-1"), None, 0.5, [], True, "review", "low_probability", None, [], "pets", "1"
+            )
             if query.class_ != "Unicorn"
             else Problem.of("unknown-class", "no such class")
             for query in queries
@@ -73,7 +77,7 @@ def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: i
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
     """A handler with the fake classifier, initialized as TorchServe does it."""
-    monkeypatch.setattr(handlers.pets.Classifier, "load", lambda folder, *, device: FakeClassifier(folder, device))
+    monkeypatch.setattr(handlers.pets.Classifier, "load", FakeClassifier)
     monkeypatch.setattr("logging.Logger.setLevel", lambda *_: None)  # pytest needs the root logger's level
     monkeypatch.setattr("gc.freeze", lambda: None)
     monkeypatch.setattr("gc.set_threshold", lambda _: None)
@@ -104,6 +108,16 @@ def test_the_handler_loads_the_bundle_of_the_archive(handler: PetsHandler, tmp_p
     assert (classifier_of(handler).folder, classifier_of(handler).device) == (tmp_path / "bundle", "cpu")
     handler.initialize(context(model_dir=str(tmp_path), gpu=1))
     assert classifier_of(handler).device == "cuda:1"
+
+
+def test_the_review_share_comes_from_the_environment(
+    handler: PetsHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert classifier_of(handler).review_share is None
+    for name, value in worker_environment(review_share=0.0).items():
+        monkeypatch.setenv(name, value)
+    handler.initialize(context(model_dir=str(tmp_path)))
+    assert classifier_of(handler).review_share == 0.0
 
 
 def test_a_photo_can_be_a_body_a_form_or_base64(handler: PetsHandler) -> None:

@@ -131,4 +131,7 @@ def test_the_attributes_are_those_of_the_bundle(model: shopcat.Classifier, predi
     assert (model.name, model.version) == (predictor.name, predictor.version)
     assert model.classes == tuple(predictor.classes)
     assert model.threshold == predictor.manifest.threshold
+    assert model.known_threshold == predictor.manifest.known_threshold
+    assert model.review_share == predictor.manifest.review_share
+    assert shopcat.Classifier.load(BUNDLE, "cpu", review_share=0.25).review_share == 0.25
     assert repr(model) == f"<shopcat.Classifier pets {model.version}: 37 classes>"

@@ -57,14 +57,14 @@ SIGNATURES = {
     "Forecaster.forecast": f"{ITEMS}, {OPTIONS}, **facts: 'Any') -> 'Any'",
     "Forecaster.what_if": f"{ITEMS}, facts: 'Item | None' = None, {OPTIONS}, **changes: 'Any') -> 'Any'",
     "Forecaster.explain": f"{ITEMS}, {OPTIONS}, **facts: 'Any') -> 'Any'",
-    "Classifier.load": "(path: 'str | os.PathLike[str]', device: 'str | None' = None, *, threads: 'int' = 1) "
-    "-> 'Classifier'",
+    "Classifier.load": "(path: 'str | os.PathLike[str]', device: 'str | None' = None, *, threads: 'int' = 1, "
+    "review_share: 'float | None' = None) -> 'Classifier'",
     "Classifier.classify": f"{PHOTOS}\"Literal['none'] | Method\" = 'none', {PHOTO_OPTIONS}",
     "Classifier.explain": f"{PHOTOS}'Method' = 'gradcam', {PHOTO_OPTIONS}",
 }
 ATTRIBUTES = {
     "Forecaster": {"name", "version", "cutoff", "horizon", "first_date", "last_date", "stores"},
-    "Classifier": {"name", "version", "classes", "threshold"},
+    "Classifier": {"name", "version", "classes", "threshold", "known_threshold", "review_share"},
     "RequestError": {"kind", "errors", "remedy"},
 }
 

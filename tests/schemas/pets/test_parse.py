@@ -347,10 +347,11 @@ def test_a_prediction_is_written_as_json() -> None:
     )
     top = [Breed("Ragdoll", "cat", 0.75), Breed("Löwchen", None, 0.125)]
     warnings = [PetWarning("small_image", "the photo is small")]
-    answer = Prediction("Ragdoll", "cat", 0.75, top, "accept", heatmap, warnings, "pets", "1")
+    answer = Prediction("Ragdoll", "cat", 0.75, top, True, "accept", None, heatmap, warnings, "pets", "1")
     content = json.loads(answer.to_json())
     assert list(content) == [
-        *("breed", "species", "probability", "top", "decision", "heatmap", "warnings", "model", "version")
+        *("breed", "species", "probability", "top", "known", "decision", "review_reason", "heatmap"),
+        *("warnings", "model", "version"),
     ]
     assert content["top"][1] == {"breed": "Löwchen", "species": None, "probability": 0.125}
     assert content["heatmap"] == {
@@ -367,4 +368,7 @@ def test_a_prediction_is_written_as_json() -> None:
         "overlay": "iVBORw0=",
     }
     assert content["warnings"] == [{"code": "small_image", "detail": "the photo is small"}]
-    assert json.loads(Prediction("x", None, 1.0, [], "review", None, [], "pets", "1").to_json())["heatmap"] is None
+    plain = Prediction("x", None, 1.0, [], False, "review", "unlike_training", None, [], "pets", "1")
+    content = json.loads(plain.to_json())
+    assert content["heatmap"] is None
+    assert (content["known"], content["review_reason"]) == (False, "unlike_training")
