@@ -31,9 +31,9 @@ def review_reason(
 def is_random_check(photo: bytes, share: float) -> bool:
     """Return True for a random share of all photos, 0 to 1.
 
-    The photo's bytes alone decide, so that every worker, machine and bundle makes the same choice: the first 8 bytes of
-    their SHA-256, read as a big-endian number and divided by 2**64, are below the share. A photo that is a random check
-    at one share also is one at every larger share.
+    The first 8 bytes of the SHA-256 of the file's bytes, as a big-endian number divided by 2**64, are below the share.
+    So every worker, machine and bundle makes the same choice. A photo that is chosen at one share is also chosen at
+    every larger share.
 
     This is no security feature. A client who can choose the bytes can evade the check, for example by adding a comment
     to the file.

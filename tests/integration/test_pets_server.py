@@ -27,6 +27,8 @@ from ts.context import Context as TorchServeContext
 from ts.context import RequestProcessor
 
 from handlers.pets import PetsHandler
+from handlers.worker_settings import REVIEW_SHARE as REVIEW_SHARE_VARIABLE
+from handlers.worker_settings import worker_environment
 from pets.classifier import GOLDEN_TOLERANCE, Classifier
 from schemas.pets.request import PetRequest
 from serving.ports import HOST, Ports
@@ -39,6 +41,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "model_store" / "pets"
+REVIEW_SHARE = 1.0
 COLOUR_TOLERANCE = 5 / 255  # one or two steps of the colour map
 DAY = {"store": 1, "date": "2015-08-05"}
 URLENCODED = "application/x-www-form-urlencoded"
@@ -63,16 +66,17 @@ REJECTED_BY_FRONTEND: dict[str, tuple[dict[str, Any], int]] = {
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    """Classifier of the bundle, without a server."""
-    return Classifier.load(BUNDLE)
+    """Classifier of the bundle with the server's review share, without a server."""
+    return Classifier.load(BUNDLE, review_share=REVIEW_SHARE)
 
 
 @pytest.fixture(scope="module")
 def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """TorchServe with both models and one worker for each."""
+    """TorchServe with both models and one worker for each. All accepted photos go to review."""
     store = tmp_path_factory.mktemp("store")
     archives = [archive(bundle, store) for bundle in (BUNDLE, demo_bundle)]
-    with running_server(archives, port=Ports.any_free().inference, workers=1) as running:
+    environment = worker_environment(review_share=REVIEW_SHARE)
+    with running_server(archives, port=Ports.any_free().inference, workers=1, environment=environment) as running:
         yield running
 
 
@@ -243,12 +247,17 @@ def test_offline_handler_and_server_agree(server: Server, classifier: Classifier
     assert_alike(pets(server, photo(seed), heatmap=method).content, expected)
 
 
+def test_the_review_share_reaches_the_worker(server: Server) -> None:
+    assert worker(server).environ()[REVIEW_SHARE_VARIABLE] == "1.0"
+
+
 def test_a_real_photo_is_recognised_everywhere(server: Server, classifier: Classifier, oxford_pets: Path) -> None:
     content = (oxford_pets / "images" / "samoyed_32.jpg").read_bytes()  # of the official test split
     expected = offline(classifier, content, heatmap="gradcam")
     assert_alike(in_the_handler(classifier, content, heatmap="gradcam"), expected)
     assert_alike(pets(server, content, heatmap="gradcam").content, expected)
     assert (expected["breed"].lower(), expected["species"]) == ("samoyed", "dog")
+    assert (expected["known"], expected["decision"], expected["review_reason"]) == (True, "review", "random_check")
 
 
 TURNED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
