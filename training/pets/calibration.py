@@ -11,12 +11,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from training.pets.metrics import Floats, Ints, wilson
+from training.pets.novelty import known_threshold
 
 BINS = 15
 """Number of bins of the expected calibration error, as in Guo et al."""
 
 T_RANGE = (0.05, 20.0)
 """Lowest and highest temperature. Where all photos are right the best one is 0, which makes every answer certain."""
+
+
+class Calibration(NamedTuple):
+    """Values that turn logits into decisions.
+
+    Attributes:
+        temperature: divisor of the logits before the softmax.
+        threshold: lowest confidence of an accepted answer.
+        known_threshold: lowest largest logit of a photo that is like the training photos.
+    """
+
+    temperature: float
+    threshold: float
+    known_threshold: float
 
 
 class Bins(NamedTuple):
@@ -155,13 +170,32 @@ def abstention(probabilities: ArrayLike, labels: ArrayLike) -> Curve:
     return Curve(threshold, accepted, accepted_right)
 
 
-def choose_threshold(probabilities: ArrayLike, labels: ArrayLike, target: float = 0.99) -> float:
+def balanced_rows(labels: ArrayLike, seed: int) -> Ints:
+    """Return indices of rows that hold each class equally often, so that each counts as much as any other.
+
+    The number is the median over the classes. A class with fewer rows repeats them, evenly.
+
+    >>> balanced_rows([0, 0, 0, 0, 1, 1, 2], 0).size
+    6
+    """
+    truth, rng = np.asarray(labels, np.int64), np.random.default_rng(seed)
+    classes, counts = np.unique(truth, return_counts=True)
+    quota = int(np.median(counts))
+    chosen = []
+    for label in classes:
+        rows = np.flatnonzero(truth == label)
+        rounds = [rng.permutation(rows) for _ in range(-(-quota // len(rows)))]
+        chosen.append(np.concatenate(rounds)[:quota])
+    return np.concatenate(chosen)
+
+
+def choose_threshold(probabilities: ArrayLike, labels: ArrayLike, target: float = 0.97, *, versions: int = 1) -> float:
     """Return the lowest confidence to accept, so that a share ``target`` of the accepted photos is right.
 
     There are few photos, so a single one must not decide:
 
     - The lower end of Wilson's interval, one standard error below the share (z = 1), must reach the target. A few right
-      photos are not enough: a target of 99 % takes 99 of them.
+      photos are not enough: a target of 97 % takes 32 of them.
     - The search starts where that lower end is highest, and goes down as long as it reaches the target. It stops at a
       run of mistakes, because the share below may recover by chance.
     - The threshold lies halfway between the accepted photo of lowest confidence and the next photo.
@@ -175,6 +209,8 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike, target: float 
         probabilities: calibrated probabilities ``[photo, class]`` of photos that the network was not trained on.
         labels: true classes, ``[photo]``.
         target: wanted share of right photos among the accepted ones, above 0 and below 1.
+        versions: number of rows that are versions of the same photo. They are not independent, so Wilson's interval
+            counts them as one.
 
     Returns:
         The threshold; accept a confidence of at least this. If all photos are accepted, it is the lowest confidence
@@ -192,8 +228,40 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike, target: float 
     curve = abstention(probabilities, labels)
     if not len(curve.threshold):
         raise ValueError("no photos to choose a threshold by")
-    low = np.array([wilson(right, n, z=1.0).low for right, n in zip(curve.right, curve.accepted, strict=True)])
+    counts = zip(curve.right / versions, curve.accepted / versions, strict=True)
+    low = np.array([wilson(right, n, z=1.0).low for right, n in counts])
     best = int(low.argmax())
     missed = np.flatnonzero(low[:best] < target)
     at = best if low[best] < target else int(missed[-1]) + 1 if missed.size else 0
     return float(curve.threshold[max(at - 1, 0) : at + 1].mean())
+
+
+def calibrate(
+    plain: ArrayLike, shifted: ArrayLike, labels: ArrayLike, *, target: float, false_alarms: float, seed: int
+) -> Calibration:
+    """Return the temperature and thresholds that fit photos and their shifted copies.
+
+    Photos as they are and shifted copies have equal weight, and so have the classes. A calibration on photos as they
+    are alone would be too sure elsewhere: there, fewer answers are right.
+
+    Args:
+        plain: logits of photos that the network was not trained on, ``[photo, class]``.
+        shifted: logits of shifted copies, ``[copy, photo, class]``.
+        labels: true classes, ``[photo]``.
+        target: wanted share of right photos among the accepted ones.
+        false_alarms: share of the photos and copies that may count as unknown.
+        seed: seed of the draw that balances the classes.
+
+    Raises:
+        ValueError: if there are no photos.
+    """
+    copies = np.asarray(shifted, np.float64)
+    versions = np.concatenate([np.repeat(np.asarray(plain, np.float64)[None], len(copies), axis=0), copies])
+    logits, truth = versions.reshape(-1, versions.shape[-1]), np.tile(np.asarray(labels, np.int64), len(versions))
+    rows = balanced_rows(truth, seed)
+    logits, truth = logits[rows], truth[rows]
+    temperature = fit_temperature(logits, truth)
+    known = known_threshold(logits.max(axis=1), false_alarms)
+    like = logits.max(axis=1) >= known  # other photos go to review anyway
+    threshold = choose_threshold(softmax(logits[like], temperature), truth[like], target, versions=len(versions))
+    return Calibration(temperature, threshold, known)

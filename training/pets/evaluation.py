@@ -104,6 +104,7 @@ class Evaluation:
         files: paths of the photos, ``[photo]``.
         temperature: divisor of the logits before the softmax.
         threshold: lowest confidence of an accepted answer.
+        known_threshold: lowest largest logit of a known photo; None if every photo counts as known.
 
     Raises:
         ValueError: if there are no photos, the shapes don't fit together, a logit is NaN or infinite, or a label is not
@@ -116,6 +117,7 @@ class Evaluation:
     files: Sequence[Path]
     temperature: float
     threshold: float
+    known_threshold: float | None = None
 
     def __post_init__(self) -> None:
         photos, count = len(self.labels), len(self.classes)
@@ -155,10 +157,16 @@ class Evaluation:
         """Accuracy over all photos."""
         return Share("all", len(self), int(self.confusion.trace()))
 
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """True for photos that count as like the training photos, ``[photo]``."""
+        limit = -np.inf if self.known_threshold is None else self.known_threshold
+        return np.asarray(self.logits.max(axis=1) >= limit)
+
     @property
     def accepted(self) -> Share:
-        """Accuracy over the photos that the threshold accepts."""
-        return self._share("accepted", self.probabilities.max(axis=1) >= self.threshold)
+        """Accuracy over the photos that are accepted: known, and with a confidence at the threshold or above."""
+        return self._share("accepted", self.known & (self.probabilities.max(axis=1) >= self.threshold))
 
     def by_breed(self) -> list[Share]:
         """Return the accuracy of each class that has photos, in the classes' order."""
@@ -225,6 +233,7 @@ class Evaluation:
             "accepted": accepted.photos / len(self),
             "accepted_accuracy": accepted.accuracy if accepted.photos else None,
             "accepted_accuracy_interval": list(accepted.interval),
+            "unlike_training": float(1 - self.known.mean()),
             "species_accuracy": species.accuracy if species else None,
             "by_species": {share.name: _figures(share) for share in self.by_species()},
             "by_breed": {share.name: _figures(share) for share in self.by_breed()},
@@ -269,6 +278,7 @@ def evaluate(classifier: Classifier, data: PetData) -> Evaluation:
         data.valid.files,
         classifier.manifest.temperature,
         classifier.manifest.threshold,
+        classifier.manifest.known_threshold,
     )
 
 

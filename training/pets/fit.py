@@ -7,7 +7,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,23 +17,38 @@ from torch import nn
 from pets.images import normalise
 from schemas.pets.manifest import BackboneSpec, HeadSpec
 from training.device import fast_bfloat16
-from training.loop.batches import Batches, TensorBatches, predict
+from training.loop.batches import Batches, predict
 from training.loop.groups import freeze, spread_lr, unfreeze
-from training.loop.history import Epoch, History
+from training.loop.history import History
 from training.loop.learner import DivergedError, Learner
 from training.loop.lr_finder import FoundLR
-from training.pets.backbones import make_backbone
+from training.options import OptionsError
+from training.pets.backbones import Backbone, make_backbone
 from training.pets.data.augment import PRESETS
 from training.pets.data.batches import PhotoBatches, crops
 from training.pets.data.photos import PetData, Split
-from training.pets.features import Pooled, PooledHead, pooled_features
 from training.pets.metrics import accuracy
 from training.pets.network import Head, PetNet
 from training.pets.options import Options
+from training.pets.probe.cross_validation import fit_head
+from training.pets.probe.features import PhotoFeatures, photo_features
+from training.pets.probe.head import Linear
 
 EVALUATION_BATCH = 32
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
+
+
+class Probe(NamedTuple):
+    """Input of a linear probe.
+
+    Attributes:
+        features: features of the photos.
+        classifier: the backbone's ImageNet classifier; None if it has none.
+    """
+
+    features: PhotoFeatures
+    classifier: Linear | None
 
 
 @dataclass(frozen=True)
@@ -45,8 +60,9 @@ class Fitted:
         backbone: specification of its backbone, for the manifest.
         options: options of the training.
         device: device of the network.
-        history: losses, learning rates and accuracies of all parts.
-        lr: result of the learning-rate finder before the first part; None if it was not run or the loss diverged.
+        history: losses, learning rates and accuracies of all epochs; empty for a linear probe alone.
+        lr: result of the learning-rate finder before the first epoch; None if it was not run or the loss diverged.
+        probe: input of the linear probe; None without one.
     """
 
     net: PetNet
@@ -55,10 +71,14 @@ class Fitted:
     device: str = "cpu"
     history: History = field(default_factory=History)
     lr: FoundLR | None = None
+    probe: Probe | None = None
 
     def logits(self, photos: Split) -> NDArray[np.float32]:
         """Return the logits of photos at the size of serving, ``[photo, class]``."""
-        pixels = crops(photos.files, self.options.served_size, self.options.crop_pct)
+        return self.logits_of(crops(photos.files, self.options.served_size, self.options.crop_pct))
+
+    def logits_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the logits of crops ``[photo, size, size, 3]``, ``[photo, class]``."""
         return _outputs(self.net, pixels, self.backbone, self.device)
 
 
@@ -119,70 +139,69 @@ def fit(
         CheckpointError: if the checkpoint belongs to other photos or options.
         DivergedError: if the loss becomes infinite or NaN.
     """
-    net, backbone = new_network(len(data.classes), options, device)
+    net, (_, backbone, classifier) = new_network(len(data.classes), options, device)
     job = _Job(data, photos, options, backbone, device, holdout, folder, progress)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+    probe = None if options.prior is None else _fit_probe(job, net, classifier)
     history, found = History(), None
-    if options.frozen_epochs and options.passes:
-        head_history, found = _train_head_on_features(job, net)
-        history = _joined(history, head_history)
-    learner, found_on_photos = _train_on_photos(job, net)
-    history = _joined(history, learner.history)
+    if options.epochs_in_all:
+        learner, found = _train_on_photos(job, net)
+        history = learner.history
     net.eval()
-    return Fitted(net, backbone, options, device, history, found or found_on_photos)
+    return Fitted(net, backbone, options, device, history, found, probe)
 
 
 def lr_find(data: PetData, photos: Split, options: Options, *, device: str = "cpu") -> FoundLR:
-    """Run the learning-rate finder on the first part.
+    """Run the learning-rate finder on the first part with gradient steps.
 
     Raises:
+        OptionsError: if no part has gradient steps.
         DivergedError: if the loss grows at once.
     """
-    net, backbone = new_network(len(data.classes), options, device)
+    if not options.epochs_in_all:
+        raise OptionsError("a linear probe has no learning rate; give --recipe lesson, --frozen-epochs or --epochs")
+    net, (_, backbone, _) = new_network(len(data.classes), options, device)
     job = _Job(data, photos, options, backbone, device)
-    if options.passes:
-        return _learner(job, PooledHead(net.head)).lr_find(_feature_batches(job, net))
-    _freeze_body(net, options)
+    if options.frozen_epochs:
+        _freeze_body(net, options)
     return _learner(job, net, groups=net.groups()).lr_find(_photo_batches(job, options.size))
 
 
-def new_network(n_classes: int, options: Options, device: str = "cpu") -> tuple[PetNet, BackboneSpec]:
-    """Return a network with a pretrained backbone and a new head, and the specification of the backbone."""
+def new_network(n_classes: int, options: Options, device: str = "cpu") -> tuple[PetNet, Backbone]:
+    """Return a network with a pretrained backbone and a new head, and the backbone."""
     torch.manual_seed(options.seed)
-    body, backbone = make_backbone(options.backbone, pretrained=True)
+    backbone = make_backbone(options.backbone, pretrained=True)
     spec = HeadSpec(hidden=options.hidden, p=options.p, bn_final=options.bn_final)
-    net = PetNet(body, Head(backbone.channels, n_classes, spec), train_bn=options.train_bn)
+    net = PetNet(backbone.body, Head(backbone.spec.channels, n_classes, spec), train_bn=options.train_bn)
     # Convolutions are faster with channels last: measured 3 times as fast on a CPU.
     return net.to(device).to(memory_format=torch.channels_last), backbone
 
 
-def _train_head_on_features(job: _Job, net: PetNet) -> tuple[History, FoundLR | None]:
-    """Train the head on features that the frozen backbone computes once."""
-    options, holdout = job.options, job.holdout
-    head = PooledHead(net.head)
-    new_head = deepcopy(head)  # the learner may load a trained head from a checkpoint
-    learner = _learner(job, head, "head.ckpt")  # before the features: it may reject the checkpoint
-    batches = _feature_batches(job, net)
-    evaluate, found = None, None
-    if holdout is not None:
-        pixels = crops(holdout.files, options.size, options.crop_pct)
-        pooled = torch.from_numpy(_outputs(Pooled(net), pixels, job.backbone, job.device))
-        found = _find_lr(job, new_head, batches)
-
-        def evaluate(model: nn.Module) -> Mapping[str, float]:
-            return {"accuracy": accuracy(holdout.labels, predict(model, pooled, device=job.device).argmax(1))}
-
-    learner.fit_one_cycle(
-        batches, options.frozen_epochs, options.frozen_lr, pct_start=options.pct_start, evaluate=evaluate
+def _fit_probe(job: _Job, net: PetNet, classifier: Linear | None) -> Probe:
+    """Fit the head to the features of the frozen backbone, and return them."""
+    options = job.options
+    features = photo_features(
+        net.eval(),
+        job.backbone,
+        job.photos,
+        size=options.size,
+        crop_pct=options.crop_pct,
+        copies=0 if options.epochs_in_all else options.copies,
+        device=job.device,
+        bfloat16=job.bfloat16,
+        seed=options.seed,
+        file=None if job.folder is None else job.folder / f"features-{_features_digest(job)}.safetensors",
+        progress=job.progress,
     )
-    return learner.history, found
+    net.head.set_linear(fit_head(features, job.photos.labels, len(job.data.classes), classifier, options))
+    return Probe(features, classifier)
 
 
 def _train_on_photos(job: _Job, net: PetNet) -> tuple[Learner, FoundLR | None]:
     """Train the parts that run the backbone on photos: a frozen one without stored features, and the whole network."""
     options, found = job.options, None
-    frozen = bool(options.frozen_epochs and not options.passes)
+    frozen = bool(options.frozen_epochs)
     new_net = deepcopy(net) if frozen and job.holdout is not None else None  # the learner may load a checkpoint
     learner = _learner(job, net, "all.ckpt", groups=net.groups())
     if frozen:
@@ -244,7 +263,7 @@ def _learner(
         nn.CrossEntropyLoss(label_smoothing=options.smoothing),
         groups=groups,
         wd=options.wd,
-        bfloat16=job.bfloat16 and not isinstance(model, PooledHead),  # a head is too small to gain from it
+        bfloat16=job.bfloat16,
         device=job.device,
         seed=options.seed,
         checkpoint=None if job.folder is None or checkpoint is None else job.folder / checkpoint,
@@ -253,25 +272,7 @@ def _learner(
     )
 
 
-def _feature_batches(job: _Job, net: PetNet) -> TensorBatches:
-    """Return batches of pooled features. Each photo occurs once per pass; the options decide how often it is drawn."""
-    options = job.options
-    assert options.passes is not None
-    features, labels = pooled_features(
-        net,
-        _photo_batches(job, options.size, balanced=False),
-        options.passes,
-        device=job.device,
-        bfloat16=job.bfloat16,
-        seed=options.seed,
-        file=None if job.folder is None else job.folder / f"features-{_features_digest(job)}.safetensors",
-        progress=job.progress,
-    )
-    weights = 1 / torch.bincount(labels).float()[labels] if options.balanced else None
-    return TensorBatches(features, labels, batch_size=options.batch_size, weights=weights)
-
-
-def _photo_batches(job: _Job, size: int, *, balanced: bool | None = None) -> PhotoBatches:
+def _photo_batches(job: _Job, size: int) -> PhotoBatches:
     """Return batches of augmented photos."""
     options = job.options
     return PhotoBatches(
@@ -282,7 +283,7 @@ def _photo_batches(job: _Job, size: int, *, balanced: bool | None = None) -> Pho
         std=job.backbone.std,
         strengths=PRESETS[options.strength],
         batch_size=options.batch_size,
-        balanced=options.balanced if balanced is None else balanced,
+        balanced=options.balanced,
         threads=1,
     )
 
@@ -304,8 +305,7 @@ def _features_digest(job: _Job) -> str:
         job.data.fingerprint(),
         len(job.photos.files),
         options.backbone,
-        options.hidden is None,
-        *(options.size, options.crop_pct, options.strength, options.batch_size, options.passes, options.seed),
+        *(options.size, options.crop_pct, options.copies, options.seed),
         job.bfloat16,
     ]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:12]
@@ -315,12 +315,3 @@ def _fingerprint(job: _Job) -> dict[str, Any]:
     """Return everything that must be the same when a training resumes."""
     photos = [job.data.fingerprint(), len(job.photos.files)]
     return {"photos": photos, **json.loads(json.dumps(asdict(job.options)))}
-
-
-def _joined(first: History, second: History) -> History:
-    """Return the history of two learners, the second after the first."""
-    epochs = [
-        Epoch(len(first.epochs) + epoch.number, epoch.stage, epoch.loss, epoch.metrics, epoch.seconds)
-        for epoch in second.epochs
-    ]
-    return History(first.losses + second.losses, first.lrs + second.lrs, first.epochs + epochs)

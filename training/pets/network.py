@@ -14,6 +14,7 @@ from torch.nn import functional
 from pets.graph import Rival, Target
 from schemas.pets.manifest import HeadSpec
 from training.pets.backbones import Body
+from training.pets.probe.head import Linear
 
 
 class Head(nn.Module):
@@ -61,6 +62,13 @@ class Head(nn.Module):
         """Return the logits of ``[B, C, H, W]``, ``[B, classes]``."""
         logits: Tensor = self.layers(self.pool(features))
         return logits
+
+    def set_linear(self, layer: Linear) -> None:
+        """Set the weights of a head that is one linear layer."""
+        (linear,) = (module for module in self.layers if isinstance(module, nn.Linear))
+        with torch.no_grad():
+            linear.weight.copy_(layer.weight)
+            linear.bias.copy_(layer.bias)
 
     def channel_weights(self, features: Tensor, direction: Tensor) -> Tensor:
         """Return Grad-CAM's weights in closed form: the mean of a score's gradient over each channel, in eval mode.

@@ -11,21 +11,28 @@ Strength = Literal["none", "flip", "default", "lesson"]
 
 @dataclass(frozen=True)
 class Options(TrainingOptions):
-    """Options of a training. It has up to three parts; a part without epochs is left out.
+    """Options of a training. It has up to four parts; a part without epochs is left out.
 
-    1. The head alone, on a frozen backbone.
-    2. The whole network.
-    3. The whole network with larger photos, the progressive resizing of the fast.ai lesson.
+    1. A linear probe: the head is fitted to the features of a frozen backbone (`training.pets.probe`).
+    2. The head alone by gradient steps, on a frozen backbone.
+    3. The whole network.
+    4. The whole network with larger photos, the progressive resizing of the fast.ai lesson.
 
-    The defaults are those of the bundle that ships. The recipe ``lesson`` follows fast.ai's
+    The defaults are those of the bundle that ships: a linear probe alone. The recipe ``lesson`` follows fast.ai's
     ``lesson6-pets-more.ipynb``: resnet34 at 224 pixels, frozen and unfrozen, then at 352.
     """
 
     backbone: str = option(
-        "efficientnet_lite1+efficientnet_lite2",
+        "efficientnet_lite2",
         lesson="resnet34",
         help="Name of a network of torchvision or timm; names joined with + are networks side by side. "
         "efficientnet_lite0, 1 and 2 need no download.",
+    )
+    prior: float | None = option(
+        3e-4,
+        lesson=None,
+        gt=0,
+        help="Linear probe: strength of the pull of the head's weights towards the backbone's ImageNet classifier.",
     )
     hidden: int | None = option(
         None,
@@ -57,15 +64,8 @@ class Options(TrainingOptions):
         help="Draw each breed equally often, or in proportion to its number of photos.",
     )
     smoothing: float = option(0.0, min=0, lt=1, flag=None, help="Label smoothing.")
-    frozen_epochs: int = option(15, lesson=3, min=0, help="Number of epochs in which only the head trains.")
+    frozen_epochs: int = option(0, lesson=3, min=0, help="Number of epochs in which only the head trains.")
     frozen_lr: float = option(2e-3, lesson=1e-2, gt=0, help="Peak learning rate while only the head trains.")
-    passes: int | None = option(
-        4,
-        lesson=None,
-        min=0,
-        help="Number of augmented passes whose features are stored to train the head on; 0 computes the features "
-        "anew in each epoch.",
-    )
     epochs: int = option(0, lesson=2, min=0, help="Number of epochs of the whole network, after the frozen epochs.")
     lr: tuple[float, float] = option(
         (1e-5, 1e-4), lesson=(1e-6, 1e-3), gt=0, help="Peak learning rates of the first layers and the head."
@@ -87,10 +87,24 @@ class Options(TrainingOptions):
         flag=None,
         help="Update the statistics of the backbone's batch norms in every part, and train them while it is frozen.",
     )
-    calibrate_pct: float = option(
-        0.2, gt=0, lt=1, flag=None, help="Share of the training photos that the first fit leaves out."
+    folds: int = option(
+        5, min=2, flag=None, help="Number of folds of the cross-validation that calibrates a linear probe."
     )
-    target: float = option(0.99, gt=0, lt=1, flag=None, help="Wanted accuracy of accepted photos.")
+    calibrate_pct: float = option(
+        0.2, gt=0, lt=1, flag=None, help="Share of the photos that the first fit leaves out, if there are epochs."
+    )
+    copies: int = option(
+        4, min=1, max=20, flag=None, help="Number of shifted copies of each photo that the calibration sees."
+    )
+    target: float = option(
+        0.97, gt=0, lt=1, help="Wanted accuracy of accepted photos, over photos as they are and shifted copies."
+    )
+    false_alarms: float = option(
+        0.03, gt=0, lt=1, help="Share of the photos and shifted copies that may count as unlike the training photos."
+    )
+    review_share: float = option(
+        0.0, min=0, max=1, help="Share of accepted photos that go to review at random, so that accuracy can be checked."
+    )
     bfloat16: bool | None = option(
         None,
         flag="--bfloat16/--float32",
@@ -111,15 +125,20 @@ class Options(TrainingOptions):
         return cls.from_preset(recipe, **given)
 
     def check(self) -> None:
-        """Check that some part has an epoch, and that stored features stay valid.
+        """Check that there is some part, and that a linear probe has a linear head.
 
         Raises:
             OptionsError: if not.
         """
-        if not self.frozen_epochs + self.epochs + self.late_epochs:
+        if self.prior is None and not self.epochs_in_all:
             raise OptionsError("no part has an epoch; give --frozen-epochs, --epochs or --late-epochs")
-        if self.passes and self.train_bn:
-            raise OptionsError("features can't be stored while the backbone's batch norms train; give --passes 0")
+        if self.prior is not None and (self.hidden is not None or self.bn_final):
+            raise OptionsError("a linear probe has neither a hidden layer nor a last batch norm; use --recipe lesson")
+
+    @property
+    def epochs_in_all(self) -> int:
+        """Number of epochs of gradient steps; 0 for a linear probe alone."""
+        return self.frozen_epochs + self.epochs + self.late_epochs
 
     @property
     def served_size(self) -> int:

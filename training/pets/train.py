@@ -1,11 +1,12 @@
 """Train the breed model: photos in, a bundle and a report out.
 
-Two fits. The first leaves out a part of the training photos, from which the temperature and the review threshold are
-calibrated. The second takes all training photos with the same options; the bundle holds this one. Neither sees the
-validation photos.
+The bundle holds a fit to all training photos. Temperature and thresholds come from logits of photos that the network
+was not trained on, as they are and as shifted copies: by cross-validation for a linear probe, else by a first fit that
+leaves a part of the training photos out. None of them sees the validation photos.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,13 +24,16 @@ from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 from training.options import OptionsError, check_name
 from training.pets.batchnorm_folding import fold_norms
-from training.pets.calibration import choose_threshold, fit_temperature, softmax
+from training.pets.calibration import Calibration, calibrate
 from training.pets.card import OXFORD, model_card
 from training.pets.data.photos import PetData, Split
 from training.pets.evaluation import Evaluation
 from training.pets.export import exported_network, golden_pictures, rounded_weights
 from training.pets.fit import Fitted, fit
+from training.pets.novelty import Novelty
 from training.pets.options import Options
+from training.pets.probe.cross_validation import LeftOut, cross_validate, leave_classes_out
+from training.pets.probe.features import shifted_crops
 from training.run import Run
 
 logger = logging.getLogger(__name__)
@@ -42,8 +46,8 @@ class Trained(NamedTuple):
         manifest: manifest of the bundle.
         evaluation: evaluation of the bundle's network on the validation photos.
         classifier: classifier of the bundle.
-        history: history of the first fit, with its accuracy on the photos that it left out.
-        lr: result of the learning-rate finder before the first fit; None if the loss diverged at once.
+        history: history of the fit that left photos out, with its accuracy on them; empty for a linear probe.
+        lr: result of the learning-rate finder before that fit; None for a linear probe, or if the loss diverged.
     """
 
     manifest: PetsManifest
@@ -75,21 +79,34 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
     if not left_out.files:
         raise OptionsError("no breed has two photos to train on, one of which calibration could take; give more")
     with checkpoints(out, resume=run.resume) as folder:
-        logger.info("first fit: %d photos; %d are left out to calibrate with", len(kept.files), len(left_out.files))
-        first = fit(
-            data,
-            kept,
-            options,
-            device=run.device,
-            holdout=left_out,
-            folder=folder / "first",
-            progress=run.progress,
-        )
-        temperature, threshold = _calibration(first, left_out, options)
-        logger.info(
-            "temperature %.3f, threshold %.3f; second fit: %d photos", temperature, threshold, len(data.train.files)
-        )
+        history, lr = History(), None
+        if options.epochs_in_all:
+            logger.info("first fit: %d photos; %d are left out to calibrate with", len(kept.files), len(left_out.files))
+            first = fit(
+                data,
+                kept,
+                options,
+                device=run.device,
+                holdout=left_out,
+                folder=folder / "first",
+                progress=run.progress,
+            )
+            history, lr = first.history, first.lr
+            judged = _logits_of_left_out(first, left_out)
+        logger.info("fit: %d photos", len(data.train.files))
         final = fit(data, data.train, options, device=run.device, folder=folder / "all", progress=run.progress)
+        novelty = None
+        if not options.epochs_in_all:
+            judged, novelty = _cross_validated(final, data)
+        calibration = calibrate(
+            judged.plain,
+            judged.shifted,
+            judged.labels,
+            target=options.target,
+            false_alarms=options.false_alarms,
+            seed=options.seed,
+        )
+        logger.info("temperature %.3f, threshold %.3f, known from a logit of %.2f", *calibration)
         fold_norms(final.net, options.served_size)
         weights = rounded_weights(final.net)
         evaluation = Evaluation(
@@ -97,13 +114,13 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
             data.valid.labels,
             [(breed.name, breed.species) for breed in data.classes],
             data.valid.files,
-            temperature,
-            threshold,
+            *calibration,
         )
         image = ImageSpec(
             size=options.served_size, crop_pct=options.crop_pct, mean=final.backbone.mean, std=final.backbone.std
         )
         manifest = _manifest(data, final, evaluation, image, name=run.name)
+        manifest["metrics"]["left_out"] = left_out_metrics(judged, calibration, evaluation.classes, novelty)
         bundle = bundles.save(
             out,
             manifest,
@@ -113,7 +130,7 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
             card=model_card(manifest),
             replace=run.replace,
         )
-        trained = Trained(bundle, evaluation, Classifier.load(out, threads=0), first.history, first.lr)
+        trained = Trained(bundle, evaluation, Classifier.load(out, threads=0), history, lr)
         if run.report is not None:
             run.report(trained)
     return trained
@@ -138,11 +155,35 @@ def _select(photos: Split, chosen: NDArray[np.bool_]) -> Split:
     return Split(files, photos.labels[chosen])
 
 
-def _calibration(fitted: Fitted, photos: Split, options: Options) -> tuple[float, float]:
-    """Return the temperature and the review threshold from photos that the network was not trained on."""
-    logits = fitted.logits(photos)
-    temperature = fit_temperature(logits, photos.labels)
-    return temperature, choose_threshold(softmax(logits, temperature), photos.labels, options.target)
+def left_out_metrics(
+    judged: LeftOut, calibration: Calibration, classes: Sequence[tuple[str, str | None]], novelty: Novelty | None
+) -> dict[str, Any]:
+    """Return the figures of photos that were left out of a fit, as they are and as shifted copies."""
+    copies = len(judged.shifted)
+    plain = Evaluation(judged.plain, judged.labels, classes, [Path()] * len(judged.labels), *calibration)
+    labels = np.tile(judged.labels, copies)
+    shifted = Evaluation(np.concatenate(judged.shifted), labels, classes, [Path()] * len(labels), *calibration)
+    figures: dict[str, Any] = {"plain": plain.metrics(), "shifted": {**shifted.metrics(), "copies": copies}}
+    if novelty is not None:
+        figures["unknown_breeds"] = {**novelty._asdict(), "interval": list(novelty.interval)}
+    return figures
+
+
+def _logits_of_left_out(fitted: Fitted, photos: Split) -> LeftOut:
+    """Return the logits of photos that the network was not trained on, and of shifted copies of them."""
+    options = fitted.options
+    copies = shifted_crops(
+        photos.files, options.served_size, options.crop_pct, copies=options.copies, seed=options.seed
+    )
+    return LeftOut(photos.labels, fitted.logits(photos), np.stack([fitted.logits_of(pixels) for pixels in copies]))
+
+
+def _cross_validated(fitted: Fitted, data: PetData) -> tuple[LeftOut, Novelty | None]:
+    """Return the logits of a linear probe's photos, each from a fit without it, and figures of unknown breeds."""
+    assert fitted.probe is not None
+    (features, classifier), n_classes = fitted.probe, len(data.classes)
+    judged = cross_validate(features, data.train.labels, n_classes, classifier, fitted.options)
+    return judged, leave_classes_out(features, data.train.labels, n_classes, classifier, fitted.options)
 
 
 def _manifest(data: PetData, fitted: Fitted, evaluation: Evaluation, image: ImageSpec, *, name: str) -> dict[str, Any]:
@@ -159,6 +200,8 @@ def _manifest(data: PetData, fitted: Fitted, evaluation: Evaluation, image: Imag
         "head": fitted.net.head.spec.model_dump(),
         "temperature": evaluation.temperature,
         "threshold": evaluation.threshold,
+        "known_threshold": evaluation.known_threshold,
+        "review_share": fitted.options.review_share,
         "metrics": {"split": "official test" if official else "held out", **evaluation.metrics()},
         "training": {
             **asdict(fitted.options),

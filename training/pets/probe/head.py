@@ -1,0 +1,92 @@
+"""Fit a linear head that starts from what the backbone already knows, its ImageNet classifier.
+
+A breed has ten photos, and its logit a thousand weights. So the photos alone can't set the weights; the penalty decides
+what the photos leave open. Usually it pulls the weights towards 0. Here it pulls them towards the weights of the
+ImageNet classes that the breed's photos resemble. Many breeds are ImageNet classes, with a thousand photos each from
+all over the web, so the head knows more about a breed than its ten photos show.
+
+docs/reference/experiments.md has the comparison with other heads.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
+
+ITERATIONS = 200
+HISTORY = 10  # number of steps from which L-BFGS estimates the curvature
+
+
+class Linear(NamedTuple):
+    """A linear layer, ``features @ weight.T + bias``.
+
+    Attributes:
+        weight: ``[class, P]``.
+        bias: ``[class]``.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return the logits of ``[..., P]``, ``[..., class]``."""
+        return linear(features, self.weight, self.bias)
+
+
+def class_prior(features: Tensor, labels: Tensor, n_classes: int, classifier: Linear | None) -> Linear:
+    """Return the layer that the head is pulled towards.
+
+    For each class it is the mean of the ImageNet classifier's rows, weighted by the mean probability that the
+    classifier gives to the ImageNet class on the photos of the class.
+
+    Args:
+        features: pooled features, ``[photo, P]``.
+        labels: class of each photo, ``[photo]``. A class without a photo gets zeros.
+        n_classes: number of classes.
+        classifier: the backbone's own classifier; None if it has none, which gives zeros.
+    """
+    width = features.shape[1]
+    if classifier is None:
+        return Linear(features.new_zeros(n_classes, width), features.new_zeros(n_classes))
+    probabilities = classifier.logits(features).softmax(1)
+    sums = features.new_zeros(n_classes, probabilities.shape[1]).index_add_(0, labels, probabilities)
+    resemblance = sums / torch.bincount(labels, minlength=n_classes).clamp(min=1)[:, None]
+    return Linear(resemblance @ classifier.weight, resemblance @ classifier.bias)
+
+
+def fit_linear_head(
+    features: Tensor, labels: Tensor, prior: Linear, *, strength: float, balanced: bool = True, smoothing: float = 0.0
+) -> Linear:
+    """Return the head with the lowest mean cross entropy plus penalty.
+
+    The penalty is ``strength / 2 * s² * Σ (w - w_prior)²``, where ``s²`` is the mean squared distance of the features
+    from their mean. So the same strength fits backbones whose features have other scales. The sum is convex; L-BFGS
+    finds its minimum from the prior, without random numbers.
+
+    Args:
+        features: pooled features, ``[photo, P]``.
+        labels: class of each photo, ``[photo]``.
+        prior: layer that the head is pulled towards.
+        strength: strength of the pull; 0 for none.
+        balanced: let each class count as much as any other; otherwise each photo does.
+        smoothing: label smoothing of the cross entropy.
+    """
+    counts = torch.bincount(labels, minlength=len(prior.bias)).to(features.dtype)
+    weights = 1 / counts[labels] if balanced else torch.ones_like(labels, dtype=features.dtype)
+    weights /= weights.sum()
+    penalty = strength * (features - features.mean(0)).square().sum(1).mean()
+    weight, bias = prior.weight.clone().requires_grad_(), prior.bias.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        losses = cross_entropy(linear(features, weight, bias), labels, reduction="none", label_smoothing=smoothing)
+        total: Tensor = (weights * losses).sum() + penalty / 2 * (weight - prior.weight).square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return Linear(weight.detach(), bias.detach())
