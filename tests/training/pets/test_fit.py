@@ -12,7 +12,7 @@ from torch import nn
 
 from pets.images import crop, normalise, open_photo
 from tests.training.pets.drawn import BREEDS, draw_photo
-from tests.training.pets.tiny import CHANNELS, TINY
+from tests.training.pets.tiny import TINY
 from training.loop import checkpoint
 from training.loop.batches import predict
 from training.loop.checkpoint import CheckpointError
@@ -24,8 +24,9 @@ from training.pets.options import Options
 from training.pets.train import split_for_calibration
 
 SMALL: dict[str, Any] = {"backbone": TINY, "size": 64, "batch_size": 8, "bfloat16": False}
-HEAD_ALONE = Options(**SMALL, passes=1, frozen_epochs=3)
-FINE_TUNED = Options(**SMALL, passes=1, frozen_epochs=2, epochs=2)
+PROBE = Options(**SMALL)
+HEAD_ALONE = Options(**SMALL, prior=None, frozen_epochs=3)
+FINE_TUNED = Options(**SMALL, frozen_epochs=2, epochs=2)
 LESSON = Options.of(
     "lesson", **{**SMALL, "hidden": 32, "frozen_epochs": 1, "epochs": 1, "late_size": 96, "late_epochs": 1}
 )
@@ -55,9 +56,7 @@ def no_finder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.integration
 def test_a_trained_network_classifies_new_drawings(pet_data: PetData, tmp_path: Path) -> None:
-    fitted = run(
-        pet_data, dataclasses.replace(HEAD_ALONE, backbone="efficientnet_lite0", size=96, passes=2, frozen_epochs=15)
-    )
+    fitted = run(pet_data, dataclasses.replace(PROBE, backbone="efficientnet_lite0", size=96))
     files, labels = [], []
     for label, breed in enumerate(pet_data.classes):
         for seed in range(100, 104):
@@ -103,11 +102,20 @@ def parts(monkeypatch: pytest.MonkeyPatch, no_finder: None) -> list[Part]:
 
 
 @pytest.mark.integration
-def test_the_default_recipe_trains_a_head_on_features(pet_data: PetData, parts: list[Part]) -> None:
+def test_the_default_recipe_has_no_gradient_steps(pet_data: PetData, parts: list[Part]) -> None:
+    fitted = run(pet_data, PROBE)
+    assert parts == []
+    assert fitted.history.epochs == []
+    assert fitted.lr is None
+
+
+@pytest.mark.integration
+def test_a_head_can_train_alone_and_after_a_probe(pet_data: PetData, parts: list[Part]) -> None:
     run(pet_data, HEAD_ALONE)
-    (part,) = parts
-    assert (part.epochs, part.lr, part.pct_start) == (3, HEAD_ALONE.frozen_lr, HEAD_ALONE.pct_start)
-    assert part.shape == (8, CHANNELS)
+    run(pet_data, FINE_TUNED)
+    assert [part.epochs for part in parts] == [3, 2, 2]
+    assert (parts[0].lr, parts[0].pct_start) == (HEAD_ALONE.frozen_lr, HEAD_ALONE.pct_start)
+    assert [part.body for part in parts] == [set(), set(), {"norms", "others"}]
 
 
 @pytest.mark.integration
@@ -130,10 +138,9 @@ def test_the_lessons_recipe_can_keep_its_batch_norms(pet_data: PetData, parts: l
     assert all(part.following == {False} for part in parts)
 
 
-@pytest.mark.parametrize("passes", [1, None])
+@pytest.mark.parametrize("options", [PROBE, dataclasses.replace(HEAD_ALONE, frozen_epochs=1)])
 @pytest.mark.integration
-def test_a_frozen_backbone_keeps_its_weights(pet_data: PetData, passes: int | None) -> None:
-    options = dataclasses.replace(HEAD_ALONE, passes=passes, frozen_epochs=1)
+def test_a_frozen_backbone_keeps_its_weights(pet_data: PetData, options: Options) -> None:
     before = weights(new_network(3, options)[0])
     after = weights(run(pet_data, options).net)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -142,7 +149,7 @@ def test_a_frozen_backbone_keeps_its_weights(pet_data: PetData, passes: int | No
 
 @pytest.mark.integration
 def test_batch_norm_statistics_stay_without_train_bn(pet_data: PetData) -> None:
-    options = Options(**SMALL, frozen_epochs=0, epochs=1, lr=(1e-3, 1e-3))
+    options = Options(**SMALL, prior=None, epochs=1, lr=(1e-3, 1e-3))
     before = weights(new_network(3, options)[0])
     after = weights(run(pet_data, options).net)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -185,8 +192,9 @@ def test_a_fit_leaves_nothing_frozen(pet_data: PetData, parts: list[Part]) -> No
 
 @pytest.mark.integration
 def test_logits_are_computed_from_the_crops_of_serving(pet_data: PetData) -> None:
-    options = dataclasses.replace(HEAD_ALONE, crop_pct=0.8, late_size=96, late_epochs=1, frozen_epochs=0, passes=None)
-    fitted = Fitted(*new_network(3, options), options)
+    options = dataclasses.replace(HEAD_ALONE, crop_pct=0.8, late_size=96, late_epochs=1, frozen_epochs=0)
+    net, backbone = new_network(3, options)
+    fitted = Fitted(net, backbone.spec, options)
     fitted.net.eval()
     nn.init.normal_(fitted.net.head.layers[1].weight)
     spec = fitted.backbone
@@ -222,7 +230,7 @@ def stop_at(number: int) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("options", "moments"),
     [
-        pytest.param(FINE_TUNED, (1, 3), id="features"),
+        pytest.param(FINE_TUNED, (1, 3), id="probe"),
         pytest.param(LESSON, (1, 2), id="lesson", marks=pytest.mark.integration),
     ],
 )
@@ -250,9 +258,9 @@ def test_a_resumed_fit_ends_with_the_same_weights(
 def test_a_resumed_fit_does_not_compute_features_again(
     pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(pet_data, HEAD_ALONE, tmp_path)
-    monkeypatch.setattr("training.pets.fit.PhotoBatches.__iter__", lambda self: pytest.fail("read the photos"))
-    run(pet_data, HEAD_ALONE, tmp_path)
+    first = run(pet_data, PROBE, tmp_path)
+    monkeypatch.setattr("training.pets.probe.features.load_photo", lambda file: pytest.fail("read the photos"))
+    assert_same(weights(first.net), weights(run(pet_data, PROBE, tmp_path).net))
 
 
 @pytest.mark.integration
@@ -269,9 +277,7 @@ def test_a_checkpoint_of_other_options_is_rejected_at_once(
     pet_data: PetData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     run(pet_data, HEAD_ALONE, tmp_path)
-    monkeypatch.setattr(
-        "training.pets.fit.pooled_features", lambda *arguments, **options: pytest.fail("computed features")
-    )
+    monkeypatch.setattr("training.pets.fit.PhotoBatches.__iter__", lambda self: pytest.fail("read the photos"))
     (name,) = change
     with pytest.raises(CheckpointError, match=f"{name} is"):
         run(pet_data, dataclasses.replace(HEAD_ALONE, **change), tmp_path)

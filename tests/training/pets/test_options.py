@@ -31,19 +31,14 @@ def test_the_lessons_recipe_has_the_values_of_its_notebook() -> None:
     ("recipe", "given", "message"),
     [
         ("default", {"strength": "wild"}, "--strength is 'wild'; it must be one of"),
-        ("default", {"frozen_epochs": 0}, "no part has an epoch; give --frozen-epochs"),
-        ("lesson", {"passes": 4}, "give --passes 0"),
-        ("default", {"train_bn": True}, "give --passes 0"),
+        ("default", {"prior": None}, "no part has an epoch; give --frozen-epochs"),
+        ("default", {"hidden": 32}, "use --recipe lesson"),
+        ("lesson", {"prior": 1e-3}, "use --recipe lesson"),
     ],
 )
 def test_options_that_contradict_each_other_are_an_error(recipe: Any, given: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionsError, match=message):
         Options.of(recipe, **given)
-
-
-def test_the_named_remedy_works() -> None:
-    assert not Options.of("lesson", passes=0).passes
-    assert Options.of("default", train_bn=True, passes=0).train_bn
 
 
 @pytest.mark.parametrize(

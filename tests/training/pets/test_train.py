@@ -19,16 +19,18 @@ from training.loop import checkpoint
 from training.loop.checkpoint import CheckpointError
 from training.options import OptionsError
 from training.pets import train as module
-from training.pets.calibration import choose_threshold, fit_temperature, softmax
+from training.pets.calibration import calibrate
 from training.pets.data.photos import PetData, Split
 from training.pets.fit import fit
 from training.pets.options import Options
+from training.pets.probe.features import shifted_crops
 from training.pets.train import Trained, split_for_calibration, train
 from training.run import Run
 
 pytestmark = pytest.mark.integration
 
-SMALL = Options(backbone=TINY, size=64, batch_size=8, passes=1, frozen_epochs=2)
+SMALL = Options(backbone=TINY, size=64, batch_size=8, prior=None, frozen_epochs=2)
+PROBE = Options(backbone=TINY, size=64)
 
 
 @pytest.fixture
@@ -83,21 +85,39 @@ def test_the_evaluated_network_is_the_served_one(pets_training: tuple[Path, Trai
     assert list(evaluation.files) == list(pet_data.valid.files)
 
 
-def test_temperature_and_threshold_come_from_photos_left_out(
-    pets_training: tuple[Path, Trained], pet_data: PetData
-) -> None:
-    _, trained = pets_training
-    known = {field.name for field in dataclasses.fields(Options)}
-    given = {name: value for name, value in trained.manifest.training.items() if name in known}
-    options = Options(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
-    kept, left_out = split_for_calibration(pet_data.train, options.calibrate_pct, options.seed)
-    logits = fit(pet_data, kept, options, progress=False).logits(left_out)
-    temperature = fit_temperature(logits, left_out.labels)
-    assert trained.manifest.temperature == pytest.approx(temperature, rel=1e-3)
-    expected = choose_threshold(softmax(logits, temperature), left_out.labels, options.target)
-    assert trained.manifest.threshold == pytest.approx(expected, rel=1e-3)
-    assert trained.history.epochs[-1].metrics["accuracy"] == pytest.approx((logits.argmax(1) == left_out.labels).mean())
+def test_temperature_and_thresholds_come_from_photos_left_out(pet_data: PetData, tmp_path: Path, quick: None) -> None:
+    """Photos as they are and their shifted copies, of a fit that did not see them."""
+    trained = run(pet_data, tmp_path / "pets")
+    kept, left_out = split_for_calibration(pet_data.train, SMALL.calibrate_pct, SMALL.seed)
+    fitted = fit(pet_data, kept, SMALL, progress=False)
+    plain = fitted.logits(left_out)
+    copies = shifted_crops(left_out.files, 64, 1.0, copies=SMALL.copies, seed=SMALL.seed)
+    shifted = np.stack([fitted.logits_of(pixels) for pixels in copies])
+    expected = calibrate(
+        plain, shifted, left_out.labels, target=SMALL.target, false_alarms=SMALL.false_alarms, seed=SMALL.seed
+    )
+    manifest = trained.manifest
+    assert (manifest.temperature, manifest.threshold, manifest.known_threshold) == pytest.approx(expected, rel=1e-3)
+    figures = manifest.metrics["left_out"]
+    right = plain.argmax(1) == left_out.labels
+    assert figures["plain"]["accuracy"] == pytest.approx(right.mean())
+    assert figures["shifted"]["accuracy"] == pytest.approx((shifted.argmax(2) == left_out.labels).mean())
+    assert trained.history.epochs[-1].metrics["accuracy"] == pytest.approx(right.mean())
     assert trained.lr is not None
+
+
+def test_a_probe_is_calibrated_by_cross_validation(pets_training: tuple[Path, Trained], pet_data: PetData) -> None:
+    _, trained = pets_training
+    figures = trained.manifest.metrics["left_out"]
+    assert figures["plain"]["photos"] == len(pet_data.train.files)
+    assert figures["shifted"]["photos"] == figures["shifted"]["copies"] * len(pet_data.train.files)
+    assert trained.manifest.known_threshold is not None
+    assert figures["plain"]["unlike_training"] + figures["shifted"]["unlike_training"] <= 2 * 0.03 + 0.02
+
+
+def test_the_breeds_of_a_probe_are_all_taught(pets_training: tuple[Path, Trained]) -> None:
+    _, trained = pets_training
+    assert trained.evaluation.confusion.diagonal().all()
 
 
 # Photos of each fit.
@@ -199,7 +219,6 @@ def test_the_lessons_recipe_ends_in_a_bundle(pet_data: PetData, tmp_path: Path) 
         SMALL,
         hidden=32,
         bn_final=True,
-        passes=None,
         train_bn=True,
         strength="lesson",
         epochs=1,

@@ -4,8 +4,9 @@ A frozen backbone gives the same features for the same photo. So it runs once ov
 number of heads can be fitted to the stored features.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from training.pets.network import PetNet
 
 BATCH = 32
 _THREADS = 2
+_AHEAD = 16  # number of photos that are loaded before the backbone needs them
 
 
 class PhotoFeatures(NamedTuple):
@@ -83,7 +85,7 @@ def photo_features(
     precision = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16)
     rows = []
     with ThreadPoolExecutor(_THREADS) as pool, torch.no_grad(), precision:
-        pixels = pool.map(load, range(len(photos.files)))
+        pixels = _ahead(pool, load, len(photos.files))
         bar = tqdm(pixels, total=len(photos.files), unit="photo", desc="features", disable=_disabled(progress))
         for batch in _batches(iter(bar), max(BATCH // versions, 1)):
             images = torch.from_numpy(normalise(batch, backbone.mean, backbone.std)).to(device)
@@ -125,6 +127,19 @@ def _versions(
 
 def _photo_of(image: Image.Image, photo: Photo) -> Photo:
     return replace(photo, image=image, width=image.width, height=image.height)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, load: Callable[[int], NDArray[np.uint8]], n_photos: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the versions of each photo in order; a few photos are loaded ahead, so that memory stays bounded."""
+    loading: deque[Future[NDArray[np.uint8]]] = deque()
+    for index in range(n_photos):
+        loading.append(pool.submit(load, index))
+        if len(loading) > _AHEAD:
+            yield loading.popleft().result()
+    while loading:
+        yield loading.popleft().result()
 
 
 def _batches(items: Iterator[NDArray[np.uint8]], photos: int) -> Iterator[NDArray[np.uint8]]:

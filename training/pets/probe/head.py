@@ -61,8 +61,8 @@ def fit_linear_head(
     """Return the head with the lowest mean cross entropy plus penalty.
 
     The penalty is ``strength / 2 * s² * Σ (w - w_prior)²``, where ``s²`` is the mean squared distance of the features
-    from their mean. So the same strength fits backbones whose features have other scales. The sum is convex; L-BFGS
-    finds its minimum from the prior, without random numbers.
+    from their mean. So the same strength fits backbones whose features have other scales. The sum is convex. L-BFGS
+    finds its minimum from the prior without random numbers, with features divided by ``s``.
 
     Args:
         features: pooled features, ``[photo, P]``.
@@ -75,18 +75,19 @@ def fit_linear_head(
     counts = torch.bincount(labels, minlength=len(prior.bias)).to(features.dtype)
     weights = 1 / counts[labels] if balanced else torch.ones_like(labels, dtype=features.dtype)
     weights /= weights.sum()
-    penalty = strength * (features - features.mean(0)).square().sum(1).mean()
-    weight, bias = prior.weight.clone().requires_grad_(), prior.bias.clone().requires_grad_()
+    scale = (features - features.mean(0)).square().sum(1).mean().sqrt()
+    scaled, start = features / scale, prior.weight * scale
+    weight, bias = start.clone().requires_grad_(), prior.bias.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [weight, bias], max_iter=ITERATIONS, history_size=HISTORY, line_search_fn="strong_wolfe"
     )
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        losses = cross_entropy(linear(features, weight, bias), labels, reduction="none", label_smoothing=smoothing)
-        total: Tensor = (weights * losses).sum() + penalty / 2 * (weight - prior.weight).square().sum()
+        losses = cross_entropy(linear(scaled, weight, bias), labels, reduction="none", label_smoothing=smoothing)
+        total: Tensor = (weights * losses).sum() + strength / 2 * (weight - start).square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    return Linear(weight.detach(), bias.detach())
+    return Linear(weight.detach() / scale, bias.detach())
