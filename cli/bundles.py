@@ -18,10 +18,19 @@ from cli.kinds import kind_commands
     type=click.Path(path_type=Path, dir_okay=False),
     help="File for the figures as Prometheus gauges, for the node exporter's textfile collector; for a sales bundle.",
 )
+@click.option(
+    "--unlike", type=FOLDER, help="Folder of pictures that show none of the breeds, for a pets bundle. See the report."
+)
 @DEVICE
 @command
 def evaluate(
-    bundle: Path, data: Path, report: Path, stores: tuple[str, ...], prometheus: Path | None, device: str | None
+    bundle: Path,
+    data: Path,
+    report: Path,
+    stores: tuple[str, ...],
+    prometheus: Path | None,
+    unlike: Path | None,
+    device: str | None,
 ) -> None:
     """Evaluate a bundle on data that it was not trained on.
 
@@ -34,7 +43,9 @@ def evaluate(
 
     commands = kind_commands(bundle)
     check_target(report, replace=(report / "report.md").is_file(), remedy=" with --report")
-    commands.evaluate(bundle, data, report, stores=stores, prometheus=prometheus, device=pick_device(device))
+    commands.evaluate(
+        bundle, data, report, stores=stores, prometheus=prometheus, unlike=unlike, device=pick_device(device)
+    )
     click.echo(f"report: {report / 'report.md'}")
 
 

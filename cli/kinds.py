@@ -19,7 +19,15 @@ class Evaluate(Protocol):
     """Evaluate a bundle on data that it was not trained on, and write a report."""
 
     def __call__(
-        self, bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], prometheus: Path | None, device: str
+        self,
+        bundle: Path,
+        data: Path,
+        report: Path,
+        *,
+        stores: tuple[str, ...],
+        prometheus: Path | None,
+        unlike: Path | None,
+        device: str,
     ) -> None:
         """Evaluate.
 
@@ -28,6 +36,7 @@ class Evaluate(Protocol):
             data: a folder with tables or photos.
             report: folder for the report.
             stores: stores to plot; only a sales model accepts any.
+            unlike: folder of pictures that show none of the breeds; only a pets model accepts it.
             prometheus: file for the figures as Prometheus gauges, or None; only a sales model has them.
             device: ``cpu`` or ``cuda:N``.
         """

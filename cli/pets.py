@@ -39,6 +39,11 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
             help=r"Regular expression for --labels names; its group 1 is the breed.  [default: ([^/]+)_\d+.jpg$]",
         ),
         click.option(
+            "--unlike",
+            type=FOLDER,
+            help="Folder of pictures that show none of the breeds. The report then tells how many of them are noticed.",
+        ),
+        click.option(
             "--valid-pct",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
             default=0.2,
@@ -73,6 +78,7 @@ def _read(data: Path, given: dict[str, Any]) -> "PetData":
         pattern=given["pattern"] or PATTERN,
         valid_pct=given["valid_pct"],
         seed=given.get("seed") or 0,
+        unlike=given["unlike"],
     )
 
 
@@ -99,6 +105,7 @@ def train_pets(data: Path, arguments: RunArguments, **given: Any) -> None:
             report_folder,
             trained.evaluation,
             **report_arguments(trained),
+            left_out=trained.manifest.metrics["left_out"],
             **_pictures(trained.classifier),
         )
 
@@ -191,7 +198,14 @@ def show_augmentations(
 
 
 def evaluate(
-    bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], prometheus: Path | None, device: str
+    bundle: Path,
+    data: Path,
+    report: Path,
+    *,
+    stores: tuple[str, ...],
+    prometheus: Path | None,
+    unlike: Path | None,
+    device: str,
 ) -> None:
     """Evaluate a pets bundle on the validation photos of a folder, and write a report."""
     from pets.classifier import Classifier
@@ -203,7 +217,7 @@ def evaluate(
     if prometheus is not None:
         raise click.UsageError("--prometheus is for sales bundles; this is a pets bundle")
     classifier = Classifier.load(bundle, device=device, threads=0)
-    result = evaluate(classifier, _read(data, {"labels": None, "pattern": None, "valid_pct": 0.2}))
+    result = evaluate(classifier, _read(data, {"labels": None, "pattern": None, "valid_pct": 0.2, "unlike": unlike}))
     manifest = classifier.manifest
     write_report(
         report,

@@ -182,7 +182,14 @@ def explain(bundle: Path, store: str, date: str, device: str | None) -> None:
 
 
 def evaluate(
-    bundle: Path, data: Path, report: Path, *, stores: tuple[str, ...], prometheus: Path | None, device: str
+    bundle: Path,
+    data: Path,
+    report: Path,
+    *,
+    stores: tuple[str, ...],
+    prometheus: Path | None,
+    unlike: Path | None,
+    device: str,
 ) -> None:
     """Evaluate a sales bundle on later sales, write a report and print its figures."""
     from runtime.folder import write_file
@@ -195,6 +202,8 @@ def evaluate(
     from training.sales.intervals.prometheus import gauges
     from training.sales.report import write_report
 
+    if unlike is not None:
+        raise click.UsageError("--unlike is for pets bundles; this is a sales bundle")
     forecaster = Forecaster.load(bundle, device=device, threads=0)
     tables = read_tables(data).in_country(read_manifest(bundle).training.get("country"))
     result = evaluate(forecaster, tables)

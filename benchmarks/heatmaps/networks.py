@@ -96,7 +96,7 @@ def as_network(net: PetNet, image: ImageSpec, temperature: float = 1) -> Network
 def open_net(bundle: Path) -> tuple[PetsManifest, PetNet]:
     """Return a bundle's manifest, and its torch network in eval mode."""
     manifest = load(bundle).manifest
-    body, spec = make_backbone(manifest.backbone.name, pretrained=False)
+    body, spec, _ = make_backbone(manifest.backbone.name, pretrained=False)
     net = PetNet(body, Head(spec.channels, len(manifest.classes), manifest.head))
     net.load_state_dict(load_file(bundle / WEIGHTS))
     net.eval()

@@ -35,6 +35,7 @@ from training.pets.metrics import (
     top_k_accuracy,
     wilson,
 )
+from training.pets.novelty import separation
 
 __all__ = [
     "BreedsError",
@@ -105,6 +106,7 @@ class Evaluation:
         temperature: divisor of the logits before the softmax.
         threshold: lowest confidence of an accepted answer.
         known_threshold: lowest largest logit of a known photo; None if every photo counts as known.
+        unlike: largest logit of each picture that shows none of the breeds, ``[picture]``.
 
     Raises:
         ValueError: if there are no photos, the shapes don't fit together, a logit is NaN or infinite, or a label is not
@@ -118,6 +120,7 @@ class Evaluation:
     temperature: float
     threshold: float
     known_threshold: float | None = None
+    unlike: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         photos, count = len(self.labels), len(self.classes)
@@ -234,9 +237,22 @@ class Evaluation:
             "accepted_accuracy": accepted.accuracy if accepted.photos else None,
             "accepted_accuracy_interval": list(accepted.interval),
             "unlike_training": float(1 - self.known.mean()),
+            **({} if self.unlike is None else {"unlike_pictures": self._unlike_figures(self.unlike)}),
             "species_accuracy": species.accuracy if species else None,
             "by_species": {share.name: _figures(share) for share in self.by_species()},
             "by_breed": {share.name: _figures(share) for share in self.by_breed()},
+        }
+
+    def _unlike_figures(self, scores: NDArray[np.float32]) -> dict[str, Any]:
+        """Return how well the largest logit tells pictures that show none of the breeds from the photos."""
+        result = separation(self.logits.max(axis=1), scores)
+        noticed = int((scores < (-np.inf if self.known_threshold is None else self.known_threshold)).sum())
+        return {
+            "pictures": len(scores),
+            "auroc": result.auroc,
+            "auroc_interval": list(result.interval),
+            "noticed": noticed / len(scores),
+            "noticed_interval": list(wilson(noticed, len(scores))),
         }
 
     @cached_property
@@ -267,18 +283,26 @@ def evaluate(classifier: Classifier, data: PetData) -> Evaluation:
         )
     if not data.valid.files:
         raise BreedsError(f"{data.folder} has no photo to evaluate the bundle on")
-    image = classifier.manifest.image
-    pixels = crops(data.valid.files, image.size, image.crop_pct)
-    logits = [classifier.run_network(pixels[start : start + _BATCH]).logits for start in range(0, len(pixels), _BATCH)]
+    logits = _logits(classifier, data.valid.files)
     codes = np.array([names[class_key(breed.name)] for breed in data.classes])
     return Evaluation(
-        np.concatenate(logits),
+        logits,
         codes[data.valid.labels],
         [(breed.name, breed.species) for breed in classifier.manifest.classes],
         data.valid.files,
         classifier.manifest.temperature,
         classifier.manifest.threshold,
         classifier.manifest.known_threshold,
+        _logits(classifier, data.unlike).max(axis=1) if data.unlike else None,
+    )
+
+
+def _logits(classifier: Classifier, files: Sequence[Path]) -> NDArray[np.float32]:
+    """Return the logits of photos as served, ``[photo, class]``."""
+    image = classifier.manifest.image
+    batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
+    return np.concatenate(
+        [classifier.run_network(crops(batch, image.size, image.crop_pct)).logits for batch in batches]
     )
 
 

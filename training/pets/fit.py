@@ -35,6 +35,7 @@ from training.pets.probe.features import PhotoFeatures, photo_features
 from training.pets.probe.head import Linear
 
 EVALUATION_BATCH = 32
+CROPS = 512  # number of photos in memory at once
 
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
@@ -75,7 +76,9 @@ class Fitted:
 
     def logits(self, photos: Split) -> NDArray[np.float32]:
         """Return the logits of photos at the size of serving, ``[photo, class]``."""
-        return self.logits_of(crops(photos.files, self.options.served_size, self.options.crop_pct))
+        size, crop_pct = self.options.served_size, self.options.crop_pct
+        batches = [photos.files[start : start + CROPS] for start in range(0, len(photos.files), CROPS)]
+        return np.concatenate([self.logits_of(crops(batch, size, crop_pct)) for batch in batches])
 
     def logits_of(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the logits of crops ``[photo, size, size, 3]``, ``[photo, class]``."""

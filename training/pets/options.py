@@ -29,10 +29,13 @@ class Options(TrainingOptions):
         "efficientnet_lite0, 1 and 2 need no download.",
     )
     prior: float | None = option(
-        3e-4,
+        1e-3,
         lesson=None,
         gt=0,
         help="Linear probe: strength of the pull of the head's weights towards the backbone's ImageNet classifier.",
+    )
+    shrinkage: float = option(
+        0.3, gt=0, max=1, flag=None, help="Linear probe: shrinkage of the discriminant analysis's covariance, 0 to 1."
     )
     hidden: int | None = option(
         None,

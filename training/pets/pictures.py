@@ -13,7 +13,7 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 from PIL import Image
 
 from training.pets.calibration import expected_calibration_error, reliability, softmax
-from training.pets.card import share
+from training.pets.card.figures import share
 from training.pets.evaluation import Evaluation, Mistake, Share
 from training.pets.metrics import Floats, wilson
 from training.plots import BLACK, BLUE, GREY, ORANGE, PALE, SKY, style

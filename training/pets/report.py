@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -12,7 +13,7 @@ from training.cards import definitions, table
 from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 from training.pets import pictures
-from training.pets.card import METRICS, accepted, headline, interval, share
+from training.pets.card.figures import METRICS, accepted, headline, interval, share, under_shift, unknown_photos
 from training.pets.evaluation import Evaluation, Share
 from training.pets.metrics import most_confused
 from training.reports import Plots, closing_sections, images, training_plots, write_folder
@@ -31,6 +32,7 @@ def write_report(
     history: History | None = None,
     lr: FoundLR | None = None,
     command: str | None = None,
+    left_out: Mapping[str, Any] | None = None,
     replace: bool = True,
 ) -> Path:
     """Write a report in an atomic write.
@@ -44,6 +46,7 @@ def write_report(
         history: losses and metrics of the training by epoch; ``accuracy`` is plotted if present.
         lr: result of the learning-rate finder.
         command: command that writes the same report again.
+        left_out: result of ``training.pets.train.left_out_metrics``; None after an evaluation without training.
         replace: replace an existing report. A folder that is not a report is never replaced.
 
     Returns:
@@ -65,11 +68,19 @@ def write_report(
         plots["confusion.png"] = pictures.plot_confusion(evaluation), "Confusion matrix"
         plots["worst.png"] = pictures.plot_worst(evaluation, worst, photos, heatmaps), "The worst mistakes"
     plots |= training_plots(history, lr, loss="cross entropy", metric="accuracy", label="accuracy", from_zero=False)
-    text = _text(evaluation, title, plots, command, overlaid=heatmaps is not None)
+    text = _text(evaluation, title, plots, command, left_out, overlaid=heatmaps is not None)
     return write_folder(folder, text, plots, replace=replace)
 
 
-def _text(evaluation: Evaluation, title: str, plots: Plots, command: str | None, *, overlaid: bool) -> str:
+def _text(
+    evaluation: Evaluation,
+    title: str,
+    plots: Plots,
+    command: str | None,
+    left_out: Mapping[str, Any] | None,
+    *,
+    overlaid: bool,
+) -> str:
     """Return the text of ``report.md``."""
     shown = images(plots)
     sections = [
@@ -87,6 +98,7 @@ def _text(evaluation: Evaluation, title: str, plots: Plots, command: str | None,
         "## Accept or review",
         accepted(evaluation.metrics(), evaluation.threshold),
         shown["abstention.png"],
+        *_beyond(evaluation, left_out),
         *closing_sections(shown, command),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
@@ -110,6 +122,17 @@ def _figures(evaluation: Evaluation) -> list[str]:
         + "- Intervals are Wilson's at 95 %. The interval of the mean over breeds is wide if breeds have few photos.\n"
         "- If options were chosen by these figures, the figures are too good.",
     ]
+
+
+def _beyond(evaluation: Evaluation, left_out: Mapping[str, Any] | None) -> list[str]:
+    """Return the sections on shifted copies and on unknown photos, as far as they were measured."""
+    sections = []
+    if left_out is not None:
+        sections += ["## Under shift", under_shift(left_out)]
+    unknown = unknown_photos({**evaluation.metrics(), "left_out": left_out or {}})
+    if unknown:
+        sections += ["## Unknown photos", unknown]
+    return sections
 
 
 def _mistakes(evaluation: Evaluation, shown: Mapping[str, str], *, overlaid: bool) -> list[str]:

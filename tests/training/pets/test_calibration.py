@@ -7,6 +7,8 @@ from sklearn import metrics as sk
 from training.pets.calibration import (
     T_RANGE,
     abstention,
+    balanced_rows,
+    calibrate,
     choose_threshold,
     expected_calibration_error,
     fit_temperature,
@@ -195,3 +197,52 @@ def test_a_target_outside_0_to_1_is_an_error(target):
 def test_a_threshold_without_photos_is_an_error():
     with pytest.raises(ValueError, match="no photos"):
         choose_threshold(np.empty((0, 2)), [])
+
+
+# Balance and calibration under shift.
+
+
+def test_balanced_rows_hold_each_class_equally_often() -> None:
+    labels = np.repeat([0, 1, 2], [50, 10, 3])
+    rows = balanced_rows(labels, seed=0)
+    assert np.bincount(labels[rows]).tolist() == [10, 10, 10]
+    assert len({*rows[labels[rows] == 0]}) == len({*rows[labels[rows] == 1]}) == 10
+    assert sorted(np.bincount(rows[labels[rows] == 2])[60:].tolist()) == [3, 3, 4]
+    np.testing.assert_array_equal(rows, balanced_rows(labels, seed=0))
+
+
+def simulated(n_photos: int, certainty: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """Return logits and labels whose softmax at temperature 2 is calibrated, of 5 classes."""
+    true_logits = rng.normal(scale=certainty, size=(n_photos, 5))
+    exponentials = np.exp(true_logits)
+    cumulated = (exponentials / exponentials.sum(1, keepdims=True)).cumsum(1)
+    return 2 * true_logits, (rng.random((n_photos, 1)) > cumulated).sum(1)
+
+
+def test_a_calibration_finds_the_temperature_and_keeps_its_promises() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = simulated(4000, 3.0, rng)
+    result = calibrate(logits, logits[None], labels, target=0.9, false_alarms=0.05, seed=0)
+    assert result.temperature == pytest.approx(2, rel=0.08)
+    fresh, truth = simulated(20_000, 3.0, rng)
+    probabilities = softmax(fresh, result.temperature)
+    known = fresh.max(1) >= result.known_threshold
+    accepted = known & (probabilities.max(1) >= result.threshold)
+    assert 1 - known.mean() == pytest.approx(0.05, abs=0.015)
+    assert (probabilities.argmax(1) == truth)[accepted].mean() == pytest.approx(0.9, abs=0.015)
+
+
+def test_wrong_shifted_copies_make_the_calibration_less_sure() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = simulated(2000, 4.0, rng)
+    wrong = rng.permutation(logits)
+    alone = calibrate(logits, logits[None], labels, target=0.9, false_alarms=0.05, seed=0)
+    shifted = calibrate(logits, np.stack([logits, wrong]), labels, target=0.9, false_alarms=0.05, seed=0)
+    assert shifted.temperature > 1.2 * alone.temperature
+
+
+def test_versions_of_a_photo_count_as_one_photo() -> None:
+    """Forty photos are too few for 97 %, however often they are repeated."""
+    probabilities, labels = [[0.9, 0.1]] * 30 + [[0.6, 0.4]] * 10, [0] * 40
+    once = choose_threshold(probabilities, labels, 0.97)
+    assert choose_threshold(probabilities * 10, labels * 10, 0.97, versions=10) == once

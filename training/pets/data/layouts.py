@@ -85,7 +85,7 @@ def detect(folder: Path) -> Labels:
     """Return the layout of a folder."""
     if _oxford_root(folder) is not None:
         return "oxford"
-    return "names" if _photos(_flat(folder), deep=False) else "folders"
+    return "names" if list_pictures(_flat(folder), deep=False) else "folders"
 
 
 def find_photos(
@@ -104,7 +104,7 @@ def _oxford(folder: Path, problems: list[PhotoProblem]) -> tuple[tuple[PetClass,
     if root is None:
         problems.append(PhotoProblem("no annotations/trainval.txt", "give the folder with images/ and annotations/"))
         return (), []
-    images = {file.stem: file for file in _photos(root / "images", deep=False)}
+    images = {file.stem: file for file in list_pictures(root / "images", deep=False)}
     rows: dict[str, tuple[str, int, Species, bool]] = {}  # by image: breed, class id, species, validation part
     malformed, twice = [], []
     for name, valid in (("trainval.txt", False), ("test.txt", True)):
@@ -156,7 +156,7 @@ def _by_names(folder: Path, pattern: str, problems: list[PhotoProblem]) -> list[
     if not breed.groups:
         problems.append(PhotoProblem(f"the pattern {pattern!r} has no group", "put the breed in parentheses"))
         return []
-    files = _photos(folder)
+    files = list_pictures(folder)
     found = [(file, breed.search(file.as_posix())) for file in files]
     nameless = [file.name for file, match in found if not (match and match[1])]
     if nameless:
@@ -178,7 +178,7 @@ def _by_folders(folder: Path) -> list[LabelledPhoto]:
 
 def _folders_in(folder: Path, valid: bool | None) -> list[LabelledPhoto]:
     """Return the photos in the sub-folders, whose names are the breeds."""
-    photos = _photos(folder)
+    photos = list_pictures(folder)
     loose = [file.name for file in photos if file.parent == folder]
     if loose:
         logger.warning("%s: %s", folder, PhotoProblem("photos in no breed's folder", "they are left out", loose))
@@ -197,8 +197,8 @@ def _flat(folder: Path) -> Path:
     return folder / "images" if children == ["images"] else folder
 
 
-def _photos(folder: Path, *, deep: bool = True) -> list[Path]:
-    """Return the photos in a folder by their suffix, sorted, without hidden files."""
+def list_pictures(folder: Path, *, deep: bool = True) -> list[Path]:
+    """Return the pictures in a folder by their suffix, sorted, without hidden files."""
     files = folder.rglob("*") if deep else folder.glob("*")
     return sorted(
         file

@@ -35,6 +35,7 @@ from training.pets.data.layouts import (
     PhotosError,
     detect,
     find_photos,
+    list_pictures,
 )
 
 __all__ = [
@@ -74,6 +75,7 @@ class PetData:
         classes: breeds in the order of the labels.
         train: photos of the training part.
         valid: photos of the validation part.
+        unlike: pictures that show none of the breeds, to measure the detection of unknown photos by.
     """
 
     folder: Path
@@ -81,6 +83,7 @@ class PetData:
     classes: tuple[PetClass, ...]
     train: Split
     valid: Split
+    unlike: tuple[Path, ...] = ()
 
     def fingerprint(self) -> str:
         """Return a hash of the photos' names, sizes, labels and parts, which a resumed training compares."""
@@ -99,6 +102,7 @@ def read_pets(
     valid_pct: float = 0.2,
     seed: int = 0,
     check: bool = True,
+    unlike: Path | None = None,
 ) -> PetData:
     """Find the photos in a folder and their breeds.
 
@@ -117,6 +121,7 @@ def read_pets(
             choice depends only on ``seed`` and the names of the breed's files.
         seed: random seed of the split.
         check: open every photo, so that a broken one is found now.
+        unlike: folder of pictures that show none of the breeds, with its sub-folders.
 
     Raises:
         PhotosError: if there are problems; it has all of them.
@@ -131,8 +136,9 @@ def read_pets(
         valid_pct = 0.5
     layout = labels or detect(folder)
     classes, photos = find_photos(folder, layout, pattern, problems)
+    others = _unlike(unlike, problems)
     if check:
-        _check_photos(photos, problems)
+        _check_photos([*(photo.file for photo in photos), *others], problems)
     if not problems:  # a file that can't be read can't be compared either
         photos = _without_copies(photos)
     _check_breeds(photos, problems)
@@ -152,7 +158,7 @@ def read_pets(
     logger.info(
         "%s: %d breeds, %d photos to train on, %d to validate on", folder, len(classes), len(train[0]), len(valid[0])
     )
-    return PetData(folder, layout, classes, train, valid)
+    return PetData(folder, layout, classes, train, valid, others)
 
 
 def load_photo(file: Path) -> Photo:
@@ -172,22 +178,32 @@ def _cause(error: OSError | ProblemError) -> str:
     return error.problem.detail if isinstance(error, ProblemError) else f"can't be read: {error.strerror or error}"
 
 
-def _check_photos(photos: Sequence[LabelledPhoto], problems: list[PhotoProblem]) -> None:
+def _unlike(folder: Path | None, problems: list[PhotoProblem]) -> tuple[Path, ...]:
+    """Return the pictures of the folder that shows none of the breeds; add to ``problems`` if there are none."""
+    if folder is None:
+        return ()
+    pictures = tuple(list_pictures(folder))
+    if not pictures:
+        problems.append(PhotoProblem(f"{folder} has no picture", "name a folder of pictures without the breeds"))
+    return pictures
+
+
+def _check_photos(files: Sequence[Path], problems: list[PhotoProblem]) -> None:
     """Add the photos that can't be opened to ``problems``."""
 
-    def cause_of(photo: LabelledPhoto) -> str | None:
+    def cause_of(file: Path) -> str | None:
         try:
-            open_photo(photo.file.read_bytes())
+            open_photo(file.read_bytes())
         except (OSError, ProblemError) as error:
             return _cause(error)
         return None
 
-    logger.info("opening %d photos to check them", len(photos))
+    logger.info("opening %d photos to check them", len(files))
     broken = defaultdict(list)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without Python's lock
-        for photo, cause in zip(photos, pool.map(cause_of, photos), strict=True):
+        for file, cause in zip(files, pool.map(cause_of, files), strict=True):
             if cause is not None:
-                broken[cause].append(photo.file.name)
+                broken[cause].append(file.name)
     problems += [PhotoProblem(cause, "replace or remove", names) for cause, names in broken.items()]
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.pets.calibration import balanced_rows
 from training.pets.metrics import Ints
 from training.pets.novelty import Novelty, separation
 from training.pets.options import Options
 from training.pets.probe.features import PhotoFeatures
-from training.pets.probe.head import Linear, class_prior, fit_linear_head
+from training.pets.probe.head import Linear, class_prior, fit_discriminant, fit_logistic, mean_head
 
 LEFT_OUT = 0.2  # share of the classes that a repetition leaves out
-REPETITIONS = 5
+REPETITIONS = 10
 
 
 class LeftOut(NamedTuple):
@@ -37,17 +38,22 @@ class LeftOut(NamedTuple):
 def fit_head(
     features: PhotoFeatures, labels: Ints, n_classes: int, classifier: Linear | None, options: Options
 ) -> Linear:
-    """Return the head fitted to the photos and their mirror images; see `training.pets.probe.head`."""
+    """Return the head fitted to the photos and their mirror images; see `training.pets.probe.head`.
+
+    Each class needs a photo.
+    """
     assert options.prior is not None
-    truth = torch.from_numpy(labels)
-    return fit_linear_head(
-        torch.cat([features.plain, features.mirrored]),
+    truth, both = torch.from_numpy(labels), torch.cat([features.plain, features.mirrored])
+    logistic = fit_logistic(
+        both,
         truth.repeat(2),
         class_prior(features.plain, truth, n_classes, classifier),
         strength=options.prior,
         balanced=options.balanced,
         smoothing=options.smoothing,
     )
+    discriminant = fit_discriminant(both, truth.repeat(2), n_classes, shrinkage=options.shrinkage)
+    return mean_head([logistic, discriminant], features.plain)
 
 
 def cross_validate(
@@ -60,12 +66,12 @@ def cross_validate(
     fold = _folds(labels, options.folds, options.seed)
     plain = np.zeros((len(labels), n_classes), np.float32)
     shifted = np.zeros((len(features.shifted), *plain.shape), np.float32)
+    several = np.bincount(labels, minlength=n_classes)[labels] > 1
     for number in range(options.folds):
-        kept, judged = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        kept, judged = np.flatnonzero((fold != number) | ~several), np.flatnonzero((fold == number) & several)
         head = fit_head(_rows(features, kept), labels[kept], n_classes, classifier, options)
         plain[judged] = head.logits(features.plain[judged]).numpy()
         shifted[:, judged] = head.logits(features.shifted[:, judged]).numpy()
-    several = np.bincount(labels, minlength=n_classes)[labels] > 1
     return LeftOut(labels[several], plain[several], shifted[:, several])
 
 
@@ -74,23 +80,26 @@ def leave_classes_out(
 ) -> Novelty | None:
     """Return how well the largest logit tells classes that the head was not taught; None with fewer than 4 classes.
 
-    A fifth of the classes is left out, drawn anew in each of five repetitions. Of the other classes, half of the photos
-    are judged, beside those of the classes left out.
+    A fifth of the classes is left out, drawn anew in each repetition. Of the other classes, a third of the photos is
+    judged, beside those of the classes left out. Each class counts as much as any other.
     """
     if n_classes < 4:
         return None
     rng, results = np.random.default_rng(options.seed), []
-    fold = _folds(labels, 2, options.seed)
+    fold = _folds(labels, 3, options.seed)
     for _ in range(REPETITIONS):
         unknown = np.isin(labels, rng.permutation(n_classes)[: max(round(LEFT_OUT * n_classes), 1)])
-        taught, names = np.flatnonzero(~unknown & (fold == 0)), np.unique(labels[~unknown & (fold == 0)])
+        taught = np.flatnonzero(~unknown & (fold > 0))
+        names = np.unique(labels[taught])
         head = fit_head(
             _rows(features, taught), np.searchsorted(names, labels[taught]), len(names), classifier, options
         )
         largest = head.logits(features.plain).amax(1).numpy()
-        known = np.isin(labels, names) & ~unknown & (fold == 1)
+        known = np.isin(labels, names) & ~unknown & (fold == 0)
         if known.any() and unknown.any():
-            results.append(separation(largest[known], largest[unknown]))
+            rows = [np.flatnonzero(part) for part in (known, unknown)]
+            rows = [part[balanced_rows(labels[part], options.seed)] for part in rows]
+            results.append(separation(*(largest[part] for part in rows)))
     return Novelty.mean(results) if results else None
 
 

@@ -79,7 +79,8 @@ def photo_features(
         PhotosError: if a photo can't be read.
     """
     if file is not None and file.exists():
-        return PhotoFeatures(**load_file(file))
+        # Copies are aligned in memory. Why: the file's are not, and sums over them differ in the last bit.
+        return PhotoFeatures(**{name: part.clone() for name, part in load_file(file).items()})
     versions = 2 + copies
     load = partial(_versions, photos.files, size=size, crop_pct=crop_pct, copies=copies, seed=seed)
     precision = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16)

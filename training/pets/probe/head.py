@@ -1,13 +1,18 @@
-"""Fit a linear head that starts from what the backbone already knows, its ImageNet classifier.
+"""Fit a linear head to few photos: the mean of two heads that are strongly regularised in different ways.
 
-A breed has ten photos, and its logit a thousand weights. So the photos alone can't set the weights; the penalty decides
-what the photos leave open. Usually it pulls the weights towards 0. Here it pulls them towards the weights of the
-ImageNet classes that the breed's photos resemble. Many breeds are ImageNet classes, with a thousand photos each from
-all over the web, so the head knows more about a breed than its ten photos show.
+A breed has ten photos, and its logit a thousand weights. So the photos alone can't set the weights; the regularisation
+decides what the photos leave open.
 
-docs/reference/experiments.md has the comparison with other heads.
+1. A logistic regression. Usually its penalty pulls the weights towards 0. Here it pulls them towards the weights of the
+   ImageNet classes that the breed's photos resemble. Many breeds are ImageNet classes, with a thousand photos each from
+   all over the web, so the head knows more about a breed than its ten photos show.
+2. A linear discriminant analysis with a shrunk covariance and equal priors.
+
+Their errors differ, so the mean of their logits makes fewer: measured 0.919 and 0.911 -> 0.928 accuracy averaged over
+breeds (docs/reference/experiments.md).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -55,10 +60,10 @@ def class_prior(features: Tensor, labels: Tensor, n_classes: int, classifier: Li
     return Linear(resemblance @ classifier.weight, resemblance @ classifier.bias)
 
 
-def fit_linear_head(
+def fit_logistic(
     features: Tensor, labels: Tensor, prior: Linear, *, strength: float, balanced: bool = True, smoothing: float = 0.0
 ) -> Linear:
-    """Return the head with the lowest mean cross entropy plus penalty.
+    """Return the logistic regression with the lowest mean cross entropy plus penalty.
 
     The penalty is ``strength / 2 * s² * Σ (w - w_prior)²``, where ``s²`` is the mean squared distance of the features
     from their mean. So the same strength fits backbones whose features have other scales. The sum is convex. L-BFGS
@@ -91,3 +96,39 @@ def fit_linear_head(
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     return Linear(weight.detach() / scale, bias.detach())
+
+
+def fit_discriminant(features: Tensor, labels: Tensor, n_classes: int, *, shrinkage: float) -> Linear:
+    """Return the linear discriminant analysis with equal priors and a shrunk covariance.
+
+    With the means ``m`` of the classes and their mean covariance ``C``, the weights are ``S⁻¹ m`` and the biases
+    ``-m' S⁻¹ m / 2``, where ``S = (1 - shrinkage) C + shrinkage * mean(diag C) * I``. Hastie, Tibshirani and Friedman,
+    "The Elements of Statistical Learning", 4.3.1, and scikit-learn's solver ``lsqr``.
+
+    Args:
+        features: pooled features, ``[photo, P]``.
+        labels: class of each photo, ``[photo]``; each class needs a photo.
+        n_classes: number of classes.
+        shrinkage: weight of the multiple of the identity, 0 to 1.
+    """
+    values = features.double()
+    counts = torch.bincount(labels, minlength=n_classes)
+    means = values.new_zeros(n_classes, values.shape[1]).index_add_(0, labels, values) / counts[:, None]
+    residuals = (values - means[labels]) / (counts[labels, None] * n_classes).sqrt()
+    covariance = (1 - shrinkage) * residuals.T @ residuals
+    level = residuals.square().sum() / values.shape[1]
+    covariance.diagonal().add_(shrinkage * level if level > 0 else 1.0)  # it is 0 with one photo a class
+    weight = torch.linalg.solve(covariance, means.T).T
+    return Linear(weight.to(features.dtype), (-(weight * means).sum(1) / 2).to(features.dtype))
+
+
+def mean_head(heads: Sequence[Linear], features: Tensor) -> Linear:
+    """Return the mean of several heads, after their logits were scaled to the spread of the first one's.
+
+    The spread is the mean over the photos of the standard deviation over the classes.
+    """
+    spreads = [head.logits(features).std(1).mean() for head in heads]
+    scales = [spreads[0] / spread for spread in spreads]
+    weight = sum(head.weight * scale for head, scale in zip(heads, scales, strict=True))
+    bias = sum(head.bias * scale for head, scale in zip(heads, scales, strict=True))
+    return Linear(torch.as_tensor(weight) / len(heads), torch.as_tensor(bias) / len(heads))

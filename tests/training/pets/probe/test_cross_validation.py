@@ -14,6 +14,7 @@ from training.pets.probe.head import Linear
 
 WIDTH = 16
 OPTIONS = Options(prior=1e-2)
+MEMORISING = Options(prior=1e-6, shrinkage=0.001)
 
 
 class Drawn(NamedTuple):
@@ -37,8 +38,8 @@ def drawn(counts: list[int], *, distance: float, copies: int = 2) -> Drawn:
 def test_labels_without_a_pattern_are_not_predicted() -> None:
     """A head that had seen the photos would know their labels; 16 features fit 24 photos almost perfectly."""
     features, labels, _ = drawn([12, 12], distance=0)
-    seen = fit_head(features, labels, 2, None, Options(prior=1e-6)).logits(features.plain).argmax(1).numpy()
-    left_out = cross_validate(features, labels, 2, None, Options(prior=1e-6)).plain.argmax(1)
+    seen = fit_head(features, labels, 2, None, MEMORISING).logits(features.plain).argmax(1).numpy()
+    left_out = cross_validate(features, labels, 2, None, MEMORISING).plain.argmax(1)
     assert (seen == labels).mean() > 0.8
     assert (left_out == labels).mean() < 0.75
 
@@ -74,7 +75,8 @@ def test_classes_left_out_have_lower_logits_if_they_differ(distance: float, low:
     novelty = leave_classes_out(features, labels, 10, None, OPTIONS)
     assert novelty is not None
     assert low <= novelty.auroc <= high
-    assert (novelty.known, novelty.unknown) == (40, 20)
+    assert novelty.unknown == 20  # two classes
+    assert 20 <= novelty.known <= 32  # a third of the photos of eight classes
 
 
 def test_three_classes_are_too_few_to_leave_one_out() -> None:

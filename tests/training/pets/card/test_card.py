@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from training.pets import card
+from training.pets.card import figures as card_figures
 from training.pets.card import model_card
 from training.pets.evaluation import Evaluation
 
@@ -111,9 +111,9 @@ def test_the_card_explains_every_metric_and_states_its_value():
     assert rows["Top 5"].startswith("100.0 % | ")
     for key in ("ece", "nll"):
         metrics = MANIFEST["metrics"]
-        label = card.METRICS[key][0]
+        label = card_figures.METRICS[key][0]
         assert rows[label] == f"{metrics[key]:.4f} |  | {metrics[f'{key}_uncalibrated']:.4f}"
-    for label, _, _ in card.METRICS.values():
+    for label, _, _ in card_figures.METRICS.values():
         assert f"- **{label}**: " in text
 
 

@@ -7,7 +7,8 @@ et al., 2021). The card contains nothing that does not follow from the manifest;
 from collections.abc import Mapping
 from typing import Any
 
-from training.cards import Metric, definitions, percent, table, wrapped
+from training.cards import definitions, wrapped
+from training.pets.card.figures import METRICS, accepted, by_breed, headline, share, under_shift, unknown_photos
 
 OXFORD = "oxford-iiit-pet"
 """Value of ``training["data"]`` in the manifest of a bundle trained on the Oxford-IIIT Pet Dataset."""
@@ -21,67 +22,6 @@ BACKBONES: Mapping[str, str] = {
         "Illustrated); the network's code is timm's (R. Wightman), Apache License 2.0."
     ),
 }
-
-
-def share(value: float) -> str:
-    """Return a share in percent with one decimal.
-
-    >>> share(0.96619)
-    '96.6 %'
-    """
-    return percent(value, decimals=1)
-
-
-def interval(ends: tuple[float, float] | list[float]) -> str:
-    """Format a range of shares in percent.
-
-    >>> interval((0.94188, 0.98061))
-    '94.2 to 98.1 %'
-    """
-    low, high = ends
-    return f"{100 * low:.1f} to {100 * high:.1f} %"
-
-
-# By the names of Evaluation.metrics().
-METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric("Accuracy", share, "share of photos whose predicted breed is right"),
-    "mean_over_breeds": Metric(
-        "Mean over breeds",
-        share,
-        "mean of the breeds' accuracies, so that a breed with few photos counts as much as any other",
-    ),
-    "top_5": Metric("Top 5", share, "share of photos whose breed is among the five most probable"),
-    "ece": Metric(
-        "Calibration error",
-        "{:.4f}".format,
-        "mean distance between the probability and the share of right answers (ECE, 15 bins)",
-    ),
-    "nll": Metric("NLL", "{:.4f}".format, "mean negative logarithm of the true breed's probability"),
-}
-
-
-def headline(metrics: Mapping[str, Any]) -> str:
-    """Return the metrics as a Markdown table.
-
-    Args:
-        metrics: result of ``Evaluation.metrics``.
-    """
-    rows = []
-    for key, (label, written, _) in METRICS.items():
-        ends, before = metrics.get(f"{key}_interval"), metrics.get(f"{key}_uncalibrated")
-        rows.append([label, written(metrics[key]), interval(ends) if ends else "", written(before) if before else ""])
-    return table(["", "model", "95 % interval", "before temperature scaling"], "lrrr", rows)
-
-
-def accepted(metrics: Mapping[str, Any], threshold: float) -> str:
-    """Return a sentence on the photos that the threshold accepts."""
-    if not metrics["accepted"]:
-        return f"At the threshold of {threshold:.3f} no photo of the test is accepted."
-    accepted_share, right = share(metrics["accepted"]), share(metrics["accepted_accuracy"])
-    return (
-        f"At the threshold of {threshold:.3f}, {accepted_share} of the test photos are accepted, of which {right} "
-        f"are right ({interval(metrics['accepted_accuracy_interval'])})."
-    )
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
@@ -115,7 +55,7 @@ def _model(manifest: Mapping[str, Any]) -> str:
   It sees the middle of the photo at {image["size"]} by {image["size"]} pixels. The temperature is
   {manifest["temperature"]:.3f}; logits are divided by it before the softmax.
 - The decision is `accept` from a probability of {manifest["threshold"]:.3f} on, and `review` below it.
-- Trained by shopcat on {manifest["created"]:%Y-%m-%d}{torch}.{options_line}
+{_known(manifest)}- Trained by shopcat on {manifest["created"]:%Y-%m-%d}{torch}.{options_line}
 - `bundle.json` beside this card lists the version, every class, and the hash of every file.
 
 ## Intended use
@@ -169,8 +109,60 @@ used in training.{unseen}{few}
 {headline(metrics)}
 
 {accepted(metrics, manifest["threshold"])}{species}
-
+{_left_out(manifest)}
 Intervals are Wilson's at 95 %. They show the uncertainty of few photos, not the accuracy on other kinds of photos."""
+
+
+def _known(manifest: Mapping[str, Any]) -> str:
+    """Return the line on unknown photos; empty for a bundle without a threshold for them."""
+    limit = manifest.get("known_threshold")
+    if limit is None:
+        return ""
+    return (
+        f"- A photo whose largest logit is below {limit:.2f} is unlike the training photos: `known` is false, and the\n"
+        "  decision is `review`.\n"
+    )
+
+
+def _left_out(manifest: Mapping[str, Any]) -> str:
+    """Return the figures of training photos that were left out, by shift and breed; empty if there are none."""
+    metrics = manifest["metrics"]
+    parts = []
+    if "left_out" in metrics:
+        parts = [
+            "### Under shift",
+            "Shifted copies imitate other cameras and scenes: low resolution, close crops, blur, noise, compression, "
+            "light, colour, grey, other aspect ratios, distant subjects, tilt, and a mix of them as of a phone. "
+            "Temperature and thresholds were fitted to these photos and copies; all other figures of them are of "
+            "fits that did not see the photo.",
+            under_shift(metrics["left_out"]),
+            "### By breed",
+            by_breed(metrics["left_out"], manifest["training"]["photos_by_class"]),
+        ]
+    unknown = unknown_photos(metrics)
+    if unknown:
+        parts += ["### Unknown photos", unknown]
+    return "\n" + "\n\n".join(parts) + "\n" if parts else ""
+
+
+def _missing(manifest: Mapping[str, Any]) -> str:
+    """Return a sentence on the answer for them."""
+    if manifest.get("known_threshold") is None:
+        return "The model does not notice."
+    return "The answer's `known` notices most pictures without an animal, and misses most other and mixed breeds."
+
+
+def _calibrated(manifest: Mapping[str, Any]) -> str:
+    """Return a sentence on the photos for which the probabilities are right."""
+    if "left_out" not in manifest["metrics"]:
+        return (
+            "Probabilities are calibrated on photos like the test photos. On other photos they are too high, most of "
+            f"all on photos without any {_animal(manifest)}."
+        )
+    return (
+        "Probabilities are calibrated for a mix of photos like the training photos and shifted copies of them. On "
+        f"good photos they are rather too low, on very bad ones and on photos without any {_animal(manifest)} too high."
+    )
 
 
 def _cautions(manifest: Mapping[str, Any]) -> str:
@@ -180,14 +172,14 @@ def _cautions(manifest: Mapping[str, Any]) -> str:
 
 - **Who is missing.** The model knows {len(manifest["classes"])} breeds and nothing else. Any other breed, any mixed
   breed (most cats and dogs in the world), any other animal, a person or an empty room gets the name of one of these
-  breeds, and the probability may be high.
+  breeds, and the probability may be high. {_missing(manifest)}
 - Where rules depend on the breed, a wrong answer can harm an animal and its owner. Make no rule depend on this model.
 - Photos show homes, and may show people. Delete them after the answer; the service keeps none.
 
 ## Caveats and recommendations
 
-- Probabilities are calibrated on photos like the test photos. On other photos they are too high, most of all on photos
-  without any {_animal(manifest)}. Check on your own photos before you rely on the threshold.
+- {_calibrated(manifest)}
+  Check on your own photos before you rely on the threshold.
 - A heatmap shows where the network looked, not that its reason was a good one.
 - One test is one sample. If options were chosen by its figures, the figures are too good."""
 
