@@ -103,6 +103,23 @@ def leave_classes_out(
     return Novelty.mean(results) if results else None
 
 
+def balanced_split(labels: Ints, n_photos: int, seed: int) -> Ints:
+    """Return the indices of photos to train on: the same number of each class, drawn at random.
+
+    All other photos are left to judge by. Average over classes then: they differ in the number of photos left.
+
+    Raises:
+        ValueError: if a class does not have more photos than that.
+    """
+    rng, chosen = np.random.default_rng(seed), []
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) <= n_photos:
+            raise ValueError(f"class {label} has {len(rows)} photos; a split with {n_photos} of each leaves none")
+        chosen.append(rows[:n_photos])
+    return np.sort(np.concatenate(chosen))
+
+
 def _folds(labels: Ints, n_folds: int, seed: int) -> Ints:
     """Return a fold for each photo, ``[photo]``; the photos of a class are spread evenly."""
     rng = np.random.default_rng(seed)

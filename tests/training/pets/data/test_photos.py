@@ -197,6 +197,24 @@ def test_the_split_depends_only_on_the_seed_and_the_files_of_the_breed(tmp_path:
     assert {line for line in shown(more)["valid"] if "beagle" not in line} == set(shown(first)["valid"])
 
 
+def test_pictures_without_the_breeds_are_found_in_sub_folders(tmp_path: Path) -> None:
+    photos = named(tmp_path / "photos", {"pug": 5, "Birman": 4})
+    others = [
+        write(tmp_path / "others" / name, 300 + i) for i, name in enumerate(("a.png", "deep/b.jpg", "deep/c.webp"))
+    ]
+    (tmp_path / "others" / "notes.txt").write_text("no picture")
+    assert [*read_pets(photos, unlike=tmp_path / "others").unlike] == sorted(others)
+    assert read_pets(photos).unlike == ()
+
+
+def test_a_broken_picture_and_a_folder_without_pictures_are_reported(tmp_path: Path) -> None:
+    photos = named(tmp_path / "photos", {"pug": 5, "Birman": 4})
+    (tmp_path / "others").mkdir()
+    assert "others has no picture" in complaint(photos, unlike=tmp_path / "others")
+    (tmp_path / "others" / "broken.jpg").write_bytes(b"no picture")
+    assert "broken.jpg" in complaint(photos, unlike=tmp_path / "others")
+
+
 def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     named(tmp_path, {"pug": 5, "Birman": 5, "lonely": 1})
     (tmp_path / "pug_3.jpg").write_bytes(b"")

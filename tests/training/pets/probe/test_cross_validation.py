@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.pets.options import Options
-from training.pets.probe.cross_validation import cross_validate, fit_head, leave_classes_out
+from training.pets.probe.cross_validation import balanced_split, cross_validate, fit_head, leave_classes_out
 from training.pets.probe.features import PhotoFeatures
 from training.pets.probe.head import Linear
 
@@ -82,3 +82,13 @@ def test_classes_left_out_have_lower_logits_if_they_differ(distance: float, low:
 def test_three_classes_are_too_few_to_leave_one_out() -> None:
     features, labels, _ = drawn([10] * 3, distance=3)
     assert leave_classes_out(features, labels, 3, None, OPTIONS) is None
+
+
+def test_a_balanced_split_has_the_same_number_of_each_class() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [30, 10, 6]))
+    taught = balanced_split(labels, 5, seed=0)
+    assert np.bincount(labels[taught]).tolist() == [5, 5, 5]
+    assert len({*taught}) == 15
+    assert {*taught} != {*balanced_split(labels, 5, seed=1)}
+    with pytest.raises(ValueError, match="class 2 has 6 photos"):
+        balanced_split(labels, 6, seed=0)

@@ -1,7 +1,7 @@
 """Make a folder of pictures that show no cat and no dog, from packages of Debian that ship pictures.
 
     apt-get download tuxpaint-stamps-default gcompris-qt-data gnome-backgrounds mate-backgrounds
-    python -m benchmarks.pictures_without_pets OUT *.deb
+    python -m benchmarks.breeds.pictures_without_pets OUT *.deb
 
 They are photos of animals, food, plants, tools, vehicles and buildings, paintings, drawings and symbols; in all 1,328
 of these four packages in Debian 12. Single-coloured, noisy and blurred pictures come beside them. For `shopcat

@@ -1,0 +1,1 @@
+"""Comparison of breed heads, and pictures that show no pet."""
