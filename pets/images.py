@@ -100,11 +100,22 @@ def crop(photo: Photo, size: int, crop_pct: float) -> tuple[NDArray[np.uint8], B
     side = min(photo.width, photo.height) * size / round(size / crop_pct)
     left, top = (photo.width - side) / 2, (photo.height - side) / 2
     box = Box(left, top, left + side, top + side)
+    return cut(photo, box, size), box
+
+
+def cut(photo: Photo, box: Box, size: int) -> NDArray[np.uint8]:
+    """Return a square part of a photo as the network's input, ``[size, size, 3]``: bicubic, with antialiasing.
+
+    Args:
+        photo: any photo.
+        box: the part, within the photo.
+        size: side of the network's input, in pixels.
+    """
     # Resize and cut in one step: the filter uses pixels beyond the box's edge, as it would before a cut.
     across, down = photo.image.width / photo.width, photo.image.height / photo.height
     right, bottom = min(box.right * across, photo.image.width), min(box.bottom * down, photo.image.height)
-    part = (left * across, top * down, right, bottom)
-    return np.array(photo.image.resize((size, size), Image.Resampling.BICUBIC, part)), box
+    part = (box.left * across, box.top * down, right, bottom)
+    return np.array(photo.image.resize((size, size), Image.Resampling.BICUBIC, part))
 
 
 def normalise(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
