@@ -23,6 +23,13 @@ if TYPE_CHECKING:  # --help should not wait for their imports
 )
 @click.option("--class", "class_", help="Breed that the heatmap explains.  [default: the predicted one]")
 @click.option("--versus", help="Breed that a contrast heatmap compares with.  [default: the next best]")
+@click.option(
+    "--look",
+    type=click.Choice(["whole", "closer"]),
+    default="whole",
+    show_default=True,
+    help="Part of the photo to classify; closer is the part with the animal, if the animal is small.",
+)
 @click.option("--out", type=FOLDER, help="Folder for the photos with their heatmaps.")
 @click.option(
     "--top",
@@ -41,6 +48,7 @@ def classify(
     heatmap: str | None,
     class_: str | None,
     versus: str | None,
+    look: str,
     out: Path | None,
     top_k: int,
     review_share: float | None,
@@ -62,7 +70,7 @@ def classify(
     if (heatmap is None) != (out is None):
         raise click.UsageError("--heatmap and --out go together: one says what to draw, the other where to write it")
     classifier = Classifier.load(bundle, device=pick_device(device), threads=0, review_share=review_share)
-    given = {"heatmap": heatmap, "class": class_, "versus": versus, "top_k": top_k}
+    given = {"heatmap": heatmap, "class": class_, "versus": versus, "look": look, "top_k": top_k}
     fields = {name: value for name, value in given.items() if value is not None}
     failed, width = False, max(len(str(image)) for image in images)
     for image in images:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,46 +17,22 @@ from numpy.typing import NDArray
 
 from pets import bundle as bundles
 from pets.bundle import Bundle
-from pets.graph import INPUTS, OUTPUTS, Rival, Target
+from pets.graph import Rival, Target
 from pets.heatmap import overlay
-from pets.images import Box, Photo, crop, normalise, open_photo
+from pets.images import Box, Photo, crop, cut, normalise, open_photo
+from pets.network import Output, Run, onnx_network
+from pets.photo_warnings import photo_warnings
+from pets.regions import closer_box, has_small_subject
 from pets.review import review_reason
-from runtime.bundle import NETWORK, BundleError
+from runtime.bundle import BundleError
 from runtime.clock import Clock
-from runtime.session import open_session
-from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, PetWarning, Prediction
+from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, Prediction
 from schemas.pets.manifest import PetsManifest
 from schemas.pets.request import PetRequest, class_key
 from schemas.problems import FieldError, Problem, ProblemError, abbreviate
 
 GOLDEN_TOLERANCE = 2e-3  # share of the largest logit or map value; another CPU or a GPU differs by less
-ASPECT = 3.0  # longer side by shorter side; beyond it the answer has a warning
 DIGITS = 6  # decimals of a grid's values in an answer
-_UNLIKE_TRAINING = (
-    "the photo is unlike all training photos: it may show no pet, another animal or another breed; "
-    "the breed is the closest one, not an answer"
-)
-
-
-class Output(NamedTuple):
-    """The network's output for some photos.
-
-    Attributes:
-        logits: ``[photo, class]``, before division by the temperature.
-        activation: ``[photo, row, column]``, the mean of the last feature maps.
-        gradcam: ``[photo, row, column]``, Grad-CAM for the target's logit, or for its difference to the rival's.
-        target: ``[photo]``, index of the explained class.
-        rival: ``[photo]``, index of the class that the target is compared with, or ``Rival.NONE``.
-    """
-
-    logits: NDArray[np.float32]
-    activation: NDArray[np.float32]
-    gradcam: NDArray[np.float32]
-    target: NDArray[np.int64]
-    rival: NDArray[np.int64]
-
-
-Run = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], Output]
 
 
 @dataclass(frozen=True)
@@ -78,6 +54,20 @@ class Query:
     box: Box
     target: int
     rival: int
+
+
+class View(NamedTuple):
+    """The part of a photo that the network saw for the answer.
+
+    Attributes:
+        box: place of the part on the photo.
+        closer: True if a closer look found the part; False for the middle of the photo.
+        small_subject: True if the animal is likely to be small in the part.
+    """
+
+    box: Box
+    closer: bool
+    small_subject: bool
 
 
 class Classifier:
@@ -124,7 +114,7 @@ class Classifier:
             ValueError: if the share is not from 0 to 1.
         """
         bundle = bundles.load(folder)
-        classifier = cls(bundle.manifest, _onnx_network(folder, device, threads), review_share=review_share)
+        classifier = cls(bundle.manifest, onnx_network(folder, device, threads), review_share=review_share)
         classifier.verify(bundle)
         return classifier
 
@@ -208,26 +198,59 @@ class Classifier:
         return Query(request, photo, pixels, box, target, rival)
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction | Problem]:
-        """Answer prepared requests with one run of the network.
+        """Answer prepared requests with one run of the network, or two if a closer look is requested.
 
         Returns:
             A prediction for each request, in order. A contrast of the predicted class with itself gets a problem: only
             now is it known which class was predicted.
         """
-        output = self.run_network(
-            [query.pixels for query in queries],
-            [query.target for query in queries],
-            [query.rival for query in queries],
-        )
-        self.clock.lap("inference")
+        views, output = self._look(queries)
         probabilities = self.probabilities(output.logits)
-        answers = [self._reply(query, probabilities[place], output, place) for place, query in enumerate(queries)]
+        answers = [
+            self._reply(query, views[place], probabilities[place], output, place) for place, query in enumerate(queries)
+        ]
         if any(query.request.heatmap != "none" for query in queries):
             self.clock.lap("explain")
         return answers
 
+    def _look(self, queries: Sequence[Query]) -> tuple[list[View], Output]:
+        """Run the network on photos, and run it again where a closer look is requested and shows more.
+
+        Returns:
+            The view of each photo, and the output for it.
+        """
+        # a closer look starts with the evidence for the predicted class
+        target: list[int] = [Target.PREDICTED if query.request.look == "closer" else query.target for query in queries]
+        rival: list[int] = [Rival.NONE if query.request.look == "closer" else query.rival for query in queries]
+        output = self.run_network([query.pixels for query in queries], target, rival)
+        self.clock.lap("inference")
+        predicted = (output.target == output.logits.argmax(-1)) & (output.rival == Rival.NONE)
+        views: list[View] = []
+        again: dict[int, NDArray[np.uint8]] = {}  # pixels by the photo's place
+        for place, query in enumerate(queries):
+            grid, photo, look = output.gradcam[place], query.photo, query.request.look
+            found = closer_box(grid, query.box, photo.width, photo.height) if look == "closer" else None
+            if found is None:
+                views.append(View(query.box, False, bool(predicted[place]) and has_small_subject(grid)))
+            else:
+                views.append(View(found, True, False))
+                again[place] = cut(photo, found, self.manifest.image.size)
+            if look == "closer" and (query.target, query.rival) != (Target.PREDICTED, Rival.NONE):
+                again.setdefault(place, query.pixels)
+        self.clock.lap("features")
+        if again:
+            places = [*again]
+            second = self.run_network(
+                [*again.values()],
+                [queries[place].target for place in places],
+                [queries[place].rival for place in places],
+            )
+            output = output.with_rows(places, second)
+            self.clock.lap("inference")
+        return views, output
+
     def _reply(
-        self, query: Query, probabilities: NDArray[np.float64], output: Output, place: int
+        self, query: Query, view: View, probabilities: NDArray[np.float64], output: Output, place: int
     ) -> Prediction | Problem:
         request = query.request
         if request.heatmap == "contrast" and output.target[place] == output.rival[place]:
@@ -245,7 +268,7 @@ class Classifier:
             threshold=self.manifest.threshold,
             review_share=self.review_share,
         )
-        heatmap = None if request.heatmap == "none" else self._heatmap(query, output, place)
+        heatmap = None if request.heatmap == "none" else self._heatmap(query, view, output, place)
         return Prediction(
             breed=top[0].breed,
             species=top[0].species,
@@ -254,13 +277,21 @@ class Classifier:
             known=known,
             decision="accept" if reason is None else "review",
             review_reason=reason,
+            look="closer" if view.closer else "whole",
+            box=BoxAnswer(*view.box),
             heatmap=heatmap,
-            warnings=self._warnings(query.photo, known),
+            warnings=photo_warnings(
+                query.photo,
+                self.manifest.image,
+                known=known,
+                small_subject=view.small_subject,
+                closer=view.box if view.closer else None,
+            ),
             model=self.manifest.name,
             version=self.manifest.version,
         )
 
-    def _heatmap(self, query: Query, output: Output, place: int) -> HeatmapAnswer:
+    def _heatmap(self, query: Query, view: View, output: Output, place: int) -> HeatmapAnswer:
         method = query.request.heatmap
         assert method != "none"
         explains_class = method != "activation"
@@ -268,7 +299,7 @@ class Classifier:
         target, rival = int(output.target[place]), int(output.rival[place])
         overlay_png = None
         if query.request.overlay == "png":
-            overlay_png = b64encode(overlay(query.photo, grid, query.box, low=0 if explains_class else None)).decode()
+            overlay_png = b64encode(overlay(query.photo, grid, view.box, low=0 if explains_class else None)).decode()
         return HeatmapAnswer(
             method=method,
             class_=self.classes[target] if explains_class else None,
@@ -277,7 +308,7 @@ class Classifier:
             min=round(float(grid.min()), DIGITS),
             max=round(float(grid.max()), DIGITS),
             all_zero=not grid.any(),
-            box=BoxAnswer(*query.box),
+            box=BoxAnswer(*view.box),
             width=query.photo.width,
             height=query.photo.height,
             overlay=overlay_png,
@@ -286,20 +317,6 @@ class Classifier:
     def _breed(self, index: int, probability: float) -> Breed:
         breed = self.manifest.classes[index]
         return Breed(breed.name, breed.species, probability)
-
-    def _warnings(self, photo: Photo, known: bool) -> list[PetWarning]:
-        """Return reasons to be careful with the answer."""
-        short, long = sorted((photo.width, photo.height))
-        size = self.manifest.image.size
-        warnings = [] if known else [PetWarning("unlike_training", _UNLIKE_TRAINING)]
-        if 2 * short < size:
-            detail = f"the photo has {photo.width} x {photo.height} pixels; below {size // 2} breeds are hard to tell"
-            warnings.append(PetWarning("small_image", detail))
-        if long > ASPECT * short:
-            share = short / long * self.manifest.image.crop_pct
-            detail = f"the network sees only the middle of the photo, {share:.0%} of its longer side; crop it closer"
-            warnings.append(PetWarning("unusual_aspect", detail))
-        return warnings
 
     def _class_index(self, field: str, name: str) -> int:
         """Return the index of a class named in a request's field."""
@@ -312,13 +329,3 @@ class Classifier:
             path=f"/{field}", value=abbreviate(name), detail=f"not one of the model's {len(self.classes)} classes{near}"
         )
         raise ProblemError(Problem.of("unknown-class", f"{error.path}: {error.detail} (sent: {error.value})", [error]))
-
-
-def _onnx_network(folder: Path, device: str, threads: int) -> Run:
-    """Return the bundle's exported network, running on a device."""
-    session = open_session(folder / NETWORK, device, threads=threads)
-
-    def run(images: NDArray[np.float32], target: NDArray[np.int64], rival: NDArray[np.int64]) -> Output:
-        return Output(*session.run(OUTPUTS, dict(zip(INPUTS, (images, target, rival), strict=True))))
-
-    return run

@@ -12,7 +12,7 @@ from pets.classifier import Query
 from runtime.device import pick_device
 from schemas.pets.answer import Prediction
 from schemas.pets.parse import parse_request
-from schemas.pets.request import Method
+from schemas.pets.request import Look, Method
 from schemas.problems import Problem, ProblemError
 from shopcat.errors import RequestError
 
@@ -94,6 +94,7 @@ class Classifier:
         heatmap: Literal["none"] | Method = ...,
         class_: str | None = ...,
         versus: str | None = ...,
+        look: Look = ...,
         top_k: int = ...,
         overlay: Overlay = ...,
     ) -> Prediction: ...
@@ -106,6 +107,7 @@ class Classifier:
         heatmap: Literal["none"] | Method = ...,
         class_: str | None = ...,
         versus: str | None = ...,
+        look: Look = ...,
         top_k: int = ...,
         overlay: Overlay = ...,
     ) -> list[Prediction | Problem]: ...
@@ -117,6 +119,7 @@ class Classifier:
         heatmap: Literal["none"] | Method = "none",
         class_: str | None = None,
         versus: str | None = None,
+        look: Look = "whole",
         top_k: int = 5,
         overlay: Overlay = "png",
     ) -> Prediction | list[Prediction | Problem]:
@@ -133,6 +136,8 @@ class Classifier:
                 class), ``contrast`` (evidence for a class rather than another) or ``none``.
             class_: class that the heatmap explains; the predicted class if left out.
             versus: class that a contrast is computed against; the most probable other class if left out.
+            look: ``closer`` classifies the part of the photo with the animal, if it is much smaller than the photo; see
+                the prediction's ``look`` and ``box``.
             top_k: number of most probable breeds in the answer.
             overlay: ``png`` also draws the heatmap on the photo.
 
@@ -143,7 +148,7 @@ class Classifier:
             RequestError: if an option is wrong, or, for one photo, if it cannot be decoded.
             OSError: if a file cannot be read.
         """
-        options = _options(heatmap, class_, versus, top_k, overlay)
+        options = _options(heatmap, class_, versus, look, top_k, overlay)
         return self._predict(photo, options, explain=False)
 
     @overload
@@ -154,6 +159,7 @@ class Classifier:
         heatmap: Method = ...,
         class_: str | None = ...,
         versus: str | None = ...,
+        look: Look = ...,
         top_k: int = ...,
         overlay: Overlay = ...,
     ) -> Prediction: ...
@@ -166,6 +172,7 @@ class Classifier:
         heatmap: Method = ...,
         class_: str | None = ...,
         versus: str | None = ...,
+        look: Look = ...,
         top_k: int = ...,
         overlay: Overlay = ...,
     ) -> list[Prediction | Problem]: ...
@@ -177,11 +184,12 @@ class Classifier:
         heatmap: Method = "gradcam",
         class_: str | None = None,
         versus: str | None = None,
+        look: Look = "whole",
         top_k: int = 5,
         overlay: Overlay = "png",
     ) -> Prediction | list[Prediction | Problem]:
         """Return the breed with a heatmap, as ``/explanations/pets`` does. `classify` describes the arguments."""
-        options = _options(heatmap, class_, versus, top_k, overlay)
+        options = _options(heatmap, class_, versus, look, top_k, overlay)
         return self._predict(photo, options, explain=True)
 
     def _predict(
@@ -226,7 +234,9 @@ def _content(photo: Photo) -> bytes:
     raise TypeError(f"a photo is a path or bytes, not {type(photo).__name__}")
 
 
-def _options(heatmap: str, class_: str | None, versus: str | None, top_k: int, overlay: str) -> dict[str, str]:
+def _options(
+    heatmap: str, class_: str | None, versus: str | None, look: str, top_k: int, overlay: str
+) -> dict[str, str]:
     """Return the options as a query string of the service has them: text, without those left out."""
-    options = {"heatmap": heatmap, "class": class_, "versus": versus, "top_k": top_k, "overlay": overlay}
+    options = {"heatmap": heatmap, "class": class_, "versus": versus, "look": look, "top_k": top_k, "overlay": overlay}
     return {name: str(value) for name, value in options.items() if value is not None}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from schemas.pets.request import Method
+from schemas.pets.request import Look, Method
 
 Species = Literal["cat", "dog"]
 ReviewReason = Literal["unlike_training", "low_probability", "random_check"]
@@ -74,10 +74,11 @@ class PetWarning:
     """A reason to be careful with a prediction."""
 
     code: Annotated[
-        Literal["unlike_training", "small_image", "unusual_aspect"],
+        Literal["unlike_training", "small_subject", "small_image", "unusual_aspect"],
         Field(
-            description="Kind of warning: the photo is unlike all training photos (`known` is false), it is small, or "
-            "the network sees only the middle of a long photo."
+            description="Kind of warning: the photo is unlike all training photos (`known` is false), the animal is "
+            "small in the photo, the photo has few pixels, or the network sees only the middle of a long photo. "
+            "`small_subject` is not available with a heatmap of another class or a contrast, unless `look` is `closer`."
         ),
     ]
     detail: Annotated[str, Field(description="The warning in words.")]
@@ -115,6 +116,14 @@ class Prediction:
             "be accepted, but a random share goes to review. If several hold, the first of these."
         ),
     ]
+    look: Annotated[
+        Look,
+        Field(
+            description="`closer` if the prediction comes from the part of the photo with the animal; `whole` if no "
+            "closer look was requested, or if it would not show more detail."
+        ),
+    ]
+    box: Annotated[BoxAnswer, Field(description="Part of the photo that the prediction comes from.")]
     heatmap: Annotated[HeatmapAnswer | None, Field(description="Heatmap; null if not requested.")]
     warnings: Annotated[list[PetWarning], Field(description="Reasons to be careful with the prediction.")]
     model: Annotated[str, Field(description="Name of the model.")]

@@ -15,6 +15,7 @@ MAX_TOP = 100
 MAX_NAME = 100  # characters of a class's name
 
 Method = Literal["activation", "gradcam", "contrast"]
+Look = Literal["whole", "closer"]
 
 ClassName = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_NAME)]
 
@@ -40,6 +41,11 @@ class PetOptions(BaseModel):
         default=None,
         description="Class that a contrast compares with; by default the most probable other one.",
         examples=["Ragdoll"],
+    )
+    look: Look = Field(
+        default="whole",
+        description="Part of the photo to classify: whole, its middle square; closer, the part with the evidence for a "
+        "breed, if it is much smaller. A closer look helps with small animals and takes up to twice the time.",
     )
     top_k: int = Field(
         default=5,

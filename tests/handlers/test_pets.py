@@ -17,7 +17,7 @@ import handlers.pets
 from handlers.pets import PetsHandler
 from handlers.worker_settings import worker_environment
 from runtime.clock import Clock
-from schemas.pets.answer import Prediction
+from schemas.pets.answer import BoxAnswer, Prediction
 from schemas.pets.request import PetRequest
 from schemas.problem_kinds import type_uri
 from schemas.problems import Problem, ProblemError
@@ -50,7 +50,19 @@ class FakeClassifier:
             raise RuntimeError("tripped")
         return [
             Prediction(
-                query.image.decode("latin-1"), None, 0.5, [], True, "review", "low_probability", None, [], "pets", "1"
+                breed=query.image.decode("latin-1"),
+                species=None,
+                probability=0.5,
+                top=[],
+                known=True,
+                decision="review",
+                review_reason="low_probability",
+                look="whole",
+                box=BoxAnswer(0, 0, 1, 1),
+                heatmap=None,
+                warnings=[],
+                model="pets",
+                version="1",
             )
             if query.class_ != "Unicorn"
             else Problem.of("unknown-class", "no such class")

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pets.classifier import Classifier, Output
+from pets.classifier import Classifier
+from pets.network import Output
 from runtime.bundle import MANIFEST
 from schemas.pets.manifest import PetsManifest
 

@@ -16,10 +16,11 @@ import pytest
 from PIL import Image
 
 from pets.bundle import load
-from pets.classifier import Classifier, Output
+from pets.classifier import Classifier
 from pets.graph import Rival, Target
 from pets.heatmap import LONGEST
 from pets.images import open_photo
+from pets.network import Output
 from schemas.pets.answer import Prediction
 from schemas.pets.manifest import BreedSpec
 from schemas.pets.request import PetRequest

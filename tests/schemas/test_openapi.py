@@ -123,7 +123,7 @@ def test_the_options_are_the_same_in_query_form_and_json(path: str, component: s
     body = {*COMPONENTS[component]["properties"]}
     query = {parameter["name"] for parameter in POSTS[path]["parameters"]}
     assert form == body == {"image", *query}
-    assert query == {"heatmap", "class", "versus", "top_k", "overlay"}
+    assert query == {"heatmap", "class", "versus", "look", "top_k", "overlay"}
     assert {"image/*", "application/octet-stream"} < {*content}
     heatmap = COMPONENTS[component]["properties"]["heatmap"]
     expected = ("none", True) if path.startswith("/predictions") else ("gradcam", False)

@@ -37,7 +37,8 @@ EXPORTED = {
     "load",
 }
 PHOTO_OPTIONS = (
-    "class_: 'str | None' = None, versus: 'str | None' = None, top_k: 'int' = 5, overlay: 'Overlay' = 'png'"
+    "class_: 'str | None' = None, versus: 'str | None' = None, look: 'Look' = 'whole', top_k: 'int' = 5, "
+    "overlay: 'Overlay' = 'png'"
     ") -> 'Prediction | list[Prediction | Problem]'"
 )
 PHOTOS = "(self, photo: 'Photo | Sequence[Photo]', *, heatmap: "

@@ -24,8 +24,17 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "multipart/form-data; boundary=xyz"}
 JPEG = {"Content-Type": "image/jpeg"}
 # As strings, for a query or a form; JSON has a number.
-OPTIONS = {"heatmap": "contrast", "class": "Maine Coon", "versus": "ragdoll", "top_k": "3", "overlay": "none"}
-EXPECTED = PetRequest(image=PHOTO, heatmap="contrast", class_="Maine Coon", versus="ragdoll", top_k=3, overlay="none")
+OPTIONS = {
+    "heatmap": "contrast",
+    "class": "Maine Coon",
+    "versus": "ragdoll",
+    "look": "closer",
+    "top_k": "3",
+    "overlay": "none",
+}
+EXPECTED = PetRequest(
+    image=PHOTO, heatmap="contrast", class_="Maine Coon", versus="ragdoll", look="closer", top_k=3, overlay="none"
+)
 
 
 def body_of(content: Any, **query: Any) -> dict[str, Any]:
@@ -79,6 +88,7 @@ def test_a_photo_without_options_gets_the_defaults() -> None:
     request = parse_request({"body": PHOTO}, JPEG)
     assert request == PetRequest(image=PHOTO, content_type="image/jpeg")
     assert (request.heatmap, request.class_, request.versus, request.top_k) == ("none", None, None, 5)
+    assert request.look == "whole"
     assert PHOTO.hex() not in repr(request)
     assert "photo" not in repr(request)
 
@@ -203,6 +213,7 @@ def test_invalid_base64_is_rejected(text: Any, words: str) -> None:
         ("heatmap", "saliency", "'none', 'activation', 'gradcam' or 'contrast'"),
         ("heatmap", "GradCAM", "'gradcam'"),
         ("heatmap", " ", "'none', 'activation', 'gradcam' or 'contrast'"),
+        ("look", "close", "'whole' or 'closer'"),
         ("overlay", "jpeg", "'none' or 'png'"),
         ("overlay", "png ", "'none' or 'png'"),
         ("top_k", "0", "must be 1 or more"),
@@ -289,7 +300,7 @@ def test_an_explanation_with_an_invalid_heatmap_is_rejected(heatmap: Any) -> Non
 def test_the_error_of_an_unknown_option_lists_the_valid_ones(name: str) -> None:
     problem = problem_of({"body": PHOTO, name: b"1"}, JPEG)
     assert problem.status == 422
-    assert "the options are heatmap, class, versus, top_k, overlay" in problem.detail
+    assert "the options are heatmap, class, versus, look, top_k, overlay" in problem.detail
     assert len(problem.to_json()) < 1000
 
 
@@ -347,13 +358,17 @@ def test_a_prediction_is_written_as_json() -> None:
     )
     top = [Breed("Ragdoll", "cat", 0.75), Breed("Löwchen", None, 0.125)]
     warnings = [PetWarning("small_image", "the photo is small")]
-    answer = Prediction("Ragdoll", "cat", 0.75, top, True, "accept", None, heatmap, warnings, "pets", "1")
+    box = BoxAnswer(1.5, 0.0, 101.5, 100.0)
+    answer = Prediction(
+        "Ragdoll", "cat", 0.75, top, True, "accept", None, "closer", box, heatmap, warnings, "pets", "1"
+    )
     content = json.loads(answer.to_json())
     assert list(content) == [
-        *("breed", "species", "probability", "top", "known", "decision", "review_reason", "heatmap"),
-        *("warnings", "model", "version"),
+        *("breed", "species", "probability", "top", "known", "decision", "review_reason", "look", "box"),
+        *("heatmap", "warnings", "model", "version"),
     ]
     assert content["top"][1] == {"breed": "Löwchen", "species": None, "probability": 0.125}
+    assert (content["look"], content["box"]) == ("closer", {"left": 1.5, "top": 0.0, "right": 101.5, "bottom": 100.0})
     assert content["heatmap"] == {
         "method": "gradcam",
         "class": "Ragdoll",
@@ -368,7 +383,7 @@ def test_a_prediction_is_written_as_json() -> None:
         "overlay": "iVBORw0=",
     }
     assert content["warnings"] == [{"code": "small_image", "detail": "the photo is small"}]
-    plain = Prediction("x", None, 1.0, [], False, "review", "unlike_training", None, [], "pets", "1")
+    plain = Prediction("x", None, 1.0, [], False, "review", "unlike_training", "whole", box, None, [], "pets", "1")
     content = json.loads(plain.to_json())
     assert content["heatmap"] is None
     assert (content["known"], content["review_reason"]) == (False, "unlike_training")
