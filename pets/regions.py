@@ -2,7 +2,7 @@
 
 The grid is Grad-CAM of the predicted class, ``[rows, columns]``, not negative. Its cells divide the network's input
 evenly. The rules were chosen on training photos and on copies of them in which the animal is small;
-``benchmarks/pet_regions.py`` measures them.
+``benchmarks/heatmaps/regions.py`` measures them.
 """
 
 import numpy as np
