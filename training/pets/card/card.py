@@ -4,7 +4,7 @@ The sections are those of "Model Cards for Model Reporting" (Mitchell et al., 20
 et al., 2021). The card contains nothing that does not follow from the manifest; it names whom to ask for the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from training.cards import definitions, wrapped
@@ -22,6 +22,12 @@ BACKBONES: Mapping[str, str] = {
         "Illustrated); the network's code is timm's (R. Wightman), Apache License 2.0."
     ),
 }
+
+
+_OF_GRADIENT_STEPS = (
+    "p", "bn_final", "late_size", "strength", "batch_size", "frozen_epochs", "frozen_lr", "epochs", "lr", "late_epochs",
+    "late_lr", "pct_start", "wd", "train_bn", "calibrate_pct",
+)  # fmt: skip
 
 
 def model_card(manifest: Mapping[str, Any]) -> str:
@@ -42,7 +48,7 @@ def _model(manifest: Mapping[str, Any]) -> str:
     options = ", ".join(
         f"`{key}` {value}"
         for key, value in training.items()
-        if key not in ("photos", "photos_by_class", "torch", "data") and value is not None
+        if key not in {"photos", "photos_by_class", "torch", "data", *_without_effect(training)} and value is not None
     )
     torch = f" with torch {training['torch']}" if "torch" in training else ""
     options_line = f"\n  Options: {options}." if options else ""
@@ -113,6 +119,14 @@ used in training.{unseen}{few}
 Intervals are Wilson's at 95 %. They show the uncertainty of few photos, not the accuracy on other kinds of photos."""
 
 
+def _without_effect(training: Mapping[str, Any]) -> Iterable[str]:
+    """Return the options of gradient steps if a linear probe had none."""
+    probe = training.get("prior") is not None and not any(
+        training.get(f"{part}epochs") for part in ("", "frozen_", "late_")
+    )
+    return _OF_GRADIENT_STEPS if probe else ()
+
+
 def _known(manifest: Mapping[str, Any]) -> str:
     """Return the line on unknown photos; empty for a bundle without a threshold for them."""
     limit = manifest.get("known_threshold")
@@ -149,7 +163,7 @@ def _missing(manifest: Mapping[str, Any]) -> str:
     """Return a sentence on the answer for them."""
     if manifest.get("known_threshold") is None:
         return "The model does not notice."
-    return "The answer's `known` notices most pictures without an animal, and misses most other and mixed breeds."
+    return "The answer's `known` notices most pictures without an animal, and misses many other and mixed breeds."
 
 
 def _calibrated(manifest: Mapping[str, Any]) -> str:

@@ -128,8 +128,8 @@ def unknown_photos(metrics: Mapping[str, Any]) -> str:
         sentences.append(
             f"Breeds that were left out of a fit have a lower largest logit than the others: AUROC "
             f"{breeds['auroc']:.3f} ({low:.3f} to {high:.3f} in ten draws of a fifth of the breeds). Where 5 % of "
-            f"the photos of known breeds are flagged, {share(breeds['flagged'])} of theirs are. So most photos of "
-            f"other breeds are not noticed."
+            f"the photos of known breeds are flagged, {share(breeds['flagged'])} of theirs are. The rest "
+            f"pass as known."
         )
     pictures = metrics.get("unlike_pictures")
     if pictures:
