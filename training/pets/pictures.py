@@ -122,7 +122,7 @@ def plot_calibration(evaluation: Evaluation) -> Figure:
             clip_on=False,
             label="photos of a bin, 95 % interval",
         )
-        axes.legend(frameon=False, loc="upper left", fontsize=8)
+        axes.legend(frameon=False, loc="best", fontsize=8)
         error = expected_calibration_error(probabilities, evaluation.labels)
         style(axes, f"{name}: calibration error {error:.4f}", ylabel="right")
         below.bar(

@@ -42,8 +42,8 @@ class Linear(NamedTuple):
 def class_prior(features: Tensor, labels: Tensor, n_classes: int, classifier: Linear | None) -> Linear:
     """Return the layer that the head is pulled towards.
 
-    For each class it is the mean of the ImageNet classifier's rows, weighted by the mean probability that the
-    classifier gives to the ImageNet class on the photos of the class.
+    For each class it is a weighted mean of the ImageNet classifier's rows. The weight of an ImageNet class is its mean
+    probability on the photos of the class.
 
     Args:
         features: pooled features, ``[photo, P]``.
@@ -101,8 +101,9 @@ def fit_logistic(
 def fit_discriminant(features: Tensor, labels: Tensor, n_classes: int, *, shrinkage: float) -> Linear:
     """Return the linear discriminant analysis with equal priors and a shrunk covariance.
 
-    With the means ``m`` of the classes and their mean covariance ``C``, the weights are ``S⁻¹ m`` and the biases
-    ``-m' S⁻¹ m / 2``, where ``S = (1 - shrinkage) C + shrinkage * mean(diag C) * I``. Hastie, Tibshirani and Friedman,
+    ``m`` are the means of the classes, and ``C`` is their mean covariance. It is shrunk to
+    ``S = (1 - shrinkage) C + shrinkage * mean(diag C) * I``. The weights are ``S⁻¹ m``, the biases ``-m' S⁻¹ m / 2``.
+    Hastie, Tibshirani and Friedman,
     "The Elements of Statistical Learning", 4.3.1, and scikit-learn's solver ``lsqr``.
 
     Args:
