@@ -11,6 +11,7 @@ means over the splits with standard deviations. Half an hour for both backbones 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -32,35 +33,63 @@ from training.pets.probe.features import PhotoFeatures
 from training.pets.probe.head import Linear, class_prior, fit_discriminant, fit_logistic, mean_head
 
 BATCH = 16
-PLAIN, MIRRORED, BACKGROUND = "plain", "mirrored", "in_front"
+PLAIN, MIRRORED, PHONE, BACKGROUND = "plain", "mirrored", "phone", "in_front"
 
 Features = Mapping[str, Tensor]  # [photo, P] by version
-Fit = Callable[[Tensor, Tensor, Tensor, int, Linear | None], Linear]
 
 
-def logistic(strength: float, *, prior: bool) -> Fit:
+class Taught(NamedTuple):
+    """Photos to fit a head to.
+
+    Attributes:
+        features: features by version, ``[photo, P]`` each.
+        labels: class of each photo, ``[photo]``.
+        n_classes: number of classes.
+        classifier: the backbone's ImageNet classifier.
+    """
+
+    features: Features
+    labels: Tensor
+    n_classes: int
+    classifier: Linear | None
+
+    def rows(self, phone: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features, labels and weights of the photos, mirror images and, with a weight, copies as of a phone."""
+        versions = {PLAIN: 1.0, MIRRORED: 1.0, **({PHONE: phone} if phone else {})}
+        weights = torch.tensor([*versions.values()]).repeat_interleave(len(self.labels))
+        return torch.cat([self.features[name] for name in versions]), self.labels.repeat(len(versions)), weights
+
+
+Fit = Callable[[Taught], Linear]
+
+
+def logistic(strength: float, *, prior: bool, phone: float = 0.0) -> Fit:
     """Return a logistic regression that is pulled towards the ImageNet classifier, or towards zero."""
 
-    def fit(plain: Tensor, both: Tensor, labels: Tensor, n_classes: int, classifier: Linear | None) -> Linear:
-        towards = class_prior(plain, labels, n_classes, classifier if prior else None)
-        return fit_logistic(both, labels.repeat(2), towards, strength=strength)
+    def fit(taught: Taught) -> Linear:
+        classifier = taught.classifier if prior else None
+        towards = class_prior(taught.features[PLAIN], taught.labels, taught.n_classes, classifier)
+        features, labels, weights = taught.rows(phone)
+        return fit_logistic(features, labels, towards, strength=strength, weights=weights)
 
     return fit
 
 
-def discriminant(shrinkage: float) -> Fit:
+def discriminant(shrinkage: float, phone: float = 0.0) -> Fit:
     """Return a discriminant analysis."""
 
-    def fit(plain: Tensor, both: Tensor, labels: Tensor, n_classes: int, classifier: Linear | None) -> Linear:
-        return fit_discriminant(both, labels.repeat(2), n_classes, shrinkage=shrinkage)
+    def fit(taught: Taught) -> Linear:
+        features, labels, weights = taught.rows(phone)
+        return fit_discriminant(features, labels, taught.n_classes, shrinkage=shrinkage, weights=weights)
 
     return fit
 
 
-def prototypes(plain: Tensor, both: Tensor, labels: Tensor, n_classes: int, classifier: Linear | None) -> Linear:
+def prototypes(taught: Taught) -> Linear:
     """Return cosine prototypes: the class means as seen from the mean of all photos, with length 1."""
+    plain = taught.features[PLAIN]
     centre = plain.mean(0)
-    means = torch.stack([plain[labels == label].mean(0) for label in range(n_classes)])
+    means = torch.stack([plain[taught.labels == label].mean(0) for label in range(taught.n_classes)])
     weight = normalize(means - centre)
     return Linear(weight, -weight @ centre)
 
@@ -68,8 +97,8 @@ def prototypes(plain: Tensor, both: Tensor, labels: Tensor, n_classes: int, clas
 def mean_of(*fits: Fit) -> Fit:
     """Return the mean of several heads."""
 
-    def fit(plain: Tensor, both: Tensor, labels: Tensor, n_classes: int, classifier: Linear | None) -> Linear:
-        return mean_head([one(plain, both, labels, n_classes, classifier) for one in fits], plain)
+    def fit(taught: Taught) -> Linear:
+        return mean_head([one(taught) for one in fits], taught.features[PLAIN])
 
     return fit
 
@@ -86,6 +115,7 @@ HEADS: Mapping[str, Fit] = {
     "mean of logistic towards ImageNet (0.001) and discriminant (0.3)": mean_of(
         logistic(1e-3, prior=True), discriminant(0.3)
     ),
+    "the same, with copies as of a phone": mean_of(logistic(1e-3, prior=True, phone=0.25), discriminant(0.3, phone=0.25)),
 }
 
 
@@ -117,7 +147,7 @@ def main() -> None:
             cells = [f"{value:.3f}" for value in scores.mean(0)]
             print(table_row(head, [*cells, f"{shifted.mean():.3f} ± {shifted.std():.3f}"]), flush=True)
         novelty = leave_classes_out(
-            PhotoFeatures(features[PLAIN], features[MIRRORED], features[PLAIN][None]),
+            PhotoFeatures(features[PLAIN], features[MIRRORED], features[PHONE], features[PLAIN][None]),
             data.train.labels,
             len(data.classes),
             classifier,
@@ -138,9 +168,8 @@ def _judge(
 ) -> list[float]:
     """Return the accuracy averaged over breeds for each version of the photos that are not taught."""
     judged = np.setdiff1d(np.arange(len(labels)), taught)
-    n_classes = int(labels.max()) + 1
-    plain, mirrored = features[PLAIN][taught], features[MIRRORED][taught]
-    head = fit(plain, torch.cat([plain, mirrored]), torch.from_numpy(labels[taught]), n_classes, classifier)
+    versions_taught = {version: rows[taught] for version, rows in features.items()}
+    head = fit(Taught(versions_taught, torch.from_numpy(labels[taught]), int(labels.max()) + 1, classifier))
     truth, scores = labels[judged], []
     for version in versions:
         right = head.logits(features[version][judged]).argmax(1).numpy() == truth

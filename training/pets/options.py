@@ -37,6 +37,12 @@ class Options(TrainingOptions):
     shrinkage: float = option(
         0.3, gt=0, max=1, flag=None, help="Linear probe: shrinkage of the discriminant analysis's covariance, 0 to 1."
     )
+    phone_weight: float = option(
+        0.25,
+        min=0,
+        flag=None,
+        help="Linear probe: weight of a copy of each photo as of a phone, beside the photo and its mirror image.",
+    )
     hidden: int | None = option(
         None,
         lesson=512,

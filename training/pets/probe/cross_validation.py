@@ -38,21 +38,24 @@ class LeftOut(NamedTuple):
 def fit_head(
     features: PhotoFeatures, labels: Ints, n_classes: int, classifier: Linear | None, options: Options
 ) -> Linear:
-    """Return the head fitted to the photos and their mirror images; see `training.pets.probe.head`.
+    """Return the head fitted to the photos, their mirror images and, with less weight, copies as of a phone.
 
-    Each class needs a photo.
+    Each class needs a photo. See `training.pets.probe.head`.
     """
     assert options.prior is not None
-    truth, both = torch.from_numpy(labels), torch.cat([features.plain, features.mirrored])
+    truth, versions = torch.from_numpy(labels), (features.plain, features.mirrored, features.phone)
+    rows, row_labels = torch.cat(versions), truth.repeat(len(versions))
+    weights = torch.tensor([1.0, 1.0, options.phone_weight]).repeat_interleave(len(labels))
     logistic = fit_logistic(
-        both,
-        truth.repeat(2),
+        rows,
+        row_labels,
         class_prior(features.plain, truth, n_classes, classifier),
         strength=options.prior,
+        weights=weights,
         balanced=options.balanced,
         smoothing=options.smoothing,
     )
-    discriminant = fit_discriminant(both, truth.repeat(2), n_classes, shrinkage=options.shrinkage)
+    discriminant = fit_discriminant(rows, row_labels, n_classes, shrinkage=options.shrinkage, weights=weights)
     return mean_head([logistic, discriminant], features.plain)
 
 
@@ -131,4 +134,5 @@ def _folds(labels: Ints, n_folds: int, seed: int) -> Ints:
 
 
 def _rows(features: PhotoFeatures, rows: Ints) -> PhotoFeatures:
-    return PhotoFeatures(features.plain[rows], features.mirrored[rows], features.shifted[:, rows])
+    plain, mirrored, phone, shifted = features
+    return PhotoFeatures(plain[rows], mirrored[rows], phone[rows], shifted[:, rows])

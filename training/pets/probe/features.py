@@ -1,4 +1,4 @@
-"""Compute the pooled features of photos once: as served, mirrored, and as shifted copies.
+"""Compute the pooled features of photos once: as served, mirrored, as a phone's copy, and as shifted copies.
 
 A frozen backbone gives the same features for the same photo. So it runs once over each version of a photo, and any
 number of heads can be fitted to the stored features.
@@ -24,7 +24,7 @@ from pets.images import Photo, crop, normalise
 from runtime.folder import write_file
 from schemas.pets.manifest import BackboneSpec
 from training.pets.data.photos import Split, load_photo
-from training.pets.data.shifts import random_shift
+from training.pets.data.shifts import phone, random_shift
 from training.pets.network import PetNet
 
 BATCH = 32
@@ -38,11 +38,13 @@ class PhotoFeatures(NamedTuple):
     Attributes:
         plain: features of the photos as served, ``[photo, P]``.
         mirrored: features of the mirrored photos, ``[photo, P]``.
+        phone: features of copies as of a phone, ``[photo, P]``; see `training.pets.data.shifts.phone`.
         shifted: features of shifted copies, ``[copy, photo, P]``; each copy has another random shift.
     """
 
     plain: Tensor
     mirrored: Tensor
+    phone: Tensor
     shifted: Tensor
 
 
@@ -81,7 +83,7 @@ def photo_features(
     if file is not None and file.exists():
         # Copies are aligned in memory. Why: the file's are not, and sums over them differ in the last bit.
         return PhotoFeatures(**{name: part.clone() for name, part in load_file(file).items()})
-    versions = 2 + copies
+    versions = 3 + copies
     load = partial(_versions, photos.files, size=size, crop_pct=crop_pct, copies=copies, seed=seed)
     precision = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16)
     rows = []
@@ -93,7 +95,7 @@ def photo_features(
             images = images.contiguous(memory_format=torch.channels_last)
             rows.append(net.head.pool(net.body(images)).float().cpu())
     pooled = torch.cat(rows).view(len(photos.files), versions, -1).transpose(0, 1).contiguous()
-    features = PhotoFeatures(pooled[0].clone(), pooled[1].clone(), pooled[2:].clone())
+    features = PhotoFeatures(pooled[0].clone(), pooled[1].clone(), pooled[2].clone(), pooled[3:].clone())
     if file is not None:
         write_file(file, save(features._asdict()))
     return features
@@ -109,21 +111,23 @@ def shifted_crops(files: tuple[Path, ...], size: int, crop_pct: float, *, copies
     """
     load = partial(_versions, files, size=size, crop_pct=crop_pct, copies=copies, seed=seed)
     with ThreadPoolExecutor(_THREADS) as pool:
-        return np.stack([versions[2:] for versions in pool.map(load, range(len(files)))], axis=1)
+        return np.stack([versions[3:] for versions in pool.map(load, range(len(files)))], axis=1)
 
 
 def _versions(
     files: tuple[Path, ...], index: int, *, size: int, crop_pct: float, copies: int, seed: int
 ) -> NDArray[np.uint8]:
-    """Return the inputs of one photo's versions: ``[version, size, size, 3]``, plain, mirrored, shifted copies.
+    """Return the inputs of one photo's versions: ``[version, size, size, 3]``, plain, mirrored, phone, shifted copies.
 
     The random numbers depend only on the seed and the photo's index.
     """
-    rng = np.random.default_rng([seed, index])
     photo = load_photo(files[index])
+    as_of_a_phone = phone(photo.image, np.random.default_rng([seed, index, 1]))
+    rng = np.random.default_rng([seed, index])
     shifted = [_photo_of(random_shift(photo.image, rng), photo) for _ in range(copies)]
     plain = crop(photo, size, crop_pct)[0]
-    return np.stack([plain, plain[:, ::-1], *(crop(copy, size, crop_pct)[0] for copy in shifted)])
+    copies_of = [_photo_of(as_of_a_phone, photo), *shifted]
+    return np.stack([plain, plain[:, ::-1], *(crop(copy, size, crop_pct)[0] for copy in copies_of)])
 
 
 def _photo_of(image: Image.Image, photo: Photo) -> Photo:

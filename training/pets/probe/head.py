@@ -61,7 +61,14 @@ def class_prior(features: Tensor, labels: Tensor, n_classes: int, classifier: Li
 
 
 def fit_logistic(
-    features: Tensor, labels: Tensor, prior: Linear, *, strength: float, balanced: bool = True, smoothing: float = 0.0
+    features: Tensor,
+    labels: Tensor,
+    prior: Linear,
+    *,
+    strength: float,
+    weights: Tensor | None = None,
+    balanced: bool = True,
+    smoothing: float = 0.0,
 ) -> Linear:
     """Return the logistic regression with the lowest mean cross entropy plus penalty.
 
@@ -74,12 +81,14 @@ def fit_logistic(
         labels: class of each photo, ``[photo]``.
         prior: layer that the head is pulled towards.
         strength: strength of the pull; 0 for none.
+        weights: weight of each photo, ``[photo]``; 1 for all by default.
         balanced: let each class count as much as any other; otherwise each photo does.
         smoothing: label smoothing of the cross entropy.
     """
-    counts = torch.bincount(labels, minlength=len(prior.bias)).to(features.dtype)
-    weights = 1 / counts[labels] if balanced else torch.ones_like(labels, dtype=features.dtype)
-    weights /= weights.sum()
+    weights = features.new_ones(len(labels)) if weights is None else weights
+    if balanced:
+        weights = weights / torch.bincount(labels, weights)[labels]
+    weights = weights / weights.sum()
     scale = (features - features.mean(0)).square().sum(1).mean().sqrt()
     scaled, start = features / scale, prior.weight * scale
     weight, bias = start.clone().requires_grad_(), prior.bias.clone().requires_grad_()
@@ -98,7 +107,9 @@ def fit_logistic(
     return Linear(weight.detach() / scale, bias.detach())
 
 
-def fit_discriminant(features: Tensor, labels: Tensor, n_classes: int, *, shrinkage: float) -> Linear:
+def fit_discriminant(
+    features: Tensor, labels: Tensor, n_classes: int, *, shrinkage: float, weights: Tensor | None = None
+) -> Linear:
     """Return the linear discriminant analysis with equal priors and a shrunk covariance.
 
     ``m`` are the means of the classes, and ``C`` is their mean covariance. It is shrunk to
@@ -111,11 +122,13 @@ def fit_discriminant(features: Tensor, labels: Tensor, n_classes: int, *, shrink
         labels: class of each photo, ``[photo]``; each class needs a photo.
         n_classes: number of classes.
         shrinkage: weight of the multiple of the identity, 0 to 1.
+        weights: weight of each photo, ``[photo]``; 1 for all by default.
     """
     values = features.double()
-    counts = torch.bincount(labels, minlength=n_classes)
-    means = values.new_zeros(n_classes, values.shape[1]).index_add_(0, labels, values) / counts[:, None]
-    residuals = (values - means[labels]) / (counts[labels, None] * n_classes).sqrt()
+    weights = values.new_ones(len(labels)) if weights is None else weights.double()
+    shares = weights / torch.bincount(labels, weights)[labels]  # of the photo in its class
+    means = values.new_zeros(n_classes, values.shape[1]).index_add_(0, labels, values * shares[:, None])
+    residuals = (values - means[labels]) * (shares[:, None] / n_classes).sqrt()
     covariance = (1 - shrinkage) * residuals.T @ residuals
     level = residuals.square().sum() / values.shape[1]
     covariance.diagonal().add_(shrinkage * level if level > 0 else 1.0)  # it is 0 with one photo a class

@@ -31,8 +31,9 @@ def drawn(counts: list[int], *, distance: float, copies: int = 2) -> Drawn:
     labels = labels[torch.randperm(len(labels))]
     centres = distance * torch.randn(len(counts), WIDTH)
     plain = centres[labels] + torch.randn(len(labels), WIDTH)
-    versions = [plain + 0.1 * torch.randn_like(plain) for _ in range(1 + copies)]
-    return Drawn(PhotoFeatures(plain, versions[0], torch.stack(versions[1:])), labels.numpy(), centres)
+    versions = [plain + 0.1 * torch.randn_like(plain) for _ in range(2 + copies)]
+    features = PhotoFeatures(plain, versions[0], versions[1], torch.stack(versions[2:]))
+    return Drawn(features, labels.numpy(), centres)
 
 
 def test_labels_without_a_pattern_are_not_predicted() -> None:

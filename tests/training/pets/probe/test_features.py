@@ -46,9 +46,10 @@ def test_features_are_those_of_the_photo_its_mirror_image_and_its_copies(pet_dat
     features = compute(pet_data.train)
     crops = np.stack([crop(load_photo(file), SIZE, 0.9)[0] for file in pet_data.train.files])
     n_photos = len(crops)
-    assert [tuple(part.shape) for part in features] == [(n_photos, CHANNELS)] * 2 + [(2, n_photos, CHANNELS)]
+    assert [tuple(part.shape) for part in features] == [(n_photos, CHANNELS)] * 3 + [(2, n_photos, CHANNELS)]
     torch.testing.assert_close(features.plain, pooled(crops), atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(features.mirrored, pooled(crops[:, :, ::-1]), atol=1e-4, rtol=1e-3)
+    assert not torch.allclose(features.phone, features.plain)
     shifted = shifted_crops(pet_data.train.files, SIZE, 0.9, copies=2, seed=0)
     for copy in range(2):
         torch.testing.assert_close(features.shifted[copy], pooled(shifted[copy]), atol=1e-4, rtol=1e-3)

@@ -137,3 +137,19 @@ def test_the_scale_of_a_head_does_not_change_its_weight_in_the_mean(
     torch.testing.assert_close(one.weight, other.weight)
     torch.testing.assert_close(one.bias, other.bias)
     torch.testing.assert_close(mean_head([first, first], features).weight, first.weight)
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_a_weight_of_two_is_a_photo_twice(photos: tuple[torch.Tensor, torch.Tensor], balanced: bool) -> None:
+    features, labels = photos
+    weights = torch.ones(len(labels))
+    weights[::3] = 2
+    twice = torch.cat([features, features[::3]]), torch.cat([labels, labels[::3]])
+    one = fit_discriminant(features, labels, CLASSES, shrinkage=0.3, weights=weights)
+    other = fit_discriminant(*twice, CLASSES, shrinkage=0.3)
+    torch.testing.assert_close(one.weight, other.weight, atol=1e-4, rtol=1e-4)
+    spread = [values.sub(values.mean(0)).square().sum(1).mean() for values in (features, twice[0])]
+    strength = float(1e-2 * spread[0] / spread[1])
+    weighted = fit_logistic(features, labels, ZERO, strength=1e-2, weights=weights, balanced=balanced)
+    repeated = fit_logistic(*twice, ZERO, strength=strength, balanced=balanced)
+    torch.testing.assert_close(weighted.weight, repeated.weight, atol=5e-3, rtol=0)
