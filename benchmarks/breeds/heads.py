@@ -115,7 +115,9 @@ HEADS: Mapping[str, Fit] = {
     "mean of logistic towards ImageNet (0.001) and discriminant (0.3)": mean_of(
         logistic(1e-3, prior=True), discriminant(0.3)
     ),
-    "the same, with copies as of a phone": mean_of(logistic(1e-3, prior=True, phone=0.25), discriminant(0.3, phone=0.25)),
+    "the same, with copies as of a phone": mean_of(
+        logistic(1e-3, prior=True, phone=0.25), discriminant(0.3, phone=0.25)
+    ),
 }
 
 

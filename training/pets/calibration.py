@@ -97,7 +97,7 @@ def nll(logits: ArrayLike, labels: ArrayLike, temperature: float = 1.0) -> float
     return float(-log_softmax(logits, temperature)[np.arange(len(truth)), truth].mean())
 
 
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+def fit_temperature(logits: ArrayLike, labels: ArrayLike, *, smoothing: float = 0.0) -> float:
     """Return the temperature T in ``T_RANGE`` that minimises the negative log-likelihood of ``softmax(logits / T)``.
 
     Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017. The temperature changes the
@@ -105,6 +105,13 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
     The likelihood is concave in β = 1/T, and highest where ``Σ z[label] = Σ E_p[z]``. The sign of the difference
     shows the side on which T lies, so T is found by bisection.
+
+    Args:
+        logits: logits of photos, ``[photo, class]``.
+        labels: true classes, ``[photo]``.
+        smoothing: probability that the true class is another one, spread evenly over the others. If all photos are
+            right, the likelihood alone would make every answer certain. Platt, "Probabilistic Outputs for Support
+            Vector Machines", 1999, takes 1 / (photos + 2).
 
     Raises:
         ValueError: if there are no photos.
@@ -116,7 +123,8 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     z, truth = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
     if not len(truth):
         raise ValueError("no photos to fit a temperature to")
-    label_sum = z[np.arange(len(truth)), truth].sum()
+    true, n_others = z[np.arange(len(truth)), truth], z.shape[1] - 1
+    label_sum = ((1 - smoothing) * true + smoothing * (z.sum(axis=1) - true) / n_others).sum()
     low, high = np.log(T_RANGE)
     for _ in range(50):
         middle = (low + high) / 2
@@ -260,7 +268,7 @@ def calibrate(
     logits, truth = versions.reshape(-1, versions.shape[-1]), np.tile(np.asarray(labels, np.int64), len(versions))
     rows = balanced_rows(truth, seed)
     logits, truth = logits[rows], truth[rows]
-    temperature = fit_temperature(logits, truth)
+    temperature = fit_temperature(logits, truth, smoothing=1 / (len(np.asarray(labels)) + 2))
     known = known_threshold(logits.max(axis=1), false_alarms)
     like = logits.max(axis=1) >= known  # other photos go to review anyway
     # Half of the versions count as one photo. Why: measured with all of them as one, so few photos were accepted that

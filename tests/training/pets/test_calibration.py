@@ -246,3 +246,22 @@ def test_versions_of_a_photo_count_as_one_photo() -> None:
     probabilities, labels = [[0.9, 0.1]] * 30 + [[0.6, 0.4]] * 10, [0] * 40
     once = choose_threshold(probabilities, labels, 0.97)
     assert choose_threshold(probabilities * 10, labels * 10, 0.97, versions=10) == once
+
+
+@pytest.mark.parametrize("n_photos", [20, 200])
+def test_few_photos_that_are_all_right_do_not_make_answers_certain(n_photos: int) -> None:
+    """Of 20 photos without a mistake, one more mistake in 22 is likely enough."""
+    labels = np.arange(n_photos) % 4
+    logits = 3 * np.eye(4)[labels] + np.random.default_rng(0).normal(scale=0.1, size=(n_photos, 4))
+    result = calibrate(logits, logits[None], labels, target=0.97, false_alarms=0.05, seed=0)
+    confidence = softmax(logits, result.temperature).max(1).mean()
+    assert confidence == pytest.approx(1 - 1 / (n_photos + 2), abs=0.01)
+
+
+def test_smoothed_labels_have_the_temperature_of_as_many_wrong_photos() -> None:
+    logits = np.random.default_rng(0).normal(scale=3, size=(50, 3))
+    labels = logits.argmax(1)
+    others = [(labels + step) % 3 for step in (1, 2)]
+    wrong = np.concatenate([np.tile(labels, 18), *others])  # 2 of 20 photos have another class
+    expected = fit_temperature(np.tile(logits, (20, 1)), wrong)
+    assert fit_temperature(logits, labels, smoothing=0.1) == pytest.approx(expected, rel=1e-6)

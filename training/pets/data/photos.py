@@ -182,6 +182,9 @@ def _unlike(folder: Path | None, problems: list[PhotoProblem]) -> tuple[Path, ..
     """Return the pictures of the folder that shows none of the breeds; add to ``problems`` if there are none."""
     if folder is None:
         return ()
+    if not folder.is_dir():
+        problems.append(PhotoProblem(f"no such folder: {folder}", "name the folder of pictures without the breeds"))
+        return ()
     pictures = tuple(list_pictures(folder))
     if not pictures:
         problems.append(PhotoProblem(f"{folder} has no picture", "name a folder of pictures without the breeds"))

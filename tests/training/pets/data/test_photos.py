@@ -209,6 +209,7 @@ def test_pictures_without_the_breeds_are_found_in_sub_folders(tmp_path: Path) ->
 
 def test_a_broken_picture_and_a_folder_without_pictures_are_reported(tmp_path: Path) -> None:
     photos = named(tmp_path / "photos", {"pug": 5, "Birman": 4})
+    assert "no such folder" in complaint(photos, unlike=tmp_path / "others")
     (tmp_path / "others").mkdir()
     assert "others has no picture" in complaint(photos, unlike=tmp_path / "others")
     (tmp_path / "others" / "broken.jpg").write_bytes(b"no picture")
