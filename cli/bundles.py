@@ -19,7 +19,9 @@ from cli.kinds import kind_commands
     help="File for the figures as Prometheus gauges, for the node exporter's textfile collector; for a sales bundle.",
 )
 @click.option(
-    "--unlike", type=FOLDER, help="Folder of pictures that show none of the breeds, for a pets bundle. See the report."
+    "--unlike",
+    type=FOLDER,
+    help="Folder of pictures that show none of the breeds, for a pets bundle. The report says how many are noticed.",
 )
 @DEVICE
 @command

@@ -1,5 +1,6 @@
 """Parts that all commands share: types of arguments, options, and error messages."""
 
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -27,9 +28,19 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 FILE_OR_FOLDER = click.Path(path_type=Path)
 DEVICE = click.option("--device", help="cpu, cuda or cuda:N.  [default: a GPU if there is one]")
+
+
+def _number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Reject NaN, which click's ranges accept."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number from 0 to 1", context, parameter)
+    return value
+
+
 REVIEW_SHARE = click.option(
     "--review-share",
     type=click.FloatRange(0, 1),
+    callback=_number,
     help="Share of the accepted photos that go to review at random; pets bundles only.  [default: the bundle's]",
 )
 JOBS = click.option(

@@ -39,11 +39,6 @@ def _data_options(function: Callable[..., None]) -> Callable[..., None]:
             help=r"Regular expression for --labels names; its group 1 is the breed.  [default: ([^/]+)_\d+.jpg$]",
         ),
         click.option(
-            "--unlike",
-            type=FOLDER,
-            help="Folder of pictures that show none of the breeds. The report then tells how many of them are noticed.",
-        ),
-        click.option(
             "--valid-pct",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
             default=0.2,
@@ -78,12 +73,17 @@ def _read(data: Path, given: dict[str, Any]) -> "PetData":
         pattern=given["pattern"] or PATTERN,
         valid_pct=given["valid_pct"],
         seed=given.get("seed") or 0,
-        unlike=given["unlike"],
+        unlike=given.get("unlike"),
     )
 
 
 @click.command("pets")
 @training_command("pets")
+@click.option(
+    "--unlike",
+    type=FOLDER,
+    help="Folder of pictures that show none of the breeds. The report says how many of them are noticed.",
+)
 @_recipe_and_options
 @command
 def train_pets(data: Path, arguments: RunArguments, **given: Any) -> None:
@@ -120,7 +120,7 @@ def train_pets(data: Path, arguments: RunArguments, **given: Any) -> None:
 @_recipe_and_options
 @command
 def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> None:
-    """Find a learning rate for the pets model.
+    """Find a learning rate for a pets training with epochs: give --recipe lesson, --frozen-epochs or --epochs.
 
     Trains the head on the photos in DATA for up to 100 steps while the learning rate rises, plots the losses and
     suggests a rate.

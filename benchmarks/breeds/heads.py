@@ -24,7 +24,7 @@ from tqdm import tqdm
 from benchmarks.markdown import table_row
 from pets.images import Photo, crop, normalise
 from training.pets.data.photos import PetData, load_photo, read_pets
-from training.pets.data.shifts import SHIFTS, in_front
+from training.pets.data.shifts import SHIFTS, in_front, phone
 from training.pets.fit import new_network
 from training.pets.metrics import Ints
 from training.pets.options import Options
@@ -135,7 +135,7 @@ def main() -> None:
         options = Options(backbone=name, size=arguments.size)
         features, classifier = _features(data, options)
         print(f"\n{name} at {arguments.size} pixels, {arguments.photos} photos a breed, {arguments.splits} splits:\n")
-        versions = [version for version in features if version != MIRRORED]
+        versions = [version for version in features if version not in (MIRRORED, PHONE)]
         print(table_row("head", [*versions, "mean of the shifts"]))
         print(table_row("---", ["---:"] * (len(versions) + 1)))
         for head, fit in HEADS.items():
@@ -206,6 +206,7 @@ def _versions(photos: list[Photo], data: PetData, start: int) -> dict[str, list[
     versions = {
         PLAIN: images,
         MIRRORED: [image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for image in images],
+        PHONE: [phone(image, rng(i, PHONE)) for i, image in enumerate(images)],
         **{name: [shift(image, rng(i, name)) for i, image in enumerate(images)] for name, shift in SHIFTS.items()},
     }
     masks = [_mask(data.train.files[start + index], image.size) for index, image in enumerate(images)]

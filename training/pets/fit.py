@@ -133,7 +133,7 @@ def fit(
         options: options that decide the result.
         device: device to train on.
         holdout: photos to evaluate on after each epoch. The accuracy goes to the progress bar and the history. With a
-            holdout the learning-rate finder runs first, on a copy of the network.
+            holdout and frozen epochs, the learning-rate finder runs first, on a copy of the network.
         folder: folder to save checkpoints to after each epoch, and to resume from.
         progress: show a progress bar; if None, only on a terminal.
 
@@ -309,6 +309,7 @@ def _features_digest(job: _Job) -> str:
         len(job.photos.files),
         options.backbone,
         *(options.size, options.crop_pct, options.copies, options.seed),
+        PhotoFeatures._fields,
         job.bfloat16,
     ]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:12]

@@ -1,6 +1,6 @@
 """Detection of photos that are unlike all training photos: no pet, another animal, another breed.
 
-The score of a photo is its largest logit. The head starts from the backbone's ImageNet classifier and keeps its scale,
+The score of a photo is its largest logit. With a linear probe, the head starts from the backbone's ImageNet classifier,
 so the largest logit says how much the photo shows of anything that the head knows. Hendrycks et al., "Scaling
 Out-of-Distribution Detection for Real-World Settings", ICML 2022, https://arxiv.org/abs/1911.11132.
 
@@ -27,8 +27,9 @@ class Novelty(NamedTuple):
         known: number of known photos.
         unknown: number of unknown photos.
         auroc: probability that an unknown photo has a lower score than a known one.
-        interval: 95 % interval of it.
+        interval: 95 % interval of it; of a mean, the lowest and highest area.
         flagged: share of the unknown photos below the score that flags ``FALSE_ALARMS`` of the known ones.
+        noticed: share of the unknown photos below a given score; None without one.
     """
 
     known: int
@@ -36,6 +37,7 @@ class Novelty(NamedTuple):
     auroc: float
     interval: Interval
     flagged: float
+    noticed: float | None = None
 
     @classmethod
     def mean(cls, results: Sequence["Novelty"]) -> "Novelty":
@@ -47,10 +49,11 @@ class Novelty(NamedTuple):
             float(np.mean(areas)),
             Interval(min(areas), max(areas)),
             float(np.mean([result.flagged for result in results])),
+            None if results[0].noticed is None else float(np.mean([result.noticed for result in results])),
         )
 
 
-def separation(known: ArrayLike, unknown: ArrayLike) -> Novelty:
+def separation(known: ArrayLike, unknown: ArrayLike, threshold: float | None = None) -> Novelty:
     """Return how well scores separate unknown photos from known ones.
 
     The area under the ROC curve is the share of pairs in which the known photo has the higher score; ties count half
@@ -60,6 +63,7 @@ def separation(known: ArrayLike, unknown: ArrayLike) -> Novelty:
     Args:
         known: scores of photos of known breeds, ``[photo]``.
         unknown: scores of other photos, ``[photo]``.
+        threshold: score below which a photo counts as unknown, for ``noticed``.
 
     Raises:
         ValueError: if either is empty.
@@ -82,6 +86,7 @@ def separation(known: ArrayLike, unknown: ArrayLike) -> Novelty:
         area,
         Interval(max(area - half, 0.0), min(area + half, 1.0)),
         float(np.mean(low < limit)),
+        None if threshold is None else float(np.mean(low < threshold)),
     )
 
 

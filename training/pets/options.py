@@ -142,7 +142,10 @@ class Options(TrainingOptions):
         if self.prior is None and not self.epochs_in_all:
             raise OptionsError("no part has an epoch; give --frozen-epochs, --epochs or --late-epochs")
         if self.prior is not None and (self.hidden is not None or self.bn_final):
-            raise OptionsError("a linear probe has neither a hidden layer nor a last batch norm; use --recipe lesson")
+            raise OptionsError(
+                "a linear probe (--prior) has neither a hidden layer nor a last batch norm; leave out --prior with "
+                "--recipe lesson, or leave out --hidden"
+            )
 
     @property
     def epochs_in_all(self) -> int:

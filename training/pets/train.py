@@ -30,10 +30,12 @@ from training.pets.data.photos import PetData, Split
 from training.pets.evaluation import Evaluation
 from training.pets.export import exported_network, golden_pictures, rounded_weights
 from training.pets.fit import Fitted, fit
+from training.pets.metrics import mean_over_classes, wilson
 from training.pets.novelty import Novelty
 from training.pets.options import Options
 from training.pets.probe.cross_validation import LeftOut, cross_validate, leave_classes_out
 from training.pets.probe.features import shifted_crops
+from training.pets.probe.head import Linear
 from training.run import Run
 
 logger = logging.getLogger(__name__)
@@ -95,9 +97,8 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
             judged = _logits_of_left_out(first, left_out)
         logger.info("fit: %d photos", len(data.train.files))
         final = fit(data, data.train, options, device=run.device, folder=folder / "all", progress=run.progress)
-        novelty = None
-        if not options.epochs_in_all:
-            judged, novelty = _cross_validated(final, data)
+        if final.probe is not None and not options.epochs_in_all:
+            judged = cross_validate(final.probe.features, data.train.labels, *_heads(final, data))
         calibration = calibrate(
             judged.plain,
             judged.shifted,
@@ -106,6 +107,14 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
             false_alarms=options.false_alarms,
             seed=options.seed,
         )
+        novelty = None
+        if final.probe is not None and not options.epochs_in_all:
+            novelty = leave_classes_out(
+                final.probe.features,
+                data.train.labels,
+                *_heads(final, data),
+                known_threshold=calibration.known_threshold,
+            )
         logger.info("temperature %.3f, threshold %.3f, known from a logit of %.2f", *calibration)
         fold_norms(final.net, options.served_size)
         weights = rounded_weights(final.net)
@@ -164,7 +173,7 @@ def left_out_metrics(
     plain = Evaluation(judged.plain, judged.labels, classes, [Path()] * len(judged.labels), *calibration)
     labels = np.tile(judged.labels, copies)
     shifted = Evaluation(np.concatenate(judged.shifted), labels, classes, [Path()] * len(labels), *calibration)
-    figures: dict[str, Any] = {"plain": plain.metrics(), "shifted": {**shifted.metrics(), "copies": copies}}
+    figures: dict[str, Any] = {"plain": plain.metrics(), "shifted": _of_copies(shifted, copies)}
     if novelty is not None:
         figures["unknown_breeds"] = {**novelty._asdict(), "interval": list(novelty.interval)}
     return figures
@@ -179,12 +188,22 @@ def _logits_of_left_out(fitted: Fitted, photos: Split) -> LeftOut:
     return LeftOut(photos.labels, fitted.logits(photos), np.stack([fitted.logits_of(pixels) for pixels in copies]))
 
 
-def _cross_validated(fitted: Fitted, data: PetData) -> tuple[LeftOut, Novelty | None]:
-    """Return the logits of a linear probe's photos, each from a fit without it, and figures of unknown breeds."""
+def _of_copies(evaluation: Evaluation, copies: int) -> dict[str, Any]:
+    """Return the figures of shifted copies. Copies are not independent, so they make no interval narrower."""
+    accepted, (_, mean_interval) = evaluation.accepted, mean_over_classes(evaluation.confusion / copies)
+    return {
+        **evaluation.metrics(),
+        "copies": copies,
+        "accuracy_interval": list(wilson(evaluation.all.right / copies, len(evaluation) / copies)),
+        "mean_over_breeds_interval": list(mean_interval),
+        "accepted_accuracy_interval": list(wilson(accepted.right / copies, accepted.photos / copies)),
+    }
+
+
+def _heads(fitted: Fitted, data: PetData) -> tuple[int, Linear | None, Options]:
+    """Return what a head of the linear probe is fitted with, besides photos."""
     assert fitted.probe is not None
-    (features, classifier), n_classes = fitted.probe, len(data.classes)
-    judged = cross_validate(features, data.train.labels, n_classes, classifier, fitted.options)
-    return judged, leave_classes_out(features, data.train.labels, n_classes, classifier, fitted.options)
+    return len(data.classes), fitted.probe.classifier, fitted.options
 
 
 def _manifest(

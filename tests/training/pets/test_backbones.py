@@ -126,3 +126,21 @@ def test_networks_side_by_side_have_the_mean_of_their_logits() -> None:
 @pytest.mark.parametrize("name", ["resnet18", tiny.TINY])
 def test_untrained_and_headless_networks_have_no_classifier(name: str) -> None:
     assert make_backbone(name, pretrained=name == tiny.TINY).classifier is None
+
+
+@pytest.mark.parametrize("name", ["convnext_tiny", "densenet121"])
+def test_a_classifier_behind_another_layer_is_not_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between pooling and the last layer lies a norm or a ReLU, so the classifier does not fit the pooled features."""
+    torch.manual_seed(0)
+    net = torchvision.models.get_model(name, weights=None)
+    monkeypatch.setattr(torchvision.models, "get_model", lambda *arguments, **options: net)
+    assert backbones._last_linear(net) is not None
+    assert make_backbone(name, pretrained=True).classifier is None
+
+
+def test_resnet_keeps_its_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torchvision.models.get_model("resnet18", weights=None)
+    monkeypatch.setattr(torchvision.models, "get_model", lambda *arguments, **options: net)
+    classifier = make_backbone("resnet18", pretrained=True).classifier
+    assert classifier is not None
+    assert torch.equal(classifier.weight, net.fc.weight)

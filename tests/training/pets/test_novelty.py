@@ -37,6 +37,13 @@ def test_the_threshold_flags_the_wanted_share(share: float) -> None:
     assert np.mean(scores < known_threshold(scores, share)) == pytest.approx(share, abs=1e-9)
 
 
+def test_photos_below_a_given_score_are_noticed() -> None:
+    result = separation([5.0, 6.0], [1.0, 2.0, 5.5], threshold=1.5)
+    assert result.noticed == pytest.approx(1 / 3)
+    assert Novelty.mean([result, separation([5.0], [1.0], threshold=1.5)]).noticed == pytest.approx(2 / 3)
+    assert separation([5.0], [1.0]).noticed is None
+
+
 def test_few_photos_flag_none_of_them() -> None:
     assert known_threshold([2.0, 1.0, 3.0], 0.05) == 1.0
 

@@ -32,8 +32,8 @@ def test_the_lessons_recipe_has_the_values_of_its_notebook() -> None:
     [
         ("default", {"strength": "wild"}, "--strength is 'wild'; it must be one of"),
         ("default", {"prior": None}, "no part has an epoch; give --frozen-epochs"),
-        ("default", {"hidden": 32}, "use --recipe lesson"),
-        ("lesson", {"prior": 1e-3}, "use --recipe lesson"),
+        ("default", {"hidden": 32}, "leave out --hidden"),
+        ("lesson", {"prior": 1e-3}, "leave out --prior with --recipe lesson"),
     ],
 )
 def test_options_that_contradict_each_other_are_an_error(recipe: Any, given: dict[str, Any], message: str) -> None:

@@ -116,7 +116,8 @@ used in training.{unseen}{few}
 
 {accepted(metrics, manifest["threshold"])}{species}
 {_left_out(manifest)}
-Intervals are Wilson's at 95 %. They show the uncertainty of few photos, not the accuracy on other kinds of photos."""
+Intervals of shares are Wilson's at 95 %, that of an AUROC of pictures is Hanley and McNeil's. They show the
+uncertainty of few photos, not the accuracy on other kinds of photos."""
 
 
 def _without_effect(training: Mapping[str, Any]) -> Iterable[str]:
@@ -146,9 +147,8 @@ def _left_out(manifest: Mapping[str, Any]) -> str:
         parts = [
             "### Under shift",
             "Shifted copies imitate other cameras and scenes: low resolution, close crops, blur, noise, compression, "
-            "light, colour, grey, other aspect ratios, distant subjects, tilt, and a mix of them as of a phone. "
-            "Temperature and thresholds were fitted to these photos and copies; all other figures of them are of "
-            "fits that did not see the photo.",
+            "light, colour, grey, other aspect ratios, distant subjects and tilt. The heads behind these figures were "
+            "fitted without the photo. Temperature and thresholds saw it, so the last four rows are slightly too good.",
             under_shift(metrics["left_out"]),
             "### By breed",
             by_breed(metrics["left_out"], manifest["training"]["photos_by_class"]),
@@ -161,9 +161,12 @@ def _left_out(manifest: Mapping[str, Any]) -> str:
 
 def _missing(manifest: Mapping[str, Any]) -> str:
     """Return a sentence on the answer for them."""
+    metrics = manifest["metrics"]
     if manifest.get("known_threshold") is None:
         return "The model does not notice."
-    return "The answer's `known` notices most pictures without an animal, and misses many other and mixed breeds."
+    if "unlike_pictures" not in metrics and "unknown_breeds" not in metrics.get("left_out", {}):
+        return "It was not measured how many of them the answer's `known` notices."
+    return "The answer's `known` notices only some of them; see Unknown photos above."
 
 
 def _calibrated(manifest: Mapping[str, Any]) -> str:
@@ -174,8 +177,8 @@ def _calibrated(manifest: Mapping[str, Any]) -> str:
             f"all on photos without any {_animal(manifest)}."
         )
     return (
-        "Probabilities are calibrated for a mix of photos like the training photos and shifted copies of them. On "
-        f"good photos they are rather too low, on very bad ones and on photos without any {_animal(manifest)} too high."
+        "Probabilities are calibrated for a mix of photos like the training photos and shifted copies of them. They "
+        f"fit neither alone exactly, and mean nothing on photos without any {_animal(manifest)}."
     )
 
 

@@ -127,9 +127,9 @@ def unknown_photos(metrics: Mapping[str, Any]) -> str:
         low, high = breeds["interval"]
         sentences.append(
             f"Breeds that were left out of a fit have a lower largest logit than the others: AUROC "
-            f"{breeds['auroc']:.3f} ({low:.3f} to {high:.3f} in ten draws of a fifth of the breeds). Where 5 % of "
-            f"the photos of known breeds are flagged, {share(breeds['flagged'])} of theirs are. The rest "
-            f"pass as known."
+            f"{breeds['auroc']:.3f} ({low:.3f} to {high:.3f} in draws of the breeds that are left out). Where 5 % of "
+            f"the photos of known breeds are flagged, {share(breeds['flagged'])} of theirs are"
+            + (f"; at the bundle's threshold, {share(breeds['noticed'])}." if breeds["noticed"] is not None else ".")
         )
     pictures = metrics.get("unlike_pictures")
     if pictures:

@@ -2,9 +2,10 @@
 
 A model that is judged on photos like its training photos looks better than it will be on a stranger's phone. Shifted
 copies of the judged photos show part of the difference: low resolution, close crops, blur, noise, compression, light,
-colour, grey, other backgrounds and aspect ratios, distant subjects, tilt, and a mix as of a phone.
+colour, grey, other backgrounds and aspect ratios, distant subjects and tilt. `phone` is a mix for training. `SHIFTS`
+are for calibration and evaluation, so it is none of them.
 
-The strengths are those of bad but recognisable photos: a person still tells the breed in most of them.
+The strengths are those of bad but recognisable photos: a person still recognises the breed in most of them.
 """
 
 import io
@@ -13,12 +14,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter
 
 Picture = Image.Image
 Shift = Callable[[Picture, Generator], Picture]
 
-_SIDE = 400  # longer side of a photo before noise and compression, pixels, so that their strength means the same
+_SIDE = 400  # longest side of a photo before noise and compression, pixels, so that their strength means the same
 
 
 def small(photo: Picture, rng: Generator) -> Picture:
@@ -48,13 +49,13 @@ def moved(photo: Picture, rng: Generator) -> Picture:
 
 def noisy(photo: Picture, rng: Generator) -> Picture:
     """Add Gaussian noise with a standard deviation of 15 to 35 of 255, as in the dark."""
-    pixels = np.asarray(ImageOps.contain(photo, (_SIDE, _SIDE)), np.float32)
+    pixels = np.asarray(_contained(photo), np.float32)
     return _picture(pixels + rng.normal(0, rng.uniform(15, 35), pixels.shape))
 
 
 def compressed(photo: Picture, rng: Generator) -> Picture:
     """Compress as JPEG of quality 6 to 15."""
-    return _jpeg(ImageOps.contain(photo, (_SIDE, _SIDE)), int(rng.integers(6, 16)))
+    return _jpeg(_contained(photo), int(rng.integers(6, 16)))
 
 
 def lit(photo: Picture, rng: Generator) -> Picture:
@@ -99,16 +100,16 @@ def phone(photo: Picture, rng: Generator) -> Picture:
     """Apply a little of all: crop, rotation, gamma, blur, colour, noise and JPEG of quality 20 to 50."""
     photo = _cropped(photo, rng, rng.uniform(0.75, 0.95))
     photo = _gamma(photo.rotate(rng.uniform(-10, 10), Image.Resampling.BICUBIC), rng.uniform(0.6, 1.7))
-    photo = ImageOps.contain(photo, (_SIDE, _SIDE)).filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.5)))
+    photo = _contained(photo).filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.5)))
     pixels = np.asarray(ImageEnhance.Color(photo).enhance(rng.uniform(0.6, 1.4)), np.float32)
     noise = rng.normal(0, 8, pixels.shape)
-    return _jpeg(_picture(pixels * rng.uniform(0.85, 1.15, 3) + noise), int(rng.integers(20, 50)))
+    return _jpeg(_picture(pixels * rng.uniform(0.85, 1.15, 3) + noise), int(rng.integers(20, 51)))
 
 
 SHIFTS: Mapping[str, Shift] = {
     shift.__name__: shift
     for shift in (
-        small, close, blurred, moved, noisy, compressed, lit, coloured, grey, squeezed, far, tilted, phone
+        small, close, blurred, moved, noisy, compressed, lit, coloured, grey, squeezed, far, tilted
     )
 }  # fmt: skip
 
@@ -134,6 +135,12 @@ def random_shift(photo: Picture, rng: Generator) -> Picture:
 
 def _scaled(photo: Picture, horizontal: float, vertical: float) -> tuple[int, int]:
     return max(round(photo.width * horizontal), 1), max(round(photo.height * vertical), 1)
+
+
+def _contained(photo: Picture) -> Picture:
+    """Reduce the longer side to ``_SIDE`` pixels if it is larger."""
+    scale = min(_SIDE / max(photo.size), 1.0)
+    return photo.resize(_scaled(photo, scale, scale), Image.Resampling.BICUBIC)
 
 
 def _cropped(photo: Picture, rng: Generator, share: float) -> Picture:

@@ -79,7 +79,13 @@ def cross_validate(
 
 
 def leave_classes_out(
-    features: PhotoFeatures, labels: Ints, n_classes: int, classifier: Linear | None, options: Options
+    features: PhotoFeatures,
+    labels: Ints,
+    n_classes: int,
+    classifier: Linear | None,
+    options: Options,
+    *,
+    known_threshold: float | None = None,
 ) -> Novelty | None:
     """Return how well the largest logit tells classes that the head was not taught; None with fewer than 4 classes.
 
@@ -102,7 +108,7 @@ def leave_classes_out(
         if known.any() and unknown.any():
             rows = [np.flatnonzero(part) for part in (known, unknown)]
             rows = [part[balanced_rows(labels[part], options.seed)] for part in rows]
-            results.append(separation(*(largest[part] for part in rows)))
+            results.append(separation(largest[rows[0]], largest[rows[1]], known_threshold))
     return Novelty.mean(results) if results else None
 
 

@@ -40,7 +40,7 @@ def test_figures_count_photos_and_copies() -> None:
 def test_the_table_of_shift_has_both_columns() -> None:
     table = rows(under_shift(figures()))
     assert table["Accuracy"][0].startswith("100.0 % (")
-    assert table["Accuracy"][1].startswith("70.0 % (")
+    assert table["Accuracy"][1] == "70.0 % (39.7 to 89.2 %)"  # of ten photos, not of twenty copies
     assert table["Accepted"] == ["100.0 %", "100.0 %"]
 
 

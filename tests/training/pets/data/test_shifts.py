@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from training.pets.data.shifts import SHIFTS, in_front, random_shift
+from training.pets.data.shifts import SHIFTS, Shift, in_front, phone, random_shift
 
 Photo = Image.Image
 
@@ -30,11 +30,11 @@ def detail(image: Photo) -> float:
     return float(np.abs(np.diff(pixels(image.resize((300, 200)).convert("L")), axis=1)).mean())
 
 
-@pytest.mark.parametrize("name", SHIFTS)
-@pytest.mark.parametrize("size", [(300, 200), (40, 500), (33, 31), (1, 1)])
-def test_every_shift_returns_a_changed_rgb_picture(name: str, size: tuple[int, int], photo: Photo) -> None:
+@pytest.mark.parametrize("shift", [*SHIFTS.values(), phone])
+@pytest.mark.parametrize("size", [(300, 200), (40, 500), (3, 3000), (33, 31), (1, 1)])
+def test_every_shift_returns_a_changed_rgb_picture(shift: Shift, size: tuple[int, int], photo: Photo) -> None:
     image = photo.resize(size)
-    shifted = SHIFTS[name](image, np.random.default_rng(1))
+    shifted = shift(image, np.random.default_rng(1))
     assert shifted.mode == "RGB"
     assert min(shifted.size) >= 1
     if size == (300, 200):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from pets.images import crop, normalise
+from pets.images import Photo, crop, normalise
 from tests.training.pets.tiny import CHANNELS, TINY
 from training.pets.data.photos import PetData, Split, load_photo
+from training.pets.data.shifts import phone
 from training.pets.fit import new_network
 from training.pets.options import Options
 from training.pets.probe.features import PhotoFeatures, photo_features, shifted_crops
@@ -49,7 +50,12 @@ def test_features_are_those_of_the_photo_its_mirror_image_and_its_copies(pet_dat
     assert [tuple(part.shape) for part in features] == [(n_photos, CHANNELS)] * 3 + [(2, n_photos, CHANNELS)]
     torch.testing.assert_close(features.plain, pooled(crops), atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(features.mirrored, pooled(crops[:, :, ::-1]), atol=1e-4, rtol=1e-3)
-    assert not torch.allclose(features.phone, features.plain)
+    copies = [
+        phone(load_photo(file).image, np.random.default_rng([0, index, 1]))
+        for index, file in enumerate(pet_data.train.files)
+    ]
+    of_a_phone = [crop(Photo(copy, *copy.size, "JPEG"), SIZE, 0.9)[0] for copy in copies]
+    torch.testing.assert_close(features.phone, pooled(np.stack(of_a_phone)), atol=1e-4, rtol=1e-3)
     shifted = shifted_crops(pet_data.train.files, SIZE, 0.9, copies=2, seed=0)
     for copy in range(2):
         torch.testing.assert_close(features.shifted[copy], pooled(shifted[copy]), atol=1e-4, rtol=1e-3)
