@@ -1,9 +1,12 @@
 import datetime as dt
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pets.bundle import load
+from runtime.bundle import CARD
 from training.pets.card import figures as card_figures
 from training.pets.card import model_card
 from training.pets.evaluation import Evaluation
@@ -174,3 +177,8 @@ def test_the_card_is_short_and_has_no_placeholder(manifest):
     assert len(text.splitlines()) < 140
     assert max(map(len, text.splitlines())) <= 120
     assert not re.search(r"\b(None|nan)\b|\b(TODO|TBD)|[{}<]|\?\?", text)
+
+
+def test_the_card_of_the_shipped_bundle_is_what_the_code_writes():
+    bundle = load(Path(__file__).parents[4] / "model_store/pets")
+    assert (bundle.folder / CARD).read_text(encoding="utf-8") == model_card(bundle.manifest.model_dump())
