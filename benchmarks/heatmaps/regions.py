@@ -28,6 +28,7 @@ from pets.classifier import Classifier
 from pets.regions import evidence_share, has_small_subject
 from schemas.pets.answer import Prediction
 from schemas.pets.request import Look, Method, PetRequest, class_key
+from training.pets.novelty import separation
 
 BATCH = 16
 ORIGINAL = "as they are"
@@ -210,16 +211,6 @@ def activation_outside(grid: Grid, activation: Grid) -> float:
     return float(heat[grid < FLOOR * grid.max()].sum() / (heat.sum() or 1.0))
 
 
-def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float:
-    """Return the probability that a positive is larger than a negative; a tie counts one half.
-
-    >>> auroc([2, 3], [1, 2])
-    0.875
-    """
-    difference = np.subtract.outer(np.asarray(positives), np.asarray(negatives))
-    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
-
-
 def tables(results: Mapping[str, Sequence[Result]]) -> str:
     """Return three tables: accuracy, small animals, and two animals."""
     copies = [kind for kind in results if kind not in _PARTNERS]
@@ -249,10 +240,10 @@ def tables(results: Mapping[str, Sequence[Result]]) -> str:
         small = [result for result in results[kind] if result.share < SMALL]
         warned = f"{np.mean([result.warned for result in results[kind]]):.3f}"
         found = f"{np.mean([result.warned for result in small]):.2f}" if small else "-"
-        separation = (
-            f"{auroc([-result.evidence for result in small], [-value for value in ordinary]):.2f}" if small else "-"
-        )
-        lines.append(table_row(kind, (warned, str(len(small)), found, separation)))
+        area = "-"
+        if small and ordinary:
+            area = f"{separation(ordinary, [result.evidence for result in small]).auroc:.2f}"
+        lines.append(table_row(kind, (warned, str(len(small)), found, area)))
     lines += [
         f"\nTwo animals: share found at {FALSE_ALARMS:.0%} false alarms on the photos as they are, and AUROC.\n",
         table_row("pictures", ("second peak of Grad-CAM", "activation outside the evidence")),
@@ -264,7 +255,7 @@ def tables(results: Mapping[str, Sequence[Result]]) -> str:
             single = [getattr(result, score) for result in results[ORIGINAL]]
             double = [getattr(result, score) for result in results[kind]]
             recall = np.mean(np.asarray(double) > np.quantile(single, 1 - FALSE_ALARMS))
-            cells_of_two.append(f"{recall:.2f}, {auroc(double, single):.2f}")
+            cells_of_two.append(f"{recall:.2f}, {separation(double, single).auroc:.2f}")
         lines.append(table_row(kind, cells_of_two))
     return "\n".join(lines)
 

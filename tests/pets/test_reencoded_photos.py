@@ -12,22 +12,12 @@ from PIL import Image
 
 from pets.classifier import Classifier
 from pets.images import open_photo
+from tests.pets.test_images import ORIENTATION, STORED
 
 pytestmark = pytest.mark.integration
 
 BUNDLE = Path(__file__).parents[2] / "model_store" / "pets"
-ORIENTATION = 0x0112  # EXIF tag
 BATCH_SIZE = 20
-STORED_AS = {  # operation from the upright to the stored picture, by EXIF orientation
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 Encode = Callable[[Image.Image], bytes]
 
 
@@ -53,7 +43,7 @@ def stored(orientation: int) -> Encode:
     def turn(image: Image.Image) -> bytes:
         exif = Image.Exif()
         exif[ORIENTATION] = orientation
-        operation = STORED_AS[orientation]
+        operation = STORED[orientation]
         return encode(
             image.transpose(operation) if operation is not None else image, "PNG", exif=exif, compress_level=1
         )
@@ -65,7 +55,7 @@ def stored(orientation: int) -> Encode:
 EXACT: dict[str, Encode] = {
     "PNG": lambda image: encode(image, "PNG", compress_level=1),
     "lossless WebP": lambda image: encode(image, "WEBP", lossless=True, quality=0, method=0),
-    **{f"EXIF orientation {orientation}": stored(orientation) for orientation in STORED_AS},
+    **{f"EXIF orientation {orientation}": stored(orientation) for orientation in STORED},
 }
 
 # Share of the photos that keep their breed, at least. In comments: the share that the bundle 20261128-a19e75b6 reached,

@@ -77,12 +77,12 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
         DivergedError: if the loss becomes infinite or NaN.
     """
     check_name(run.name)
-    kept, left_out = split_for_calibration(data.train, options.calibrate_pct, options.seed)
-    if not left_out.files:
+    if np.bincount(data.train.labels).max(initial=0) < 2:
         raise OptionsError("no breed has two photos to train on, one of which calibration could take; give more")
     with checkpoints(out, resume=run.resume) as folder:
         history, lr = History(), None
         if options.epochs_in_all:
+            kept, left_out = split_for_calibration(data.train, options.calibrate_pct, options.seed)
             logger.info("first fit: %d photos; %d are left out to calibrate with", len(kept.files), len(left_out.files))
             first = fit(
                 data,
