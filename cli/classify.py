@@ -57,7 +57,8 @@ def classify(
     """Name the breeds of pets in photos.
 
     Print a line for each of IMAGES: the breed with its probability, the next best breeds, and "review" with the reason
-    if a person should look. "unknown" marks a photo that is unlike all training photos.
+    if a person should look. "unknown" marks a photo that is unlike all training photos, and "closer look" a breed that
+    comes from the part of the photo with the animal.
     With --heatmap, write each photo with its heatmap to --out, as NAME.METHOD.png.
     """
     from base64 import b64decode
@@ -112,13 +113,14 @@ def _predict(classifier: "Classifier", image: Path, fields: dict[str, Any]) -> "
 
 
 def _summary(prediction: "Prediction") -> str:
-    """Return the breed with its probability, the next best breeds, and the reason to review the answer."""
+    """Return the breed with its probability, the next best breeds, a closer look, and the reason for a review."""
     others = ", ".join(f"{breed.breed} {breed.probability:.1%}" for breed in prediction.top[1:])
     reason = prediction.review_reason
     parts = [
         "unknown" * (not prediction.known),
         f"{prediction.breed} {prediction.probability:.1%}",
         f"({others})" * bool(others),
+        "closer look" * (prediction.look == "closer"),
         f"review: {reason.replace('_', ' ')}" if reason else "",
     ]
     return "  ".join(filter(None, parts))

@@ -130,6 +130,7 @@ def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> Non
     from training.pets.fit import lr_find
 
     options = Options.of(given["recipe"], **given_options(Options, given))
+    options.check_learning_rate()  # before the photos are read, which can take minutes
     check_file(out)
     photos = _read(data, given)
     found = lr_find(photos, photos.train, options, device=pick_training_device(device))

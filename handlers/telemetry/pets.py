@@ -64,12 +64,13 @@ class BreedObserver:
         add(HEATMAPS, model, Tally(prediction.heatmap for prediction in predictions if prediction.heatmap))
 
     def audit_fields(self, answer: Prediction) -> dict[str, Any]:
-        """Return the decision with its grounds, the heatmap's method and the number of each warning."""
+        """Return the decision with its grounds, the look, the heatmap's method and the number of each warning."""
         return {
             "known": answer.known,
             "decision": answer.decision,
             "review_reason": answer.review_reason,
             "probability": round(answer.probability, 4),
+            "look": answer.look,
             "heatmap": answer.heatmap.method if answer.heatmap else None,
             "warnings": dict(Tally(warning.code for warning in answer.warnings)),
         }

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from cli import main
 from pets.classifier import Classifier
+from pets.images import Box
 from tests.pets.fake_classifier import PREDICTED, SURE, UNSURE, fake_classifier, grey_photo
 
 Classify = Callable[..., str]
@@ -51,3 +52,10 @@ def test_an_unknown_photo_is_marked_and_explained(classify: Classify) -> None:
 def test_review_share_sends_accepted_photos_to_review(classify: Classify) -> None:
     assert classify("--review-share", "1") == f"{BREED} 100.0%  review: random check\n"
     assert classify("--review-share", "0") == f"{BREED} 100.0%\n"
+
+
+def test_a_closer_look_is_named(classify: Classify, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fake network finds no animal, so the look is `whole` even if a closer one is requested."""
+    assert classify("--look", "closer") == f"{BREED} 100.0%\n"
+    monkeypatch.setattr("pets.classifier.closer_box", lambda *_: Box(0, 0, 150, 150))
+    assert classify("--look", "closer") == f"{BREED} 100.0%  closer look\n"

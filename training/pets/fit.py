@@ -22,7 +22,6 @@ from training.loop.groups import freeze, spread_lr, unfreeze
 from training.loop.history import History
 from training.loop.learner import DivergedError, Learner
 from training.loop.lr_finder import FoundLR
-from training.options import OptionsError
 from training.pets.backbones import Backbone, make_backbone
 from training.pets.data.augment import PRESETS
 from training.pets.data.batches import PhotoBatches, crops
@@ -162,8 +161,7 @@ def lr_find(data: PetData, photos: Split, options: Options, *, device: str = "cp
         OptionsError: if no part has gradient steps.
         DivergedError: if the loss grows at once.
     """
-    if not options.epochs_in_all:
-        raise OptionsError("a linear probe has no learning rate; give --recipe lesson, --frozen-epochs or --epochs")
+    options.check_learning_rate()
     net, (_, backbone, _) = new_network(len(data.classes), options, device)
     job = _Job(data, photos, options, backbone, device)
     if options.frozen_epochs:

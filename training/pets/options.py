@@ -147,6 +147,15 @@ class Options(TrainingOptions):
                 "--recipe lesson, or leave out --hidden"
             )
 
+    def check_learning_rate(self) -> None:
+        """Check that some part has a learning rate.
+
+        Raises:
+            OptionsError: if not.
+        """
+        if not self.epochs_in_all:
+            raise OptionsError("a linear probe has no learning rate; give --recipe lesson, --frozen-epochs or --epochs")
+
     @property
     def epochs_in_all(self) -> int:
         """Number of epochs of gradient steps; 0 for a linear probe alone."""

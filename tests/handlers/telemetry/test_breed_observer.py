@@ -37,7 +37,7 @@ def prediction(classifier: Classifier) -> Prediction:
 def test_the_audit_log_has_the_decision_and_its_reason(classifier: Classifier, expected: dict[str, Any]) -> None:
     fields = BreedObserver().audit_fields(prediction(classifier))
     assert {name: fields[name] for name in expected} == expected
-    assert fields.keys() - expected.keys() == {"probability", "heatmap"}
+    assert fields.keys() - expected.keys() == {"probability", "look", "heatmap"}
 
 
 def test_reviews_are_counted_by_reason() -> None:

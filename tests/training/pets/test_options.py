@@ -49,6 +49,13 @@ def test_the_served_size_is_that_of_the_last_part(given: dict[str, Any], served:
     assert Options.of("default", **{"size": 288, **given}).served_size == served
 
 
+def test_a_linear_probe_has_no_learning_rate_to_find() -> None:
+    with pytest.raises(OptionsError, match="give --recipe lesson, --frozen-epochs or --epochs"):
+        Options.of("default").check_learning_rate()
+    Options.of("lesson").check_learning_rate()
+    Options.of("default", epochs=1).check_learning_rate()
+
+
 def test_every_preset_of_the_augmentation_is_a_choice() -> None:
     (strength,) = (declared for declared in declarations(Options) if declared.name == "strength")
     assert {*strength.choices} == {*get_args(Strength)} == {*PRESETS}
