@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from handlers.worker_settings import INSTANCE
 from runtime.lock import lock
 
 _locks = ExitStack()  # held until this process ends
@@ -32,6 +33,7 @@ class ReadyWorker:
         version: version of the bundle.
         cutoff: last day whose data the bundle knows, in ISO format; empty for a kind of model without one.
         sha256: hash of the bundle's manifest, which lists the hashes of all its files.
+        instance: number of its TorchServe instance; no other running instance of the service has it.
     """
 
     pid: int
@@ -40,12 +42,14 @@ class ReadyWorker:
     version: str
     cutoff: str
     sha256: str
+    instance: int
 
 
 def declare_ready(folder: Path, *, model: str, version: str, cutoff: str, sha256: str) -> None:
     """Report this process as a ready worker."""
     pid = os.getpid()
-    worker = ReadyWorker(pid, psutil.Process(pid).create_time(), model, version, cutoff, sha256)
+    instance = int(os.environ.get(INSTANCE, "0"))
+    worker = ReadyWorker(pid, psutil.Process(pid).create_time(), model, version, cutoff, sha256, instance)
     part = folder / f"{model}.{pid}.part"
     part.write_bytes(json.dumps(asdict(worker)).encode())
     _locks.enter_context(lock(part))  # before the rename, because readers look for .json files

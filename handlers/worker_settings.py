@@ -3,6 +3,7 @@
 A worker that has no use for a variable ignores it.
 """
 
+INSTANCE = "SHOPCAT_INSTANCE"  # number of the TorchServe instance that started the worker
 REVIEW_SHARE = "SHOPCAT_REVIEW_SHARE"  # pets: share of the accepted photos that go to review at random
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from handlers.worker_paths import WorkerPaths
+from handlers.worker_settings import INSTANCE
 from runtime.errors import UserError
 from serving.gateway.admission import served_models
 from serving.gateway.config import GatewayConfig, ServedModel
@@ -200,7 +201,7 @@ class Service:
                         log=log,
                         shared=self._shared,
                         instance=instance,
-                        environment=self._environment,
+                        environment={**self._environment, INSTANCE: str(instance)},
                     )
                 )
                 self._running[server.process.pid] = stack

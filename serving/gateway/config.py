@@ -132,7 +132,7 @@ class GatewayConfig:
 
 
 def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -> str:
-    """Return Envoy's configuration; ``folder`` holds the endpoints file and Envoy's administration socket."""
+    """Return Envoy's configuration; ``folder`` holds the endpoints files and Envoy's administration socket."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         folder=folder,

@@ -1,7 +1,8 @@
 """The running gateway: an Envoy process between the clients and one or several TorchServe instances.
 
 Behind a gateway, TorchServe listens on Unix sockets only. Envoy limits the admitted requests and answers the others
-with problem details. It reads the sockets of the instances from a file, which may change while Envoy runs.
+with problem details. It reads the sockets of the instances from one file for each model. The files may change while
+Envoy runs.
 """
 
 import contextlib
@@ -37,12 +38,14 @@ class Gateway:
 
     Attributes:
         config: its settings.
+        models: models that clients may use.
         log: file with Envoy's log.
         process: the process.
-        folder: private folder with the endpoints file and the administration socket.
+        folder: private folder with the endpoints files and the administration socket.
     """
 
     config: GatewayConfig
+    models: Sequence[ServedModel]
     log: Path
     process: subprocess.Popen[bytes]
     folder: Path
@@ -59,7 +62,7 @@ class Gateway:
             True if Envoy uses the new sockets within the timeout, and no instance that receives requests fails a health
             check.
         """
-        _write_endpoints(self.folder, sockets, draining)
+        _write_endpoints(self.folder, self.models, sockets, draining)
         expected = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
 
         def done() -> bool:
@@ -99,7 +102,7 @@ class Gateway:
         return {
             cluster["name"]: {Path(host["address"]["pipe"]["path"]): host for host in cluster.get("host_statuses", ())}
             for cluster in clusters
-            if cluster["name"] != "probes"
+            if not cluster["name"].startswith("_")  # as those of other clusters than a model's
         }
 
     def _until(self, done: Callable[[], bool], timeout: float) -> bool:
@@ -136,7 +139,8 @@ class Gateway:
         if self.process.poll() is not None:
             return False
         try:
-            return all(self.stats("cluster.*.membership_healthy", timeout=_PROBE_S).values())
+            stats = self.stats(r"cluster\..*\.membership_healthy", timeout=_PROBE_S)
+            return all(stats.get(f"cluster.{model.name}.membership_healthy") for model in self.models)
         except OSError:
             return False
 
@@ -189,7 +193,7 @@ def running_gateway(
     with private_folder() as folder:
         (folder / "tmp").mkdir()
         (folder / "envoy.yaml").write_text(render(config, models, folder), encoding="utf-8")
-        _write_endpoints(folder, sockets)
+        _write_endpoints(folder, models, sockets)
         log = (log or folder / "envoy.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
         start = log.stat().st_size if log.exists() else 0
@@ -198,7 +202,7 @@ def running_gateway(
         command += ["--log-level", "warning", "--component-log-level", "misc:error"]
         command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
         with running_process(command, folder, log, _TUNABLES) as process:
-            gateway = Gateway(config, log, process, folder)
+            gateway = Gateway(config, models, log, process, folder)
             _wait_until_ready(gateway, start)
             yield gateway
 
@@ -222,21 +226,24 @@ def find_envoy() -> Path:
     )
 
 
-def _write_endpoints(folder: Path, sockets: Collection[Path], draining: Collection[Path] = ()) -> None:
-    """Write the file of endpoints atomically; Envoy watches it and reads the new one."""
+def _write_endpoints(
+    folder: Path, models: Sequence[ServedModel], sockets: Collection[Path], draining: Collection[Path] = ()
+) -> None:
+    """Write each model's file of endpoints atomically; Envoy watches it and reads the new one."""
     health = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
     endpoints = [
         {"endpoint": {"address": {"pipe": {"path": str(socket)}}}, "health_status": state}
         for socket, state in health.items()
     ]
-    assignment = {
-        "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": "torchserve",
-        "endpoints": [{"lb_endpoints": endpoints}],
-    }
-    new = folder / "endpoints.new"
-    new.write_text(json.dumps({"version_info": str(time.time_ns()), "resources": [assignment]}))
-    new.replace(folder / "endpoints.yaml")
+    for model in models:
+        assignment = {
+            "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+            "cluster_name": model.name,
+            "endpoints": [{"lb_endpoints": endpoints}],
+        }
+        new = folder / "endpoints.new"
+        new.write_text(json.dumps({"version_info": str(time.time_ns()), "resources": [assignment]}))
+        new.replace(folder / f"{model.name}.endpoints.yaml")
 
 
 def _wait_until_ready(gateway: Gateway, start: int) -> None:

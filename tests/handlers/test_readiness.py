@@ -21,11 +21,12 @@ sys.stdin.read()
 """
 
 
-def test_a_worker_that_reports_is_ready(tmp_path: Path) -> None:
+def test_a_worker_that_reports_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOPCAT_INSTANCE", "3")
     declare_ready(tmp_path, model="sales", version="1", cutoff="2015-07-31", sha256="a")
     (ready,) = ready_workers(tmp_path)
-    assert (ready.pid, ready.model, ready.version, ready.cutoff, ready.sha256) == (
-        os.getpid(), "sales", "1", "2015-07-31", "a",
+    assert (ready.pid, ready.model, ready.version, ready.cutoff, ready.sha256, ready.instance) == (
+        os.getpid(), "sales", "1", "2015-07-31", "a", 3,
     )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def test_an_envoy_that_hangs_delays_a_probe_by_a_second(tmp_path: Path, monkeypa
             return local_http.ask(*arguments, timeout=timeout / 10, **options)
 
         monkeypatch.setattr(envoy, "ask", ask)
-        assert not Gateway(GatewayConfig(), tmp_path / "log", process, tmp_path).answers()
+        assert not Gateway(GatewayConfig(), [], tmp_path / "log", process, tmp_path).answers()
         assert timeouts == [1.0]
 
 

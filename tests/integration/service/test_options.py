@@ -168,14 +168,32 @@ def test_help_lists_the_new_name_only(demo_bundle: Path) -> None:
     assert "--health-check-interval" not in text
 
 
-def test_a_bundle_with_another_name_than_its_kind_is_ready(demo_bundle: Path, tmp_path: Path) -> None:
-    named = shutil.copytree(demo_bundle, tmp_path / "named")
-    manifest = json.loads((named / "bundle.json").read_text())
-    (named / "bundle.json").write_text(json.dumps(manifest | {"name": "forecasts"}))
-    with serving(named, tmp_path, "--workers", "1") as service:
+def named(bundle: Path, name: str, folder: Path) -> Path:
+    """Return a copy of a bundle with another name, as `shopcat train --name` writes it."""
+    copy = shutil.copytree(bundle, folder / name)
+    manifest = json.loads((copy / "bundle.json").read_text())
+    (copy / "bundle.json").write_text(json.dumps(manifest | {"name": name}))
+    return copy
+
+
+# "null" is a word of YAML, the language of Envoy's configuration; "probes" was a cluster of the gateway's own.
+@pytest.mark.parametrize("names", [("null", "probes")], ids="-".join)
+def test_bundles_of_a_kind_are_served_side_by_side_under_their_names(
+    demo_bundle: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    first, second = (named(demo_bundle, name, tmp_path) for name in names)
+    with serving(first, tmp_path, str(second), "--workers", "1", "--cpu") as service:
         assert (probe(service.metrics_port, "/livez"), probe(service.metrics_port, "/readyz")) == (200, 200)
-        assert 'shopcat_workers_ready{model="forecasts"} 1.0' in service.metrics()
-        assert "/predictions/forecasts" in service.output()
-        request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/forecasts", DAY)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert json.load(answer)["model"] == "forecasts"
+        for name in names:
+            request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/{name}", DAY)
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert json.load(answer)["model"] == name
+            assert f"/predictions/{name}" in service.output()
+        # The recorder counts a request after its answer was sent.
+        for name in names:
+            counted = rf'shopcat_requests_total\{{[^}}]*model="{name}"[^}}]*\}} [12]\.0\n'
+            assert until(lambda counted=counted: re.search(counted, service.metrics()))
+        for name in names:
+            assert f'shopcat_workers_ready{{model="{name}"}} 1.0' in service.metrics()
+            assert f'envoy_cluster_membership_healthy{{envoy_cluster_name="{name}"}} 1\n' in service.metrics()
+        assert probe(service.port, "/predictions/sales") == 404

@@ -41,7 +41,8 @@ def test_envoy_accepts_the_configuration(
 ) -> None:
     config = GatewayConfig(0, host, keys=keys, tls=certificate if keys else None)
     (tmp_path / "envoy.yaml").write_text(render(config, MODELS, tmp_path), encoding="utf-8")
-    (tmp_path / "endpoints.yaml").write_text("{}")
+    for model in MODELS:
+        (tmp_path / f"{model.name}.endpoints.yaml").write_text("{}")
     command = [find_envoy(), "-c", "envoy.yaml", "--mode", "validate"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -89,7 +90,7 @@ def test_keys_and_tls_are_absent_by_default() -> None:
 @pytest.mark.parametrize(("bound", "connected"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
 def test_envoy_connects_to_the_exporters_address(bound: str, connected: str) -> None:
     clusters = configured(GatewayConfig(probes_port=8123, probes_host=bound))["static_resources"]["clusters"]
-    (probes,) = (cluster for cluster in clusters if cluster["name"] == "probes")
+    (probes,) = (cluster for cluster in clusters if cluster["name"] == "_probes")
     (endpoint,) = probes["load_assignment"]["endpoints"][0]["lb_endpoints"]
     assert endpoint["endpoint"]["address"]["socket_address"] == {"address": connected, "port_value": 8123}
 
