@@ -38,6 +38,7 @@ class ServeOptions:
     tls_key: Path | None
     no_gateway: bool
     model_store: Path
+    gateway_memory: int | None
     health_check_interval: float
     log: Path | None
     audit_log: Path | None
@@ -52,6 +53,7 @@ class ServeOptions:
             "--api-keys": self.api_keys,
             "--tls-cert": self.tls_cert,
             "--tls-key": self.tls_key,
+            "--gateway-memory": self.gateway_memory,
         }
         if self.no_gateway and any(needs_gateway.values()):
             *names, last = needs_gateway
@@ -84,6 +86,7 @@ class ServeOptions:
             tls=(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
             probes_port=self.metrics_port,
             probes_host=self.metrics_host,
+            max_memory=self.gateway_memory and self.gateway_memory << 20,
             health_check_interval=self.health_check_interval,
         )
 
@@ -120,9 +123,14 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
 @click.option(
     "--instances", default=1, show_default=True, type=click.IntRange(1, 64), help="Number of TorchServe instances."
 )
-@click.option("--api-keys", type=FILE, help="File with API keys, one per line; each request needs one of them.")
+@click.option("--api-keys", type=FILE, help="File with API keys, lines NAME: KEY; each request needs one of them.")
 @click.option("--tls-cert", type=FILE, help="Certificate for HTTPS, a PEM file.")
 @click.option("--tls-key", type=FILE, help="Private key of the certificate, a PEM file.")
+@click.option(
+    "--gateway-memory",
+    type=click.IntRange(min=32),
+    help="Memory of the gateway in MiB.  [default: a quarter of the container's or machine's, from 64 to 1,024]",
+)
 @click.option("--no-gateway", is_flag=True, help="Serve without the gateway: TorchServe itself listens on --port.")
 @click.option("--no-edge", is_flag=True, hidden=True, callback=_warn_of_old_name)
 @click.option(

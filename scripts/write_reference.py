@@ -240,6 +240,7 @@ MEANINGS = {
     "responseTimeout": "seconds until TorchServe kills a worker that does not answer",
     "startupTimeout": "seconds that a worker may take to load its bundle",
     "maxRetryTimeoutInSec": "seconds, from its first failure, in which TorchServe restarts a worker",
+    "max_request_bytes": "largest request body that the gateway accepts, in bytes",
     "max_concurrent": "admission limit: largest number of requests in progress for each worker",
     "min_concurrent": "lower bound of the adaptive limit: requests in progress for each worker",
     "target_latency_ms": "median latency, in milliseconds, up to which Envoy raises the adaptive limit",

@@ -3,9 +3,10 @@
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from serving.gateway.config import AdmissionLimit, GatewayError, ServedModel
+from serving.gateway.config import MAX_BODY, AdmissionLimit, ServedModel
+from serving.gateway.errors import GatewayError
 from serving.torchserve.server import Server
 
 QUEUE = 1000  # requests; equals job_queue_size of config.properties
@@ -30,6 +31,7 @@ class _Settings(BaseModel):
     batchSize: PositiveInt  # noqa: N815 - TorchServe's name
     responseTimeout: PositiveInt  # noqa: N815
     max_concurrent: PositiveInt | None = None
+    max_request_bytes: int = Field(MAX_BODY, gt=0, le=MAX_BODY)
     admission_limits: dict[Literal["predictions", "explanations"], _LimitSettings] = {}
 
 
@@ -60,7 +62,8 @@ def served_models(server: Server, instances: int) -> list[ServedModel]:
         limits = [
             _admission_limit(path, limit, workers, max_concurrent) for path, limit in settings.admission_limits.items()
         ]
-        models.append(ServedModel(name, workers, max_concurrent, settings.responseTimeout + _EXTRA_S, limits))
+        timeout = settings.responseTimeout + _EXTRA_S
+        models.append(ServedModel(name, workers, max_concurrent, timeout, limits, settings.max_request_bytes))
     return models
 
 

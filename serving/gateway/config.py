@@ -12,21 +12,19 @@ from pathlib import Path
 
 import jinja2
 
-from runtime.errors import UserError
+from runtime.memory import memory_limit
 from schemas import openapi
+from serving.gateway.errors import GatewayError
+from serving.gateway.keys import ApiKey
 from serving.gateway.refusals import refusals
 from serving.ports import HOST
 
-MAX_BODY = 10_485_760  # bytes; equals max_request_size of config.properties
+MAX_BODY = 10_485_760  # bytes of any request; equals max_request_size of config.properties
 MAX_CONNECTIONS = 4096  # client connections
-MAX_MEMORY = 1 << 30  # bytes of Envoy's heap, most of it incomplete request bodies
+MIN_MEMORY, MAX_MEMORY = 64 << 20, 1 << 30  # bytes of Envoy's heap, most of it incomplete request bodies
 HEADERS_KB = 7  # Envoy adds headers, and TorchServe accepts 8 KiB in total
 
 _TEMPLATE = Path(__file__).resolve().with_name("envoy.yaml.jinja")
-
-
-class GatewayError(UserError):
-    """The gateway can't be run as requested; the message names the file or the option."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class ServedModel:
         max_concurrent: number of requests of all kinds that are admitted at a time; Envoy rejects further ones.
         timeout: seconds after which Envoy gives up a request.
         limits: admission limits of expensive requests, at most one for each path.
+        max_body: size of the largest accepted request body in bytes.
     """
 
     name: str
@@ -69,6 +68,7 @@ class ServedModel:
     max_concurrent: int
     timeout: float
     limits: Sequence[AdmissionLimit] = ()
+    max_body: int = MAX_BODY
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,25 @@ class GatewayConfig:
     Attributes:
         port: port for client requests.
         host: IP address that the port is bound to.
-        keys: accepted API keys; without any, requests need no key.
+        keys: accepted API keys with the names of their clients; without any, requests need no key.
         tls: PEM files of the certificate and of its private key; None for plain HTTP.
         probes_port: port of the exporter, which answers ``/livez`` and ``/readyz``.
         probes_host: IPv4 address that the exporter is bound to.
         max_connections: number of client connections; Envoy closes further ones at once. The limit is at most half of
             the files that a process may open.
-        max_memory: limit of Envoy's heap in bytes; Envoy rejects requests when 90 % are in use.
+        max_memory: limit of Envoy's heap in bytes; Envoy rejects requests when 90 % are in use. None for a quarter of
+            the memory that the container or the machine has, from 64 MiB to 1 GiB.
         health_check_interval: seconds between two health checks of a TorchServe instance.
     """
 
     port: int = 8080
     host: str = HOST
-    keys: Sequence[str] = ()
+    keys: Sequence[ApiKey] = ()
     tls: tuple[Path, Path] | None = None
     probes_port: int = 8082
     probes_host: str = HOST
     max_connections: int = MAX_CONNECTIONS
-    max_memory: int = MAX_MEMORY
+    max_memory: int | None = None
     health_check_interval: float = 2.0
 
     def __post_init__(self) -> None:
@@ -144,13 +145,18 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         tls=config.tls and [str(file.absolute()) for file in config.tls],
         models=models,
         contract=openapi.FILE.read_text(encoding="utf-8"),
-        refusals=refusals(MAX_BODY, HEADERS_KB),
+        refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB),
         max_body=MAX_BODY,
         max_connections=min(config.max_connections, _max_open_files() // 2),
-        max_memory=config.max_memory,
+        max_memory=config.max_memory or default_memory(),
         headers_kb=HEADERS_KB,
         health_check_interval=config.health_check_interval,
     )
+
+
+def default_memory() -> int:
+    """Return the default limit of Envoy's heap in bytes: a quarter of the memory, within bounds."""
+    return min(max(memory_limit() // 4, MIN_MEMORY), MAX_MEMORY)
 
 
 def _max_open_files() -> int:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.gateway.config import GatewayConfig, GatewayError, ServedModel, render
+from serving.gateway.config import GatewayConfig, ServedModel, render
+from serving.gateway.errors import GatewayError
 from serving.gateway.keys import check_certificate
 from serving.local_http import ask
 from serving.logs import tail

@@ -17,8 +17,9 @@ from schemas.sales.parse import parse_request
 from serving import local_http
 from serving.gateway import envoy
 from serving.gateway.admission import QUEUE, served_models
-from serving.gateway.config import AdmissionLimit, GatewayConfig, GatewayError, ServedModel
+from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway
+from serving.gateway.errors import GatewayError
 from serving.service import Service
 from serving.torchserve.archive import SETTINGS
 from serving.torchserve.server import Server
@@ -40,6 +41,7 @@ def test_limits_grow_with_workers_and_instances(tmp_path: Path) -> None:
     found = models_served(tmp_path, workers=2, instances=3)
     assert (found["pets"].workers, found["pets"].max_concurrent, found["pets"].limits) == (6, 6 * 4, [])
     assert (found["sales"].max_concurrent, found["sales"].timeout) == (6 * 64, 35)
+    assert (found["sales"].max_body, found["pets"].max_body) == (1 << 20, MAX_BODY)
     assert [(limit.path, limit.min_concurrent, limit.max_concurrent) for limit in found["sales"].limits] == [
         ("predictions", 6 * 4, 6 * 32),
         ("explanations", 6 * 4, 6 * 16),

@@ -7,6 +7,7 @@ from typing import Any
 from schemas.problems import Problem
 from serving.gateway.config import AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway
+from serving.gateway.keys import ApiKey
 from serving.ports import HOST, Ports
 from tests.integration.client import PROBLEM, Answer
 
@@ -16,7 +17,7 @@ MODELS = [
     ServedModel("pets", workers=2, max_concurrent=3, timeout=5.0),
 ]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-KEYS = ["correct-horse-battery", "staple-staple-staple"]
+KEYS = [ApiKey("shop", "correct-horse-battery"), ApiKey("app", "staple-staple-staple")]
 POST = b"POST /predictions/sales HTTP/1.1\r\nHost: x\r\n"
 
 

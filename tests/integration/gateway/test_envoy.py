@@ -77,27 +77,55 @@ def test_a_drain_ends_when_all_requests_are_answered() -> None:
 # Keys and TLS
 
 
-def test_requests_need_a_key_and_probes_do_not(stand_in: StandIn) -> None:
-    config = settings(keys=KEYS, probes_port=stand_in.port)
-    with running_gateway(config, MODELS, [stand_in.socket]) as gateway:
-        for headers in ({"Authorization": f"Bearer {KEYS[0]}"}, {"X-API-Key": KEYS[1]}):
-            answer = ask(gateway, b"{}", headers=headers)
-            assert answer.status == 200
-            assert not set(KEYS) & set("".join(answer.content["headers"].values()).split())
-        rejected = ask(gateway, b"{}", headers={"X-Request-Id": "mine", "traceparent": TRACE})
-        assert (problem(rejected), rejected.headers["x-request-id"]) == ((401, "unauthorized"), "mine")
-        assert rejected.headers["traceparent"] == TRACE
-        for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": KEYS[0][:-1]}, {"Authorization": f"Basic {KEYS[0]}"}):
-            answer = ask(gateway, b"{}", headers=wrong)
-            assert problem(answer) == (401, "unauthorized")
-            assert answer.headers["www-authenticate"] == "Bearer"
-        assert problem(ask(gateway, b"{}", path="/models")) == (401, "unauthorized")
-        with closing(http.client.HTTPConnection(HOST, config.port)) as connection:
-            for path in ("/livez", "/readyz"):
-                connection.request("GET", path)
-                response = connection.getresponse()
-                response.read()
-                assert response.status == 200
+@pytest.fixture(scope="module")
+def keyed(shared_stand_in: StandIn) -> Iterator[Gateway]:
+    """A gateway that needs a key."""
+    config = settings(keys=KEYS, probes_port=shared_stand_in.port)
+    with running_gateway(config, MODELS, [shared_stand_in.socket]) as running:
+        yield running
+
+
+def test_requests_need_a_key_and_probes_do_not(keyed: Gateway) -> None:
+    rejected = ask(keyed, b"{}", headers={"X-Request-Id": "mine", "traceparent": TRACE})
+    assert (problem(rejected), rejected.headers["x-request-id"]) == ((401, "unauthorized"), "mine")
+    assert rejected.headers["traceparent"] == TRACE
+    key = KEYS[0].key
+    for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": key[:-1]}, {"Authorization": f"Basic {key}"}):
+        answer = ask(keyed, b"{}", headers=wrong)
+        assert problem(answer) == (401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    assert problem(ask(keyed, b"{}", path="/models")) == (401, "unauthorized")
+    with closing(http.client.HTTPConnection(HOST, keyed.config.port)) as connection:
+        for path in ("/livez", "/readyz"):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 200
+
+
+SHOP, APP = KEYS
+
+
+@pytest.mark.parametrize(
+    ("headers", "client"),
+    [
+        ({"Authorization": f"Bearer {SHOP.key}"}, "shop"),
+        ({"X-API-Key": APP.key}, "app"),
+        ({"Authorization": "Basic dXNlcjpwYXNz", "X-API-Key": APP.key}, "app"),
+        ({"X-API-Key": APP.key, "X-Shopcat-Client": "shop"}, "app"),
+    ],
+)
+def test_a_worker_receives_the_clients_name_and_not_its_key(
+    keyed: Gateway, stand_in: StandIn, headers: dict[str, str], client: str
+) -> None:
+    received = ask(keyed, b"{}", headers=headers).content["headers"]
+    assert received["x-shopcat-client"] == client
+    assert not received.keys() & {"authorization", "x-api-key"}
+
+
+def test_a_client_cannot_choose_its_name(gateway: Gateway) -> None:
+    received = ask(gateway, b"{}", headers={"X-Shopcat-Client": "shop"}).content["headers"]
+    assert "x-shopcat-client" not in received
 
 
 def test_with_a_certificate_only_https_is_accepted(stand_in: StandIn, certificate: tuple[Path, Path]) -> None:

@@ -1,5 +1,6 @@
 """Requests that the gateway rejects, errors of TorchServe that it translates, and requests that it retries."""
 
+import dataclasses
 import json
 import re
 import socket
@@ -120,6 +121,19 @@ def test_a_problem_from_a_worker_passes_unchanged(gateway: Gateway, stand_in: St
         assert (answer.status, answer.content["detail"]) == (body.status, "the worker's words")
 
 
+def test_each_model_has_a_body_limit_of_its_own(stand_in: StandIn) -> None:
+    small = dataclasses.replace(MODELS[0], max_body=1000)
+    with running_gateway(settings(), [small, MODELS[1]], [stand_in.socket]) as gateway:
+        for path in ("/predictions/sales", "/explanations/sales?x=1"):
+            assert ask(gateway, b"x" * 1000, path=path).status == 200
+            rejected = ask(gateway, b"x" * 1001, path=path)
+            assert problem(rejected) == (413, "too-large")
+            assert "at most 1,000 bytes" in rejected.content["detail"]
+        assert ask(gateway, b"x" * 1001, path="/predictions/pets").status == 200
+        rejected = ask(gateway, b"x" * (MAX_BODY + 1), path="/predictions/pets")
+        assert f"at most {MAX_BODY:,} bytes" in rejected.content["detail"]
+
+
 def test_a_request_that_takes_too_long_is_given_up(gateway: Gateway, stand_in: StandIn) -> None:
     released = threading.Event()
     stand_in.behaviour = held(released)
@@ -144,7 +158,7 @@ def test_a_request_whose_worker_died_is_retried(gateway: Gateway, stand_in: Stan
 def test_a_request_that_a_worker_failed_is_not_retried(gateway: Gateway, stand_in: StandIn) -> None:
     """It would fail again, and each attempt would leave a traceback and an ID in the log."""
     failed = Problem.of("internal-error", "the log has its cause under the id 4711")
-    for headers, attempts in ((dict([NO_RETRY]), 1), ({}, 3)):
+    for headers, attempts in ((dict([NO_RETRY]), 1), ({}, 2)):
         stand_in.behaviour, stand_in.headers = lambda *_: (failed.status, PROBLEM, failed.to_json()), headers
         forwarded = len(stand_in.paths)
         answer = ask(gateway, b"{}")
@@ -153,13 +167,24 @@ def test_a_request_that_a_worker_failed_is_not_retried(gateway: Gateway, stand_i
         assert NO_RETRY[0] not in answer.headers
 
 
-def test_an_instance_that_is_gone_or_cuts_answers_off_costs_no_answer(tmp_path: Path) -> None:
-    def cut(request: BaseHTTPRequestHandler, _: bytes) -> tuple[int, str, bytes]:
-        request.connection.shutdown(socket.SHUT_RDWR)
-        return 200, "", b""
+def test_a_request_whose_worker_dies_again_is_not_sent_a_third_time(gateway: Gateway, stand_in: StandIn) -> None:
+    """It may be what killed the workers."""
+    stand_in.behaviour = lambda *_: DIED
+    forwarded = len(stand_in.paths)
+    assert problem(ask(gateway, b"{}")) == (503, "unavailable")
+    assert len(stand_in.paths) - forwarded == 2
 
+
+def cut(request: BaseHTTPRequestHandler, _: bytes) -> tuple[int, str, bytes]:
+    """End the connection in place of an answer."""
+    request.connection.shutdown(socket.SHUT_RDWR)
+    return 200, "", b""
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_an_instance_that_is_gone_or_cuts_answers_off_costs_no_answer(tmp_path: Path, is_gone: bool) -> None:
     with standing_in(cut) as bad, standing_in() as good:
-        gone = tmp_path / "gone.sock"
-        with running_gateway(settings(), MODELS, [bad.socket, good.socket, gone]) as gateway:
+        wrong = tmp_path / "gone.sock" if is_gone else bad.socket
+        with running_gateway(settings(), MODELS, [wrong, good.socket]) as gateway:
             assert {ask(gateway, b"{}").status for _ in range(30)} == {200}
         assert good.paths

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from schemas.problems import Problem
-from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, GatewayError, ServedModel, render
+from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel, default_memory, render
 from serving.gateway.envoy import find_envoy
-from serving.gateway.keys import check_certificate, read_keys
+from serving.gateway.errors import GatewayError
+from serving.gateway.keys import ApiKey, check_certificate, read_keys
 from serving.ports import HOST
 from serving.torchserve.archive import SETTINGS
 
@@ -23,6 +24,7 @@ MODELS = [
     ServedModel("pets", workers=2, max_concurrent=8, timeout=65.0),
 ]
 SECRET = 'sixteen-or-more"{{'
+KEY = ApiKey("shop", SECRET)
 
 
 def configured(config: GatewayConfig, folder: Path = Path("/tmp/x")) -> Any:
@@ -34,10 +36,10 @@ def manager(config: Any) -> Any:
     return listener["filter_chains"][0]["filters"][0]["typed_config"]
 
 
-@pytest.mark.parametrize("keys", [(), (SECRET,)])
+@pytest.mark.parametrize("keys", [(), (KEY,)])
 @pytest.mark.parametrize("host", [HOST, "::1"])
 def test_envoy_accepts_the_configuration(
-    tmp_path: Path, certificate: tuple[Path, Path], keys: tuple[str, ...], host: str
+    tmp_path: Path, certificate: tuple[Path, Path], keys: tuple[ApiKey, ...], host: str
 ) -> None:
     config = GatewayConfig(0, host, keys=keys, tls=certificate if keys else None)
     (tmp_path / "envoy.yaml").write_text(render(config, MODELS, tmp_path), encoding="utf-8")
@@ -75,8 +77,19 @@ def test_client_connections_leave_files_for_torchserve(
     assert limit == connections
 
 
+@pytest.mark.parametrize(
+    ("memory", "expected"), [(2 << 30, 512 << 20), (64 << 30, 1 << 30), (100 << 20, 64 << 20), (1 << 30, 256 << 20)]
+)
+def test_envoys_memory_follows_the_containers(monkeypatch: pytest.MonkeyPatch, memory: int, expected: int) -> None:
+    monkeypatch.setattr("serving.gateway.config.memory_limit", lambda: memory)
+    assert default_memory() == expected
+    for config, limit in ((GatewayConfig(), expected), (GatewayConfig(max_memory=77 << 20), 77 << 20)):
+        heap = configured(config)["overload_manager"]["resource_monitors"][0]["typed_config"]
+        assert heap["max_heap_size_bytes"] == limit
+
+
 def test_a_key_is_not_escaped() -> None:
-    http_filters = manager(configured(GatewayConfig(keys=[SECRET])))["http_filters"]
+    http_filters = manager(configured(GatewayConfig(keys=[KEY])))["http_filters"]
     (key_filter,) = (http_filter for http_filter in http_filters if "api_key" in http_filter["name"])
     assert [credential["key"] for credential in key_filter["typed_config"]["credentials"]] == [SECRET]
 
@@ -104,10 +117,18 @@ def test_the_metrics_host_is_an_ip_address(address: str) -> None:
 # Keys
 
 
-def test_a_key_file_has_one_key_on_each_line(tmp_path: Path) -> None:
+def test_a_key_file_names_the_clients(tmp_path: Path) -> None:
     file = tmp_path / "keys"
-    file.write_text("# the shop's\nfirst-key-of-the-shop\n\n  second-key-of-the-shop  \nfirst-key-of-the-shop\n")
-    assert read_keys(file) == ["first-key-of-the-shop", "second-key-of-the-shop"]
+    file.write_text(
+        "# the shop's\nshop: first-key-of-the-shop\n\n  shop:   second-key-of-the-shop  \na:key-without-a-name\n"
+        "shop: first-key-of-the-shop\n"
+    )
+    assert [(key.client, key.key) for key in read_keys(file)] == [
+        ("shop", "first-key-of-the-shop"),
+        ("shop", "second-key-of-the-shop"),
+        ("key-5", "a:key-without-a-name"),
+    ]
+    assert "first-key" not in repr(read_keys(file))
 
 
 @pytest.mark.parametrize(
@@ -115,8 +136,12 @@ def test_a_key_file_has_one_key_on_each_line(tmp_path: Path) -> None:
     [
         (b"", "has no keys"),
         (b"# nothing\n\n", "has no keys"),
-        (b"good-enough-as-a-key\nshort\n", "line 2 of .* is not a key: a key has 16 characters"),
-        (b"two words are not a key\n", "line 1 .* no space"),
+        (b"good-enough-as-a-key\nsecret\n", "line 2 of .* has no valid key: a key has 16 characters"),
+        (b"shop: secret\n", "line 1 of .* has no valid key"),
+        (b"two words-are-secret-no-key\n", "line 1 .* no space"),
+        (b"two words: secret-secret-secret\n", "line 1 of .* has no valid name before the colon"),
+        (b"-x: secret-secret-secret\n", "line 1 of .* has no valid name"),
+        (b"a: secret-secret-secret\nb: secret-secret-secret\n", "line 2 of .* has the same key as line 1"),
         ("schlüssel-schlüssel\n".encode(), "all of them ASCII"),
         (b"\xff\xfe\x00", "can't be read"),
     ],
@@ -128,7 +153,7 @@ def test_an_invalid_key_file_is_rejected_and_the_error_repeats_no_key(
     file.write_bytes(content)
     with pytest.raises(GatewayError, match=message) as raised:
         read_keys(file)
-    assert "short" not in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 # TLS
@@ -151,9 +176,9 @@ def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_pat
         (GatewayConfig(host="127.0.0.2"), []),
         (GatewayConfig(host="::1"), []),
         (GatewayConfig(host="0.0.0.0"), ["--api-keys", "--tls-cert"]),
-        (GatewayConfig(host="192.0.2.1", keys=[SECRET]), ["including the API keys"]),
+        (GatewayConfig(host="192.0.2.1", keys=[KEY]), ["including the API keys"]),
         (GatewayConfig(host="::", tls=(Path("c"), Path("k"))), ["--api-keys"]),
-        (GatewayConfig(host="::", keys=[SECRET], tls=(Path("c"), Path("k"))), []),
+        (GatewayConfig(host="::", keys=[KEY], tls=(Path("c"), Path("k"))), []),
     ],
 )
 def test_an_open_port_without_protection_causes_warnings(config: GatewayConfig, messages: list[str]) -> None:
