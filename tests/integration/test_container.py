@@ -1,32 +1,25 @@
 """Container image, built by podman or Docker and run as compose.yaml runs it.
 
 The build takes minutes, so these tests run only if SHOPCAT_CONTAINER names the program: ``make container-test``.
-SHOPCAT_CONTAINER_BUILD and SHOPCAT_CONTAINER_RUN have more options of ``build`` and ``run``, for machines that need
-other base images, a proxy or fewer features.
+benchmarks/servers/container.py describes the other environment variables.
 """
 
 import json
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks.servers.container import IMAGE, PROGRAM, ROOT, SERVICE, build, inside, restrictions, run
 from cli import main
 from tests.integration.waiting import until
 
-ROOT = Path(__file__).parents[2]
-IMAGE = "localhost/shopcat:test"
-SERVICE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["shopcat"]
-PROGRAM = os.environ.get("SHOPCAT_CONTAINER")
 START_S = 120
 ASK = """
 import sys
@@ -37,7 +30,9 @@ sys.stdout.write(urlopen(request, timeout=60).read().decode())
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(not PROGRAM, reason="SHOPCAT_CONTAINER is not set; it names podman or docker"),
+    pytest.mark.skipif(
+        "SHOPCAT_CONTAINER" not in os.environ, reason="SHOPCAT_CONTAINER is not set; it names podman or docker"
+    ),
 ]
 
 
@@ -47,38 +42,10 @@ class Process(NamedTuple):
     args: str
 
 
-def run(*command: str, stdin: bytes = b"", check: bool = True) -> str:
-    """Run a command of the container program, and return what it prints."""
-    assert PROGRAM is not None
-    done = subprocess.run([PROGRAM, *command], input=stdin, capture_output=True, timeout=1800)
-    error = done.stderr.decode(errors="replace")[-4000:]
-    assert not check or done.returncode == 0, f"{shlex.join(command)} ended with {done.returncode}:\n{error}"
-    return done.stdout.decode() + ("" if check else error)
-
-
-def limits() -> list[str]:
-    """Return the restrictions of compose.yaml as options of ``run``, on the image's own user, without a network."""
-    allowed = SERVICE["deploy"]["resources"]["limits"]
-    return [
-        "--read-only",
-        "--network=none",
-        f"--memory={allowed['memory']}",
-        f"--cpus={allowed['cpus']}",
-        f"--pids-limit={allowed['pids']}",
-        *(f"--cap-drop={name}" for name in SERVICE["cap_drop"]),
-        *(f"--security-opt={option}" for option in SERVICE["security_opt"]),
-        *(f"--tmpfs={mount},rw,noexec,nosuid,nodev" for mount in SERVICE["tmpfs"]),
-        *shlex.split(os.environ.get("SHOPCAT_CONTAINER_RUN", "")),
-    ]
-
-
 @pytest.fixture(scope="module")
 def image() -> str:
     """Name of the image, built for the target that compose.yaml names."""
-    options = shlex.split(os.environ.get("SHOPCAT_CONTAINER_BUILD", ""))
-    docker = [] if PROGRAM and PROGRAM.endswith("docker") else ["--format=docker"]  # OCI's format has no HEALTHCHECK
-    run("build", *docker, f"--target={SERVICE['build']['target']}", f"--tag={IMAGE}", *options, str(ROOT))
-    return IMAGE
+    return build()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +58,9 @@ def config(image: str) -> Any:
 def container(image: str) -> Iterator[str]:
     """Id of a running container that serves the demonstration and the pets model."""
     bundles = f"--volume={ROOT / 'model_store'}:/bundles:ro"
-    started = run("run", "--detach", *limits(), bundles, image, "serve", "/bundles/demo", "model_store/pets").strip()
+    started = run(
+        "run", "--detach", *restrictions(), bundles, image, "serve", "/bundles/demo", "model_store/pets"
+    ).strip()
     try:
         assert until(lambda: healthy(started), START_S), run("logs", started, check=False)
         yield started
@@ -106,18 +75,14 @@ def configuration(image: str) -> Any:
 
 
 def in_image(image: str, *command: str) -> str:
-    return run("run", "--rm", *limits(), f"--entrypoint={command[0]}", image, *command[1:])
-
-
-def inside(container: str, *command: str, stdin: bytes = b"") -> str:
-    return run("exec", "--interactive", container, *command, stdin=stdin)
+    return run("run", "--rm", *restrictions(), f"--entrypoint={command[0]}", image, *command[1:])
 
 
 def healthy(container: str) -> bool:
     """Run the image's health check, as the container program does from time to time."""
     kind, *command = configuration(IMAGE)["Healthcheck"]["Test"]
     assert kind == "CMD"
-    return subprocess.run([str(PROGRAM), "exec", container, *command], capture_output=True).returncode == 0
+    return subprocess.run([PROGRAM, "exec", container, *command], capture_output=True).returncode == 0
 
 
 def ask(container: str, path: str, content_type: str, body: bytes) -> Any:
@@ -222,7 +187,7 @@ def test_the_image_has_what_serving_needs_and_nothing_for_training(image: str) -
 
 
 def test_without_a_sales_bundle_the_container_ends_with_an_error(image: str) -> None:
-    assert "/bundles/sales is not a bundle" in run("run", "--rm", *limits(), image, check=False)
+    assert "/bundles/sales is not a bundle" in run("run", "--rm", *restrictions(), image, check=False)
 
 
 # The container. The tests run in this order; the last one stops it.
