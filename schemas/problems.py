@@ -51,7 +51,8 @@ class Problem(BaseModel):
 
     type: str = Field(
         description="URI of the kind of problem. It is stable; the other texts may change.",
-        json_schema_extra={"enum": [type_uri(name) for name in PROBLEM_KINDS]},
+        # No enum: a client that was generated from it could not read a problem of a kind that came later.
+        json_schema_extra={"x-extensible-enum": [type_uri(name) for name in PROBLEM_KINDS]},
     )
     title: str = Field(description="The kind of problem in words, the same for every problem of the kind.")
     status: int = Field(description="The HTTP status.", ge=400, le=599)

@@ -101,10 +101,11 @@ def http_sections() -> str:
     contract = json.loads((ROOT / "schemas" / "openapi.json").read_text(encoding="utf-8"))
     about = contract["info"].get("description", "")
     lines = [about.replace("docs/reference/problems.md", "[Problems](problems.md)"), ""]
-    for path, operations in contract["paths"].items():
-        for method, operation in operations.items():
-            if isinstance(operation, dict):
-                lines += _operation_section(f"{method.upper()} {path}", operation, contract)
+    for path, item in contract["paths"].items():
+        for method in item.keys() & {"get", "post"}:
+            parameters = [*item.get("parameters", []), *item[method].get("parameters", [])]
+            operation = item[method] | {"parameters": parameters}
+            lines += _operation_section(f"{method.upper()} {path}", operation, contract)
     lines += ["## Types", ""]
     for name, schema in contract["components"]["schemas"].items():
         lines += _schema_section(name, schema)

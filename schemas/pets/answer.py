@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from schemas.pets.request import Look, Method
 
 Species = Literal["cat", "dog"]
+Decision = Literal["accept", "review"]
 ReviewReason = Literal["unlike_training", "low_probability", "random_check"]
 SpeciesField = Annotated[Species | None, Field(description="Species of the breed; null if the model does not know it.")]
 
@@ -105,7 +106,7 @@ class Prediction:
         ),
     ]
     decision: Annotated[
-        Literal["accept", "review"],
+        Decision,
         Field(description="`review` if a person should look at the photo; `review_reason` says why."),
     ]
     review_reason: Annotated[

@@ -15,7 +15,9 @@ MAX_TOP = 100
 MAX_NAME = 100  # characters of a class's name
 
 Method = Literal["activation", "gradcam", "contrast"]
+MethodOrNone = Literal["none", "activation", "gradcam", "contrast"]
 Look = Literal["whole", "closer"]
+Overlay = Literal["none", "png"]
 
 ClassName = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_NAME)]
 
@@ -25,7 +27,7 @@ class PetOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    heatmap: Literal["none", "activation", "gradcam", "contrast"] = Field(
+    heatmap: MethodOrNone = Field(
         default="none",
         description="Heatmap to draw: none; activation, where the network's last layer is active; gradcam, the "
         "evidence for a class; contrast, the evidence for a class against another class.",
@@ -54,7 +56,7 @@ class PetOptions(BaseModel):
         le=MAX_TOP,
         description="Number of breeds to list, most probable first; all of them if the model has fewer.",
     )
-    overlay: Literal["none", "png"] = Field(
+    overlay: Overlay = Field(
         default="png", description="Format of the photo with the heatmap painted on it: png (in base64), or none."
     )
 

@@ -1,15 +1,17 @@
 """The addresses of a sales model, as OpenAPI describes them."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from pydantic.json_schema import JsonSchemaMode
 
 from schemas.openapi_parts import EXAMPLES, json_content, responses
 from schemas.problem_kinds import ProblemName
 from schemas.sales.answer import Comparison, Comparisons, Forecast, Forecasts
 from schemas.sales.explanation import Explanation, ExplanationDay, ExplanationItemList, ExplanationRange, Explanations
+from schemas.sales.options import Objective
 from schemas.sales.parse import MAX_EXPLAINED
-from schemas.sales.request import DayRequest, ItemList, Range
+from schemas.sales.request import DayRequest, ItemList, OwnColumns, Range, StateHoliday
 
 PROBLEMS: tuple[ProblemName, ...] = (
     "malformed-request",
@@ -26,6 +28,16 @@ COMPONENTS: dict[type, JsonSchemaMode] = {
     **dict.fromkeys((Forecast, Forecasts, Comparison, Comparisons, Explanation, Explanations), "serialization"),
 }
 
+SHARED_TYPES: dict[str, Any] = {
+    "Objective": Annotated[Objective, Field(description="Measure that forecasts are best for.")],
+    "OwnColumns": Annotated[
+        OwnColumns, Field(description="Values of the user's own columns of the training tables, by their names.")
+    ],
+    "StateHoliday": Annotated[
+        StateHoliday, Field(description="Holiday: `0` none, `a` public holiday, `b` Easter, `c` Christmas.")
+    ],
+}
+
 
 def paths() -> dict[str, Any]:
     """Return the path items by address."""
@@ -33,7 +45,7 @@ def paths() -> dict[str, Any]:
     return {
         "/predictions/sales": {
             "post": {
-                "operationId": "forecast",
+                "operationId": "forecastSales",
                 "summary": "Forecast sales by store and day",
                 "description": "A request has one store and day, up to 1,000 items, or a range of days. An invalid "
                 "item gets a problem in its place in the list, and the other items get their forecasts. If no item "
@@ -45,14 +57,15 @@ def paths() -> dict[str, Any]:
                 },
                 "responses": responses(
                     "One forecast, or a list of forecasts in request order.",
-                    json_content(("Forecast", "Forecasts", "Comparison", "Comparisons"), examples["forecast_answers"]),
+                    # Comparisons come first: generated clients take the first type that has all of its fields.
+                    json_content(("Comparison", "Forecast", "Comparisons", "Forecasts"), examples["forecast_answers"]),
                     PROBLEMS,
                 ),
             }
         },
         "/explanations/sales": {
             "post": {
-                "operationId": "explain",
+                "operationId": "explainSales",
                 "summary": "Forecast sales by store and day, with the contribution of each input",
                 "description": "The requests are those of /predictions/sales, without what_if and with up to "
                 f"{MAX_EXPLAINED} items or days. Contributions are Shapley values of the logarithm of the forecast, "

@@ -67,7 +67,10 @@ Store = Annotated[
 Date = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="Day to forecast, YYYY-MM-DD.")]
 StartDate = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="First day of the range, YYYY-MM-DD.")]
 Holiday = Annotated[
-    StateHoliday, BeforeValidator(_holiday_code), WithJsonSchema({"enum": [*get_args(StateHoliday), 0]})
+    StateHoliday,
+    BeforeValidator(_holiday_code),
+    # Two schemas, because generators of clients can't make a type of an enumeration of texts and numbers.
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": [*get_args(StateHoliday)]}, {"type": "integer", "const": 0}]}),
 ]
 Flag = Annotated[bool, Field(strict=True)]  # pydantic alone would take 1 and "yes" too
 

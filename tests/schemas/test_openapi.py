@@ -24,7 +24,13 @@ from scripts.write_openapi_examples import FILE as EXAMPLES
 from scripts.write_openapi_examples import examples
 
 DOCUMENT = openapi()
-POSTS: dict[str, Any] = {path: methods["post"] for path, methods in DOCUMENT["paths"].items()}
+POSTS: dict[str, Any] = {path: item["post"] for path, item in DOCUMENT["paths"].items() if "post" in item}
+OPERATIONS: dict[str, Any] = {
+    f"{method} {path}": operation
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if method in ("get", "post")
+}
 COMPONENTS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
 
@@ -54,10 +60,73 @@ def test_the_models_give_the_answers_of_the_examples() -> None:
         assert value == expected, f"{path}; run: python -m scripts.write_openapi_examples"
 
 
-def test_every_reference_has_its_schema() -> None:
-    names = re.findall(r'"\$ref": "([^"]*)"', as_json())
-    assert {name.rpartition("/")[0] for name in names} == {"#/components/schemas"}
-    assert {name.rpartition("/")[2] for name in names} <= {*COMPONENTS}
+def test_every_component_is_used_and_every_reference_has_one() -> None:
+    references = {*re.findall(r'"\$ref": "([^"]*)"', as_json())}
+    sections = ("schemas", "responses", "parameters", "headers")
+    components = {f"#/components/{section}/{name}" for section in sections for name in DOCUMENT["components"][section]}
+    assert references <= components
+    shared = {f"#/components/responses/{name}" for name in DOCUMENT["components"]["responses"]}
+    assert components - references <= shared  # models may add problems of the same status
+
+
+def resolved(response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response, also one that is a component."""
+    name = response.get("$ref", "").rpartition("/")[2]
+    return dict(DOCUMENT["components"]["responses"][name]) if name else response
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_response_has_the_headers_of_the_gateway(operation: str) -> None:
+    for status, response in OPERATIONS[operation]["responses"].items():
+        headers = resolved(response)["headers"]
+        assert {"x-request-id", "traceparent"} <= {*headers}
+        assert ("Retry-After" in headers) == (status in ("429", "503"))
+
+
+def test_operations_have_names_of_functions_and_belong_to_a_tag() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len({*names}) == len(names)
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name) for name in names), names
+    tags = {tag["name"] for tag in DOCUMENT["tags"]}
+    assert {tag for operation in OPERATIONS.values() for tag in operation["tags"]} == tags
+
+
+def test_a_key_is_optional_for_models_and_not_needed_for_probes() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert DOCUMENT["security"] == [{}, *({name: []} for name in schemes)]
+    assert {(scheme["type"], scheme.get("name"), scheme.get("scheme")) for scheme in schemes.values()} == {
+        ("apiKey", "X-API-Key", None),
+        ("http", None, "bearer"),
+    }
+    for name, operation in OPERATIONS.items():
+        assert operation.get("security") == (None if name.startswith("post /") else []), name
+        assert ("401" in operation["responses"]) == name.startswith("post /"), name
+
+
+def test_the_server_is_the_one_that_sends_the_document() -> None:
+    assert [server["url"] for server in DOCUMENT["servers"]] == ["/"]
+
+
+def enumerations(content: Any) -> Iterator[list[Any]]:
+    """Yield the values of every enumeration of the document."""
+    if isinstance(content, dict):
+        if isinstance(content.get("enum"), list):
+            yield content["enum"]
+        for name, value in content.items():
+            if name not in ("examples", "properties"):
+                yield from enumerations(value)
+        for value in content.get("properties", {}).values():
+            yield from enumerations(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from enumerations(value)
+
+
+def test_an_enumeration_has_values_of_one_type_and_occurs_once() -> None:
+    """Generated clients then have one type for it, with a name that is not made of the field's."""
+    found = [*enumerations(DOCUMENT)]
+    assert all(len({type(value) for value in values}) == 1 for values in found)
+    assert [values for values in found if found.count(values) > 1] == []
 
 
 @pytest.mark.parametrize(
@@ -65,27 +134,27 @@ def test_every_reference_has_its_schema() -> None:
     [(path, kind.problems) for kind in MODEL_KINDS.values() for path in kind.paths()],
 )
 def test_an_address_lists_the_problems_that_it_can_give(path: str, problems: tuple[ProblemName, ...]) -> None:
-    responses = POSTS[path]["responses"]
+    responses = {status: resolved(response) for status, response in POSTS[path]["responses"].items()}
     listed = names_by_status(dict.fromkeys((*problems, *GATEWAY_PROBLEMS)))
     assert list(responses) == ["200", *map(str, listed)]
     for status, names in listed.items():
-        schema = responses[str(status)]["content"]["application/problem+json"]["schema"]
-        assert schema["properties"]["type"]["enum"] == [type_uri(name) for name in names]
-        assert schema["properties"]["status"]["const"] == status
+        (content,) = responses[str(status)]["content"].values()
+        assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert responses[str(status)]["x-problem-types"] == [type_uri(name) for name in names]
         assert all(PROBLEM_KINDS[name].title in responses[str(status)]["description"] for name in names)
 
 
 def test_every_kind_of_problem_belongs_to_a_model_or_the_gateway() -> None:
     problems = {name for kind in MODEL_KINDS.values() for name in kind.problems}
     assert {*problems, *GATEWAY_PROBLEMS} == {*get_args(ProblemName)} == {*PROBLEM_KINDS}
-    assert COMPONENTS["Problem"]["properties"]["type"]["enum"] == [type_uri(name) for name in PROBLEM_KINDS]
+    assert COMPONENTS["Problem"]["properties"]["type"]["x-extensible-enum"] == [*map(type_uri, PROBLEM_KINDS)]
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_every_component_and_field_is_described(component: str) -> None:
     schema = COMPONENTS[component]
     assert schema["description"].endswith(".")
-    described = {name: field.get("description", "") for name, field in schema["properties"].items()}
+    described = {name: field.get("description", "") for name, field in schema.get("properties", {}).items()}
     assert [name for name, text in described.items() if not text.endswith((".", ")."))] == []
 
 
@@ -124,10 +193,10 @@ def test_the_options_are_the_same_in_query_form_and_json(path: str, component: s
     query = {parameter["name"] for parameter in POSTS[path]["parameters"]}
     assert form == body == {"image", *query}
     assert query == {"heatmap", "class", "versus", "look", "top_k", "overlay"}
-    assert {"image/*", "application/octet-stream"} < {*content}
+    assert {*content} == {"application/octet-stream", "multipart/form-data", "application/json"}
     heatmap = COMPONENTS[component]["properties"]["heatmap"]
-    expected = ("none", True) if path.startswith("/predictions") else ("gradcam", False)
-    assert (heatmap["default"], "none" in heatmap["enum"]) == expected
+    expected = ("none", "HeatmapOption") if path.startswith("/predictions") else ("gradcam", "HeatmapMethod")
+    assert (heatmap["default"], heatmap["$ref"].rpartition("/")[2]) == expected
 
 
 def test_the_parser_accepts_every_documented_value_of_an_option() -> None:
@@ -136,7 +205,9 @@ def test_the_parser_accepts_every_documented_value_of_an_option() -> None:
         for parameter in POSTS[path]["parameters"]:
             schema = parameter["schema"]
             typed, empty = schema["anyOf"]
-            values = [*schema.get("examples", []), *typed.get("enum", []), schema.get("default", ""), empty["const"]]
+            assert "default" not in schema  # generated clients would send it beside the options of a form
+            typed = COMPONENTS[typed["$ref"].rpartition("/")[2]] if "$ref" in typed else typed
+            values = [*schema.get("examples", []), *typed.get("enum", []), empty["const"]]
             for value in values:
                 fields = {"body": b"photo", "heatmap": "contrast", parameter["name"]: str(value)}
                 assert parse_request(fields, {}, explain=explain).image == b"photo"
