@@ -43,6 +43,7 @@ class ServeOptions:
     log: Path | None
     audit_log: Path | None
     review_share: float | None
+    max_pixels: int | None
 
     def check(self) -> None:
         """Reject options that contradict each other."""
@@ -72,7 +73,7 @@ class ServeOptions:
         """Return the environment variables that pass settings to the workers."""
         from handlers.worker_settings import worker_environment
 
-        return worker_environment(review_share=self.review_share)
+        return worker_environment(review_share=self.review_share, max_pixels=self.max_pixels)
 
     def gateway_config(self) -> "GatewayConfig":
         """Return the settings of the gateway."""
@@ -147,6 +148,12 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     "--audit-log", type=_NEW_FILE, help="File for a line of JSON about each request.  [default: a temporary one]"
 )
 @REVIEW_SHARE
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1_000_000, 100_000_000),
+    help="Pixels of a photo that may be decoded, at 8 bytes of memory each.  [default: 26 million; twice as many for "
+    "most JPEGs, half as many for WebP]",
+)
 @command
 def serve(bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, **options: Any) -> None:
     """Serve bundles until Ctrl-C.

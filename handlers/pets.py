@@ -15,8 +15,9 @@ from handlers.batch import HttpRequest, answer_batch
 from handlers.context import BatchContext, WorkerContext
 from handlers.telemetry.pets import BreedObserver
 from handlers.worker import load_model, warm_up
-from handlers.worker_settings import REVIEW_SHARE
+from handlers.worker_settings import MAX_PIXELS, REVIEW_SHARE
 from pets.classifier import Classifier, Query
+from pets.image_files import MAX_PIXELS as DEFAULT_MAX_PIXELS
 from schemas.pets.parse import parse_request
 
 
@@ -25,8 +26,12 @@ class PetsHandler:
 
     def initialize(self, context: WorkerContext) -> None:
         """Load the archive's bundle. TorchServe calls it once, before the worker is ready."""
-        share = os.environ.get(REVIEW_SHARE)
-        load = partial(Classifier.load, review_share=float(share) if share else None)
+        share, max_pixels = os.environ.get(REVIEW_SHARE), os.environ.get(MAX_PIXELS)
+        load = partial(
+            Classifier.load,
+            review_share=float(share) if share else None,
+            max_pixels=int(max_pixels) if max_pixels else DEFAULT_MAX_PIXELS,
+        )
         self.classifier, self.telemetry = load_model(context, load, BreedObserver())
         request = {"body": _blank_photo(), "heatmap": b"gradcam"}
         warm_up(context, self.classifier, self.telemetry, self.handle, request)

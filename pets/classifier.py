@@ -19,6 +19,7 @@ from pets import bundle as bundles
 from pets.bundle import Bundle
 from pets.graph import Rival, Target
 from pets.heatmap import overlay
+from pets.image_files import MAX_PIXELS
 from pets.images import Box, Photo, crop, cut, normalise, open_photo
 from pets.network import Output, Run, onnx_network
 from pets.photo_warnings import photo_warnings
@@ -75,20 +76,24 @@ class Classifier:
 
     Attributes:
         review_share: share of the accepted photos that go to review at random, 0 to 1; see `pets.review`.
+        max_pixels: number of pixels of a photo that may be decoded; see `open_photo`.
     """
 
-    def __init__(self, manifest: PetsManifest, run: Run, *, review_share: float | None = None) -> None:
+    def __init__(
+        self, manifest: PetsManifest, run: Run, *, review_share: float | None = None, max_pixels: int = MAX_PIXELS
+    ) -> None:
         """Initialize the predictor.
 
         Args:
             manifest: the bundle's manifest.
             run: function that runs the network.
             review_share: ``review_share`` instead of the manifest's.
+            max_pixels: number of pixels of a photo that may be decoded.
 
         Raises:
             ValueError: if the share is not from 0 to 1.
         """
-        self.manifest, self.run = manifest, run
+        self.manifest, self.run, self.max_pixels = manifest, run, max_pixels
         self.review_share = manifest.review_share if review_share is None else review_share
         if not 0 <= self.review_share <= 1:
             raise ValueError(f"review_share must be from 0 to 1, not {self.review_share:g}")
@@ -98,7 +103,13 @@ class Classifier:
 
     @classmethod
     def load(
-        cls, folder: Path, *, device: str = "cpu", threads: int = 1, review_share: float | None = None
+        cls,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        review_share: float | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> Classifier:
         """Load a bundle, and verify its hashes and its golden pictures on this machine and device.
 
@@ -107,6 +118,7 @@ class Classifier:
             device: ``cpu`` or ``cuda:N``.
             threads: number of threads within one operator on the CPU.
             review_share: share of the accepted photos that go to review at random, 0 to 1, instead of the manifest's.
+            max_pixels: number of pixels of a photo that may be decoded; see `open_photo`.
 
         Raises:
             BundleError: if the bundle is damaged, or this machine computes other outputs for its golden pictures.
@@ -114,7 +126,8 @@ class Classifier:
             ValueError: if the share is not from 0 to 1.
         """
         bundle = bundles.load(folder)
-        classifier = cls(bundle.manifest, onnx_network(folder, device, threads), review_share=review_share)
+        network = onnx_network(folder, device, threads)
+        classifier = cls(bundle.manifest, network, review_share=review_share, max_pixels=max_pixels)
         classifier.verify(bundle)
         return classifier
 
@@ -192,7 +205,7 @@ class Classifier:
         if request.heatmap == "contrast":
             rival = Rival.RUNNER_UP if request.versus is None else self._class_index("versus", request.versus)
         self.clock.lap("parse")
-        photo = open_photo(request.image)
+        photo = open_photo(request.image, self.max_pixels)
         pixels, box = self.crop(photo)
         self.clock.lap("features")
         return Query(request, photo, pixels, box, target, rival)

@@ -6,7 +6,7 @@ of ``size`` pixels is cut out. Colour profiles are not applied, because the netw
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
-from pets.image_files import check_size, damaged, extract, too_large
+from pets.image_files import MAX_PIXELS, check_size, damaged, extract, max_pixels_of, too_large
 from schemas.problems import Problem, ProblemError
 
 KEEP = 640  # pixels of a reduced photo's shorter side; why: twice the input of the largest network
+
+_STRIP_PIXELS = 1 << 20
 
 _UPRIGHT = {  # operation that turns the stored picture upright, by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,11 +59,13 @@ class Photo:
     format: str
 
 
-def open_photo(content: bytes | bytearray) -> Photo:
+def open_photo(content: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> Photo:
     """Decode a photo, or the first frame of an animation.
 
     Args:
         content: a JPEG, PNG, WebP, GIF, BMP or TIFF file. The bytes alone decide its format.
+        max_pixels: number of pixels that may be decoded. Decoding takes up to 8 bytes of memory for each. A JPEG that
+            can be decoded at half its size may have twice as many pixels, and a WebP half as many.
 
     Raises:
         ProblemError: malformed-request if there are no bytes; not-an-image for another format; damaged-image if the
@@ -69,12 +73,12 @@ def open_photo(content: bytes | bytearray) -> Photo:
     """
     if not content:
         raise ProblemError(Problem.of("malformed-request", "the image is empty; send the bytes of a photo"))
-    name, content = extract(bytes(content))
+    name, content = extract(bytes(content), max_pixels)
     # Warning filters belong to the process. If two threads interfere here, Pillow only stays silent for longer.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
-            return _decode(name, content)
+            return _decode(name, content, max_pixels)
         except ProblemError:
             raise
         except (Image.DecompressionBombError, MemoryError) as error:
@@ -139,27 +143,33 @@ def normalise(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[fl
     return result
 
 
-def _decode(name: str, content: bytes) -> Photo:
+def _decode(name: str, content: bytes, max_pixels: int) -> Photo:
     """Decode a file from ``extract``; errors of Pillow are not caught."""
     with Image.open(io.BytesIO(content), formats=[name]) as file:
-        check_size(name, *file.size)
         width, height = file.size
+        check_size(name, width, height, max_pixels_of(name, max_pixels))
         # libjpeg decodes at 1/2, 1/4 or 1/8 of the size in a fraction of the time. The result may have padding at its
         # right and bottom edges; the second value of ``drafted`` is the picture's extent without it.
         drafted = file.draft(None, (KEEP, KEEP))
+        if file.size == (width, height):
+            check_size(name, width, height, max_pixels, "narrow ")
+            drafted = None
         file.load()
         orientation = _orientation(file)
-        image = _rgb(file)
-    if drafted and image.size != (width, height):
-        image = image.resize(_kept(width, height), Image.Resampling.BICUBIC, drafted[1])
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    if orientation >= 5:
-        width, height = height, width
-    # Reduce after turning, so that a photo and its rotated copy give the same pixels.
-    if min(image.size) >= 2 * KEEP:
-        image = image.resize(_kept(width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return Photo(image, width, height, name)
+        upright = (height, width) if orientation >= 5 else (width, height)
+        if drafted:
+            image = _rgb(file).resize(_kept(width, height), Image.Resampling.BICUBIC, drafted[1])
+            image = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+        elif min(upright) < 2 * KEEP:
+            image = _rgb(file, orientation)
+        else:
+            # Reduce after turning, so that a photo and its rotated copy give the same pixels. These are the two steps
+            # of Pillow's resize with a reducing gap of 2.
+            size = _kept(*upright)
+            factors = max(int(upright[0] / size[0] / 2), 1), max(int(upright[1] / size[1] / 2), 1)
+            box = (0, 0, upright[0] / factors[0], upright[1] / factors[1])
+            image = _rgb(file, orientation, factors).resize(size, Image.Resampling.BICUBIC, box)
+    return Photo(image, *upright, name)
 
 
 def _kept(width: int, height: int) -> tuple[int, int]:
@@ -178,16 +188,48 @@ def _orientation(file: Image.Image) -> int:
     return orientation if orientation in _UPRIGHT else 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert a picture to RGB with 8 bits per channel, on a white background."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        image = _eight_bits(image)
-    elif image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        image = ImageChops.invert(image)  # Pillow assumes Adobe's inverted ink for every CMYK JPEG
-    if not image.has_transparency_data:
-        return image.convert("RGB")
+def _rgb(file: Image.Image, orientation: int = 1, factors: tuple[int, int] = (1, 1)) -> Image.Image:
+    """Return a loaded picture upright, in RGB with 8 bits per channel, on a white background.
+
+    A copy of all pixels in every step of the conversion would take up to 12 bytes a pixel, so it works strip by strip.
+
+    Args:
+        file: the picture as decoded.
+        orientation: its EXIF orientation.
+        factors: horizontal and vertical factor by which the upright picture is reduced.
+    """
+    convert = _conversion(file)
+    width, height = reversed(file.size) if orientation >= 5 else file.size
+    result = Image.new("RGB", (-(-width // factors[0]), -(-height // factors[1])))
+    rows = max(_STRIP_PIXELS // (width * factors[1]), 1) * factors[1]
+    for top in range(0, height, rows):
+        # The strip of the stored picture is one of columns if the picture lies on its side, and counted from the other
+        # end if it is upside down.
+        first, last = top, min(top + rows, height)
+        if orientation in (3, 4, 7, 8):
+            first, last = height - last, height - first
+        box = (first, 0, last, file.height) if orientation >= 5 else (0, first, file.width, last)
+        strip = convert(file.crop(box))
+        strip = strip.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else strip
+        result.paste(strip.reduce(factors) if factors != (1, 1) else strip, (0, top // factors[1]))
+    return result
+
+
+def _conversion(file: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """Return the function that converts a part of a loaded picture to RGB with 8 bits per channel, on white."""
+    if file.mode.startswith("I;16"):
+        return lambda part: Image.fromarray((np.asarray(part) >> 8).astype(np.uint8)).convert("RGB")
+    if file.mode in ("I", "F"):
+        scale, offset = _eight_bit_scale(file)
+        return lambda part: part.point(lambda value: value * scale + offset).convert("L").convert("RGB")
+    if file.mode == "CMYK" and file.format == "JPEG" and "adobe" not in file.info:
+        return lambda part: ImageChops.invert(part).convert("RGB")  # Pillow assumes inverted ink for every CMYK JPEG
+    if not file.has_transparency_data:
+        return lambda part: part.convert("RGB")
+    return _on_white
+
+
+def _on_white(image: Image.Image) -> Image.Image:
     if image.mode == "La":
         image = image.convert("LA")  # there is no direct conversion
     if image.mode != "RGBA":
@@ -197,8 +239,8 @@ def _rgb(image: Image.Image) -> Image.Image:
     return white
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Convert a grey picture of 32 bits, integer or floating point, to 8 bits.
+def _eight_bit_scale(image: Image.Image) -> tuple[float, float]:
+    """Return factor and offset that convert a grey picture of 32 bits, integer or floating point, to 8 bits.
 
     The file does not state the value of white. White is the smallest of 1, 255 and 65535 that no value exceeds. If a
     value is negative or above 65535, the smallest value becomes black and the largest white.
@@ -210,4 +252,4 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if low >= 0 and high <= 65535:
         low, high = 0, next(white for white in (1, 255, 65535) if high <= white)
     scale = 255 / max(high - low, 1e-30)
-    return image.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
+    return scale, 0.5 - low * scale

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
+from schemas.json_text import parse_json
 from schemas.pets.multipart import Part, parse_form
 from schemas.pets.request import MAX_NAME, PetOptions, PetRequest
 from schemas.problem_kinds import ProblemName
@@ -106,10 +106,7 @@ def _from_form(form: dict[str, Part]) -> tuple[bytes, str, dict[str, Any]]:
 
 
 def _from_json(body: bytes) -> tuple[bytes, str, dict[str, Any]]:
-    try:
-        content = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise _problem("malformed-request", f"the body is not JSON: {error}") from None
+    content = parse_json(body)
     if not isinstance(content, dict) or content.get("image") is None:
         raise _problem("malformed-request", f"the JSON is not an object with a field image; {_HOW}")
     image, content_type = _from_base64(content.pop("image"))

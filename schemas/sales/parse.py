@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
+from schemas.json_text import parse_json
 from schemas.problems import MAX_ERRORS, Problem, ProblemError, abbreviate, invalid_field, validation_problem
 from schemas.sales.options import NO_OPTIONS, OPTION_NAMES, AnswerOptions, parse_options, split_options
 from schemas.sales.range import expand_range
@@ -66,13 +66,10 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
         explain: True for an explanation, which has lower limits and no what-if.
 
     Raises:
-        ProblemError: if the body is not JSON, has none of the three forms, or has no valid item.
+        ProblemError: if the body is not JSON or has too many values, has none of the three forms, or has no valid item.
     """
     if isinstance(body, (bytes, bytearray)):
-        try:
-            body = from_json(body, allow_inf_nan=False)
-        except ValueError as error:
-            raise ProblemError(Problem.of("malformed-request", f"the body is not JSON: {error}")) from None
+        body = parse_json(body)
     if not isinstance(body, Mapping):
         raise ProblemError(
             Problem.of(

@@ -16,6 +16,7 @@ from ts.utils.util import list_classes_from_module
 import handlers.pets
 from handlers.pets import PetsHandler
 from handlers.worker_settings import worker_environment
+from pets.image_files import MAX_PIXELS
 from runtime.clock import Clock
 from schemas.pets.answer import BoxAnswer, Prediction
 from schemas.pets.request import PetRequest
@@ -34,6 +35,7 @@ class FakeClassifier:
     folder: Path
     device: str
     review_share: float | None
+    max_pixels: int
     batches: list[list[PetRequest]] = field(default_factory=list)
     name: str = "pets"
     version: str = "1"
@@ -122,14 +124,14 @@ def test_the_handler_loads_the_bundle_of_the_archive(handler: PetsHandler, tmp_p
     assert classifier_of(handler).device == "cuda:1"
 
 
-def test_the_review_share_comes_from_the_environment(
+def test_settings_come_from_the_environment(
     handler: PetsHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert classifier_of(handler).review_share is None
-    for name, value in worker_environment(review_share=0.0).items():
+    assert (classifier_of(handler).review_share, classifier_of(handler).max_pixels) == (None, MAX_PIXELS)
+    for name, value in worker_environment(review_share=0.0, max_pixels=2_000_000).items():
         monkeypatch.setenv(name, value)
     handler.initialize(context(model_dir=str(tmp_path)))
-    assert classifier_of(handler).review_share == 0.0
+    assert (classifier_of(handler).review_share, classifier_of(handler).max_pixels) == (0.0, 2_000_000)
 
 
 def test_a_photo_can_be_a_body_a_form_or_base64(handler: PetsHandler) -> None:

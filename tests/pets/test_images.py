@@ -392,8 +392,79 @@ def test_each_fault_has_its_problem() -> None:
     assert problem_kind(png(width=10_000, height=MAX_PIXELS // 10_000 + 1)) == "image-too-large"
     with pytest.raises(ProblemError, match=r"HEIC.*send one of JPEG, PNG"):
         open_photo(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
-    with pytest.raises(ProblemError, match="10,000 x 5,001 pixels"):
-        open_photo(png(width=10_000, height=5_001))
+    with pytest.raises(ProblemError, match="10,000 x 2,601 pixels, 26,010,000 in all; at most 26,000,000"):
+        open_photo(png(width=10_000, height=2_601))
+    with pytest.raises(ProblemError, match="at most 1,000 are allowed in a PNG"):
+        open_photo(encoded(scene(), "PNG"), max_pixels=1_000)
+
+
+# Maker of a picture of as many pixels as its format may have: the file, in a new process that measures its decoding.
+LARGEST = {
+    "grey and alpha": "encoded(Image.new('LA', side, (120, 200)), 'PNG')",
+    "RGBA": "encoded(Image.new('RGBA', side, (120, 2, 3, 200)), 'PNG')",
+    "RGBA on its side": "encoded(Image.new('RGBA', side, (9, 2, 3, 200)), 'PNG', exif=b'MM\\0*\\0\\0\\0\\x08\\0\\1'"
+    "b'\\1\\x12\\0\\3\\0\\0\\0\\1\\0\\6\\0\\0\\0\\0\\0\\0')",
+    "RGB": "encoded(Image.new('RGB', side, (1, 2, 3)), 'PNG')",
+    "RGB with a transparent colour": "encoded(Image.new('RGB', side, (1, 2, 3)), 'PNG', transparency=(1, 2, 3))",
+    "16-bit grey": "encoded(Image.fromarray(np.full(side, 3000, np.uint16)), 'PNG')",
+    "floating point": "encoded(Image.fromarray(np.full(side, 0.3, np.float32)), 'TIFF', compression='tiff_lzw')",
+    "CIELAB": "encoded(Image.new('LAB', side, (1, 2, 3)), 'TIFF', compression='tiff_lzw')",
+    "progressive JPEG": "encoded(Image.new('RGB', side, (1, 2, 3)), 'JPEG', progressive=True, subsampling=0)",
+    "narrow": "encoded(Image.new('LA', (1279, 20_328), (1, 2)), 'PNG')",
+    "JPEG of twice as many pixels": "encoded(Image.new('CMYK', (7_200, 7_200), (1, 2, 3, 4)), 'JPEG')",
+    "WebP of half as many": "encoded(Image.new('RGBA', (3_600, 3_600), (1, 2, 3, 4)), 'WEBP', lossless=True)",
+}
+MEASURE = """
+import json, os, sys
+import numpy as np
+from pathlib import Path
+from PIL import Image
+from pets.images import open_photo
+from tests.pets.hostile import encoded, photo
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+side, grown = (5_099, 5_099), {}
+for name, maker in json.loads(sys.argv[1]).items():
+    Path(sys.argv[2]).unlink(missing_ok=True)
+    if not os.fork():
+        Path(sys.argv[2]).write_bytes(eval(maker))
+        os._exit(0)
+    os.wait()
+    content = Path(sys.argv[2]).read_bytes()
+    open_photo(encoded(photo(np.random.default_rng(0)), "PNG"))
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
+    before = peak()
+    size = open_photo(content).image.size
+    grown[name] = (peak() - before, size)
+print(json.dumps(grown))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the peak of a process's memory")
+def test_the_largest_picture_of_any_mode_takes_a_bounded_memory(tmp_path: Path) -> None:
+    """Before, a grey and alpha PNG of 113 KB took 573 MB, and a WebP of 2 KB took 779 MB."""
+    command = [sys.executable, "-c", MEASURE, json.dumps(LARGEST), str(tmp_path / "picture")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    grown = json.loads(run.stdout)
+    assert grown.keys() == LARGEST.keys()
+    assert {name: kilobytes for name, (kilobytes, _) in grown.items() if kilobytes > 230_000} == {}
+
+
+def test_a_picture_of_several_strips_is_reduced_like_an_undivided_one() -> None:
+    """In every orientation; the strips are those of the upright picture."""
+    image = scene(3_001, 1_999)
+    alpha = image.convert("L").resize((3_001, 1_999))
+    image = image.copy()
+    image.putalpha(alpha)
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
+    for orientation in STORED:
+        upright = white.copy()
+        size = (round(3_001 * KEEP / 1_999), KEEP)
+        expected = upright.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        opened = open_photo(rotated_copy(image, orientation, "PNG")).image
+        assert opened.size == size
+        assert largest_difference(np.asarray(opened), expected) == 0, orientation
 
 
 RUN = """
@@ -467,14 +538,16 @@ def test_any_bytes_give_a_photo_or_a_problem(content: bytes, mark: bytes) -> Non
         open_photo(mark + content)
 
 
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "GIF", "TIFF"])
-def test_the_largest_picture_takes_a_bounded_time(name: str) -> None:
-    content = encoded(Image.new("L", (8_000, 6_250), 99), name)
+@pytest.mark.parametrize(
+    ("name", "size"), [("JPEG", (8_000, 6_500)), *[(k, (6_500, 4_000)) for k in ("PNG", "GIF", "TIFF")]]
+)
+def test_the_largest_picture_takes_a_bounded_time(name: str, size: tuple[int, int]) -> None:
+    content = encoded(Image.new("L", size, 99), name)
     assert len(content) < 60_000_000
     began = time.process_time()
     opened = open_photo(content)
     assert time.process_time() - began < 2
-    assert opened.image.size == (819, KEEP)
+    assert opened.image.size == (round(size[0] * KEEP / size[1]), KEEP)
 
 
 def test_extracting_again_changes_nothing() -> None:
