@@ -176,7 +176,8 @@ def _png(content: bytes, limit: int) -> bytes:
             else:
                 kept.setdefault(kind, content[at:end])
         if kind == b"IHDR":
-            check_size("PNG", *struct.unpack_from(">II", content, at + 8), limit)
+            width, height = struct.unpack_from(">II", content, at + 8)
+            check_size("PNG", width, height, limit)
         elif b"IHDR" not in kept:
             raise damaged("PNG", "it does not begin with its header")
         elif kind == b"IEND":
