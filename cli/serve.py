@@ -13,6 +13,7 @@ from cli.kinds import kind_commands
 
 if TYPE_CHECKING:
     from serving.gateway.config import GatewayConfig
+    from serving.gateway.rate_limit import RateLimit
     from serving.service import Service
     from serving.torchserve.server import Server
 
@@ -38,6 +39,7 @@ class ServeOptions:
     tls_key: Path | None
     no_gateway: bool
     model_store: Path
+    rate_limit: "tuple[RateLimit, ...]"
     gateway_memory: int | None
     health_check_interval: float
     log: Path | None
@@ -54,6 +56,7 @@ class ServeOptions:
             "--api-keys": self.api_keys,
             "--tls-cert": self.tls_cert,
             "--tls-key": self.tls_key,
+            "--rate-limit": self.rate_limit,
             "--gateway-memory": self.gateway_memory,
         }
         if self.no_gateway and any(needs_gateway.values()):
@@ -77,19 +80,32 @@ class ServeOptions:
 
     def gateway_config(self) -> "GatewayConfig":
         """Return the settings of the gateway."""
+        from serving.gateway.certificate import certificate_files
         from serving.gateway.config import GatewayConfig
-        from serving.gateway.keys import read_keys
+        from serving.gateway.keys import key_file
 
         return GatewayConfig(
             self.port,
             self.host,
-            keys=read_keys(self.api_keys) if self.api_keys else (),
-            tls=(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
+            keys=key_file(self.api_keys) if self.api_keys else None,
+            tls=certificate_files(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
+            rate_limits=self.rate_limit,
             probes_port=self.metrics_port,
             probes_host=self.metrics_host,
             max_memory=self.gateway_memory and self.gateway_memory << 20,
             health_check_interval=self.health_check_interval,
         )
+
+
+def _rate_limits(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> "tuple[RateLimit, ...]":
+    from serving.gateway.rate_limit import parse_rate_limits
+
+    try:
+        return parse_rate_limits(texts)
+    except ValueError as error:
+        raise click.BadParameter(f"{' '.join(texts)} has {error}") from error
 
 
 def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
@@ -127,6 +143,14 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
 @click.option("--api-keys", type=FILE, help="File with API keys, lines NAME: KEY; each request needs one of them.")
 @click.option("--tls-cert", type=FILE, help="Certificate for HTTPS, a PEM file.")
 @click.option("--tls-key", type=FILE, help="Private key of the certificate, a PEM file.")
+@click.option(
+    "--rate-limit",
+    multiple=True,
+    callback=_rate_limits,
+    metavar="N/PERIOD",
+    help="Requests of each client, such as 10/s, 100/min, 1000/h or 5000/day; may be repeated. A client is a name in "
+    "the file of --api-keys, or an address without it.  [default: no limit]",
+)
 @click.option(
     "--gateway-memory",
     type=click.IntRange(min=32),
@@ -184,13 +208,10 @@ def serve(bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, **options:
 def _serve_with_gateway(options: ServeOptions) -> None:
     """Serve until a signal, with Envoy on the port and TorchServe behind it."""
     from serving.gateway.envoy import find_envoy
-    from serving.gateway.keys import check_certificate
     from serving.service import serve
 
     config = options.gateway_config()
     find_envoy()
-    if config.tls:
-        check_certificate(*config.tls)
     for warning in config.warnings():
         click.echo(f"Warning: {warning}", err=True)
 

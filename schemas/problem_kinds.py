@@ -21,6 +21,7 @@ ProblemName = Literal[
     "method-not-allowed",
     "too-large",
     "overloaded",
+    "rate-limited",
     "request-timeout",
     "headers-too-large",
     "unavailable",
@@ -151,6 +152,12 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "More requests arrive than the service can answer in time.",
         "Wait the number of seconds in the header Retry-After, then send the request again.",
     ),
+    "rate-limited": ProblemKind(
+        429,
+        "The client has sent more requests than it may",
+        "The operator limits the number of requests of each client, and `detail` names the limits.",
+        "Wait the number of seconds in the header Retry-After, and send fewer requests in a period.",
+    ),
     "request-timeout": ProblemKind(
         408,
         "The request did not arrive in time",
@@ -185,6 +192,7 @@ GATEWAY_PROBLEMS: tuple[ProblemName, ...] = (
     "method-not-allowed",
     "too-large",
     "overloaded",
+    "rate-limited",
     "request-timeout",
     "headers-too-large",
     "unavailable",

@@ -132,6 +132,7 @@ class Service:
         Raises:
             ServerError: if Envoy or all TorchServe instances have ended, so that no request can be answered.
         """
+        self.gateway.files.refresh()
         if (code := self.gateway.process.poll()) is not None:
             raise ServerError(f"Envoy ended unexpectedly, with exit status {code}\n{tail(self.gateway.log)}")
         living = [server for server in self.servers if server.process.poll() is None]

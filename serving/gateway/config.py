@@ -1,6 +1,6 @@
 """Gateway configuration: bind address, authentication, models and their admission limits.
 
-`render` fills in the template of Envoy's configuration; envoy.py runs Envoy with it.
+files.py renders Envoy's configuration from it, and envoy.py runs Envoy.
 """
 
 import ipaddress
@@ -8,23 +8,19 @@ import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import jinja2
 
 from runtime.memory import memory_limit
-from schemas import openapi
+from serving.gateway.certificate import Certificate
 from serving.gateway.errors import GatewayError
 from serving.gateway.keys import ApiKey
-from serving.gateway.refusals import refusals
+from serving.gateway.rate_limit import RateLimit
+from serving.gateway.reloaded import Reloaded
 from serving.ports import HOST
 
 MAX_BODY = 10_485_760  # bytes of any request; equals max_request_size of config.properties
 MAX_CONNECTIONS = 4096  # client connections
 MIN_MEMORY, MAX_MEMORY = 64 << 20, 1 << 30  # bytes of Envoy's heap, most of it incomplete request bodies
 HEADERS_KB = 7  # Envoy adds headers, and TorchServe accepts 8 KiB in total
-
-_TEMPLATE = Path(__file__).resolve().with_name("envoy.yaml.jinja")
 
 
 @dataclass(frozen=True)
@@ -78,8 +74,9 @@ class GatewayConfig:
     Attributes:
         port: port for client requests.
         host: IP address that the port is bound to.
-        keys: accepted API keys with the names of their clients; without any, requests need no key.
-        tls: PEM files of the certificate and of its private key; None for plain HTTP.
+        keys: accepted API keys with the names of their clients; None if requests need no key.
+        tls: certificate and its private key; None for plain HTTP.
+        rate_limits: limits of each client, which is an API key's client, or an address if requests need no key.
         probes_port: port of the exporter, which answers ``/livez`` and ``/readyz``.
         probes_host: IPv4 address that the exporter is bound to.
         max_connections: number of client connections; Envoy closes further ones at once. The limit is at most half of
@@ -91,8 +88,9 @@ class GatewayConfig:
 
     port: int = 8080
     host: str = HOST
-    keys: Sequence[ApiKey] = ()
-    tls: tuple[Path, Path] | None = None
+    keys: Reloaded[Sequence[ApiKey]] | None = None
+    tls: Reloaded[Certificate] | None = None
+    rate_limits: Sequence[RateLimit] = ()
     probes_port: int = 8082
     probes_host: str = HOST
     max_connections: int = MAX_CONNECTIONS
@@ -110,6 +108,16 @@ class GatewayConfig:
             raise GatewayError(
                 f"--metrics-host {self.probes_host} is not an IPv4 address, like 127.0.0.1 or 0.0.0.0"
             ) from error
+
+    @property
+    def heap_bytes(self) -> int:
+        """Limit of Envoy's heap in bytes."""
+        return self.max_memory or min(max(memory_limit() // 4, MIN_MEMORY), MAX_MEMORY)
+
+    @property
+    def connections(self) -> int:
+        """Limit of client connections."""
+        return min(self.max_connections, _max_open_files() // 2)
 
     @property
     def url(self) -> str:
@@ -130,33 +138,6 @@ class GatewayConfig:
                 f"traffic to and from {self.url}{keys} is not encrypted; encrypt it with --tls-cert and --tls-key"
             )
         return warnings
-
-
-def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -> str:
-    """Return Envoy's configuration; ``folder`` holds the endpoints files and Envoy's administration socket."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        folder=folder,
-        host=config.host,
-        port=config.port,
-        probes_port=config.probes_port,
-        probes_host=HOST if ipaddress.ip_address(config.probes_host).is_unspecified else config.probes_host,
-        keys=config.keys,
-        tls=config.tls and [str(file.absolute()) for file in config.tls],
-        models=models,
-        contract=openapi.FILE.read_text(encoding="utf-8"),
-        refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB),
-        max_body=MAX_BODY,
-        max_connections=min(config.max_connections, _max_open_files() // 2),
-        max_memory=config.max_memory or default_memory(),
-        headers_kb=HEADERS_KB,
-        health_check_interval=config.health_check_interval,
-    )
-
-
-def default_memory() -> int:
-    """Return the default limit of Envoy's heap in bytes: a quarter of the memory, within bounds."""
-    return min(max(memory_limit() // 4, MIN_MEMORY), MAX_MEMORY)
 
 
 def _max_open_files() -> int:

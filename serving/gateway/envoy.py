@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.gateway.config import GatewayConfig, ServedModel, render
+from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.errors import GatewayError
-from serving.gateway.keys import check_certificate
+from serving.gateway.files import EnvoyFiles
 from serving.local_http import ask
 from serving.logs import tail
 from serving.process import ServerError, private_folder, running_process
@@ -43,6 +43,7 @@ class Gateway:
         log: file with Envoy's log.
         process: the process.
         folder: private folder with the endpoints files and the administration socket.
+        files: the other files that Envoy reads.
     """
 
     config: GatewayConfig
@@ -50,6 +51,7 @@ class Gateway:
     log: Path
     process: subprocess.Popen[bytes]
     folder: Path
+    files: EnvoyFiles
 
     def route_to(self, sockets: Collection[Path], *, draining: Collection[Path] = (), timeout: float = 10.0) -> bool:
         """Send requests to the TorchServe instances at these Unix sockets.
@@ -185,15 +187,13 @@ def running_gateway(
         The gateway, once it accepts requests.
 
     Raises:
-        GatewayError: if Envoy is not installed or the certificate is invalid.
+        GatewayError: if Envoy is not installed.
         ServerError: if Envoy can't be started; the message has the end of its log.
     """
     binary = find_envoy()
-    if config.tls:
-        check_certificate(*config.tls)
     with private_folder() as folder:
         (folder / "tmp").mkdir()
-        (folder / "envoy.yaml").write_text(render(config, models, folder), encoding="utf-8")
+        files = EnvoyFiles(config, models, folder)
         _write_endpoints(folder, models, sockets)
         log = (log or folder / "envoy.log").absolute()
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +203,7 @@ def running_gateway(
         command += ["--log-level", "warning", "--component-log-level", "misc:error"]
         command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
         with running_process(command, folder, log, _TUNABLES) as process:
-            gateway = Gateway(config, models, log, process, folder)
+            gateway = Gateway(config, models, log, process, folder, files)
             _wait_until_ready(gateway, start)
             yield gateway
 

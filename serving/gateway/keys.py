@@ -1,14 +1,16 @@
-"""Files that protect the gateway: API keys, and the certificate for TLS."""
+"""API keys: the file that names the clients, their keys and their rate limits."""
 
-import os
+import hashlib
 import re
-import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.gateway.errors import GatewayError
+from serving.gateway.rate_limit import RateLimit, parse_rate_limits
+from serving.gateway.reloaded import Reloaded
 
-_MIN_LENGTH = 16  # characters of an API key
+_LENGTHS = 16, 512  # characters of an API key; auth.lua has the longest too
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HELP = "write NAME: KEY, as in shop: 3d7f...; `openssl rand -hex 24` makes a key"
 
@@ -20,16 +22,33 @@ class ApiKey:
     Attributes:
         client: name of the client that has the key, for logs and metrics; a client may have several keys.
         key: the key.
+        limits: rate limits of the client; None for those of ``--rate-limit``.
     """
 
     client: str
     key: str = field(repr=False)
+    limits: tuple[RateLimit, ...] | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 digest of the key, in hexadecimal."""
+        return hashlib.sha256(self.key.encode()).hexdigest()
 
 
-def read_keys(file: Path) -> list[ApiKey]:
-    """Return the API keys of a file: lines ``NAME: KEY``; a line ``KEY`` names the client ``key-N`` by its number.
+def key_file(file: Path) -> Reloaded[Sequence[ApiKey]]:
+    """Return the API keys of a file, which may change while the service runs.
 
-    Empty lines and lines that begin with # have no key.
+    Raises:
+        GatewayError: as `read_keys`.
+    """
+    return Reloaded((file,), lambda: read_keys(file))
+
+
+def read_keys(file: Path) -> Sequence[ApiKey]:
+    """Return the API keys of a file.
+
+    A line is ``NAME: KEY``, and may end with rate limits such as ``10/s 5000/day``, or with ``unlimited``. A line with
+    a key alone names the client ``key-N`` by its number. Empty lines and lines that begin with # have no key.
 
     Raises:
         GatewayError: if the file can't be read or has no key, or if a line is wrong. The message repeats no key.
@@ -38,55 +57,48 @@ def read_keys(file: Path) -> list[ApiKey]:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise GatewayError(f"the keys in {file} can't be read: {error}") from error
-    keys: dict[str, tuple[int, ApiKey]] = {}
+    keys: dict[str, tuple[int, ApiKey]] = {}  # by key, with the numbers of their lines
+    limits: dict[str, tuple[int, ApiKey]] = {}  # by client
     for number, line in enumerate(lines, 1):
         if not line or line.startswith("#"):
             continue
-        found = _parse(line, number, file)
+        found = _parse(line, f"line {number} of {file}", number)
         first, other = keys.setdefault(found.key, (number, found))
-        if other.client != found.client and number != first:
+        if other.client != found.client:
             raise GatewayError(
-                f"line {number} of {file} has the same key as line {first}, so that the name of its client is not "
-                "known; give every client another key"
+                f"line {number} of {file} has the same key as line {first}, so that the client's name is not known; "
+                "give every client another key"
+            )
+        first, other = limits.setdefault(found.client, (number, found))
+        if other.limits != found.limits:
+            raise GatewayError(
+                f"line {number} of {file} has other rate limits than line {first}, which has the same client "
+                f"{found.client}; write the same limits in all of the client's lines"
             )
     if not keys:
         raise GatewayError(f"{file} has no keys, so that every request would be rejected; {_HELP}")
     return [key for _, key in keys.values()]
 
 
-def _parse(line: str, number: int, file: Path) -> ApiKey:
+def _parse(line: str, where: str, number: int) -> ApiKey:
     """Return the key of a line."""
-    name, separator, key = line.partition(": ")
+    name, separator, rest = line.partition(": ")
     if not separator:
-        name, key = f"key-{number}", line
-    key = key.strip()
+        name, rest = f"key-{number}", line
     if not _NAME.fullmatch(name):
         raise GatewayError(
-            f"line {number} of {file} has no valid name before the colon: a name has 1 to 64 letters, digits, dots, "
-            f"hyphens and underscores, and begins with a letter or digit; {_HELP}"
+            f"{where} has no valid name before the colon: a name has 1 to 64 letters, digits, dots, hyphens and "
+            f"underscores, and begins with a letter or digit; {_HELP}"
         )
-    if not (key.isascii() and key.isprintable() and " " not in key and len(key) >= _MIN_LENGTH):
+    key, *limits = rest.split() if separator else [rest]
+    least, most = _LENGTHS
+    if not (key.isascii() and key.isprintable() and " " not in key and least <= len(key) <= most):
         raise GatewayError(
-            f"line {number} of {file} has no valid key: a key has {_MIN_LENGTH} characters or more, all of them ASCII "
-            f"and no space; {_HELP}"
+            f"{where} has no valid key: a key has {least} to {most} characters, all of them ASCII and no space; {_HELP}"
         )
-    return ApiKey(name, key)
-
-
-def check_certificate(certificate: Path, key: Path) -> None:
-    """Check that the files are a TLS certificate and its private key.
-
-    Raises:
-        GatewayError: if they are not, or can't be read.
-    """
-    for file in (certificate, key):
-        if not os.access(file, os.R_OK):
-            raise GatewayError(f"{file}, for TLS, can't be read; check that it exists and that you may read it")
+    if not limits:
+        return ApiKey(name, key)
     try:
-        # An empty password, because OpenSSL would otherwise ask for one on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
-        raise GatewayError(
-            f"{certificate} and {key} are not a certificate and its key, both PEM, the key without a password "
-            f"({error.reason or error})"
-        ) from error
+        return ApiKey(name, key, () if limits == ["unlimited"] else parse_rate_limits(limits))
+    except ValueError as error:
+        raise GatewayError(f"{where} ends with {error}") from error

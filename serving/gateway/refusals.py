@@ -1,76 +1,129 @@
 """Error responses that Envoy sends without asking a model, as problem details like those of the models."""
 
-import http
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.problem_kinds import ProblemName
 from schemas.problems import Problem
 
-_RETRY = "wait as many seconds as Retry-After says and send it again"
+_WAIT = "wait as many seconds as Retry-After says and send it again"
+# Seconds of Retry-After, drawn at random, so that rejected clients do not return all at once.
+_RETRY_AFTER = (1, 2, 3)
+
+Filter = dict[str, Any]  # a filter of Envoy's access log
+_Refusal = tuple[Filter, ProblemName, str]
 
 
-def refusals(max_body: int, bodies: Mapping[str, int], headers_kb: int) -> list[dict[str, Any]]:
-    """Return the error responses in the order in which Envoy matches them.
+def refusals(max_body: int, bodies: Mapping[str, int], headers_kb: int, address_limits: str) -> list[dict[str, Any]]:
+    """Return the error responses as Envoy's response mappers, in the order in which Envoy matches them.
 
     Args:
         max_body: largest accepted body of any model in bytes, for the message.
         bodies: largest accepted body of each model in bytes, for the message.
         headers_kb: largest accepted headers and address together in KiB, for the message.
-
-    Returns:
-        Dictionaries with Envoy's ``flags`` for the cause (empty: match by ``code``), a regular expression ``path`` of
-        the request's address (empty: any), the ``code`` that Envoy would send, and the ``status``, ``body`` and
-        ``headers`` that it sends instead.
+        address_limits: rate limits of each address in words, for the message; empty if clients have the limits.
     """
-    overloaded = f"too many requests are in progress; {_RETRY}"
+    overloaded = f"too many requests are in progress; {_WAIT}"
     timeout = "the model did not answer in time; ask for less at a time"
-    responses: Sequence[tuple[Sequence[str], int, ProblemName, str]] = [
-        (("UO", "OM"), 503, "overloaded", overloaded),
-        (("UT", "DT", "SI"), 504, "timeout", timeout),
-        ((), 429, "overloaded", overloaded),
-        ((), 400, "malformed-request", "the request's address, headers or framing can't be read"),
-        ((), 401, "unauthorized", "send a key in the header Authorization: Bearer KEY, or X-API-Key: KEY"),
-        ((), 404, "not-found", "the addresses are listed in /openapi.json"),
-        ((), 405, "method-not-allowed", "the header Allow lists the methods of this address"),
-        ((), 408, "request-timeout", "the request was not complete in time; send it faster"),
-        ((), 413, "too-large", _too_large(max_body)),
-        ((), 426, "malformed-request", "the request's version of HTTP is not supported"),
-        ((), 431, "headers-too-large", f"headers and address have at most {headers_kb} KiB together"),
-        ((), 501, "malformed-request", "the only supported Transfer-Encoding is chunked"),
-        ((), 502, "unavailable", f"the model's answer ended early; {_RETRY}"),
-        ((), 503, "unavailable", f"no model could be reached; {_RETRY}"),
-        ((), 504, "timeout", timeout),
+    # auth.lua writes the client's limits, whose words need no escape in JSON.
+    limits = address_limits or "%DYNAMIC_METADATA(shopcat:limits)%"
+    responses: list[_Refusal] = [
+        (_details("local_rate_limited"), "rate-limited", f"{limits}; {_WAIT}"),
+        # Rejections by the overload manager have no flag, only this detail.
+        (_any(_flags("UO", "OM"), _details("overload")), "overloaded", overloaded),
+        (_flags("UT", "DT", "SI"), "timeout", timeout),
+        (_status(429), "overloaded", overloaded),
+        (_status(400), "malformed-request", "the request's address, headers or framing can't be read"),
+        (_status(401), "unauthorized", "send a key in the header Authorization: Bearer KEY, or X-API-Key: KEY"),
+        (_status(404), "not-found", "the addresses are listed in /openapi.json"),
+        (_status(405), "method-not-allowed", "the header Allow lists the methods of this address"),
+        (_status(408), "request-timeout", "the request was not complete in time; send it faster"),
+        *(
+            (_all(_path(model), _status(413)), "too-large", _too_large(size))
+            for model, size in bodies.items()
+            if size != max_body
+        ),
+        (_status(413), "too-large", _too_large(max_body)),
+        (_status(426), "malformed-request", "use HTTP/1.1 or HTTP/2"),
+        (_status(431), "headers-too-large", f"headers and address have at most {headers_kb} KiB together"),
+        (_status(501), "malformed-request", "the only supported Transfer-Encoding is chunked"),
+        (_status(502), "unavailable", f"the model's answer ended early; {_WAIT}"),
+        (_status(503), "unavailable", f"no model could be reached; {_WAIT}"),
+        (_status(504), "timeout", timeout),
     ]
-    by_model = [
-        {
-            "flags": (),
-            "path": rf"/(predictions|explanations)/{re.escape(model)}(\?.*)?",
-            "code": 413,
-            **_response("too-large", _too_large(size)),
-        }
-        for model, size in bodies.items()
-        if size != max_body
-    ]
-    return by_model + [
-        {"flags": flags, "path": "", "code": code, **_response(kind, detail)} for flags, code, kind, detail in responses
-    ]
+    return [mapper for response in responses for mapper in _mappers(*response)]
 
 
 def _too_large(size: int) -> str:
     return f"a body has at most {size:,} bytes here; send less at a time, or a smaller photo"
 
 
-def _response(kind: ProblemName, detail: str) -> dict[str, Any]:
-    """Return a problem's status, body and headers in the form of Envoy's configuration."""
+def _mappers(cause: Filter, kind: ProblemName, detail: str) -> Iterator[dict[str, Any]]:
+    """Yield the mappers for one cause: one for each value of Retry-After, if it has any."""
     problem = Problem.of(kind, detail)
-    headers = {}
-    if problem.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["retry-after"] = "1"
-    if problem.status == http.HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"
+    headers = {"www-authenticate": "Bearer"} if problem.status == 401 else {}
+    if problem.status != 503:
+        yield _mapper(cause, problem, headers)
+        return
+    for index, seconds in enumerate(_RETRY_AFTER):
+        # Each mapper takes its share of the requests that those before it have left; the last takes all.
+        share = _chance(100 // (len(_RETRY_AFTER) - index))
+        is_last = index == len(_RETRY_AFTER) - 1
+        yield _mapper(cause if is_last else _all(cause, share), problem, {"retry-after": str(seconds)})
+
+
+def _mapper(cause: Filter, problem: Problem, headers: Mapping[str, str]) -> dict[str, Any]:
     added: list[dict[str, Any]] = [{"header": {"key": key, "value": value}} for key, value in headers.items()]
     # Bytes that Envoy can't parse as a request have no ID yet. Any other request keeps its own.
     added.append({"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"})
-    return {"status": problem.status, "body": problem.to_json().decode(), "headers": added}
+    return {
+        "filter": cause,
+        "status_code": problem.status,
+        "headers_to_add": added,
+        "body_format_override": {
+            "text_format_source": {"inline_string": problem.to_json().decode()},
+            "content_type": "application/problem+json",
+        },
+    }
+
+
+def _status(code: int) -> Filter:
+    comparison = {"op": "EQ", "value": {"default_value": code, "runtime_key": "gateway.status"}}
+    return {"status_code_filter": {"comparison": comparison}}
+
+
+def _flags(*flags: str) -> Filter:
+    return {"response_flag_filter": {"flags": flags}}
+
+
+def _path(model: str) -> Filter:
+    pattern = rf"/(predictions|explanations)/{re.escape(model)}(\?.*)?"
+    return {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": pattern}}}}}
+
+
+def _chance(percent: int) -> Filter:
+    sampled = {"numerator": percent, "denominator": "HUNDRED"}
+    key = f"gateway.chance_{percent}"
+    return {"runtime_filter": {"runtime_key": key, "percent_sampled": sampled, "use_independent_randomness": True}}
+
+
+def _details(details: str) -> Filter:
+    return expression(f'response.code_details == "{details}"')
+
+
+def expression(text: str) -> Filter:
+    """Return a filter of requests for which an expression of CEL is true."""
+    config = {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        "expression": text,
+    }
+    return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": config}}
+
+
+def _any(*filters: Filter) -> Filter:
+    return {"or_filter": {"filters": filters}}
+
+
+def _all(*filters: Filter) -> Filter:
+    return {"and_filter": {"filters": filters}}

@@ -35,6 +35,7 @@ STATUSES = {
     "too-large": 413,
     "overloaded": 503,
     "request-timeout": 408,
+    "rate-limited": 429,
     "headers-too-large": 431,
     "unavailable": 503,
     "timeout": 504,

@@ -20,6 +20,7 @@ from serving.gateway.admission import QUEUE, served_models
 from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway
 from serving.gateway.errors import GatewayError
+from serving.gateway.files import EnvoyFiles
 from serving.service import Service
 from serving.torchserve.archive import SETTINGS
 from serving.torchserve.server import Server
@@ -78,7 +79,8 @@ def test_an_envoy_that_hangs_delays_a_probe_by_a_second(tmp_path: Path, monkeypa
             return local_http.ask(*arguments, timeout=timeout / 10, **options)
 
         monkeypatch.setattr(envoy, "ask", ask)
-        assert not Gateway(GatewayConfig(), [], tmp_path / "log", process, tmp_path).answers()
+        files = EnvoyFiles(GatewayConfig(), [], tmp_path)
+        assert not Gateway(GatewayConfig(), [], tmp_path / "log", process, tmp_path, files).answers()
         assert timeouts == [1.0]
 
 

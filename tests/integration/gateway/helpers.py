@@ -2,12 +2,14 @@
 
 import re
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from schemas.problems import Problem
 from serving.gateway.config import AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway
 from serving.gateway.keys import ApiKey
+from serving.gateway.reloaded import Reloaded
 from serving.ports import HOST, Ports
 from tests.integration.client import PROBLEM, Answer
 
@@ -17,13 +19,19 @@ MODELS = [
     ServedModel("pets", workers=2, max_concurrent=3, timeout=5.0),
 ]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-KEYS = [ApiKey("shop", "correct-horse-battery"), ApiKey("app", "staple-staple-staple")]
+SHOP, APP = ApiKey("shop", "correct-horse-battery"), ApiKey("app", "staple-staple-staple")
+
 POST = b"POST /predictions/sales HTTP/1.1\r\nHost: x\r\n"
 
 
 def settings(**options: Any) -> GatewayConfig:
     """Return settings with a free port and frequent health checks."""
     return GatewayConfig(Ports.any_free().inference, health_check_interval=0.2, **options)
+
+
+def constant(*keys: ApiKey) -> Reloaded[Sequence[ApiKey]]:
+    """Return keys that do not change."""
+    return Reloaded((), lambda: keys)
 
 
 def problem(answer: Answer) -> tuple[int, str]:

@@ -53,7 +53,7 @@ def test_requests_beyond_the_limit_are_rejected_at_once(gateway: Gateway, stand_
         answers = [request.result() for request in requests]
     assert stand_in.max_in_progress <= 4  # and one of the other model
     assert {problem(answer) for answer in rejected} == {(503, "overloaded")}
-    assert {answer.headers["retry-after"] for answer in rejected} == {"1"}
+    assert {answer.headers["retry-after"] for answer in rejected} <= {"1", "2", "3"}
     assert [answer.status for answer in answers].count(200) == 3
 
 
@@ -69,7 +69,7 @@ def test_an_admission_limit_grows_while_answers_are_quick(gateway: Gateway, stan
     assert until(lambda: {answer.status for answer in burst(0.01)} == {200} and stand_in.max_in_progress > 10, 60)
     rejected = [answer for answer in burst(0.2) if answer.status != 200]
     assert {problem(answer) for answer in rejected} == {(503, "overloaded")}
-    assert {answer.headers["retry-after"] for answer in rejected} == {"1"}
+    assert {answer.headers["retry-after"] for answer in rejected} == {"1", "2", "3"}
     # No answer meets the target of 50 ms, so the limit falls to its minimum.
     assert until(lambda: burst(0.2) and stand_in.max_in_progress == LIMIT.min_concurrent, 60)
     # A chunked body has no length that Envoy could compare.
@@ -181,7 +181,10 @@ def test_slowly_sent_photos_take_no_more_memory_than_allowed(little_memory: Gate
         refused = ask(little_memory, b"{}")
         found = Problem.model_validate(refused.content)
         assert (refused.status, found.type) == (503, "urn:shopcat:problem:overloaded")
-        assert (refused.headers["retry-after"], bool(refused.headers["x-request-id"])) == ("1", True)
+        assert (refused.headers["retry-after"] in {"1", "2", "3"}, bool(refused.headers["x-request-id"])) == (
+            True,
+            True,
+        )
         for sender in senders:  # admitted requests are answered
             sender.send(b"x")
             response = sender.getresponse()

@@ -1,14 +1,11 @@
 """The Envoy process: changes of instances, shutdown, keys, TLS, metrics and the files that it leaves."""
 
-import http.client
-import json
 import re
-import ssl
 import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -18,7 +15,7 @@ from serving.gateway.envoy import Gateway, running_gateway
 from serving.ports import HOST
 from serving.process import ServerError
 from tests.integration.client import ask
-from tests.integration.gateway.helpers import KEYS, MODELS, TRACE, problem, settings
+from tests.integration.gateway.helpers import MODELS, settings
 from tests.integration.gateway.standin import StandIn, held, standing_in
 from tests.integration.waiting import until
 
@@ -71,72 +68,6 @@ def test_a_drain_ends_when_all_requests_are_answered() -> None:
         assert [answer.status for answer in answers] == [200] * 3
         assert all(answer.headers["connection"] == "close" for answer in answers)
         with pytest.raises(ConnectionRefusedError):
-            ask(gateway, b"{}")
-
-
-# Keys and TLS
-
-
-@pytest.fixture(scope="module")
-def keyed(shared_stand_in: StandIn) -> Iterator[Gateway]:
-    """A gateway that needs a key."""
-    config = settings(keys=KEYS, probes_port=shared_stand_in.port)
-    with running_gateway(config, MODELS, [shared_stand_in.socket]) as running:
-        yield running
-
-
-def test_requests_need_a_key_and_probes_do_not(keyed: Gateway) -> None:
-    rejected = ask(keyed, b"{}", headers={"X-Request-Id": "mine", "traceparent": TRACE})
-    assert (problem(rejected), rejected.headers["x-request-id"]) == ((401, "unauthorized"), "mine")
-    assert rejected.headers["traceparent"] == TRACE
-    key = KEYS[0].key
-    for wrong in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": key[:-1]}, {"Authorization": f"Basic {key}"}):
-        answer = ask(keyed, b"{}", headers=wrong)
-        assert problem(answer) == (401, "unauthorized")
-        assert answer.headers["www-authenticate"] == "Bearer"
-    assert problem(ask(keyed, b"{}", path="/models")) == (401, "unauthorized")
-    with closing(http.client.HTTPConnection(HOST, keyed.config.port)) as connection:
-        for path in ("/livez", "/readyz"):
-            connection.request("GET", path)
-            response = connection.getresponse()
-            response.read()
-            assert response.status == 200
-
-
-SHOP, APP = KEYS
-
-
-@pytest.mark.parametrize(
-    ("headers", "client"),
-    [
-        ({"Authorization": f"Bearer {SHOP.key}"}, "shop"),
-        ({"X-API-Key": APP.key}, "app"),
-        ({"Authorization": "Basic dXNlcjpwYXNz", "X-API-Key": APP.key}, "app"),
-        ({"X-API-Key": APP.key, "X-Shopcat-Client": "shop"}, "app"),
-    ],
-)
-def test_a_worker_receives_the_clients_name_and_not_its_key(
-    keyed: Gateway, stand_in: StandIn, headers: dict[str, str], client: str
-) -> None:
-    received = ask(keyed, b"{}", headers=headers).content["headers"]
-    assert received["x-shopcat-client"] == client
-    assert not received.keys() & {"authorization", "x-api-key"}
-
-
-def test_a_client_cannot_choose_its_name(gateway: Gateway) -> None:
-    received = ask(gateway, b"{}", headers={"X-Shopcat-Client": "shop"}).content["headers"]
-    assert "x-shopcat-client" not in received
-
-
-def test_with_a_certificate_only_https_is_accepted(stand_in: StandIn, certificate: tuple[Path, Path]) -> None:
-    config = settings(tls=certificate)
-    trusting = ssl.create_default_context(cafile=certificate[0])
-    with running_gateway(config, MODELS, [stand_in.socket]) as gateway:
-        with closing(http.client.HTTPSConnection(HOST, config.port, context=trusting, timeout=10)) as connection:
-            connection.request("POST", "/predictions/sales", b"{}")
-            response = connection.getresponse()
-            assert (response.status, json.load(response)["bytes"]) == (200, 2)
-        with pytest.raises((http.client.HTTPException, OSError)):
             ask(gateway, b"{}")
 
 

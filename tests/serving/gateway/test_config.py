@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ import pytest
 import yaml
 
 from schemas.problems import Problem
-from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel, default_memory, render
+from serving.gateway.certificate import Certificate, certificate_files, read_certificate
+from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.envoy import find_envoy
 from serving.gateway.errors import GatewayError
-from serving.gateway.keys import ApiKey, check_certificate, read_keys
+from serving.gateway.files import EnvoyFiles, render, render_routes
+from serving.gateway.keys import ApiKey, key_file, read_keys
+from serving.gateway.rate_limit import parse_rate_limits
+from serving.gateway.reloaded import Reloaded
 from serving.ports import HOST
 from serving.torchserve.archive import SETTINGS
 
@@ -24,7 +29,8 @@ MODELS = [
     ServedModel("pets", workers=2, max_concurrent=8, timeout=65.0),
 ]
 SECRET = 'sixteen-or-more"{{'
-KEY = ApiKey("shop", SECRET)
+KEYS = Reloaded[Sequence[ApiKey]]((), lambda: [ApiKey("shop", SECRET)])
+TLS = Reloaded((), lambda: Certificate(b"", b""))
 
 
 def configured(config: GatewayConfig, folder: Path = Path("/tmp/x")) -> Any:
@@ -36,13 +42,13 @@ def manager(config: Any) -> Any:
     return listener["filter_chains"][0]["filters"][0]["typed_config"]
 
 
-@pytest.mark.parametrize("keys", [(), (KEY,)])
-@pytest.mark.parametrize("host", [HOST, "::1"])
+@pytest.mark.parametrize("has_keys", [False, True])
+@pytest.mark.parametrize("host", [HOST, "::1", "::"])
 def test_envoy_accepts_the_configuration(
-    tmp_path: Path, certificate: tuple[Path, Path], keys: tuple[ApiKey, ...], host: str
+    tmp_path: Path, certificate: tuple[Path, Path], has_keys: bool, host: str
 ) -> None:
-    config = GatewayConfig(0, host, keys=keys, tls=certificate if keys else None)
-    (tmp_path / "envoy.yaml").write_text(render(config, MODELS, tmp_path), encoding="utf-8")
+    keys, tls = (KEYS, certificate_files(*certificate)) if has_keys else (None, None)
+    EnvoyFiles(GatewayConfig(0, host, keys=keys, tls=tls, rate_limits=parse_rate_limits(["1/s"])), MODELS, tmp_path)
     for model in MODELS:
         (tmp_path / f"{model.name}.endpoints.yaml").write_text("{}")
     command = [find_envoy(), "-c", "envoy.yaml", "--mode", "validate"]
@@ -52,8 +58,10 @@ def test_envoy_accepts_the_configuration(
 
 def test_envoys_own_responses_are_problems() -> None:
     for mapper in manager(configured(GatewayConfig()))["local_reply_config"]["mappers"]:
-        problem = Problem.model_validate_json(mapper["body"]["inline_string"])
+        text = mapper["body_format_override"]["text_format_source"]["inline_string"]
+        problem = Problem.model_validate_json(text)
         assert problem.status == mapper["status_code"]
+        assert ("%" in text) == (problem.status == 429)  # Envoy would take it for a command
         headers = {added["header"]["key"] for added in mapper["headers_to_add"]}
         assert ("retry-after" in headers) == (problem.status == 503)
 
@@ -82,22 +90,22 @@ def test_client_connections_leave_files_for_torchserve(
 )
 def test_envoys_memory_follows_the_containers(monkeypatch: pytest.MonkeyPatch, memory: int, expected: int) -> None:
     monkeypatch.setattr("serving.gateway.config.memory_limit", lambda: memory)
-    assert default_memory() == expected
     for config, limit in ((GatewayConfig(), expected), (GatewayConfig(max_memory=77 << 20), 77 << 20)):
         heap = configured(config)["overload_manager"]["resource_monitors"][0]["typed_config"]
         assert heap["max_heap_size_bytes"] == limit
 
 
-def test_a_key_is_not_escaped() -> None:
-    http_filters = manager(configured(GatewayConfig(keys=[KEY])))["http_filters"]
-    (key_filter,) = (http_filter for http_filter in http_filters if "api_key" in http_filter["name"])
-    assert [credential["key"] for credential in key_filter["typed_config"]["credentials"]] == [SECRET]
+def test_envoys_files_have_no_key(tmp_path: Path) -> None:
+    EnvoyFiles(GatewayConfig(keys=KEYS), MODELS, tmp_path)
+    files = [file.read_text() for file in tmp_path.iterdir()]
+    assert not any(SECRET in text or json.dumps(SECRET)[1:-1] in text for text in files)
+    assert sum(KEYS.value[0].digest in text for text in files) == 1
 
 
 def test_keys_and_tls_are_absent_by_default() -> None:
-    text = json.dumps(configured(GatewayConfig()))
-    assert "api_key" not in text
-    assert "tls" not in text
+    text = json.dumps(configured(GatewayConfig())) + render_routes(GatewayConfig(), MODELS)
+    for absent in ("lua", "tls", "token_bucket"):
+        assert absent not in text
 
 
 @pytest.mark.parametrize(("bound", "connected"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
@@ -117,18 +125,43 @@ def test_the_metrics_host_is_an_ip_address(address: str) -> None:
 # Keys
 
 
-def test_a_key_file_names_the_clients(tmp_path: Path) -> None:
+def test_a_key_file_names_the_clients_and_their_limits(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(
-        "# the shop's\nshop: first-key-of-the-shop\n\n  shop:   second-key-of-the-shop  \na:key-without-a-name\n"
-        "shop: first-key-of-the-shop\n"
+        "# the shop's\nshop: first-key-of-the-shop 5000/day 10/s\n\n  shop:   second-key-of-the-shop  10/s 5000/day\n"
+        "a:key-without-a-name\nshop: first-key-of-the-shop 5000/day 10/s\napp: the-key-of-the-app unlimited\n"
     )
-    assert [(key.client, key.key) for key in read_keys(file)] == [
-        ("shop", "first-key-of-the-shop"),
-        ("shop", "second-key-of-the-shop"),
-        ("key-5", "a:key-without-a-name"),
+    limits = parse_rate_limits(["10/s", "5000/day"])
+    assert [(key.client, key.key, key.limits) for key in read_keys(file)] == [
+        ("shop", "first-key-of-the-shop", limits),
+        ("shop", "second-key-of-the-shop", limits),
+        ("key-5", "a:key-without-a-name", None),
+        ("app", "the-key-of-the-app", ()),
     ]
     assert "first-key" not in repr(read_keys(file))
+
+
+def test_a_key_file_is_read_again_once_it_rests(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "keys"
+
+    def clients() -> list[str]:
+        keys.refresh()
+        return [key.client for key in keys.value]
+
+    file.write_text("shop: first-key-of-the-shop\n")
+    keys = key_file(file)
+    file.write_text("app: first-key-of-the-app\n")
+    assert clients() == ["shop"]  # it may be incomplete
+    assert clients() == ["app"]
+    file.write_text("short: secret\n")
+    assert [clients() for _ in range(3)] == [["app"]] * 3
+    (error,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+    assert "its previous content stays in use: line 1 of" in error
+    assert "secret" not in error
+    file.unlink()
+    assert [clients() for _ in range(3)] == [["app"]] * 3
+    file.write_text("new: another-key-for-the-app\n")
+    assert [clients() for _ in range(3)][-1] == ["new"]
 
 
 @pytest.mark.parametrize(
@@ -136,11 +169,15 @@ def test_a_key_file_names_the_clients(tmp_path: Path) -> None:
     [
         (b"", "has no keys"),
         (b"# nothing\n\n", "has no keys"),
-        (b"good-enough-as-a-key\nsecret\n", "line 2 of .* has no valid key: a key has 16 characters"),
+        (b"good-enough-as-a-key\nsecret\n", "line 2 of .* has no valid key: a key has 16 to 512 characters"),
         (b"shop: secret\n", "line 1 of .* has no valid key"),
         (b"two words-are-secret-no-key\n", "line 1 .* no space"),
         (b"two words: secret-secret-secret\n", "line 1 of .* has no valid name before the colon"),
         (b"-x: secret-secret-secret\n", "line 1 of .* has no valid name"),
+        (b"a: secret-secret-secret secret\n", "line 1 of .* ends with text that is not a rate limit, like 10/s"),
+        (b"a: secret-secret-secret 1/s 2/s\n", "line 1 of .* ends with two limits per second"),
+        (b"a: secret-secret-secret 1/s\na: secret-secret-other\n", "line 2 of .* has other rate limits than line 1"),
+        (b"a: " + b"secret" * 100 + b"\n", "16 to 512 characters"),
         (b"a: secret-secret-secret\nb: secret-secret-secret\n", "line 2 of .* has the same key as line 1"),
         ("schlüssel-schlüssel\n".encode(), "all of them ASCII"),
         (b"\xff\xfe\x00", "can't be read"),
@@ -160,10 +197,10 @@ def test_an_invalid_key_file_is_rejected_and_the_error_repeats_no_key(
 
 
 def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_path: Path) -> None:
-    check_certificate(*certificate)
+    assert read_certificate(*certificate).chain.startswith(b"-----BEGIN CERTIFICATE")
     for wrong in (certificate[::-1], (certificate[0], certificate[0]), (tmp_path / "no.pem", certificate[1])):
         with pytest.raises(GatewayError, match=r"are not a certificate and its key|can't be read"):
-            check_certificate(*wrong)
+            read_certificate(*wrong)
 
 
 # Addresses
@@ -176,9 +213,9 @@ def test_a_certificate_needs_its_own_key(certificate: tuple[Path, Path], tmp_pat
         (GatewayConfig(host="127.0.0.2"), []),
         (GatewayConfig(host="::1"), []),
         (GatewayConfig(host="0.0.0.0"), ["--api-keys", "--tls-cert"]),
-        (GatewayConfig(host="192.0.2.1", keys=[KEY]), ["including the API keys"]),
-        (GatewayConfig(host="::", tls=(Path("c"), Path("k"))), ["--api-keys"]),
-        (GatewayConfig(host="::", keys=[KEY], tls=(Path("c"), Path("k"))), []),
+        (GatewayConfig(host="192.0.2.1", keys=KEYS), ["including the API keys"]),
+        (GatewayConfig(host="::", tls=TLS), ["--api-keys"]),
+        (GatewayConfig(host="::", keys=KEYS, tls=TLS), []),
     ],
 )
 def test_an_open_port_without_protection_causes_warnings(config: GatewayConfig, messages: list[str]) -> None:
@@ -194,7 +231,7 @@ def test_a_host_name_is_rejected() -> None:
 
 def test_the_url_has_the_scheme_host_and_port() -> None:
     assert GatewayConfig(80, "::1").url == "http://[::1]:80"
-    assert GatewayConfig(443, "0.0.0.0", tls=(Path("c"), Path("k"))).url == "https://0.0.0.0:443"
+    assert GatewayConfig(443, "0.0.0.0", tls=TLS).url == "https://0.0.0.0:443"
 
 
 def test_a_missing_envoy_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

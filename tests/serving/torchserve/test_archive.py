@@ -246,7 +246,9 @@ def test_a_wheel_has_all_packages_and_data_files(tmp_path: Path) -> None:
         "schemas/openapi.json",
         "schemas/examples.json",
         "shopcat/py.typed",
+        "serving/gateway/auth.lua",
         "serving/gateway/envoy.yaml.jinja",
+        "serving/gateway/routes.yaml.jinja",
     } <= wheel_files
 
 
