@@ -90,7 +90,7 @@ def demo_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with filelock.FileLock(out.with_suffix(".lock")):
         if not out.exists():
             tables: Tables = request.getfixturevalue("demo_tables")
-            train(tables, out, Options(epochs=2, layers=(64, 32)), Run("sales", progress=False))
+            train(tables, out, Options(epochs=2, layers=(64, 32), trees=100), Run("sales", progress=False))
     return out
 
 

@@ -21,7 +21,7 @@ from training.checkpoint_folder import checkpoints
 from training.sales.options import Options
 
 ROOT = Path(__file__).parents[1]
-QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
+QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024", "--trees", "20", "--calibration-windows", "2")
 
 
 def shopcat(*args: object) -> Result:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 DAYS = 420
 HORIZON = 42  # days, six weeks
-TINY = ("--layers", "32,16", "--epochs", "10", "--seed", "0", "--float32")
+TINY = ("--layers", "32,16", "--epochs", "10", "--trees", "50", "--seed", "0", "--float32")
 
 
 def run(*arguments: object) -> str:

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from cli import main
 
-QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024")
+QUICK = ("--epochs", "1", "--layers", "16,8", "--batch-size", "1024", "--trees", "20", "--calibration-windows", "2")
 
 
 def shopcat(*args: object) -> Result:
