@@ -1,6 +1,9 @@
 """The command that serves."""
 
-from collections.abc import Mapping
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +15,13 @@ from cli.common import FILE, FOLDER, REVIEW_SHARE, command
 from cli.kinds import kind_commands
 
 if TYPE_CHECKING:
+    from runtime.log_lines import LogFormat
     from serving.gateway.config import GatewayConfig
     from serving.gateway.rate_limit import RateLimit
     from serving.service import Service
     from serving.torchserve.server import Server
+
+logger = logging.getLogger(__name__)
 
 _LOOPBACK = "127.0.0.1"
 _PORT = click.IntRange(1, 65535)
@@ -43,6 +49,7 @@ class ServeOptions:
     gateway_memory: int | None
     health_check_interval: float
     log: Path | None
+    log_format: "LogFormat"
     audit_log: Path | None
     review_share: float | None
     max_pixels: int | None
@@ -167,7 +174,12 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
 )
 # Tests set it lower, so that they need not wait for the gateway to notice a change.
 @click.option("--health-check-interval", default=2.0, type=click.FloatRange(0.05, 60), hidden=True)
-@click.option("--log", type=_NEW_FILE, help="File for the server's log.  [default: a temporary one]")
+@click.option("--log", type=_NEW_FILE, help="File to append all log lines to, as JSON, besides stderr.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "text"]),
+    help="Form of the log lines on stderr.  [default: text on a terminal, otherwise json]",
+)
 @click.option(
     "--audit-log", type=_NEW_FILE, help="File for a line of JSON about each request.  [default: a temporary one]"
 )
@@ -179,7 +191,9 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     "most JPEGs, half as many for WebP]",
 )
 @command
-def serve(bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, **options: Any) -> None:
+def serve(
+    bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, log_format: "LogFormat | None", **options: Any
+) -> None:
     """Serve bundles until Ctrl-C.
 
     Without BUNDLES, model_store/sales is served.
@@ -192,17 +206,40 @@ def serve(bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, **options:
     SIGHUP           serve the current contents of the bundles, without a pause
     With --no-gateway, SIGTERM and SIGINT end the server at once, and SIGHUP has no effect.
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
+    from serving.logs import logging_to
     from serving.torchserve.archive import check_bundles
 
     bundles = bundles or (Path("model_store/sales"),)
-    serve_options = ServeOptions(bundles=bundles, no_gateway=no_gateway or no_edge, **options)
+    log_format = log_format or ("text" if sys.stderr.isatty() else "json")
+    serve_options = ServeOptions(bundles=bundles, no_gateway=no_gateway or no_edge, log_format=log_format, **options)
     serve_options.check()
-    check_bundles(bundles)
-    if serve_options.no_gateway:
-        _serve_without_gateway(serve_options)
+    with logging_to(log_format, serve_options.log), _logged_errors():
+        check_bundles(bundles)
+        if serve_options.no_gateway:
+            _serve_without_gateway(serve_options)
+        else:
+            _serve_with_gateway(serve_options)
+        _print(serve_options, "stopped")
+
+
+@contextmanager
+def _logged_errors() -> Iterator[None]:
+    """Log an error that ends the service, and exit with code 2. An unforeseen one is logged with its traceback."""
+    from runtime.errors import UserError
+
+    try:
+        yield
+    except (UserError, OSError) as error:
+        logger.error("%s", error, exc_info=not isinstance(error, UserError))
+        raise SystemExit(2) from None
+
+
+def _print(options: ServeOptions, text: str) -> None:
+    """Print a text for a terminal, or log it where lines of JSON are expected."""
+    if options.log_format == "text":
+        click.echo(text)
     else:
-        _serve_with_gateway(serve_options)
-    click.echo("stopped")
+        logger.info("%s", text)
 
 
 def _serve_with_gateway(options: ServeOptions) -> None:
@@ -213,13 +250,13 @@ def _serve_with_gateway(options: ServeOptions) -> None:
     config = options.gateway_config()
     find_envoy()
     for warning in config.warnings():
-        click.echo(f"Warning: {warning}", err=True)
+        logger.warning("%s", warning)
 
     def on_ready(service: "Service") -> None:
-        _show(config.url, service.servers[0])
+        _show(options, config.url, service.servers[0])
 
     plural = "s" * (options.instances > 1)
-    click.echo(f"starting {options.instances} TorchServe instance{plural} with {_names(options)} ...")
+    _print(options, f"starting {options.instances} TorchServe instance{plural} with {_names(options)} ...")
     serve(
         config,
         options.archives,
@@ -227,7 +264,6 @@ def _serve_with_gateway(options: ServeOptions) -> None:
         instances=options.instances,
         workers=options.workers,
         cpu=options.cpu,
-        log=options.log,
         audit_log=options.audit_log,
         environment=options.worker_environment(),
     )
@@ -242,16 +278,15 @@ def _serve_without_gateway(options: ServeOptions) -> None:
     ports.check_free()  # before anything is written
 
     def on_ready(server: "Server") -> None:
-        _show(f"http://{_LOOPBACK}:{options.port}", server)
+        _show(options, f"http://{_LOOPBACK}:{options.port}", server)
 
-    click.echo(f"starting TorchServe with {_names(options)} ...")
+    _print(options, f"starting TorchServe with {_names(options)} ...")
     serve_without_gateway(
         options.archives,
         on_ready,
         ports=ports,
         workers=options.workers,
         cpu=options.cpu,
-        log=options.log,
         audit_log=options.audit_log,
         environment=options.worker_environment(),
     )
@@ -261,11 +296,11 @@ def _names(options: ServeOptions) -> str:
     return ", ".join(map(str, options.bundles))
 
 
-def _show(url: str, server: "Server") -> None:
-    """Print each model's address with a request and its answer, and the paths of the logs."""
+def _show(options: ServeOptions, url: str, server: "Server") -> None:
+    """Print each model's address with a request and its answer, and the path of the audit log."""
     models: Mapping[str, Path] = server.models
     for name, archive in models.items():
         bundle = archive / "bundle"
         address = f"{url}/predictions/{name}"
-        click.echo(kind_commands(bundle).first_answer(address, bundle, partial(server.ask, name)))
-    click.echo(f"log: {server.log}\naudit log: {server.audit_log}\nCtrl-C stops it.")
+        _print(options, kind_commands(bundle).first_answer(address, bundle, partial(server.ask, name)))
+    _print(options, f"audit log: {server.audit_log}\nCtrl-C stops it.")

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import logging
 import os
 import re
@@ -12,12 +13,16 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from runtime.errors import UserError
 from runtime.lock import lock
+from serving.output import ProcessOutput
 from serving.signals import postponed
 
 logger = logging.getLogger(__name__)
@@ -26,6 +31,7 @@ _PREFIX = "shopcat-"  # of the names of private folders
 _SWEEP_S = 60.0  # an unlocked private folder that has not changed for this long is removed
 _MAX_PARENT_BYTES = 60  # of the path of private folders' parent: leaves 30 for a socket's name
 _STOP_S = 10.0  # a process that has not ended after this time is killed
+_CRASH_LINES = 60  # of Java's report; the rest lists libraries and memory
 # Environment variables that a process inherits. Others could change its settings unnoticed: TorchServe reads many
 # variables, and TS_CONFIG_FILE replaces the configuration on its command line.
 _INHERITED = re.compile(
@@ -83,7 +89,7 @@ def _sweep(parent: Path) -> None:
 def running_process(
     command: Sequence[str],
     folder: Path,
-    log: Path,
+    output: ProcessOutput,
     defaults: Mapping[str, str] = {},
     overrides: Mapping[str, str] = {},
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -92,28 +98,81 @@ def running_process(
     Args:
         command: program and arguments.
         folder: working directory, with a folder ``tmp`` for temporary files.
-        log: file to append the output to.
+        output: reader of the process's output, in a thread of this process. If the process ends before the block does,
+            the log has its exit status and its last lines.
         defaults: environment variables that are set unless the process inherits them; few variables are inherited.
         overrides: environment variables that are set even if the process would inherit others.
     """
     inherited = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
     # The C library is opened here, because between fork and exec it is not safe.
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            cwd=folder,
-            env={**defaults, **inherited, "TMPDIR": str(folder / "tmp"), **overrides},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=(lambda: prctl(1, signal.SIGTERM)) if prctl else None,  # PR_SET_PDEATHSIG
-        )
+    process = subprocess.Popen(  # noqa: S603
+        command,
+        cwd=folder,
+        env={**defaults, **inherited, "TMPDIR": str(folder / "tmp"), **overrides},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=(lambda: prctl(1, signal.SIGTERM)) if prctl else None,  # PR_SET_PDEATHSIG
+    )
+    output.pid = process.pid
+    reader = threading.Thread(
+        target=_follow, args=(process, output, folder), name=f"output of {process.pid}", daemon=True
+    )
+    reader.start()
     try:
         yield process
     finally:
+        output.stopping = process.poll() is None
         _stop(process)
+        reader.join(_STOP_S)
+
+
+def _follow(process: subprocess.Popen[bytes], output: ProcessOutput, folder: Path) -> None:
+    """Read a process's output to its end, and log the end if it is unexpected."""
+    assert process.stdout is not None
+    with process.stdout:
+        output.read(process.stdout)
+    status = process.wait()
+    if not output.stopping:
+        report = "".join(f"\n{_crash_report(file)}" for file in sorted(folder.glob("hs_err_pid*.log")))
+        origin = {"source": output.source, "instance": output.instance, "pid": process.pid}
+        logger.error(
+            "the process ended unexpectedly, %s\n%s%s", describe_exit(status), output.tail(), report, extra=origin
+        )
+
+
+def describe_exit(status: int) -> str:
+    """Return how a process ended, from its exit status as `subprocess` has it.
+
+    >>> describe_exit(-9)
+    'killed by SIGKILL, perhaps because memory ran out'
+    >>> describe_exit(1)
+    'with exit status 1'
+    """
+    if status >= 0:
+        return f"with exit status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"killed by {name}" + (", perhaps because memory ran out" if -status == signal.SIGKILL else "")
+
+
+def has_ended(pid: int) -> bool:
+    """Return True if a process has ended, whether or not its parent has noticed."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _crash_report(file: Path) -> str:
+    """Return the beginning of Java's report of a crash: its cause, the native frame and the thread's stack."""
+    with contextlib.suppress(OSError), file.open(errors="replace") as lines:
+        return f"{file.name} begins:\n" + "".join(f"  {line}" for line in itertools.islice(lines, _CRASH_LINES))
+    return f"{file.name} can't be read"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

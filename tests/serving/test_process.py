@@ -54,14 +54,16 @@ def test_folders_of_killed_processes_are_removed(parent: Path) -> None:
 
 STUBBORN = "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done"
 PROGRAM = """
-import sys, threading, time
+import logging, sys, threading, time
 from serving import process
+from serving.output import ProcessOutput
 from serving.signals import stop_on_signal
+logging.basicConfig(level=logging.INFO, format="%(message)s")
 process._STOP_S = 1.0
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()  # the system may deliver a signal to it
 with stop_on_signal(), process.private_folder() as folder:
     (folder / "tmp").mkdir()
-    with process.running_process(["sh", "-c", sys.argv[1]], folder, folder / "log") as running:
+    with process.running_process(["sh", "-c", sys.argv[1]], folder, ProcessOutput("shopcat")) as running:
         print(running.pid, folder, flush=True)
         running.wait()
 """
@@ -73,10 +75,10 @@ def test_repeated_signals_during_a_stop_leave_nothing() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         pid, folder = process.stdout.readline().split()
-        log = Path(folder, "log")
-        wait_for(lambda: "up" in log.read_text())
+        assert process.stderr is not None
+        assert process.stderr.readline() == "up\n"
         process.send_signal(signal.SIGINT)
-        wait_for(lambda: "asked" in log.read_text())  # it is stopping, and its child ignores SIGTERM
+        assert process.stderr.readline() == "asked\n"  # it is stopping, and its child ignores SIGTERM
         for _ in range(3):
             process.send_signal(signal.SIGINT)
             wait_for(lambda: not has_pending_signals(process.pid))

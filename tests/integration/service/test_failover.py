@@ -166,7 +166,7 @@ def test_a_stopped_service_answers_the_requests_that_it_has_accepted(service: Ru
         service.process.send_signal(signal.SIGTERM)
         assert until(lambda: readiness(service) != 200, 5)
         assert service.process.wait(30) == 0
-    assert service.output().endswith("stopped\n")
+    assert json.loads(service.output().splitlines()[-1])["message"] == "stopped"
     assert requests.statuses.keys() == {200}
     assert requests.refused > 0
     assert requests.lost == []

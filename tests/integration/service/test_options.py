@@ -87,9 +87,10 @@ def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[
     assert until(lambda: '"written"' in audit_log.read_text())
     line = next(line for line in audit_log.read_text().splitlines() if '"written"' in line)
     assert json.loads(line)["status"] == 200
-    assert "Torch worker started" in (logs / "server.log").read_text()
-    assert (logs / "server.log.envoy").exists()
-    assert f"log: {logs / 'server.log'}\naudit log: {audit_log}\n" in service.output()
+    assert f"audit log: {audit_log}" in service.output()
+    lines = [json.loads(line) for line in (logs / "server.log").read_text().splitlines()]
+    assert [line["model"] for line in lines if line["message"] == "Torch worker started."] == ["sales"]
+    assert [path.name for path in logs.glob("server.log*")] == ["server.log"]
 
 
 def test_there_is_one_instance_that_leaves_gpus_alone(service: Running) -> None:
@@ -122,7 +123,7 @@ def test_the_old_name_of_no_gateway_works_and_names_the_new_one(demo_bundle: Pat
         processes = psutil.Process(service.process.pid).children(recursive=True)
     assert "Warning: --no-edge" in service.output()
     assert "is now --no-gateway" in service.output()
-    assert service.output().endswith("stopped\n")
+    assert json.loads(service.output().splitlines()[-1])["message"] == "stopped"
     assert "Torch worker started" in log.read_text()
     assert audit_log.read_text()
     assert not [process for process in processes if process.is_running()]

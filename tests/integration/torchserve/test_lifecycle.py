@@ -148,10 +148,7 @@ def test_a_bundle_that_contains_a_pickle_is_rejected_with_the_cause(demo_bundle:
 def test_a_server_that_ends_unexpectedly_raises_an_error(
     archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The test also covers a log that is kept, and environment variables that do not reach TorchServe."""
-    log = tmp_path / "logs" / "torchserve.log"
-    log.parent.mkdir()
-    log.write_text("Backend worker process died.\n")  # from an earlier server
+    """The test also covers environment variables that do not reach TorchServe."""
     # TorchServe would use this file in place of its configuration.
     (tmp_path / "other.properties").write_text("inference_address=http://127.0.0.1:1\n")
     monkeypatch.setenv("TS_CONFIG_FILE", str(tmp_path / "other.properties"))
@@ -165,11 +162,10 @@ def test_a_server_that_ends_unexpectedly_raises_an_error(
         assert Path(environment["TMPDIR"]).parent == Path(front_end.cwd())
         server.process.kill()
 
-    with pytest.raises(ServerError, match="ended unexpectedly, with exit status -9"):
-        serve_without_gateway(lambda: [archived], inspect_and_kill, ports=Ports.any_free(), workers=1, log=log)
+    with pytest.raises(ServerError, match="ended unexpectedly, killed by SIGKILL"):
+        serve_without_gateway(lambda: [archived], inspect_and_kill, ports=Ports.any_free(), workers=1)
     assert "TS_CONFIG_FILE" not in environment
     assert environment["SHOPCAT_INHERITED"] == "yes"
-    assert "Torch worker started" in log.read_text()
 
 
 @pytest.fixture
