@@ -135,7 +135,10 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     "--metrics-port", default=8082, show_default=True, type=_PORT, help="Port for /metrics, /livez and /readyz."
 )
 @click.option(
-    "--metrics-host", default=_LOOPBACK, show_default=True, help="IPv4 address for /metrics, /livez and /readyz."
+    "--metrics-host",
+    default=_LOOPBACK,
+    show_default=True,
+    help="IP address for /metrics, /livez and /readyz; 0.0.0.0 for all, :: for all with IPv6.",
 )
 @click.option(
     "--workers",

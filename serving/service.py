@@ -19,6 +19,7 @@ from serving.gateway.admission import served_models
 from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway, running_gateway
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
+from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, Watched
 from serving.ports import Ports, hold_port
 from serving.process import ServerError, describe_exit, private_folder
@@ -74,7 +75,7 @@ class Service:
         self._running: dict[int, contextlib.ExitStack] = {}  # by process ID
         self._wait_s, self._not_before = _RETRY_S[0], 0.0
         # At most one check a second, because probes need no key and each check takes Envoy's time.
-        self._answers = functools.lru_cache(maxsize=1)(lambda _second: self.gateway.answers())
+        self._answers = Recent(lambda: self.gateway.answers())
 
     @contextlib.contextmanager
     def running(self, audit_log: Path | None = None) -> Iterator["Service"]:
@@ -116,7 +117,7 @@ class Service:
             {"frontend": [server.process.pid for server in servers], "gateway": [self.gateway.process.pid]},
             [torchserve, self.gateway.metrics],
             {model.name: model.workers for model in self._models},
-            alive=self._answers(int(time.monotonic())),
+            alive=self._answers(),
             transition="stopping" if self._stopping else None,
         )
 
@@ -289,12 +290,14 @@ def serve_without_gateway(
     ports = ports or Ports()
     running: list[tuple[Server, dict[str, int]]] = []
 
+    answers = Recent(lambda: running[0][0].answers())
+
     def watched() -> Watched:
         if not running:
             return STARTING
         ((server, models),) = running
         torchserve = functools.partial(torchserve_metrics, {server.instance: server.metrics})
-        return Watched({"frontend": [server.process.pid]}, [torchserve], models, alive=server.answers())
+        return Watched({"frontend": [server.process.pid]}, [torchserve], models, alive=answers())
 
     with stop_on_signal(), reload_requests() as reload_requested, private_folder() as folder:
         shared = WorkerPaths.create(folder / "shared", audit_log)

@@ -78,7 +78,7 @@ class GatewayConfig:
         tls: certificate and its private key; None for plain HTTP.
         rate_limits: limits of each client, which is an API key's client, or an address if requests need no key.
         probes_port: port of the exporter, which answers ``/livez`` and ``/readyz``.
-        probes_host: IPv4 address that the exporter is bound to.
+        probes_host: IP address that the exporter is bound to.
         max_connections: number of client connections; Envoy closes further ones at once. The limit is at most half of
             the files that a process may open.
         max_memory: limit of Envoy's heap in bytes; Envoy rejects requests when 90 % are in use. None for a quarter of
@@ -103,10 +103,10 @@ class GatewayConfig:
         except ValueError as error:
             raise GatewayError(f"--host {self.host} is not an IP address, like 127.0.0.1 or 0.0.0.0") from error
         try:
-            ipaddress.IPv4Address(self.probes_host)
+            ipaddress.ip_address(self.probes_host)
         except ValueError as error:
             raise GatewayError(
-                f"--metrics-host {self.probes_host} is not an IPv4 address, like 127.0.0.1 or 0.0.0.0"
+                f"--metrics-host {self.probes_host} is not an IP address, like 127.0.0.1, 0.0.0.0 or ::"
             ) from error
 
     @property

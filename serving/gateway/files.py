@@ -34,13 +34,14 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         models: models that clients may use.
         folder: Envoy's private folder, with the other files and the administration socket.
     """
+    probes_host = ipaddress.ip_address(config.probes_host)
     limits = f"each address may send {describe(config.rate_limits)}" if config.rate_limits else ""
     return _rendered(
         "envoy.yaml.jinja",
         config=config,
         folder=folder,
         models=models,
-        probes_host=HOST if ipaddress.ip_address(config.probes_host).is_unspecified else config.probes_host,
+        probes_host={"0.0.0.0": HOST, "::": "::1"}.get(str(probes_host), str(probes_host)),  # noqa: S104
         auth=(_FOLDER / "auth.lua").read_text(encoding="utf-8"),
         refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB, limits),
         max_body=MAX_BODY,

@@ -8,17 +8,17 @@ import contextlib
 import json
 import logging
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from handlers.readiness import ReadyWorker, ready_workers
 from handlers.worker_paths import WorkerPaths
+from serving.monitoring.bounded_server import BoundedServer
 from serving.monitoring.host_metrics import HostCollector
 from serving.monitoring.server_metrics import ServerCollector
 from serving.monitoring.watched import Watched
@@ -28,6 +28,7 @@ from serving.ports import HOST, hold_port
 logger = logging.getLogger(__name__)
 
 IDLE_S = 60.0  # idle connections are closed after this time, which is longer than Prometheus's scrape interval
+SEND_S = 10.0  # a client that takes longer to receive a response is disconnected
 _STOP_POLL = 0.05  # seconds between two checks of whether the exporter is to stop
 
 _SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # name and labels of a metric
@@ -114,11 +115,7 @@ def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]
     Raises:
         PortError: if the port can't be used.
     """
-    held = hold_port(port, host, "--metrics-port")
-    with _HTTPServer((host, port), _handler(exporter), bind_and_activate=False) as server:
-        server.socket.close()
-        server.socket = held
-        server.server_activate()
+    with BoundedServer(hold_port(port, host, "--metrics-port"), _handler(exporter)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(_STOP_POLL,), name="exporter", daemon=True)
         thread.start()
         try:
@@ -128,22 +125,18 @@ def exporting(exporter: Exporter, port: int, host: str = HOST) -> Iterator[None]
             thread.join()
 
 
-class _HTTPServer(ThreadingHTTPServer):
-    request_queue_size = 128  # connections to accept; Python's default of 5 is too small for simultaneous probes
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Log an error of a connection. A client that closes or resets its connection is no error."""
-        if not isinstance(sys.exception(), ConnectionError):
-            logger.exception("the connection of %s failed", client_address)
-
-
 def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version, sys_version = "shopcat", ""  # reveals no library's version
         timeout = IDLE_S  # each connection has a thread
+        server: BoundedServer
 
         def do_GET(self) -> None:
+            with self.server.answering(self.connection):
+                self._answer()
+
+        def _answer(self) -> None:
             path = self.path.partition("?")[0]
             # Only the response is made within the try block: an error while it is sent must not send a second one.
             try:
@@ -156,7 +149,9 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
+                self.connection.settimeout(SEND_S)  # for all of the body
                 self.wfile.write(body)
+                self.connection.settimeout(IDLE_S)
 
         do_HEAD = do_GET  # noqa: N815 - a probe may only ask for the status
 

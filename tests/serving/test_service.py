@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,8 @@ from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, Serv
 from serving.gateway.envoy import Gateway
 from serving.gateway.errors import GatewayError
 from serving.gateway.files import EnvoyFiles
+from serving.monitoring import recent
+from serving.output import ProcessOutput
 from serving.service import Service
 from serving.torchserve.archive import SETTINGS
 from serving.torchserve.server import Server
@@ -49,21 +52,23 @@ def test_limits_grow_with_workers_and_instances(tmp_path: Path) -> None:
     ]
 
 
-def test_probes_ask_envoy_at_most_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probes_at_the_same_time_ask_envoy_once_and_later_ones_again(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
+
+    def answers() -> bool:
+        asked.append(True)
+        time.sleep(0.05)  # all probes come meanwhile
+        return len(asked) > 1
+
     service = Service(GatewayConfig(), list, instances=1, workers=1)
-    service.gateway = cast(
-        Gateway,
-        SimpleNamespace(
-            answers=lambda: asked.append(True) or bool(asked[1:]), process=SimpleNamespace(pid=1), metrics=bytes
-        ),
-    )
+    service.gateway = cast(Gateway, SimpleNamespace(answers=answers, process=SimpleNamespace(pid=1), metrics=bytes))
     service._up = True
     now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    assert [service._watched().alive for _ in range(5)] == [False] * 5
-    now += 1
-    assert [service._watched().alive for _ in range(5)] == [True] * 5
+    monkeypatch.setattr(recent.time, "monotonic", lambda: now)
+    for expected in (False, True):
+        with ThreadPoolExecutor(20) as pool:
+            assert list(pool.map(lambda _: service._watched().alive, range(20))) == [expected] * 20
+        now += 1
     assert len(asked) == 2
 
 
@@ -80,7 +85,7 @@ def test_an_envoy_that_hangs_delays_a_probe_by_a_second(tmp_path: Path, monkeypa
 
         monkeypatch.setattr(envoy, "ask", ask)
         files = EnvoyFiles(GatewayConfig(), [], tmp_path)
-        assert not Gateway(GatewayConfig(), [], tmp_path / "log", process, tmp_path, files).answers()
+        assert not Gateway(GatewayConfig(), [], process, ProcessOutput("gateway"), tmp_path, files).answers()
         assert timeouts == [1.0]
 
 

@@ -108,7 +108,10 @@ def test_keys_and_tls_are_absent_by_default() -> None:
         assert absent not in text
 
 
-@pytest.mark.parametrize(("bound", "connected"), [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7")])
+@pytest.mark.parametrize(
+    ("bound", "connected"),
+    [(HOST, HOST), ("0.0.0.0", HOST), ("10.0.0.7", "10.0.0.7"), ("::", "::1"), ("fd00::7", "fd00::7")],
+)
 def test_envoy_connects_to_the_exporters_address(bound: str, connected: str) -> None:
     clusters = configured(GatewayConfig(probes_port=8123, probes_host=bound))["static_resources"]["clusters"]
     (probes,) = (cluster for cluster in clusters if cluster["name"] == "_probes")
@@ -116,9 +119,9 @@ def test_envoy_connects_to_the_exporters_address(bound: str, connected: str) -> 
     assert endpoint["endpoint"]["address"]["socket_address"] == {"address": connected, "port_value": 8123}
 
 
-@pytest.mark.parametrize("address", ["localhost", "", "::", "1.2.3"])
+@pytest.mark.parametrize("address", ["localhost", "", ":::", "1.2.3"])
 def test_the_metrics_host_is_an_ip_address(address: str) -> None:
-    with pytest.raises(GatewayError, match=f"--metrics-host {address} is not an IPv4 address"):
+    with pytest.raises(GatewayError, match=f"--metrics-host {address} is not an IP address"):
         GatewayConfig(probes_host=address)
 
 

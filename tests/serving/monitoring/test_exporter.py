@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from handlers.readiness import declare_ready
 from handlers.worker_paths import WorkerPaths
-from serving.monitoring import exporter
+from serving.monitoring import bounded_server, exporter
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.watched import STARTING, Watched
 from serving.ports import HOST, PortError, Ports
@@ -254,3 +255,72 @@ def wait_until(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+# More clients than the exporter takes
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection((HOST, server.port), timeout=10)
+
+
+def ended(connection: socket.socket) -> bool:
+    """Return True if the exporter has closed a connection."""
+    connection.settimeout(0)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def test_idle_connections_keep_no_probe_away_and_take_few_threads(server: Server) -> None:
+    idle = [connect(server) for _ in range(5 * bounded_server.MAX_CONNECTIONS)]
+    try:
+        assert server.get("/livez")[0] == 200
+        wait_until(lambda: len(connections()) <= bounded_server.MAX_CONNECTIONS)
+        assert ended(idle[0])
+        assert not ended(idle[-1])
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_a_connection_beyond_the_limit_of_requests_gets_a_503(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_server, "MAX_CONNECTIONS", 3)
+    answer = threading.Event()
+    asked = threading.Semaphore(0)
+
+    def hang() -> bytes:
+        asked.release()
+        assert answer.wait(10)
+        return b""
+
+    server.watched = Watched({}, [hang], {}, alive=True)
+    with ThreadPoolExecutor(3) as pool:
+        scrapes = [pool.submit(server.get, "/metrics") for _ in range(3)]
+        for _ in range(3):
+            assert asked.acquire(timeout=10)
+        assert server.get("/livez") == (503, "too many connections\n")
+        answer.set()
+        assert [scrape.result()[0] for scrape in scrapes] == [200] * 3
+    assert server.get("/livez")[0] == 200
+
+
+def test_a_client_that_receives_nothing_is_disconnected(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter, "SEND_S", 0.1)
+    server.watched = Watched({}, [lambda: b"x" * 50_000_000], {}, alive=True)
+    with connect(server) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: connections() != [])
+        wait_until(lambda: connections() == [])
+
+
+@pytest.mark.parametrize("address", ["::1", "127.0.0.1"])
+def test_the_unspecified_ipv6_address_takes_both_families(server: Server, address: str) -> None:
+    port = Ports.any_free().metrics
+    with (
+        exporting(server.exporter, port, "::"),
+        socket.create_connection((address, port), timeout=10) as connection,
+    ):
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
