@@ -1,7 +1,9 @@
 """Metrics of the workers, added up over all workers, including those that have ended."""
 
+import contextlib
+import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import psutil
@@ -9,6 +11,8 @@ from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
+
+logger = logging.getLogger(__name__)
 
 
 class WorkersCollector(Collector):
@@ -33,10 +37,27 @@ class WorkersCollector(Collector):
         """Return the current metrics."""
         with self._collecting:
             for file in self._of_the_ended():
-                ended = _total(self._ended, _read([file]))
-                file.unlink()
+                ended = _total(self._ended, self._read([file]))
+                file.unlink(missing_ok=True)
                 self._ended = ended
-            return _total(self._ended, _read(self._folder.glob("*.db")))
+            return _total(self._ended, self._read(list(self._folder.glob("*.db"))))
+
+    def _read(self, files: Sequence[Path]) -> Iterable[Metric]:
+        """Return the metrics of some files, and set unreadable files aside, so that later scrapes have the others."""
+        try:
+            return _merge(files)
+        except Exception:
+            return _merge([file for file in files if self._is_readable(file)])
+
+    def _is_readable(self, file: Path) -> bool:
+        try:
+            _merge([file])
+        except Exception as error:  # a cut or overwritten file fails in prometheus-client in several ways
+            logger.error("the metrics of a worker in %s can't be read, and are left out from now on: %r", file, error)
+            with contextlib.suppress(OSError):
+                file.rename(file.with_suffix(".unreadable"))
+            return False
+        return True
 
     def _of_the_ended(self) -> Iterable[Path]:
         """Yield the files of ended workers.
@@ -52,7 +73,7 @@ class WorkersCollector(Collector):
                     yield renamed
 
 
-def _read(files: Iterable[Path]) -> Iterable[Metric]:
+def _merge(files: Iterable[Path]) -> Iterable[Metric]:
     begun = [
         str(file) for file in files if file.stat().st_size
     ]  # empty files were just made, or their workers were killed then

@@ -135,3 +135,19 @@ def test_a_worker_with_the_reused_pid_of_an_ended_one_loses_no_counts(
 def test_an_empty_file_has_no_metrics(tmp_path: Path) -> None:
     (tmp_path / f"counter_{os.getpid()}.db").touch()
     assert requests(WorkersCollector(tmp_path)) == 0
+
+
+def test_an_unreadable_file_is_set_aside_and_the_others_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = b"\x10\0\0\0\0\0\0\0\xff\xff\xff\x7f"
+    with run(tmp_path, ONE_WORKER) as worker:
+        let_count(worker, 3)
+        for number, content in enumerate((broken, b"\x10\0\0\0", b"{")):
+            (tmp_path / f"counter_{worker.pid}{number}000.db").write_bytes(content)
+        (tmp_path / f"histogram_{os.getpid()}.db").write_bytes(broken)  # of a worker that runs
+        collector = WorkersCollector(tmp_path)
+        for _ in range(2):
+            assert requests(collector) == 3
+    assert len([record for record in caplog.records if "can't be read" in record.getMessage()]) == 4
+    assert len(list(tmp_path.glob("*.unreadable"))) == 4
