@@ -47,6 +47,8 @@ class ServeOptions:
     model_store: Path
     rate_limit: "tuple[RateLimit, ...]"
     gateway_memory: int | None
+    gateway_threads: int | None
+    idle_at_stop: float
     health_check_interval: float
     log: Path | None
     log_format: "LogFormat"
@@ -65,6 +67,7 @@ class ServeOptions:
             "--tls-key": self.tls_key,
             "--rate-limit": self.rate_limit,
             "--gateway-memory": self.gateway_memory,
+            "--gateway-threads": self.gateway_threads,
         }
         if self.no_gateway and any(needs_gateway.values()):
             *names, last = needs_gateway
@@ -88,7 +91,7 @@ class ServeOptions:
     def gateway_config(self) -> "GatewayConfig":
         """Return the settings of the gateway."""
         from serving.gateway.certificate import certificate_files
-        from serving.gateway.config import GatewayConfig
+        from serving.gateway.config import GatewayConfig, Timeouts
         from serving.gateway.keys import key_file
 
         return GatewayConfig(
@@ -100,6 +103,8 @@ class ServeOptions:
             probes_port=self.metrics_port,
             probes_host=self.metrics_host,
             max_memory=self.gateway_memory and self.gateway_memory << 20,
+            threads=self.gateway_threads,
+            timeouts=Timeouts(idle_at_stop=self.idle_at_stop),
             health_check_interval=self.health_check_interval,
         )
 
@@ -165,6 +170,18 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     "--gateway-memory",
     type=click.IntRange(min=32),
     help="Memory of the gateway in MiB.  [default: a quarter of the container's or machine's, from 64 to 1,024]",
+)
+@click.option(
+    "--gateway-threads",
+    type=click.IntRange(1, 256),
+    help="Threads of the gateway.  [default: one for every 8 cores, and at least one]",
+)
+@click.option(
+    "--idle-at-stop",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0, 600),
+    help="Seconds that a stop waits for requests on connections that are open and idle.",
 )
 @click.option("--no-gateway", is_flag=True, help="Serve without the gateway: TorchServe itself listens on --port.")
 @click.option("--no-edge", is_flag=True, hidden=True, callback=_warn_of_old_name)

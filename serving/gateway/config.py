@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.cores import n_cores
 from runtime.memory import memory_limit
 from serving.gateway.certificate import Certificate
 from serving.gateway.errors import GatewayError
@@ -68,6 +69,31 @@ class ServedModel:
 
 
 @dataclass(frozen=True)
+class Timeouts:
+    """Times that the gateway grants a client, in seconds.
+
+    Attributes:
+        handshake: time for the handshake of TLS.
+        headers: time for the headers of a request.
+        request: time for a whole request.
+        stream_idle: time without any progress of a request or its answer.
+        idle: time that a connection may stay open without a request.
+        idle_if_full: same, if nine tenths of the connections are taken.
+        connection: age at which a connection is closed after its next answer.
+        idle_at_stop: time that a stop waits for idle connections, on which a request may be on its way.
+    """
+
+    handshake: float = 10
+    headers: float = 10
+    request: float = 60
+    stream_idle: float = 120
+    idle: float = 300
+    idle_if_full: float = 5
+    connection: float = 3600
+    idle_at_stop: float = 10
+
+
+@dataclass(frozen=True)
 class GatewayConfig:
     """Settings of the gateway.
 
@@ -83,6 +109,8 @@ class GatewayConfig:
             the files that a process may open.
         max_memory: limit of Envoy's heap in bytes; Envoy rejects requests when 90 % are in use. None for a quarter of
             the memory that the container or the machine has, from 64 MiB to 1 GiB.
+        threads: number of Envoy's worker threads; None for one for every eight processor cores.
+        timeouts: times that it grants a client.
         health_check_interval: seconds between two health checks of a TorchServe instance.
     """
 
@@ -95,6 +123,8 @@ class GatewayConfig:
     probes_host: str = HOST
     max_connections: int = MAX_CONNECTIONS
     max_memory: int | None = None
+    threads: int | None = None
+    timeouts: Timeouts = Timeouts()
     health_check_interval: float = 2.0
 
     def __post_init__(self) -> None:
@@ -113,6 +143,11 @@ class GatewayConfig:
     def heap_bytes(self) -> int:
         """Limit of Envoy's heap in bytes."""
         return self.max_memory or min(max(memory_limit() // 4, MIN_MEMORY), MAX_MEMORY)
+
+    @property
+    def worker_threads(self) -> int:
+        """Number of Envoy's worker threads."""
+        return self.threads or max(1, n_cores() // 8)
 
     @property
     def connections(self) -> int:

