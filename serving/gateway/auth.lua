@@ -71,7 +71,6 @@ function envoy_on_request(handle)
   local client = client_of(context, headers:get("x-api-key")) or client_of(context, bearer(headers:get("authorization")))
   headers:remove("x-api-key")
   headers:remove("authorization")
-  headers:remove(CLIENT)
   if not client then
     handle:respond({ [":status"] = "401" }, "")
     return

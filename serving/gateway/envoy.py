@@ -199,7 +199,7 @@ def running_gateway(
         # Envoy's "misc" warns at each start that some settings are new; the wheel is pinned to a version with them.
         command += ["--log-level", "warning", "--component-log-level", "misc:error"]
         command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
-        command += ["--log-format", _LOG_FORMAT]
+        command += ["--log-format", _LOG_FORMAT, "--file-flush-interval-msec", "500"]
         output = ProcessOutput("gateway")
         with running_process(command, folder, output, _TUNABLES) as process:
             gateway = Gateway(config, models, process, output, folder, files)

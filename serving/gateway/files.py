@@ -17,7 +17,7 @@ from serving.gateway.certificate import Certificate
 from serving.gateway.config import HEADERS_KB, MAX_BODY, GatewayConfig, ServedModel
 from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import RateLimit, describe
-from serving.gateway.refusals import refusals
+from serving.gateway.refusals import access_logs, refusals
 from serving.ports import HOST
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         probes_host={"0.0.0.0": HOST, "::": "::1"}.get(str(probes_host), str(probes_host)),  # noqa: S104
         auth=(_FOLDER / "auth.lua").read_text(encoding="utf-8"),
         refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB, limits),
+        access_logs=access_logs(),
         max_body=MAX_BODY,
         headers_kb=HEADERS_KB,
     )

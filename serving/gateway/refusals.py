@@ -88,8 +88,8 @@ def _mapper(cause: Filter, problem: Problem, headers: Mapping[str, str]) -> dict
     }
 
 
-def _status(code: int) -> Filter:
-    comparison = {"op": "EQ", "value": {"default_value": code, "runtime_key": "gateway.status"}}
+def _status(code: int, op: str = "EQ") -> Filter:
+    comparison = {"op": op, "value": {"default_value": code, "runtime_key": "gateway.status"}}
     return {"status_code_filter": {"comparison": comparison}}
 
 
@@ -108,11 +108,22 @@ def _chance(percent: int) -> Filter:
     return {"runtime_filter": {"runtime_key": key, "percent_sampled": sampled, "use_independent_randomness": True}}
 
 
+def access_logs() -> list[tuple[str, str, Filter]]:
+    """Return the level, the cause as Envoy formats it, and the filter of each kind of response that no worker gave."""
+    details, other = "%RESPONSE_CODE_DETAILS%", "torchserve_error"  # Envoy has no details of TorchServe's own errors
+    by_envoy = 'response.code_details != "via_upstream" && response.code_details != ""'
+    return [
+        (level, cause, _all(_status(400, "GE"), _expression(f"response.code {codes} && {condition}")))
+        for level, codes in (("info", "< 500"), ("warning", ">= 500"))
+        for cause, condition in ((details, by_envoy), (other, 'response.code_details == ""'))
+    ]
+
+
 def _details(details: str) -> Filter:
-    return expression(f'response.code_details == "{details}"')
+    return _expression(f'response.code_details == "{details}"')
 
 
-def expression(text: str) -> Filter:
+def _expression(text: str) -> Filter:
     """Return a filter of requests for which an expression of CEL is true."""
     config = {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
