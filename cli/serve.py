@@ -1,6 +1,7 @@
 """The command that serves."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ class ServeOptions:
     audit_log: Path | None
     review_share: float | None
     max_pixels: int | None
+    worker_memory: int | None
 
     def check(self) -> None:
         """Reject options that contradict each other."""
@@ -84,9 +86,16 @@ class ServeOptions:
 
     def worker_environment(self) -> dict[str, str]:
         """Return the environment variables that pass settings to the workers."""
+        from handlers.safeguards.memory import request_memory
         from handlers.worker_settings import worker_environment
+        from runtime.memory import memory_limit
 
-        return worker_environment(review_share=self.review_share, max_pixels=self.max_pixels)
+        if self.worker_memory:
+            memory = self.worker_memory << 20
+        else:
+            workers = self.workers or os.cpu_count() or 1
+            memory = request_memory(memory_limit(), workers * len(self.bundles) * self.instances)
+        return worker_environment(review_share=self.review_share, max_pixels=self.max_pixels, request_memory=memory)
 
     def gateway_config(self) -> "GatewayConfig":
         """Return the settings of the gateway."""
@@ -209,6 +218,12 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     type=click.IntRange(1_000_000, 100_000_000),
     help="Pixels of a photo that may be decoded, at 8 bytes of memory each.  [default: 26 million; twice as many for "
     "most JPEGs, half as many for WebP]",
+)
+@click.option(
+    "--worker-memory",
+    type=click.IntRange(min=64),
+    help="Memory that requests may take in a worker beyond its model, in MiB.  [default: half of the container's or "
+    "machine's memory, divided by the number of workers; at least 256]",
 )
 @command
 def serve(

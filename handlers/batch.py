@@ -10,9 +10,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol, TypeVar, overload
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 from handlers.context import BatchContext, RequestContext
+from handlers.safeguards.memory import is_memory_error
+from handlers.safeguards.safeguards import Safeguards
 from handlers.telemetry.recorder import Telemetry
 from runtime.clock import Clock
 from schemas.problems import Problem, ProblemError
@@ -20,7 +22,7 @@ from schemas.problems import Problem, ProblemError
 logger = logging.getLogger(__name__)
 
 # Header that tells Envoy not to retry: a request that failed on its own would fail again, with a traceback each time. A
-# worker that dies cannot send it, so Envoy retries its requests.
+# worker that dies cannot send it, and one that is broken does not, so Envoy retries their requests.
 NO_RETRY = ("x-envoy-ratelimited", "true")
 MAX_BODY = 10_000_000  # bytes; TorchServe's front end kills a worker that sends more than max_response_size
 
@@ -82,6 +84,7 @@ def answer_batch(
     parse: Callable[[HttpRequest], Request],
     run: Callable[[Sequence[Request]], Sequence[Answer | Problem]],
     telemetry: None = None,
+    safeguards: None = None,
 ) -> list[bytes]: ...
 
 
@@ -93,6 +96,7 @@ def answer_batch(
     parse: Callable[[HttpRequest], Request],
     run: Callable[[Sequence[Request]], Sequence[Answer | Problem]],
     telemetry: Telemetry | None,
+    safeguards: Safeguards | None = None,
 ) -> list[bytes]: ...
 
 
@@ -103,6 +107,7 @@ def answer_batch(
     parse: Callable[[HttpRequest], Request],
     run: Callable[[Sequence[Request]], Sequence[Answer | Problem]],
     telemetry: Telemetry | None = None,
+    safeguards: Safeguards | None = None,
 ) -> list[bytes]:
     """Answer each request of a batch, independently of the others.
 
@@ -112,27 +117,28 @@ def answer_batch(
         parse: function that parses one request; it raises `ProblemError` if the client is at fault.
         run: function that answers all valid requests together, in order.
         telemetry: recorder of the batch. It records after the responses have been sent, so that no client waits for it.
+        safeguards: safeguards of the worker; they need a context whose calls can be deferred.
 
     Returns:
         The body of each response. An invalid request gets its problem. If ``run`` fails, each request runs alone, so
-        that only requests that fail alone get a 500. Its problem has an id, under which the log has the cause.
+        that only requests that fail alone get a 500. Its problem has an id, under which the log has the cause. If the
+        worker is broken, the requests get a 503 that Envoy may retry, and the worker ends after it has sent them.
     """
     clock = telemetry.clock if telemetry else Clock()
     clock.start()
     if telemetry:
         telemetry.begin(context)
-    outcomes: dict[int, Answer | Problem] = {}
-    requests: dict[int, Request] = {}
-    for index, fields in enumerate(data):
-        try:
-            requests[index] = parse(HttpRequest(fields, context, index))
-        except ProblemError as error:
-            outcomes[index] = error.problem
-        except Exception:
-            outcomes[index] = _internal_error()
-    clock.lap("parse")
-    outcomes.update(zip(requests, _run(run, list(requests.values())), strict=True))
-    responses = [_serialize(outcomes[index]) for index in range(len(data))]
+    batch = _Batch(data, context, parse, run, clock, safeguards)
+    if safeguards is None:
+        batch.answer(range(len(data)))
+    else:
+        for indices, problem in safeguards.in_turn(data):
+            if problem is None:
+                batch.answer(indices)
+            else:
+                batch.outcomes.update(dict.fromkeys(indices, problem))
+        batch.check_worker()
+    responses = [batch.serialize(index) for index in range(len(data))]
     problems = []
     for index, (outcome, _) in enumerate(responses):
         if isinstance(outcome, Problem):
@@ -140,55 +146,129 @@ def answer_batch(
             # Without a reason phrase: TorchServe announces its length in characters and sends bytes.
             context.set_response_status(outcome.status, idx=index)
             context.set_response_content_type(index, "application/problem+json")
-            if outcome.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            if outcome.status == HTTPStatus.INTERNAL_SERVER_ERROR:
                 context.set_response_header(index, *NO_RETRY)
         else:
             context.set_response_content_type(index, "application/json")
     clock.lap("encode")
     if telemetry:
         context.defer(partial(telemetry.record, context, data, responses, problems, time.time()))
+    if safeguards and safeguards.faults.broken:
+        context.defer(safeguards.end)
     return [body for _, body in responses]
 
 
-def _run(
-    run: Callable[[Sequence[Request]], Sequence[Answer | Problem]], requests: Sequence[Request]
-) -> Sequence[Answer | Problem]:
-    """Run requests together, or each alone if they fail together."""
-    if not requests:
-        return []
-    try:
-        outcomes = run(requests)
-        if len(outcomes) != len(requests):
-            raise RuntimeError(f"the model returned {len(outcomes)} answers to {len(requests)} requests")
-        return outcomes
-    except ProblemError as error:
-        if len(requests) == 1:
-            return [error.problem]
-    except Exception:
-        if len(requests) == 1:
-            return [_internal_error()]
-        logger.warning("a batch of %d requests failed; each request runs alone now", len(requests))
-    return [outcome for request in requests for outcome in _run(run, [request])]
+class _Batch(Generic[Request]):
+    """The requests of a batch and their outcomes.
+
+    Attributes:
+        outcomes: answer or problem of each request that was computed or rejected, by index.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[Mapping[str, Any]],
+        context: RequestContext,
+        parse: Callable[[HttpRequest], Request],
+        run: Callable[[Sequence[Request]], Sequence[Answer | Problem]],
+        clock: Clock,
+        safeguards: Safeguards | None,
+    ) -> None:
+        self.outcomes: dict[int, Answer | Problem] = {}
+        self._data, self._context, self._parse, self._run_model = data, context, parse, run
+        self._clock, self._safeguards = clock, safeguards
+        self._n_run = self._n_failed = 0
+
+    def answer(self, indices: Sequence[int]) -> None:
+        """Parse some requests and run the valid ones together."""
+        requests: dict[int, Request] = {}
+        for index in indices:
+            try:
+                requests[index] = self._parse(HttpRequest(self._data[index], self._context, index))
+            except ProblemError as error:
+                self.outcomes[index] = error.problem
+            except Exception as error:
+                self.outcomes[index] = self._failure(error)
+        self._clock.lap("parse")
+        if requests:
+            self._n_run += len(requests)
+            self._run(requests)
+
+    def _run(self, requests: Mapping[int, Request]) -> None:
+        """Run requests together, or each alone if they fail together."""
+        try:
+            outcomes = self._run_model(list(requests.values()))
+            if len(outcomes) != len(requests):
+                raise RuntimeError(f"the model returned {len(outcomes)} answers to {len(requests)} requests")
+            self.outcomes.update(zip(requests, outcomes, strict=True))
+            return
+        except ProblemError as error:
+            if len(requests) == 1:
+                self.outcomes.update(dict.fromkeys(requests, error.problem))
+                return
+        except Exception as error:
+            if self._safeguards and self._safeguards.faults.is_device_fault(error):
+                logger.exception("the device fails")
+                self._safeguards.break_worker(f"its device fails: {error}")
+                self.outcomes.update(dict.fromkeys(requests, _unavailable()))
+                return
+            if len(requests) == 1:
+                self._n_failed += 1
+                self.outcomes.update(dict.fromkeys(requests, self._failure(error)))
+                return
+            logger.warning("a batch of %d requests failed; each request runs alone now", len(requests))
+        for index, request in requests.items():
+            if self._safeguards and self._safeguards.faults.broken:
+                self.outcomes[index] = _unavailable()
+            else:
+                self._run({index: request})
+
+    def check_worker(self) -> None:
+        """Break the worker if no request of some batches could be computed; then Envoy may retry these requests."""
+        assert self._safeguards
+        faults = self._safeguards.faults
+        faults.count(n_run=self._n_run, n_failed=self._n_failed)
+        if faults.broken:
+            self._safeguards.break_worker(faults.broken)
+            for index, outcome in self.outcomes.items():
+                if isinstance(outcome, Problem) and outcome.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                    self.outcomes[index] = _unavailable()
+
+    def serialize(self, index: int) -> tuple[Answer | Problem, bytes]:
+        """Return an outcome and its body, or a problem in its place if the outcome cannot be serialized or sent."""
+        outcome = self.outcomes[index]
+        try:
+            body = outcome.to_json()
+            if len(body) <= MAX_BODY:
+                return outcome, body
+            detail = f"the answer would have {len(body):,} bytes, more than {MAX_BODY:,}; ask for less at a time"
+            problem = Problem.of("invalid-request", detail)
+        except Exception as error:
+            problem = self._failure(error)
+        return problem, problem.to_json()
+
+    def _failure(self, error: Exception) -> Problem:
+        """Return the problem for the exception that is handled.
+
+        It is a 413 if the request takes too much memory. Otherwise it is a 500: the client gets an id, and the log has
+        the cause under this id.
+        """
+        if is_memory_error(error):
+            logger.warning("a request was rejected, because the worker's memory for it was used up: %s", error)
+            if self._safeguards and not self._safeguards.has_recovered():
+                self._safeguards.break_worker("its memory is full and can't be freed")
+            return Problem.of(
+                "too-large", "the request takes more memory than a worker may use; ask for less at a time"
+            )
+        error_id = uuid.uuid4().hex[:12]
+        logger.exception("internal error %s", error_id)
+        return Problem.of(
+            "internal-error", f"an unexpected error; the server's log has its cause under the id {error_id}"
+        )
 
 
-def _serialize(outcome: Answer | Problem) -> tuple[Answer | Problem, bytes]:
-    """Return an outcome and its body, or a problem in its place if the outcome cannot be serialized or sent."""
-    try:
-        body = outcome.to_json()
-        if len(body) <= MAX_BODY:
-            return outcome, body
-        detail = f"the answer would have {len(body):,} bytes, more than {MAX_BODY:,}; ask for less at a time"
-        problem = Problem.of("invalid-request", detail)
-    except Exception:
-        problem = _internal_error()
-    return problem, problem.to_json()
-
-
-def _internal_error() -> Problem:
-    """Return a 500 for the current exception. The client gets an id, and the log has the cause under this id."""
-    error_id = uuid.uuid4().hex[:12]
-    logger.exception("internal error %s", error_id)
-    return Problem.of("internal-error", f"an unexpected error; the server's log has its cause under the id {error_id}")
+def _unavailable() -> Problem:
+    return Problem.of("unavailable", "the worker failed and is being replaced; send the request again")
 
 
 def _malformed(detail: str) -> ProblemError:

@@ -32,13 +32,20 @@ class PetsHandler:
             review_share=float(share) if share else None,
             max_pixels=int(max_pixels) if max_pixels else DEFAULT_MAX_PIXELS,
         )
-        self.classifier, self.telemetry = load_model(context, load, BreedObserver())
+        self.classifier, self.telemetry, self.safeguards = load_model(context, load, BreedObserver())
         request = {"body": _blank_photo(), "heatmap": b"gradcam"}
-        warm_up(context, self.classifier, self.telemetry, self.handle, request)
+        warm_up(context, self.classifier, self.telemetry, self.safeguards, self.handle, request)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: BatchContext) -> list[bytes]:
         """Answer a batch of requests."""
-        return answer_batch(data, context, parse=self._parse, run=self.classifier.predict, telemetry=self.telemetry)
+        return answer_batch(
+            data,
+            context,
+            parse=self._parse,
+            run=self.classifier.predict,
+            telemetry=self.telemetry,
+            safeguards=self.safeguards,
+        )
 
     def _parse(self, request: HttpRequest) -> Query:
         """Parse a request and decode its photo, so that a damaged photo fails only its own request."""

@@ -56,6 +56,11 @@ def declare_ready(folder: Path, *, model: str, version: str, cutoff: str, sha256
     part.replace(part.with_suffix(".json"))
 
 
+def withdraw() -> None:
+    """Report that this process is not a ready worker any more; it can't become one again."""
+    _locks.close()
+
+
 def ready_workers(folder: Path) -> list[ReadyWorker]:
     """Return the ready workers, by model and PID. Remove the files of workers that have ended."""
     workers = []

@@ -21,14 +21,21 @@ class SalesHandler:
 
     def initialize(self, context: WorkerContext) -> None:
         """Load the archive's bundle. TorchServe calls it once, before the worker is ready."""
-        self.forecaster, self.telemetry = load_model(context, Forecaster.load, ForecastObserver())
+        self.forecaster, self.telemetry, self.safeguards = load_model(context, Forecaster.load, ForecastObserver())
         store = self.forecaster.model.panel.store_ids[0]
         body = json.dumps({"store": store, "date": str(self.forecaster.cutoff + timedelta(days=1))}).encode()
-        warm_up(context, self.forecaster, self.telemetry, self.handle, {"body": body})
+        warm_up(context, self.forecaster, self.telemetry, self.safeguards, self.handle, {"body": body})
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: BatchContext) -> list[bytes]:
         """Answer a batch of requests."""
-        return answer_batch(data, context, parse=parse, run=self.forecaster.predict, telemetry=self.telemetry)
+        return answer_batch(
+            data,
+            context,
+            parse=parse,
+            run=self.forecaster.predict,
+            telemetry=self.telemetry,
+            safeguards=self.safeguards,
+        )
 
 
 def parse(request: HttpRequest) -> ForecastRequest:

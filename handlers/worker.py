@@ -9,12 +9,17 @@ from typing import Any, Protocol, TypeVar
 
 from handlers import protocol
 from handlers.context import BatchContext, WorkerContext
-from handlers.readiness import declare_ready
+from handlers.readiness import declare_ready, withdraw
+from handlers.safeguards.faults import FaultMonitor
+from handlers.safeguards.memory import MemoryGuard
+from handlers.safeguards.poison import PoisonGuard
+from handlers.safeguards.safeguards import Safeguards
 from handlers.telemetry import metrics
 from handlers.telemetry.audit_log import AuditLog
 from handlers.telemetry.observer import Observer
 from handlers.telemetry.recorder import Telemetry
-from handlers.worker_paths import AUDIT_LOG, METRICS_FOLDER, READY_FOLDER
+from handlers.worker_paths import AUDIT_LOG, IN_HAND, METRICS_FOLDER, READY_FOLDER
+from handlers.worker_settings import REQUEST_MEMORY
 from runtime.bundle import MANIFEST
 from runtime.clock import Clock
 from runtime.folder import sha256
@@ -52,7 +57,9 @@ class WarmUpError(RuntimeError):
     """A loaded model does not answer its first request; the message has its response."""
 
 
-def load_model(context: WorkerContext, load: Load[Model], observer: Observer[Any, Any]) -> tuple[Model, Telemetry]:
+def load_model(
+    context: WorkerContext, load: Load[Model], observer: Observer[Any, Any]
+) -> tuple[Model, Telemetry, Safeguards]:
     """Load the archive's bundle, and prepare the worker to serve it.
 
     Args:
@@ -63,9 +70,12 @@ def load_model(context: WorkerContext, load: Load[Model], observer: Observer[Any
     # TorchServe logs two lines for each batch below this level. Without them a worker answers half as many requests
     # again.
     logging.getLogger().setLevel(logging.WARNING)
+    ready = os.environ.get(READY_FOLDER)  # not set if `shopcat serve` did not start TorchServe
+    poison = PoisonGuard(Path(ready, IN_HAND)) if ready else None  # early: requests of a dead worker count from now on
     gpu = context.system_properties.get("gpu_id")
-    model = load(_bundle(context), device="cpu" if gpu is None else f"cuda:{gpu}")
-    folder = os.environ.get(METRICS_FOLDER)  # not set if `shopcat serve` did not start TorchServe
+    device = "cpu" if gpu is None else f"cuda:{gpu}"
+    model = load(_bundle(context), device=device)
+    folder = os.environ.get(METRICS_FOLDER)
     if folder:
         metrics.allocate(Path(folder))
     log = os.environ.get(AUDIT_LOG)
@@ -73,13 +83,19 @@ def load_model(context: WorkerContext, load: Load[Model], observer: Observer[Any
     telemetry = Telemetry(model.name, model.version, observer, audit=audit)
     model.clock = telemetry.clock
     protocol.patch_worker()
-    return model, telemetry
+
+    def end() -> None:
+        telemetry.flush(last=True)
+        os._exit(1)  # without the interpreter's own end, which would free what is on a GPU that may not respond
+
+    return model, telemetry, Safeguards(FaultMonitor(device), poison, withdraw=withdraw, end=end)
 
 
 def warm_up(
     context: WorkerContext,
     model: Predictor,
     telemetry: Telemetry,
+    safeguards: Safeguards,
     handle: Callable[[Sequence[Mapping[str, Any]], BatchContext], list[bytes]],
     request: Mapping[str, bytes],
 ) -> None:
@@ -101,6 +117,8 @@ def warm_up(
     # Telemetry keeps small objects of some batches, without cycles. A collection after every 700 new objects, Python's
     # default, takes more time than the telemetry itself.
     gc.set_threshold(50_000)
+    if memory := os.environ.get(REQUEST_MEMORY):
+        safeguards.memory = MemoryGuard(int(memory))
     folder = os.environ.get(READY_FOLDER)
     if folder:
         cutoff = str(getattr(model, "cutoff", ""))

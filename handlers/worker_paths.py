@@ -7,6 +7,8 @@ from pathlib import Path
 # Environment variables. The first is prometheus-client's own: with it set, processes share metrics in files.
 METRICS_FOLDER, READY_FOLDER, AUDIT_LOG = "PROMETHEUS_MULTIPROC_DIR", "SHOPCAT_READY_FOLDER", "SHOPCAT_AUDIT_LOG"
 
+IN_HAND = "in_hand"  # in the folder of ready workers: the requests that workers compute (handlers/safeguards/poison.py)
+
 
 @dataclass(frozen=True)
 class WorkerPaths:

@@ -16,6 +16,7 @@ ProblemName = Literal[
     "image-too-large",
     "unknown-class",
     "internal-error",
+    "fatal-request",
     "unauthorized",
     "not-found",
     "method-not-allowed",
@@ -121,6 +122,12 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "There is a fault in the model or in its code.",
         "Give the operator the id in `detail`. The server's log has the cause under this id.",
     ),
+    "fatal-request": ProblemKind(
+        422,
+        "The request ended the workers that computed it",
+        "The request takes too much memory or time, or triggers a fault in a library.",
+        "Send the photo smaller or in another format, or fewer items. The same request is rejected for ten minutes.",
+    ),
     # Gateway.
     "unauthorized": ProblemKind(
         401,
@@ -143,7 +150,7 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
     "too-large": ProblemKind(
         413,
         "The request body is too large",
-        "The body has too many items, or the photo's file is too large.",
+        "The body has too many items, or the photo's file is too large, or the request takes too much memory.",
         "Send fewer items in each request, or a smaller photo.",
     ),
     "overloaded": ProblemKind(

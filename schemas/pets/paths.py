@@ -29,6 +29,7 @@ PROBLEMS: tuple[ProblemName, ...] = (
     "image-too-large",
     "unknown-class",
     "internal-error",
+    "fatal-request",
 )
 
 COMPONENTS: dict[type, JsonSchemaMode] = {

@@ -21,6 +21,7 @@ PROBLEMS: tuple[ProblemName, ...] = (
     "beyond-horizon",
     "no-calibration",
     "internal-error",
+    "fatal-request",
 )
 
 COMPONENTS: dict[type, JsonSchemaMode] = {

@@ -29,6 +29,7 @@ STATUSES = {
     "image-too-large": 413,
     "unknown-class": 404,
     "internal-error": 500,
+    "fatal-request": 422,
     "unauthorized": 401,
     "not-found": 404,
     "method-not-allowed": 405,

@@ -1,0 +1,141 @@
+"""handlers.safeguards.poison: requests in hand of workers that end, among real processes."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from handlers.safeguards.poison import DEATHS, MEMORY_S, PoisonGuard
+
+# A worker that takes a slot, answers a batch, begins another one, and ends while it computes it.
+WORKER = """
+import os, signal, sys
+from pathlib import Path
+from handlers.safeguards.poison import PoisonGuard
+guard = PoisonGuard(Path(sys.argv[1]))
+for _ in guard.in_turn([{"body": b"answered"}]):
+    pass
+for indices, deaths in guard.in_turn([{"body": body.encode()} for body in sys.argv[2:]]):
+    if deaths < 2 and any(sys.argv[2 + index].startswith("fatal") for index in indices):
+        print("computing", flush=True)
+        signal.pause()
+print("done", flush=True)
+"""
+
+
+class Workers:
+    """Starts workers that share a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.running: list[subprocess.Popen[str]] = []
+
+    def compute(self, *bodies: str) -> subprocess.Popen[str]:
+        """Start a worker and wait until it computes a request ``fatal``, or has answered all."""
+        worker = subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(self.file), *bodies], stdout=subprocess.PIPE, text=True
+        )
+        self.running.append(worker)
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == ("computing\n" if bodies[0].startswith("fatal") else "done\n")
+        return worker
+
+    def end(self, worker: subprocess.Popen[str]) -> None:
+        """End a worker as the kernel does."""
+        worker.kill()
+        worker.wait()
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    started = Workers(tmp_path / "in_hand")
+    yield started
+    for worker in started.running:
+        worker.kill()
+        worker.communicate()
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        self.now += 0.02  # so that each batch looks at the other workers
+        return self.now
+
+
+def turns(guard: PoisonGuard, *bodies: str) -> list[tuple[Sequence[int], int]]:
+    """Return the groups of a batch, with the deaths that each has caused."""
+    return [([*indices], deaths) for indices, deaths in guard.in_turn([{"body": body.encode()} for body in bodies])]
+
+
+def test_a_request_that_ended_two_workers_is_rejected_by_the_survivor(workers: Workers) -> None:
+    survivor = PoisonGuard(workers.file, Clock())
+    assert turns(survivor, "fatal", "innocent") == [([0, 1], 0)]
+    for _ in range(DEATHS):
+        workers.end(workers.compute("fatal"))
+    assert turns(survivor, "innocent", "fatal", "another") == [([0, 2], 0), ([1], DEATHS)]
+    assert turns(survivor, "fatal") == [([0], DEATHS)]
+
+
+def test_a_replacement_knows_what_its_predecessors_had_in_hand(workers: Workers) -> None:
+    for _ in range(DEATHS):  # the second one takes the slot of the first
+        workers.end(workers.compute("fatal"))
+    assert turns(PoisonGuard(workers.file, Clock()), "fatal") == [([0], DEATHS)]
+
+
+def test_a_suspect_is_computed_alone_and_cleared_by_its_answer(workers: Workers) -> None:
+    survivor, other = PoisonGuard(workers.file, Clock()), workers.compute("fatal", "innocent", "answered")
+    workers.end(other)
+    assert turns(survivor, "new", "fatal", "innocent") == [([0], 0), ([1], 1), ([2], 1)]
+    assert turns(survivor, "new", "fatal", "innocent", "answered") == [([0, 1, 2], 0), ([3], 1)]
+    workers.end(workers.compute("fatal"))
+    assert turns(survivor, "fatal") == [([0], 1)]  # the answer made the first death void
+
+
+def test_a_second_death_counts_against_the_computed_suspect_alone(workers: Workers) -> None:
+    survivor = PoisonGuard(workers.file, Clock())
+    for _ in range(DEATHS):
+        workers.end(workers.compute("fatal", "innocent"))
+    assert turns(survivor, "innocent", "fatal") == [([0], 1), ([1], DEATHS)]
+
+
+def test_a_request_in_hand_of_a_living_worker_is_no_suspect(workers: Workers) -> None:
+    workers.compute("fatal")
+    assert turns(PoisonGuard(workers.file, Clock()), "fatal") == [([0], 0)]
+
+
+def test_a_worker_that_ends_with_nothing_in_hand_leaves_no_suspect(workers: Workers) -> None:
+    workers.compute("innocent").wait()
+    assert turns(PoisonGuard(workers.file, Clock()), "innocent", "answered") == [([0, 1], 0)]
+
+
+def test_a_death_is_forgotten_after_ten_minutes(workers: Workers) -> None:
+    clock = Clock()
+    survivor = PoisonGuard(workers.file, clock)
+    for _ in range(DEATHS):
+        workers.end(workers.compute("fatal"))
+    assert turns(survivor, "fatal") == [([0], DEATHS)]
+    clock.now += MEMORY_S
+    assert turns(survivor, "fatal") == [([0], 0)]
+
+
+def test_a_large_request_is_recognised_by_its_length_and_samples(workers: Workers) -> None:
+    """Its text as an argument stands for a photo."""
+    survivor = PoisonGuard(workers.file, Clock())
+    for _ in range(DEATHS):
+        workers.end(workers.compute("fatal", "x" * 100_000))
+    assert turns(survivor, "fatal") == [([0], DEATHS)]
+    assert turns(survivor, "y" + "x" * 99_999, "x" * 99_999) == [([0, 1], 0)]
+
+
+def test_a_full_table_forgets_the_oldest(workers: Workers) -> None:
+    survivor = PoisonGuard(workers.file)
+    for group in range(5):
+        workers.end(workers.compute(f"fatal {group}", *(f"{group} {number}" for number in range(31))))
+    assert turns(survivor, "4 30") == [([0], 1)]
+    assert turns(survivor, "0 5") == [([0], 0)]
