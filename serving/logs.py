@@ -119,15 +119,21 @@ class _File(WatchedFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
         try:
+            if self.stream is None:
+                self.stream = self._open()
             self.reopenIfNeeded()
-            if self.stream is not None:
-                self.stream.write(self.format(record) + self.terminator)
-                self.stream.flush()
+            # A failed write may have cut a line.
+            self.stream.write(f"{self.terminator * self._failed}{self.format(record)}{self.terminator}")
+            self.stream.flush()
             self._failed = False
         except (OSError, ValueError) as error:
             if not self._failed:
                 self._stderr.handle(_warning(f"the log {self.baseFilename} can't be written, and lacks lines: {error}"))
             self._failed = True
+            stream, self.stream = self.stream, None
+            if stream is not None:
+                with contextlib.suppress(OSError):  # it tries once more to write what it holds
+                    stream.close()
 
 
 def _warning(message: str) -> logging.LogRecord:

@@ -93,6 +93,16 @@ def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[
     assert [path.name for path in logs.glob("server.log*")] == ["server.log"]
 
 
+def test_every_line_of_the_output_is_json(service: Running) -> None:
+    """stderr is a file here, as in a container."""
+    lines = [json.loads(line) for line in service.output().splitlines()]
+    assert all({"time", "level", "source", "message"} <= line.keys() for line in lines)
+    assert {"shopcat", "torchserve", "worker"} <= {line["source"] for line in lines}
+    (started,) = (line for line in lines if line["message"] == "Torch worker started.")
+    (worker,) = service.pids(WORKER)
+    assert (started["model"], started["instance"], started["pid"]) == ("sales", 0, worker)
+
+
 def test_there_is_one_instance_that_leaves_gpus_alone(service: Running) -> None:
     (front_end,) = service.descendants(TORCHSERVE)
     assert len(service.descendants(WORKER)) == 1
@@ -157,7 +167,8 @@ def test_no_gateway_contradicts_options_of_the_gateway(
     if warned is None:
         assert "are not a certificate and its key" in ended.stderr
     else:
-        assert "--tls-cert and --tls-key need the gateway; leave out --no-gateway" in ended.stderr
+        assert "--tls-key" in ended.stderr
+        assert "need the gateway; leave out --no-gateway" in ended.stderr
     assert ("is now --no-gateway (SHOPCAT_SERVE_NO_GATEWAY)" in ended.stderr) == bool(warned)
     assert not (tmp_path / "store").exists()
 

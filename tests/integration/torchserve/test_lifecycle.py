@@ -50,9 +50,12 @@ def have_ended(processes: list[psutil.Process]) -> bool:
 
 
 def test_a_server_keeps_the_bundle_it_started_with(
-    demo_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    demo_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A restarted worker finds the same bundle, whatever the store has now. Only the named bundles are served."""
+    """A restarted worker finds the same bundle, whatever the store has now. Only the named bundles are served.
+
+    The log has the end of the worker.
+    """
     store = tmp_path / "store"
     made = archive(demo_bundle, store)
     shutil.copytree(made, store / "stale.archive")
@@ -70,8 +73,15 @@ def test_a_server_keeps_the_bundle_it_started_with(
             assert [model["modelName"] for model in manage(server, "/models")["models"]] == ["sales"]
             assert archive(newer, store) == made
             (worker,) = manage(server, "/models/sales")[0]["workers"]
-            psutil.Process(worker["pid"]).kill()
+            psutil.Process(worker["pid"]).send_signal(signal.SIGSEGV)
             assert until(lambda: is_replaced(server, worker["pid"]), 60)
+            ended = [record.__dict__ for record in caplog.records if "a worker of sales ended" in record.getMessage()]
+            assert [(e["source"], e["model"], e["instance"], e["pid"]) for e in ended] == [
+                ("worker", "sales", 0, worker["pid"])
+            ]
+            (crash,) = (record for record in caplog.records if record.exc_text)
+            assert crash.getMessage() == "Fatal Python error: Segmentation fault"
+            assert "model_service_worker.py" in str(crash.exc_text)
             assert ask(server, DAY).content == before
             assert before["version"] == manifest["version"]
         assert not any(Path(private).iterdir())
@@ -125,6 +135,16 @@ class Trap:
         return os.mkdir, (str(self.folder),)
 
 
+def test_an_archive_that_torchserve_cannot_read_is_reported_with_the_cause(demo_bundle: Path, tmp_path: Path) -> None:
+    made = archive(demo_bundle, tmp_path / "store")
+    (made / "MAR-INF" / "MANIFEST.json").write_text("{")
+    with (
+        pytest.raises(ServerError, match=r"can't read the archive of sales\n.*(\n.*)*JsonSyntaxException"),
+        running_server([made], port=Ports.any_free().inference, workers=1),
+    ):
+        pass
+
+
 def test_a_bundle_that_contains_a_pickle_is_rejected_with_the_cause(demo_bundle: Path, tmp_path: Path) -> None:
     """The hash is right, so that only loading can detect the pickle; and nothing unpickles it."""
     trap = tmp_path / "sprung"
@@ -146,7 +166,7 @@ def test_a_bundle_that_contains_a_pickle_is_rejected_with_the_cause(demo_bundle:
 
 
 def test_a_server_that_ends_unexpectedly_raises_an_error(
-    archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The test also covers environment variables that do not reach TorchServe."""
     # TorchServe would use this file in place of its configuration.
@@ -164,6 +184,9 @@ def test_a_server_that_ends_unexpectedly_raises_an_error(
 
     with pytest.raises(ServerError, match="ended unexpectedly, killed by SIGKILL"):
         serve_without_gateway(lambda: [archived], inspect_and_kill, ports=Ports.any_free(), workers=1)
+    (end,) = (record for record in caplog.records if "the process ended unexpectedly" in record.getMessage())
+    assert "killed by SIGKILL, perhaps because memory ran out" in end.getMessage()
+    assert (end.__dict__["source"], end.__dict__["instance"]) == ("torchserve", 0)
     assert "TS_CONFIG_FILE" not in environment
     assert environment["SHOPCAT_INHERITED"] == "yes"
 
