@@ -57,6 +57,7 @@ class ServeOptions:
     review_share: float | None
     max_pixels: int | None
     worker_memory: int | None
+    allow_unpatched: bool
 
     def check(self) -> None:
         """Reject options that contradict each other."""
@@ -95,7 +96,12 @@ class ServeOptions:
         else:
             workers = self.workers or os.cpu_count() or 1
             memory = request_memory(memory_limit(), workers * len(self.bundles) * self.instances)
-        return worker_environment(review_share=self.review_share, max_pixels=self.max_pixels, request_memory=memory)
+        return worker_environment(
+            review_share=self.review_share,
+            max_pixels=self.max_pixels,
+            request_memory=memory,
+            allow_unpatched=self.allow_unpatched,
+        )
 
     def gateway_config(self) -> "GatewayConfig":
         """Return the settings of the gateway."""
@@ -224,6 +230,11 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     type=click.IntRange(min=64),
     help="Memory that requests may take in a worker beyond its model, in MiB.  [default: half of the container's or "
     "machine's memory, divided by the number of workers; at least 256]",
+)
+@click.option(
+    "--allow-unpatched",
+    is_flag=True,
+    help="Serve even if TorchServe is not the version that shopcat patches. A warning says what does not work then.",
 )
 @command
 def serve(

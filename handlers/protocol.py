@@ -13,7 +13,11 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from runtime.errors import UserError
+from runtime.folder import sha256
 
 CHUNK = 1 << 16  # bytes
 
@@ -22,11 +26,42 @@ _read_int = _INT.unpack_from
 _int = _INT.pack
 
 
-def patch_worker() -> None:
-    """Make TorchServe's worker read and answer its messages with this module, if this process is one."""
+TORCHSERVE = "0.12.0"  # version whose files have these hashes
+_FILES = {
+    "protocol/otf_message_handler.py": "83e82dc62b4a95a362efe4518786c6b389b895b85acaf37721aaff042ec9989a",
+    "service.py": "f18259269551299d25f4e9d2bdc916c8308c10233501df08196cc7cfa2d0d291",
+}
+
+
+class UnknownTorchServeError(UserError):
+    """TorchServe's files are not those that this module replaces parts of."""
+
+
+def changed_files(package: Path) -> list[str]:
+    """Return those of the replaced files that differ from TorchServe 0.12.0, or are missing, in its package."""
+    return [
+        name for name, digest in _FILES.items() if not (package / name).is_file() or sha256(package / name) != digest
+    ]
+
+
+def patch_worker(*, allow_unpatched: bool = False) -> None:
+    """Make TorchServe's worker read and answer its messages with this module, if this process is one.
+
+    Args:
+        allow_unpatched: do it even if TorchServe's files are unknown.
+
+    Raises:
+        UnknownTorchServeError: if TorchServe's files are unknown, so that requests could be misread.
+    """
     protocol: Any = sys.modules.get("ts.protocol.otf_message_handler")
     service: Any = sys.modules.get("ts.service")
     if protocol is not None and service is not None:
+        changed = changed_files(Path(service.__file__).parent)
+        if changed and not allow_unpatched:
+            names = ", ".join(changed)
+            raise UnknownTorchServeError(
+                f"{names} differ from TorchServe {TORCHSERVE}; install torchserve=={TORCHSERVE}"
+            )
         # TorchServe reads one byte, the command. For "predict" it calls the first function, passes the result to the
         # second, and sends the bytes that this returns: none, because they have been sent. TorchServe's front end sends
         # no second message before it has the response to the first, so no buffer can hold a part of the next message.
@@ -178,6 +213,29 @@ class _IncompleteError(Exception):
     def __init__(self, end: int) -> None:
         super().__init__()
         self.end = end
+
+
+def rehearse(
+    handle: Callable[[Sequence[Mapping[str, Any]], Any], Sequence[bytes]], fields: Mapping[str, bytes]
+) -> tuple[int, bytes]:
+    """Send a request through a pair of sockets to a handler, as TorchServe's front end would, without deferred calls.
+
+    Returns:
+        Status and body of the response.
+    """
+    request = _string(b"rehearsal") + _int(-1)  # without headers
+    request += b"".join(_string(name.encode()) + _string(b"") + _string(value) for name, value in fields.items())
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"I" + request + _int(-1) + _int(-1))  # I: TorchServe's command for a prediction
+        protocol: Any = sys.modules.get("ts.protocol.otf_message_handler")
+        if protocol is None:  # not in a worker of TorchServe
+            ours.recv(1)
+            batch = read_batch(ours)
+        else:
+            _, batch = protocol.retrieve_msg(ours)
+    (body,) = handle(batch.fields, batch)
+    return batch.status(0), body
 
 
 def _read_request(data: bytes, at: int, batch: Batch) -> int | None:

@@ -19,7 +19,7 @@ from handlers.telemetry.audit_log import AuditLog
 from handlers.telemetry.observer import Observer
 from handlers.telemetry.recorder import Telemetry
 from handlers.worker_paths import AUDIT_LOG, IN_HAND, METRICS_FOLDER, READY_FOLDER
-from handlers.worker_settings import REQUEST_MEMORY
+from handlers.worker_settings import ALLOW_UNPATCHED, REQUEST_MEMORY
 from runtime.bundle import MANIFEST
 from runtime.clock import Clock
 from runtime.folder import sha256
@@ -82,7 +82,7 @@ def load_model(
     audit = AuditLog(Path(log)) if log else None
     telemetry = Telemetry(model.name, model.version, observer, audit=audit)
     model.clock = telemetry.clock
-    protocol.patch_worker()
+    protocol.patch_worker(allow_unpatched=ALLOW_UNPATCHED in os.environ)
 
     def end() -> None:
         telemetry.flush(last=True)
@@ -104,10 +104,9 @@ def warm_up(
     Raises:
         WarmUpError: if the response is not a 200.
     """
-    batch = protocol.Batch()
-    batch.append(b"warm-up", [], [(name, b"", value) for name, value in request.items()])
-    (body,) = handle(batch.fields, batch)  # its deferred calls never run, so that telemetry counts clients only
-    if batch.status(0) != 200:
+    # Its deferred calls are not made, so that telemetry counts clients only.
+    status, body = protocol.rehearse(handle, request)
+    if status != 200:
         raise WarmUpError(f"{model.name} {model.version} does not answer: {body.decode()}")
     telemetry.start()
     # Loaded objects live as long as the worker. Exclude them from garbage collection, which would scan them while

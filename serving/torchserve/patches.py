@@ -2,14 +2,23 @@
 
 TorchServe is no longer maintained, so these classes will not change. `Patch.write` copies a class out of the jar and
 changes it. The server puts the copy before the jar on the class path; the installed package stays unchanged. A class
-with another hash is not patched, and the log states the consequence.
+with another hash is not patched. Then the server does not start, unless the operator accepts the consequences.
 """
 
 import hashlib
+import logging
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from handlers import protocol
+from serving.process import ServerError
+
+logger = logging.getLogger(__name__)
+
+
+VERSION = protocol.TORCHSERVE  # the only version that is patched
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class Patch:
         sha256: hash of the class file in TorchServe 0.12.0, the only one that is patched.
         changes: pairs of byte strings of equal length, in hexadecimal: original and replacement. Each original occurs
             once.
-        without: behaviour of TorchServe without the patch, for the log.
+        without: behaviour of TorchServe without the patch, for the error.
     """
 
     name: str
@@ -37,10 +46,13 @@ class Patch:
             folder: folder of the patched classes, which comes before the jar on the class path.
 
         Returns:
-            False if the jar has another class than TorchServe 0.12.0; then nothing is written.
+            False if the jar has no such class, or another than TorchServe 0.12.0; then nothing is written.
         """
-        with zipfile.ZipFile(jar) as archive:
-            content = archive.read(self.name)
+        try:
+            with zipfile.ZipFile(jar) as archive:
+                content = archive.read(self.name)
+        except KeyError:
+            return False
         if hashlib.sha256(content).hexdigest() != self.sha256:
             return False
         for original, replacement in self.changes:
@@ -127,3 +139,29 @@ NO_GRPC = Patch(
 )
 
 PATCHES = (GREEDY, VERBATIM, NO_GRPC)
+
+
+def write_patches(package: Path, folder: Path, *, allow_unpatched: bool = False) -> None:
+    """Write the patched classes of TorchServe, and check the Python files that workers replace.
+
+    Args:
+        package: folder of the Python package ``ts``.
+        folder: folder of the patched classes, which comes before the jar on the class path.
+        allow_unpatched: only warn of what can't be patched.
+
+    Raises:
+        ServerError: if the package is not TorchServe 0.12.0. The message lists the consequences.
+    """
+    jar = package / "frontend" / "model-server.jar"
+    try:
+        missing = [patch.without for patch in PATCHES if not patch.write(jar, folder)]
+    except (FileNotFoundError, zipfile.BadZipFile) as error:
+        raise ServerError(f"TorchServe's {jar} can't be read: {error}; install torchserve=={VERSION} again") from error
+    if changed := protocol.changed_files(package):
+        missing.append(f"workers may misread requests, because {', '.join(changed)} differ")
+    if not missing:
+        return
+    problem = f"{package} is not TorchServe {VERSION}, so without shopcat's patches: {'; '.join(missing)}"
+    if not allow_unpatched:
+        raise ServerError(f"{problem}; install torchserve=={VERSION}, or accept this with --allow-unpatched")
+    logger.warning("%s", problem)

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from handlers.worker_paths import WorkerPaths
+from handlers.worker_settings import ALLOW_UNPATCHED
 from serving.local_http import Address, ask
 from serving.ports import HOST, hold_port
 from serving.process import ServerError, describe_exit, has_ended, private_folder, running_process
 from serving.torchserve.archive import SETTINGS, copy_archives
 from serving.torchserve.java import find_java
 from serving.torchserve.output import TorchServeOutput
-from serving.torchserve.patches import PATCHES
+from serving.torchserve.patches import write_patches
 
 logger = logging.getLogger(__name__)
 
@@ -166,14 +167,16 @@ def running_server(
         ArchiveError: if one is not an archive or can't be copied.
         JavaError: if there is no suitable Java.
         PortError: if the port is in use.
-        ServerError: if a model can't be loaded; the message has the cause from the worker's log.
+        ServerError: if TorchServe is another version than the one that is patched, or if a model can't be loaded; the
+            message has the cause from the worker's log.
     """
     java = find_java()
     with contextlib.nullcontext() if port is None else hold_port(port, HOST, "--port"), private_folder() as folder:
         address = folder / "inference.sock" if port is None else port
         models = copy_archives(archives, folder / "models")
         output = TorchServeOutput(instance, models)
-        command = _command(java, folder, _configuration(folder, models, address, workers, cpu))
+        configuration = _configuration(folder, models, address, workers, cpu)
+        command = _command(java, folder, configuration, allow_unpatched=ALLOW_UNPATCHED in environment)
         shared = shared or WorkerPaths.create(folder / "shared")
         variables = {**environment, **_import_path(), **shared.environment()}
         with running_process(command, folder, output, _DEFAULTS, variables) as process:
@@ -202,16 +205,14 @@ def _import_path() -> dict[str, str]:
     return {} if find_spec("torch") else {"PYTHONPATH": str(_WITHOUT_TORCH)}
 
 
-def _command(java: Path, folder: Path, configuration: str) -> list[str]:
+def _command(java: Path, folder: Path, configuration: str, *, allow_unpatched: bool) -> list[str]:
     """Return the front end's command line, and write the files that it needs into the folder."""
     found = find_spec("ts")
     if found is None or found.origin is None:
         raise ServerError("TorchServe is not installed in this Python; run `pip install torchserve`")
     package = Path(found.origin).parent
     jar = package / "frontend" / "model-server.jar"
-    for patch in PATCHES:
-        if not patch.write(jar, folder / "classes"):
-            logger.warning("this TorchServe is not 0.12.0: %s", patch.without)
+    write_patches(package, folder / "classes", allow_unpatched=allow_unpatched)
     (folder / "config.properties").write_text(configuration, encoding="ascii")
     (folder / "tmp").mkdir()
     return [

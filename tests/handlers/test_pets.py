@@ -95,7 +95,7 @@ def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
     monkeypatch.setattr("logging.Logger.setLevel", lambda *_: None)  # pytest needs the root logger's level
     monkeypatch.setattr("gc.freeze", lambda: None)
     monkeypatch.setattr("gc.set_threshold", lambda _: None)
-    monkeypatch.setattr("handlers.protocol.patch_worker", lambda: None)  # this process is no worker
+    monkeypatch.setattr("handlers.protocol.patch_worker", lambda **_: None)  # this process is no worker
     made = PetsHandler()
     made.initialize(context(model_dir=str(tmp_path)))
     classifier_of(made).batches.clear()  # the warm-up request

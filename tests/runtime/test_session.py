@@ -73,7 +73,8 @@ def test_the_requested_gpu_is_used(network: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ort, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(ort, "InferenceSession", OnGpu)
     session: Any = open_session(network, device)
-    cuda = ("CUDAExecutionProvider", {"device_id": index, "use_tf32": "0"})
+    settings = {"device_id": index, "use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
+    cuda = ("CUDAExecutionProvider", settings)
     assert session.providers == [cuda, "CPUExecutionProvider"]
     with pytest.raises(SessionError, match="was to run on cpu"):
         open_session(network, "cpu")

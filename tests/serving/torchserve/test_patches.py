@@ -1,13 +1,18 @@
 """serving.torchserve.patches: each patch replaces the intended bytes, Java accepts it, and other classes stay."""
 
+import os
+import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from serving.ports import Ports
+from serving.process import ServerError
 from serving.torchserve.java import find_java
-from serving.torchserve.patches import GREEDY, NO_GRPC, PATCHES, Patch
+from serving.torchserve.patches import GREEDY, NO_GRPC, PATCHES, VERBATIM, Patch, write_patches
 
 every_patch = pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: Path(patch.name).stem)
 
@@ -61,4 +66,71 @@ def test_an_unknown_class_is_not_patched(patch: Patch, jar: Path, tmp_path: Path
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr(patch.name, original + b"\0")
     assert not patch.write(other, tmp_path / "classes")
+    with zipfile.ZipFile(other, "w"):
+        pass
+    assert not patch.write(other, tmp_path / "classes")
     assert not (tmp_path / "classes").exists()
+
+
+@pytest.fixture
+def other_torchserve(jar: Path, tmp_path: Path) -> Path:
+    """A package of links to TorchServe's files, with the jar and a Python file of another version."""
+    package = tmp_path / "ts"
+    shutil.copytree(jar.parents[1], package, copy_function=os.symlink)
+    (package / "frontend" / jar.name).unlink()
+    with zipfile.ZipFile(jar) as original, zipfile.ZipFile(package / "frontend" / jar.name, "w") as other:
+        other.writestr(GREEDY.name, original.read(GREEDY.name))
+        other.writestr(VERBATIM.name, original.read(VERBATIM.name) + b"\0")
+    source = (package / "service.py").read_text()
+    (package / "service.py").unlink()
+    (package / "service.py").write_text(f"{source}\n# changed")
+    return package
+
+
+def test_another_torchserve_is_rejected_with_the_consequences_unless_allowed(
+    other_torchserve: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "classes"
+    with pytest.raises(
+        ServerError, match=r"drops the query.*gRPC listens.*service\.py.*torchserve==0\.12\.0.*--allow-un"
+    ):
+        write_patches(other_torchserve, folder)
+    write_patches(other_torchserve, folder, allow_unpatched=True)
+    assert "gRPC listens" in caplog.text
+    assert [path.name for path in folder.rglob("*.class")] == ["Model.class"]
+
+
+def test_a_torchserve_without_its_jar_is_reported(other_torchserve: Path, tmp_path: Path) -> None:
+    (other_torchserve / "frontend" / "model-server.jar").unlink()
+    with pytest.raises(ServerError, match=r"model-server\.jar can't be read.*install torchserve==0\.12\.0 again"):
+        write_patches(other_torchserve, tmp_path / "classes")
+
+
+@pytest.mark.integration
+def test_serve_does_not_start_another_torchserve(other_torchserve: Path, demo_bundle: Path, tmp_path: Path) -> None:
+    ports = Ports.any_free()
+    command = [sys.executable, "-m", "cli", "serve", str(demo_bundle), "--no-gateway", "--model-store", str(tmp_path)]
+    command += ["--port", str(ports.inference), "--metrics-port", str(ports.metrics)]
+    environment = {**os.environ, "PYTHONPATH": str(other_torchserve.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "--allow-unpatched" in done.stderr
+
+
+WORKER = """
+import sys
+from handlers import protocol
+from ts.protocol import otf_message_handler
+from ts.service import Service
+protocol.patch_worker(allow_unpatched=len(sys.argv) > 1)
+print(otf_message_handler._retrieve_inference_msg is protocol.read_batch)
+"""
+
+
+@pytest.mark.integration
+def test_a_worker_of_another_torchserve_is_not_patched_unless_allowed(other_torchserve: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(other_torchserve.parent)}
+    for arguments, expected in (((), "UnknownTorchServeError: service.py differ"), (("allow",), "True")):
+        command = [sys.executable, "-c", WORKER, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert expected in done.stdout + done.stderr
