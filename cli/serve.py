@@ -108,6 +108,7 @@ class ServeOptions:
         from serving.gateway.certificate import certificate_files
         from serving.gateway.config import GatewayConfig, Timeouts
         from serving.gateway.keys import key_file
+        from serving.gateway.tracing import tracing_from
 
         return GatewayConfig(
             self.port,
@@ -115,6 +116,7 @@ class ServeOptions:
             keys=key_file(self.api_keys) if self.api_keys else None,
             tls=certificate_files(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
             rate_limits=self.rate_limit,
+            tracing=tracing_from(os.environ),
             probes_port=self.metrics_port,
             probes_host=self.metrics_host,
             max_memory=self.gateway_memory and self.gateway_memory << 20,

@@ -16,6 +16,7 @@ from serving.gateway.errors import GatewayError
 from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import RateLimit
 from serving.gateway.reloaded import Reloaded
+from serving.gateway.tracing import Tracing
 from serving.ports import HOST
 
 MAX_BODY = 10_485_760  # bytes of any request; equals max_request_size of config.properties
@@ -109,6 +110,7 @@ class GatewayConfig:
             the files that a process may open.
         max_memory: limit of Envoy's heap in bytes; Envoy rejects requests when 90 % are in use. None for a quarter of
             the memory that the container or the machine has, from 64 MiB to 1 GiB.
+        tracing: destination of the spans; None for no traces.
         threads: number of Envoy's worker threads; None for one for every eight processor cores.
         timeouts: times that it grants a client.
         health_check_interval: seconds between two health checks of a TorchServe instance.
@@ -123,6 +125,7 @@ class GatewayConfig:
     probes_host: str = HOST
     max_connections: int = MAX_CONNECTIONS
     max_memory: int | None = None
+    tracing: Tracing | None = None
     threads: int | None = None
     timeouts: Timeouts = Timeouts()
     health_check_interval: float = 2.0

@@ -45,6 +45,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         auth=(_FOLDER / "auth.lua").read_text(encoding="utf-8"),
         refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB, limits),
         access_logs=access_logs(),
+        sampler=config.tracing and config.tracing.envoy_sampler(),
         max_body=MAX_BODY,
         headers_kb=HEADERS_KB,
     )
