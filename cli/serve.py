@@ -1,11 +1,9 @@
 """The command that serves."""
 
 import logging
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,116 +12,18 @@ import click
 
 from cli.common import FILE, FOLDER, REVIEW_SHARE, command
 from cli.kinds import kind_commands
+from cli.serve_options import LOOPBACK, ServeOptions
 
 if TYPE_CHECKING:
     from runtime.log_lines import LogFormat
-    from serving.gateway.config import GatewayConfig
     from serving.gateway.rate_limit import RateLimit
     from serving.service import Service
     from serving.torchserve.server import Server
 
 logger = logging.getLogger(__name__)
 
-_LOOPBACK = "127.0.0.1"
 _PORT = click.IntRange(1, 65535)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-@dataclass(frozen=True)
-class ServeOptions:
-    """Options of `shopcat serve`, as the command line names and describes them."""
-
-    bundles: tuple[Path, ...]
-    port: int
-    host: str
-    metrics_port: int
-    metrics_host: str
-    workers: int
-    cpu: bool
-    instances: int
-    api_keys: Path | None
-    tls_cert: Path | None
-    tls_key: Path | None
-    no_gateway: bool
-    model_store: Path
-    rate_limit: "tuple[RateLimit, ...]"
-    gateway_memory: int | None
-    gateway_threads: int | None
-    idle_at_stop: float
-    health_check_interval: float
-    log: Path | None
-    log_format: "LogFormat"
-    audit_log: Path | None
-    review_share: float | None
-    max_pixels: int | None
-    worker_memory: int | None
-    allow_unpatched: bool
-
-    def check(self) -> None:
-        """Reject options that contradict each other."""
-        needs_gateway = {
-            "--host": self.host != _LOOPBACK,
-            "--metrics-host": self.metrics_host != _LOOPBACK,
-            "--instances": self.instances > 1,
-            "--api-keys": self.api_keys,
-            "--tls-cert": self.tls_cert,
-            "--tls-key": self.tls_key,
-            "--rate-limit": self.rate_limit,
-            "--gateway-memory": self.gateway_memory,
-            "--gateway-threads": self.gateway_threads,
-        }
-        if self.no_gateway and any(needs_gateway.values()):
-            *names, last = needs_gateway
-            raise click.UsageError(f"{', '.join(names)} and {last} need the gateway; leave out --no-gateway")
-        if bool(self.tls_cert) != bool(self.tls_key):
-            raise click.UsageError("--tls-cert and --tls-key have to be set together")
-
-    def archives(self) -> list[Path]:
-        """Archive the bundles for TorchServe and return the archives."""
-        from serving.torchserve.archive import archive, check_bundles
-
-        check_bundles(self.bundles)
-        return [archive(bundle, self.model_store) for bundle in self.bundles]
-
-    def worker_environment(self) -> dict[str, str]:
-        """Return the environment variables that pass settings to the workers."""
-        from handlers.safeguards.memory import request_memory
-        from handlers.worker_settings import worker_environment
-        from runtime.memory import memory_limit
-
-        if self.worker_memory:
-            memory = self.worker_memory << 20
-        else:
-            workers = self.workers or os.cpu_count() or 1
-            memory = request_memory(memory_limit(), workers * len(self.bundles) * self.instances)
-        return worker_environment(
-            review_share=self.review_share,
-            max_pixels=self.max_pixels,
-            request_memory=memory,
-            allow_unpatched=self.allow_unpatched,
-        )
-
-    def gateway_config(self) -> "GatewayConfig":
-        """Return the settings of the gateway."""
-        from serving.gateway.certificate import certificate_files
-        from serving.gateway.config import GatewayConfig, Timeouts
-        from serving.gateway.keys import key_file
-        from serving.gateway.tracing import tracing_from
-
-        return GatewayConfig(
-            self.port,
-            self.host,
-            keys=key_file(self.api_keys) if self.api_keys else None,
-            tls=certificate_files(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
-            rate_limits=self.rate_limit,
-            tracing=tracing_from(os.environ),
-            probes_port=self.metrics_port,
-            probes_host=self.metrics_host,
-            max_memory=self.gateway_memory and self.gateway_memory << 20,
-            threads=self.gateway_threads,
-            timeouts=Timeouts(idle_at_stop=self.idle_at_stop),
-            health_check_interval=self.health_check_interval,
-        )
 
 
 def _rate_limits(
@@ -151,14 +51,14 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
 @click.argument("bundles", nargs=-1, type=FOLDER)
 @click.option("--port", default=8080, show_default=True, type=_PORT, help="Port for prediction requests.")
 @click.option(
-    "--host", default=_LOOPBACK, show_default=True, help="IP address for prediction requests; 0.0.0.0 for all."
+    "--host", default=LOOPBACK, show_default=True, help="IP address for prediction requests; 0.0.0.0 for all."
 )
 @click.option(
     "--metrics-port", default=8082, show_default=True, type=_PORT, help="Port for /metrics, /livez and /readyz."
 )
 @click.option(
     "--metrics-host",
-    default=_LOOPBACK,
+    default=LOOPBACK,
     show_default=True,
     help="IP address for /metrics, /livez and /readyz; 0.0.0.0 for all, :: for all with IPv6.",
 )
@@ -326,7 +226,7 @@ def _serve_without_gateway(options: ServeOptions) -> None:
     ports.check_free()  # before anything is written
 
     def on_ready(server: "Server") -> None:
-        _show(options, f"http://{_LOOPBACK}:{options.port}", server)
+        _show(options, f"http://{LOOPBACK}:{options.port}", server)
 
     _print(options, f"starting TorchServe with {_names(options)} ...")
     serve_without_gateway(

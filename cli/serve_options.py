@@ -1,0 +1,113 @@
+"""Options of `shopcat serve`, and what they mean for the parts of the service."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from runtime.log_lines import LogFormat
+    from serving.gateway.config import GatewayConfig
+    from serving.gateway.rate_limit import RateLimit
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Options of `shopcat serve`, as the command line names and describes them."""
+
+    bundles: tuple[Path, ...]
+    port: int
+    host: str
+    metrics_port: int
+    metrics_host: str
+    workers: int
+    cpu: bool
+    instances: int
+    api_keys: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    no_gateway: bool
+    model_store: Path
+    rate_limit: "tuple[RateLimit, ...]"
+    gateway_memory: int | None
+    gateway_threads: int | None
+    idle_at_stop: float
+    health_check_interval: float
+    log: Path | None
+    log_format: "LogFormat"
+    audit_log: Path | None
+    review_share: float | None
+    max_pixels: int | None
+    worker_memory: int | None
+    allow_unpatched: bool
+
+    def check(self) -> None:
+        """Reject options that contradict each other."""
+        needs_gateway = {
+            "--host": self.host != LOOPBACK,
+            "--metrics-host": self.metrics_host != LOOPBACK,
+            "--instances": self.instances > 1,
+            "--api-keys": self.api_keys,
+            "--tls-cert": self.tls_cert,
+            "--tls-key": self.tls_key,
+            "--rate-limit": self.rate_limit,
+            "--gateway-memory": self.gateway_memory,
+            "--gateway-threads": self.gateway_threads,
+        }
+        if self.no_gateway and any(needs_gateway.values()):
+            *names, last = needs_gateway
+            raise click.UsageError(f"{', '.join(names)} and {last} need the gateway; leave out --no-gateway")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise click.UsageError("--tls-cert and --tls-key have to be set together")
+
+    def archives(self) -> list[Path]:
+        """Archive the bundles for TorchServe and return the archives."""
+        from serving.torchserve.archive import archive, check_bundles
+
+        check_bundles(self.bundles)
+        return [archive(bundle, self.model_store) for bundle in self.bundles]
+
+    def worker_environment(self) -> dict[str, str]:
+        """Return the environment variables that pass settings to the workers."""
+        from handlers.safeguards.memory import request_memory
+        from handlers.worker_settings import worker_environment
+        from runtime.cores import n_cores
+        from runtime.memory import memory_limit
+
+        if self.worker_memory:
+            memory = self.worker_memory << 20
+        else:
+            workers = self.workers or n_cores()
+            memory = request_memory(memory_limit(), workers * len(self.bundles) * self.instances)
+        return worker_environment(
+            review_share=self.review_share,
+            max_pixels=self.max_pixels,
+            request_memory=memory,
+            allow_unpatched=self.allow_unpatched,
+        )
+
+    def gateway_config(self) -> "GatewayConfig":
+        """Return the settings of the gateway."""
+        from serving.gateway.certificate import certificate_files
+        from serving.gateway.config import GatewayConfig, Timeouts
+        from serving.gateway.keys import key_file
+        from serving.gateway.tracing import tracing_from
+
+        return GatewayConfig(
+            self.port,
+            self.host,
+            keys=key_file(self.api_keys) if self.api_keys else None,
+            tls=certificate_files(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
+            rate_limits=self.rate_limit,
+            tracing=tracing_from(os.environ),
+            probes_port=self.metrics_port,
+            probes_host=self.metrics_host,
+            max_memory=self.gateway_memory and self.gateway_memory << 20,
+            threads=self.gateway_threads,
+            timeouts=Timeouts(idle_at_stop=self.idle_at_stop),
+            health_check_interval=self.health_check_interval,
+        )
