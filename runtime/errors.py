@@ -13,3 +13,7 @@ class UserError(ValueError):
 
 class InstallationError(UserError):
     """A command needs a package that is not installed, such as torch in an environment that only serves."""
+
+
+class SessionError(UserError):
+    """onnxruntime can't run the network on the requested device."""

@@ -4,13 +4,9 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from runtime.errors import UserError
+from runtime.errors import SessionError
 
 _ERRORS = 3  # onnxruntime's log level without warnings
-
-
-class SessionError(UserError):
-    """onnxruntime can't run the network on the requested device."""
 
 
 def open_session(network: Path, device: str, *, threads: int = 1) -> ort.InferenceSession:

@@ -5,6 +5,7 @@ that several places share is a component with a name. The names of operations ar
 """
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ from schemas.problems import Problem
 
 FILE = Path(__file__).with_name("openapi.json")
 
+_SECTIONS = ("predictions", "explanations")  # first segments of the models' addresses
 _DATA = ("const", "default", "enum", "examples")  # keys of a schema whose values are data and not schemas
 _NOTES = ("default", "description", "examples")  # keys of a schema that are no part of the type
 
@@ -97,6 +99,45 @@ def _key(schema: Mapping[str, Any]) -> str:
 def as_json() -> str:
     """Return the content of ``openapi.json``."""
     return json.dumps(openapi(), indent=2) + "\n"
+
+
+def served(models: Mapping[str, str]) -> str:
+    """Return the contract of a service in one line: with the addresses of its models, under their own names.
+
+    Args:
+        models: kind of each model by name.
+    """
+    document = json.loads(FILE.read_text(encoding="utf-8"))
+    paths: dict[str, Any] = {}
+    for path, item in document["paths"].items():
+        section, _, last = path[1:].partition("/")
+        if section not in _SECTIONS:
+            paths[path] = item
+            continue
+        for name, kind in models.items():
+            if kind == last:
+                paths[f"/{section}/{name}"] = _renamed(item, kind, name)
+    return json.dumps(document | {"paths": paths}, separators=(",", ":"))
+
+
+def _renamed(item: Any, kind: str, name: str) -> Any:
+    """Return the path item of a kind of model for a model with a name."""
+    text = json.dumps(item)
+    for section in _SECTIONS:
+        text = text.replace(f"/{section}/{kind}", f"/{section}/{name}")
+    renamed = json.loads(text)
+    post = renamed["post"]
+    post["operationId"] = post["operationId"].removesuffix(_camel_case(kind)) + _camel_case(name)
+    return renamed
+
+
+def _camel_case(name: str) -> str:
+    """Return the name of a model as a part of an operation's name.
+
+    >>> _camel_case("sales-of_europe")
+    'SalesOfEurope'
+    """
+    return "".join(word.title() for word in re.split("[-_]", name))
 
 
 if __name__ == "__main__":

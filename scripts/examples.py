@@ -122,18 +122,18 @@ def run_curl(example: Block, address: str) -> Any:
     return json.loads(done.stdout)
 
 
-def run_python(page: Path) -> tuple[list[str], list[str]]:
-    """Run the Python examples of a page in one process.
+def run_python(page: Path, address: str) -> tuple[list[str], list[str]]:
+    """Run the Python examples of a page in one process, with a service at ``HOST:PORT`` for those that ask one.
 
     Returns:
         The expected and the actual output, line by line.
     """
     text = "\n".join(block.text for block in blocks("example", "python") if block.page == page)
-    expected = re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
+    expected = re.findall(r"^ *print\(.*\)  # (.*)$", text, re.MULTILINE)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-c", text]
+    command = [sys.executable, "-c", text.replace(ADDRESS, address)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    return expected, [*done.stdout.splitlines(), *done.stderr.splitlines()]
+    return expected, [*done.stdout.replace(address, ADDRESS).splitlines(), *done.stderr.splitlines()]
 
 
 def differences(shown: Any, actual: Any, *, shortened: bool, path: str = "") -> list[str]:
@@ -203,12 +203,13 @@ def write_answers() -> None:
             new = written(_like(json.loads(answer.text), actual, shorten=answer.shortened))
             text = answer.page.read_text(encoding="utf-8")
             answer.page.write_text(text.replace(f"```json\n{answer.text}```", f"```json\n{new}\n```"), encoding="utf-8")
-    for page in PAGES:
-        expected, actual_lines = run_python(page)
-        text = page.read_text(encoding="utf-8")
-        for old, line in zip(expected, actual_lines, strict=True):
-            text = re.sub(rf"(^print\(.*\)  # ){re.escape(old)}$", lambda m: m[1] + line, text, count=1, flags=re.M)  # noqa: B023
-        page.write_text(text, encoding="utf-8")
+        for page in PAGES:
+            expected, actual_lines = run_python(page, address)
+            text = page.read_text(encoding="utf-8")
+            for old, line in zip(expected, actual_lines, strict=True):
+                shown = rf"(^ *print\(.*\)  # ){re.escape(old)}$"
+                text = re.sub(shown, lambda m: m[1] + line, text, count=1, flags=re.M)  # noqa: B023
+            page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

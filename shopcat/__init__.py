@@ -13,7 +13,11 @@ Load a bundle, and ask::
     pets.classify("photo.jpg", heatmap="gradcam").breed
 
 The models run on this machine, without a server, torch or pandas. They give the figures that ``shopcat serve`` gives
-for the same bundle.
+for the same bundle. Or ask a running service, with the same methods::
+
+    with shopcat.Client("http://127.0.0.1:8080") as client:
+        client.forecast(store=1, date="2015-08-01").sales
+        client.classify("photo.jpg", heatmap="gradcam").breed
 
 `Forecaster` and `Classifier` describe the methods of the two kinds of model, `shopcat.errors` the exceptions. All other
 exported names are the types of answers.
@@ -30,15 +34,18 @@ if TYPE_CHECKING:
     from schemas.sales.answer import Comparison, Forecast, ItemComparison, ItemForecast, ItemProblem
     from schemas.sales.explanation import Explanation, ItemExplanation
     from shopcat.classifier import Classifier
-    from shopcat.errors import BundleError, DeviceError, RequestError, SessionError, UserError
+    from shopcat.client import AsyncClient, Client
+    from shopcat.errors import BundleError, DeviceError, RequestError, ServiceError, SessionError, UserError
     from shopcat.forecaster import Forecaster
     from shopcat.loading import load
 
     __version__: str
 
 __all__ = [
+    "AsyncClient",
     "BundleError",
     "Classifier",
+    "Client",
     "Comparison",
     "DeviceError",
     "Explanation",
@@ -52,6 +59,7 @@ __all__ = [
     "Prediction",
     "Problem",
     "RequestError",
+    "ServiceError",
     "SessionError",
     "UserError",
     "__version__",
@@ -60,7 +68,8 @@ __all__ = [
 
 _MODULES = {
     "shopcat.classifier": ["Classifier"],
-    "shopcat.errors": ["BundleError", "DeviceError", "RequestError", "SessionError", "UserError"],
+    "shopcat.client": ["AsyncClient", "Client"],
+    "shopcat.errors": ["BundleError", "DeviceError", "RequestError", "ServiceError", "SessionError", "UserError"],
     "shopcat.forecaster": ["Forecaster"],
     "shopcat.loading": ["load"],
     "schemas.pets.answer": ["Prediction"],

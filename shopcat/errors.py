@@ -4,6 +4,7 @@
 
     UserError(ValueError)  the caller can correct it; the message names the fault and the remedy
     ├── RequestError       the request has no answer: an unknown store, a damaged photo, a wrong field
+    ├── ServiceError       the service has no answer: it is overloaded, can't be reached or failed
     ├── BundleError        the folder is not a bundle, or is damaged, or has an unknown format or kind
     ├── DeviceError        the device does not exist
     └── SessionError       onnxruntime cannot run the network on the device
@@ -15,12 +16,11 @@ from typing import cast
 
 from runtime.bundle import BundleError
 from runtime.device import DeviceError
-from runtime.errors import UserError
-from runtime.session import SessionError
+from runtime.errors import SessionError, UserError
 from schemas.problem_kinds import PROBLEM_KINDS, ProblemName
 from schemas.problems import FieldError, Problem
 
-__all__ = ["BundleError", "DeviceError", "RequestError", "SessionError", "UserError"]
+__all__ = ["BundleError", "DeviceError", "RequestError", "ServiceError", "SessionError", "UserError"]
 
 
 class RequestError(UserError):
@@ -37,11 +37,12 @@ class RequestError(UserError):
 
     Attributes:
         problem: problem details that the service answers to the same request (RFC 9457).
+        request_id: id of the request in the service's logs; None without a service.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, request_id: str | None = None) -> None:
         super().__init__(problem.detail)
-        self.problem = problem
+        self.problem, self.request_id = problem, request_id
 
     @property
     def kind(self) -> str:
@@ -56,4 +57,25 @@ class RequestError(UserError):
     @property
     def remedy(self) -> str:
         """Return what to do about this kind of problem."""
-        return PROBLEM_KINDS[cast(ProblemName, self.kind)].remedy
+        kind = PROBLEM_KINDS.get(cast(ProblemName, self.kind))
+        return kind.remedy if kind else self.problem.detail  # a newer service may have other kinds
+
+
+class ServiceError(UserError):
+    """The service gives no answer: it is overloaded, can't be reached or failed. The same request may succeed later.
+
+    A client raises it when it has no retries or no time left.
+
+    Attributes:
+        kind: name of the kind of problem, such as ``overloaded``; without a problem from the service ``unreachable``,
+            ``timeout`` or ``unexpected-answer``.
+        status: HTTP status of the answer; None without an answer.
+        problem: problem details from the service; None without them.
+        request_id: id of the request in the service's logs.
+    """
+
+    def __init__(
+        self, message: str, *, kind: str, request_id: str, status: int | None = None, problem: Problem | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind, self.request_id, self.status, self.problem = kind, request_id, status, problem

@@ -6,45 +6,20 @@ import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Unpack, overload
 
 from runtime.device import pick_device
 from sales.forecaster import Forecaster as Predictor
 from schemas.problems import Problem, ProblemError
-from schemas.sales.answer import Comparison, Forecast, ItemComparison, ItemForecast, ItemProblem, Total
+from schemas.sales.answer import Comparison, Forecast, ItemComparison, ItemForecast, ItemProblem
 from schemas.sales.explanation import Explanation, ItemExplanation
 from schemas.sales.options import Objective
 from schemas.sales.parse import ForecastRequest, parse_items, parse_request
 from shopcat import frames
 from shopcat.errors import RequestError
 from shopcat.frames import Frame, Result
+from shopcat.questions import Date, Days, FrameT, Item, Options, day, form_of, given
 from shopcat.values import plain
-
-Date = str | dt.date
-Item = Mapping[str, Any]
-
-FrameT = TypeVar("FrameT", bound=Frame)
-AnswerT = TypeVar("AnswerT")
-
-
-class Options(TypedDict, total=False):
-    """Keyword arguments that say which number is wanted, and how sure it is."""
-
-    levels: Sequence[float] | None
-    quantiles: Sequence[float] | None
-    objective: Objective | None
-
-
-class Days(list[AnswerT]):
-    """Answers for consecutive days, in order.
-
-    Attributes:
-        total: total of the days; None in an explanation.
-    """
-
-    def __init__(self, answers: Iterable[AnswerT], total: Total | None) -> None:
-        super().__init__(answers)
-        self.total = total
 
 
 class Forecaster:
@@ -176,8 +151,8 @@ class Forecaster:
             RequestError: if the day cannot be forecast: an unknown store, a date outside the calendar, a wrong field.
                 For several days, only if none of them can be forecast.
         """
-        options = _given(levels=levels, quantiles=quantiles, objective=objective)
-        return self._answer(items, _day(store, date, start, days) | facts, frames.forecasts, options)
+        options = given(levels=levels, quantiles=quantiles, objective=objective)
+        return self._answer(items, day(store, date, start, days) | facts, frames.forecasts, options)
 
     @overload
     def what_if(self, *, store: int | str, date: Date, facts: Item | None = ..., **changes: Any) -> Comparison: ...
@@ -235,8 +210,8 @@ class Forecaster:
             RequestError: as `forecast` does, and if there is no change.
         """
         shared = {**(facts or {}), "what_if": changes}
-        options = _given(levels=levels, quantiles=quantiles, objective=objective)
-        return self._answer(items, _day(store, date, start, days), frames.comparisons, options, shared=shared)
+        options = given(levels=levels, quantiles=quantiles, objective=objective)
+        return self._answer(items, day(store, date, start, days), frames.comparisons, options, shared=shared)
 
     @overload
     def explain(self, *, store: int | str, date: Date, **facts: Any) -> Explanation: ...
@@ -283,8 +258,8 @@ class Forecaster:
         Raises:
             RequestError: as `forecast` does, and for a range of more than 50 days.
         """
-        options = _given(levels=levels, quantiles=quantiles, objective=objective)
-        return self._answer(items, _day(store, date, start, days) | facts, frames.explanations, options, explain=True)
+        options = given(levels=levels, quantiles=quantiles, objective=objective)
+        return self._answer(items, day(store, date, start, days) | facts, frames.explanations, options, explain=True)
 
     def _answer(
         self,
@@ -307,18 +282,16 @@ class Forecaster:
             explain: ask for explanations.
         """
         shared = shared or {}
-        if items is None:
-            if not question:
-                raise TypeError("give a store and a date, or a list of mappings, or a pandas frame")
+        form = form_of(items, question)
+        if form == "question":
             answer = self._predict(lambda: parse_request(plain({**question, **shared, **options}), explain=explain))
             return answer if "date" in question else Days(answer.items, getattr(answer, "total", None))
-        if question:
-            raise TypeError(f"give either items or {', '.join(question)}, not both")
-        if frames.is_frame(items):
-            rows = frames.items_of(items, self._predictor.model)
+        if form == "frame":
+            model = self._predictor.model
+            rows = frames.items_of(
+                items, model.features.own.known_ahead, open_days_only=model.panel.lists_open_days_only
+            )
             return to_frame(items, self._answer_items(rows, shared, options, explain))
-        if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
-            raise TypeError(f"items are a list of mappings or a pandas frame, not {type(items).__name__}")
         return self._answer_items(list(items), shared, options, explain)
 
     def _answer_items(self, items: Sequence[Any], shared: Item, options: Item, explain: bool) -> list[Any]:
@@ -337,13 +310,3 @@ class Forecaster:
         if isinstance(answer, Problem):
             raise RequestError(answer)
         return answer
-
-
-def _day(store: int | str | None, date: Date | None, start: Date | None, days: int | None) -> dict[str, Any]:
-    """Return the given fields that name a day or a range."""
-    return _given(store=store, date=date, start=start, days=days)
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    """Return the fields that are not None."""
-    return {name: value for name, value in fields.items() if value is not None}

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from runtime.errors import UserError
-from sales.forecaster import Model
 from schemas.sales.answer import ItemForecast, ItemProblem
 from schemas.sales.column_names import REQUEST_COLUMNS, WEATHER_FIELDS, match_columns
 from schemas.sales.explanation import ItemExplanation
@@ -48,15 +47,16 @@ def is_frame(value: object) -> TypeGuard[Frame]:
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
-def items_of(frame: Frame, model: Model) -> list[dict[str, Any]]:
+def items_of(frame: Frame, own_columns: Collection[str] = (), *, open_days_only: bool = False) -> list[dict[str, Any]]:
     """Return each row as an item of a request.
 
-    Columns are found by the names that training accepts too, such as Kaggle's spellings. Empty cells are left out. If
-    the model's tables list open days alone, each row is an open day, unless the frame has a column for the opening.
+    Columns are found by the names that training accepts too, such as Kaggle's spellings. Empty cells are left out.
 
     Args:
         frame: the rows.
-        model: the model that answers the request.
+        own_columns: names of the user's own columns that the model knows.
+        open_days_only: True if the model's tables list open days alone. Then each row is an open day, unless the frame
+            has a column for the opening.
 
     Raises:
         UserError: if there is no column for the store or the date, or several columns for one field.
@@ -78,10 +78,9 @@ def items_of(frame: Frame, model: Model) -> list[dict[str, Any]]:
             f"the frame has no column {' and no column '.join(missing)}; it has {', '.join(names) or 'none'}"
         )
     columns = [_values(field, frame.iloc[:, position]) for field, position in found.items()]
-    user_columns = model.features.own.known_ahead  # of the user's own
-    user_names = [name for name in names if name in user_columns and names.index(name) not in found.values()]
+    user_names = [name for name in names if name in own_columns and names.index(name) not in found.values()]
     columns += [_values(name, frame.iloc[:, names.index(name)]) for name in user_names]
-    shared = {"open": True} if model.panel.lists_open_days_only and "open" not in found else {}
+    shared = {"open": True} if open_days_only and "open" not in found else {}
     return [
         shared | _item(dict(zip(found, row, strict=False)), dict(zip(user_names, row[len(found) :], strict=True)))
         for row in zip(*columns, strict=True)

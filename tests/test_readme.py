@@ -72,8 +72,8 @@ def test_every_request_in_json_is_answered(example: Block, address: str) -> None
 @pytest.mark.parametrize(
     "page", sorted({block.page for block in blocks("example", "python")}), ids=lambda page: page.name
 )
-def test_python_examples_print_what_the_page_shows(page: Path) -> None:
-    expected, actual = run_python(page)
+def test_python_examples_print_what_the_page_shows(page: Path, address: str) -> None:
+    expected, actual = run_python(page, address)
     assert actual == expected
 
 

@@ -9,7 +9,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from runtime.session import SessionError, open_session
+from runtime.errors import SessionError
+from runtime.session import open_session
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from schemas.kinds import MODEL_KINDS
-from schemas.openapi import FILE, as_json, openapi
+from schemas.openapi import FILE, as_json, openapi, served
 from schemas.pets.answer import Prediction
 from schemas.pets.parse import parse_request
 from schemas.problem_kinds import GATEWAY_PROBLEMS, PROBLEM_KINDS, ProblemName, names_by_status, type_uri
@@ -89,6 +89,31 @@ def test_operations_have_names_of_functions_and_belong_to_a_tag() -> None:
     assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name) for name in names), names
     tags = {tag["name"] for tag in DOCUMENT["tags"]}
     assert {tag for operation in OPERATIONS.values() for tag in operation["tags"]} == tags
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_the_name_of_an_operation_ends_with_the_kind_of_the_model(path: str) -> None:
+    """A service replaces it by the model's name."""
+    assert POSTS[path]["operationId"].endswith(path.rpartition("/")[2].title())
+
+
+def test_a_service_with_the_usual_names_has_the_document_itself() -> None:
+    assert json.loads(served({"sales": "sales", "pets": "pets"})) == json.loads(as_json())
+
+
+def test_a_service_describes_its_models_under_their_names() -> None:
+    contract = served({"north-west": "sales", "south": "sales", "tips": "tips"})
+    paths = json.loads(contract)["paths"]
+    assert {path: item["post"]["operationId"] for path, item in paths.items() if "post" in item} == {
+        "/predictions/north-west": "forecastNorthWest",
+        "/predictions/south": "forecastSouth",
+        "/explanations/north-west": "explainNorthWest",
+        "/explanations/south": "explainSouth",
+    }
+    assert "/predictions/north-west" in paths["/explanations/north-west"]["post"]["description"]
+    assert "/readyz" in paths
+    assert len(contract) < 0.6 * FILE.stat().st_size
+    assert contract.isascii()  # Envoy counts bytes
 
 
 def test_a_key_is_optional_for_models_and_not_needed_for_probes() -> None:

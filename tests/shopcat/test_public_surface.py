@@ -16,8 +16,10 @@ from runtime.errors import UserError
 ROOT = Path(__file__).parents[2]
 
 EXPORTED = {
+    "AsyncClient",
     "BundleError",
     "Classifier",
+    "Client",
     "Comparison",
     "DeviceError",
     "Explanation",
@@ -31,6 +33,7 @@ EXPORTED = {
     "Prediction",
     "Problem",
     "RequestError",
+    "ServiceError",
     "SessionError",
     "UserError",
     "__version__",
@@ -41,6 +44,7 @@ PHOTO_OPTIONS = (
     "overlay: 'Overlay' = 'png'"
     ") -> 'Prediction | list[Prediction | Problem]'"
 )
+CLIENT_PHOTO_OPTIONS = PHOTO_OPTIONS.replace("'Overlay' =", "\"Literal['none', 'png']\" =")
 PHOTOS = "(self, photo: 'Photo | Sequence[Photo]', *, heatmap: "
 ITEMS = (
     "(self, items: 'FrameT | Iterable[Item] | None' = None, *, store: 'int | str | None' = None, "
@@ -62,10 +66,23 @@ SIGNATURES = {
     "review_share: 'float | None' = None) -> 'Classifier'",
     "Classifier.classify": f"{PHOTOS}\"Literal['none'] | Method\" = 'none', {PHOTO_OPTIONS}",
     "Classifier.explain": f"{PHOTOS}'Method' = 'gradcam', {PHOTO_OPTIONS}",
+    **{
+        f"{client}.{name}": signature
+        for client in ("Client", "AsyncClient")
+        for name, signature in {
+            "forecast": f"{ITEMS}, {OPTIONS}, **facts: 'Any') -> 'Any'",
+            "what_if": f"{ITEMS}, facts: 'Item | None' = None, {OPTIONS}, **changes: 'Any') -> 'Any'",
+            "explain": f"{ITEMS}, {OPTIONS}, **facts: 'Any') -> 'Any'",
+            "classify": f"{PHOTOS}'MethodOrNone' = 'none', {CLIENT_PHOTO_OPTIONS}",
+            "close": "(self) -> 'None'",
+        }.items()
+    },
 }
 ATTRIBUTES = {
     "Forecaster": {"name", "version", "cutoff", "horizon", "first_date", "last_date", "stores"},
     "Classifier": {"name", "version", "classes", "threshold", "known_threshold", "review_share"},
+    "Client": set(),
+    "AsyncClient": set(),
     "RequestError": {"kind", "errors", "remedy"},
 }
 
