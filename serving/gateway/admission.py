@@ -5,6 +5,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from runtime.bundle import kind_of
 from serving.gateway.config import MAX_BODY, AdmissionLimit, ServedModel
 from serving.gateway.errors import GatewayError
 from serving.torchserve.server import Server
@@ -63,7 +64,8 @@ def served_models(server: Server, instances: int) -> list[ServedModel]:
             _admission_limit(path, limit, workers, max_concurrent) for path, limit in settings.admission_limits.items()
         ]
         timeout = settings.responseTimeout + _EXTRA_S
-        models.append(ServedModel(name, workers, max_concurrent, timeout, limits, settings.max_request_bytes))
+        kind = kind_of(archive / "bundle")
+        models.append(ServedModel(name, workers, max_concurrent, timeout, limits, settings.max_request_bytes, kind))
     return models
 
 

@@ -59,6 +59,7 @@ class ServedModel:
         timeout: seconds after which Envoy gives up a request.
         limits: admission limits of expensive requests, at most one for each path.
         max_body: size of the largest accepted request body in bytes.
+        kind: kind of the model, whose addresses the contract describes; the name if left out.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ServedModel:
     timeout: float
     limits: Sequence[AdmissionLimit] = ()
     max_body: int = MAX_BODY
+    kind: str | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def render_routes(config: GatewayConfig, models: Sequence[ServedModel]) -> str:
         config=config,
         models=models,
         version=str(time.time_ns()),
-        contract=openapi.FILE.read_text(encoding="utf-8"),
+        contract=openapi.served({model.name: model.kind or model.name for model in models}),
         max_body=MAX_BODY,
         clients=_clients(config),
         buckets=_buckets(config),

@@ -46,7 +46,14 @@ Answer = TypeVar("Answer")
 Exchange = Generator["Request", "Body", Answer]
 
 _ITEM_PROBLEMS = ("unknown-store", "outside-calendar", "beyond-horizon")  # those that one item has, and not the options
-_PHOTO_PROBLEMS = ("malformed-request", "not-an-image", "damaged-image", "image-too-large", "too-large")
+_PHOTO_PROBLEMS = (
+    "malformed-request",
+    "not-an-image",
+    "damaged-image",
+    "image-too-large",
+    "too-large",
+    "fatal-request",
+)
 _MAX_PNG = 8_000_000  # bytes; the service accepts photos of 10 MB
 
 

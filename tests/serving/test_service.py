@@ -1,5 +1,6 @@
 """serving.service and serving.gateway.admission: limits of each model, probes, and the end of instances."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -33,7 +34,8 @@ def models_served(folder: Path, workers: int, instances: int = 1, settings: str 
     """Return both models by name, the sales model with other settings if they are given."""
     models = {name: folder / name for name in ("sales", "pets")}
     for name, archive in models.items():
-        archive.mkdir()
+        (archive / "bundle").mkdir(parents=True)
+        (archive / "bundle" / "bundle.json").write_text(json.dumps({"kind": name}))
         shutil.copyfile(SETTINGS / f"{name}.yaml", archive / "model-config.yaml")
     if settings:
         (models["sales"] / "model-config.yaml").write_text(settings)

@@ -10,6 +10,7 @@ from serving.gateway.keys import ApiKey
 from serving.ports import Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
+from tests.integration.gateway.helpers import constant
 
 ROOT = Path(__file__).parents[3]
 KEY = "a-key-of-the-contract-tests"
@@ -19,7 +20,7 @@ KEY = "a-key-of-the-contract-tests"
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayConfig]:
     """Serve both models, and yield the configuration of the gateway."""
     ports = Ports.any_free()
-    config = GatewayConfig(ports.inference, probes_port=ports.metrics, keys=[ApiKey("tests", KEY)])
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, keys=constant(ApiKey("tests", KEY)))
     bundles, store = [ROOT / "model_store" / name for name in ("demo", "pets")], tmp_path_factory.mktemp("store")
     service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], instances=1, workers=1)
     with service.running():

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from handlers.worker_paths import WorkerPaths
-from schemas.openapi import FILE
+from schemas.openapi import as_json
 from serving.gateway.envoy import Gateway, running_gateway
 from serving.monitoring.exporter import Exporter, exporting
 from serving.monitoring.watched import Watched
@@ -120,7 +120,7 @@ def test_a_client_cannot_mark_its_request_as_an_explanation(gateway: Gateway) ->
 
 
 def test_the_contract_and_the_probes_are_served(gateway: Gateway) -> None:
-    assert ask(gateway, None, method="GET", path="/openapi.json").content == json.loads(FILE.read_text())
+    assert ask(gateway, None, method="GET", path="/openapi.json").content == json.loads(as_json())
     with closing(http.client.HTTPConnection(HOST, gateway.config.port)) as connection:
         for path in ("/livez", "/readyz"):
             connection.request("GET", path)

@@ -201,6 +201,9 @@ def test_bundles_of_a_kind_are_served_side_by_side_under_their_names(
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert json.load(answer)["model"] == name
             assert f"/predictions/{name}" in service.output()
+        with urllib.request.urlopen(f"http://{HOST}:{service.port}/openapi.json", timeout=10) as answer:
+            contract = json.load(answer)["paths"]
+        assert {path.rpartition("/")[2] for path in contract if path.startswith("/predictions/")} == {*names}
         # The recorder counts a request after its answer was sent.
         for name in names:
             counted = rf'shopcat_requests_total\{{[^}}]*model="{name}"[^}}]*\}} [12]\.0\n'

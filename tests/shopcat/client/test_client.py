@@ -1,6 +1,6 @@
 """`shopcat.Client` and `AsyncClient` against a real HTTP server that fails in every way that a service can.
 
-tests/integration/contract/test_clients.py asks the real service.
+tests/integration/contract/test_python_client.py asks the real service.
 """
 
 import datetime as dt
