@@ -220,7 +220,7 @@ def _serve_with_gateway(options: ServeOptions) -> None:
 def _serve_without_gateway(options: ServeOptions) -> None:
     """Serve until a signal, with TorchServe itself on the port."""
     from serving.ports import Ports
-    from serving.service import serve_without_gateway
+    from serving.without_gateway import serve_without_gateway
 
     ports = Ports(options.port, options.metrics_port)
     ports.check_free()  # before anything is written

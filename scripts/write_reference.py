@@ -228,7 +228,8 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
             yield f"{metric._name}{suffix}", tuple(metric._labelnames), str(metric._type), metric._documentation
     for family in [*ServerCollector(lambda: (STARTING, [])).collect(), *host_metrics.HostCollector().collect()]:
         if not family.name.startswith("shopcat_gpu_"):
-            yield family.name, tuple(family._labelnames), family.type, family.documentation
+            suffix = "_total" if family.type == "counter" else ""
+            yield f"{family.name}{suffix}", tuple(family._labelnames), family.type, family.documentation
     for name, meaning in host_metrics._GPU.items():
         yield name, ("gpu",), "gauge", meaning
 

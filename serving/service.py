@@ -1,37 +1,38 @@
 """The whole service: TorchServe instances behind one gateway, started, supervised, reloaded and stopped.
 
 Envoy admits each request or rejects it at once. Admitted requests are answered, even if their worker or TorchServe
-instance dies, the service is stopped, or the bundles are replaced meanwhile.
+instance dies, the service is stopped, or the bundles are replaced meanwhile. The gateway and each instance have a
+thread that starts them again when they end; the others go on meanwhile.
 """
 
 import contextlib
 import functools
 import logging
+import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from handlers.readiness import ready_workers
 from handlers.worker_paths import WorkerPaths
-from handlers.worker_settings import INSTANCE
 from runtime.errors import UserError
-from serving.gateway.admission import served_models
+from serving.admission import served_models
 from serving.gateway.config import GatewayConfig, ServedModel
-from serving.gateway.envoy import Gateway, running_gateway
+from serving.gateway.envoy import Gateway, GatewayFolder, Host, gateway_folder, running_envoy
+from serving.instances import Instance, InstancePool, routes
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.recent import Recent
-from serving.monitoring.watched import STARTING, Watched
-from serving.ports import Ports, hold_port
-from serving.process import ServerError, describe_exit, private_folder
+from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
+from serving.ports import hold_port
+from serving.process import private_folder
+from serving.reload import DRAIN_S, reload
 from serving.signals import postponed, reload_requests, stop_on_signal
-from serving.torchserve.server import Server, running_server
+from serving.supervised import Supervised
+from serving.torchserve.server import Server
 
 logger = logging.getLogger(__name__)
 
-DRAIN_S = 70.0  # time for admitted requests to be answered before a stop; longer than any request's timeout
-
 _POLL_S = 0.1
-_RETRY_S = (1.0, 60.0)  # shortest and longest wait between two attempts to replace a TorchServe instance
 
 
 class Service:
@@ -39,9 +40,13 @@ class Service:
 
     Attributes:
         config: settings of the gateway.
-        servers: instances that receive requests; replaced by a new list at each change.
-        gateway: the gateway.
+        pool: the TorchServe instances.
     """
+
+    pool: InstancePool
+    _gateway: Supervised[Gateway]
+    _gateway_folder: GatewayFolder
+    _shared: WorkerPaths
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Service:
         workers: int,
         cpu: bool = False,
         environment: Mapping[str, str] = {},
+        ready: ReadyPolicy = "any",
     ) -> None:
         """Prepare a service; `running` starts it.
 
@@ -62,20 +68,25 @@ class Service:
             workers: as for `running_server`, for each instance.
             cpu: as for `running_server`.
             environment: as for `running_server`.
+            ready: as for `Watched`.
         """
         self.config = config
-        self.servers: list[Server] = []
-        self.gateway: Gateway
-        self._archive = archive
-        self._instances = instances
+        self._archive, self._instances, self._ready = archive, instances, ready
         self._workers, self._cpu, self._environment = workers, cpu, environment
-        self._shared: WorkerPaths
-        self._up = self._stopping = False
         self._models: list[ServedModel] = []
-        self._running: dict[int, contextlib.ExitStack] = {}  # by process ID
-        self._wait_s, self._not_before = _RETRY_S[0], 0.0
-        # At most one check a second, because probes need no key and each check takes Envoy's time.
-        self._answers = Recent(lambda: self.gateway.answers())
+        self._up, self._stopping, self._ended = False, False, threading.Event()
+        self._reloading: threading.Thread | None = None
+        self._hosts: tuple[Gateway, Recent[Mapping[str, Mapping[Path, Host]] | None]] | None = None
+
+    @property
+    def servers(self) -> list[Server]:
+        """Running instances that receive requests."""
+        return [server for instance, server in self.pool.running().items() if instance.role == "serving"]
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The running gateway; None while it is being started again."""
+        return self._gateway.current
 
     @contextlib.contextmanager
     def running(self, audit_log: Path | None = None) -> Iterator["Service"]:
@@ -86,135 +97,139 @@ class Service:
 
         Raises:
             PortError: if a port can't be used; then no archive was made and no process started.
+            Exception: the error of a part that can't be started.
         """
+        # The port is held as long as the service runs, also while Envoy is started again.
         with private_folder() as folder, hold_port(self.config.port, self.config.host, "--port"):
             self._shared = WorkerPaths.create(folder / "shared", audit_log)
+            self.pool = InstancePool(
+                folder, self._shared, workers=self._workers, cpu=self._cpu, environment=self._environment
+            )
             exporter = Exporter(self._shared, self._watched)
             try:
                 with exporting(exporter, self.config.probes_port, self.config.probes_host):
-                    self.servers = self._start(self._archive(), range(self._instances))
-                    self._models = served_models(self.servers[0], self._instances)
-                    sockets = _sockets(self.servers)
-                    with running_gateway(self.config, self._models, sockets) as self.gateway:
+                    started = self.pool.start(self.pool.copy(self._archive()), self._instances)
+                    self._models = served_models(started[0].wait_until_started(), self._instances)
+                    for instance in started:
+                        instance.role = "serving"
+                    with self._routing():
                         self._up = True
                         yield self
             finally:
-                _close(self._running.values())
+                self.pool.close()
+
+    @contextlib.contextmanager
+    def _routing(self) -> Iterator[None]:
+        """Run the gateway, and keep its endpoints up to date, until the block ends."""
+        with gateway_folder(self.config, self._models) as self._gateway_folder:
+            self._gateway = Supervised(
+                "the gateway", functools.partial(running_envoy, self.config, self._gateway_folder)
+            )
+            router = threading.Thread(target=self._route, name="routes", daemon=True)
+            try:
+                self.update_routes()
+                self._gateway.begin()
+                self._gateway.wait_until_started()
+                router.start()
+                yield
+            finally:
+                with postponed():
+                    self._ended.set()
+                    self._gateway.stop()
+                    self.pool.close()
+                    self._gateway.join()
+                    for thread in (router, self._reloading):
+                        if thread is not None and thread.ident is not None:
+                            thread.join()
+
+    def update_routes(self) -> bool:
+        """Pass the health of each instance for each model to Envoy; return True if it is up to date."""
+        names = [model.name for model in self._models]
+        return self._gateway_folder.endpoints.write(
+            routes(self.pool.running(), names, ready_workers(self._shared.ready))
+        )
+
+    def _route(self) -> None:
+        """Update the routes until the service ends."""
+        wait = _POLL_S
+        while not self._ended.wait(wait):
+            try:
+                self.update_routes()
+                self._gateway_folder.files.refresh()
+                wait = _POLL_S
+            except Exception:
+                logger.exception("the gateway's endpoints can't be updated; trying again")
+                wait = 60.0
 
     def drain(self) -> None:
         """Accept no more requests, and wait until all accepted ones are answered."""
         self._stopping = True
-        if not self.gateway.drain(DRAIN_S):
+        gateway = self.gateway
+        if gateway is None:
+            logger.warning("the gateway does not run, so that no requests are in progress")
+        elif not gateway.drain(DRAIN_S):
             logger.warning("some requests were not answered within %g s", DRAIN_S)
+
+    def begin_reload(self) -> bool:
+        """Serve the current contents of the bundles, in a thread; return False if an earlier reload is in progress."""
+        if self._reloading is not None and self._reloading.is_alive():
+            return False
+        self._reloading = threading.Thread(target=self.reload, name="reload", daemon=True)
+        self._reloading.start()
+        return True
+
+    def reload(self) -> bool:
+        """Serve the current contents of the bundles; see `serving.reload`.
+
+        Returns:
+            True if new instances took over. Otherwise the old ones continue, and the log has the cause.
+        """
+        return reload(self, self._archive)
+
+    def update_limits(self, instance: Instance) -> None:
+        """Apply the admission limits of a new instance's models."""
 
     def _watched(self) -> Watched:
         """Return the state that metrics and probes report."""
         if not self._up:
             return STARTING
-        servers = self.servers
-        torchserve = functools.partial(torchserve_metrics, {server.instance: server.metrics for server in servers})
+        gateway, running = self.gateway, self.pool.running()
+        hosts = self._gateway_hosts()
+        numbers = {server.address: instance.number for instance, server in running.items()}
+        torchserve = functools.partial(
+            torchserve_metrics, {instance.number: server.metrics for instance, server in running.items()}
+        )
+        processes = {"frontend": [server.process.pid for server in running.values()]}
+        restarts = {"frontend": sum(instance.restarts for instance in self.pool.instances)}
         return Watched(
-            {"frontend": [server.process.pid for server in servers], "gateway": [self.gateway.process.pid]},
-            [torchserve, self.gateway.metrics],
+            processes | ({"gateway": [gateway.process.pid]} if gateway else {}),
+            [torchserve, *([gateway.metrics] if gateway else [])],
             {model.name: model.workers for model in self._models},
-            alive=self._answers(),
+            alive=self._is_alive(hosts),
+            routed={
+                model: {numbers[socket] for socket, host in sockets.items() if host.is_healthy and socket in numbers}
+                for model, sockets in (hosts or {}).items()
+            },
+            policy=self._ready,
             transition="stopping" if self._stopping else None,
+            restarts=restarts | {"gateway": self._gateway.restarts},
         )
 
-    def supervise(self) -> None:
-        """Replace TorchServe instances that ended unexpectedly.
+    def _is_alive(self, hosts: Mapping[str, Mapping[Path, Host]] | None) -> bool:
+        """Return False if the gateway hangs, or if no instance answers and none is being started."""
+        if hosts is None:
+            return self._gateway.is_starting
+        answers = any(host.answers for sockets in hosts.values() for host in sockets.values())
+        return answers or any(instance.is_starting for instance in self.pool.instances)
 
-        Raises:
-            ServerError: if Envoy or all TorchServe instances have ended, so that no request can be answered.
-        """
-        self.gateway.files.refresh()
-        if (code := self.gateway.process.poll()) is not None:
-            raise ServerError(f"Envoy ended unexpectedly, {describe_exit(code)}\n{self.gateway.output.tail()}")
-        living = [server for server in self.servers if server.process.poll() is None]
-        if not living:
-            self.servers[0].wait()
-        dead = [server for server in self.servers if server not in living]
-        if dead:
-            logger.warning("a TorchServe instance ended unexpectedly and is replaced; the others answer meanwhile")
-            self.servers = living
-            self.gateway.route_to(_sockets(living))
-            self._stop(dead)
-        missing = set(range(self._instances)) - {server.instance for server in living}
-        if not missing or time.monotonic() < self._not_before:
-            return
-        try:
-            self.servers = living + self._start(living[0].models.values(), missing)
-        except (UserError, OSError) as error:
-            self._not_before = time.monotonic() + self._wait_s
-            logger.error("a TorchServe instance can't be replaced; trying again in %g s: %s", self._wait_s, error)
-            self._wait_s = min(2 * self._wait_s, _RETRY_S[1])
-            return
-        self._wait_s = _RETRY_S[0]
-        self.gateway.route_to(_sockets(self.servers))
-
-    def reload(self) -> bool:
-        """Serve the current contents of the bundles: start new TorchServe instances, then stop the old ones.
-
-        Returns:
-            True if the new instances took over. If a bundle can't be loaded, the old ones continue, and the log has
-            the cause.
-        """
-        old = self.servers
-        try:
-            new = self._start(self._archive(), range(self._instances))
-        except (UserError, OSError) as error:
-            logger.error("not reloaded; the previous bundles are still served: %s", error)
-            return False
-        if new[0].models.keys() != old[0].models.keys():
-            logger.error("not reloaded: the names of the models have changed; restart the service to serve them")
-            self._stop(new)
-            return False
-        self.gateway.route_to(_sockets([*old, *new]))  # both, until the new ones have passed a health check
-        self.servers = new
-        self.gateway.route_to(_sockets(new), draining=_sockets(old))
-        if not self.gateway.wait_until_idle(_sockets(old), DRAIN_S):
-            logger.warning("the old TorchServe instances are stopped with unanswered requests after %g s", DRAIN_S)
-        self.gateway.route_to(_sockets(new))
-        self._stop(old)
-        logger.info("reloaded")
-        return True
-
-    def _start(self, archives: Iterable[Path], numbers: Iterable[int]) -> list[Server]:
-        """Start the TorchServe instances with these numbers; all of them or none."""
-        archives, servers = list(archives), []
-        try:
-            for instance in numbers:
-                stack = contextlib.ExitStack()
-                server = stack.enter_context(
-                    running_server(
-                        archives,
-                        workers=self._workers,
-                        cpu=self._cpu,
-                        shared=self._shared,
-                        instance=instance,
-                        environment={**self._environment, INSTANCE: str(instance)},
-                    )
-                )
-                self._running[server.process.pid] = stack
-                servers.append(server)
-        except BaseException:
-            self._stop(servers)
-            raise
-        return servers
-
-    def _stop(self, servers: Iterable[Server]) -> None:
-        _close([self._running.pop(server.process.pid) for server in servers])
-
-
-def _close(stacks: Collection[contextlib.ExitStack]) -> None:
-    """Close the stacks at the same time, because stopping a process can take long."""
-    with postponed(), ThreadPoolExecutor(max(len(stacks), 1)) as pool:
-        list(pool.map(contextlib.ExitStack.close, stacks))
-
-
-def _sockets(servers: Iterable[Server]) -> list[Path]:
-    """Return the Unix sockets of the instances."""
-    return [server.address for server in servers if isinstance(server.address, Path)]
+    def _gateway_hosts(self) -> Mapping[str, Mapping[Path, Host]] | None:
+        """Return Envoy's state of the instances, at most a second old; None if it does not respond."""
+        gateway = self.gateway
+        if gateway is None:
+            return None
+        if self._hosts is None or self._hosts[0] is not gateway:
+            self._hosts = gateway, Recent(gateway.probe)
+        return self._hosts[1]()
 
 
 def serve(
@@ -227,95 +242,40 @@ def serve(
     cpu: bool = False,
     audit_log: Path | None = None,
     environment: Mapping[str, str] = {},
+    ready: ReadyPolicy = "any",
 ) -> None:
     """Run a service until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads the bundles.
 
     On the first signal the service accepts no more requests and answers the accepted ones. On a second one it stops
-    at once.
+    at once. A part that ends unexpectedly is started again, while the others answer.
 
     Args:
         config: settings of the gateway.
         archive: makes the archives, one for each model; called at the start and at each reload.
-        on_ready: called once, when all workers are ready.
+        on_ready: called once, when all workers are ready; the log has its error.
         instances: number of TorchServe instances.
         workers: as for `running_server`, for each instance.
         cpu: as for `running_server`.
         audit_log: as for `Service.running`.
         environment: as for `running_server`.
+        ready: as for `Watched`.
 
     Raises:
-        ServerError: if the service can't be started, or a part of it ends and can't be replaced. See also
-            `running_server` and `running_gateway`.
+        ServerError: if the service can't be started. See also `running_server` and `running_envoy`.
     """
-    service = Service(config, archive, instances=instances, workers=workers, cpu=cpu, environment=environment)
+    service = Service(
+        config, archive, instances=instances, workers=workers, cpu=cpu, environment=environment, ready=ready
+    )
     with stop_on_signal(), reload_requests() as reload_requested, service.running(audit_log):
-        on_ready(service)
         try:
+            try:
+                on_ready(service)
+            except (UserError, OSError) as error:
+                logger.warning("the service runs, but its first answers can't be shown: %s", error)
             while True:
-                service.supervise()
-                if reload_requested.is_set():
+                reload_requested.wait()
+                if service.begin_reload():
                     reload_requested.clear()
-                    service.reload()
-                reload_requested.wait(_POLL_S)
+                time.sleep(_POLL_S)
         except KeyboardInterrupt:
             service.drain()
-
-
-def serve_without_gateway(
-    archive: Callable[[], Sequence[Path]],
-    on_ready: Callable[[Server], None],
-    *,
-    ports: Ports | None = None,
-    workers: int = 0,
-    cpu: bool = False,
-    audit_log: Path | None = None,
-    environment: Mapping[str, str] = {},
-) -> None:
-    """Run one TorchServe instance, without a gateway, until SIGINT (Ctrl-C) or SIGTERM, which stop it at once.
-
-    SIGHUP has no effect: without a gateway, a new instance can't take over without a pause.
-
-    Args:
-        archive: makes the archives, one for each model.
-        on_ready: called once with the instance, when all workers are ready.
-        ports: ports of TorchServe and of the exporter.
-        workers: as for `running_server`.
-        cpu: as for `running_server`.
-        audit_log: as for `Service.running`.
-        environment: as for `running_server`.
-
-    Raises:
-        ServerError: if TorchServe can't be started or ends unexpectedly. See also `running_server`.
-    """
-    ports = ports or Ports()
-    running: list[tuple[Server, dict[str, int]]] = []
-
-    answers = Recent(lambda: running[0][0].answers())
-
-    def watched() -> Watched:
-        if not running:
-            return STARTING
-        ((server, models),) = running
-        torchserve = functools.partial(torchserve_metrics, {server.instance: server.metrics})
-        return Watched({"frontend": [server.process.pid]}, [torchserve], models, alive=answers())
-
-    with stop_on_signal(), reload_requests() as reload_requested, private_folder() as folder:
-        shared = WorkerPaths.create(folder / "shared", audit_log)
-        with (
-            exporting(Exporter(shared, watched), ports.metrics),
-            running_server(
-                archive(),
-                port=ports.inference,
-                workers=workers,
-                cpu=cpu,
-                shared=shared,
-                environment=environment,
-            ) as server,
-        ):
-            running.append((server, {name: server.workers(name) for name in server.models}))
-            on_ready(server)
-            while server.process.poll() is None:
-                if reload_requested.wait(_POLL_S):
-                    reload_requested.clear()
-                    logger.warning("SIGHUP has no effect without the gateway; restart the service for other bundles")
-            server.wait()

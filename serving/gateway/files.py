@@ -57,6 +57,7 @@ def render_routes(config: GatewayConfig, models: Sequence[ServedModel]) -> str:
         "routes.yaml.jinja",
         config=config,
         models=models,
+        probes=["/livez", "/readyz", *(f"/readyz/{model.name}" for model in models)],
         version=str(time.time_ns()),
         contract=openapi.served({model.name: model.kind or model.name for model in models}),
         max_body=MAX_BODY,

@@ -1,4 +1,4 @@
-"""HTTP endpoints for operators: `/metrics` for Prometheus, `/livez` and `/readyz`.
+"""HTTP endpoints for operators: `/metrics` for Prometheus, `/livez`, `/readyz` and `/readyz/NAME`.
 
 `/metrics` has the workers' metrics, added up over all workers, including those that have ended. It adds metrics of the
 service's processes, of the host and its GPUs, of TorchServe and of the gateway.
@@ -68,9 +68,10 @@ def _text(scrape: Callable[[], bytes]) -> str:
 class Exporter:
     """Responses to `/metrics`, `/livez` and `/readyz`.
 
-    A service is alive while the process that receives its requests responds. It is ready while, in addition, every
-    model has a ready worker. Whoever watches `/livez` restarts a service that hangs. A service that is starting counts
-    as alive, however long it takes.
+    A service is alive while the process that receives its requests responds. It is ready for a model while, in
+    addition, an instance that receives the model's requests has a ready worker of it. `Watched.policy` decides if the
+    service is ready while it is ready for any model, or for all. Whoever watches `/livez` restarts a service that
+    hangs. A service that is starting counts as alive, however long it takes.
     """
 
     def __init__(self, shared: WorkerPaths, watch: Callable[[], Watched]) -> None:
@@ -106,6 +107,11 @@ class Exporter:
         """Return why the service is not ready; an empty list if it is."""
         watched, ready = self.state()
         return watched.missing(ready)
+
+    def missing_of(self, model: str) -> list[str] | None:
+        """Return why the service is not ready for a model; an empty list if it is, None if there is no such model."""
+        watched, ready = self.state()
+        return watched.missing_of(model, ready) if model in watched.models else None
 
 
 @contextlib.contextmanager
@@ -162,7 +168,10 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
                 return _probe(exporter.dead())
             if path == "/readyz":
                 return _probe(exporter.missing())
-            return HTTPStatus.NOT_FOUND, b"/metrics, /livez and /readyz are here\n", "text/plain"
+            model = path.removeprefix("/readyz/")
+            if model != path and (missing := exporter.missing_of(model)) is not None:
+                return _probe(missing)
+            return HTTPStatus.NOT_FOUND, b"/metrics, /livez, /readyz and /readyz/NAME are here\n", "text/plain"
 
         def log_message(self, *_: object) -> None:
             """Log nothing: probes come every second."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import psutil
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from handlers.readiness import ReadyWorker
@@ -22,15 +22,24 @@ class ServerCollector(Collector):
         """Return no families, so that registration does not collect."""
         return []
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
         """Return the current metrics."""
         watched, ready = self._state()
         wanted = GaugeMetricFamily("shopcat_workers", "Workers that a model should have.", labels=("model",))
         able = GaugeMetricFamily("shopcat_workers_ready", "Workers of a model that are ready.", labels=("model",))
+        answered = GaugeMetricFamily(
+            "shopcat_model_ready", "1 if /readyz/NAME says that the server is ready for a model.", labels=("model",)
+        )
         counted = Tally(worker.model for worker in ready)
         for model, workers in watched.models.items():
             wanted.add_metric((model,), workers)
             able.add_metric((model,), counted[model])
+            answered.add_metric((model,), int(not watched.missing_of(model, ready)))
+        restarts = CounterMetricFamily(
+            "shopcat_restarts", "Processes that ended unexpectedly and were started again.", labels=("process",)
+        )
+        for kind, number in watched.restarts.items():
+            restarts.add_metric((kind,), number)
         bundles = GaugeMetricFamily(
             "shopcat_bundle_info", "The bundles that are served.", labels=("model", "version", "cutoff", "sha256")
         )
@@ -58,7 +67,7 @@ class ServerCollector(Collector):
         ready_now = GaugeMetricFamily(
             "shopcat_ready", "1 if /readyz says that the server is ready.", int(not watched.missing(ready))
         )
-        return wanted, able, started, ready_now, bundles, cutoffs, memory
+        return wanted, able, answered, started, ready_now, bundles, cutoffs, memory, restarts
 
 
 def _resident(watched: "Watched", workers: set[int]) -> Tally[str]:

@@ -11,6 +11,7 @@ An archive contains no code: the handler is a module of the installed `handlers`
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -96,8 +97,13 @@ def check_bundles(bundles: Iterable[Path]) -> None:
         seen[name] = bundle
 
 
-def copy_archives(archives: Iterable[Path], folder: Path) -> dict[str, Path]:
+def copy_archives(archives: Iterable[Path], folder: Path, *, link: bool = False) -> dict[str, Path]:
     """Copy archives into a private folder, so that `archive` cannot replace them while TorchServe uses them.
+
+    Args:
+        archives: the archives' folders.
+        folder: the private folder.
+        link: make hard links to the files in place of copies, because nobody changes the files.
 
     Returns:
         The folders of the copies, by model name.
@@ -113,7 +119,8 @@ def copy_archives(archives: Iterable[Path], folder: Path) -> dict[str, Path]:
             raise ArchiveError(f"{source} is the second archive of the model {source.stem}; give only one")
         before = source.stat().st_ino
         try:
-            copies[source.stem] = Path(shutil.copytree(source, folder / source.name))
+            copy = os.link if link else shutil.copy2
+            copies[source.stem] = Path(shutil.copytree(source, folder / source.name, copy_function=copy))
             replaced = source.stat().st_ino != before
         except OSError as error:
             raise ArchiveError(f"{source} can't be copied to {folder}: {error}") from error

@@ -12,6 +12,7 @@ import re
 import string
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,10 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from handlers.gpus import VISIBLE, gpu_environment, listed_gpus
 from handlers.worker_paths import WorkerPaths
 from handlers.worker_settings import ALLOW_UNPATCHED
-from runtime.memory import memory_limit
 from serving.local_http import Address, ask
 from serving.ports import HOST, hold_port
 from serving.process import ServerError, describe_exit, has_ended, private_folder, running_process
@@ -38,9 +37,6 @@ _LAST_WORDS_S = 2.0  # time for a dead worker's traceback to reach the log
 _ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
 _PING_S = 1.0  # TorchServe's time to answer a probe
 _SCRAPE_S = 2.0  # TorchServe's time to return its metrics
-# The front end's heap: a share of the container's or machine's memory, between two limits. Why: with 256 MiB it takes 8
-# photos of 10 MB at once, and ends at 16; with 512 MiB it takes 16, and ends at 32 (two workers, which admit 8).
-_HEAP_SHARE, _MIN_HEAP, _MAX_HEAP = 4, 256 << 20, 8 << 30
 _ALL_GPUS = 2**31 - 1  # Java's largest int
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # TorchServe's message without netty's native library
@@ -150,6 +146,8 @@ def running_server(
     shared: WorkerPaths | None = None,
     instance: int = 0,
     environment: Mapping[str, str] = {},
+    link: bool = False,
+    cancelled: threading.Event | None = None,
 ) -> Iterator[Server]:
     """Run TorchServe on archives until the block ends.
 
@@ -163,6 +161,8 @@ def running_server(
         shared: files for the workers' metrics and audit log; by default in the instance's folder.
         instance: as for `Server`.
         environment: more environment variables for the workers; see `handlers.worker_settings`.
+        link: as for `copy_archives`.
+        cancelled: set to end a start that is in progress.
 
     Yields:
         The instance, once every worker of every model is ready. All of its processes are stopped when the block ends.
@@ -178,16 +178,15 @@ def running_server(
     java = find_java()
     with contextlib.nullcontext() if port is None else hold_port(port, HOST, "--port"), private_folder() as folder:
         address = folder / "inference.sock" if port is None else port
-        models = copy_archives(archives, folder / "models")
+        models = copy_archives(archives, folder / "models", link=link)
         output = TorchServeOutput(instance, models)
-        gpus = listed_gpus(os.environ.get(VISIBLE))
-        configuration = _configuration(folder, models, address, workers, cpu or gpus == [])
+        configuration = _configuration(folder, models, address, workers, cpu)
         command = _command(java, folder, configuration, allow_unpatched=ALLOW_UNPATCHED in environment)
         shared = shared or WorkerPaths.create(folder / "shared")
-        variables = {**environment, **gpu_environment(gpus), **_import_path(), **shared.environment()}
+        variables = {**environment, **_import_path(), **shared.environment()}
         with running_process(command, folder, output, _DEFAULTS, variables) as process:
             server = Server(address, folder, models, shared.audit_log, process, output, instance)
-            _wait_until_ready(server, timeout)
+            _wait_until_ready(server, timeout, cancelled)
             yield server
 
 
@@ -211,11 +210,6 @@ def _import_path() -> dict[str, str]:
     return {} if find_spec("torch") else {"PYTHONPATH": str(_WITHOUT_TORCH)}
 
 
-def _heap_bytes() -> int:
-    """Return the limit of the front end's heap. Buffers outside of the heap may take as much again."""
-    return min(max(memory_limit() // _HEAP_SHARE, _MIN_HEAP), _MAX_HEAP)
-
-
 def _command(java: Path, folder: Path, configuration: str, *, allow_unpatched: bool) -> list[str]:
     """Return the front end's command line, and write the files that it needs into the folder."""
     found = find_spec("ts")
@@ -230,7 +224,7 @@ def _command(java: Path, folder: Path, configuration: str, *, allow_unpatched: b
         str(java),
         # Requests leave small, short-lived objects. Java's default collector lets the heap grow for minutes; with this
         # one the heap keeps its size, at the same throughput.
-        *("-XX:+UseSerialGC", "-Xmn64m", f"-Xmx{_heap_bytes() >> 20}m", "-XX:+ExitOnOutOfMemoryError"),
+        *("-XX:+UseSerialGC", "-Xmn64m", "-XX:+ExitOnOutOfMemoryError"),
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
         f"-Dlog4j.configurationFile={(SETTINGS / 'log4j2.xml').as_uri()}",
@@ -243,7 +237,7 @@ def _command(java: Path, folder: Path, configuration: str, *, allow_unpatched: b
     ]
 
 
-def _wait_until_ready(server: Server, timeout: float) -> None:
+def _wait_until_ready(server: Server, timeout: float, cancelled: threading.Event | None) -> None:
     """Return when every worker of every model is ready, by TorchServe's management interface.
 
     Raises:
@@ -253,6 +247,8 @@ def _wait_until_ready(server: Server, timeout: float) -> None:
     waiting, until = list(server.models), time.monotonic() + timeout
     pids: dict[str, int] = {}  # of the workers, by TorchServe's number
     while waiting:
+        if cancelled is not None and cancelled.is_set():
+            raise ServerError("TorchServe was stopped while it was starting")
         if server.process.poll() is not None:
             tail = server.output.tail()
             unpacked = _NO_UNIX_SOCKETS not in tail or not _forbids_execution(server.folder)

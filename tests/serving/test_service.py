@@ -1,13 +1,11 @@
-"""serving.service and serving.gateway.admission: limits of each model, probes, and the end of instances."""
+"""serving.service and serving.admission: limits of each model, probes and the drain."""
 
 import json
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,17 +15,17 @@ import pytest
 from schemas.problems import ProblemError
 from schemas.sales.parse import parse_request
 from serving import local_http
+from serving.admission import QUEUE, served_models
 from serving.gateway import envoy
-from serving.gateway.admission import QUEUE, served_models
 from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
-from serving.gateway.envoy import Gateway
+from serving.gateway.endpoints import EndpointFiles
+from serving.gateway.envoy import Gateway, GatewayFolder, Host
 from serving.gateway.errors import GatewayError
 from serving.gateway.files import EnvoyFiles
 from serving.monitoring import recent
 from serving.output import ProcessOutput
 from serving.service import Service
 from serving.torchserve.archive import SETTINGS
-from serving.torchserve.server import Server
 
 
 def models_served(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, ServedModel]:
@@ -54,16 +52,29 @@ def test_limits_grow_with_workers_and_instances(tmp_path: Path) -> None:
     ]
 
 
+def service_of(gateway: object) -> Service:
+    """Return a service with a gateway and without instances."""
+    service = Service(GatewayConfig(), list, instances=1, workers=1)
+    service._gateway = cast(Any, SimpleNamespace(current=gateway, is_starting=False, restarts=0))
+    service.pool = cast(Any, SimpleNamespace(running=dict, instances=()))
+    return service
+
+
+def gateway_of(process: "subprocess.Popen[bytes]", folder: Path) -> Gateway:
+    """Return a gateway with a process and the administration socket in a folder."""
+    files = GatewayFolder(folder, EnvoyFiles(GatewayConfig(), [], folder), EndpointFiles(folder, []))
+    return Gateway(GatewayConfig(), process, ProcessOutput("gateway"), files)
+
+
 def test_probes_at_the_same_time_ask_envoy_once_and_later_ones_again(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
-    def answers() -> bool:
+    def probe() -> dict[str, dict[Path, Host]]:
         asked.append(True)
         time.sleep(0.05)  # all probes come meanwhile
-        return len(asked) > 1
+        return {"sales": {Path("x"): Host("HEALTHY", len(asked) > 1, 0)}}
 
-    service = Service(GatewayConfig(), list, instances=1, workers=1)
-    service.gateway = cast(Gateway, SimpleNamespace(answers=answers, process=SimpleNamespace(pid=1), metrics=bytes))
+    service = service_of(SimpleNamespace(probe=probe, process=SimpleNamespace(pid=1), metrics=bytes))
     service._up = True
     now = 100.0
     monkeypatch.setattr(recent.time, "monotonic", lambda: now)
@@ -86,20 +97,18 @@ def test_an_envoy_that_hangs_delays_a_probe_by_a_second(tmp_path: Path, monkeypa
             return local_http.ask(*arguments, timeout=timeout / 10, **options)
 
         monkeypatch.setattr(envoy, "ask", ask)
-        files = EnvoyFiles(GatewayConfig(), [], tmp_path)
-        assert not Gateway(GatewayConfig(), [], process, ProcessOutput("gateway"), tmp_path, files).answers()
+        service = service_of(gateway_of(process, tmp_path))
+        assert service._gateway_hosts() is None
+        assert not service._is_alive(None)
         assert timeouts == [1.0]
 
 
-def test_instances_are_stopped_at_the_same_time() -> None:
-    """One after the other could take longer than the process manager waits for the service."""
-    both = threading.Barrier(2, timeout=10)
-    service = Service(GatewayConfig(), list, instances=2, workers=1)
-    for pid in (1, 2):
-        service._running[pid] = ExitStack()
-        service._running[pid].callback(both.wait)
-    service._stop([cast(Server, SimpleNamespace(process=SimpleNamespace(pid=pid))) for pid in (1, 2)])
-    assert not service._running
+def test_a_drain_without_administration_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ended = cast("subprocess.Popen[bytes]", SimpleNamespace(poll=lambda: 1))
+    for gateway in (None, gateway_of(ended, tmp_path)):
+        service_of(gateway).drain()
+    assert "the gateway does not run" in caplog.text
+    assert "some requests were not answered" in caplog.text
 
 
 def test_no_limit_exceeds_the_queue_of_torchserve(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_client_cannot_choose_its_name(gateway: Gateway) -> None:
 
 
 def test_no_key_is_in_a_file_or_answer_of_envoy(keyed: Gateway) -> None:
-    texts = [file.read_bytes() for file in keyed.folder.iterdir() if file.is_file()]
+    texts = [file.read_bytes() for file in keyed.folder.path.iterdir() if file.is_file()]
     texts += [keyed.admin("GET", path) for path in ("/config_dump", "/stats", "/clusters", "/server_info")]
     assert any(SHOP.digest.encode() in text for text in texts)
     assert not any(SHOP.key.encode() in text for text in texts)
@@ -177,7 +177,7 @@ def refreshing(gateway: Gateway) -> Iterator[None]:
 
     def run() -> None:
         while not stopped.wait(0.05):
-            gateway.files.refresh()
+            gateway.folder.files.refresh()
 
     thread = threading.Thread(target=run)
     thread.start()

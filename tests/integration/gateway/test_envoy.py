@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serving.gateway.envoy import Gateway, running_gateway
+from serving.gateway.envoy import Gateway, gateway_folder, running_envoy, running_gateway
 from serving.ports import HOST
 from serving.process import ServerError
 from tests.integration.client import ask
-from tests.integration.gateway.helpers import MODELS, settings
+from tests.integration.gateway.helpers import MODELS, problem, settings
 from tests.integration.gateway.standin import StandIn, held, standing_in
+from tests.integration.service.disk import fill, small_disk
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -24,18 +25,23 @@ pytestmark = pytest.mark.integration
 
 def test_instances_are_exchanged_while_requests_are_in_progress(tmp_path: Path) -> None:
     released = threading.Event()
+    config, models, path = settings(), [MODELS[1]], "/predictions/pets"
     with (
         standing_in(held(released)) as old,
         standing_in() as new,
-        running_gateway(settings(), [MODELS[1]], [old.socket]) as gateway,
+        gateway_folder(config, models) as folder,
+        running_envoy(config, folder) as gateway,
     ):
-        path = "/predictions/pets"
+        assert ask(gateway, b"{}", path=path).status == 503  # there is no instance yet
+        assert folder.endpoints.write({"pets": {old.socket: "HEALTHY"}})
+        assert gateway.wait_until_healthy([old.socket], 10)
         with ThreadPoolExecutor(3) as pool:
             requests = [pool.submit(ask, gateway, b"{}", path=path) for _ in range(3)]
             try:
                 assert until(lambda: old.in_progress == 3)
-                assert gateway.route_to([old.socket, new.socket])
-                assert gateway.route_to([new.socket], draining=[old.socket])
+                assert folder.endpoints.write({"pets": {old.socket: "HEALTHY", new.socket: "HEALTHY"}})
+                assert gateway.wait_until_healthy([new.socket], 10)
+                assert folder.endpoints.write({"pets": {old.socket: "DRAINING", new.socket: "HEALTHY"}})
                 assert not gateway.wait_until_idle([old.socket], 0.1)
             finally:
                 released.set()
@@ -43,8 +49,51 @@ def test_instances_are_exchanged_while_requests_are_in_progress(tmp_path: Path) 
             assert [request.result().status for request in requests] == [200] * 3
             assert ask(gateway, b"{}", path=path).status == 200
             assert (len(old.paths), len(new.paths)) == (3, 1)
-        assert gateway.route_to([new.socket])
-        assert not gateway.route_to([new.socket, tmp_path / "gone.sock"], timeout=0.5)  # no instance is there
+        gone = tmp_path / "gone.sock"  # no instance is there
+        assert folder.endpoints.write({"pets": {new.socket: "HEALTHY", gone: "HEALTHY"}})
+        assert not gateway.wait_until_healthy([gone], 0.5)
+        assert gateway.wait_until_healthy([new.socket], 0.5)
+
+
+def test_an_instance_gets_the_requests_of_the_models_that_it_has_ready_workers_of() -> None:
+    config = settings()
+    with (
+        standing_in() as first,
+        standing_in() as second,
+        gateway_folder(config, MODELS) as folder,
+        running_envoy(config, folder) as gateway,
+    ):
+        both = [first.socket, second.socket]
+        assert folder.endpoints.write({model.name: dict.fromkeys(both, "HEALTHY") for model in MODELS})
+        assert gateway.wait_until_healthy(both, 10)
+        assert folder.endpoints.write({"sales": {first.socket: "UNHEALTHY", second.socket: "HEALTHY"}})
+        assert until(lambda: not gateway.hosts()["sales"][first.socket].is_healthy)
+        assert {ask(gateway, b"{}").status for _ in range(20)} == {200}
+        assert "/predictions/sales" not in first.paths
+        assert folder.endpoints.write({"sales": dict.fromkeys(both, "UNHEALTHY")})
+        assert until(lambda: not gateway.hosts()["sales"][second.socket].is_healthy)
+        answer = ask(gateway, b"{}")
+        assert problem(answer) == (503, "unavailable")
+        assert answer.headers["retry-after"] == "1"
+        assert ask(gateway, b"{}", path="/predictions/pets").status == 200
+
+
+def test_a_full_disk_stops_no_change_of_the_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, models, path = settings(), [MODELS[1]], "/predictions/pets"
+    with small_disk("1m") as disk, standing_in() as old, standing_in() as new:
+        monkeypatch.setattr("tempfile.tempdir", str(disk))
+        with gateway_folder(config, models) as folder:
+            assert folder.endpoints.write({"pets": {old.socket: "HEALTHY"}})
+            with running_envoy(config, folder) as gateway:
+                fill(disk)
+                for instance in (new, old, new):
+                    assert folder.endpoints.write({"pets": {instance.socket: "HEALTHY"}})
+                    assert gateway.wait_until_healthy([instance.socket], 10)
+                    instance.paths.clear()
+                    assert ask(gateway, b"{}", path=path).status == 200
+                    assert instance.paths == [path]
+            with running_envoy(config, folder) as gateway:  # Envoy can be started again
+                assert ask(gateway, b"{}", path=path).status == 200
 
 
 def test_a_drain_ends_when_all_requests_are_answered() -> None:
@@ -91,8 +140,8 @@ def test_the_allocator_caches_free_memory_by_processor(gateway: Gateway) -> None
 def test_envoy_listens_on_one_port_and_only_its_user_administers_it(gateway: Gateway) -> None:
     listening = [each.laddr for each in psutil.Process(gateway.process.pid).net_connections("inet") if not each.raddr]
     assert {(address.ip, address.port) for address in listening} == {(HOST, gateway.config.port)}
-    assert (gateway.folder / "admin.sock").stat().st_mode & 0o077 == 0
-    assert gateway.folder.stat().st_mode & 0o077 == 0
+    assert (gateway.folder.path / "admin.sock").stat().st_mode & 0o077 == 0
+    assert gateway.folder.path.stat().st_mode & 0o077 == 0
 
 
 @pytest.fixture
@@ -117,7 +166,7 @@ def test_a_gateway_leaves_no_process_folder_or_thread(stand_in: StandIn, parent:
     with ExitStack() as running:
         gateway = running.enter_context(running_gateway(settings(), MODELS, [stand_in.socket]))
         assert ask(gateway, b"{}").status == 200
-        assert gateway.folder.parent == parent
+        assert gateway.folder.path.parent == parent
     assert gateway.process.poll() is not None
     assert not list(parent.iterdir())
     # The stand-in's threads end when Envoy has closed their connections.

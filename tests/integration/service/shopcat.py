@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import psutil
@@ -36,6 +37,7 @@ class Load:
         versions: number of answers by the bundle's version, or by the problem's detail.
         lost: errors of requests that got no answer.
         refused: number of connections that were not accepted.
+        retry_after: values of the header Retry-After in answers with status 503.
         stopped: set to end the clients.
     """
 
@@ -44,6 +46,7 @@ class Load:
     versions: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     refused: int = 0
+    retry_after: set[str | None] = field(default_factory=set)
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -61,6 +64,8 @@ class Load:
                 connection.request("POST", "/predictions/sales", DAY)
                 response = connection.getresponse()
                 content = json.load(response)
+                if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                    self.retry_after.add(response.getheader("Retry-After"))
                 time.sleep(0.005)  # leaves processor time to the processes that start meanwhile
                 self.statuses[response.status] += 1
                 self.versions[content.get("version", content.get("detail"))] += 1
@@ -124,8 +129,10 @@ class Running:
             return str(answer.read().decode())
 
     def all_workers_ready(self) -> bool:
-        """Return True if both workers are ready."""
-        return 'shopcat_workers_ready{model="sales"} 2.0' in self.metrics()
+        """Return True if both instances get requests, and the worker of each is ready."""
+        metrics = self.metrics()
+        healthy = 'envoy_cluster_membership_healthy{envoy_cluster_name="sales"} 2\n'
+        return 'shopcat_workers_ready{model="sales"} 2.0' in metrics and healthy in metrics
 
     def output(self) -> str:
         """Return everything that it has printed."""

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from serving.ports import HOST
-from tests.integration.service.shopcat import DAY, TORCHSERVE, WORKER, Load, Running, load, probe, serving
+from tests.integration.service.shopcat import DAY, ENVOY, TORCHSERVE, WORKER, Load, Running, load, probe, serving
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -89,25 +89,83 @@ def test_a_killed_instance_costs_no_answer_and_is_replaced(service: Running) -> 
         assert until(lambda: len(service.pids(TORCHSERVE) - {killed.pid}) == 2, LONG_S)
         assert until(service.all_workers_ready, LONG_S)
     assert_all_answered(requests)
-    assert "a TorchServe instance ended unexpectedly and is replaced" in service.output()
+    assert re.search(r"TorchServe instance \d ended unexpectedly with exit status -9", service.output())
     # The workers declare themselves ready a moment before the service has the new instance.
     assert until(lambda: set(re.findall('torchserve="(\\d+)"', service.metrics())) == {"0", "1"})
 
 
-def test_an_instance_that_hangs_gets_no_requests_until_it_answers_again(service: Running) -> None:
-    def healthy(number: int) -> bool:
-        return f'envoy_cluster_membership_healthy{{envoy_cluster_name="sales"}} {number}\n' in service.metrics()
+def test_a_killed_gateway_is_started_again(service: Running) -> None:
+    (envoy,) = service.descendants(ENVOY)
+    envoy.kill()
+    assert until(lambda: service.pids(ENVOY) - {envoy.pid}, LONG_S)
+    assert until(lambda: probe(service.metrics_port, "/readyz") == 200, LONG_S)
+    with load(service.port, clients=2) as requests:
+        pass
+    assert_all_answered(requests)
+    assert "the gateway ended unexpectedly with exit status -9; it is started again" in service.output()
+    assert 'shopcat_restarts_total{process="gateway"} 1.0' in service.metrics()
 
+
+def test_without_any_instance_requests_are_rejected_at_once_until_one_is_back(service: Running) -> None:
+    killed = service.descendants(TORCHSERVE)
+    for instance in killed:
+        instance.kill()
+    with load(service.port, clients=2) as requests:
+        # At once: TorchServe would keep a request until it has a worker, and the gateway's timeout is 35 s.
+        assert until(lambda: requests.statuses[503] > 0, 20)
+        assert probe(service.metrics_port, "/readyz/sales") == 503
+        assert probe(service.metrics_port, "/livez") == 200  # nothing that a restart of the service would mend
+        assert until(service.all_workers_ready, LONG_S)
+        assert until(lambda: probe(service.metrics_port, "/readyz/sales") == 200, LONG_S)
+        requests.statuses.clear()
+        requests.wait_for_answers(20)
+        assert requests.statuses.keys() == {200}
+    assert (requests.lost, requests.refused) == ([], 0)
+    assert requests.retry_after
+    assert None not in requests.retry_after
+    assert not {instance.pid for instance in killed} & service.pids(TORCHSERVE)
+
+
+def test_an_instance_without_workers_gets_no_requests(service: Running) -> None:
+    """TorchServe's /ping answers 200 with dead workers, and its queue holds requests until one is back."""
+    hidden = []
+    try:
+        for remaining, statuses in ((1, {200}), (0, {503})):
+            instance = service.descendants(TORCHSERVE)[remaining]
+            manifest = Path(instance.cwd(), "models", "sales.archive", "bundle", "bundle.json")
+            hidden.append((manifest.rename(manifest.with_suffix(".hidden")), manifest))  # no worker can start
+            for worker in instance.children(recursive=True):
+                worker.kill()
+            assert until(lambda remaining=remaining: healthy_instances(service) == remaining)
+            with load(service.port, clients=2) as requests:
+                pass
+            assert (requests.statuses.keys(), requests.lost, requests.refused) == (statuses, [], 0)
+        assert probe(service.metrics_port, "/readyz/sales") == 503
+        assert probe(service.metrics_port, "/livez") == 200
+    finally:
+        for name, original in hidden:
+            name.rename(original)
+    assert until(service.all_workers_ready, LONG_S)
+    assert until(lambda: probe(service.metrics_port, "/readyz/sales") == 200)
+
+
+def healthy_instances(service: Running) -> int:
+    """Return the number of instances to which Envoy sends requests."""
+    found = re.search(r'envoy_cluster_membership_healthy\{envoy_cluster_name="sales"\} (\d)', service.metrics())
+    return int(found[1]) if found else -1
+
+
+def test_an_instance_that_hangs_gets_no_requests_until_it_answers_again(service: Running) -> None:
     for instance in service.descendants(TORCHSERVE):  # in the second round only the first instance can answer
         instance.suspend()
         try:
-            assert until(lambda: healthy(1))
+            assert until(lambda: healthy_instances(service) == 1)
             with load(service.port) as requests:
                 pass
         finally:
             instance.resume()
         assert_all_answered(requests)
-        assert until(lambda: healthy(2))
+        assert until(lambda: healthy_instances(service) == 2)
 
 
 def test_while_all_instances_hang_the_service_is_neither_ready_nor_alive(service: Running) -> None:

@@ -38,7 +38,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.port = Ports.any_free().metrics
-        self.watched = Watched({"frontend": [os.getpid()]}, [], {"sales": 2}, alive=True)
+        self.watched = Watched({"frontend": [os.getpid()]}, [], {"sales": 2}, alive=True, routed={"sales": {0}})
         self.shared = WorkerPaths.create(folder)
         self.exporter = Exporter(self.shared, lambda: self.watched)
 
@@ -86,8 +86,11 @@ def test_a_service_is_ready_when_every_model_has_a_ready_worker(server: Server) 
     assert server.get("/livez")[0] == 200
     assert server.samples()["shopcat_ready",] == 0
     declare_ready(server.shared.ready, model="sales", version="1", cutoff="2015-07-31", sha256="ab")
-    assert server.get("/readyz") == (200, '{"status": "ok"}')
+    for path in ("/readyz", "/readyz/sales"):
+        assert server.get(path) == (200, '{"status": "ok"}')
+    assert server.get("/readyz/dogs")[0] == 404
     samples = server.samples()
+    assert samples["shopcat_model_ready", "sales"] == 1
     assert samples["shopcat_ready",] == 1
     assert samples["shopcat_workers", "sales"] == 2
     assert samples["shopcat_workers_ready", "sales"] == 1
@@ -109,7 +112,8 @@ def test_a_service_that_hangs_is_neither_alive_nor_ready(server: Server) -> None
     server.watched = Watched({}, [], {"sales": 1}, alive=False)
     assert server.get("/livez")[0] == 503
     status, body = server.get("/readyz")
-    assert (status, json.loads(body)["missing"]) == (503, ["the server does not answer"])
+    missing = ["the server does not answer", "no instance with a ready worker of sales answers"]
+    assert (status, json.loads(body)["missing"]) == (503, missing)
     assert server.samples()["shopcat_ready",] == 0
 
 

@@ -194,6 +194,13 @@ def test_a_copy_survives_the_removal_of_its_archive(bundle: Path, store: Path, t
     assert content(copies["sales"]) == original
 
 
+def test_links_to_private_copies_take_no_space(bundle: Path, store: Path, tmp_path: Path) -> None:
+    copies = copy_archives([archive(bundle, store)], tmp_path / "copies").values()
+    links = copy_archives(copies, tmp_path / "links", link=True)
+    assert content(links["sales"]) == content(tmp_path / "copies" / "sales.archive")
+    assert {file.stat().st_nlink for file in links["sales"].rglob("*") if file.is_file()} == {2}
+
+
 @pytest.mark.parametrize("name", ["bundle", "absent.archive", "empty.archive"])
 def test_only_an_archive_is_copied(bundle: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "empty.archive").mkdir()
@@ -211,9 +218,9 @@ def test_an_archive_replaced_during_the_copy_is_rejected(
 ) -> None:
     other = write_bundle(tmp_path / "other", version="2")
 
-    def copy_and_replace(source: Path, target: Path) -> Path:
+    def copy_and_replace(source: Path, target: Path, **options: Any) -> Path:
         monkeypatch.undo()
-        copied: Path = shutil.copytree(source, target)
+        copied: Path = shutil.copytree(source, target, **options)
         archive(other, store)
         return copied
 

@@ -1,0 +1,190 @@
+"""TorchServe instances of a service: started side by side, supervised one by one, and routed by their ready workers."""
+
+import contextlib
+import itertools
+import shutil
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from handlers.readiness import ReadyWorker
+from handlers.worker_paths import WorkerPaths
+from handlers.worker_settings import INSTANCE
+from runtime.memory import memory_of
+from serving.gateway.endpoints import Health
+from serving.process import ServerError
+from serving.supervised import Supervised, stop_all
+from serving.torchserve.archive import copy_archives
+from serving.torchserve.server import Server, running_server
+
+# "starting" instances receive no requests yet, "draining" ones only finish theirs.
+Role = Literal["starting", "serving", "draining"]
+
+
+class Instance(Supervised[Server]):
+    """A TorchServe instance that is started again whenever it ends.
+
+    Attributes:
+        number: number of the instance; no other instance of the service has it at the same time.
+        archives: one archive for each model.
+        role: stage of its life.
+        footprint: memory of its processes in bytes, when it was ready; memory that processes share is not included.
+    """
+
+    def __init__(self, number: int, archives: Collection[Path], pool: "InstancePool") -> None:
+        """Prepare an instance of a pool; `begin` starts it.
+
+        Args:
+            number: number of the instance.
+            archives: one archive for each model, which nobody changes.
+            pool: the pool, with the settings of all instances.
+        """
+
+        @contextlib.contextmanager
+        def start(cancelled: threading.Event) -> Iterator[Server]:
+            with running_server(
+                archives,
+                workers=pool.workers,
+                cpu=pool.cpu,
+                shared=pool.shared,
+                instance=number,
+                environment={**pool.environment, INSTANCE: str(number)},
+                link=True,
+                cancelled=cancelled,
+            ) as server:
+                self.footprint = memory_of(server.process.pid)
+                yield server
+
+        super().__init__(f"TorchServe instance {number}", start)
+        self.number, self.archives = number, archives
+        self.role: Role = "starting"
+        self.footprint = 0
+
+
+class InstancePool:
+    """All TorchServe instances of a service.
+
+    Attributes:
+        instances: the instances; a change replaces the tuple.
+        shared: paths that the workers write to.
+        workers: as for `running_server`, for each instance.
+        cpu: as for `running_server`.
+        environment: as for `running_server`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        shared: WorkerPaths,
+        *,
+        workers: int,
+        cpu: bool,
+        environment: Mapping[str, str],
+    ) -> None:
+        """Prepare a pool without instances.
+
+        Args:
+            folder: private folder for copies of the archives.
+            shared: paths that the workers write to.
+            workers: as for `running_server`, for each instance.
+            cpu: as for `running_server`.
+            environment: as for `running_server`.
+        """
+        self.instances: tuple[Instance, ...] = ()
+        self.shared, self.workers, self.cpu, self.environment = shared, workers, cpu, environment
+        self._folder, self._versions = folder, itertools.count(1)
+        self._changing, self._closed = threading.Lock(), False
+
+    def copy(self, archives: Iterable[Path]) -> list[Path]:
+        """Copy archives once for all instances that will serve them.
+
+        Raises:
+            ArchiveError: if one is not an archive or can't be copied.
+        """
+        folder = self._folder / f"archives-{next(self._versions)}"
+        try:
+            return list(copy_archives(archives, folder).values())
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def start(self, archives: Collection[Path], count: int) -> list[Instance]:
+        """Start instances side by side; all of them or none.
+
+        Args:
+            archives: one archive for each model, from `copy`.
+            count: number of instances.
+
+        Returns:
+            The instances, which receive no requests yet.
+
+        Raises:
+            Exception: the error of the first instance that can't be started.
+        """
+        with self._changing:
+            if self._closed:
+                raise ServerError("the service is being stopped")
+            used = {instance.number for instance in self.instances}
+            free = itertools.islice((number for number in itertools.count() if number not in used), count)
+            started = [Instance(number, archives, self) for number in free]
+            self.instances += tuple(started)
+        try:
+            for instance in started:
+                instance.begin()
+            for instance in started:
+                instance.wait_until_started()
+        except BaseException:
+            self.stop(started)
+            raise
+        return started
+
+    def close(self) -> None:
+        """Start no more instances, and stop all at the same time."""
+        with self._changing:
+            self._closed = True
+        self.stop(self.instances)
+
+    def stop(self, instances: Collection[Instance]) -> None:
+        """Stop some of the instances at the same time, and remove the archives that no other instance serves."""
+        stop_all(instances)
+        with self._changing:
+            self.instances = tuple(instance for instance in self.instances if instance not in instances)
+            used = {archive for instance in self.instances for archive in instance.archives}
+        for archive in {archive for instance in instances for archive in instance.archives} - used:
+            shutil.rmtree(archive, ignore_errors=True)
+
+    def running(self) -> dict[Instance, Server]:
+        """Return the instances that are up, with their servers."""
+        return {
+            instance: server
+            for instance in self.instances
+            if instance.role != "starting" and (server := instance.current) is not None
+        }
+
+
+def routes(
+    running: Mapping[Instance, Server], models: Iterable[str], ready: Iterable[ReadyWorker]
+) -> dict[str, dict[Path, Health]]:
+    """Return the health of each instance for each model: only one with a ready worker of the model gets its requests.
+
+    Args:
+        running: the instances that are up, with their servers.
+        models: names of the models.
+        ready: the ready workers of all instances.
+    """
+    able = {(worker.model, worker.instance) for worker in ready}
+
+    def health(model: str, instance: Instance) -> Health:
+        if instance.role == "draining":
+            return "DRAINING"
+        return "HEALTHY" if (model, instance.number) in able else "UNHEALTHY"
+
+    return {
+        model: {
+            server.address: health(model, instance)
+            for instance, server in running.items()
+            if isinstance(server.address, Path)
+        }
+        for model in models
+    }

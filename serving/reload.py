@@ -1,0 +1,149 @@
+"""Reload: new TorchServe instances take over from the old ones, as many at a time as the memory allows."""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from runtime.errors import UserError
+from runtime.memory import available_memory
+from serving.gateway.envoy import Gateway
+from serving.instances import Instance, InstancePool
+from serving.process import ServerError
+
+logger = logging.getLogger(__name__)
+
+DRAIN_S = 70.0  # time for admitted requests to be answered before a stop; longer than any request's timeout
+
+_HEALTHY_S = 30.0  # time for the gateway to find a new instance healthy
+
+
+class ReloadedService(Protocol):
+    """Part of a service that a reload uses."""
+
+    pool: InstancePool
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """Return the running gateway."""
+        ...
+
+    def update_routes(self) -> bool:
+        """Pass the state of the instances to the gateway; return True if it is up to date."""
+        ...
+
+    def update_limits(self, instance: Instance) -> None:
+        """Apply the admission limits of a new instance's models."""
+        ...
+
+
+def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> bool:
+    """Replace all instances by new ones with the current contents of the bundles.
+
+    New instances are started side by side while the old ones answer. They take over once the gateway finds them
+    healthy. Then the old ones answer their last requests and are stopped.
+
+    Args:
+        service: the running service.
+        archive: makes the archives, one for each model.
+
+    Returns:
+        True if all instances serve the new bundles. Otherwise the log has the cause.
+    """
+    old = [instance for instance in service.pool.instances if instance.role == "serving"]
+    replaced = 0
+    try:
+        archives = _archives(service.pool, archive, old)
+        while replaced < len(old):
+            size = _group_size(old, len(old) - replaced)
+            group = old[replaced : replaced + size]
+            _replace(service, group, archives)
+            replaced += size
+    except Exception as error:
+        outcome = "not reloaded; the previous bundles are still served"
+        if replaced:
+            outcome = f"{replaced} of {len(old)} instances are reloaded; the others serve the previous bundles"
+        if isinstance(error, (UserError, OSError)):
+            logger.error("%s: %s", outcome, error)
+        else:
+            logger.exception(outcome)
+        return False
+    logger.info("reloaded")
+    return True
+
+
+def _archives(pool: InstancePool, archive: Callable[[], Sequence[Path]], old: Sequence[Instance]) -> list[Path]:
+    """Return copies of the current archives, which have the same models as the old ones."""
+    archives = archive()
+    models, served = ({path.stem for path in paths} for paths in (archives, old[0].archives))
+    if models != served:
+        raise ServerError(
+            f"the names of the models have changed from {', '.join(sorted(served))} to {', '.join(sorted(models))}; "
+            "restart the service to serve them"
+        )
+    return pool.copy(archives)
+
+
+def _group_size(old: Collection[Instance], count: int) -> int:
+    """Return how many of ``count`` instances to start at a time, beside those that run.
+
+    Raises:
+        ServerError: if there is no memory for a single one.
+    """
+    needed = max(instance.footprint for instance in old)
+    available = available_memory()
+    if needed > available:
+        raise ServerError(
+            f"a new TorchServe instance needs about {needed >> 20} MiB of memory beside the running ones, and "
+            f"{available >> 20} MiB are available; raise the memory limit, or restart the service"
+        )
+    return min(count, available // needed) if needed else count
+
+
+def _replace(service: ReloadedService, old: Collection[Instance], archives: Collection[Path]) -> None:
+    """Start as many new instances as there are old ones here, let them take over, and stop the old ones.
+
+    Raises:
+        Exception: if the new instances can't take over; then they are stopped and the old ones continue.
+    """
+    new = service.pool.start(archives, len(old))
+    try:
+        service.update_limits(new[0])
+        gateway = _switch(service, new)
+    except BaseException:
+        for instance in new:
+            instance.role = "starting"
+        service.update_routes()
+        service.pool.stop(new)
+        raise
+    for instance in old:
+        instance.retire()
+        instance.role = "draining"
+    service.update_routes()
+    if not gateway.wait_until_idle(_sockets(old), DRAIN_S):
+        logger.warning("the old TorchServe instances are stopped with unanswered requests after %g s", DRAIN_S)
+    service.pool.stop(old)
+
+
+def _switch(service: ReloadedService, new: Collection[Instance]) -> Gateway:
+    """Send requests to the new instances too, and return the gateway once it finds them healthy."""
+    for instance in new:
+        instance.role = "serving"
+    gateway = service.gateway
+    if gateway is None:
+        raise ServerError("the gateway does not run; it is being started again")
+    if not service.update_routes():
+        raise ServerError("the gateway's endpoint files can't be written")
+    sockets = _sockets(new)
+    if len(sockets) < len(new) or not gateway.wait_until_healthy(sockets, _HEALTHY_S):
+        raise ServerError(f"the gateway does not find the new instances healthy within {_HEALTHY_S:g} s")
+    return gateway
+
+
+def _sockets(instances: Collection[Instance]) -> list[Path]:
+    """Return the Unix sockets of the instances that run."""
+    return [
+        server.address
+        for instance in instances
+        if (server := instance.current) is not None and isinstance(server.address, Path)
+    ]
