@@ -6,7 +6,8 @@
 The requests are photos, or forecasts of six weeks, sent to a service behind its gateway. They arrive at random times (a
 seeded Poisson process: clients do not wait for one another). The script sends them first at a quarter of the service's
 capacity, then at four times its capacity, for 30 seconds each. Every request must be answered. The script prints the
-latencies of the answers and of the rejections.
+latencies of the answers and of the rejections, from the planned time of sending: a request that waits for a free
+connection of the generator waits as its client would.
 """
 
 import argparse
@@ -42,7 +43,7 @@ class Latencies:
     """Latencies of the answers to a stream of requests.
 
     Attributes:
-        by_status: milliseconds to each answer, by its status.
+        by_status: milliseconds from the planned time of sending to each answer, by its status.
         lost: number of requests without an answer.
         late: 99th percentile of the delay between planned and actual sending, milliseconds.
     """
@@ -61,16 +62,16 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, free: "asyncio.Queue[Connection]", latencies: Latencies) -> None:
         self.free, self.latencies = free, latencies
-        self.received, self.sent_at = b"", 0.0
+        self.received, self.planned_at = b"", 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Put the new connection into the queue of free ones."""
         self.transport: Any = transport
         self.free.put_nowait(self)
 
-    def send(self, request: bytes) -> None:
-        """Send a request."""
-        self.received, self.sent_at = b"", time.perf_counter()
+    def send(self, request: bytes, planned_at: float) -> None:
+        """Send a request, whose latency counts from the time at which it was planned."""
+        self.received, self.planned_at = b"", planned_at
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -79,14 +80,14 @@ class Connection(asyncio.Protocol):
         head, _, body = self.received.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)
         if length and len(body) == int(length[1]):
-            milliseconds = 1e3 * (time.perf_counter() - self.sent_at)
+            milliseconds = 1e3 * (time.perf_counter() - self.planned_at)
             self.latencies.by_status.setdefault(int(head[9:12]), []).append(milliseconds)
-            self.sent_at = 0.0
+            self.planned_at = 0.0
             self.free.put_nowait(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the answer that this connection was waiting for as lost."""
-        self.latencies.lost += self.sent_at > 0
+        self.latencies.lost += self.planned_at > 0
 
 
 class Bodies(NamedTuple):
@@ -126,7 +127,7 @@ async def replay(url: str, requests: Bodies, rate: float, seconds: float, seed: 
             await asyncio.sleep(wait)
         connection = await free.get()
         late.append(1e3 * (time.perf_counter() - begin - at))
-        connection.send(messages[number % len(messages)])
+        connection.send(messages[number % len(messages)], begin + at)
     until = time.perf_counter() + 60
     while free.qsize() + latencies.lost < CONNECTIONS and time.perf_counter() < until:
         await asyncio.sleep(0.01)

@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from logging.handlers import QueueHandler, QueueListener, WatchedFileHandler
 from pathlib import Path
 
+from runtime.errors import UserError
 from runtime.log_lines import JsonFormatter, LogFormat, TextFormatter
 
 logger = logging.getLogger(__name__)
 
 _WAITING = 10_000  # lines in memory while nobody reads stderr, or a disk is slow; further ones are left out
 _STOP_S = 5.0  # time to write the last lines
+
+
+class LogError(UserError):
+    """The file of the log can't be opened."""
 
 
 @contextlib.contextmanager
@@ -28,7 +33,7 @@ def logging_to(log_format: LogFormat, file: Path | None = None) -> Iterator[None
         file: file to append the lines to, as JSON. If it is renamed, a new one begins.
 
     Raises:
-        OSError: if the file can't be opened.
+        LogError: if the file can't be opened.
     """
     stderr = _Stderr(sys.stderr)
     stderr.setFormatter(TextFormatter() if log_format == "text" else JsonFormatter())
@@ -36,8 +41,11 @@ def logging_to(log_format: LogFormat, file: Path | None = None) -> Iterator[None
         stderr.addFilter(lambda record: record.levelno > logging.INFO or not hasattr(record, "source"))
     handlers: list[logging.Handler] = [stderr]
     if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(_File(file, stderr))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(_File(file, stderr))
+        except OSError as error:
+            raise LogError(f"--log {file} can't be opened: {error}; name a file in a writable folder") from error
     root = logging.getLogger()
     before, writer = root.handlers[:], _Writer(handlers)
     root.handlers = [writer.handler]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from serving import logs
-from serving.logs import logging_to
+from serving.logs import LogError, logging_to
 from tests.integration.waiting import until
 
 logger = logging.getLogger("serving")
@@ -90,6 +90,14 @@ def test_a_file_that_cannot_be_written_is_reported_once_and_stops_nothing(
     reported, *lines = sorted(messages(capsys.readouterr().err), reverse=True)
     assert "/dev/full can't be written" in reported
     assert lines == ["line 2", "line 1", "line 0"]
+
+
+def test_a_file_that_cannot_be_opened_is_named() -> None:
+    with (
+        pytest.raises(LogError, match=r"--log /dev/null/serve\.log can't be opened"),
+        logging_to("json", Path("/dev/null/serve.log")),
+    ):
+        pass
 
 
 class Blocked(io.StringIO):

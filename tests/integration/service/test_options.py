@@ -173,6 +173,18 @@ def test_no_gateway_contradicts_options_of_the_gateway(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "has_traceback"),
+    [("--model-store", False), ("--audit-log", True)],  # only the first is foreseen
+)
+def test_an_error_at_the_start_is_a_line_of_the_log(demo_bundle: Path, option: str, has_traceback: bool) -> None:
+    ended = run(demo_bundle, option, "/dev/null/x", "--log-format", "json")
+    line = json.loads(ended.stderr.splitlines()[-1])
+    assert (ended.returncode, line["level"], line["source"]) == (2, "error", "shopcat")
+    assert "/dev/null" in line["message"]
+    assert line.get("exception", "").startswith("Traceback") == has_traceback
+
+
 def test_help_lists_the_new_name_only(demo_bundle: Path) -> None:
     text = run(demo_bundle, "--help").stdout
     assert "--no-gateway" in text
