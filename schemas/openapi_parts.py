@@ -44,7 +44,10 @@ HEADERS: Mapping[str, Any] = {
         "description": "Id of the request: the client's, or one from the gateway. Give it to the operator.",
         "schema": _TEXT,
     },
-    "TraceParent": {"description": "The client's own traceparent; absent if it sent none.", "schema": _TEXT},
+    "TraceParent": {
+        "description": "Trace of the request. Absent if the client sent none and the service sends no traces.",
+        "schema": _TEXT,
+    },
 }
 
 _PROBLEM_HEADERS = {  # by status of the problem: name, description and JSON type of the header that the gateway adds

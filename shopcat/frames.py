@@ -117,6 +117,11 @@ _QUALITY: Columns = {
 }
 
 
+def to_frame(frame: Frame, results: Sequence[Result], *, what_if: bool, explain: bool) -> Any:
+    """Return results as a frame with the index of the rows; with a what-if or explanations, they all have one."""
+    return (explanations if explain else comparisons if what_if else forecasts)(frame, results)
+
+
 def forecasts(frame: Frame, results: Sequence[Result]) -> Any:
     """Return the forecasts as a frame with the index of the rows."""
     return _frame(frame, results, {"sales": lambda result: result.sales, **_uncertainty(results), **_QUALITY})

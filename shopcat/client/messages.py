@@ -13,7 +13,6 @@ import re
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -98,7 +97,7 @@ def ask_sales(
     question: Item,
     options: Item,
     *,
-    shared: Item = MappingProxyType({}),
+    shared: Item | None = None,
     explain: bool = False,
 ) -> Exchange[Any]:
     """Ask a sales model in any form: a day, a range, a list of items or a frame.
@@ -111,6 +110,7 @@ def ask_sales(
         shared: fields of every item.
         explain: ask for explanations.
     """
+    shared = shared or {}
     form = form_of(items, question)
     path = f"/{'explanations' if explain else 'predictions'}/{quote(model, safe='')}"
     if form == "question":
@@ -119,14 +119,13 @@ def ask_sales(
         return answer if "date" in question else Days(answer.items, getattr(answer, "total", None))
     rows = frames.items_of(items) if form == "frame" else list(items)
     rows = [{**row, **shared} if isinstance(row, Mapping) else row for row in rows]
-    what_if = any(isinstance(row, Mapping) and row.get("what_if") is not None for row in rows)
+    what_if = "what_if" in shared or any(isinstance(row, Mapping) and row.get("what_if") is not None for row in rows)
     results = yield from _ask_items(path, rows, options, _answer_type(single=False, what_if=what_if, explain=explain))
     if what_if:
         results = [_compared(result) for result in results]
     if form == "items":
         return results
-    to_frame = frames.explanations if explain else frames.comparisons if what_if else frames.forecasts
-    return to_frame(items, results)
+    return frames.to_frame(items, results, what_if=what_if, explain=explain)
 
 
 def _answer_type(*, single: bool, what_if: bool, explain: bool) -> Any:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 import httpx
 
 from schemas.pets.answer import Prediction
 from schemas.pets.request import Look, MethodOrNone
 from schemas.problems import Problem
-from schemas.sales.answer import Comparison, Forecast, ItemComparison, ItemForecast, ItemProblem
-from schemas.sales.explanation import Explanation, ItemExplanation
-from schemas.sales.options import Objective
 from shopcat.client.attempts import Attempts, Reply, Settings, Wait
 from shopcat.client.messages import (
     Body,
@@ -28,12 +25,12 @@ from shopcat.client.messages import (
     photo_options,
 )
 from shopcat.errors import UserError
-from shopcat.questions import Date, Days, FrameT, Item, Options, day, given
+from shopcat.questions import Item, SalesMethods
 
 Answer = TypeVar("Answer")
 
 
-class Client:
+class Client(SalesMethods):
     """Client of a running service.
 
     ::
@@ -96,119 +93,10 @@ class Client:
         if self._owns:
             self._http.close()
 
-    @overload
-    def forecast(self, *, store: int | str, date: Date, **facts: Any) -> Forecast: ...
-
-    @overload
-    def forecast(
-        self, *, store: int | str, start: Date, days: int, **facts: Any
-    ) -> Days[ItemForecast | ItemProblem]: ...
-
-    @overload
-    def forecast(self, items: FrameT, **options: Unpack[Options]) -> FrameT: ...
-
-    @overload
-    def forecast(self, items: Iterable[Item], **options: Unpack[Options]) -> list[ItemForecast | ItemProblem]: ...
-
-    def forecast(
-        self,
-        items: FrameT | Iterable[Item] | None = None,
-        *,
-        store: int | str | None = None,
-        date: Date | None = None,
-        start: Date | None = None,
-        days: int | None = None,
-        levels: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
-        objective: Objective | None = None,
-        **facts: Any,
+    def _ask(
+        self, items: Any, question: Item, options: Item, *, shared: Item | None = None, explain: bool = False
     ) -> Any:
-        """Return the sales forecast of a day, of consecutive days, of a list of items or of a frame's rows.
-
-        The arguments and answers are those of `Forecaster.forecast`.
-
-        Raises:
-            RequestError: if the request has no answer: an unknown store, a wrong field, a missing API key. For several
-                days, only if none of them has an answer.
-            ServiceError: if the service can't be reached, is overloaded or fails, and no retry or no time is left.
-        """
-        options = given(levels=levels, quantiles=quantiles, objective=objective)
-        return self._converse(ask_sales(self._sales, items, day(store, date, start, days) | facts, options))
-
-    @overload
-    def what_if(self, *, store: int | str, date: Date, facts: Item | None = ..., **changes: Any) -> Comparison: ...
-
-    @overload
-    def what_if(
-        self, *, store: int | str, start: Date, days: int, facts: Item | None = ..., **changes: Any
-    ) -> Days[ItemComparison | ItemProblem]: ...
-
-    @overload
-    def what_if(self, items: FrameT, **changes: Any) -> FrameT: ...
-
-    @overload
-    def what_if(self, items: Iterable[Item], **changes: Any) -> list[ItemComparison | ItemProblem]: ...
-
-    def what_if(
-        self,
-        items: FrameT | Iterable[Item] | None = None,
-        *,
-        store: int | str | None = None,
-        date: Date | None = None,
-        start: Date | None = None,
-        days: int | None = None,
-        facts: Item | None = None,
-        levels: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
-        objective: Objective | None = None,
-        **changes: Any,
-    ) -> Any:
-        """Return each forecast beside the forecast with changed facts, as `Forecaster.what_if` does.
-
-        Raises:
-            RequestError: as `forecast` does, and if there is no change.
-            ServiceError: as `forecast` does.
-        """
-        shared = {**(facts or {}), "what_if": changes}
-        options = given(levels=levels, quantiles=quantiles, objective=objective)
-        return self._converse(ask_sales(self._sales, items, day(store, date, start, days), options, shared=shared))
-
-    @overload
-    def explain(self, *, store: int | str, date: Date, **facts: Any) -> Explanation: ...
-
-    @overload
-    def explain(
-        self, *, store: int | str, start: Date, days: int, **facts: Any
-    ) -> list[ItemExplanation | ItemProblem]: ...
-
-    @overload
-    def explain(self, items: FrameT, **options: Unpack[Options]) -> FrameT: ...
-
-    @overload
-    def explain(self, items: Iterable[Item], **options: Unpack[Options]) -> list[ItemExplanation | ItemProblem]: ...
-
-    def explain(
-        self,
-        items: FrameT | Iterable[Item] | None = None,
-        *,
-        store: int | str | None = None,
-        date: Date | None = None,
-        start: Date | None = None,
-        days: int | None = None,
-        levels: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
-        objective: Objective | None = None,
-        **facts: Any,
-    ) -> Any:
-        """Return each forecast with the contribution of every input, as `Forecaster.explain` does.
-
-        Raises:
-            RequestError: as `forecast` does, and for a range of more than 50 days.
-            ServiceError: as `forecast` does.
-        """
-        options = given(levels=levels, quantiles=quantiles, objective=objective)
-        question = day(store, date, start, days) | facts
-        return self._converse(ask_sales(self._sales, items, question, options, explain=True))
+        return self._converse(ask_sales(self._sales, items, question, options, shared=shared, explain=explain))
 
     # A str is also a sequence of paths to a type checker, which takes the first overload that fits.
     @overload

@@ -107,7 +107,9 @@ def test_the_signatures_are_fixed(name: str) -> None:
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_the_attributes_are_fixed(name: str) -> None:
-    found = vars(getattr(shopcat, name))
+    found = {key: value for kind in getattr(shopcat, name).__mro__[-2::-1] for key, value in vars(kind).items()}
+    if issubclass(getattr(shopcat, name), Exception):
+        found = vars(getattr(shopcat, name))
     assert {key for key, value in found.items() if isinstance(value, property)} == ATTRIBUTES[name]
     methods = {key.removeprefix(f"{name}.") for key in SIGNATURES if key.startswith(f"{name}.")}
     assert {key for key in found if not key.startswith("_")} == ATTRIBUTES[name] | methods
