@@ -1,4 +1,4 @@
-"""Measure the share of the throughput that metrics and the audit log take.
+"""Measure the share of the throughput that metrics and the request log take.
 
     python -m benchmarks.telemetry_cost model_store/demo [--gateway]
 
@@ -64,7 +64,7 @@ def main() -> None:
         all_turns += turns
     where = "through the gateway" if args.gateway else "without the gateway"
     print(f"{CONNECTIONS} connections, {args.workers} workers, {where}; load by {generator()}; medians of all turns")
-    for name, content_type in (("with metrics and audit log", RECORDED), ("without", UNRECORDED)):
+    for name, content_type in (("with metrics and request log", RECORDED), ("without", UNRECORDED)):
         rate, p50, p99 = (
             statistics.median(getattr(turn[content_type].load, figure) for turn in all_turns)
             for figure in ("rate", "p50", "p99")

@@ -47,6 +47,16 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     return value
 
 
+def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value:
+        click.echo(
+            "Warning: --audit-log (SHOPCAT_SERVE_AUDIT_LOG) is now --request-log (SHOPCAT_SERVE_REQUEST_LOG); "
+            "the next release removes the old name",
+            err=True,
+        )
+    return value
+
+
 @click.command()
 @click.argument("bundles", nargs=-1, type=FOLDER)
 @click.option("--port", default=8080, show_default=True, type=_PORT, help="Port for prediction requests.")
@@ -118,7 +128,15 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
     help="Form of the log lines on stderr.  [default: text on a terminal, otherwise json]",
 )
 @click.option(
-    "--audit-log", type=_NEW_FILE, help="File for a line of JSON about each request.  [default: a temporary one]"
+    "--request-log", type=_NEW_FILE, help="File for a line of JSON about each request.  [default: a temporary one]"
+)
+@click.option("--audit-log", type=_NEW_FILE, hidden=True, callback=_warn_of_old_log)
+@click.option(
+    "--request-log-rate",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Answers that each worker writes to the request log, per second; 0 for all. Problems do not count.",
 )
 @REVIEW_SHARE
 @click.option(
@@ -140,7 +158,13 @@ def _warn_of_old_name(_context: click.Context, _parameter: click.Parameter, valu
 )
 @command
 def serve(
-    bundles: tuple[Path, ...], no_gateway: bool, no_edge: bool, log_format: "LogFormat | None", **options: Any
+    bundles: tuple[Path, ...],
+    no_gateway: bool,
+    no_edge: bool,
+    request_log: Path | None,
+    audit_log: Path | None,
+    log_format: "LogFormat | None",
+    **options: Any,
 ) -> None:
     """Serve bundles until Ctrl-C.
 
@@ -159,7 +183,13 @@ def serve(
 
     bundles = bundles or (Path("model_store/sales"),)
     log_format = log_format or ("text" if sys.stderr.isatty() else "json")
-    serve_options = ServeOptions(bundles=bundles, no_gateway=no_gateway or no_edge, log_format=log_format, **options)
+    serve_options = ServeOptions(
+        bundles=bundles,
+        no_gateway=no_gateway or no_edge,
+        request_log=request_log or audit_log,
+        log_format=log_format,
+        **options,
+    )
     serve_options.check()
     with logging_to(log_format, serve_options.log), _logged_errors():
         check_bundles(bundles)
@@ -212,7 +242,7 @@ def _serve_with_gateway(options: ServeOptions) -> None:
         instances=options.instances,
         workers=options.workers,
         cpu=options.cpu,
-        audit_log=options.audit_log,
+        request_log=options.request_log,
         environment=options.worker_environment(),
     )
 
@@ -235,7 +265,7 @@ def _serve_without_gateway(options: ServeOptions) -> None:
         ports=ports,
         workers=options.workers,
         cpu=options.cpu,
-        audit_log=options.audit_log,
+        request_log=options.request_log,
         environment=options.worker_environment(),
     )
 
@@ -245,10 +275,10 @@ def _names(options: ServeOptions) -> str:
 
 
 def _show(options: ServeOptions, url: str, server: "Server") -> None:
-    """Print each model's address with a request and its answer, and the path of the audit log."""
+    """Print each model's address with a request and its answer, and the path of the request log."""
     models: Mapping[str, Path] = server.models
     for name, archive in models.items():
         bundle = archive / "bundle"
         address = f"{url}/predictions/{name}"
         _print(options, kind_commands(bundle).first_answer(address, bundle, partial(server.ask, name)))
-    _print(options, f"audit log: {server.audit_log}\nCtrl-C stops it.")
+    _print(options, f"request log: {server.request_log}\nCtrl-C stops it.")

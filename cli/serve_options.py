@@ -39,7 +39,8 @@ class ServeOptions:
     health_check_interval: float
     log: Path | None
     log_format: "LogFormat"
-    audit_log: Path | None
+    request_log: Path | None
+    request_log_rate: float
     review_share: float | None
     max_pixels: int | None
     worker_memory: int | None
@@ -88,6 +89,7 @@ class ServeOptions:
             max_pixels=self.max_pixels,
             request_memory=memory,
             allow_unpatched=self.allow_unpatched,
+            request_log_rate=self.request_log_rate,
         )
 
     def gateway_config(self) -> "GatewayConfig":

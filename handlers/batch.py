@@ -12,7 +12,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
-from handlers.context import BatchContext, RequestContext
+from handlers.context import BatchContext, RequestContext, request_id
 from handlers.safeguards.memory import is_memory_error
 from handlers.safeguards.safeguards import Safeguards
 from handlers.telemetry.recorder import Telemetry
@@ -139,10 +139,10 @@ def answer_batch(
                 batch.outcomes.update(dict.fromkeys(indices, problem))
         batch.check_worker()
     responses = [batch.serialize(index) for index in range(len(data))]
-    problems = []
+    problems = dict[int, Problem]()
     for index, (outcome, _) in enumerate(responses):
         if isinstance(outcome, Problem):
-            problems.append(outcome)
+            problems[index] = outcome
             # Without a reason phrase: TorchServe announces its length in characters and sends bytes.
             context.set_response_status(outcome.status, idx=index)
             context.set_response_content_type(index, "application/problem+json")
@@ -188,7 +188,7 @@ class _Batch(Generic[Request]):
             except ProblemError as error:
                 self.outcomes[index] = error.problem
             except Exception as error:
-                self.outcomes[index] = self._failure(error)
+                self.outcomes[index] = self._failure(error, index)
         self._clock.lap("parse")
         if requests:
             self._n_run += len(requests)
@@ -208,13 +208,16 @@ class _Batch(Generic[Request]):
                 return
         except Exception as error:
             if self._safeguards and self._safeguards.faults.is_device_fault(error):
-                logger.exception("the device fails")
+                logger.exception(
+                    "the device fails", extra={"request_id": request_id(self._context, next(iter(requests)))}
+                )
                 self._safeguards.break_worker(f"its device fails: {error}")
                 self.outcomes.update(dict.fromkeys(requests, _unavailable()))
                 return
             if len(requests) == 1:
                 self._n_failed += 1
-                self.outcomes.update(dict.fromkeys(requests, self._failure(error)))
+                (index,) = requests
+                self.outcomes[index] = self._failure(error, index)
                 return
             logger.warning("a batch of %d requests failed; each request runs alone now", len(requests))
         for index, request in requests.items():
@@ -244,10 +247,10 @@ class _Batch(Generic[Request]):
             detail = f"the answer would have {len(body):,} bytes, more than {MAX_BODY:,}; ask for less at a time"
             problem = Problem.of("invalid-request", detail)
         except Exception as error:
-            problem = self._failure(error)
+            problem = self._failure(error, index)
         return problem, problem.to_json()
 
-    def _failure(self, error: Exception) -> Problem:
+    def _failure(self, error: Exception, index: int) -> Problem:
         """Return the problem for the exception that is handled.
 
         It is a 413 if the request takes too much memory. Otherwise it is a 500: the client gets an id, and the log has
@@ -260,11 +263,10 @@ class _Batch(Generic[Request]):
             return Problem.of(
                 "too-large", "the request takes more memory than a worker may use; ask for less at a time"
             )
-        error_id = uuid.uuid4().hex[:12]
-        logger.exception("internal error %s", error_id)
-        return Problem.of(
-            "internal-error", f"an unexpected error; the server's log has its cause under the id {error_id}"
-        )
+        ids = {"error_id": uuid.uuid4().hex[:12], "request_id": request_id(self._context, index)}
+        logger.exception("internal error %s", ids["error_id"], extra=ids)
+        detail = f"an unexpected error; the server's log has its cause under the id {ids['error_id']}"
+        return Problem.of("internal-error", detail).model_copy(update=ids)
 
 
 def _unavailable() -> Problem:

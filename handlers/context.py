@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+MAX_ID = 128  # characters of an id that the client chose
+
 
 class WorkerContext(Protocol):
     """Context of a handler's initialization."""
@@ -44,10 +46,24 @@ class RequestContext(Protocol):
 class BatchContext(RequestContext, Protocol):
     """Context of a batch that `handlers.protocol` has read. Telemetry needs it."""
 
-    def get_request_headers(self, key: str) -> Sequence[bytes | None]:
-        """Return the value of one header in each request, as bytes; None where it is missing."""
+    def get_request_headers(self, *keys: str) -> Sequence[Sequence[bytes | None]]:
+        """Return the values of some headers in each request, as bytes; None where one is missing."""
         ...
 
     def defer(self, call: Callable[[], None]) -> None:
         """Call a function after the responses have been sent."""
         ...
+
+
+def get_header(context: RequestContext, index: int, name: str) -> str:
+    """Return a header of a request, by its name in small letters; empty if it has none.
+
+    Without a gateway, header names are spelt as the client did. A value that is not text belongs to a form field.
+    """
+    headers = context.get_all_request_header(index).items()
+    return next((value for key, value in headers if isinstance(value, str) and key.lower() == name), "")
+
+
+def request_id(context: RequestContext, index: int) -> str:
+    """Return the id of a request: the gateway's or the client's, or else TorchServe's; at most MAX_ID characters."""
+    return (get_header(context, index, "x-request-id") or context.get_request_id(index) or "")[:MAX_ID]

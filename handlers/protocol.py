@@ -108,22 +108,28 @@ class Batch:
                 return value.decode()
         return None
 
-    def get_request_headers(self, key: str) -> list[bytes | None]:
-        """Return the value of one header in each request, as bytes. If the first request lacks it, all values are None.
+    def get_request_headers(self, *keys: str) -> list[Sequence[bytes | None]]:
+        """Return the values of some headers in each request, as bytes; None where one is missing.
 
-        The gateway sets the header in all requests or in none, mostly at the same index, which is tried first.
+        Only for headers that the gateway adds to every request: if the first request lacks one, no request has it.
         """
-        encoded_key = key.encode()
         first = [name for headers in self._headers[:1] for name, _ in headers]
-        if encoded_key not in first:
-            return [None] * len(self._headers)
-        index = first.index(encoded_key)
-        return [
-            headers[index][1]
-            if index < len(headers) and headers[index][0] == encoded_key
-            else dict(headers).get(encoded_key)
-            for headers in self._headers
-        ]
+        found: list[Sequence[bytes | None]] = []
+        for key in keys:
+            encoded_key = key.encode()
+            if encoded_key not in first:
+                found.append([None] * len(self._headers))
+                continue
+            index = first.index(encoded_key)
+            found.append(
+                [
+                    headers[index][1]
+                    if index < len(headers) and headers[index][0] == encoded_key
+                    else dict(headers).get(encoded_key)
+                    for headers in self._headers
+                ]
+            )
+        return found
 
     def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
         """Return the headers of a request, and under the name of each input a mapping with its content type."""
@@ -229,7 +235,7 @@ def rehearse(
     with ours, theirs:
         theirs.sendall(b"I" + request + _int(-1) + _int(-1))  # I: TorchServe's command for a prediction
         protocol: Any = sys.modules.get("ts.protocol.otf_message_handler")
-        if protocol is None:  # not in a worker of TorchServe
+        if protocol is None or protocol._retrieve_inference_msg is not read_batch:  # not in a worker of TorchServe
             ours.recv(1)
             batch = read_batch(ours)
         else:

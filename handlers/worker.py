@@ -15,11 +15,11 @@ from handlers.safeguards.memory import MemoryGuard
 from handlers.safeguards.poison import PoisonGuard
 from handlers.safeguards.safeguards import Safeguards
 from handlers.telemetry import metrics
-from handlers.telemetry.audit_log import AuditLog
 from handlers.telemetry.observer import Observer
-from handlers.telemetry.recorder import Telemetry
-from handlers.worker_paths import AUDIT_LOG, IN_HAND, METRICS_FOLDER, READY_FOLDER
-from handlers.worker_settings import ALLOW_UNPATCHED, REQUEST_MEMORY
+from handlers.telemetry.recorder import MAX_QUEUE_S, Telemetry
+from handlers.telemetry.request_log import PER_SECOND, RequestLog
+from handlers.worker_paths import IN_HAND, METRICS_FOLDER, READY_FOLDER, REQUEST_LOG
+from handlers.worker_settings import ALLOW_UNPATCHED, BEHIND_GATEWAY, REQUEST_LOG_RATE, REQUEST_MEMORY
 from runtime.bundle import MANIFEST
 from runtime.clock import Clock
 from runtime.folder import sha256
@@ -78,9 +78,16 @@ def load_model(
     folder = os.environ.get(METRICS_FOLDER)
     if folder:
         metrics.allocate(Path(folder))
-    log = os.environ.get(AUDIT_LOG)
-    audit = AuditLog(Path(log)) if log else None
-    telemetry = Telemetry(model.name, model.version, observer, audit=audit)
+    log, rate = os.environ.get(REQUEST_LOG), os.environ.get(REQUEST_LOG_RATE)
+    settings = getattr(context, "model_yaml_config", None) or {}
+    telemetry = Telemetry(
+        model.name,
+        model.version,
+        observer,
+        request_log=RequestLog(Path(log), PER_SECOND if rate is None else float(rate)) if log else None,
+        behind_gateway=BEHIND_GATEWAY in os.environ,
+        max_queue_s=float(settings.get("responseTimeout", MAX_QUEUE_S)),
+    )
     model.clock = telemetry.clock
     protocol.patch_worker(allow_unpatched=ALLOW_UNPATCHED in os.environ)
 

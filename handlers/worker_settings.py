@@ -6,7 +6,9 @@ A worker that has no use for a variable ignores it.
 INSTANCE = "SHOPCAT_INSTANCE"  # number of the TorchServe instance that started the worker
 REVIEW_SHARE = "SHOPCAT_REVIEW_SHARE"  # pets: share of the accepted photos that go to review at random
 MAX_PIXELS = "SHOPCAT_MAX_PIXELS"  # pets: number of pixels of a photo that may be decoded
+BEHIND_GATEWAY = "SHOPCAT_BEHIND_GATEWAY"  # set if headers that only the gateway sets can be trusted
 ALLOW_UNPATCHED = "SHOPCAT_ALLOW_UNPATCHED"  # set if TorchServe may run without patches, or with other code
+REQUEST_LOG_RATE = "SHOPCAT_REQUEST_LOG_RATE"  # answers in the request log, per second; 0 for all
 REQUEST_MEMORY = "SHOPCAT_REQUEST_MEMORY"  # bytes that requests may take in a worker beyond its loaded model
 
 
@@ -16,12 +18,14 @@ def worker_environment(
     max_pixels: int | None = None,
     request_memory: int | None = None,
     allow_unpatched: bool = False,
+    request_log_rate: float | None = None,
 ) -> dict[str, str]:
     """Return the environment variables of the settings; None leaves a setting to the bundle or to its default."""
     settings = {
         REVIEW_SHARE: review_share,
         MAX_PIXELS: max_pixels,
         REQUEST_MEMORY: request_memory,
+        REQUEST_LOG_RATE: request_log_rate,
         ALLOW_UNPATCHED: 1 if allow_unpatched else None,
     }
     return {name: str(value) for name, value in settings.items() if value is not None}

@@ -18,6 +18,11 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self.start()
 
+    @property
+    def now(self) -> float:
+        """Return the time when the last lap ended, in seconds of a clock that is never set."""
+        return self._last
+
     def start(self) -> None:
         """Reset all stages and start the first lap."""
         self.seconds = {}

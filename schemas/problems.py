@@ -61,6 +61,12 @@ class Problem(BaseModel):
         description="Path and heading of the kind's likely cause and remedy, in the project's documentation.",
         examples=[documentation("unknown-store")],
     )
+    request_id: str | None = Field(
+        default=None, description="For an internal error: the request's id, as in the header x-request-id."
+    )
+    error_id: str | None = Field(
+        default=None, description="For an internal error: the id under which the server's log has the cause."
+    )
     errors: list[FieldError] = Field(default_factory=list, description="The first ten fields with errors, if any.")
 
     @classmethod

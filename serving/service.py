@@ -89,11 +89,11 @@ class Service:
         return self._gateway.current
 
     @contextlib.contextmanager
-    def running(self, audit_log: Path | None = None) -> Iterator["Service"]:
+    def running(self, request_log: Path | None = None) -> Iterator["Service"]:
         """Run the service until the block ends; then stop all of its processes without waiting for answers.
 
         Args:
-            audit_log: file to append a line of JSON to for each request; by default a temporary one.
+            request_log: file to append a line of JSON to for each request; by default a temporary one.
 
         Raises:
             PortError: if a port can't be used; then no archive was made and no process started.
@@ -101,7 +101,7 @@ class Service:
         """
         # The port is held as long as the service runs, also while Envoy is started again.
         with private_folder() as folder, hold_port(self.config.port, self.config.host, "--port"):
-            self._shared = WorkerPaths.create(folder / "shared", audit_log)
+            self._shared = WorkerPaths.create(folder / "shared", request_log)
             self.pool = InstancePool(
                 folder, self._shared, workers=self._workers, cpu=self._cpu, environment=self._environment
             )
@@ -240,7 +240,7 @@ def serve(
     instances: int = 1,
     workers: int = 0,
     cpu: bool = False,
-    audit_log: Path | None = None,
+    request_log: Path | None = None,
     environment: Mapping[str, str] = {},
     ready: ReadyPolicy = "any",
 ) -> None:
@@ -256,7 +256,7 @@ def serve(
         instances: number of TorchServe instances.
         workers: as for `running_server`, for each instance.
         cpu: as for `running_server`.
-        audit_log: as for `Service.running`.
+        request_log: as for `Service.running`.
         environment: as for `running_server`.
         ready: as for `Watched`.
 
@@ -266,7 +266,7 @@ def serve(
     service = Service(
         config, archive, instances=instances, workers=workers, cpu=cpu, environment=environment, ready=ready
     )
-    with stop_on_signal(), reload_requests() as reload_requested, service.running(audit_log):
+    with stop_on_signal(), reload_requests() as reload_requested, service.running(request_log):
         try:
             try:
                 on_ready(service)

@@ -26,7 +26,7 @@ def serve_without_gateway(
     ports: Ports | None = None,
     workers: int = 0,
     cpu: bool = False,
-    audit_log: Path | None = None,
+    request_log: Path | None = None,
     environment: Mapping[str, str] = {},
     ready: ReadyPolicy = "any",
 ) -> None:
@@ -40,7 +40,7 @@ def serve_without_gateway(
         ports: ports of TorchServe and of the exporter.
         workers: as for `running_server`.
         cpu: as for `running_server`.
-        audit_log: as for `Service.running`.
+        request_log: as for `Service.running`.
         environment: as for `running_server`.
         ready: as for `Watched`.
 
@@ -64,7 +64,7 @@ def serve_without_gateway(
         )
 
     with stop_on_signal(), reload_requests() as reload_requested, private_folder() as folder:
-        shared = WorkerPaths.create(folder / "shared", audit_log)
+        shared = WorkerPaths.create(folder / "shared", request_log)
         with (
             exporting(Exporter(shared, watched), ports.metrics),
             running_server(

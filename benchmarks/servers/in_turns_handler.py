@@ -12,7 +12,7 @@ from handlers.sales import SalesHandler, parse
 
 
 class InTurnsHandler(SalesHandler):
-    """Give the same answers, with and without metrics and audit log."""
+    """Give the same answers, with and without metrics and request log."""
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: BatchContext) -> list[bytes]:
         """Answer a batch of requests with one content type; it decides whether the batch is recorded."""

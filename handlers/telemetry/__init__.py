@@ -1,1 +1,1 @@
-"""Telemetry of a worker: metrics for Prometheus and the audit log."""
+"""Telemetry of a worker: metrics for Prometheus and the request log."""

@@ -45,7 +45,12 @@ STAGE_SECONDS = BatchHistogram(
 BATCH_SIZE = BatchHistogram(
     "shopcat_batch_size", "Requests in a batch.", ("model",), buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64)
 )
-REQUESTS = Counter("shopcat_requests", "Requests answered by a worker.", ("model", "status"))
+REQUESTS = Counter("shopcat_requests", "Requests answered by a worker.", ("model", "status", "client"))
+LOG_LINES = Counter(
+    "shopcat_request_log_lines",
+    "Lines of the request log: written, left_out by its rate, or failed because the file took none.",
+    ("model", "outcome"),
+)
 
 
 def allocate(folder: Path) -> None:

@@ -10,7 +10,7 @@ Summary = TypeVar("Summary")
 class Observer(Protocol[Answer_contra, Summary]):
     """Observer of a model's answers.
 
-    A worker calls `summarize` and `audit_fields` for each batch, and a thread calls `count` later for several batches.
+    A worker calls `summarize` and `log_fields` for each batch, and a thread calls `count` later for several batches.
     """
 
     def summarize(self, answers: Sequence[Answer_contra]) -> Summary:
@@ -21,6 +21,6 @@ class Observer(Protocol[Answer_contra, Summary]):
         """Add the summaries of several batches to the model's metrics."""
         ...
 
-    def audit_fields(self, answer: Answer_contra) -> dict[str, Any]:
-        """Return the fields of an audit-log line that describe an answer."""
+    def log_fields(self, answer: Answer_contra) -> dict[str, Any]:
+        """Return the fields of a request-log line that describe an answer."""
         ...

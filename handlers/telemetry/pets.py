@@ -1,4 +1,4 @@
-"""Metrics and audit fields of breeds."""
+"""Metrics and log fields of breeds."""
 
 from collections import Counter as Tally
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ class BreedObserver:
         add(REVIEWS, model, Tally(prediction.review_reason for prediction in predictions if prediction.review_reason))
         add(HEATMAPS, model, Tally(prediction.heatmap for prediction in predictions if prediction.heatmap))
 
-    def audit_fields(self, answer: Prediction) -> dict[str, Any]:
+    def log_fields(self, answer: Prediction) -> dict[str, Any]:
         """Return the decision with its grounds, the look, the heatmap's method and the number of each warning."""
         return {
             "known": answer.known,

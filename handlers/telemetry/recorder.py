@@ -1,4 +1,4 @@
-"""Record metrics and audit-log lines for a worker's batches, after the responses have been sent."""
+"""Record metrics and request-log lines for a worker's batches, after the responses have been sent."""
 
 import atexit
 import logging
@@ -13,19 +13,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.context import BatchContext
+from handlers.context import MAX_ID, BatchContext, get_header, request_id
 from handlers.telemetry import metrics
-from handlers.telemetry.audit_log import AuditLog, timestamp
 from handlers.telemetry.observer import Observer
+from handlers.telemetry.request_log import RequestLog, timestamp
 from runtime.clock import Clock
 from schemas.problems import Problem
 
 logger = logging.getLogger(__name__)
 
-START_HEADER = "x-request-start"  # time when the gateway received the request, in microseconds since 1970
+# Headers that the gateway sets, and removes if a client sends them.
+START_HEADER = "x-request-start"  # time when it received the request, in microseconds since 1970
+CLIENT_HEADER = "x-shopcat-client"  # name of the client's API key
+
 _FLUSH_INTERVAL_S = 0.25
-_MAX_QUEUE_S = 300.0  # a longer wait in the queue is a forged header
-MAX_ECHO = 128  # characters of an id that the client chose
+MAX_QUEUE_S = 300.0  # a longer wait in the queue is impossible, if the model's settings do not say less
+_CLOCK_STEP_S = 0.05  # a larger change of the wall clock within a flush interval is a step and no correction
+_MAX_CLIENTS = 100  # values of a metric's label in one worker; further clients count together as "other"
 
 
 class BatchRecord(NamedTuple):
@@ -38,16 +42,20 @@ class BatchRecord(NamedTuple):
         size: number of requests.
         seconds: seconds by stage.
         starts: time when the gateway received each request, as its header has it.
+        clients: name of each request's client; empty if no request has one.
         end: time when the responses were serialized, in seconds since 1970.
-        statuses: HTTP statuses of the requests with a problem.
+        trusted: False if the wall clock was set while a request may have waited, so that the wait is unknown.
+        statuses: HTTP statuses of the requests with a problem, by index.
         summary: the observer's summary of all other answers.
     """
 
     size: int
     seconds: Mapping[str, float]
     starts: Sequence[bytes | None]
+    clients: Sequence[bytes | None]
     end: float
-    statuses: Sequence[int]
+    trusted: bool
+    statuses: Mapping[int, int]
     summary: Any
 
     def total_seconds(self) -> float:
@@ -60,14 +68,21 @@ class Telemetry:
 
     Counting at once would take a tenth of a worker's time. Code that runs once a batch, after all other work of the
     batch, is no longer in the processor's caches. A killed worker loses its last records. A second thread writes the
-    audit log, so that no metric waits for a disk.
+    request log, so that no metric waits for a disk.
 
     Attributes:
         clock: stopwatch of the current batch; the code that answers the batch marks the end of each stage.
     """
 
     def __init__(
-        self, model: str, version: str, observer: Observer[Any, Any], *, audit: AuditLog | None = None
+        self,
+        model: str,
+        version: str,
+        observer: Observer[Any, Any],
+        *,
+        request_log: RequestLog | None = None,
+        behind_gateway: bool = True,
+        max_queue_s: float = MAX_QUEUE_S,
     ) -> None:
         """Initialize the telemetry; `start` begins it.
 
@@ -75,13 +90,20 @@ class Telemetry:
             model: name of the model, the label of all metrics.
             version: version of the bundle.
             observer: observer of the model's answers.
-            audit: audit log; None for none.
+            request_log: request log; None for none.
+            behind_gateway: True if headers that only the gateway sets can be trusted.
+            max_queue_s: longest possible time between gateway and worker, the model's timeout.
         """
         self.clock = Clock()
-        self._model, self._version, self._observer, self._audit = model, version, observer, audit
+        self._model, self._version, self._observer, self._log = model, version, observer, request_log
         self._stages = {stage: metrics.STAGE_SECONDS.labels(model, stage) for stage in metrics.STAGES}
         self._batch_size = metrics.BATCH_SIZE.labels(model)
         self._starts: Sequence[bytes | None] = ()  # of the current batch
+        self._clients: Sequence[bytes | None] = ()
+        self._behind_gateway, self._max_queue_s = behind_gateway, max_queue_s
+        self._offset, self._distrusted_until = math.nan, -math.inf
+        self._seen_clients: set[str] = set()
+        self._logged: dict[str, int] = {}  # lines of the request log that are counted, by outcome
         self._records: deque[BatchRecord] = deque()
         self._counting, self._writing = threading.Lock(), threading.Lock()
 
@@ -92,15 +114,19 @@ class Telemetry:
         atexit.register(self.flush, last=True)
 
     def begin(self, context: BatchContext) -> None:
-        """Read the start times of a batch's requests, while its headers are in the processor's caches."""
-        self._starts = context.get_request_headers(START_HEADER)
+        """Read the gateway's headers of a batch's requests, while they are in the processor's caches."""
+        if self._behind_gateway:
+            self._starts, clients = context.get_request_headers(START_HEADER, CLIENT_HEADER)
+            self._clients = clients if any(clients) else ()
+        else:
+            self._starts = ()
 
     def record(
         self,
         context: BatchContext,
         data: Sequence[Mapping[str, Any]],
         responses: Sequence[tuple[Any, bytes]],
-        problems: Sequence[Problem],
+        problems: Mapping[int, Problem],
         end: float,
     ) -> None:
         """Record the batch that began last.
@@ -109,29 +135,48 @@ class Telemetry:
             context: context of the batch.
             data: fields of each request.
             responses: outcome and body of each response.
-            problems: problems among the outcomes.
+            problems: problems among the outcomes, by index.
             end: time when the responses were serialized, in seconds since 1970.
         """
         try:
             record = self._make_record(responses, problems, end)
             self._records.append(record)
-            if self._audit and (n_lines := self._audit.reserve(len(responses))):
-                totals = record.total_seconds() + np.nan_to_num(_queue_seconds([record]))
-                for index, total in enumerate(totals[:n_lines].tolist()):
-                    self._audit.append(self._line(context, index, data[index], *responses[index], record, total))
+            if self._log:
+                self._log_batch(context, data, responses, problems, record)
         except Exception:
             logger.exception("telemetry of a batch is incomplete")
 
     def _make_record(
-        self, responses: Sequence[tuple[Any, bytes]], problems: Sequence[Problem], end: float
+        self, responses: Sequence[tuple[Any, bytes]], problems: Mapping[int, Problem], end: float
     ) -> BatchRecord:
-        if problems:
-            answers = [outcome for outcome, _ in responses if not isinstance(outcome, Problem)]
-        else:
-            answers = [outcome for outcome, _ in responses]
-        statuses = [problem.status for problem in problems]
-        summary = self._observer.summarize(answers)
-        return BatchRecord(len(responses), self.clock.seconds, self._starts, end, statuses, summary)
+        answers = [outcome for index, (outcome, _) in enumerate(responses) if index not in problems]
+        statuses = {index: problem.status for index, problem in problems.items()}
+        summary, seconds, trusted = self._observer.summarize(answers), self.clock.seconds, self._trusts(end)
+        return BatchRecord(len(responses), seconds, self._starts, self._clients, end, trusted, statuses, summary)
+
+    def _log_batch(
+        self,
+        context: BatchContext,
+        data: Sequence[Mapping[str, Any]],
+        responses: Sequence[tuple[Any, bytes]],
+        problems: Mapping[int, Problem],
+        record: BatchRecord,
+    ) -> None:
+        """Write the lines of a batch that the request log takes."""
+        assert self._log
+        n_answers, n_problems = self._log.reserve(len(responses) - len(problems), len(problems))
+        if not n_answers and not n_problems:
+            return
+        indices = sorted(
+            [
+                *[*problems][:n_problems],
+                *[index for index in range(len(responses)) if index not in problems][:n_answers],
+            ]
+        )
+        totals = record.total_seconds() + np.nan_to_num(self._queue_seconds([record]))
+        for index in indices:
+            total = float(totals[index])
+            self._log.append(self._line(context, index, data[index], *responses[index], record, total))
 
     def flush(self, *, last: bool = False) -> None:
         """Count all records and write all lines. An error is logged, since no client is concerned."""
@@ -139,9 +184,13 @@ class Telemetry:
         self._write_lines(last=last)
 
     def _write_lines(self, *, last: bool = False) -> None:
-        if self._audit:
+        if self._log:
             with self._writing:
-                self._audit.flush(last=last)
+                self._log.flush(last=last)
+                counts = self._log.counts
+                lines = {outcome: count - self._logged.get(outcome, 0) for outcome, count in counts.items()}
+                metrics.add(metrics.LOG_LINES, self._model, Tally(lines))
+                self._logged = counts
 
     def _count_records(self) -> None:
         with self._counting:
@@ -149,12 +198,10 @@ class Telemetry:
             if not records:
                 return
             try:
-                for stage, seconds in _seconds_by_stage(records).items():
+                for stage, seconds in self._seconds_by_stage(records).items():
                     self._stages[stage].observe_many(seconds)
                 self._batch_size.observe_many([record.size for record in records])
-                statuses = Tally(status for record in records for status in record.statuses)
-                statuses[200] = sum(record.size for record in records) - statuses.total()
-                metrics.add(metrics.REQUESTS, self._model, +statuses)
+                metrics.add(metrics.REQUESTS, self._model, self._count_statuses(records))
                 self._observer.count(self._model, [record.summary for record in records])
             except Exception:
                 logger.exception("metrics of %d batches are incomplete", len(records))
@@ -169,16 +216,15 @@ class Telemetry:
         record: BatchRecord,
         total: float,
     ) -> dict[str, Any]:
-        """Return the audit-log line of one request of a batch."""
-        # Without a gateway, header names are spelt as the client did. A value that is not text belongs to a form field.
-        items = context.get_all_request_header(index).items()
-        headers = {name.lower(): value for name, value in items if isinstance(value, str)}
-        request_id, trace = headers.get("x-request-id"), headers.get("traceparent")
+        """Return the request-log line of one request of a batch."""
+        trace = get_header(context, index, "traceparent")
+        client = self._client(record, index)
         failed = isinstance(outcome, Problem)
         return {
             "time": timestamp(record.end),
-            "id": (request_id or context.get_request_id(index) or "")[:MAX_ECHO],
-            **({"traceparent": trace[:MAX_ECHO]} if trace else {}),
+            "id": request_id(context, index),
+            **({"traceparent": trace[:MAX_ID]} if trace else {}),
+            **({"client": client} if client else {}),
             "model": self._model,
             "version": self._version,
             "status": outcome.status if failed else 200,
@@ -186,33 +232,77 @@ class Telemetry:
             "bytes_out": len(body),
             "batch": record.size,
             "seconds": {stage: round(seconds, 6) for stage, seconds in (*record.seconds.items(), ("total", total))},
-            **({"problem": outcome.type} if failed else self._observer.audit_fields(outcome)),
+            **({"problem": outcome.type} if failed else self._observer.log_fields(outcome)),
+            **({"error_id": outcome.error_id} if failed and outcome.error_id else {}),
         }
+
+    @staticmethod
+    def _client(record: BatchRecord, index: int) -> str:
+        """Return the name of a request's client; empty if it has none."""
+        name = record.clients[index] if record.clients else None
+        return name.decode(errors="replace")[:MAX_ID] if name else ""
+
+    def _count_statuses(self, records: Sequence[BatchRecord]) -> Tally[tuple[int, str]]:
+        """Return the number of requests by status and client."""
+        counts = Tally[tuple[int, str]]()
+        for record in records:
+            if record.clients:
+                for index in range(record.size):
+                    counts[record.statuses.get(index, 200), self._client_label(self._client(record, index))] += 1
+            else:
+                counts.update((status, "") for status in record.statuses.values())
+                counts[200, ""] += record.size - len(record.statuses)
+        return +counts
+
+    def _client_label(self, client: str) -> str:
+        if client not in self._seen_clients:
+            if len(self._seen_clients) >= _MAX_CLIENTS:
+                return "other"
+            self._seen_clients.add(client)
+        return client
+
+    def _seconds_by_stage(self, records: Sequence[BatchRecord]) -> dict[str, Sequence[float] | NDArray[np.float64]]:
+        """Return the seconds of each stage: one value per request in ``queue`` and ``total``, else per batch."""
+        by_batch: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
+        for record in records:
+            for stage, seconds in record.seconds.items():
+                by_batch[stage].append(seconds)
+        queue = self._queue_seconds(records)
+        worked = np.repeat([record.total_seconds() for record in records], [record.size for record in records])
+        return {**by_batch, "queue": queue[~np.isnan(queue)], "total": worked + np.nan_to_num(queue)}
+
+    def _queue_seconds(self, records: Sequence[BatchRecord]) -> NDArray[np.float64]:
+        """Return the seconds of each request between the gateway and the worker; NaN where they are unknown.
+
+        Both times are the wall clock's. After a step of it, the seconds of all requests that may have begun before the
+        step are unknown.
+        """
+        starts = np.array(
+            [_start_seconds(start) for record in records for start in record.starts or [None] * record.size]
+        )
+        begun = np.repeat(
+            [record.end - record.total_seconds() if record.trusted else math.nan for record in records],
+            [record.size for record in records],
+        )
+        queue = begun - starts
+        return np.where(queue < self._max_queue_s, np.maximum(queue, 0.0), np.nan)
+
+    def _trusts(self, end: float) -> bool:
+        """Return False if the wall clock was set while a request of the batch that ended now may have waited."""
+        offset = end - self.clock.now
+        if abs(offset - self._offset) > _CLOCK_STEP_S:
+            self._distrusted_until = self.clock.now + self._max_queue_s
+        self._offset = offset
+        return self.clock.now >= self._distrusted_until
 
 
 def _repeat(flush: Callable[[], None]) -> None:
     while True:
         time.sleep(_FLUSH_INTERVAL_S)
-        flush()
-
-
-def _seconds_by_stage(records: Sequence[BatchRecord]) -> dict[str, Sequence[float] | NDArray[np.float64]]:
-    """Return the seconds of each stage: one value for each request in ``queue`` and ``total``, else for each batch."""
-    by_batch: dict[str, list[float]] = {stage: [] for stage in metrics.STAGES}
-    for record in records:
-        for stage, seconds in record.seconds.items():
-            by_batch[stage].append(seconds)
-    queue = _queue_seconds(records)
-    worked = np.repeat([record.total_seconds() for record in records], [record.size for record in records])
-    return {**by_batch, "queue": queue[~np.isnan(queue)], "total": worked + np.nan_to_num(queue)}
-
-
-def _queue_seconds(records: Sequence[BatchRecord]) -> NDArray[np.float64]:
-    """Return the seconds of each request between the gateway and the worker; NaN where the start is unknown."""
-    starts = np.array([_start_seconds(start) for record in records for start in record.starts])
-    begun = np.repeat([record.end - record.total_seconds() for record in records], [record.size for record in records])
-    queue = begun - starts
-    return np.where(queue < _MAX_QUEUE_S, np.maximum(queue, 0.0), np.nan)
+        try:
+            flush()
+        except Exception:  # or figures and lines would stop for good
+            logger.exception("telemetry could not be flushed; trying again in %g s", _FLUSH_INTERVAL_S)
 
 
 def _start_seconds(start: bytes | None) -> float:

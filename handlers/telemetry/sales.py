@@ -1,4 +1,4 @@
-"""Metrics and audit fields of forecasts."""
+"""Metrics and log fields of forecasts."""
 
 from collections import Counter as Tally
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class ForecastObserver:
         add(INPUTS, model, inputs)
         add(ANSWERS, model, Tally(kind for summary in summaries for kind in summary.answers))
 
-    def audit_fields(self, answer: Reply) -> dict[str, Any]:
+    def log_fields(self, answer: Reply) -> dict[str, Any]:
         """Return the number of forecasts and of each warning, the objective, and what says how sure they are."""
         forecasts = _forecasts([answer])
         warnings = Tally(warning.code for forecast in forecasts for warning in forecast.warnings)

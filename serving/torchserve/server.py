@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from handlers.worker_paths import WorkerPaths
-from handlers.worker_settings import ALLOW_UNPATCHED
+from handlers.worker_settings import ALLOW_UNPATCHED, BEHIND_GATEWAY
 from serving.local_http import Address, ask
 from serving.ports import HOST, hold_port
 from serving.process import ServerError, describe_exit, has_ended, private_folder, running_process
@@ -60,7 +60,7 @@ class Server:
         address: address for requests: a Unix socket in its folder, or a loopback port.
         folder: private folder with the Unix sockets of its management and its metrics.
         models: archives of its models, copied to its folder, by the name in ``/predictions/NAME``.
-        audit_log: file with a line of JSON for each request; a temporary one is removed too.
+        request_log: file with a line of JSON for each request; a temporary one is removed too.
         process: front end, the leader of the process group.
         output: output of the front end and of the workers.
         instance: number of the instance in its service, from 0; a replacement gets the number of its predecessor.
@@ -69,7 +69,7 @@ class Server:
     address: Address
     folder: Path
     models: Mapping[str, Path]
-    audit_log: Path
+    request_log: Path
     process: subprocess.Popen[bytes]
     output: TorchServeOutput
     instance: int = 0
@@ -158,7 +158,7 @@ def running_server(
         workers: number of workers for each model; 0 for one per GPU, or per CPU core without a GPU.
         cpu: compute on the CPU even if there is a GPU.
         timeout: seconds to wait for all workers.
-        shared: files for the workers' metrics and audit log; by default in the instance's folder.
+        shared: files for the workers' metrics and request log; by default in the instance's folder.
         instance: as for `Server`.
         environment: more environment variables for the workers; see `handlers.worker_settings`.
         link: as for `copy_archives`.
@@ -183,9 +183,10 @@ def running_server(
         configuration = _configuration(folder, models, address, workers, cpu)
         command = _command(java, folder, configuration, allow_unpatched=ALLOW_UNPATCHED in environment)
         shared = shared or WorkerPaths.create(folder / "shared")
-        variables = {**environment, **_import_path(), **shared.environment()}
+        gateway = {BEHIND_GATEWAY: "1"} if port is None else {}
+        variables = {**environment, **gateway, **_import_path(), **shared.environment()}
         with running_process(command, folder, output, _DEFAULTS, variables) as process:
-            server = Server(address, folder, models, shared.audit_log, process, output, instance)
+            server = Server(address, folder, models, shared.request_log, process, output, instance)
             _wait_until_ready(server, timeout, cancelled)
             yield server
 

@@ -26,6 +26,9 @@ class NullContext:
     def get_all_request_header(self, idx: int) -> dict[str, str]:
         return {"Content-Type": "image/jpeg"}
 
+    def get_request_id(self, idx: int = 0) -> str:
+        return "ts"
+
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None: ...
 
     def set_response_content_type(self, idx: int, value: str) -> None: ...

@@ -75,8 +75,8 @@ class FakeClassifier:
 class OurContext(TorchServeContext):
     """TorchServe's context with the methods of `BatchContext`."""
 
-    def get_request_headers(self, key: str) -> list[bytes | None]:
-        return [None] * len(self.request_processor)
+    def get_request_headers(self, *keys: str) -> list[list[bytes | None]]:
+        return [[None] * len(self.request_processor) for _ in keys]
 
     def defer(self, call: Callable[[], None]) -> None:
         call()

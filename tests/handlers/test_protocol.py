@@ -183,7 +183,7 @@ def test_a_header_of_all_requests_is_found_at_any_index() -> None:
         (),
     ):
         batch.append(b"", [(name, name + b" of %d" % len(names)) for name in names], [])
-    found = batch.get_request_headers("start")
+    (found,) = batch.get_request_headers("start")
     assert found == [b"start of 2", b"start of 2", b"start of 1", b"start of 4", None, None]
-    assert batch.get_request_headers("x") == [None] * 6  # the first request has none
-    assert Batch().get_request_headers("x") == []
+    assert batch.get_request_headers("x") == [[None] * 6]  # the first request has none
+    assert Batch().get_request_headers("x", "y") == [[], []]

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from handlers import protocol as wire
 from handlers.pets import PetsHandler
 from handlers.sales import SalesHandler
-from handlers.telemetry.audit_log import AuditLog
 from handlers.telemetry.recorder import START_HEADER, Telemetry
+from handlers.telemetry.request_log import RequestLog
 from handlers.telemetry.sales import ForecastObserver
 from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
@@ -212,7 +212,7 @@ def test_any_message_of_the_front_end_is_answered(
 ) -> None:
     """Send messages with any text in headers and names, and any bytes in values, as clients can make them.
 
-    The handler answers every request and records it in the audit log, without an error in the log.
+    The handler answers every request and records it in the request log, without an error in the log.
     """
     words = st.text(max_size=12).map(str.encode)
     numbers = st.from_regex(r"\A\d{1,20}\Z").map(str.encode) | st.just(b"9" * 5000)
@@ -224,9 +224,9 @@ def test_any_message_of_the_front_end_is_answered(
         st.lists(st.tuples(headers, words | numbers), max_size=4),
         st.lists(st.tuples(names, words, values), max_size=3),
     )
-    handler, audit = SalesHandler(), AuditLog(tmp_path / "audit.jsonl", per_second=1e9)
+    handler, request_log = SalesHandler(), RequestLog(tmp_path / "requests.jsonl", per_second=1e9)
     handler.forecaster = sales.forecaster
-    handler.telemetry = Telemetry("fuzz", "1", ForecastObserver(), audit=audit)
+    handler.telemetry = Telemetry("fuzz", "1", ForecastObserver(), request_log=request_log)
 
     def read(requests_and_piece: tuple[list[Any], int]) -> None:
         requests, piece = requests_and_piece
@@ -237,5 +237,5 @@ def test_any_message_of_the_front_end_is_answered(
         assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == []
 
     fuzz(st.tuples(st.lists(request, max_size=3), st.integers(7, 9_000)), read)
-    lines = (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (tmp_path / "requests.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["model"] for line in lines} == {"fuzz"}

@@ -1,4 +1,4 @@
-"""handlers.telemetry.pets: metrics and audit-log fields of breeds."""
+"""handlers.telemetry.pets: metrics and request-log fields of breeds."""
 
 from typing import Any
 
@@ -34,8 +34,8 @@ def prediction(classifier: Classifier) -> Prediction:
         ),
     ],
 )
-def test_the_audit_log_has_the_decision_and_its_reason(classifier: Classifier, expected: dict[str, Any]) -> None:
-    fields = BreedObserver().audit_fields(prediction(classifier))
+def test_the_request_log_has_the_decision_and_its_reason(classifier: Classifier, expected: dict[str, Any]) -> None:
+    fields = BreedObserver().log_fields(prediction(classifier))
     assert {name: fields[name] for name in expected} == expected
     assert fields.keys() - expected.keys() == {"probability", "look", "heatmap"}
 

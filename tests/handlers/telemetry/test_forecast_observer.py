@@ -1,4 +1,4 @@
-"""handlers.telemetry.sales: what is counted of forecasts, and written into the audit log."""
+"""handlers.telemetry.sales: what is counted of forecasts, and written into the request log."""
 
 from typing import Any
 
@@ -27,10 +27,10 @@ def reply(forecaster: Forecaster, body: dict[str, Any]) -> Reply:
         ({**DAY, "objective": "rmspe", "what_if": {"promo": True}}, "rmspe", "none"),
     ],
 )
-def test_the_audit_log_has_objective_and_uncertainty(
+def test_the_request_log_has_objective_and_uncertainty(
     forecaster: Forecaster, body: dict[str, Any], objective: str, uncertainty: str
 ) -> None:
-    fields = ForecastObserver().audit_fields(reply(forecaster, body))
+    fields = ForecastObserver().log_fields(reply(forecaster, body))
 
     assert (fields["objective"], fields["uncertainty"]) == (objective, uncertainty)
 

@@ -40,7 +40,7 @@ def service(
     (folder / "keys").write_text(f"# the shop's\n{KEY}\n")
     options = ["--host", CLIENT_HOST, "--metrics-host", METRICS_HOST, "--api-keys", str(folder / "keys")]
     options += ["--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1])]
-    options += ["--log", str(logs / "server.log"), "--audit-log", str(logs / "audit.jsonl")]
+    options += ["--log", str(logs / "server.log"), "--request-log", str(logs / "requests.jsonl")]
     options += ["--instances", "1", "--workers", "1", "--cpu"]
     with serving(demo_bundle, folder, *options) as running:
         yield running
@@ -83,11 +83,11 @@ def test_each_port_is_bound_to_its_address(service: Running) -> None:
 def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[Path, Path], logs: Path) -> None:
     headers = {"X-API-Key": KEY, "X-Request-Id": "written"}
     assert ask(service, certificate, headers)[0] == 200
-    audit_log = logs / "audit.jsonl"
-    assert until(lambda: '"written"' in audit_log.read_text())
-    line = next(line for line in audit_log.read_text().splitlines() if '"written"' in line)
+    request_log = logs / "requests.jsonl"
+    assert until(lambda: '"written"' in request_log.read_text())
+    line = next(line for line in request_log.read_text().splitlines() if '"written"' in line)
     assert json.loads(line)["status"] == 200
-    assert f"audit log: {audit_log}" in service.output()
+    assert f"request log: {request_log}" in service.output()
     lines = [json.loads(line) for line in (logs / "server.log").read_text().splitlines()]
     assert [line["model"] for line in lines if line["message"] == "Torch worker started."] == ["sales"]
     assert [path.name for path in logs.glob("server.log*")] == ["server.log"]
@@ -120,8 +120,8 @@ def test_the_first_answer_is_printed_with_its_address(service: Running) -> None:
 
 
 def test_the_old_name_of_no_gateway_works_and_names_the_new_one(demo_bundle: Path, tmp_path: Path) -> None:
-    log, audit_log = tmp_path / "server.log", tmp_path / "audit.jsonl"
-    options = ["--no-edge", "--workers", "1", "--cpu", "--log", str(log), "--audit-log", str(audit_log)]
+    log, request_log = tmp_path / "server.log", tmp_path / "requests.jsonl"
+    options = ["--no-edge", "--workers", "1", "--cpu", "--log", str(log), "--request-log", str(request_log)]
     with serving(demo_bundle, tmp_path, *options) as service:
         assert not service.descendants(ENVOY)
         request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/sales", DAY)
@@ -135,7 +135,7 @@ def test_the_old_name_of_no_gateway_works_and_names_the_new_one(demo_bundle: Pat
     assert "is now --no-gateway" in service.output()
     assert json.loads(service.output().splitlines()[-1])["message"] == "stopped"
     assert "Torch worker started" in log.read_text()
-    assert audit_log.read_text()
+    assert request_log.read_text()
     assert not [process for process in processes if process.is_running()]
 
 
@@ -175,7 +175,7 @@ def test_no_gateway_contradicts_options_of_the_gateway(
 
 @pytest.mark.parametrize(
     ("option", "has_traceback"),
-    [("--model-store", False), ("--audit-log", True)],  # only the first is foreseen
+    [("--model-store", False), ("--request-log", True)],  # only the first is foreseen
 )
 def test_an_error_at_the_start_is_a_line_of_the_log(demo_bundle: Path, option: str, has_traceback: bool) -> None:
     ended = run(demo_bundle, option, "/dev/null/x", "--log-format", "json")

@@ -28,7 +28,7 @@ from serving.ports import HOST, PortError, Ports
 
 WORKER = """
 from handlers.telemetry import metrics
-metrics.REQUESTS.labels("sales", "200").inc(3)
+metrics.REQUESTS.labels("sales", "200", "").inc(3)
 metrics.STAGE_SECONDS.labels("sales", "total").observe_many([0.001, 0.02])
 """
 
@@ -75,7 +75,7 @@ def test_metrics_of_ended_workers_are_included(server: Server) -> None:
     server.work()
     server.work()
     samples = server.samples()
-    assert samples["shopcat_requests_total", "sales", "200"] == 6
+    assert samples["shopcat_requests_total", "", "sales", "200"] == 6
     assert samples["shopcat_stage_seconds_count", "sales", "total"] == 4
     assert samples["shopcat_stage_seconds_sum", "sales", "total"] == pytest.approx(0.042)
 

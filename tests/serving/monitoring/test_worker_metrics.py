@@ -26,7 +26,7 @@ for line in sys.stdin:
         if os.fork() == 0:
             random.seed(number)
             for model in ("sales", "pets")[: 1 + number % 2]:
-                metrics.REQUESTS.labels(model, "200").inc(number)
+                metrics.REQUESTS.labels(model, "200", "").inc(number)
                 for _ in range(3):
                     durations = [random.expovariate(1.0) for _ in range(9)]
                     metrics.STAGE_SECONDS.labels(model, "total").observe_many(durations)
@@ -39,7 +39,7 @@ ONE_WORKER = """
 import sys
 from handlers.telemetry import metrics
 for line in sys.stdin:
-    metrics.REQUESTS.labels("sales", "200").inc(int(line))
+    metrics.REQUESTS.labels("sales", "200", "").inc(int(line))
     print("counted", flush=True)
 """
 
@@ -66,7 +66,7 @@ def figures(families: Iterable[Metric]) -> dict[tuple[str, ...], float]:
 
 
 def requests(collector: WorkersCollector) -> float:
-    return figures(collector.collect()).get(("shopcat_requests_total", "200", "sales"), 0.0)
+    return figures(collector.collect()).get(("shopcat_requests_total", "", "200", "sales"), 0.0)
 
 
 def test_metrics_of_ended_workers_are_kept_without_files(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_metrics_of_ended_workers_are_kept_without_files(tmp_path: Path) -> None
         workers.communicate("40\n")
     assert len(list(tmp_path.iterdir())) == 80
     before = figures(MultiProcessCollector(None, str(tmp_path)).collect())  # type: ignore[no-untyped-call]
-    assert before["shopcat_requests_total", "200", "sales"] == sum(range(40))
+    assert before["shopcat_requests_total", "", "200", "sales"] == sum(range(40))
     assert before["shopcat_stage_seconds_count", "pets", "total"] == 20 * 27
     collector = WorkersCollector(tmp_path)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Audit log: a JSON line for each request, limited under load to a rate that a disk and a reader can take."""
+"""equest log: a JSON line for each request, limited under load to a rate that a disk and a reader can take."""
 
 import contextlib
 import json
@@ -16,46 +16,79 @@ from runtime.lock import lock
 
 logger = logging.getLogger(__name__)
 
-PER_SECOND = 20  # lines of one worker
-MAX_WAITING = 1000  # lines in memory while a disk, or the reader of a pipe, takes none
+PER_SECOND = 20.0  # answers that one worker writes
+PROBLEMS_PER_SECOND = 100.0  # problems that one worker writes besides
+_ALL = 1e12  # lines per second
+MAX_WAITING = 10_000  # lines in memory while a disk, or the reader of a pipe, takes none
 MAX_BYTES = 50_000_000  # of a file; the file before it is kept as FILE.1
 
 
-class AuditLog:
-    """Audit log of one worker. Several workers append to one file, and each of them may rotate it."""
+class _Quota:
+    """A number of lines per second; a second without lines gives the next one twice as many."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second, self._most = per_second, max(per_second, 1.0)
+        self._left, self._refilled = self._most, time.monotonic()
+
+    def take(self, wanted: int) -> int:
+        """Return how many of the wanted lines may be written.
+
+        A batch gets all of its lines (at most one second's quota) or none, and the quota is deducted afterwards. The
+        first line of a group accounts for most of the cost.
+        """
+        if not wanted:
+            return 0
+        now = time.monotonic()
+        self._left = min(self._left + (now - self._refilled) * self._per_second, self._most)
+        self._refilled = now
+        granted = min(wanted, int(self._most)) if self._left >= 1 else 0
+        self._left -= granted
+        return granted
+
+
+class RequestLog:
+    """Request log of one worker. Several workers append to one file, and each of them may rotate it.
+
+    Attributes:
+        counts: number of lines so far by outcome: written, left_out (beyond the quota) and failed.
+    """
 
     def __init__(self, file: Path, per_second: float = PER_SECOND) -> None:
         """Open the file for appending.
 
         Args:
             file: file of JSON lines; created if it does not exist.
-            per_second: average number of lines; in a second after a quiet one there may be three times as many.
+            per_second: average number of lines about answers; 0 for all. Problems have a quota of their own.
 
         Raises:
             OSError: if the file cannot be opened.
         """
         self._file = file
-        self._logger = logging.Logger("audit")  # outside the hierarchy, so that no configuration mutes or repeats it
+        self._logger = logging.Logger("request log")  # outside the hierarchy, so that no configuration mutes it
         self._logger.addHandler(_File(file, encoding="utf-8"))
         self._waiting: deque[Mapping[str, Any]] = deque()
-        self._per_second, self._quota = per_second, per_second
-        # One thread may reserve lines while another writes, so each has its own count. The third counts both.
-        self._denied, self._failures, self._reported = 0, 0, 0
-        self._refilled = self._written = time.monotonic()
+        self._answers = _Quota(per_second or _ALL)
+        self._problems = _Quota(PROBLEMS_PER_SECOND if per_second else _ALL)
+        # One thread may reserve lines while another writes, so each has its own count.
+        self._denied, self._lost, self._failures, self._n_written, self._reported = 0, 0, 0, 0, 0
+        self._written = time.monotonic()
         self._failed = False
 
-    def reserve(self, wanted: int) -> int:
-        """Return the number of lines that the caller must append now. The other wanted lines count as left out.
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the number of lines so far by outcome."""
+        return {"written": self._n_written, "left_out": self._denied, "failed": self._lost + self._failures}
 
-        A batch gets all of its lines (at most one second's quota) or none, and the quota is deducted afterwards. The
-        first line of a group accounts for most of the cost.
+    def reserve(self, n_answers: int, n_problems: int = 0) -> tuple[int, int]:
+        """Return the number of lines that the caller must append now, about answers and about problems.
+
+        The other lines count as left out by the quota, or as failed if too many wait for the disk.
         """
-        now = time.monotonic()
-        self._quota = min(self._quota + (now - self._refilled) * self._per_second, self._per_second)
-        self._refilled = now
-        granted = min(wanted, int(self._per_second)) if self._quota >= 1 and len(self._waiting) < MAX_WAITING else 0
-        self._quota -= granted
-        self._denied += wanted - granted
+        if len(self._waiting) >= MAX_WAITING:
+            self._lost += n_answers + n_problems
+            return 0, 0
+        granted = self._answers.take(n_answers), self._problems.take(n_problems)
+        self._denied += n_answers + n_problems - sum(granted)
         return granted
 
     def append(self, line: Mapping[str, Any]) -> None:
@@ -73,11 +106,14 @@ class AuditLog:
                 self._write(self._waiting.popleft(), check=first)
             except Exception:
                 self._failures += 1
-                logger.exception("a line of the audit log could not be written")
+                logger.exception("a line of the request log could not be written")
             first = False
         quiet = time.monotonic() - self._written >= 1
-        if (quiet or last) and not self._failed and self._denied + self._failures > self._reported:
+        if (quiet or last) and not self._failed and self._n_missing() > self._reported:
             self._write({"time": timestamp(time.time())}, check=True)
+
+    def _n_missing(self) -> int:
+        return self._denied + self._lost + self._failures
 
     def _write(self, line: Mapping[str, Any], *, check: bool) -> None:
         """Write a line, with the number of lines left out before it.
@@ -91,7 +127,7 @@ class AuditLog:
                 once for several lines.
         """
         self._written = time.monotonic()
-        count = self._denied + self._failures
+        count = self._n_missing()
         left_out = {"left_out": count - self._reported} if count > self._reported else {}
         try:
             if check or self._failed:
@@ -101,10 +137,11 @@ class AuditLog:
         except OSError as error:
             self._failures += 1
             if not self._failed:
-                logger.error("the audit log %s can't be written, and lines are left out: %s", self._file, error)
+                logger.error("the request log %s can't be written, and lines are left out: %s", self._file, error)
             self._failed = True
         else:
             self._reported, self._failed = count, False
+            self._n_written += "id" in line  # not a line that only counts others
 
     def _rotate(self) -> None:
         """Rename a file that has reached its maximum size; a pipe or a terminal never does."""
@@ -138,7 +175,7 @@ class AuditLog:
 
 
 def timestamp(seconds: float) -> str:
-    """Return seconds since 1970 in the format of an audit-log line."""
+    """Return seconds since 1970 in the format of a request-log line."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
