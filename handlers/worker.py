@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from handlers import protocol
 from handlers.context import BatchContext, WorkerContext
+from handlers.gpus import select_gpu
 from handlers.readiness import declare_ready, withdraw
 from handlers.safeguards.faults import FaultMonitor
 from handlers.safeguards.memory import MemoryGuard
@@ -72,8 +73,7 @@ def load_model(
     logging.getLogger().setLevel(logging.WARNING)
     ready = os.environ.get(READY_FOLDER)  # not set if `shopcat serve` did not start TorchServe
     poison = PoisonGuard(Path(ready, IN_HAND)) if ready else None  # early: requests of a dead worker count from now on
-    gpu = context.system_properties.get("gpu_id")
-    device = "cpu" if gpu is None else f"cuda:{gpu}"
+    device = select_gpu(context.system_properties.get("gpu_id"))
     model = load(_bundle(context), device=device)
     folder = os.environ.get(METRICS_FOLDER)
     if folder:

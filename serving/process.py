@@ -3,12 +3,14 @@
 import contextlib
 import ctypes
 import fcntl
+import hashlib
 import itertools
 import logging
 import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -27,7 +29,8 @@ from serving.signals import postponed
 
 logger = logging.getLogger(__name__)
 
-_PREFIX = "shopcat-"  # of the names of private folders
+# Beginning of private folders' names. It has the host, because locks of another host on NFS may be unknown here.
+_PREFIX = f"shopcat-{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}-"
 _SWEEP_S = 60.0  # an unlocked private folder that has not changed for this long is removed
 _MAX_PARENT_BYTES = 60  # of the path of private folders' parent: leaves 30 for a socket's name
 _STOP_S = 10.0  # a process that has not ended after this time is killed
@@ -35,7 +38,8 @@ _CRASH_LINES = 60  # of Java's report; the rest lists libraries and memory
 # Environment variables that a process inherits. Others could change its settings unnoticed: TorchServe reads many
 # variables, and TS_CONFIG_FILE replaces the configuration on its command line.
 _INHERITED = re.compile(
-    r"PATH|HOME|LANG|LC_\w+|TZ|LD_LIBRARY_PATH|(CUDA|NVIDIA|OMP|MKL|OPENBLAS|ORT|PROMETHEUS|SHOPCAT)_\w+"
+    r"PATH|HOME|LANG|LC_\w+|TZ|LD_LIBRARY_PATH|LD_PRELOAD|SSL_CERT_(FILE|DIR)"
+    r"|(CUDA|MALLOC|MKL|NVIDIA|OMP|OPENBLAS|ORT|OTEL|PROMETHEUS|SHOPCAT)_\w+"
 )
 
 
@@ -50,11 +54,17 @@ def private_folder() -> Iterator[Path]:
     Its path is short, because the path of a Unix socket has at most 107 bytes.
 
     Raises:
-        ServerError: if the folder can't be made.
+        ServerError: if the folder can't be made, or its file system has no locks.
     """
     try:
         parent = os.path.realpath(tempfile.gettempdir())
         if len(os.fsencode(parent)) >= _MAX_PARENT_BYTES:
+            logger.warning(
+                "the path of TMPDIR, %s, is too long for sockets, and /tmp is used instead; set TMPDIR to a "
+                "folder with a path of fewer than %d bytes",
+                parent,
+                _MAX_PARENT_BYTES,
+            )
             parent = "/tmp"  # noqa: S108
         _sweep(Path(parent))
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
@@ -66,11 +76,22 @@ def private_folder() -> Iterator[Path]:
     # The lock keeps the folder from `_sweep`, and from systemd, which removes old files from /tmp.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _hold(descriptor, parent)
         yield folder
     finally:
         os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hold(descriptor: int, parent: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except OSError as error:
+        # Without locks, a worker that has ended would count as ready for ever.
+        raise ServerError(
+            f"the file system of {parent} has no locks, which show that a worker has ended ({error}); "
+            "set TMPDIR to a folder on a local disk"
+        ) from error
 
 
 def _sweep(parent: Path) -> None:

@@ -20,8 +20,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from handlers.gpus import VISIBLE, gpu_environment, listed_gpus
 from handlers.worker_paths import WorkerPaths
 from handlers.worker_settings import ALLOW_UNPATCHED, BEHIND_GATEWAY
+from runtime.memory import memory_limit
 from serving.local_http import Address, ask
 from serving.ports import HOST, hold_port
 from serving.process import ServerError, describe_exit, has_ended, private_folder, running_process
@@ -37,6 +39,9 @@ _LAST_WORDS_S = 2.0  # time for a dead worker's traceback to reach the log
 _ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
 _PING_S = 1.0  # TorchServe's time to answer a probe
 _SCRAPE_S = 2.0  # TorchServe's time to return its metrics
+# The front end's heap: a share of the container's or machine's memory, between two limits. Why: with 256 MiB it takes 8
+# photos of 10 MB at once, and ends at 16; with 512 MiB it takes 16, and ends at 32 (two workers, which admit 8).
+_HEAP_SHARE, _MIN_HEAP, _MAX_HEAP = 4, 256 << 20, 8 << 30
 _ALL_GPUS = 2**31 - 1  # Java's largest int
 _WORKER_DIED = "Backend worker process died."
 _NO_UNIX_SOCKETS = "Invalid configuration: null"  # TorchServe's message without netty's native library
@@ -180,11 +185,12 @@ def running_server(
         address = folder / "inference.sock" if port is None else port
         models = copy_archives(archives, folder / "models", link=link)
         output = TorchServeOutput(instance, models)
-        configuration = _configuration(folder, models, address, workers, cpu)
+        gpus = listed_gpus(os.environ.get(VISIBLE))
+        configuration = _configuration(folder, models, address, workers, cpu or gpus == [])
         command = _command(java, folder, configuration, allow_unpatched=ALLOW_UNPATCHED in environment)
         shared = shared or WorkerPaths.create(folder / "shared")
         gateway = {BEHIND_GATEWAY: "1"} if port is None else {}
-        variables = {**environment, **gateway, **_import_path(), **shared.environment()}
+        variables = {**environment, **gateway, **gpu_environment(gpus), **_import_path(), **shared.environment()}
         with running_process(command, folder, output, _DEFAULTS, variables) as process:
             server = Server(address, folder, models, shared.request_log, process, output, instance)
             _wait_until_ready(server, timeout, cancelled)
@@ -211,6 +217,11 @@ def _import_path() -> dict[str, str]:
     return {} if find_spec("torch") else {"PYTHONPATH": str(_WITHOUT_TORCH)}
 
 
+def _heap_bytes() -> int:
+    """Return the limit of the front end's heap. Buffers outside of the heap may take as much again."""
+    return min(max(memory_limit() // _HEAP_SHARE, _MIN_HEAP), _MAX_HEAP)
+
+
 def _command(java: Path, folder: Path, configuration: str, *, allow_unpatched: bool) -> list[str]:
     """Return the front end's command line, and write the files that it needs into the folder."""
     found = find_spec("ts")
@@ -225,7 +236,7 @@ def _command(java: Path, folder: Path, configuration: str, *, allow_unpatched: b
         str(java),
         # Requests leave small, short-lived objects. Java's default collector lets the heap grow for minutes; with this
         # one the heap keeps its size, at the same throughput.
-        *("-XX:+UseSerialGC", "-Xmn64m", "-XX:+ExitOnOutOfMemoryError"),
+        *("-XX:+UseSerialGC", "-Xmn64m", f"-Xmx{_heap_bytes() >> 20}m", "-XX:+ExitOnOutOfMemoryError"),
         f"-Dmodel_server_home={package.parent}",
         f"-Djava.io.tmpdir={folder / 'tmp'}",
         f"-Dlog4j.configurationFile={(SETTINGS / 'log4j2.xml').as_uri()}",

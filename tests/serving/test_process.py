@@ -1,5 +1,6 @@
 """serving.process: private folders with short paths, and processes that end with everything that they started."""
 
+import errno
 import os
 import signal
 import socket
@@ -14,7 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serving.process import ServerError, private_folder
+from serving import process
+from serving.output import ProcessOutput
+from serving.process import ServerError, private_folder, running_process
 
 
 @pytest.mark.parametrize("name", ["short", "a folder with a name that is very long indeed " * 4, "ü" * 60])
@@ -39,17 +42,19 @@ def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_folders_of_killed_processes_are_removed(parent: Path) -> None:
-    left, new, other = (parent / name for name in ("shopcat-abcd_123", "shopcat-abcd_124", "shopcat-notes"))
-    link = parent / "shopcat-abcd_125"
+    prefix = process._PREFIX
+    left, new, other = (parent / name for name in (f"{prefix}abcd_123", f"{prefix}abcd_124", f"{prefix}notes"))
+    elsewhere = parent / "shopcat-0123ab-abcd_123"  # another host's on a shared disk, whose locks may be unknown here
+    link = parent / f"{prefix}abcd_125"
     with private_folder() as used:
-        for folder in (left, new, other):
+        for folder in (left, new, other, elsewhere):
             (folder / "models").mkdir(parents=True)
         link.symlink_to(other)
-        for folder in (left, other, used):
+        for folder in (left, other, used, elsewhere):
             os.utime(folder, (0, 0))
         with private_folder():
             assert not left.exists()
-            assert all(each.exists() for each in (new, used, link, other / "models"))
+            assert all(each.exists() for each in (new, used, link, other / "models", elsewhere))
 
 
 STUBBORN = "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done"
@@ -107,3 +112,47 @@ def test_a_folder_that_cannot_be_made_is_reported_with_its_remedy(
         monkeypatch.setattr(tempfile, "tempdir", f"{parent}/missing")
         with pytest.raises(ServerError, match=r"can't be made \(.*missing.*\); set TMPDIR"), private_folder():
             pass
+
+
+def test_a_tmpdir_with_a_long_path_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with private_folder() as used:
+        assert used.parent == Path("/tmp")
+    assert f"{folder}, is too long for sockets, and /tmp is used instead" in caplog.text
+
+
+def test_a_file_system_without_locks_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its workers would stay ready after their end."""
+
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(process.fcntl, "flock", flock)
+    with pytest.raises(ServerError, match=r"has no locks.*set TMPDIR to a folder on a local disk"), private_folder():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "inherited"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", True),
+        ("MALLOC_ARENA_MAX", True),
+        ("SSL_CERT_FILE", True),
+        ("TS_CONFIG_FILE", False),
+        ("JAVA_TOOL_OPTIONS", False),
+    ],
+)
+def test_few_environment_variables_are_inherited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, inherited: bool
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv(name, "passed")
+    program = f"import os; print('value:', os.environ.get({name!r}))"
+    caplog.set_level("INFO")
+    with running_process([sys.executable, "-c", program], tmp_path, ProcessOutput("gateway")) as running:
+        running.wait(30)
+    assert f"value: {'passed' if inherited else None}" in caplog.messages

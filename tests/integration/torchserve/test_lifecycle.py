@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
+from runtime.memory import memory_limit
 from serving.ports import HOST, PortError, Ports
 from serving.torchserve.archive import ArchiveError, archive
 from serving.torchserve.server import Server, ServerError, running_server
@@ -173,17 +174,19 @@ def test_a_server_that_ends_unexpectedly_raises_an_error(
     (tmp_path / "other.properties").write_text("inference_address=http://127.0.0.1:1\n")
     monkeypatch.setenv("TS_CONFIG_FILE", str(tmp_path / "other.properties"))
     monkeypatch.setenv("SHOPCAT_INHERITED", "yes")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-8a2fc3d1-5a7e-4f0b-9c3d-2b1e6f7a8c9d")  # TorchServe reads numbers
     environment: dict[str, str] = {}
 
     def inspect_and_kill(server: Server) -> None:
         assert ask(server, DAY).status == 200
         front_end = psutil.Process(server.process.pid)
         environment.update(front_end.environ())
+        assert f"-Xmx{min(max(memory_limit() >> 22, 256), 8192)}m" in front_end.cmdline()
         assert Path(environment["TMPDIR"]).parent == Path(front_end.cwd())
         server.process.kill()
 
     with pytest.raises(ServerError, match="ended unexpectedly, killed by SIGKILL"):
-        serve_without_gateway(lambda: [archived], inspect_and_kill, ports=Ports.any_free(), workers=1)
+        serve_without_gateway(lambda: [archived], inspect_and_kill, ports=Ports.any_free(), workers=1, cpu=True)
     (end,) = (record for record in caplog.records if "the process ended unexpectedly" in record.getMessage())
     assert "killed by SIGKILL, perhaps because memory ran out" in end.getMessage()
     assert (end.__dict__["source"], end.__dict__["instance"]) == ("torchserve", 0)
