@@ -14,13 +14,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 WRK_SCRIPT = """
-local headers, bodies, turn = {{["Content-Type"] = {content_type}}}, {{}}, 0
+local headers, bodies, turn = {{{headers}}}, {{}}, 0
 local file = io.open({bodies}, "rb")
 for number, size in ipairs({{{sizes}}}) do
   bodies[number] = file:read(size)
@@ -66,7 +66,13 @@ def generator() -> str:
 
 
 def measure(
-    url: str, bodies: Sequence[bytes], *, connections: int, seconds: float, content_type: str = "application/json"
+    url: str,
+    bodies: Sequence[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    content_type: str = "application/json",
+    headers: Mapping[str, str] = {},
 ) -> Load:
     """POST each of ``bodies`` in turn to ``url`` over ``connections`` keep-alive connections for about ``seconds``.
 
@@ -74,16 +80,20 @@ def measure(
         LoadError: if any answer is not a 200, or a connection breaks.
     """
     run = _wrk if shutil.which("wrk") else _epoll
-    return run(url, bodies, content_type, connections, seconds)
+    return run(url, bodies, {"Content-Type": content_type, **headers}, connections, seconds)
 
 
-def _wrk(url: str, bodies: Sequence[bytes], content_type: str, connections: int, seconds: float) -> Load:
+def _wrk(url: str, bodies: Sequence[bytes], headers: Mapping[str, str], connections: int, seconds: float) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         content, script = Path(folder, "bodies"), Path(folder, "post.lua")
         content.write_bytes(b"".join(bodies))
         sizes = ", ".join(str(len(body)) for body in bodies)
         script.write_text(
-            WRK_SCRIPT.format(content_type=json.dumps(content_type), bodies=json.dumps(str(content)), sizes=sizes)
+            WRK_SCRIPT.format(
+                headers=", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()),
+                bodies=json.dumps(str(content)),
+                sizes=sizes,
+            )
         )
         # wrk takes whole seconds only. One thread is enough for the rates of a small machine.
         duration = f"-d{max(1, round(seconds))}s"
@@ -127,11 +137,12 @@ class _Connection:
         return len(self.received) >= head_end + 4 + int(length[1])
 
 
-def _epoll(url: str, bodies: Sequence[bytes], content_type: str, connections: int, seconds: float) -> Load:
+def _epoll(url: str, bodies: Sequence[bytes], headers: Mapping[str, str], connections: int, seconds: float) -> Load:
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n{fields}"
     requests = itertools.cycle([head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies])
     opened = {c.socket.fileno(): c for c in (_Connection(host, port) for _ in range(connections))}
     latencies: list[float] = []

@@ -55,7 +55,7 @@ local function sha256(text)
   return tohex(h1) .. tohex(h2) .. tohex(h3) .. tohex(h4) .. tohex(h5) .. tohex(h6) .. tohex(h7) .. tohex(h8)
 end
 
--- Return the name of the client that has a key, or nil.
+-- Return the name of the client that has a key, with its rate limits in a second line if it has any; or nil.
 local function client_of(context, key)
   return key and #key <= MAX_LENGTH and context:get(sha256(key)) or nil
 end
@@ -68,16 +68,22 @@ end
 
 function envoy_on_request(handle)
   local headers, context = handle:headers(), handle:filterContext()
-  local client = client_of(context, headers:get("x-api-key")) or client_of(context, bearer(headers:get("authorization")))
-  headers:remove("x-api-key")
-  headers:remove("authorization")
+  local key, authorization = headers:get("x-api-key"), headers:get("authorization")
+  local client = client_of(context, key) or client_of(context, bearer(authorization))
+  if key then
+    headers:remove("x-api-key")
+  end
+  if authorization then
+    headers:remove("authorization")
+  end
   if not client then
     handle:respond({ [":status"] = "401" }, "")
     return
   end
-  headers:add(CLIENT, client)
-  local limits = context:get("limits of " .. client)
-  if limits then
-    handle:streamInfo():dynamicMetadata():set("shopcat", "limits", limits) -- for the response to a request beyond them
+  local line = string.find(client, "\n", 1, true)
+  if line then -- for the response to a request beyond the limits
+    handle:streamInfo():dynamicMetadata():set("shopcat", "limits", string.sub(client, line + 1))
+    client = string.sub(client, 1, line - 1)
   end
+  headers:add(CLIENT, client)
 end

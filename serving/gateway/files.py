@@ -17,12 +17,13 @@ from serving.gateway.certificate import Certificate
 from serving.gateway.config import HEADERS_KB, MAX_BODY, GatewayConfig, ServedModel
 from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import RateLimit, describe
-from serving.gateway.refusals import access_logs, refusals
+from serving.gateway.refusals import access_log_rate, access_logs, refusals
 from serving.ports import HOST
 
 logger = logging.getLogger(__name__)
 
 _FOLDER = Path(__file__).resolve().parent
+_RATE = "access_log_rate.json"
 _REFRESH_S = 0.5  # between two looks at the files of keys and the certificate
 
 
@@ -44,7 +45,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         probes_host={"0.0.0.0": HOST, "::": "::1"}.get(str(probes_host), str(probes_host)),  # noqa: S104
         auth=(_FOLDER / "auth.lua").read_text(encoding="utf-8"),
         refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB, limits),
-        access_logs=access_logs(),
+        access_logs=access_logs(folder / _RATE),
         sampler=config.tracing and config.tracing.envoy_sampler(),
         max_body=MAX_BODY,
         headers_kb=HEADERS_KB,
@@ -76,15 +77,14 @@ def _limits(key: ApiKey, config: GatewayConfig) -> Sequence[RateLimit]:
 
 
 def _clients(config: GatewayConfig) -> Mapping[str, str] | None:
-    """Return what auth.lua knows: clients by the digests of their keys, and each client's limits in words."""
+    """Return what auth.lua knows: clients by the digests of their keys, with their limits in words."""
     if not config.keys:
         return None
-    keys = config.keys.value
-    return {key.digest: key.client for key in keys} | {
-        f"limits of {key.client}": f"the client {key.client} may send {describe(limits)}"
-        for key in keys
-        if (limits := _limits(key, config))
-    }
+    clients = {}
+    for key in config.keys.value:
+        limits = _limits(key, config)
+        clients[key.digest] = key.client + (f"\nthe client {key.client} may send {describe(limits)}" if limits else "")
+    return clients
 
 
 def _buckets(config: GatewayConfig) -> Sequence[tuple[str, RateLimit]]:
@@ -113,6 +113,7 @@ class EnvoyFiles:
         self._next_look, self._number = 0.0, itertools.count()
         self._keys: Sequence[ApiKey] | None = None
         self._certificate: Certificate | None = None
+        (folder / _RATE).write_text(json.dumps(access_log_rate()))
         (folder / "envoy.yaml").write_text(render(config, models, folder), encoding="utf-8")
         self._write_routes()
         self._write_certificate()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from schemas.problem_kinds import ProblemName
@@ -108,15 +109,47 @@ def _chance(percent: int) -> Filter:
     return {"runtime_filter": {"runtime_key": key, "percent_sampled": sampled, "use_independent_randomness": True}}
 
 
-def access_logs() -> list[tuple[str, str, Filter]]:
-    """Return the level, the cause as Envoy formats it, and the filter of each kind of response that no worker gave."""
+def access_logs(rate: Path) -> list[tuple[str, str, Filter]]:
+    """Return the level, the cause as Envoy formats it, and the filter of each kind of response that no worker gave.
+
+    Args:
+        rate: file with the limit of lines, as `access_log_rate` returns it.
+    """
     details, other = "%RESPONSE_CODE_DETAILS%", "torchserve_error"  # Envoy has no details of TorchServe's own errors
     by_envoy = 'response.code_details != "via_upstream" && response.code_details != ""'
     return [
-        (level, cause, _all(_status(400, "GE"), _expression(f"response.code {codes} && {condition}")))
+        (level, cause, _all(_status(400, "GE"), _expression(f"response.code {codes} && {condition}"), _limited(rate)))
         for level, codes in (("info", "< 500"), ("warning", ">= 500"))
         for cause, condition in ((details, by_envoy), (other, 'response.code_details == ""'))
     ]
+
+
+def access_log_rate() -> dict[str, Any]:
+    """Return the largest number of lines of the access logs, as Envoy reads it from a file.
+
+    A flood of rejected requests must not keep the process busy that reads the lines: it supervises the service. Envoy
+    counts the lines that it leaves out (``envoy_access_log_process_ratelimit_denied``).
+    """
+    bucket = {"max_tokens": 500, "tokens_per_fill": 50, "fill_interval": "1s"}
+    resource = {
+        "@type": "type.googleapis.com/envoy.service.discovery.v3.Resource",
+        "name": "access_log",
+        "version": "1",
+        "resource": {"@type": "type.googleapis.com/envoy.type.v3.TokenBucket", **bucket},
+    }
+    return {"version_info": "1", "resources": [resource]}
+
+
+def _limited(rate: Path) -> Filter:
+    """Return a filter that admits the lines of a rate."""
+    source = {"resource_api_version": "V3", "path_config_source": {"path": str(rate)}}
+    kinds = "type.googleapis.com/envoy.extensions.access_loggers.filters.process_ratelimit.v3"
+    config = {
+        "@type": f"{kinds}.ProcessRateLimitFilter",
+        "dynamic_config": {"resource_name": "access_log", "config_source": source},
+    }
+    name = "envoy.access_loggers.extension_filters.process_ratelimit"
+    return {"extension_filter": {"name": name, "typed_config": config}}
 
 
 def _details(details: str) -> Filter:
