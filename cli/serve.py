@@ -82,6 +82,13 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
 @click.option(
     "--instances", default=1, show_default=True, type=click.IntRange(1, 64), help="Number of TorchServe instances."
 )
+@click.option(
+    "--ready",
+    type=click.Choice(["any", "all"]),
+    default="any",
+    show_default=True,
+    help="/readyz answers 200 while any of the models can answer, or only while all can.",
+)
 @click.option("--api-keys", type=FILE, help="File with API keys, lines NAME: KEY; each request needs one of them.")
 @click.option("--tls-cert", type=FILE, help="Certificate for HTTPS, a PEM file.")
 @click.option("--tls-key", type=FILE, help="Private key of the certificate, a PEM file.")
@@ -244,6 +251,7 @@ def _serve_with_gateway(options: ServeOptions) -> None:
         cpu=options.cpu,
         request_log=options.request_log,
         environment=options.worker_environment(),
+        ready=options.ready,
     )
 
 
@@ -267,6 +275,7 @@ def _serve_without_gateway(options: ServeOptions) -> None:
         cpu=options.cpu,
         request_log=options.request_log,
         environment=options.worker_environment(),
+        ready=options.ready,
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from runtime.log_lines import LogFormat
     from serving.gateway.config import GatewayConfig
     from serving.gateway.rate_limit import RateLimit
+    from serving.monitoring.watched import ReadyPolicy
 
 LOOPBACK = "127.0.0.1"
 
@@ -30,6 +31,7 @@ class ServeOptions:
     api_keys: Path | None
     tls_cert: Path | None
     tls_key: Path | None
+    ready: "ReadyPolicy"
     no_gateway: bool
     model_store: Path
     rate_limit: "tuple[RateLimit, ...]"

@@ -67,6 +67,8 @@ class InstancePool:
 
     Attributes:
         instances: the instances; a change replaces the tuple.
+        folder: private folder for copies of the archives.
+        is_closed: True once all instances are being stopped.
         shared: paths that the workers write to.
         workers: as for `running_server`, for each instance.
         cpu: as for `running_server`.
@@ -92,9 +94,10 @@ class InstancePool:
             environment: as for `running_server`.
         """
         self.instances: tuple[Instance, ...] = ()
+        self.is_closed = False
         self.shared, self.workers, self.cpu, self.environment = shared, workers, cpu, environment
-        self._folder, self._versions = folder, itertools.count(1)
-        self._changing, self._closed = threading.Lock(), False
+        self.folder, self._versions = folder, itertools.count(1)
+        self._changing = threading.Lock()
 
     def copy(self, archives: Iterable[Path]) -> list[Path]:
         """Copy archives once for all instances that will serve them.
@@ -102,7 +105,7 @@ class InstancePool:
         Raises:
             ArchiveError: if one is not an archive or can't be copied.
         """
-        folder = self._folder / f"archives-{next(self._versions)}"
+        folder = self.folder / f"archives-{next(self._versions)}"
         try:
             return list(copy_archives(archives, folder).values())
         except BaseException:
@@ -123,7 +126,7 @@ class InstancePool:
             Exception: the error of the first instance that can't be started.
         """
         with self._changing:
-            if self._closed:
+            if self.is_closed:
                 raise ServerError("the service is being stopped")
             used = {instance.number for instance in self.instances}
             free = itertools.islice((number for number in itertools.count() if number not in used), count)
@@ -142,17 +145,21 @@ class InstancePool:
     def close(self) -> None:
         """Start no more instances, and stop all at the same time."""
         with self._changing:
-            self._closed = True
+            self.is_closed = True
         self.stop(self.instances)
 
     def stop(self, instances: Collection[Instance]) -> None:
-        """Stop some of the instances at the same time, and remove the archives that no other instance serves."""
+        """Stop some of the instances at the same time."""
         stop_all(instances)
         with self._changing:
             self.instances = tuple(instance for instance in self.instances if instance not in instances)
-            used = {archive for instance in self.instances for archive in instance.archives}
-        for archive in {archive for instance in instances for archive in instance.archives} - used:
-            shutil.rmtree(archive, ignore_errors=True)
+        self.remove_unused()
+
+    def remove_unused(self) -> None:
+        """Remove the copies of archives that no instance serves."""
+        used = {archive.parent for instance in self.instances for archive in instance.archives}
+        for folder in set(self.folder.glob("archives-*")) - used:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def running(self) -> dict[Instance, Server]:
         """Return the instances that are up, with their servers."""

@@ -1,5 +1,6 @@
 """Reload: new TorchServe instances take over from the old ones, as many at a time as the memory allows."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ class ReloadedService(Protocol):
         ...
 
     def update_limits(self, instance: Instance) -> None:
-        """Apply the admission limits of a new instance's models."""
+        """Apply the admission limits of an instance's models."""
         ...
 
 
@@ -60,6 +61,9 @@ def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> b
             _replace(service, group, archives)
             replaced += size
     except Exception as error:
+        service.pool.remove_unused()
+        if service.pool.is_closed:
+            return False
         outcome = "not reloaded; the previous bundles are still served"
         if replaced:
             outcome = f"{replaced} of {len(old)} instances are reloaded; the others serve the previous bundles"
@@ -114,6 +118,8 @@ def _replace(service: ReloadedService, old: Collection[Instance], archives: Coll
         for instance in new:
             instance.role = "starting"
         service.update_routes()
+        with contextlib.suppress(UserError, OSError):
+            service.update_limits(next(iter(old)))
         service.pool.stop(new)
         raise
     for instance in old:

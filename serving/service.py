@@ -24,7 +24,7 @@ from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
 from serving.ports import hold_port
-from serving.process import private_folder
+from serving.process import ServerError, private_folder
 from serving.reload import DRAIN_S, reload
 from serving.signals import postponed, reload_requests, stop_on_signal
 from serving.supervised import Supervised
@@ -187,7 +187,18 @@ class Service:
         return reload(self, self._archive)
 
     def update_limits(self, instance: Instance) -> None:
-        """Apply the admission limits of a new instance's models."""
+        """Apply the admission limits of an instance's models, which a reload may change.
+
+        Raises:
+            OSError: if the instance does not respond or the limits can't be written.
+            GatewayError: if the models' settings are invalid.
+        """
+        if (server := instance.current) is None:
+            raise ServerError(f"{instance.name} has ended")
+        models = served_models(server, self._instances)
+        if models != self._models:
+            self._gateway_folder.files.change_limits(models)
+            self._models = models
 
     def _watched(self) -> Watched:
         """Return the state that metrics and probes report."""
@@ -270,8 +281,9 @@ def serve(
         try:
             try:
                 on_ready(service)
-            except (UserError, OSError) as error:
-                logger.warning("the service runs, but its first answers can't be shown: %s", error)
+            except Exception as error:
+                unforeseen = not isinstance(error, (UserError, OSError))
+                logger.warning("the service runs; its first answers can't be shown: %s", error, exc_info=unforeseen)
             while True:
                 reload_requested.wait()
                 if service.begin_reload():

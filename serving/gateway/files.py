@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import jinja2
 
 from schemas import openapi
 from serving.gateway.certificate import Certificate
-from serving.gateway.config import HEADERS_KB, MAX_BODY, GatewayConfig, ServedModel
+from serving.gateway.config import HEADERS_KB, MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import RateLimit, describe
 from serving.gateway.refusals import access_log_rate, access_logs, refusals
@@ -95,10 +96,49 @@ def _buckets(config: GatewayConfig) -> Sequence[tuple[str, RateLimit]]:
     return sorted(found, key=lambda bucket: (bucket[0], bucket[1].seconds))
 
 
+def _limits_resource(models: Sequence[ServedModel]) -> dict[str, Any]:
+    """Return the number of requests that may be in progress for each model, as Envoy's runtime settings."""
+    names = ("max_requests", "max_pending_requests", "max_retries")
+    breakers = {model.name: {"default": dict.fromkeys(names, model.max_concurrent)} for model in models}
+    layer = {"circuit_breakers": breakers}
+    return {"@type": "type.googleapis.com/envoy.service.runtime.v3.Runtime", "name": "limits", "layer": layer}
+
+
+def _admission_resource(name: str, limit: AdmissionLimit | None) -> dict[str, Any]:
+    """Return the filter that applies an admission limit. Without a limit, no route enables the filter."""
+    limit = limit or AdmissionLimit("", 1, 1, 1.0)
+    controller = {
+        "sample_aggregate_percentile": {"value": 50},
+        "concurrency_limit_params": {
+            "max_concurrency_limit": limit.max_concurrent,
+            "concurrency_update_interval": "0.05s",
+        },
+        # Fixed: to measure it, Envoy would have to admit fewer requests for a while.
+        "min_rtt_calc_params": {
+            "fixed_value": f"{limit.target_latency_ms / 1000}s",
+            "buffer": {"value": 0},
+            "min_concurrency": limit.min_concurrent,
+        },
+    }
+    kind = "type.googleapis.com/envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency"
+    settings = {
+        "@type": kind,
+        "enabled": {"default_value": True, "runtime_key": "admission.enabled"},
+        "concurrency_limit_exceeded_status": {"code": "TooManyRequests"},
+        "gradient_controller_config": controller,
+    }
+    return {
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": name,
+        "typed_config": settings,
+    }
+
+
 class EnvoyFiles:
     """The files in Envoy's private folder, except for the endpoints.
 
-    Envoy reads the routes and the certificate again when they change, and requests in progress are answered as before.
+    Envoy reads the routes, the limits and the certificate again when they change, and requests in progress are answered
+    as before.
     """
 
     def __init__(self, config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -> None:
@@ -114,9 +154,27 @@ class EnvoyFiles:
         self._keys: Sequence[ApiKey] | None = None
         self._certificate: Certificate | None = None
         (folder / _RATE).write_text(json.dumps(access_log_rate()))
-        (folder / "envoy.yaml").write_text(render(config, models, folder), encoding="utf-8")
-        self._write_routes()
+        self._writing = threading.RLock()
+        self.change_limits(models)
         self._write_certificate()
+
+    def change_limits(self, models: Sequence[ServedModel]) -> None:
+        """Apply other limits of the same models.
+
+        Raises:
+            OSError: if a file can't be written.
+        """
+        with self._writing:
+            self._models = models
+            with _atomic(self._folder / "envoy.yaml") as file:  # for the next start of Envoy
+                file.write_text(render(self._config, models, self._folder), encoding="utf-8")
+            self._write_resource("limits.yaml", _limits_resource(models))
+            for model in models:
+                limits = {limit.path: limit for limit in model.limits}
+                for path in ("predictions", "explanations"):
+                    name = f"admission-{model.name}-{path}"
+                    self._write_resource(f"{name}.yaml", _admission_resource(name, limits.get(path)))
+            self._write_routes()
 
     def refresh(self) -> None:
         """Write the API keys and the certificate again if their files have changed.
@@ -128,14 +186,15 @@ class EnvoyFiles:
         self._next_look = time.monotonic() + _REFRESH_S
         config = self._config
         try:
-            if config.keys:
-                config.keys.refresh()
-                if config.keys.value != self._keys:
-                    self._write_routes()
-            if config.tls:
-                config.tls.refresh()
-                if config.tls.value != self._certificate:
-                    self._write_certificate()
+            with self._writing:
+                if config.keys:
+                    config.keys.refresh()
+                    if config.keys.value != self._keys:
+                        self._write_routes()
+                if config.tls:
+                    config.tls.refresh()
+                    if config.tls.value != self._certificate:
+                        self._write_certificate()
         except OSError as error:
             logger.error("the gateway's files in %s can't be written: %s", self._folder, error)
 
@@ -160,9 +219,13 @@ class EnvoyFiles:
             "name": "certificate",
             "tls_certificate": {"certificate_chain": {"filename": str(chain)}, "private_key": {"filename": str(key)}},
         }
-        with _atomic(self._folder / "certificate.yaml") as file:
-            file.write_text(json.dumps({"version_info": str(time.time_ns()), "resources": [secret]}))
+        self._write_resource("certificate.yaml", secret)
         self._certificate = certificate
+
+    def _write_resource(self, name: str, resource: Mapping[str, Any]) -> None:
+        """Write a file with a resource that Envoy watches."""
+        with _atomic(self._folder / name) as file:
+            file.write_text(json.dumps({"version_info": str(time.time_ns()), "resources": [resource]}))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,147 @@
+"""A reload of a running service: what it replaces, and the faults at which the old instances go on."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving import reload
+from serving.gateway.config import GatewayConfig
+from serving.ports import Ports
+from serving.service import Service
+from serving.torchserve.archive import archive
+from tests.integration.client import ask
+from tests.integration.service.shopcat import DAY
+from tests.integration.waiting import until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def archived(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive whose settings the tests change."""
+    return archive(demo_bundle, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def service(archived: Path) -> Iterator[Service]:
+    ports = Ports.any_free()
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, health_check_interval=0.2)
+    with Service(config, lambda: [archived], instances=1, workers=1, cpu=True).running() as running:
+        yield running
+
+
+def pids(service: Service) -> list[int]:
+    """Return the PIDs of the instances, also of those that are starting or draining."""
+    return [instance.current.process.pid for instance in service.pool.instances if instance.current]
+
+
+# The tests run in this order. Each leaves the service complete.
+
+
+def test_without_memory_for_another_instance_nothing_is_started(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = pids(service)
+    footprint = service.pool.instances[0].footprint
+    assert footprint > 100 << 20  # Java and a worker
+    monkeypatch.setattr(reload, "available_memory", lambda: footprint - 1)
+    assert not service.reload()
+    assert re.search(rf"not reloaded; .* needs about {footprint >> 20} MiB .* raise the memory limit", caplog.text)
+    assert pids(service) == before
+    assert len(list(service.pool.folder.glob("archives-*"))) == 1
+
+
+def test_instances_that_the_gateway_does_not_find_healthy_do_not_take_over(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = pids(service)
+    monkeypatch.setattr(reload, "_HEALTHY_S", 0.5)
+    assert service.gateway is not None
+    envoy = psutil.Process(service.gateway.process.pid)
+    envoy.suspend()
+    try:
+        assert not service.reload()
+    finally:
+        envoy.resume()
+    assert "the gateway does not find the new instances healthy within 0.5 s" in caplog.text
+    assert pids(service) == before
+    assert ask(service, DAY).status == 200
+
+
+def test_models_of_other_names_are_not_served_by_a_reload(
+    service: Service, archived: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = archived.with_name("other.archive")
+    monkeypatch.setattr(service, "_archive", lambda: [other])
+    assert not service.reload()
+    assert "the names of the models have changed from sales to other" in caplog.text
+
+
+def test_limits_follow_a_reload_and_parts_are_supervised_meanwhile(service: Service, archived: Path) -> None:
+    before = pids(service)
+    settings = archived / "model-config.yaml"
+    settings.write_text(settings.read_text().replace("responseTimeout: 30", "responseTimeout: 31"))
+    settings.write_text(settings.read_text().replace("max_concurrent: 64", "max_concurrent: 33"))
+    assert service.begin_reload()
+    assert not service.begin_reload()  # one at a time
+    assert service.gateway is not None
+    killed = service.gateway.process
+    killed.kill()  # while the new instance starts
+    assert until(lambda: service.gateway is not None and service.gateway.process is not killed)
+    assert service._reloading is not None
+    service._reloading.join(200)
+    assert set(pids(service)).isdisjoint(before)
+    assert ask(service, DAY).status == 200
+    assert [(model.max_concurrent, model.timeout) for model in service._models] == [(33, 36)]
+    runtime = json.loads(service.gateway.admin("GET", "/runtime"))["entries"]
+    assert runtime["circuit_breakers.sales.default.max_requests"]["final_value"] == "33"
+    assert until(lambda: '"timeout": "36s"' in routes(service))
+    assert len(list(service.pool.folder.glob("archives-*"))) == 1
+
+
+def routes(service: Service) -> str:
+    """Return the routes that Envoy uses."""
+    assert service.gateway is not None
+    return service.gateway.admin("GET", "/config_dump?resource=dynamic_route_configs").decode()
+
+
+STOPPED = """
+import http.client, json, os, signal, sys
+from pathlib import Path
+from serving.gateway.config import GatewayConfig
+from serving.ports import HOST
+from serving.service import serve
+
+archive, port, metrics = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+connection = http.client.HTTPConnection(HOST, port, timeout=60)
+
+def on_ready(service):
+    connection.putrequest("POST", "/predictions/sales")
+    connection.putheader("Content-Length", "34")
+    connection.endheaders()
+    connection.send(b'{"store": 1, ')
+    drain = service.drain
+    def finish():
+        connection.send(b'"date": "2015-08-05"}')
+        drain()
+        response = connection.getresponse()
+        print(response.status, json.load(response)["store"], flush=True)
+    service.drain = finish
+    os.kill(os.getpid(), signal.SIGTERM)
+
+serve(GatewayConfig(port, probes_port=metrics), lambda: [archive], on_ready, workers=1, cpu=True)
+"""
+
+
+def test_a_signal_while_the_first_answers_are_shown_drains_too(archived: Path) -> None:
+    ports = Ports.any_free()
+    command = [sys.executable, "-c", STOPPED, str(archived), str(ports.inference), str(ports.metrics)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, env=dict(os.environ))
+    assert (done.returncode, done.stdout) == (0, "200 1\n"), done.stderr
