@@ -1,7 +1,6 @@
 """Start of a worker, the same for every model: load the bundle, answer a first request, report readiness."""
 
 import gc
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,8 @@ from handlers.telemetry import metrics
 from handlers.telemetry.observer import Observer
 from handlers.telemetry.recorder import MAX_QUEUE_S, Telemetry
 from handlers.telemetry.request_log import PER_SECOND, RequestLog
+from handlers.telemetry.spans import make_spans
+from handlers.worker_log import log_lines
 from handlers.worker_paths import IN_HAND, METRICS_FOLDER, READY_FOLDER, REQUEST_LOG
 from handlers.worker_settings import ALLOW_UNPATCHED, BEHIND_GATEWAY, REQUEST_LOG_RATE, REQUEST_MEMORY
 from runtime.bundle import MANIFEST
@@ -68,13 +69,11 @@ def load_model(
         load: function that loads and verifies the bundle.
         observer: observer of the model's answers.
     """
-    # TorchServe logs two lines for each batch below this level. Without them a worker answers half as many requests
-    # again.
-    logging.getLogger().setLevel(logging.WARNING)
     ready = os.environ.get(READY_FOLDER)  # not set if `shopcat serve` did not start TorchServe
     poison = PoisonGuard(Path(ready, IN_HAND)) if ready else None  # early: requests of a dead worker count from now on
     device = select_gpu(context.system_properties.get("gpu_id"))
     model = load(_bundle(context), device=device)
+    log_lines(model.name)
     folder = os.environ.get(METRICS_FOLDER)
     if folder:
         metrics.allocate(Path(folder))
@@ -87,6 +86,7 @@ def load_model(
         request_log=RequestLog(Path(log), PER_SECOND if rate is None else float(rate)) if log else None,
         behind_gateway=BEHIND_GATEWAY in os.environ,
         max_queue_s=float(settings.get("responseTimeout", MAX_QUEUE_S)),
+        spans=make_spans(model.name, model.version),
     )
     model.clock = telemetry.clock
     protocol.patch_worker(allow_unpatched=ALLOW_UNPATCHED in os.environ)

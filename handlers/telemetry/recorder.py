@@ -8,6 +8,7 @@ import time
 from collections import Counter as Tally
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from handlers.context import MAX_ID, BatchContext, get_header, request_id
 from handlers.telemetry import metrics
 from handlers.telemetry.observer import Observer
 from handlers.telemetry.request_log import RequestLog, timestamp
+from handlers.telemetry.spans import ID_HEADER, TRACE_HEADER, Spans
 from runtime.clock import Clock
 from schemas.problems import Problem
 
@@ -47,6 +49,9 @@ class BatchRecord(NamedTuple):
         trusted: False if the wall clock was set while a request may have waited, so that the wait is unknown.
         statuses: HTTP statuses of the requests with a problem, by index.
         summary: the observer's summary of all other answers.
+        traces: ``traceparent`` of each request; empty without traces.
+        request_ids: id of each request; empty without traces.
+        error_ids: ids of internal errors, by index.
     """
 
     size: int
@@ -57,6 +62,9 @@ class BatchRecord(NamedTuple):
     trusted: bool
     statuses: Mapping[int, int]
     summary: Any
+    traces: Sequence[bytes | None] = ()
+    request_ids: Sequence[bytes | None] = ()
+    error_ids: Mapping[int, str] = MappingProxyType({})
 
     def total_seconds(self) -> float:
         """Return the seconds of all stages together."""
@@ -83,6 +91,7 @@ class Telemetry:
         request_log: RequestLog | None = None,
         behind_gateway: bool = True,
         max_queue_s: float = MAX_QUEUE_S,
+        spans: Spans | None = None,
     ) -> None:
         """Initialize the telemetry; `start` begins it.
 
@@ -93,6 +102,7 @@ class Telemetry:
             request_log: request log; None for none.
             behind_gateway: True if headers that only the gateway sets can be trusted.
             max_queue_s: longest possible time between gateway and worker, the model's timeout.
+            spans: maker of spans; None for none.
         """
         self.clock = Clock()
         self._model, self._version, self._observer, self._log = model, version, observer, request_log
@@ -100,6 +110,8 @@ class Telemetry:
         self._batch_size = metrics.BATCH_SIZE.labels(model)
         self._starts: Sequence[bytes | None] = ()  # of the current batch
         self._clients: Sequence[bytes | None] = ()
+        self._spans = spans
+        self._traces: tuple[Sequence[bytes | None], Sequence[bytes | None]] = (), ()
         self._behind_gateway, self._max_queue_s = behind_gateway, max_queue_s
         self._offset, self._distrusted_until = math.nan, -math.inf
         self._seen_clients: set[str] = set()
@@ -120,6 +132,9 @@ class Telemetry:
             self._clients = clients if any(clients) else ()
         else:
             self._starts = ()
+        if self._spans:
+            traces, ids = context.get_request_headers(TRACE_HEADER, ID_HEADER)
+            self._traces = (traces, ids) if any(traces) else ((), ())
 
     def record(
         self,
@@ -152,7 +167,12 @@ class Telemetry:
         answers = [outcome for index, (outcome, _) in enumerate(responses) if index not in problems]
         statuses = {index: problem.status for index, problem in problems.items()}
         summary, seconds, trusted = self._observer.summarize(answers), self.clock.seconds, self._trusts(end)
-        return BatchRecord(len(responses), seconds, self._starts, self._clients, end, trusted, statuses, summary)
+        record = BatchRecord(len(responses), seconds, self._starts, self._clients, end, trusted, statuses, summary)
+        if not self._traces[0]:
+            return record
+        error_ids = {index: problem.error_id for index, problem in problems.items() if problem.error_id}
+        traces, request_ids = self._traces
+        return record._replace(traces=traces, request_ids=request_ids, error_ids=error_ids)
 
     def _log_batch(
         self,
@@ -182,6 +202,8 @@ class Telemetry:
         """Count all records and write all lines. An error is logged, since no client is concerned."""
         self._count_records()
         self._write_lines(last=last)
+        if self._spans and last:
+            self._spans.flush()
 
     def _write_lines(self, *, last: bool = False) -> None:
         if self._log:
@@ -205,6 +227,10 @@ class Telemetry:
                 self._observer.count(self._model, [record.summary for record in records])
             except Exception:
                 logger.exception("metrics of %d batches are incomplete", len(records))
+        if self._spans:
+            for record in records:
+                if record.traces:
+                    self._spans.record(record, self._queue_seconds([record]).tolist())
 
     def _line(
         self,

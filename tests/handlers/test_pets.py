@@ -92,7 +92,7 @@ def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: i
 def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
     """A handler with the fake classifier, initialized as TorchServe does it."""
     monkeypatch.setattr(handlers.pets.Classifier, "load", FakeClassifier)
-    monkeypatch.setattr("logging.Logger.setLevel", lambda *_: None)  # pytest needs the root logger's level
+    monkeypatch.setattr("handlers.worker.log_lines", lambda _: None)  # pytest needs the root logger
     monkeypatch.setattr("gc.freeze", lambda: None)
     monkeypatch.setattr("gc.set_threshold", lambda _: None)
     monkeypatch.setattr("handlers.protocol.patch_worker", lambda **_: None)  # this process is no worker
