@@ -289,7 +289,10 @@ def main() -> None:
     kinds, tally = request_kinds(args.sales), Tally()
     with running_container([args.sales, args.pets], args.log) as container:
         faults = endure(container, kinds, args.minutes, args.connections, tally)
-        peak, limit, killed = container.memory()
+        try:
+            peak, limit, killed = container.memory()
+        except RuntimeError as error:
+            raise SystemExit("\n".join([*faults, f"the container has ended: {error}"])) from error
     print("\n| request | last status | requests |\n|---|---:|---:|")
     for (name, status), count in sorted(tally.outcomes.items()):
         print(table_row(name, [str(status), f"{count:,}"]))
