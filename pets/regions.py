@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pets.images import Box
 
-SMALL_SHARE = 0.25  # effective share of the cells below which the animal is small; 3 % of ordinary photos are below
+SMALL_SHARE = 0.25  # effective share of the cells below which the animal is small; 2 % of ordinary photos are below
 LEVEL = 0.3  # share of the largest value from which a cell belongs to the animal
 MARGIN = 0.5  # cells added to the animal's box on each side
 MIN_CELLS = 3  # shortest side of a box, cells
