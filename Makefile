@@ -59,7 +59,7 @@ bench: $(VENV)/.bench  ## Run the benchmarks whose figures the documentation sho
 	$(BIN)/python -m benchmarks.interval_coverage
 	$(BIN)/python -m benchmarks.serve_sales $(DEMO)
 	$(BIN)/python -m benchmarks.telemetry_cost $(DEMO)
-	$(BIN)/python -m benchmarks.heatmap_cost $(PETS)
+	$(BIN)/python -m benchmarks.heatmaps.cost $(PETS)
 	$(BIN)/python -m benchmarks.serve_pets $(PETS)
 	$(BIN)/python -m benchmarks.overload $(PETS)
 	$(BIN)/python -m benchmarks.soak $(DEMO) $(PETS)

@@ -9,7 +9,7 @@ method is described in `benchmarks.servers.running`.
 import tempfile
 from pathlib import Path
 
-from benchmarks.heatmap_cost import export_plain
+from benchmarks.heatmaps.cost import export_plain
 from benchmarks.heatmaps.networks import open_net
 from benchmarks.load_generator.photos import made_up_photo
 from benchmarks.servers.running import compare, parser

@@ -1,6 +1,6 @@
 """Measure the cost of a heatmap: against the plain network, against the grad-cam library, and within a request.
 
-    python -m benchmarks.heatmap_cost BUNDLE [--batch 1 8] [--rounds 15] [--data DATA]
+    python -m benchmarks.heatmaps.cost BUNDLE [--batch 1 8] [--rounds 15] [--data DATA]
 
 The plain network is the bundle's, exported with its logits alone. DATA is a folder in the layout of the Oxford-IIIT Pet
 Dataset (images/); without it the photos are generated.
