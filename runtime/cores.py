@@ -1,8 +1,12 @@
-"""Processor cores that this process and its children may use."""
+"""Processor cores that this process and its children may use, and the time that they have used."""
 
+import contextlib
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 _ROOT = Path("/sys/fs/cgroup")
 _PROCESS = Path("/proc/self/cgroup")
@@ -16,10 +20,35 @@ def n_cores(root: Path = _ROOT, process: Path = _PROCESS) -> int:
         process: file with the control groups of this process.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([cores, *(_quota(folder, cores) for folder in _groups(root, process))])
+
+
+def cpu_seconds(root: Path = _ROOT, process: Path = _PROCESS) -> float:
+    """Return the CPU time in seconds that the outermost control group with a quota has used, or else the machine.
+
+    Args:
+        root: where the control groups are mounted.
+        process: file with the control groups of this process.
+    """
+    cores = os.cpu_count() or 1
+    for folder in reversed(list(_groups(root, process))):
+        if _quota(folder, cores + 1) <= cores:
+            with contextlib.suppress(OSError, KeyError, ValueError):
+                if (file := folder / "cpu.stat").exists() and not (folder / "cpuacct.usage").exists():
+                    statistics = dict(line.split() for line in file.read_text(encoding="ascii").splitlines())
+                    return int(statistics["usage_usec"]) / 1e6
+                return int((folder / "cpuacct.usage").read_text(encoding="ascii")) / 1e9  # version 1
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    return sum(times[: 8 if len(times) > 8 else None]) - idle  # without the time of guests, which "user" contains
+
+
+def _groups(root: Path, process: Path) -> Iterator[Path]:
+    """Yield the folders of a process's control groups for the CPU, from the innermost to the outermost."""
     try:
         lines = process.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
-        return cores
+        return
     for line in lines:
         _, controllers, path = line.split(":", 2)
         mount = root if controllers == "" else root / "cpu"
@@ -29,8 +58,7 @@ def n_cores(root: Path = _ROOT, process: Path = _PROCESS) -> int:
         for folder in (group, *group.parents):
             if not folder.is_relative_to(mount):
                 break
-            cores = min(cores, _quota(folder, cores))
-    return cores
+            yield folder
 
 
 def _quota(folder: Path, cores: int) -> int:

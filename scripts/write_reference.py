@@ -226,7 +226,7 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
         if isinstance(metric, MetricWrapperBase) and metric._name.startswith("shopcat_"):
             suffix = "_total" if metric._type == "counter" else ""
             yield f"{metric._name}{suffix}", tuple(metric._labelnames), str(metric._type), metric._documentation
-    for family in [*ServerCollector(lambda: (STARTING, [])).collect(), *host_metrics.HostCollector().collect()]:
+    for family in [*ServerCollector(lambda: (STARTING, [])).collect(), *host_metrics.HostCollector(ROOT).collect()]:
         if not family.name.startswith("shopcat_gpu_"):
             suffix = "_total" if family.type == "counter" else ""
             yield f"{family.name}{suffix}", tuple(family._labelnames), family.type, family.documentation

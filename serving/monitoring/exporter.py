@@ -85,7 +85,7 @@ class Exporter:
         self._registry = CollectorRegistry()
         self._registry.register(WorkersCollector(shared.metrics))
         self._registry.register(ServerCollector(self.state))
-        self._registry.register(HostCollector())
+        self._registry.register(HostCollector(shared.metrics))
 
     def state(self) -> tuple[Watched, list[ReadyWorker]]:
         """Return the state of the service and its ready workers."""

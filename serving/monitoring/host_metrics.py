@@ -1,11 +1,16 @@
-"""Metrics of the host and of its GPUs, from psutil and NVIDIA's library."""
+"""Metrics of the host, which is the container if it has limits, and of its GPUs."""
 
+import contextlib
+import shutil
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-import psutil
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from runtime.cores import cpu_seconds, n_cores
+from runtime.memory import available_memory, memory_limit
 
 _GPU = {
     "shopcat_gpu_utilization_ratio": "Share of the last sample period in which a kernel ran.",
@@ -19,20 +24,34 @@ _GPU = {
 class HostCollector(Collector):
     """Collector of the metrics of the host and of its GPUs, if it has any."""
 
-    def __init__(self) -> None:
-        psutil.cpu_percent()  # the first call returns 0
+    def __init__(self, folder: Path) -> None:
+        """Set up.
+
+        Args:
+            folder: folder on the file system that has the service's sockets, archives and metrics.
+        """
+        self._folder = folder
         self._nvml, self._gpus = _open_nvml()
 
-    def describe(self) -> Iterable[GaugeMetricFamily]:
+    def describe(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
         """Return no families, so that registration does not collect."""
         return []
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
         """Return the current metrics."""
-        cpu = psutil.cpu_percent() / 100
-        yield GaugeMetricFamily("shopcat_host_cpu_ratio", "Share of all cores in use since the last scrape.", cpu)
-        memory = psutil.virtual_memory().available
-        yield GaugeMetricFamily("shopcat_host_memory_available_bytes", "Memory that is available to programs.", memory)
+        yield CounterMetricFamily("shopcat_host_cpu_seconds", "CPU time in use, of all cores.", cpu_seconds())
+        yield GaugeMetricFamily("shopcat_host_cpu_cores", "Number of cores that programs may use.", n_cores())
+        available = available_memory()
+        yield GaugeMetricFamily(
+            "shopcat_host_memory_available_bytes", "Memory that is available to programs.", available
+        )
+        limit = memory_limit()
+        yield GaugeMetricFamily("shopcat_host_memory_limit_bytes", "Memory that programs may use in all.", limit)
+        with contextlib.suppress(OSError):
+            disk = shutil.disk_usage(self._folder)
+            about = "file system with the service's sockets, archives and metrics."
+            yield GaugeMetricFamily("shopcat_tmp_available_bytes", f"Free space of the {about}", disk.free)
+            yield GaugeMetricFamily("shopcat_tmp_size_bytes", f"Size of the {about}", disk.total)
         if self._nvml is not None:
             families = {name: GaugeMetricFamily(name, about, labels=("gpu",)) for name, about in _GPU.items()}
             for gpu in range(self._gpus):

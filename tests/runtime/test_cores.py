@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.cores import n_cores
+from runtime.cores import cpu_seconds, n_cores
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,36 @@ def test_the_smallest_quota_counts(
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     assert n_cores(root, process) == expected
+
+
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        ("0::/\n", {"cpu.max": "100000 100000\n", "cpu.stat": "usage_usec 2500000\nuser_usec 1\n"}),
+        ("0::/of/the/host\n", {"cpu.max": "100000 100000\n", "cpu.stat": "usage_usec 2500000\n"}),
+        (
+            "4:cpu,cpuacct:/x\n",
+            {
+                "cpu/x/cpu.cfs_quota_us": "100000\n",
+                "cpu/x/cpu.cfs_period_us": "100000\n",
+                "cpu/x/cpuacct.usage": "2500000000\n",
+                "cpu/x/cpu.stat": "nr_periods 1\n",
+            },
+        ),
+    ],
+)
+def test_the_time_of_a_container_is_its_own(tmp_path: Path, groups: str, files: dict[str, str]) -> None:
+    root, process = tmp_path / "cgroup", tmp_path / "self"
+    process.write_text(groups)
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    assert cpu_seconds(root, process) == 2.5
+
+
+def test_without_a_quota_the_time_is_the_machines(tmp_path: Path) -> None:
+    before = cpu_seconds(tmp_path, tmp_path / "none")
+    busy = os.times().user + 0.2
+    while os.times().user < busy:
+        pass
+    assert before + 0.1 < cpu_seconds(tmp_path, tmp_path / "none")

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from runtime.cores import n_cores
 from serving.monitoring.host_metrics import HostCollector
 
 
@@ -60,8 +62,10 @@ def figures(collector: HostCollector) -> dict[tuple[str, ...], float]:
         for family in collector.collect()
         for sample in family.samples
     }
-    assert found.pop(("host_memory_available",)) > 0
-    assert found.pop(("host_cpu",)) >= 0
+    assert 0 < found.pop(("host_memory_available",)) < found.pop(("host_memory_limit",))
+    assert found.pop(("host_cpu_seconds",)) > 0
+    assert found.pop(("host_cpu",)) == n_cores()
+    assert 0 < found.pop(("tmp_available",)) < found.pop(("tmp_size",))
     return found
 
 
@@ -78,7 +82,7 @@ def gpu_figures(gpu: int) -> dict[tuple[str, ...], float]:
 
 
 def test_every_gpu_is_exported(nvml: Nvml) -> None:
-    assert figures(HostCollector()) == {**gpu_figures(0), **gpu_figures(1)}
+    assert figures(HostCollector(Path())) == {**gpu_figures(0), **gpu_figures(1)}
 
 
 def test_a_gpu_without_memory_or_thermometer_exports_the_rest(nvml: Nvml) -> None:
@@ -86,11 +90,11 @@ def test_a_gpu_without_memory_or_thermometer_exports_the_rest(nvml: Nvml) -> Non
     expected = {**gpu_figures(0), **gpu_figures(1)}
     for name in ("gpu_memory_used", "gpu_memory_total", "gpu_temperature"):
         del expected[name, "0"]
-    assert figures(HostCollector()) == expected
+    assert figures(HostCollector(Path())) == expected
 
 
 def test_a_lost_gpu_does_not_affect_other_metrics(nvml: Nvml) -> None:
-    collector = HostCollector()
+    collector = HostCollector(Path())
     nvml.fails = {("HandleByIndex", 0), ("Count", 0)}
     assert figures(collector) == gpu_figures(1)
     nvml.fails = {("HandleByIndex", 0), ("HandleByIndex", 1)}
@@ -99,9 +103,9 @@ def test_a_lost_gpu_does_not_affect_other_metrics(nvml: Nvml) -> None:
 
 def test_a_driver_that_cannot_count_gpus_is_ignored(nvml: Nvml) -> None:
     nvml.fails = {("Count", 0)}
-    assert figures(HostCollector()) == {}
+    assert figures(HostCollector(Path())) == {}
 
 
 def test_a_host_without_the_library_exports_its_own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert figures(HostCollector()) == {}
+    assert figures(HostCollector(Path())) == {}
