@@ -67,14 +67,15 @@ def hang(handler: "Handler") -> None:
 
 
 def dribble(handler: "Handler") -> None:
-    """Send an answer of many bytes, one after the other, until the test ends."""
+    """Send an answer of 200 bytes, one every 20 ms until the test ends."""
     handler.send_response(200)
-    handler.send_header("Content-Length", "1000000")
+    handler.send_header("Content-Length", "200")
     handler.end_headers()
     with contextlib.suppress(OSError):
-        while not handler.server.ended.wait(0.02):  # type: ignore[attr-defined]
+        for _ in range(200):
+            if handler.server.ended.wait(0.02):  # type: ignore[attr-defined]
+                break
             handler.wfile.write(b" ")
-            handler.wfile.flush()
     handler.close_connection = True
 
 

@@ -90,8 +90,8 @@ def test_the_error_has_the_problem_when_no_retry_is_left(ask: Ask) -> None:
 
 
 def test_a_wait_beyond_the_time_limit_is_not_begun(ask: Ask) -> None:
-    with scripted(problem("overloaded", ("Retry-After", "3600"))) as server, pytest.raises(shopcat.ServiceError):
-        ask("forecast", url=server.url, settings={"timeout": 30}, **DAY)
+    with scripted(problem("overloaded", ("Retry-After", "20"))) as server, pytest.raises(shopcat.ServiceError):
+        ask("forecast", url=server.url, settings={"timeout": 15, "retries": 1}, **DAY)
     assert len(server.requests) == 1
 
 
