@@ -1,4 +1,4 @@
-"""Files that tell Envoy which TorchServe instances may receive a model's requests."""
+"""Endpoint files: the TorchServe instances that may receive the requests to each model, for Envoy."""
 
 import ctypes
 import errno

@@ -165,7 +165,7 @@ class Gateway:
 
         def answered() -> bool:
             while commands:  # one that fails is repeated
-                self.admin("POST", commands[0])
+                self.admin("POST", commands[0], _PROBE_S)
                 del commands[0]
             stats = self.stats("http.gateway.downstream_(rq|cx)_active|listener_manager.listener_stopped")
             if stats["http.gateway.downstream_rq_active"] or not stats["listener_manager.listener_stopped"]:

@@ -127,6 +127,17 @@ def test_a_full_disk_stops_no_change_of_the_endpoints(monkeypatch: pytest.Monkey
                 assert ask(gateway, b"{}", path=path).status == 200
 
 
+def test_a_drain_waits_for_an_administration_that_hangs(stand_in: StandIn) -> None:
+    with running_gateway(settings(), [MODELS[1]], [stand_in.socket]) as gateway:
+        envoy = psutil.Process(gateway.process.pid)
+        envoy.suspend()
+        try:
+            assert not gateway.drain(0.1)  # and no error
+        finally:
+            envoy.resume()
+        assert gateway.drain(30)
+
+
 def test_a_drain_ends_when_all_requests_are_answered() -> None:
     released = threading.Event()
     with (
