@@ -2,8 +2,8 @@
 
     python -m benchmarks.gateway_cost model_store/demo
 
-Several gateways stand before the same TorchServe instance, and are measured in turns. An option is compared with the
-gateway without options in the same round. The CPU time for a request has less noise than the
+Several gateways stand before the same TorchServe instance, and an option is measured beside the gateway without
+options, in turns. The CPU time for a request has less noise than the
 rate. Spans go to a collector (Rotel) that drops them.
 """
 
@@ -14,7 +14,7 @@ import socket
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     bodies = forecast_requests(args.bundle)
-    turns: dict[str, list[Turn]] = {}
+    pairs: dict[str, list[tuple[Turn, Turn]]] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         archives = [archive(args.bundle, Path(folder))]
         server = running.enter_context(running_server(archives, workers=args.workers))
@@ -91,10 +91,11 @@ def main() -> None:
         for name in gateways:
             turn(name, 5)
         for number in range(args.rounds):
-            for name in list(gateways)[:: 1 if number % 2 else -1]:
-                turns.setdefault(name, []).append(turn(name, args.seconds))
+            for name in gateways.keys() - {PLAIN}:
+                pair = {other: turn(other, args.seconds) for other in ((PLAIN, name), (name, PLAIN))[number % 2]}
+                pairs.setdefault(name, []).append((pair[name], pair[PLAIN]))
     print(f"{args.connections} connections, {args.workers} workers; load by {generator()}; {args.rounds} rounds\n")
-    print_table(turns)
+    print_table(pairs)
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
@@ -142,15 +143,17 @@ def collector(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def print_table(turns: dict[str, list[Turn]]) -> None:
-    """Print the medians, and their ratios to the gateway without options."""
+def print_table(pairs: Mapping[str, Sequence[tuple[Turn, Turn]]]) -> None:
+    """Print the medians of each option, and of its ratios to the gateway without options."""
     print("| gateway | requests/s | p99 ms | us of Envoy | us of all | requests/s, ratio | Envoy, ratio | all, ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
-    for name, measured in turns.items():
-        pairs = list(zip(measured, turns[PLAIN], strict=True))
-        rate, p99, cpu, total = (statistics.median(column) for column in zip(*measured, strict=True))
+    every_plain = [plain for measured in pairs.values() for _, plain in measured]
+    for name, measured in {PLAIN: [(plain, plain) for plain in every_plain], **pairs}.items():
+        rate, p99, cpu, total = (
+            statistics.median(column) for column in zip(*(turn for turn, _ in measured), strict=True)
+        )
         ratios = [
-            statistics.median(getattr(turn, figure) / getattr(plain, figure) for turn, plain in pairs)
+            statistics.median(getattr(turn, figure) / getattr(plain, figure) for turn, plain in measured)
             for figure in ("rate", "cpu", "total")
         ]
         shown = " | ".join(f"{ratio:.3f}" for ratio in ratios)

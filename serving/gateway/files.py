@@ -37,7 +37,8 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         folder: Envoy's private folder, with the other files and the administration socket.
     """
     probes_host = ipaddress.ip_address(config.probes_host)
-    limits = f"each address may send {describe(config.rate_limits)}" if config.rate_limits else ""
+    by_address = bool(config.rate_limits) and config.keys is None
+    limits = f"each address may send {describe(config.rate_limits)}" if by_address else ""
     return _rendered(
         "envoy.yaml.jinja",
         config=config,

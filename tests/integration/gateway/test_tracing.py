@@ -26,7 +26,8 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def traced(shared_stand_in: StandIn, collector: Collector) -> Iterator[Gateway]:
     """A gateway that traces every request."""
-    tracing = tracing_from({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint})
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+    tracing = tracing_from(variables)
     config = settings(keys=constant(SHOP), tracing=tracing, probes_port=shared_stand_in.port)
     with running_gateway(config, MODELS, [shared_stand_in.socket]) as running:
         yield running

@@ -22,7 +22,7 @@ from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
 
-KEY = "a-key-of-the-shop-on-the-corner"
+KEY, LIMITED_KEY, LATER_KEY = "a-key-of-the-shop-on-the-corner", "a-key-with-a-daily-limit", "a-key-that-comes-later"
 CLIENT_HOST, METRICS_HOST = "127.0.0.2", "127.0.0.3"  # loopback addresses other than the default
 
 
@@ -37,8 +37,9 @@ def service(
 ) -> Iterator[Running]:
     """A service with every option that needs the gateway."""
     folder = tmp_path_factory.mktemp("service")
-    (folder / "keys").write_text(f"# the shop's\n{KEY}\n")
+    (folder / "keys").write_text(f"# the shop's\nshop: {KEY} unlimited\nlimited: {LIMITED_KEY}\n")
     options = ["--host", CLIENT_HOST, "--metrics-host", METRICS_HOST, "--api-keys", str(folder / "keys")]
+    options += ["--rate-limit", "50/s", "--rate-limit", "2/day", "--gateway-threads", "2", "--gateway-memory", "96"]
     options += ["--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1])]
     options += ["--log", str(logs / "server.log"), "--request-log", str(logs / "requests.jsonl")]
     options += ["--instances", "1", "--workers", "1", "--cpu"]
@@ -72,6 +73,21 @@ def test_clients_need_https_and_a_key(service: Running, certificate: tuple[Path,
         http_status(connection)
 
 
+def test_a_client_without_limits_of_its_own_has_those_of_the_option(
+    service: Running, certificate: tuple[Path, Path]
+) -> None:
+    answers = [ask(service, certificate, {"X-API-Key": LIMITED_KEY}) for _ in range(3)]
+    assert [status for status, _ in answers] == [200, 200, 429]
+    assert "the client limited may send 50 requests per second and 2 per day" in str(answers[2][1]["detail"])
+    assert {ask(service, certificate, {"X-API-Key": KEY})[0] for _ in range(5)} == {200}
+
+
+def test_the_gateway_has_the_threads_and_the_memory_of_the_options(service: Running) -> None:
+    (envoy,) = service.descendants(ENVOY)
+    assert envoy.cmdline()[envoy.cmdline().index("--concurrency") + 1] == "2"
+    assert f"max_heap_size_bytes: {96 << 20}" in Path(envoy.cwd(), ENVOY).read_text()
+
+
 def test_each_port_is_bound_to_its_address(service: Running) -> None:
     with urllib.request.urlopen(f"http://{METRICS_HOST}:{service.metrics_port}/readyz", timeout=10) as answer:
         assert answer.status == 200
@@ -86,7 +102,7 @@ def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[
     request_log = logs / "requests.jsonl"
     assert until(lambda: '"written"' in request_log.read_text())
     line = next(line for line in request_log.read_text().splitlines() if '"written"' in line)
-    assert json.loads(line)["status"] == 200
+    assert (json.loads(line)["status"], json.loads(line)["client"]) == (200, "shop")
     assert f"request log: {request_log}" in service.output()
     lines = [json.loads(line) for line in (logs / "server.log").read_text().splitlines()]
     assert [line["model"] for line in lines if line["message"] == "Torch worker started."] == ["sales"]
@@ -114,6 +130,15 @@ def test_there_is_one_instance_that_leaves_gpus_alone(service: Running) -> None:
 def test_the_first_answer_is_printed_with_its_address(service: Running) -> None:
     assert f"https://{CLIENT_HOST}:{service.port}/predictions/sales" in service.output()
     assert "Warning" not in service.output()
+
+
+def test_the_keys_are_read_again_without_a_signal(service: Running, certificate: tuple[Path, Path]) -> None:
+    """Last, because the other tests need the keys that were there at the start."""
+    keys = service.bundle.with_name("keys")
+    keys.write_text(f"later: {LATER_KEY}\n")
+    assert until(lambda: ask(service, certificate, {"X-API-Key": LATER_KEY})[0] == 200)
+    assert until(lambda: ask(service, certificate, {"X-API-Key": KEY})[0] == 401)
+    assert f"{keys} was read again" in service.output()
 
 
 # Without the gateway
