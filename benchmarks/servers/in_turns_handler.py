@@ -20,4 +20,11 @@ class InTurnsHandler(SalesHandler):
         telemetry = (
             self.telemetry if content_type in (None, "application/json") else None
         )  # None: the worker's warm-up request
-        return answer_batch(data, context, parse=parse, run=self.forecaster.predict, telemetry=telemetry)
+        return answer_batch(
+            data,
+            context,
+            parse=parse,
+            run=self.forecaster.predict,
+            telemetry=telemetry,
+            safeguards=self.safeguards,
+        )
