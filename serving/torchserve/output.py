@@ -18,7 +18,7 @@ _WORKER_LOGGER = "MODEL_LOG"
 _PID = re.compile(r"\[PID\](\d+)")
 _STREAM_ENDED = "Stopped Scanner - "
 _TRACEBACKS = "Traceback (most recent call last):", "Fatal Python error: "  # the second from Python's faulthandler
-# Lines that TorchServe's worker writes at each start, so many that they hide others.
+# Lines that a worker writes at each start. There are enough of them to hide others.
 _START_LINES = re.compile(
     r"s_name_part0=|Listening on port: |Successfully loaded .*metrics\.yaml|\[PID\]\d|Python runtime: "
     r"|Connection accepted: |model_name: "

@@ -217,6 +217,15 @@ def test_a_killed_worker_is_replaced_and_leaves_no_zombie(container: str) -> Non
     assert [process for process in processes(container) if process.state == "Z"] == []
 
 
+def test_the_containers_log_has_the_lines_of_all_processes(container: str) -> None:
+    """The previous test killed a worker."""
+    assert PROGRAM is not None
+    done = subprocess.run([PROGRAM, "logs", container], capture_output=True, check=True)
+    lines = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    assert {"shopcat", "torchserve", "worker"} <= {line["source"] for line in lines}
+    assert any("ended, and TorchServe starts another" in line["message"] for line in lines)
+
+
 def test_sigterm_ends_the_container_with_status_0(container: str) -> None:
     run("kill", "--signal=TERM", container)
     assert run("wait", container).strip() == "0"
