@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pty
 import re
 import shutil
 import ssl
@@ -208,6 +209,17 @@ def test_an_error_at_the_start_is_a_line_of_the_log(demo_bundle: Path, option: s
     assert (ended.returncode, line["level"], line["source"]) == (2, "error", "shopcat")
     assert "/dev/null" in line["message"]
     assert line.get("exception", "").startswith("Traceback") == has_traceback
+
+
+def test_a_terminal_gets_text(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "cli", "serve", str(tmp_path / "missing")]
+    with os.fdopen(master, "rb") as terminal:
+        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=slave, check=False)
+        os.close(slave)
+        line = terminal.readline().decode()
+    assert ended.returncode == 2
+    assert re.match(r"\d\d:\d\d:\d\d ERROR   shopcat: .*missing is not a bundle", line)
 
 
 def test_help_lists_the_new_name_only(demo_bundle: Path) -> None:
