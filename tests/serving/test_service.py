@@ -1,7 +1,10 @@
 """serving.service and serving.admission: limits of each model, probes and the drain."""
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -24,7 +27,7 @@ from serving.gateway.errors import GatewayError
 from serving.gateway.files import EnvoyFiles
 from serving.monitoring import recent
 from serving.output import ProcessOutput
-from serving.service import Service
+from serving.service import Service, serve
 from serving.torchserve.archive import SETTINGS
 
 
@@ -109,6 +112,30 @@ def test_a_drain_without_administration_is_no_error(tmp_path: Path, caplog: pyte
         service_of(gateway).drain()
     assert "the gateway does not run" in caplog.text
     assert "some requests were not answered" in caplog.text
+
+
+@pytest.mark.parametrize("error", [OSError("no answer"), IndexError("no server")])
+def test_an_error_of_the_first_answers_does_not_end_the_service(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    reloads: list[bool] = []
+
+    def begin_reload(_service: Service) -> bool:
+        reloads.append(True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    def on_ready(_service: Service) -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        raise error
+
+    monkeypatch.setattr(Service, "running", lambda service, _log: contextlib.nullcontext(service))
+    monkeypatch.setattr(Service, "begin_reload", begin_reload)
+    drained: list[Service] = []
+    monkeypatch.setattr(Service, "drain", lambda service: drained.append(service))
+    serve(GatewayConfig(), list, on_ready)
+    assert (reloads, len(drained)) == ([True], 1)
+    assert f"its first answers can't be shown: {error}" in caplog.text
 
 
 def test_no_limit_exceeds_the_queue_of_torchserve(tmp_path: Path) -> None:
