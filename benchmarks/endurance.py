@@ -35,7 +35,7 @@ from PIL import Image
 
 from benchmarks.load_generator.patient import Client, Tally
 from benchmarks.markdown import table_row
-from benchmarks.servers.container import build, inside, restrictions, run
+from benchmarks.servers.container import PROGRAM, build, inside, restrictions, run
 from benchmarks.soak import Request, request_kinds
 from serving.ports import HOST, Ports
 
@@ -60,13 +60,19 @@ class Fault(NamedTuple):
 
 
 def hostile_requests() -> list[Request]:
-    """Return requests that are small to send and large to read, with the status of their rejection."""
-    file = io.BytesIO()
-    Image.new("LA", (7071, 7071)).save(file, "PNG")
-    body = b'{"items":[' + b"[]," * 3_300_000 + b"[]]}"
+    """Return requests that are small to send and large to read, with the status of their answers."""
+
+    def png(mode: str, side: int) -> bytes:
+        file = io.BytesIO()
+        Image.new(mode, (side, side)).save(file, "PNG")
+        return file.getvalue()
+
+    lists = b'{"items":[' + b"[]," * 330_000 + b"[]]}"
     return [
-        Request("a photo of 50 megapixels", "/predictions/pets", file.getvalue(), "image/png", 413, 1),
-        Request("10 MB of empty lists", "/predictions/sales", body, "application/json", 413, 1),
+        Request("a photo of 50 megapixels", "/predictions/pets", png("LA", 7071), "image/png", 413, 1),
+        Request("a photo of 23 megapixels", "/predictions/pets", png("RGBA", 4800), "image/png", 200, 1),
+        Request("1 MB of empty lists", "/predictions/sales", lists, "application/json", 422, 1),
+        Request("2 MB of spaces", "/predictions/sales", b" " * 2_000_000, "application/json", 413, 1),
     ]
 
 
@@ -198,7 +204,8 @@ def running_container(bundles: Sequence[Path], log: Path) -> Iterator[Container]
             wait_until_ready(running)
             yield running
         finally:
-            log.write_text(run("logs", container, check=False))
+            with log.open("wb") as file:
+                subprocess.run([PROGRAM, "logs", container], stdout=file, stderr=file, check=True)
             run("rm", "--force", "--time=100", container, check=False)
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +61,8 @@ class Client:
             try:
                 connection = self._connection or self._connect()
                 headers = {"Content-Type": request.content_type, "X-API-Key": self._key}
-                connection.request("POST", request.path, request.body, headers)
+                with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):  # a 413 comes before the body's end
+                    connection.request("POST", request.path, request.body, headers)
                 answer = connection.getresponse()
                 answer.read()
                 status, pause = answer.status, float(answer.headers.get("Retry-After", 0))
