@@ -43,6 +43,8 @@ class ProcessOutput:
 
     def tail(self) -> str:
         """Return the last lines, for an error message."""
+        if not self._kept:
+            return "It has written nothing."
         return "\n".join(["The last lines of its output:", *(f"  {line}" for line in self._kept)])
 
     def read(self, stream: IO[bytes]) -> None:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Generic, Protocol, TypeVar
 
 from runtime.errors import UserError
-from serving.process import ServerError
+from serving.process import ServerError, describe_exit
 from serving.signals import postponed
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Supervised(Generic[Part]):
                     while not self._stopping.wait(_POLL_S) and part.process.poll() is None:
                         pass
                     self.current = None  # before the process is stopped, which may take long
-                reason = f"ended unexpectedly with exit status {part.process.returncode}"
+                reason = f"ended unexpectedly, {describe_exit(part.process.returncode)}"
             except Exception as error:
                 if not self._first.done():
                     self._first.set_exception(error)

@@ -90,6 +90,11 @@ def test_an_unexpected_end_is_logged_with_its_last_lines(
     assert "first words" in output.tail()
 
 
+def test_a_process_without_output_says_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", folder, ProcessOutput("gateway"))
+    assert caplog.messages == ["the process ended unexpectedly, killed by SIGTERM\nIt has written nothing."]
+
+
 def test_a_crash_report_of_java_is_logged_before_it_is_removed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     report = "open(f'hs_err_pid{os.getpid()}.log', 'w').write('# SIGSEGV (0xb)\\n' * 1000)"
     run(f"import os; {report}; os.abort()", folder, ProcessOutput("torchserve"))
