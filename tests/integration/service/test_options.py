@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from serving.ports import HOST
+from tests.integration.collector import Collector, collecting
 from tests.integration.service.shopcat import DAY, ENVOY, TORCHSERVE, WORKER, Running, probe, serving
 from tests.integration.waiting import until
 
@@ -33,10 +34,20 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    with collecting(tmp_path_factory.mktemp("collector")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def service(
-    demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path], logs: Path
+    demo_bundle: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    certificate: tuple[Path, Path],
+    logs: Path,
+    collector: Collector,
 ) -> Iterator[Running]:
-    """A service with every option that needs the gateway."""
+    """A service with every option that needs the gateway, and with traces."""
     folder = tmp_path_factory.mktemp("service")
     (folder / "keys").write_text(f"# the shop's\nshop: {KEY} unlimited\nlimited: {LIMITED_KEY}\n")
     options = ["--host", CLIENT_HOST, "--metrics-host", METRICS_HOST, "--api-keys", str(folder / "keys")]
@@ -44,7 +55,9 @@ def service(
     options += ["--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1])]
     options += ["--log", str(logs / "server.log"), "--request-log", str(logs / "requests.jsonl")]
     options += ["--instances", "1", "--workers", "1", "--cpu"]
-    with serving(demo_bundle, folder, *options) as running:
+    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+    traces |= {"OTEL_BSP_SCHEDULE_DELAY": "200"}  # milliseconds; 5,000 by default
+    with serving(demo_bundle, folder, *options, environment=traces) as running:
         yield running
 
 
@@ -108,6 +121,27 @@ def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[
     lines = [json.loads(line) for line in (logs / "server.log").read_text().splitlines()]
     assert [line["model"] for line in lines if line["message"] == "Torch worker started."] == ["sales"]
     assert [path.name for path in logs.glob("server.log*")] == ["server.log"]
+
+
+def test_a_request_is_one_trace_of_gateway_worker_and_stages(
+    service: Running, certificate: tuple[Path, Path], collector: Collector
+) -> None:
+    trace_id, parent_id = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    headers = {"X-API-Key": KEY, "X-Request-Id": "traced", "traceparent": f"00-{trace_id}-{parent_id}-01"}
+    assert ask(service, certificate, headers)[0] == 200
+    stages = {"queue", "parse", "features", "inference", "encode"}
+    spans = {span.name: span for span in collector.trace(trace_id, 2 + len(stages))}
+    gateway, worker = spans["POST /predictions/sales"], spans["worker sales"]
+    assert (gateway.parent_id, worker.parent_id) == (parent_id, gateway.span_id)
+    assert (gateway.service, worker.service) == ("shopcat", "shopcat")
+    assert gateway.attributes["shopcat.client"] == "shop"
+    assert gateway.attributes["guid:x-request-id"] == worker.attributes["guid:x-request-id"] == "traced"
+    assert spans.keys() == {gateway.name, worker.name, *stages}
+    for stage in stages:
+        assert spans[stage].parent_id == worker.span_id
+        assert (
+            worker.start_ns - 1000 <= spans[stage].start_ns <= spans[stage].end_ns <= worker.end_ns + 1000
+        )  # rounding
 
 
 def test_every_line_of_the_output_is_json(service: Running) -> None:
