@@ -71,7 +71,7 @@ def hostile_requests() -> list[Request]:
     return [
         Request("a photo of 50 megapixels", "/predictions/pets", png("LA", 7071), "image/png", 413, 1),
         Request("a photo of 23 megapixels", "/predictions/pets", png("RGBA", 4800), "image/png", 200, 1),
-        Request("1 MB of empty lists", "/predictions/sales", lists, "application/json", 422, 1),
+        Request("1 MB of empty lists", "/predictions/sales", lists, "application/json", 413, 1),
         Request("2 MB of spaces", "/predictions/sales", b" " * 2_000_000, "application/json", 413, 1),
     ]
 
