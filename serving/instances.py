@@ -18,6 +18,9 @@ from serving.supervised import Supervised, stop_all
 from serving.torchserve.archive import copy_archives
 from serving.torchserve.server import Server, running_server
 
+_STARTS = 4  # more at a time would only slow each other down, beyond the time that a start may take
+_POLL_S = 0.1
+
 # "starting" instances receive no requests yet, "draining" ones only finish theirs.
 Role = Literal["starting", "serving", "draining"]
 
@@ -43,7 +46,7 @@ class Instance(Supervised[Server]):
 
         @contextlib.contextmanager
         def start(cancelled: threading.Event) -> Iterator[Server]:
-            with running_server(
+            server = running_server(
                 archives,
                 workers=pool.workers,
                 cpu=pool.cpu,
@@ -52,9 +55,17 @@ class Instance(Supervised[Server]):
                 environment={**pool.environment, INSTANCE: str(number)},
                 link=True,
                 cancelled=cancelled,
-            ) as server:
-                self.footprint = memory_of(server.process.pid)
-                yield server
+            )
+            with contextlib.ExitStack() as stack:
+                while not pool.starts.acquire(timeout=_POLL_S):
+                    if cancelled.is_set():
+                        raise ServerError(f"{self.name} was stopped before it was started")
+                try:
+                    running = stack.enter_context(server)
+                    self.footprint = memory_of(running.process.pid)
+                finally:
+                    pool.starts.release()
+                yield running
 
         super().__init__(f"TorchServe instance {number}", start)
         self.number, self.archives = number, archives
@@ -68,6 +79,7 @@ class InstancePool:
     Attributes:
         instances: the instances; a change replaces the tuple.
         folder: private folder for copies of the archives.
+        starts: limits the starts at a time.
         is_closed: True once all instances are being stopped.
         shared: paths that the workers write to.
         workers: as for `running_server`, for each instance.
@@ -97,6 +109,7 @@ class InstancePool:
         self.is_closed = False
         self.shared, self.workers, self.cpu, self.environment = shared, workers, cpu, environment
         self.folder, self._versions = folder, itertools.count(1)
+        self.starts = threading.BoundedSemaphore(_STARTS)
         self._changing = threading.Lock()
 
     def copy(self, archives: Iterable[Path]) -> list[Path]:
