@@ -58,7 +58,8 @@ def _probe(operation: str, summary: str) -> dict[str, Any]:
     """Return the path item of a probe."""
     health = json_content(("Health",), {})
     answers = responses("The answer is yes.", health, ())
-    del answers["401"]
+    for status in ("401", "429"):  # probes need no key and have no rate limit
+        del answers[status]
     problem = problem_response(503, names_by_status(GATEWAY_PROBLEMS)[503])
     answers["503"] = {
         **problem,

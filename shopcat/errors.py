@@ -12,7 +12,8 @@
 A path that cannot be opened raises Python's own `OSError`, wrong arguments raise `TypeError`.
 """
 
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 from runtime.bundle import BundleError
 from runtime.device import DeviceError
@@ -43,6 +44,10 @@ class RequestError(UserError):
     def __init__(self, problem: Problem, request_id: str | None = None) -> None:
         super().__init__(problem.detail)
         self.problem, self.request_id = problem, request_id
+
+    def __reduce__(self) -> Any:
+        """Return how to make the exception again in another process."""
+        return type(self), (self.problem, self.request_id)
 
     @property
     def kind(self) -> str:
@@ -79,3 +84,8 @@ class ServiceError(UserError):
     ) -> None:
         super().__init__(message)
         self.kind, self.request_id, self.status, self.problem = kind, request_id, status, problem
+
+    def __reduce__(self) -> Any:
+        """Return how to make the exception again in another process."""
+        make = partial(type(self), kind=self.kind, request_id=self.request_id, status=self.status, problem=self.problem)
+        return make, self.args

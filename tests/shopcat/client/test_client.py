@@ -5,6 +5,7 @@ tests/integration/contract/test_python_client.py asks the real service.
 
 import datetime as dt
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -260,6 +261,14 @@ def test_a_store_with_too_many_items_is_divided_by_date() -> None:
 
 
 # The package
+
+
+@pytest.mark.parametrize("answer", [problem("unknown-store"), problem("internal-error")])
+def test_an_exception_can_be_sent_to_another_process(answer: Answer) -> None:
+    with scripted(answer) as server, pytest.raises(shopcat.UserError) as raised:
+        ask_synchronously("forecast", url=server.url, **DAY)
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert (type(copy), str(copy), vars(copy)) == (type(raised.value), str(raised.value), vars(raised.value))
 
 
 def test_the_clients_load_no_model_code() -> None:
