@@ -179,9 +179,9 @@ def test_the_keys_are_read_again_without_a_signal(service: Running, certificate:
 # Without the gateway
 
 
-def test_the_old_name_of_no_gateway_works_and_names_the_new_one(demo_bundle: Path, tmp_path: Path) -> None:
+def test_old_names_of_options_work_and_name_the_new_ones(demo_bundle: Path, tmp_path: Path) -> None:
     log, request_log = tmp_path / "server.log", tmp_path / "requests.jsonl"
-    options = ["--no-edge", "--workers", "1", "--cpu", "--log", str(log), "--request-log", str(request_log)]
+    options = ["--no-edge", "--workers", "1", "--cpu", "--log", str(log), "--audit-log", str(request_log)]
     with serving(demo_bundle, tmp_path, *options) as service:
         assert not service.descendants(ENVOY)
         request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/sales", DAY)
@@ -193,6 +193,7 @@ def test_the_old_name_of_no_gateway_works_and_names_the_new_one(demo_bundle: Pat
         processes = psutil.Process(service.process.pid).children(recursive=True)
     assert "Warning: --no-edge" in service.output()
     assert "is now --no-gateway" in service.output()
+    assert "Warning: --audit-log (SHOPCAT_SERVE_AUDIT_LOG) is now --request-log" in service.output()
     assert json.loads(service.output().splitlines()[-1])["message"] == "stopped"
     assert "Torch worker started" in log.read_text()
     assert request_log.read_text()
@@ -235,7 +236,7 @@ def test_no_gateway_contradicts_options_of_the_gateway(
 
 @pytest.mark.parametrize(
     ("option", "has_traceback"),
-    [("--model-store", False), ("--request-log", True)],  # only the first is foreseen
+    [("--model-store", False), ("--request-log", True), ("--audit-log", True)],  # only the first is foreseen
 )
 def test_an_error_at_the_start_is_a_line_of_the_log(demo_bundle: Path, option: str, has_traceback: bool) -> None:
     ended = run(demo_bundle, option, "/dev/null/x", "--log-format", "json")
@@ -260,6 +261,7 @@ def test_help_lists_the_new_name_only(demo_bundle: Path) -> None:
     text = run(demo_bundle, "--help").stdout
     assert "--no-gateway" in text
     assert "--no-edge" not in text
+    assert "--audit-log" not in text
     assert "--health-check-interval" not in text
 
 
