@@ -34,7 +34,7 @@ def test_every_error_has_a_meaning() -> None:
 def test_the_base_module_names_no_upper_layer() -> None:
     source = (ROOT / "runtime" / "errors.py").read_text(encoding="utf-8")
     classes = [node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
-    assert classes == ["UserError", "InstallationError"]
+    assert classes == ["UserError", "InstallationError", "SessionError"]
 
 
 def test_the_package_exports_the_errors_of_loading_and_using_a_model() -> None:
