@@ -177,7 +177,8 @@ class _Batch(Generic[Request]):
         self.outcomes: dict[int, Answer | Problem] = {}
         self._data, self._context, self._parse, self._run_model = data, context, parse, run
         self._clock, self._safeguards = clock, safeguards
-        self._n_run = self._n_failed = 0
+        self._n_run = 0
+        self._failed: list[int] = []  # hashes of the requests that failed with an internal error
 
     def answer(self, indices: Sequence[int]) -> None:
         """Parse some requests and run the valid ones together."""
@@ -215,9 +216,10 @@ class _Batch(Generic[Request]):
                 self.outcomes.update(dict.fromkeys(requests, _unavailable()))
                 return
             if len(requests) == 1:
-                self._n_failed += 1
                 (index,) = requests
-                self.outcomes[index] = self._failure(error, index)
+                problem = self.outcomes[index] = self._failure(error, index)
+                if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:  # a request that takes too much memory has a 413
+                    self._failed.append(hash(repr(self._data[index])))
                 return
             logger.warning("a batch of %d requests failed; each request runs alone now", len(requests))
         for index, request in requests.items():
@@ -230,7 +232,7 @@ class _Batch(Generic[Request]):
         """Break the worker if no request of some batches could be computed; then Envoy may retry these requests."""
         assert self._safeguards
         faults = self._safeguards.faults
-        faults.count(n_run=self._n_run, n_failed=self._n_failed)
+        faults.count(n_run=self._n_run, failed=self._failed)
         if faults.broken:
             self._safeguards.break_worker(faults.broken)
             for index, outcome in self.outcomes.items():

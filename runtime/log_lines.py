@@ -106,7 +106,7 @@ def read_line(line: str) -> logging.LogRecord | None:
         created = datetime.fromisoformat(content.pop(_TIME)).timestamp()
         level = str(content.pop(_LEVEL)).lower()
         record = logging.makeLogRecord({"msg": str(content.pop(_MESSAGE)), "created": created})
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None
     set_level(record, level)
     record.exc_text = str(content.pop(_EXCEPTION, "")) or None

@@ -43,9 +43,10 @@ class ProcessOutput:
 
     def tail(self) -> str:
         """Return the last lines, for an error message."""
-        if not self._kept:
+        lines = list(self._kept)  # in one step, because the reader's thread goes on
+        if not lines:
             return "It has written nothing."
-        return "\n".join(["The last lines of its output:", *(f"  {line}" for line in self._kept)])
+        return "\n".join(["The last lines of its output:", *(f"  {line}" for line in lines)])
 
     def read(self, stream: IO[bytes]) -> None:
         """Read a pipe to its end."""

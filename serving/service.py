@@ -74,6 +74,7 @@ class Service:
         self._archive, self._instances, self._ready = archive, instances, ready
         self._workers, self._cpu, self._environment = workers, cpu, environment
         self._models: list[ServedModel] = []
+        self._are_limits_uncertain = False
         self._up, self._stopping, self._ended = False, False, threading.Event()
         self._reloading: threading.Thread | None = None
         self._hosts: tuple[Gateway, Recent[Mapping[str, Mapping[Path, Host]] | None]] | None = None
@@ -151,15 +152,17 @@ class Service:
 
     def _route(self) -> None:
         """Update the routes until the service ends."""
-        wait = _POLL_S
-        while not self._ended.wait(wait):
-            try:
-                self.update_routes()
-                self._gateway_folder.files.refresh()
-                wait = _POLL_S
-            except Exception:
-                logger.exception("the gateway's endpoints can't be updated; trying again")
-                wait = 60.0
+        steps = {"endpoints": self.update_routes, "keys and certificate": self._gateway_folder.files.refresh}
+        failing: set[str] = set()
+        while not self._ended.wait(1.0 if failing else _POLL_S):
+            for name, step in steps.items():
+                try:
+                    step()
+                    failing.discard(name)
+                except Exception:
+                    if name not in failing:
+                        logger.exception("the gateway's %s can't be updated; trying again", name)
+                    failing.add(name)
 
     def drain(self) -> None:
         """Accept no more requests, and wait until all accepted ones are answered."""
@@ -196,9 +199,10 @@ class Service:
         if (server := instance.current) is None:
             raise ServerError(f"{instance.name} has ended")
         models = served_models(server, self._instances)
-        if models != self._models:
+        if models != self._models or self._are_limits_uncertain:
+            self._are_limits_uncertain = True  # until all files are written
             self._gateway_folder.files.change_limits(models)
-            self._models = models
+            self._models, self._are_limits_uncertain = models, False
 
     def _watched(self) -> Watched:
         """Return the state that metrics and probes report."""
@@ -227,11 +231,11 @@ class Service:
         )
 
     def _is_alive(self, hosts: Mapping[str, Mapping[Path, Host]] | None) -> bool:
-        """Return False if the gateway hangs, or if no instance answers and none is being started."""
+        """Return False if the gateway hangs, or if no instance answers and none is recovering."""
         if hosts is None:
-            return self._gateway.is_starting
+            return self._gateway.is_recovering
         answers = any(host.answers for sockets in hosts.values() for host in sockets.values())
-        return answers or any(instance.is_starting for instance in self.pool.instances)
+        return answers or any(instance.is_recovering for instance in self.pool.instances)
 
     def _gateway_hosts(self) -> Mapping[str, Mapping[Path, Host]] | None:
         """Return Envoy's state of the instances, at most a second old; None if it does not respond."""
@@ -286,8 +290,9 @@ def serve(
                 logger.warning("the service runs; its first answers can't be shown: %s", error, exc_info=unforeseen)
             while True:
                 reload_requested.wait()
-                if service.begin_reload():
-                    reload_requested.clear()
+                reload_requested.clear()  # first, so that a signal in between is not lost
+                if not service.begin_reload():
+                    reload_requested.set()
                 time.sleep(_POLL_S)
         except KeyboardInterrupt:
             service.drain()

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _LONGEST_WAIT_S = 60.0
+_RECOVERY_S = 300.0  # a part that is down for longer does not recover by itself
 _STABLE_S = 60.0  # after a part ran for so long, its next end counts as the first
 
 
@@ -40,7 +41,6 @@ class Supervised(Generic[Part]):
     Attributes:
         name: name of the part, for log lines.
         current: the running part; None while it is down.
-        is_starting: True while a start is in progress.
         restarts: number of times that the process ended unexpectedly.
     """
 
@@ -54,11 +54,18 @@ class Supervised(Generic[Part]):
         """
         self.name = name
         self.current: Part | None = None
-        self.is_starting, self.restarts = False, 0
+        self.restarts = 0
+        self._down_since: float | None = None  # of the monotonic clock; None before the first start
         self._start = start
         self._stopping, self._retired = threading.Event(), False
         self._first: Future[Part] = Future()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def is_recovering(self) -> bool:
+        """Return True while the part is down and may come back: it is started or waits for its start."""
+        since = self._down_since
+        return self.current is None and since is not None and time.monotonic() - since < _RECOVERY_S
 
     def begin(self) -> None:
         """Start the part without waiting for it."""
@@ -82,18 +89,20 @@ class Supervised(Generic[Part]):
             self._thread.join()
 
     def _run(self) -> None:
-        failures = 0
+        failures, self._down_since = 0, time.monotonic()
         while not self._stopping.is_set():
             ready = 0.0
             try:
-                self.is_starting = True
                 with self._start(self._stopping) as part:
-                    self.current, self.is_starting, ready = part, False, time.monotonic()
+                    self.current, ready = part, time.monotonic()
                     if not self._first.done():
                         self._first.set_result(part)
                     while not self._stopping.wait(_POLL_S) and part.process.poll() is None:
                         pass
-                    self.current = None  # before the process is stopped, which may take long
+                    self._down_since, self.current = (
+                        time.monotonic(),
+                        None,
+                    )  # before the process is stopped, which may take long
                 reason = f"ended unexpectedly, {describe_exit(part.process.returncode)}"
             except Exception as error:
                 if not self._first.done():
@@ -103,7 +112,7 @@ class Supervised(Generic[Part]):
                 if not isinstance(error, (UserError, OSError)):
                     logger.exception("unexpected error of %s", self.name)
             finally:
-                self.current, self.is_starting = None, False
+                self.current = None
             if self._stopping.is_set() or self._retired:
                 break
             self.restarts += 1

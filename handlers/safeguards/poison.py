@@ -1,9 +1,9 @@
 """Requests that end the workers that compute them are computed twice, then rejected.
 
 A worker writes the digests of the requests that it computes to a file that all workers of the service map into
-memory. The other workers read there what a worker had in hand when it ended. Any cause can end a worker, so one death
-makes its requests suspects only. A suspect is computed alone, and is no suspect any more once it was answered. A
-request that ended two workers without an answer in between is rejected for ten minutes.
+memory. The other workers read there what a worker had in hand when it ended. Any cause can end a worker, or several at
+once, so that a death makes its requests suspects only. A suspect is computed alone, and is no suspect any more once it
+was answered. A suspect that ends the worker that computes it is rejected for ten minutes.
 
 The file has a header, a table of suspects, and a slot for each worker. A worker holds the lock of its slot until it
 ends, however it ends.
@@ -33,7 +33,7 @@ _SUSPECT = struct.Struct(f"={_DIGEST}sId")  # digest, number of deaths, time of 
 _SUSPECTS, _SLOTS, _IN_HAND = 128, 512, 32  # suspects and workers in all, and requests in a worker's slot
 _TABLE = 16
 _FIRST_SLOT = _TABLE + _SUSPECTS * _SUSPECT.size
-_SLOT = 8 + _IN_HAND * _DIGEST  # number of digests, padded to 8 bytes, and the digests
+_SLOT = 8 + _IN_HAND * _DIGEST  # number of digests, 1 if they are a suspect, padded to 8 bytes; and the digests
 SIZE = _FIRST_SLOT + _SLOTS * _SLOT
 
 
@@ -88,17 +88,17 @@ class PoisonGuard:
         for index, count in enumerate(deaths):
             if count:
                 rejected = count >= DEATHS
-                self._mark([] if rejected else [digests[index]])
+                self._mark([] if rejected else [digests[index]], is_suspect=True)
                 yield [index], min(count, DEATHS)
                 if not rejected:
                     self._forget(digests[index])
         self._map[self._start] = 0
 
-    def _mark(self, digests: Sequence[bytes]) -> None:
+    def _mark(self, digests: Sequence[bytes], *, is_suspect: bool = False) -> None:
         """Write the digests of the requests in hand; their number last, because the worker may end at any time."""
         digests = digests[:_IN_HAND]
         first = self._start + 8
-        self._map[self._start] = 0
+        self._map[self._start], self._map[self._start + 1] = 0, is_suspect
         self._map[first : first + _DIGEST * len(digests)] = b"".join(digests)
         self._map[self._start] = len(digests)
 
@@ -128,7 +128,8 @@ class PoisonGuard:
     def _record_death(self, start: int) -> None:
         """Enter the requests that an ended worker had in hand into the table; its slot must be locked."""
         count = min(self._map[start], _IN_HAND)
-        digests = [self._map[at : at + _DIGEST] for at in range(start + 8, start + 8 + count * _DIGEST, _DIGEST)]
+        digests = {self._map[at : at + _DIGEST] for at in range(start + 8, start + 8 + count * _DIGEST, _DIGEST)}
+        was_suspect = bool(self._map[start + 1])
         self._map[start] = 0
         if not digests:
             return
@@ -141,7 +142,8 @@ class PoisonGuard:
                     index = min(range(_SUSPECTS), key=lambda place: entries[place][2] if entries[place][1] else -1)
                     entries[index] = (digest, 0, now)
                 _, deaths, at = entries[index]
-                entries[index] = (digest, 1 + (deaths if now - at < MEMORY_S else 0), now)
+                before = deaths if now - at < MEMORY_S else 0
+                entries[index] = (digest, before + 1 if was_suspect else max(before, 1), now)
                 self._write(index, entries[index])
         most = max(deaths for digest, deaths, _ in entries if digest in digests)
         effect = "one more death of a worker and it is rejected" if most < DEATHS else "it is rejected from now on"

@@ -66,7 +66,8 @@ local function bearer(header)
   return scheme and string.lower(scheme) == "bearer" and key or nil
 end
 
-function envoy_on_request(handle)
+-- Set the client's name, and return true if the request has a key.
+local function authenticate(handle)
   local headers, context = handle:headers(), handle:filterContext()
   local key, authorization = headers:get("x-api-key"), headers:get("authorization")
   local client = client_of(context, key) or client_of(context, bearer(authorization))
@@ -77,13 +78,25 @@ function envoy_on_request(handle)
     headers:remove("authorization")
   end
   if not client then
-    handle:respond({ [":status"] = "401" }, "")
-    return
+    return false
   end
+  local metadata = handle:streamInfo():dynamicMetadata()
   local line = string.find(client, "\n", 1, true)
   if line then -- for the response to a request beyond the limits
-    handle:streamInfo():dynamicMetadata():set("shopcat", "limits", string.sub(client, line + 1))
+    metadata:set("shopcat", "limits", string.sub(client, line + 1))
     client = string.sub(client, 1, line - 1)
   end
   headers:add(CLIENT, client)
+  metadata:set("shopcat", "client", client) -- for the log and the trace: a client can set the header of a bad request
+  return true
+end
+
+function envoy_on_request(handle)
+  local succeeded, found = pcall(authenticate, handle) -- Envoy forwards a request whose script has an error
+  if not succeeded then
+    handle:logErr("a key can't be checked: " .. tostring(found))
+    handle:respond({ [":status"] = "503" }, "")
+  elseif not found then
+    handle:respond({ [":status"] = "401" }, "")
+  end
 end

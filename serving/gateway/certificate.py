@@ -40,8 +40,8 @@ def read_certificate(certificate: Path, key: Path) -> Certificate:
     for file in (certificate, key):
         if not os.access(file, os.R_OK):
             raise GatewayError(f"{file}, for TLS, can't be read; check that it exists and that you may read it")
-    found = Certificate(certificate.read_bytes(), key.read_bytes())
     try:
+        found = Certificate(certificate.read_bytes(), key.read_bytes())
         # An empty password, because OpenSSL would otherwise ask for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except ssl.SSLError as error:
@@ -49,4 +49,6 @@ def read_certificate(certificate: Path, key: Path) -> Certificate:
             f"{certificate} and {key} are not a certificate and its key, both PEM, the key without a password "
             f"({error.reason or error})"
         ) from error
+    except OSError as error:
+        raise GatewayError(f"{certificate} and {key}, for TLS, can't be read: {error}") from error
     return found

@@ -2,7 +2,6 @@
 
 import contextlib
 import ipaddress
-import itertools
 import json
 import logging
 import threading
@@ -151,7 +150,7 @@ class EnvoyFiles:
             folder: Envoy's private folder.
         """
         self._config, self._models, self._folder = config, models, folder
-        self._next_look, self._number = 0.0, itertools.count()
+        self._next_look, self._n_certificates, self._is_failing = 0.0, 0, False
         self._keys: Sequence[ApiKey] | None = None
         self._certificate: Certificate | None = None
         (folder / _RATE).write_text(json.dumps(access_log_rate()))
@@ -166,7 +165,6 @@ class EnvoyFiles:
             OSError: if a file can't be written.
         """
         with self._writing:
-            self._models = models
             with _atomic(self._folder / "envoy.yaml") as file:  # for the next start of Envoy
                 file.write_text(render(self._config, models, self._folder), encoding="utf-8")
             self._write_resource("limits.yaml", _limits_resource(models))
@@ -175,6 +173,7 @@ class EnvoyFiles:
                 for path in ("predictions", "explanations"):
                     name = f"admission-{model.name}-{path}"
                     self._write_resource(f"{name}.yaml", _admission_resource(name, limits.get(path)))
+            self._models = models
             self._write_routes()
 
     def refresh(self) -> None:
@@ -196,8 +195,11 @@ class EnvoyFiles:
                     config.tls.refresh()
                     if config.tls.value != self._certificate:
                         self._write_certificate()
+            self._is_failing = False
         except OSError as error:
-            logger.error("the gateway's files in %s can't be written: %s", self._folder, error)
+            if not self._is_failing:
+                logger.error("the gateway's files in %s can't be written; trying again: %s", self._folder, error)
+            self._is_failing = True
 
     def _write_routes(self) -> None:
         keys = self._config.keys.value if self._config.keys else None
@@ -210,8 +212,7 @@ class EnvoyFiles:
         if not self._config.tls:
             return
         certificate = self._config.tls.value
-        number = next(self._number)
-        chain, key = self._folder / f"certificate-{number}.pem", self._folder / f"key-{number}.pem"
+        chain, key = self._certificate_paths(self._n_certificates)
         key.touch(mode=0o600)
         chain.write_bytes(certificate.chain)
         key.write_bytes(certificate.key)
@@ -222,6 +223,12 @@ class EnvoyFiles:
         }
         self._write_resource("certificate.yaml", secret)
         self._certificate = certificate
+        self._n_certificates += 1
+        for file in self._certificate_paths(self._n_certificates - 3):  # Envoy may still read the one before
+            file.unlink(missing_ok=True)
+
+    def _certificate_paths(self, number: int) -> tuple[Path, Path]:
+        return self._folder / f"certificate-{number}.pem", self._folder / f"key-{number}.pem"
 
     def _write_resource(self, name: str, resource: Mapping[str, Any]) -> None:
         """Write a file with a resource that Envoy watches."""

@@ -106,14 +106,14 @@ def check_answered(handler: Any, fields: Mapping[str, Any], headers: Mapping[str
 @pytest.fixture(scope="module")
 def sales(demo_bundle: Path) -> SalesHandler:
     handler = SalesHandler()
-    handler.forecaster, handler.telemetry = Forecaster.load(demo_bundle), None
+    handler.forecaster, handler.telemetry, handler.safeguards = Forecaster.load(demo_bundle), None, None
     return handler
 
 
 @pytest.fixture(scope="module")
 def pets(pets_bundle: Path) -> PetsHandler:
     handler = PetsHandler()
-    handler.classifier, handler.telemetry = Classifier.load(pets_bundle), None
+    handler.classifier, handler.telemetry, handler.safeguards = Classifier.load(pets_bundle), None, None
     return handler
 
 
@@ -225,7 +225,7 @@ def test_any_message_of_the_front_end_is_answered(
         st.lists(st.tuples(names, words, values), max_size=3),
     )
     handler, request_log = SalesHandler(), RequestLog(tmp_path / "requests.jsonl", per_second=1e9)
-    handler.forecaster = sales.forecaster
+    handler.forecaster, handler.safeguards = sales.forecaster, None
     handler.telemetry = Telemetry("fuzz", "1", ForecastObserver(), request_log=request_log)
 
     def read(requests_and_piece: tuple[list[Any], int]) -> None:

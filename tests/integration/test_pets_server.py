@@ -230,7 +230,7 @@ def test_curl_gets_the_expected_answer(
 def in_the_handler(classifier: Classifier, content: bytes, **options: object) -> Any:
     """Return the handler's answer to a request in the form that TorchServe passes to it."""
     handler = PetsHandler()
-    handler.classifier, handler.telemetry = classifier, None
+    handler.classifier, handler.telemetry, handler.safeguards = classifier, None, None
     context = TorchServeContext("pets", "/", None, 1, None, "0.12.0")
     context.request_processor = [RequestProcessor({"Content-Type": "image/jpeg"})]
     fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}

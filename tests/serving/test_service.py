@@ -58,7 +58,7 @@ def test_limits_grow_with_workers_and_instances(tmp_path: Path) -> None:
 def service_of(gateway: object) -> Service:
     """Return a service with a gateway and without instances."""
     service = Service(GatewayConfig(), list, instances=1, workers=1)
-    service._gateway = cast(Any, SimpleNamespace(current=gateway, is_starting=False, restarts=0))
+    service._gateway = cast(Any, SimpleNamespace(current=gateway, is_recovering=False, restarts=0))
     service.pool = cast(Any, SimpleNamespace(running=dict, instances=()))
     return service
 

@@ -104,6 +104,21 @@ def test_a_second_death_counts_against_the_computed_suspect_alone(workers: Worke
     assert turns(survivor, "innocent", "fatal") == [([0], 1), ([1], DEATHS)]
 
 
+def test_equal_requests_of_one_worker_count_as_one(workers: Workers) -> None:
+    """Many clients send the same request, and any cause can end a worker."""
+    survivor = PoisonGuard(workers.file, Clock())
+    workers.end(workers.compute("fatal", "fatal"))
+    assert turns(survivor, "fatal", "fatal") == [([0], 1), ([1], 1)]
+
+
+def test_workers_that_end_at_once_make_their_request_a_suspect_only(workers: Workers) -> None:
+    """They end with their TorchServe instance."""
+    survivor = PoisonGuard(workers.file, Clock())
+    for worker in [workers.compute("fatal") for _ in range(3)]:
+        workers.end(worker)
+    assert turns(survivor, "fatal") == [([0], 1)]
+
+
 def test_a_request_in_hand_of_a_living_worker_is_no_suspect(workers: Workers) -> None:
     workers.compute("fatal")
     assert turns(PoisonGuard(workers.file, Clock()), "fatal") == [([0], 0)]
