@@ -103,6 +103,13 @@ def test_a_request_that_is_given_up_has_a_line(keyed: Gateway, stand_in: StandIn
     assert line["duration_ms"] > 900 * MODELS[0].timeout
 
 
+def test_a_bad_request_has_no_client_in_its_line(keyed: Gateway, lines: Lines) -> None:
+    """Envoy rejects it before it removes the client's header."""
+    sent = f"POST /predictions/sales HTTP/1.0\r\nX-Shopcat-Client: {SHOP.client}\r\n\r\n"
+    (request_id,) = request_ids(exchange(keyed, sent.encode()).partition(b"\r\n\r\n")[0])
+    assert "client" not in lines.about(request_id)
+
+
 def test_bytes_that_are_no_request_have_a_line(keyed: Gateway, lines: Lines) -> None:
     (request_id,) = request_ids(exchange(keyed, b"GARBAGE\r\n\r\n").partition(b"\r\n\r\n")[0])
     line = lines.about(request_id)
