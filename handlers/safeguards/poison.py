@@ -38,7 +38,7 @@ SIZE = _FIRST_SLOT + _SLOTS * _SLOT
 
 
 class PoisonGuard:
-    """The part of a worker that marks requests as in hand, and rejects those that have ended two workers."""
+    """The part of a worker that marks requests as in hand, and rejects those that ended a worker as suspects."""
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Take a slot of the file; the process keeps it until it ends.

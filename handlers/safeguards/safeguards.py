@@ -52,5 +52,5 @@ class Safeguards:
 
 
 def _fatal() -> Problem:
-    detail = "the same request has ended two workers of this model and is rejected for ten minutes"
+    detail = "the same request ended workers of this model twice and is rejected for ten minutes"
     return Problem.of("fatal-request", f"{detail}; change it before you send it again")

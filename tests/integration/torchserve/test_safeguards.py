@@ -65,8 +65,8 @@ def gateway(
             yield running
 
 
-def forecast(gateway: Gateway, store: int, **headers: str) -> Answer:
-    return ask(gateway, {"store": store, "date": DATE}, headers=headers)
+def forecast(gateway: Gateway, store: int, date: str = DATE, **headers: str) -> Answer:
+    return ask(gateway, {"store": store, "date": date}, headers=headers)
 
 
 def pids(paths: WorkerPaths) -> set[int]:
@@ -81,7 +81,7 @@ def test_a_request_that_ends_its_worker_is_rejected_the_second_time(gateway: Gat
     assert forecast(gateway, KILL).status == 503
     answer = forecast(gateway, KILL)
     assert (answer.status, answer.content["type"]) == (422, "urn:shopcat:problem:fatal-request")
-    assert "has ended two workers" in answer.content["detail"]
+    assert "ended workers of this model twice" in answer.content["detail"]
     after = pids(paths)
     assert not before & after
     assert forecast(gateway, KILL).status == 422
@@ -136,7 +136,8 @@ def test_an_internal_error_has_the_same_ids_in_answer_log_request_log_and_trace(
 
 def test_a_worker_that_fails_every_request_is_replaced(gateway: Gateway, paths: WorkerPaths) -> None:
     before = pids(paths)
-    statuses = {forecast(gateway, FAIL).status for _ in range(FAILED_BATCHES * WORKERS)}
+    days = [f"2015-08-{number:02d}" for number in range(1, 1 + FAILED_BATCHES * WORKERS)]
+    statuses = {forecast(gateway, FAIL, day).status for day in days}
     assert statuses <= {500, 503}
     assert until(lambda: pids(paths) != before, 60)
     assert {forecast(gateway, 1).status for _ in range(2 * WORKERS)} == {200}
