@@ -159,7 +159,7 @@ def test_a_connection_beyond_the_limit_is_closed_and_harms_no_other(few_connecti
             with pytest.raises((ConnectionError, http.client.RemoteDisconnected)):
                 status(http.client.HTTPConnection(HOST, port, timeout=10), path)
         counter = f'envoy_listener_downstream_global_cx_overflow{{envoy_listener_address="{HOST}_{port}"}} 2\n'
-        assert counter in few_connections.metrics().decode()
+        assert until(lambda: counter in few_connections.metrics().decode())
         for client in clients:
             client.send(b"}")
             assert client.getresponse().status == 200
