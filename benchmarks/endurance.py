@@ -16,7 +16,6 @@ The exit status is 1 unless all of this holds:
 - New connections get the new certificate.
 """
 
-import argparse
 import http.client
 import io
 import random
@@ -36,7 +35,7 @@ from PIL import Image
 from benchmarks.load_generator.patient import Client, Tally
 from benchmarks.markdown import table_row
 from benchmarks.servers.container import PROGRAM, build, inside, restrictions, run
-from benchmarks.soak import Request, request_kinds
+from benchmarks.soak import Request, parse_arguments, request_kinds
 from serving.ports import HOST, Ports
 
 READY_S = 120.0  # time for the service to be ready after its start or a fault
@@ -285,14 +284,7 @@ def endure(container: Container, kinds: Sequence[Request], minutes: float, conne
 
 def main() -> None:
     """Run the container under load, print tables, and exit with the verdict."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sales", type=Path)
-    parser.add_argument("pets", type=Path)
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--log", type=Path, default=Path("build/endurance.log"), help="file for the container's log")
-    args = parser.parse_args()
-    args.log.parent.mkdir(parents=True, exist_ok=True)
+    args = parse_arguments(__doc__, minutes=30, connections=16, log=Path("build/endurance.log"))
     kinds, tally = request_kinds(args.sales), Tally()
     with running_container([args.sales, args.pets], args.log) as container:
         faults = endure(container, kinds, args.minutes, args.connections, tally)

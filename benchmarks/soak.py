@@ -152,16 +152,29 @@ def serving(bundles: Sequence[Path], log: Path) -> Iterator[tuple[int, int]]:
             process.wait(120)
 
 
-def main() -> None:
-    """Run the service under load, print two tables, and exit with the verdict."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_arguments(about: str | None, *, minutes: float, connections: int, log: Path) -> argparse.Namespace:
+    """Parse the arguments of a run under load, and make the folder of its log.
+
+    Args:
+        about: text of the help.
+        minutes: default length of the run.
+        connections: default number of connections.
+        log: default file for the output of the service.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sales", type=Path)
     parser.add_argument("pets", type=Path)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--log", type=Path, default=Path("build/soak.log"), help="file for the output of the service")
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--connections", type=int, default=connections)
+    parser.add_argument("--log", type=Path, default=log, help="file for the output of the service")
     args = parser.parse_args()
     args.log.parent.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def main() -> None:
+    """Run the service under load, print two tables, and exit with the verdict."""
+    args = parse_arguments(__doc__, minutes=10, connections=32, log=Path("build/soak.log"))
     kinds, answers = request_kinds(args.sales), Answers()
     samples: dict[str, list[tuple[float, int]]] = {}
     with serving([args.sales, args.pets], args.log) as (pid, port):

@@ -35,8 +35,8 @@ def open_session(network: Path, device: str, *, threads: int = 1) -> ort.Inferen
         ort.preload_dlls()  # finds the CUDA libraries in torch's wheels
         # Without TF32, onnxruntime's default, which keeps 10 bits of each factor: serving must reproduce the outputs of
         # training, and so the golden rows.
-        # Memory grows by what is asked for. By default it doubles, and is never returned, so that of several workers on
-        # a GPU the first ones would take what the others need.
+        # Let onnxruntime take only the GPU memory that it needs. By default it takes twice as much each time, and never
+        # returns it, so that the first workers on a GPU would leave too little for the others.
         cuda = {"device_id": index or "0", "use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
         providers.insert(0, ("CUDAExecutionProvider", cuda))
     try:

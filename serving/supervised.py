@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _LONGEST_WAIT_S = 60.0
-_RECOVERY_S = 300.0  # a part that is down for longer does not recover by itself
+_RECOVERY_S = 300.0  # a part that is down for longer no longer counts as recovering
 _STABLE_S = 60.0  # after a part ran for so long, its next end counts as the first
 
 
