@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.cores import cpu_seconds, n_cores
+from tests.runtime.control_groups import write_control_groups
 
 
 @pytest.mark.parametrize(
@@ -26,13 +27,7 @@ def test_the_smallest_quota_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: str | None, files: dict[str, str], expected: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    root, process = tmp_path / "cgroup", tmp_path / "self"
-    if groups is not None:
-        process.write_text(groups)
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    assert n_cores(root, process) == expected
+    assert n_cores(*write_control_groups(tmp_path, groups, files)) == expected
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.memory import available_memory, memory_limit, memory_of
+from tests.runtime.control_groups import write_control_groups
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -25,13 +26,7 @@ MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     ],
 )
 def test_the_smallest_limit_counts(tmp_path: Path, groups: str | None, files: dict[str, str], expected: int) -> None:
-    root, process = tmp_path / "cgroup", tmp_path / "self"
-    if groups is not None:
-        process.write_text(groups)
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    assert memory_limit(root, process) == expected
+    assert memory_limit(*write_control_groups(tmp_path, groups, files)) == expected
 
 
 @pytest.mark.parametrize(
