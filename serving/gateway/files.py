@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from schemas import openapi
 from serving.gateway.certificate import Certificate
 from serving.gateway.config import HEADERS_KB, MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.keys import ApiKey
-from serving.gateway.rate_limit import RateLimit, describe
+from serving.gateway.rate_limit import UNITS, RateLimit, describe
 from serving.gateway.refusals import access_log_rate, access_logs, refusals
 from serving.ports import HOST
 
@@ -48,6 +49,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB, limits),
         access_logs=access_logs(folder / _RATE),
         sampler=config.tracing and config.tracing.envoy_sampler(),
+        rate_units=UNITS,
         max_body=MAX_BODY,
         headers_kb=HEADERS_KB,
     )
@@ -64,7 +66,7 @@ def render_routes(config: GatewayConfig, models: Sequence[ServedModel]) -> str:
         contract=openapi.served({model.name: model.kind or model.name for model in models}),
         max_body=MAX_BODY,
         clients=_clients(config),
-        buckets=_buckets(config),
+        rate_limits=_rate_limits(config),
     )
 
 
@@ -88,12 +90,14 @@ def _clients(config: GatewayConfig) -> Mapping[str, str] | None:
     return clients
 
 
-def _buckets(config: GatewayConfig) -> Sequence[tuple[str, RateLimit]]:
-    """Return each limit with the client that has it; without keys with "", which stands for every address."""
-    if not config.keys:
-        return [("", limit) for limit in config.rate_limits]
-    found = {(key.client, limit) for key in config.keys.value for limit in _limits(key, config)}
-    return sorted(found, key=lambda bucket: (bucket[0], bucket[1].seconds))
+def _rate_limits(config: GatewayConfig) -> Mapping[str, Sequence[tuple[str, RateLimit]]]:
+    """Return each period's limits by its unit, with their clients; without keys with "", for every address."""
+    if config.keys:
+        found = {(key.client, limit) for key in config.keys.value for limit in _limits(key, config)}
+    else:
+        found = {("", limit) for limit in config.rate_limits}
+    by_unit = {unit: sorted((limit for limit in found if limit[1].unit == unit), key=itemgetter(0)) for unit in UNITS}
+    return {unit: limits for unit, limits in by_unit.items() if limits}
 
 
 def _limits_resource(models: Sequence[ServedModel]) -> dict[str, Any]:

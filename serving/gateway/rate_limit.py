@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86400}
 _NAMES = {"s": "second", "min": "minute", "h": "hour", "day": "day"}
+UNITS = tuple(_SECONDS)  # shortest period first
 _RATE = re.compile(rf"([1-9][0-9]{{0,8}})/({'|'.join(_SECONDS)})")
 
 

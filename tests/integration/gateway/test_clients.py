@@ -20,7 +20,7 @@ from serving.gateway.envoy import Gateway, running_gateway
 from serving.gateway.keys import ApiKey, key_file
 from serving.gateway.rate_limit import parse_rate_limits
 from serving.ports import HOST
-from tests.integration.client import ask
+from tests.integration.client import Answer, ask
 from tests.integration.gateway.helpers import APP, MODELS, SHOP, TRACE, constant, problem, settings
 from tests.integration.gateway.standin import StandIn
 from tests.integration.service.shopcat import probe
@@ -31,12 +31,13 @@ pytestmark = pytest.mark.integration
 # Keys around the lengths at which SHA-256 needs another block.
 LONG = [ApiKey(f"long-{length}", f"{length}-".ljust(length, "k")) for length in (16, 55, 56, 63, 64, 119, 120, 512)]
 DAILY = ApiKey("daily", "key-with-a-daily-limit", parse_rate_limits(["100/s", "3/day"]))
+HASTY = ApiKey("hasty", "key-of-a-hasty-client", parse_rate_limits(["1/s", "2/day"]))
 
 
 @pytest.fixture(scope="module")
 def keyed(shared_stand_in: StandIn) -> Iterator[Gateway]:
     """A gateway that needs a key."""
-    config = settings(keys=constant(SHOP, APP, DAILY, *LONG), probes_port=shared_stand_in.port)
+    config = settings(keys=constant(SHOP, APP, DAILY, HASTY, *LONG), probes_port=shared_stand_in.port)
     with running_gateway(config, MODELS, [shared_stand_in.socket]) as running:
         yield running
 
@@ -102,6 +103,18 @@ def test_a_client_beyond_its_limit_is_told_when_to_come_back(keyed: Gateway, sta
     assert 60 < int(rejected.headers["retry-after"]) <= 86400 / 3
     assert ask(keyed, b"{}", headers=with_key(SHOP)).status == 200
     assert probe(keyed.config.port, "/livez") == 200
+
+
+def test_a_request_beyond_a_short_limit_takes_nothing_of_a_long_one(keyed: Gateway, stand_in: StandIn) -> None:
+    answers = list[Answer]()
+
+    def send() -> Answer:
+        answers.append(ask(keyed, b"{}", headers=with_key(HASTY)))
+        return answers[-1]
+
+    assert until(lambda: send() and [answer.status for answer in answers].count(200) == 2)
+    assert {answer.headers["retry-after"] for answer in answers if answer.status == 429} <= {"1"}
+    assert until(lambda: int(send().headers["retry-after"]) > 60)  # when a second has passed, the day's limit rejects
 
 
 def test_without_keys_each_address_has_the_limit(stand_in: StandIn) -> None:
