@@ -132,7 +132,7 @@ def answer_batch(
     if safeguards is None:
         batch.answer(range(len(data)))
     else:
-        for indices, problem in safeguards.in_turn(data):
+        for indices, problem in safeguards.in_turn(data, context):
             if problem is None:
                 batch.answer(indices)
             else:

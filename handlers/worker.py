@@ -74,6 +74,8 @@ def load_model(
     device = select_gpu(context.system_properties.get("gpu_id"))
     model = load(_bundle(context), device=device)
     log_lines(model.name)
+    if poison:
+        poison.set_model(model.name)
     folder = os.environ.get(METRICS_FOLDER)
     if folder:
         metrics.allocate(Path(folder))

@@ -20,6 +20,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from handlers.context import RequestContext
+
 logger = logging.getLogger(__name__)
 
 DEATHS = 2  # workers that a request ends before it is rejected
@@ -64,17 +66,29 @@ class PoisonGuard:
             version, taken = _HEADER.unpack_from(self._map)
             _HEADER.pack_into(self._map, 0, version, max(taken, slot + 1))
 
-    def in_turn(self, requests: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Sequence[int], int]]:
+    def set_model(self, name: str) -> None:
+        """Set the name of the model, so that equal requests to another model differ; `in_turn` needs it."""
+        self._predictions, self._explanations = (
+            blake2b(f"{path}/{name}\n".encode(), digest_size=_DIGEST) for path in ("predictions", "explanations")
+        )
+
+    def in_turn(
+        self, requests: Sequence[Mapping[str, Any]], context: RequestContext
+    ) -> Iterator[tuple[Sequence[int], int]]:
         """Yield the indices of the requests to compute together, and mark them as in hand meanwhile.
 
         Args:
             requests: fields of each request of a batch.
+            context: context of the batch.
 
         Yields:
             The indices, and the number of workers that these requests have ended; they must be rejected if it is
             `DEATHS`. Suspects come last and one by one, so that they end no other request.
         """
-        digests = [_digest(fields) for fields in requests]
+        digests = [
+            _digest(fields, self._explanations if context.get_request_header(index, "explain") else self._predictions)
+            for index, fields in enumerate(requests)
+        ]
         self._look()
         if self._suspects.keys().isdisjoint(digests):  # nearly always
             self._mark(digests)
@@ -166,13 +180,9 @@ class PoisonGuard:
         _HEADER.pack_into(self._map, 0, (version + 1) % 2**32, taken)
 
 
-def _digest(fields: Mapping[str, Any]) -> bytes:
-    """Return the digest of a request's fields; of a large one only its length and samples count."""
-    if len(fields) == 1:  # the fast way for nearly every forecast: 0.7 us
-        (value,) = fields.values()
-        if type(value) is bytes and len(value) <= 3 * _SAMPLE:
-            return blake2b(value, digest_size=_DIGEST).digest()
-    hashed = blake2b(digest_size=_DIGEST)
+def _digest(fields: Mapping[str, Any], address: blake2b) -> bytes:
+    """Return the digest of a request's address and fields; of a large field only its length and samples count."""
+    hashed = address.copy()  # why: a copy takes 0.25 us, and a new hash 0.36 us (timeit)
     for value in fields.values():
         content = value if isinstance(value, (bytes, bytearray)) else str(value).encode()
         if len(content) > 3 * _SAMPLE:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from handlers.context import RequestContext
 from handlers.safeguards.faults import FaultMonitor
 from handlers.safeguards.memory import MemoryGuard
 from handlers.safeguards.poison import DEATHS, PoisonGuard
@@ -31,12 +32,14 @@ class Safeguards:
     withdraw: Callable[[], None] = lambda: None
     end: Callable[[], None] = lambda: None
 
-    def in_turn(self, requests: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Sequence[int], Problem | None]]:
+    def in_turn(
+        self, requests: Sequence[Mapping[str, Any]], context: RequestContext
+    ) -> Iterator[tuple[Sequence[int], Problem | None]]:
         """Yield the indices of the requests to compute together, or with their problem if they must not be computed."""
         if self.poison is None:
             yield range(len(requests)), None
             return
-        for indices, deaths in self.poison.in_turn(requests):
+        for indices, deaths in self.poison.in_turn(requests, context):
             yield indices, None if deaths < DEATHS else _fatal()
 
     def has_recovered(self) -> bool:

@@ -2,27 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from handlers.safeguards.poison import DEATHS, MEMORY_S, PoisonGuard
+from tests.handlers.safeguards import poison_worker
+from tests.handlers.safeguards.poison_worker import batch
 
-# A worker that takes a slot, answers a batch, begins another one, and ends while it computes it.
-WORKER = """
-import os, signal, sys
-from pathlib import Path
-from handlers.safeguards.poison import PoisonGuard
-guard = PoisonGuard(Path(sys.argv[1]))
-for _ in guard.in_turn([{"body": b"answered"}]):
-    pass
-for indices, deaths in guard.in_turn([{"body": body.encode()} for body in sys.argv[2:]]):
-    if deaths < 2 and any(sys.argv[2 + index].startswith("fatal") for index in indices):
-        print("computing", flush=True)
-        signal.pause()
-print("done", flush=True)
-"""
+MODEL = "pets"
 
 
 class Workers:
@@ -35,7 +25,9 @@ class Workers:
     def compute(self, *bodies: str) -> subprocess.Popen[str]:
         """Start a worker and wait until it computes a request ``fatal``, or has answered all."""
         worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(self.file), *bodies], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", poison_worker.__name__, str(self.file), MODEL, *bodies],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.running.append(worker)
         assert worker.stdout is not None
@@ -68,13 +60,20 @@ class Clock:
         return self.now
 
 
-def turns(guard: PoisonGuard, *bodies: str) -> list[tuple[Sequence[int], int]]:
+def guard(workers: Workers, clock: Callable[[], float] | None = None, model: str = MODEL) -> PoisonGuard:
+    """Return the guard of a worker in this process."""
+    made = PoisonGuard(workers.file, clock or Clock())
+    made.set_model(model)
+    return made
+
+
+def turns(guard: PoisonGuard, *bodies: str, explain: bool = False) -> list[tuple[Sequence[int], int]]:
     """Return the groups of a batch, with the deaths that each has caused."""
-    return [([*indices], deaths) for indices, deaths in guard.in_turn([{"body": body.encode()} for body in bodies])]
+    return [([*indices], deaths) for indices, deaths in guard.in_turn(*batch(*bodies, explain=explain))]
 
 
 def test_a_request_that_ended_two_workers_is_rejected_by_the_survivor(workers: Workers) -> None:
-    survivor = PoisonGuard(workers.file, Clock())
+    survivor = guard(workers)
     assert turns(survivor, "fatal", "innocent") == [([0, 1], 0)]
     for _ in range(DEATHS):
         workers.end(workers.compute("fatal"))
@@ -85,11 +84,11 @@ def test_a_request_that_ended_two_workers_is_rejected_by_the_survivor(workers: W
 def test_a_replacement_knows_what_its_predecessors_had_in_hand(workers: Workers) -> None:
     for _ in range(DEATHS):  # the second one takes the slot of the first
         workers.end(workers.compute("fatal"))
-    assert turns(PoisonGuard(workers.file, Clock()), "fatal") == [([0], DEATHS)]
+    assert turns(guard(workers), "fatal") == [([0], DEATHS)]
 
 
 def test_a_suspect_is_computed_alone_and_cleared_by_its_answer(workers: Workers) -> None:
-    survivor, other = PoisonGuard(workers.file, Clock()), workers.compute("fatal", "innocent", "answered")
+    survivor, other = guard(workers), workers.compute("fatal", "innocent", "answered")
     workers.end(other)
     assert turns(survivor, "new", "fatal", "innocent") == [([0], 0), ([1], 1), ([2], 1)]
     assert turns(survivor, "new", "fatal", "innocent", "answered") == [([0, 1, 2], 0), ([3], 1)]
@@ -98,7 +97,7 @@ def test_a_suspect_is_computed_alone_and_cleared_by_its_answer(workers: Workers)
 
 
 def test_a_second_death_counts_against_the_computed_suspect_alone(workers: Workers) -> None:
-    survivor = PoisonGuard(workers.file, Clock())
+    survivor = guard(workers)
     for _ in range(DEATHS):
         workers.end(workers.compute("fatal", "innocent"))
     assert turns(survivor, "innocent", "fatal") == [([0], 1), ([1], DEATHS)]
@@ -106,14 +105,14 @@ def test_a_second_death_counts_against_the_computed_suspect_alone(workers: Worke
 
 def test_equal_requests_of_one_worker_count_as_one(workers: Workers) -> None:
     """Many clients send the same request, and any cause can end a worker."""
-    survivor = PoisonGuard(workers.file, Clock())
+    survivor = guard(workers)
     workers.end(workers.compute("fatal", "fatal"))
     assert turns(survivor, "fatal", "fatal") == [([0], 1), ([1], 1)]
 
 
 def test_workers_that_end_at_once_make_their_request_a_suspect_only(workers: Workers) -> None:
     """They end with their TorchServe instance."""
-    survivor = PoisonGuard(workers.file, Clock())
+    survivor = guard(workers)
     for worker in [workers.compute("fatal") for _ in range(3)]:
         workers.end(worker)
     assert turns(survivor, "fatal") == [([0], 1)]
@@ -121,17 +120,17 @@ def test_workers_that_end_at_once_make_their_request_a_suspect_only(workers: Wor
 
 def test_a_request_in_hand_of_a_living_worker_is_no_suspect(workers: Workers) -> None:
     workers.compute("fatal")
-    assert turns(PoisonGuard(workers.file, Clock()), "fatal") == [([0], 0)]
+    assert turns(guard(workers), "fatal") == [([0], 0)]
 
 
 def test_a_worker_that_ends_with_nothing_in_hand_leaves_no_suspect(workers: Workers) -> None:
     workers.compute("innocent").wait()
-    assert turns(PoisonGuard(workers.file, Clock()), "innocent", "answered") == [([0, 1], 0)]
+    assert turns(guard(workers), "innocent", "answered") == [([0, 1], 0)]
 
 
 def test_a_death_is_forgotten_after_ten_minutes(workers: Workers) -> None:
     clock = Clock()
-    survivor = PoisonGuard(workers.file, clock)
+    survivor = guard(workers, clock)
     for _ in range(DEATHS):
         workers.end(workers.compute("fatal"))
     assert turns(survivor, "fatal") == [([0], DEATHS)]
@@ -141,15 +140,24 @@ def test_a_death_is_forgotten_after_ten_minutes(workers: Workers) -> None:
 
 def test_a_large_request_is_recognised_by_its_length_and_samples(workers: Workers) -> None:
     """Its text as an argument stands for a photo."""
-    survivor = PoisonGuard(workers.file, Clock())
+    survivor = guard(workers)
     for _ in range(DEATHS):
         workers.end(workers.compute("fatal", "x" * 100_000))
     assert turns(survivor, "fatal") == [([0], DEATHS)]
     assert turns(survivor, "y" + "x" * 99_999, "x" * 99_999) == [([0, 1], 0)]
 
 
+@pytest.mark.parametrize(("model", "explain"), [("cats", False), (MODEL, True)])
+def test_an_equal_request_to_another_address_is_no_suspect(workers: Workers, model: str, explain: bool) -> None:
+    survivor, other = guard(workers), guard(workers, model=model)
+    for _ in range(DEATHS):
+        workers.end(workers.compute("fatal"))
+    assert turns(survivor, "fatal") == [([0], DEATHS)]
+    assert turns(other, "fatal", explain=explain) == [([0], 0)]
+
+
 def test_a_full_table_forgets_the_oldest(workers: Workers) -> None:
-    survivor = PoisonGuard(workers.file)
+    survivor = guard(workers, time.monotonic)
     for group in range(5):
         workers.end(workers.compute(f"fatal {group}", *(f"{group} {number}" for number in range(31))))
     assert turns(survivor, "4 30") == [([0], 1)]
