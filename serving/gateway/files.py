@@ -19,6 +19,7 @@ from serving.gateway.config import HEADERS_KB, MAX_BODY, AdmissionLimit, Gateway
 from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import UNITS, RateLimit, describe
 from serving.gateway.refusals import access_log_rate, access_logs, refusals
+from serving.gateway.tracing import DRAW_HEADER
 from serving.ports import HOST
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         auth=(_FOLDER / "auth.lua").read_text(encoding="utf-8"),
         refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB, limits),
         access_logs=access_logs(folder / _RATE),
+        draw_header=DRAW_HEADER,
         sampler=config.tracing and config.tracing.envoy_sampler(),
         rate_units=UNITS,
         max_body=MAX_BODY,
@@ -67,6 +69,7 @@ def render_routes(config: GatewayConfig, models: Sequence[ServedModel]) -> str:
         max_body=MAX_BODY,
         clients=_clients(config),
         rate_limits=_rate_limits(config),
+        draw_header=DRAW_HEADER,
     )
 
 

@@ -2,22 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from serving.gateway.errors import GatewayError
 
+Decision = Literal["chance", "trace id", "client"]
+
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 # OpenTelemetry's own default is all requests. That costs Envoy a third more CPU time (benchmarks.gateway_cost).
 _DEFAULT_SHARE = "0.1"
+DRAW_HEADER = "x-shopcat-draw"  # of requests inside the gateway: a new UUID, whose first 32 bits are random
 # By the name of the sampler: the share of the requests that get a trace, None for that of OTEL_TRACES_SAMPLER_ARG, and
-# whether a client's traceparent decides instead.
-_SAMPLERS = {
-    "always_on": (1.0, False),
-    "traceidratio": (None, False),
-    "parentbased_always_on": (1.0, True),
-    "parentbased_traceidratio": (None, True),
-    "parentbased_always_off": (0.0, True),
+# what decides. The default has no name in the standard: a client chooses its traceparent, with the trace ID in it.
+_SAMPLERS: dict[str, tuple[float | None, Decision]] = {
+    "": (None, "chance"),
+    "always_on": (1.0, "trace id"),
+    "traceidratio": (None, "trace id"),
+    "parentbased_always_on": (1.0, "client"),
+    "parentbased_traceidratio": (None, "client"),
+    "parentbased_always_off": (0.0, "client"),
 }
 
 
@@ -29,7 +33,8 @@ class Tracing:
         url: address of the collector that receives OTLP over HTTP.
         service_name: name of this service in traces.
         share: share of requests that get a trace, from 0 to 1.
-        parent_based: True if the traceparent decides, where a client sends one.
+        decision: what decides if a request is one of the share: chance, its trace ID, or the traceparent of its client,
+            where it has one.
         timeout: seconds that the collector has to answer.
         headers: headers for the collector, such as its key.
         has_attributes: True if OTEL_RESOURCE_ATTRIBUTES, which Envoy reads, describes this service.
@@ -38,7 +43,7 @@ class Tracing:
     url: SplitResult
     service_name: str
     share: float
-    parent_based: bool
+    decision: Decision
     timeout: float
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     has_attributes: bool = False
@@ -50,17 +55,30 @@ class Tracing:
 
     def envoy_sampler(self) -> dict[str, Any]:
         """Return the sampler in the form of Envoy's configuration."""
-        kinds = "type.googleapis.com/envoy.extensions.tracers.opentelemetry.samplers.v3"
-        name = "envoy.tracers.opentelemetry.samplers"
+        if self.decision == "chance":
+            return _sampler("cel", "CELSamplerConfig", expression={"cel_expr_parsed": {"expr": _is_drawn(self.share)}})
         share = {"numerator": round(self.share * 1e6), "denominator": "MILLION"}
-        ratio = {
-            "name": f"{name}.trace_id_ratio_based",
-            "typed_config": {"@type": f"{kinds}.TraceIdRatioBasedSamplerConfig", "sampling_percentage": share},
-        }
-        if not self.parent_based:
+        ratio = _sampler("trace_id_ratio_based", "TraceIdRatioBasedSamplerConfig", sampling_percentage=share)
+        if self.decision == "trace id":
             return ratio
-        config = {"@type": f"{kinds}.ParentBasedSamplerConfig", "wrapped_sampler": ratio}
-        return {"name": f"{name}.parent_based", "typed_config": config}
+        return _sampler("parent_based", "ParentBasedSamplerConfig", wrapped_sampler=ratio)
+
+
+def _sampler(name: str, kind: str, **settings: Any) -> dict[str, Any]:
+    kind = f"type.googleapis.com/envoy.extensions.tracers.opentelemetry.samplers.v3.{kind}"
+    return {"name": f"envoy.tracers.opentelemetry.samplers.{name}", "typed_config": {"@type": kind, **settings}}
+
+
+def _is_drawn(share: float) -> dict[str, Any]:
+    """Return the expression ``request.headers[DRAW_HEADER] < LIMIT`` in the parsed form, the only one Envoy takes here.
+
+    The header begins with 32 random bits in hexadecimal. A share of them is below the limit.
+    """
+    limit = f"{int(share * 2**32):08x}" if share < 1 else "g"
+    headers = {"select_expr": {"operand": {"ident_expr": {"name": "request"}}, "field": "headers"}}
+    name, value = ({"const_expr": {"string_value": text}} for text in (DRAW_HEADER, limit))
+    header = {"call_expr": {"function": "_[_]", "args": [headers, name]}}
+    return {"call_expr": {"function": "_<_", "args": [header, value]}}
 
 
 def tracing_from(environment: Mapping[str, str]) -> Tracing | None:
@@ -92,22 +110,21 @@ def tracing_from(environment: Mapping[str, str]) -> Tracing | None:
         raise GatewayError(
             f"{_PREFIX}PROTOCOL={protocol} is not supported; set http/protobuf, and the collector's port for it (4318)"
         )
-    sampler = environment.get("OTEL_TRACES_SAMPLER") or "parentbased_traceidratio"
+    sampler = environment.get("OTEL_TRACES_SAMPLER") or ""
     if sampler == "always_off":
         return None
     if sampler not in _SAMPLERS:
-        raise GatewayError(
-            f"OTEL_TRACES_SAMPLER={sampler} is not supported; set always_off or one of {', '.join(_SAMPLERS)}"
-        )
-    share, parent_based = _SAMPLERS[sampler]
+        names = ", ".join(filter(None, _SAMPLERS))
+        raise GatewayError(f"OTEL_TRACES_SAMPLER={sampler} is not supported; set always_off or one of {names}")
+    share, decision = _SAMPLERS[sampler]
     if share is None:
-        default = "1" if environment.get("OTEL_TRACES_SAMPLER") else _DEFAULT_SHARE
+        default = "1" if sampler else _DEFAULT_SHARE
         share = _number("OTEL_TRACES_SAMPLER_ARG", environment.get("OTEL_TRACES_SAMPLER_ARG") or default, 1)
     return Tracing(
         url,
         environment.get("OTEL_SERVICE_NAME") or "shopcat",
         share,
-        parent_based,
+        decision,
         _number(f"{_PREFIX}TIMEOUT", setting("TIMEOUT", "10000"), 1e6) / 1000,
         _headers(setting("HEADERS")),
         bool(environment.get("OTEL_RESOURCE_ATTRIBUTES")),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from serving.gateway.envoy import Gateway, running_gateway
-from serving.gateway.tracing import tracing_from
+from serving.gateway.tracing import DRAW_HEADER, tracing_from
 from tests.integration.client import ask
 from tests.integration.collector import Collector, collecting
 from tests.integration.gateway.helpers import MODELS, SHOP, constant, settings
@@ -25,10 +25,18 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def traced(shared_stand_in: StandIn, collector: Collector) -> Iterator[Gateway]:
-    """A gateway that traces every request."""
+    """A gateway that traces every request, unless its client says that it traces nothing."""
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_TRACES_SAMPLER": "parentbased_always_on"}
     tracing = tracing_from(variables)
     config = settings(keys=constant(SHOP), tracing=tracing, probes_port=shared_stand_in.port)
+    with running_gateway(config, MODELS, [shared_stand_in.socket]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def by_default(shared_stand_in: StandIn, collector: Collector) -> Iterator[Gateway]:
+    """A gateway with the default share of traces."""
+    config = settings(tracing=tracing_from({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}))
     with running_gateway(config, MODELS, [shared_stand_in.socket]) as running:
         yield running
 
@@ -64,6 +72,18 @@ def test_a_request_whose_client_traces_nothing_has_no_span(
     last = ask(traced, b"{}", headers=KEY).headers["traceparent"].split("-")[1]
     collector.trace(last, 1)
     assert "1" * 32 not in {span.trace_id for span in collector.spans}
+
+
+@pytest.mark.parametrize("trace_id", [TRACE_ID, "0" * 31 + "1"])
+def test_a_client_cannot_decide_that_its_requests_are_traced(
+    by_default: Gateway, stand_in: StandIn, trace_id: str
+) -> None:
+    headers = {"traceparent": f"00-{trace_id}-{PARENT_ID}-01", DRAW_HEADER: "0"}
+    received = [ask(by_default, b"{}", headers=headers).content["headers"] for _ in range(200)]
+    traces = [headers["traceparent"].split("-") for headers in received]
+    assert {trace for _, trace, _, _ in traces} == {trace_id}
+    assert 0 < [flags for *_, flags in traces].count("01") < 60  # a tenth
+    assert not any(DRAW_HEADER in headers for headers in received)
 
 
 def test_an_absent_collector_costs_no_answer(stand_in: StandIn) -> None:

@@ -49,7 +49,7 @@ def test_the_address_follows_the_standard(environment: Mapping[str, str], url: s
 def test_the_other_settings_follow_the_standard() -> None:
     tracing = tracing_from(ENDPOINT)
     assert tracing
-    assert (tracing.service_name, tracing.share, tracing.parent_based, tracing.timeout) == ("shopcat", 0.1, True, 10)
+    assert (tracing.service_name, tracing.share, tracing.decision, tracing.timeout) == ("shopcat", 0.1, "chance", 10)
     tracing = tracing_from(
         {
             **ENDPOINT,
@@ -61,13 +61,13 @@ def test_the_other_settings_follow_the_standard() -> None:
         }
     )
     assert tracing
-    assert (tracing.service_name, tracing.share, tracing.parent_based, tracing.timeout) == ("shop", 0.25, False, 2.5)
+    assert (tracing.service_name, tracing.share, tracing.decision, tracing.timeout) == ("shop", 0.25, "trace id", 2.5)
     assert tracing.headers == {"api-key": "se=cret", "tenant": "a"}
     assert "cret" not in repr(tracing)
     for sampler in ("always_on", "parentbased_always_on", "parentbased_traceidratio"):
         tracing = tracing_from({**ENDPOINT, "OTEL_TRACES_SAMPLER": sampler})
         assert tracing
-        assert (tracing.share, tracing.parent_based) == (1, sampler.startswith("parentbased"))
+        assert (tracing.share, tracing.decision) == (1, "client" if sampler.startswith("parentbased") else "trace id")
 
 
 @pytest.mark.parametrize(
