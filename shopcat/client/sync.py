@@ -64,7 +64,9 @@ class Client(SalesMethods):
         Args:
             base_url: address of the service.
             api_key: API key, if the service needs one.
-            timeout: seconds for one request with all its retries and waiting.
+            timeout: seconds for one request with all its retries and waiting. A server that sends the headers of its
+                answer slowly, byte by byte, can exceed them, because httpx limits the time of each read only.
+                `AsyncClient` ends such a request too.
             retries: largest number of retries of one request.
             sales_model: name of the model that `forecast`, `what_if` and `explain` ask.
             pets_model: name of the model that `classify` asks.

@@ -71,11 +71,20 @@ def dribble(handler: "Handler") -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "200")
     handler.end_headers()
+    _send_slowly(handler, b" " * 200)
+
+
+def dribble_headers(handler: "Handler") -> None:
+    """Send the headers of an answer, a byte every 20 ms until the test ends."""
+    _send_slowly(handler, b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Fill: " + b"x" * 200)
+
+
+def _send_slowly(handler: "Handler", content: bytes) -> None:
     with contextlib.suppress(OSError):
-        for _ in range(200):
+        for byte in content:
             if handler.server.ended.wait(0.02):  # type: ignore[attr-defined]
                 break
-            handler.wfile.write(b" ")
+            handler.wfile.write(bytes([byte]))
     handler.close_connection = True
 
 

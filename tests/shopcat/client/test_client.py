@@ -27,6 +27,7 @@ from tests.shopcat.client.scripted import (
     ask_synchronously,
     close,
     dribble,
+    dribble_headers,
     hang,
     problem,
     reset,
@@ -105,6 +106,13 @@ def test_the_time_limit_ends_a_request(ask: Ask, behaviour: Step) -> None:
     assert "did not answer within 0.2 s (one attempt); ask for less, or raise the timeout" in str(error)
     ((_, headers, _),) = server.requests
     assert error.request_id == headers["x-request-id"]
+
+
+def test_the_time_limit_of_the_asynchronous_client_ends_slow_headers() -> None:
+    """Of the synchronous one it does not: httpx limits each read."""
+    with scripted(dribble_headers) as server, pytest.raises(shopcat.ServiceError) as raised:
+        ask_asynchronously("forecast", url=server.url, settings={"timeout": 0.2}, **DAY)
+    assert raised.value.kind == "timeout"
 
 
 def test_a_service_that_does_not_run_is_unreachable(ask: Ask) -> None:
