@@ -109,8 +109,8 @@ def configs(endpoint: str) -> dict[str, GatewayConfig]:
     limits = parse_rate_limits(["1000000/s", "999999999/day"])
 
     def traces(share: str) -> GatewayConfig:
-        sampler = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": share}
-        return GatewayConfig(threads=1, tracing=tracing_from({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, **sampler}))
+        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_TRACES_SAMPLER_ARG": share}
+        return GatewayConfig(threads=1, tracing=tracing_from(settings))
 
     found = {
         PLAIN: GatewayConfig(threads=1),

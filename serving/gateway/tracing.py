@@ -10,7 +10,7 @@ from serving.gateway.errors import GatewayError
 Decision = Literal["chance", "trace id", "client"]
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
-# OpenTelemetry's own default is all requests. That costs Envoy a third more CPU time (benchmarks.gateway_cost).
+# OpenTelemetry's own default is all requests. That costs Envoy two fifths more CPU time (benchmarks.gateway_cost).
 _DEFAULT_SHARE = "0.1"
 DRAW_HEADER = "x-shopcat-draw"  # of requests inside the gateway: a new UUID, whose first 32 bits are random
 # By the name of the sampler: the share of the requests that get a trace, None for that of OTEL_TRACES_SAMPLER_ARG, and
