@@ -1,17 +1,11 @@
-"""TorchServe's entry point for forecasts.
-
-TorchServe uses the only class that this module defines, so the module must not define a second one.
-"""
+"""Forecasts in a worker."""
 
 import json
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
 
-from handlers.batch import HttpRequest, answer_batch
-from handlers.context import BatchContext, WorkerContext
+from handlers.http import Request
 from handlers.telemetry.sales import ForecastObserver
-from handlers.worker import load_model, warm_up
 from sales.forecaster import Forecaster
 from schemas.sales.parse import ForecastRequest, parse_request
 
@@ -19,25 +13,18 @@ from schemas.sales.parse import ForecastRequest, parse_request
 class SalesHandler:
     """Handler of a worker that forecasts."""
 
-    def initialize(self, context: WorkerContext) -> None:
-        """Load the archive's bundle. TorchServe calls it once, before the worker is ready."""
-        self.forecaster, self.telemetry, self.safeguards = load_model(context, Forecaster.load, ForecastObserver())
-        store = self.forecaster.model.panel.store_ids[0]
-        body = json.dumps({"store": store, "date": str(self.forecaster.cutoff + timedelta(days=1))}).encode()
-        warm_up(context, self.forecaster, self.telemetry, self.safeguards, self.handle, {"body": body})
+    def __init__(self, bundle: Path, *, device: str) -> None:
+        self.model, self.observer = Forecaster.load(bundle, device=device), ForecastObserver()
 
-    def handle(self, data: Sequence[Mapping[str, Any]], context: BatchContext) -> list[bytes]:
-        """Answer a batch of requests."""
-        return answer_batch(
-            data,
-            context,
-            parse=parse,
-            run=self.forecaster.predict,
-            telemetry=self.telemetry,
-            safeguards=self.safeguards,
-        )
+    def parse(self, request: Request) -> ForecastRequest:
+        """Parse a request; raise `ProblemError` if it is invalid."""
+        return parse_request(request.body(), explain=request.explain)
+
+    def first_request(self) -> Request:
+        """Return a request for the first store and the first day."""
+        day = self.model.cutoff + timedelta(days=1)
+        store = self.model.model.panel.store_ids[0]
+        return Request({"body": json.dumps({"store": store, "date": str(day)}).encode()})
 
 
-def parse(request: HttpRequest) -> ForecastRequest:
-    """Parse a request; raise `ProblemError` if it is invalid."""
-    return parse_request(request.body(), explain=request.explain)
+HANDLER = SalesHandler

@@ -24,7 +24,7 @@ from benchmarks.load_generator.closed_loop import Load, generator, measure
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
-from serving.torchserve.archive import archive
+from serving.torchserve.archive import HANDLER, archive
 from serving.torchserve.server import running_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,7 +120,7 @@ def _archive(bundle: Path, kind: str, store: Path, handler: str) -> Path:
     if handler:
         shutil.copy(Path(__file__).with_name(handler), folder)
         manifest = folder / "MAR-INF" / "MANIFEST.json"
-        manifest.write_text(manifest.read_text().replace(f"handlers.{kind}", handler))
+        manifest.write_text(manifest.read_text().replace(HANDLER, handler))
     return folder
 
 

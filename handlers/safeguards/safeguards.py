@@ -1,11 +1,10 @@
 """All safeguards of one worker."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from handlers.context import RequestContext
+from handlers.http import Request
 from handlers.safeguards.faults import FaultMonitor
 from handlers.safeguards.memory import MemoryGuard
 from handlers.safeguards.poison import DEATHS, PoisonGuard
@@ -32,14 +31,12 @@ class Safeguards:
     withdraw: Callable[[], None] = lambda: None
     end: Callable[[], None] = lambda: None
 
-    def in_turn(
-        self, requests: Sequence[Mapping[str, Any]], context: RequestContext
-    ) -> Iterator[tuple[Sequence[int], Problem | None]]:
+    def in_turn(self, requests: Sequence[Request]) -> Iterator[tuple[Sequence[int], Problem | None]]:
         """Yield the indices of the requests to compute together, or with their problem if they must not be computed."""
         if self.poison is None:
             yield range(len(requests)), None
             return
-        for indices, deaths in self.poison.in_turn(requests, context):
+        for indices, deaths in self.poison.in_turn(requests):
             yield indices, None if deaths < DEATHS else _fatal()
 
     def has_recovered(self) -> bool:

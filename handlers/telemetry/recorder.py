@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handlers.context import MAX_ID, BatchContext, get_header, request_id
+from handlers.http import MAX_ID, Request, header_columns
 from handlers.telemetry import metrics
 from handlers.telemetry.observer import Observer
 from handlers.telemetry.request_log import RequestLog, timestamp
@@ -25,8 +25,8 @@ from schemas.problems import Problem
 logger = logging.getLogger(__name__)
 
 # Headers that the gateway sets, and removes if a client sends them.
-START_HEADER = "x-request-start"  # time when it received the request, in microseconds since 1970
-CLIENT_HEADER = "x-shopcat-client"  # name of the client's API key
+START_HEADER = b"x-request-start"  # time when it received the request, in microseconds since 1970
+CLIENT_HEADER = b"x-shopcat-client"  # name of the client's API key
 
 _FLUSH_INTERVAL_S = 0.25
 MAX_QUEUE_S = 300.0  # a longer wait in the queue is impossible, if the model's settings do not say less
@@ -125,49 +125,41 @@ class Telemetry:
             threading.Thread(target=_repeat, args=(flush,), name="telemetry", daemon=True).start()
         atexit.register(self.flush, last=True)
 
-    def begin(self, context: BatchContext) -> None:
+    def begin(self, requests: Sequence[Request]) -> None:
         """Read the gateway's headers of a batch's requests, while they are in the processor's caches."""
         if self._behind_gateway:
-            self._starts, clients = context.get_request_headers(START_HEADER, CLIENT_HEADER)
+            self._starts, clients = header_columns(requests, START_HEADER, CLIENT_HEADER)
             self._clients = clients if any(clients) else ()
         else:
             self._starts = ()
         if self._spans:
-            traces, ids = context.get_request_headers(TRACE_HEADER, ID_HEADER)
+            traces, ids = header_columns(requests, TRACE_HEADER, ID_HEADER)
             self._traces = (traces, ids) if any(traces) else ((), ())
 
-    def record(
-        self,
-        context: BatchContext,
-        data: Sequence[Mapping[str, Any]],
-        responses: Sequence[tuple[Any, bytes]],
-        problems: Mapping[int, Problem],
-        end: float,
-    ) -> None:
+    def record(self, requests: Sequence[Request], outcomes: Sequence[tuple[Any, bytes]], end: float) -> None:
         """Record the batch that began last.
 
         Args:
-            context: context of the batch.
-            data: fields of each request.
-            responses: outcome and body of each response.
-            problems: problems among the outcomes, by index.
+            requests: the requests.
+            outcomes: answer or problem of each request, and its body.
             end: time when the responses were serialized, in seconds since 1970.
         """
         try:
-            record = self._make_record(responses, problems, end)
+            problems = {index: problem for index, (problem, _) in enumerate(outcomes) if isinstance(problem, Problem)}
+            record = self._make_record(outcomes, problems, end)
             self._records.append(record)
             if self._log:
-                self._log_batch(context, data, responses, problems, record)
+                self._log_batch(requests, outcomes, problems, record)
         except Exception:
             logger.exception("telemetry of a batch is incomplete")
 
     def _make_record(
-        self, responses: Sequence[tuple[Any, bytes]], problems: Mapping[int, Problem], end: float
+        self, outcomes: Sequence[tuple[Any, bytes]], problems: Mapping[int, Problem], end: float
     ) -> BatchRecord:
-        answers = [outcome for index, (outcome, _) in enumerate(responses) if index not in problems]
+        answers = [outcome for index, (outcome, _) in enumerate(outcomes) if index not in problems]
         statuses = {index: problem.status for index, problem in problems.items()}
         summary, seconds, trusted = self._observer.summarize(answers), self.clock.seconds, self._trusts(end)
-        record = BatchRecord(len(responses), seconds, self._starts, self._clients, end, trusted, statuses, summary)
+        record = BatchRecord(len(outcomes), seconds, self._starts, self._clients, end, trusted, statuses, summary)
         if not self._traces[0]:
             return record
         error_ids = {index: problem.error_id for index, problem in problems.items() if problem.error_id}
@@ -176,27 +168,26 @@ class Telemetry:
 
     def _log_batch(
         self,
-        context: BatchContext,
-        data: Sequence[Mapping[str, Any]],
-        responses: Sequence[tuple[Any, bytes]],
+        requests: Sequence[Request],
+        outcomes: Sequence[tuple[Any, bytes]],
         problems: Mapping[int, Problem],
         record: BatchRecord,
     ) -> None:
         """Write the lines of a batch that the request log takes."""
         assert self._log
-        n_answers, n_problems = self._log.reserve(len(responses) - len(problems), len(problems))
+        n_answers, n_problems = self._log.reserve(len(outcomes) - len(problems), len(problems))
         if not n_answers and not n_problems:
             return
         indices = sorted(
             [
                 *[*problems][:n_problems],
-                *[index for index in range(len(responses)) if index not in problems][:n_answers],
+                *[index for index in range(len(outcomes)) if index not in problems][:n_answers],
             ]
         )
         totals = record.total_seconds() + np.nan_to_num(self._queue_seconds([record]))
         for index in indices:
             total = float(totals[index])
-            self._log.append(self._line(context, index, data[index], *responses[index], record, total))
+            self._log.append(self._line(requests[index], index, *outcomes[index], record, total))
 
     def flush(self, *, last: bool = False) -> None:
         """Count all records and write all lines. An error is logged, since no client is concerned."""
@@ -234,27 +225,26 @@ class Telemetry:
 
     def _line(
         self,
-        context: BatchContext,
+        request: Request,
         index: int,
-        fields: Mapping[str, Any],
         outcome: Any,
         body: bytes,
         record: BatchRecord,
         total: float,
     ) -> dict[str, Any]:
         """Return the request-log line of one request of a batch."""
-        trace = get_header(context, index, "traceparent")
+        trace = request.header(TRACE_HEADER)
         client = self._client(record, index)
         failed = isinstance(outcome, Problem)
         return {
             "time": timestamp(record.end),
-            "id": request_id(context, index),
+            "id": request.id,
             **({"traceparent": trace[:MAX_ID]} if trace else {}),
             **({"client": client} if client else {}),
             "model": self._model,
             "version": self._version,
             "status": outcome.status if failed else 200,
-            "bytes_in": sum(len(value) for value in fields.values() if isinstance(value, (bytes, str))),
+            "bytes_in": sum(map(len, request.fields.values())),
             "bytes_out": len(body),
             "batch": record.size,
             "seconds": {stage: round(seconds, 6) for stage, seconds in (*record.seconds.items(), ("total", total))},

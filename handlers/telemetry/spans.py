@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
 
-TRACE_HEADER, ID_HEADER = "traceparent", "x-request-id"
+TRACE_HEADER, ID_HEADER = b"traceparent", b"x-request-id"
 PER_SECOND = 100.0  # requests of a worker that get spans; why: each takes 0.2 ms of a core, so all take 2 percent
 
 
@@ -92,7 +92,7 @@ class Spans:
         for index, header in enumerate(batch.traces):
             if header is None or self._quota < 1:
                 continue
-            context = self._extract({TRACE_HEADER: header.decode("ascii", "replace")})
+            context = self._extract({TRACE_HEADER.decode(): header.decode("ascii", "replace")})
             parent = self._trace.get_current_span(context).get_span_context()
             if parent.is_valid and parent.trace_flags.sampled:
                 self._quota -= 1

@@ -36,14 +36,13 @@ _DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]*)(?:;[\w.+-]+=[^;,]{0,60}){0,4};
 _NAMES = tuple(field.alias or name for name, field in PetOptions.model_fields.items())
 
 
-def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any], *, explain: bool = False) -> PetRequest:
+def parse_request(fields: Mapping[str, Any], headers: Mapping[str, str], *, explain: bool = False) -> PetRequest:
     """Parse a request in any of its forms. The image is not decoded here.
 
     Args:
-        fields: fields from TorchServe, bytes or text: the ``body``, or the fields of a form that TorchServe has parsed;
-            and the query parameters.
-        headers: headers in the client's spelling; TorchServe adds a mapping with a ``content-type`` for each form
-            field.
+        fields: bytes or text: the ``body``, or the fields of a form that the server has parsed; and the query
+            parameters.
+        headers: headers, names in any spelling.
         explain: True for an explanation: a prediction with a heatmap, by default gradcam.
 
     Raises:
@@ -75,14 +74,14 @@ def parse_request(fields: Mapping[str, Any], headers: Mapping[str, Any], *, expl
         raise ProblemError(validation_problem(error)) from None
 
 
-def _split(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
+def _split(fields: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[bytes, str, dict[str, Any]]:
     """Return the request's image, its content type and the options."""
     header = _header(headers, "content-type")
     kind = header.partition(";")[0].strip().lower()
     body = _as_bytes(fields.get("body"))
     others = {name: _as_bytes(value) for name, value in fields.items() if name != "body"}
     if kind == FORM or (kind == URLENCODED and "body" not in fields):
-        form = {name: Part(value, _type_of(name, headers)) for name, value in others.items()}
+        form = {name: Part(value, "") for name, value in others.items()}
         return _from_form(form | _form(body, header) if "body" in fields else form)
     if kind == JSON or (kind in ("", URLENCODED) and body.lstrip().startswith(b"{")):  # no image begins so
         image, content_type, options = _from_json(body)
@@ -146,15 +145,8 @@ def _texts(options: Mapping[str, bytes]) -> dict[str, Any]:
     return texts
 
 
-def _header(headers: Mapping[str, Any], name: str) -> str:
-    """Return a header of the request. A form field of the same name has a mapping as value and is skipped."""
-    return next((value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), "")
-
-
-def _type_of(field: str, headers: Mapping[str, Any]) -> str:
-    """Return the content type of a form's field that TorchServe has parsed."""
-    part = headers.get(field)
-    return str(part.get("content-type", "")).partition(";")[0].strip().lower() if isinstance(part, Mapping) else ""
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return next((value for key, value in headers.items() if key.lower() == name), "")
 
 
 def _as_bytes(value: Any) -> bytes:

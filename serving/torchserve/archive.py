@@ -7,7 +7,7 @@ An archive is a folder that TorchServe loads in place, without unpacking; torch-
       model-config.yaml       the model's settings for TorchServe, from settings/ beside this file
       bundle/                 a copy of the bundle
 
-An archive contains no code: the handler is a module of the installed `handlers` package.
+An archive contains no code: the handler is a module of the installed package `handlers`.
 """
 
 import json
@@ -27,6 +27,7 @@ SETTINGS = Path(__file__).resolve().with_name("settings")
 
 _MANIFEST = Path("MAR-INF", "MANIFEST.json")
 _MODEL_SETTINGS = "model-config.yaml"
+HANDLER = "handlers.torchserve.handler"
 # TorchServe adds the folder's parent to the workers' import path. There a folder `sales` would hide that package.
 _SUFFIX = ".archive"
 
@@ -61,7 +62,7 @@ def archive(bundle: Path, model_store: Path) -> Path:
         "model": {
             "modelName": name,
             "modelVersion": manifest["version"],
-            "handler": f"handlers.{kind}",
+            "handler": HANDLER,
             "configFile": _MODEL_SETTINGS,
         },
         "shopcat": {"bundle": sha256(bundle / "bundle.json"), "settings": sha256(settings)},

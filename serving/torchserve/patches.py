@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers import protocol
+from handlers.torchserve import protocol
 from serving.process import ServerError
 
 logger = logging.getLogger(__name__)

@@ -2,28 +2,27 @@
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handlers.context import WorkerContext
-from handlers.sales import SalesHandler
+from handlers.torchserve.handler import TorchServeHandler
 
 LOST = Path(os.environ.get("SHOPCAT_TEST_FOLDER", "."), "lost")
 KILL, LOSE_DEVICE, FAIL, TAKE_MEMORY = 9001, 9002, 9003, 9004
 
 
-class FaultyHandler(SalesHandler):
+class FaultyHandler(TorchServeHandler):
     """Give the same answers, except to the stores that name a fault."""
 
-    def initialize(self, context: WorkerContext) -> None:
+    def initialize(self, context: Any) -> None:
         """Load the archive's bundle, and let its predictor fail where a request asks for it."""
         super().initialize(context)
-        predict, lost = self.forecaster.predict, list[int]()
+        predict, lost = self.worker.handler.model.predict, list[int]()
         # The tests have no GPU.
-        self.safeguards.faults._has_gpu = True
+        self.worker.safeguards.faults._has_gpu = True
 
         def faulty(requests: Sequence[Any]) -> Any:
             stores = {getattr(item, "store", None) for request in requests for item in request.items}
@@ -40,8 +39,4 @@ class FaultyHandler(SalesHandler):
                 np.ones(8 << 30, np.uint8)
             return predict(requests)
 
-        self.forecaster.predict = faulty  # type: ignore[method-assign]
-
-    def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
-        """Answer a batch of requests."""
-        return super().handle(data, context)
+        self.worker.handler.model.predict = faulty  # type: ignore[method-assign]
