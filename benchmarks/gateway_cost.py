@@ -69,8 +69,9 @@ def main() -> None:
         archives = [archive(args.bundle, Path(folder))]
         server = running.enter_context(running_server(archives, workers=args.workers))
         assert isinstance(server.address, Path)
+        models = served_models(server.models, {name: server.workers(name) for name in server.models})
         gateways = {
-            name: running.enter_context(running_gateway(config, served_models(server, 1), [server.address]))
+            name: running.enter_context(running_gateway(config, models, [server.address]))
             for name, config in configs(running.enter_context(collector(Path(folder)))).items()
         }
         (model,) = server.models

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from serving.gateway.config import GatewayConfig
     from serving.gateway.rate_limit import RateLimit
     from serving.monitoring.watched import ReadyPolicy
+    from serving.runner import Runner
 
 LOOPBACK = "127.0.0.1"
 
@@ -26,6 +27,7 @@ class ServeOptions:
     metrics_port: int
     metrics_host: str
     workers: int
+    runner: str
     cpu: bool
     instances: int
     api_keys: Path | None
@@ -66,6 +68,31 @@ class ServeOptions:
             raise click.UsageError(f"{', '.join(names)} and {last} need the gateway; leave out --no-gateway")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise click.UsageError("--tls-cert and --tls-key have to be set together")
+
+        if self.runner == "python" and self.instances > 1:
+            raise click.UsageError("--instances is for --runner torchserve; --workers sets the number of workers")
+        if self.runner == "python" and self.no_gateway and len(self.bundles) > 1:
+            raise click.UsageError(
+                "--runner python without the gateway serves one bundle; leave out --no-gateway, or run a command for "
+                "each bundle, with other ports"
+            )
+
+    def what_is_started(self) -> str:
+        """Return the instances of the runner in words."""
+        if self.runner == "python":
+            return "workers"
+        return f"{self.instances} TorchServe instance{'s' * (self.instances > 1)}"
+
+    def make_runner(self) -> "Runner":
+        """Return the runner."""
+        environment = self.worker_environment()
+        if self.runner == "python":
+            from serving.python.runner import PythonRunner
+
+            return PythonRunner(self.workers, self.cpu, environment, idle_at_stop=self.idle_at_stop)
+        from serving.torchserve.runner import TorchServeRunner
+
+        return TorchServeRunner(self.instances, self.workers, self.cpu, environment)
 
     def archives(self) -> list[Path]:
         """Archive the bundles for TorchServe and return the archives."""
@@ -113,5 +140,5 @@ class ServeOptions:
             max_memory=self.gateway_memory and self.gateway_memory << 20,
             threads=self.gateway_threads,
             timeouts=Timeouts(idle_at_stop=self.idle_at_stop),
-            health_check_interval=self.health_check_interval,
+            health_check_interval=self.health_check_interval if self.runner == "torchserve" else None,
         )

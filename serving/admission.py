@@ -1,5 +1,7 @@
 """Admission limits of each model, from its settings and its number of workers."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import yaml
@@ -8,7 +10,6 @@ from pydantic import BaseModel, Field, NonNegativeInt, PositiveFloat, PositiveIn
 from runtime.bundle import kind_of
 from serving.gateway.config import MAX_BODY, AdmissionLimit, ServedModel
 from serving.gateway.errors import GatewayError
-from serving.torchserve.server import Server
 
 QUEUE = 1000  # requests; equals job_queue_size of config.properties
 
@@ -17,7 +18,7 @@ _BATCHES, _MIN_REQUESTS = 2, 4
 _EXTRA_S = 5  # seconds that Envoy waits longer than TorchServe, whose timeout then comes first
 
 
-class _LimitSettings(BaseModel, extra="forbid"):
+class LimitSettings(BaseModel, extra="forbid"):
     """Settings of an `AdmissionLimit`; numbers of requests are for each worker."""
 
     min_concurrent: PositiveInt
@@ -26,50 +27,64 @@ class _LimitSettings(BaseModel, extra="forbid"):
     min_body_bytes: NonNegativeInt = 0
 
 
-class _Settings(BaseModel):
-    """The gateway's part of a model's settings, and the two settings of TorchServe that the gateway needs."""
+class ModelSettings(BaseModel):
+    """Settings of a model: the gateway's part, and those of TorchServe's that every runner follows."""
 
     batchSize: PositiveInt  # noqa: N815 - TorchServe's name
     responseTimeout: PositiveInt  # noqa: N815
     max_concurrent: PositiveInt | None = None
     max_request_bytes: int = Field(MAX_BODY, gt=0, le=MAX_BODY)
-    admission_limits: dict[Literal["predictions", "explanations"], _LimitSettings] = {}
+    admission_limits: dict[Literal["predictions", "explanations"], LimitSettings] = {}
+
+    @property
+    def concurrent_per_worker(self) -> int:
+        """Number of requests in progress for each worker."""
+        return self.max_concurrent or max(_BATCHES * self.batchSize, _MIN_REQUESTS)
 
 
-def served_models(server: Server, instances: int) -> list[ServedModel]:
-    """Return the models of a TorchServe instance with their admission limits.
+def model_settings(archive: Path) -> ModelSettings:
+    """Return the settings of an archive's model.
+
+    Raises:
+        GatewayError: if they are invalid; it names their file.
+    """
+    file = archive / "model-config.yaml"
+    try:
+        return ModelSettings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise GatewayError(f"the settings in {file} are invalid: {error}") from error
+
+
+def served_models(archives: Mapping[str, Path], workers: Mapping[str, int]) -> list[ServedModel]:
+    """Return models with their admission limits.
 
     By default each worker may have two batches, one in progress and one waiting, so that it is never idle. Further
     requests would wait longer than a client should, and are rejected. A model with batches of one request may have
     four, for small bursts. The settings ``max_concurrent`` and ``admission_limits``, both for each worker, change this.
 
     Args:
-        server: an instance; all instances run the same models.
-        instances: number of TorchServe instances.
+        archives: archive of each model, by name.
+        workers: number of workers of each model in all instances together.
 
     Raises:
         GatewayError: if a model's settings are invalid; it names their file.
     """
     models = []
-    for name, archive in server.models.items():
-        file = archive / "model-config.yaml"
-        try:
-            settings = _Settings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-        except ValidationError as error:
-            raise GatewayError(f"the settings in {file} are invalid: {error}") from error
-        workers = server.workers(name) * instances
-        per_worker = settings.max_concurrent or max(_BATCHES * settings.batchSize, _MIN_REQUESTS)
-        max_concurrent = min(per_worker * workers, QUEUE)
+    for name, archive in archives.items():
+        settings = model_settings(archive)
+        max_concurrent = min(settings.concurrent_per_worker * workers[name], QUEUE)
         limits = [
-            _admission_limit(path, limit, workers, max_concurrent) for path, limit in settings.admission_limits.items()
+            _admission_limit(path, limit, workers[name], max_concurrent)
+            for path, limit in settings.admission_limits.items()
         ]
         timeout = settings.responseTimeout + _EXTRA_S
         kind = kind_of(archive / "bundle")
-        models.append(ServedModel(name, workers, max_concurrent, timeout, limits, settings.max_request_bytes, kind))
+        size = settings.max_request_bytes
+        models.append(ServedModel(name, workers[name], max_concurrent, timeout, limits, size, kind))
     return models
 
 
-def _admission_limit(path: str, settings: _LimitSettings, workers: int, model_limit: int) -> AdmissionLimit:
+def _admission_limit(path: str, settings: LimitSettings, workers: int, model_limit: int) -> AdmissionLimit:
     """Return the limit for all workers together, within the limit of the whole model."""
     max_concurrent = min(settings.max_concurrent * workers, model_limit)
     return AdmissionLimit(

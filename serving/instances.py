@@ -1,4 +1,4 @@
-"""TorchServe instances of a service: started side by side, supervised one by one, and routed by their ready workers."""
+"""Instances of a service's runner: started side by side, supervised one by one, and routed by their ready workers."""
 
 import contextlib
 import itertools
@@ -10,13 +10,12 @@ from typing import Literal
 
 from handlers.readiness import ReadyWorker
 from handlers.worker_paths import WorkerPaths
-from handlers.worker_settings import INSTANCE
 from runtime.memory import memory_of
 from serving.gateway.endpoints import Health
 from serving.process import ServerError
+from serving.runner import Runner, Server
 from serving.supervised import Supervised, stop_all
 from serving.torchserve.archive import copy_archives
-from serving.torchserve.server import Server, running_server
 
 _STARTS = 4  # more at a time would only slow each other down, beyond the time that a start may take
 _POLL_S = 0.1
@@ -26,7 +25,7 @@ Role = Literal["starting", "serving", "draining"]
 
 
 class Instance(Supervised[Server]):
-    """A TorchServe instance that is started again whenever it ends.
+    """An instance that is started again whenever it ends.
 
     Attributes:
         number: number of the instance; no other instance of the service has it at the same time.
@@ -46,15 +45,8 @@ class Instance(Supervised[Server]):
 
         @contextlib.contextmanager
         def start(cancelled: threading.Event) -> Iterator[Server]:
-            server = running_server(
-                archives,
-                workers=pool.workers,
-                cpu=pool.cpu,
-                shared=pool.shared,
-                instance=number,
-                environment={**pool.environment, INSTANCE: str(number)},
-                link=True,
-                cancelled=cancelled,
+            server = pool.runner.running(
+                archives, number=number, shared=pool.shared, port=pool.port, cancelled=cancelled
             )
             with contextlib.ExitStack() as stack:
                 while not pool.starts.acquire(timeout=_POLL_S):
@@ -67,14 +59,14 @@ class Instance(Supervised[Server]):
                     pool.starts.release()
                 yield running
 
-        super().__init__(f"TorchServe instance {number}", start)
+        super().__init__(f"{pool.runner.title} {number}", start)
         self.number, self.archives = number, archives
         self.role: Role = "starting"
         self.footprint = 0
 
 
 class InstancePool:
-    """All TorchServe instances of a service.
+    """All instances of a service.
 
     Attributes:
         instances: the instances; a change replaces the tuple.
@@ -82,32 +74,22 @@ class InstancePool:
         starts: limits the starts at a time.
         is_closed: True once all instances are being stopped.
         shared: paths that the workers write to.
-        workers: as for `running_server`, for each instance.
-        cpu: as for `running_server`.
-        environment: as for `running_server`.
+        runner: starts the instances.
+        port: port of all instances without a gateway; None for a Unix socket each.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        shared: WorkerPaths,
-        *,
-        workers: int,
-        cpu: bool,
-        environment: Mapping[str, str],
-    ) -> None:
+    def __init__(self, folder: Path, shared: WorkerPaths, runner: Runner, port: int | None = None) -> None:
         """Prepare a pool without instances.
 
         Args:
             folder: private folder for copies of the archives.
             shared: paths that the workers write to.
-            workers: as for `running_server`, for each instance.
-            cpu: as for `running_server`.
-            environment: as for `running_server`.
+            runner: starts the instances.
+            port: port of all instances without a gateway; None for a Unix socket each.
         """
         self.instances: tuple[Instance, ...] = ()
         self.is_closed = False
-        self.shared, self.workers, self.cpu, self.environment = shared, workers, cpu, environment
+        self.shared, self.runner, self.port = shared, runner, port
         self.folder, self._versions = folder, itertools.count(1)
         self.starts = threading.BoundedSemaphore(_STARTS)
         self._changing = threading.Lock()
@@ -125,12 +107,11 @@ class InstancePool:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def start(self, archives: Collection[Path], count: int) -> list[Instance]:
+    def start(self, served: Collection[Collection[Path]]) -> list[Instance]:
         """Start instances side by side; all of them or none.
 
         Args:
-            archives: one archive for each model, from `copy`.
-            count: number of instances.
+            served: archives of each instance, from `copy`.
 
         Returns:
             The instances, which receive no requests yet.
@@ -142,8 +123,8 @@ class InstancePool:
             if self.is_closed:
                 raise ServerError("the service is being stopped")
             used = {instance.number for instance in self.instances}
-            free = itertools.islice((number for number in itertools.count() if number not in used), count)
-            started = [Instance(number, archives, self) for number in free]
+            free = (number for number in itertools.count() if number not in used)
+            started = [Instance(number, archives, self) for archives, number in zip(served, free, strict=False)]
             self.instances += tuple(started)
         try:
             for instance in started:
@@ -204,7 +185,21 @@ def routes(
         model: {
             server.address: health(model, instance)
             for instance, server in running.items()
-            if isinstance(server.address, Path)
+            if isinstance(server.address, Path) and model in server.models
         }
         for model in models
+    }
+
+
+def archives_of(instances: Collection[Instance]) -> dict[str, Path]:
+    """Return an archive of each model that some instances serve, by name."""
+    return {archive.stem: archive for instance in instances for archive in instance.archives}
+
+
+def count_workers(instances: Collection[Instance]) -> dict[str, int]:
+    """Return the number of workers of each model, in instances that have been started."""
+    servers = [instance.wait_until_started() for instance in instances]
+    return {
+        name: sum(server.workers(name) for server in servers if name in server.models)
+        for name in archives_of(instances)
     }

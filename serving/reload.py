@@ -1,4 +1,4 @@
-"""Reload: new TorchServe instances take over from the old ones, as many at a time as the memory allows."""
+"""Reload: new instances take over from the old ones, as many at a time as the memory allows."""
 
 import contextlib
 import logging
@@ -33,8 +33,8 @@ class ReloadedService(Protocol):
         """Pass the state of the instances to the gateway; return True if it is up to date."""
         ...
 
-    def update_limits(self, instance: Instance) -> None:
-        """Apply the admission limits of an instance's models."""
+    def update_limits(self, instances: Collection[Instance]) -> None:
+        """Apply the admission limits of some instances' models."""
         ...
 
 
@@ -79,7 +79,8 @@ def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> b
 def _archives(pool: InstancePool, archive: Callable[[], Sequence[Path]], old: Sequence[Instance]) -> list[Path]:
     """Return copies of the current archives, which have the same models as the old ones."""
     archives = archive()
-    models, served = ({path.stem for path in paths} for paths in (archives, old[0].archives))
+    models = {path.stem for path in archives}
+    served = {path.stem for instance in old for path in instance.archives}
     if models != served:
         raise ServerError(
             f"the names of the models have changed from {', '.join(sorted(served))} to {', '.join(sorted(models))}; "
@@ -98,7 +99,7 @@ def _group_size(old: Collection[Instance], count: int) -> int:
     available = available_memory()
     if needed > available:
         raise ServerError(
-            f"a new TorchServe instance needs about {needed >> 20} MiB of memory beside the running ones, and "
+            f"a new instance needs about {needed >> 20} MiB of memory beside the running ones, and "
             f"{available >> 20} MiB are available; raise the memory limit, or restart the service"
         )
     return min(count, available // needed) if needed else count
@@ -110,16 +111,17 @@ def _replace(service: ReloadedService, old: Collection[Instance], archives: Coll
     Raises:
         Exception: if the new instances can't take over; then they are stopped and the old ones continue.
     """
-    new = service.pool.start(archives, len(old))
+    by_name = {path.stem: path for path in archives}
+    new = service.pool.start([[by_name[path.stem] for path in instance.archives] for instance in old])
     try:
-        service.update_limits(new[0])
+        service.update_limits(new)
         gateway = _switch(service, new)
     except BaseException:
         for instance in new:
             instance.role = "starting"
         service.update_routes()
         with contextlib.suppress(UserError, OSError):
-            service.update_limits(next(iter(old)))
+            service.update_limits(old)
         service.pool.stop(new)
         raise
     for instance in old:
@@ -127,7 +129,7 @@ def _replace(service: ReloadedService, old: Collection[Instance], archives: Coll
         instance.role = "draining"
     service.update_routes()
     if not gateway.wait_until_idle(_sockets(old), DRAIN_S):
-        logger.warning("the old TorchServe instances are stopped with unanswered requests after %g s", DRAIN_S)
+        logger.warning("the old instances are stopped with unanswered requests after %g s", DRAIN_S)
     service.pool.stop(old)
 
 

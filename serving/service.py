@@ -1,7 +1,7 @@
-"""The whole service: TorchServe instances behind one gateway, started, supervised, reloaded and stopped.
+"""The whole service: instances of a runner behind one gateway, started, supervised, reloaded and stopped.
 
-Envoy admits each request or rejects it at once. Admitted requests are answered, even if their worker or TorchServe
-instance dies, the service is stopped, or the bundles are replaced meanwhile. The gateway and each instance have a
+Envoy admits each request or rejects it at once. Admitted requests are answered, even if their worker or instance
+dies, the service is stopped, or the bundles are replaced meanwhile. The gateway and each instance have a
 thread that starts them again when they end; the others go on meanwhile.
 """
 
@@ -10,7 +10,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from handlers.readiness import ready_workers
@@ -19,16 +19,16 @@ from runtime.errors import UserError
 from serving.admission import served_models
 from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway, GatewayFolder, Host, gateway_folder, running_envoy
-from serving.instances import Instance, InstancePool, routes
+from serving.instances import Instance, InstancePool, archives_of, count_workers, routes
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
 from serving.ports import hold_port
-from serving.process import ServerError, private_folder
+from serving.process import private_folder
 from serving.reload import DRAIN_S, reload
+from serving.runner import Runner, Server
 from serving.signals import postponed, reload_requests, stop_on_signal
 from serving.supervised import Supervised
-from serving.torchserve.server import Server
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +36,11 @@ _POLL_S = 0.1
 
 
 class Service:
-    """TorchServe instances behind a gateway.
+    """Instances of a runner behind a gateway.
 
     Attributes:
         config: settings of the gateway.
-        pool: the TorchServe instances.
+        pool: the instances.
     """
 
     pool: InstancePool
@@ -52,11 +52,8 @@ class Service:
         self,
         config: GatewayConfig,
         archive: Callable[[], Sequence[Path]],
+        runner: Runner,
         *,
-        instances: int,
-        workers: int,
-        cpu: bool = False,
-        environment: Mapping[str, str] = {},
         ready: ReadyPolicy = "any",
     ) -> None:
         """Prepare a service; `running` starts it.
@@ -64,15 +61,12 @@ class Service:
         Args:
             config: settings of the gateway.
             archive: makes the archives, one for each model; called at the start and at each reload.
-            instances: number of TorchServe instances.
-            workers: as for `running_server`, for each instance.
-            cpu: as for `running_server`.
-            environment: as for `running_server`.
+            runner: starts the instances.
             ready: as for `Watched`.
         """
         self.config = config
-        self._archive, self._instances, self._ready = archive, instances, ready
-        self._workers, self._cpu, self._environment = workers, cpu, environment
+        self._archive, self._runner, self._ready = archive, runner, ready
+        self._workers: dict[str, int] = {}  # number of workers of each model
         self._models: list[ServedModel] = []
         self._are_limits_uncertain = False
         self._up, self._stopping, self._ended = False, False, threading.Event()
@@ -103,14 +97,13 @@ class Service:
         # The port is held as long as the service runs, also while Envoy is started again.
         with private_folder() as folder, hold_port(self.config.port, self.config.host, "--port"):
             self._shared = WorkerPaths.create(folder / "shared", request_log)
-            self.pool = InstancePool(
-                folder, self._shared, workers=self._workers, cpu=self._cpu, environment=self._environment
-            )
+            self.pool = InstancePool(folder, self._shared, self._runner)
             exporter = Exporter(self._shared, self._watched)
             try:
                 with exporting(exporter, self.config.probes_port, self.config.probes_host):
-                    started = self.pool.start(self.pool.copy(self._archive()), self._instances)
-                    self._models = served_models(started[0].wait_until_started(), self._instances)
+                    started = self.pool.start(self._runner.instances(self.pool.copy(self._archive())))
+                    self._workers = count_workers(started)
+                    self._models = served_models(archives_of(started), self._workers)
                     for instance in started:
                         instance.role = "serving"
                     with self._routing():
@@ -189,16 +182,17 @@ class Service:
         """
         return reload(self, self._archive)
 
-    def update_limits(self, instance: Instance) -> None:
-        """Apply the admission limits of an instance's models, which a reload may change.
+    def update_limits(self, instances: Collection[Instance]) -> None:
+        """Apply the admission limits of some instances' models, which a reload may change.
 
         Raises:
-            OSError: if the instance does not respond or the limits can't be written.
+            OSError: if the limits can't be written.
             GatewayError: if the models' settings are invalid.
         """
-        if (server := instance.current) is None:
-            raise ServerError(f"{instance.name} has ended")
-        models = served_models(server, self._instances)
+        archives = archives_of(instances)
+        current = {model.name: model for model in self._models}
+        current |= {model.name: model for model in served_models(archives, self._workers)}
+        models = list(current.values())
         if models != self._models or self._are_limits_uncertain:
             self._are_limits_uncertain = True  # until all files are written
             self._gateway_folder.files.change_limits(models)
@@ -214,8 +208,9 @@ class Service:
         torchserve = functools.partial(
             torchserve_metrics, {instance.number: server.metrics for instance, server in running.items()}
         )
-        processes = {"frontend": [server.process.pid for server in running.values()]}
-        restarts = {"frontend": sum(instance.restarts for instance in self.pool.instances)}
+        kind = self._runner.process_kind
+        processes = {kind: [server.process.pid for server in running.values()]}
+        restarts = {kind: sum(instance.restarts for instance in self.pool.instances)}
         return Watched(
             processes | ({"gateway": [gateway.process.pid]} if gateway else {}),
             [torchserve, *([gateway.metrics] if gateway else [])],
@@ -250,13 +245,10 @@ class Service:
 def serve(
     config: GatewayConfig,
     archive: Callable[[], Sequence[Path]],
+    runner: Runner,
     on_ready: Callable[[Service], None],
     *,
-    instances: int = 1,
-    workers: int = 0,
-    cpu: bool = False,
     request_log: Path | None = None,
-    environment: Mapping[str, str] = {},
     ready: ReadyPolicy = "any",
 ) -> None:
     """Run a service until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads the bundles.
@@ -267,20 +259,15 @@ def serve(
     Args:
         config: settings of the gateway.
         archive: makes the archives, one for each model; called at the start and at each reload.
+        runner: starts the instances.
         on_ready: called once, when all workers are ready; the log has its error.
-        instances: number of TorchServe instances.
-        workers: as for `running_server`, for each instance.
-        cpu: as for `running_server`.
         request_log: as for `Service.running`.
-        environment: as for `running_server`.
         ready: as for `Watched`.
 
     Raises:
-        ServerError: if the service can't be started. See also `running_server` and `running_envoy`.
+        ServerError: if the service can't be started. See also the runner and `running_envoy`.
     """
-    service = Service(
-        config, archive, instances=instances, workers=workers, cpu=cpu, environment=environment, ready=ready
-    )
+    service = Service(config, archive, runner, ready=ready)
     with stop_on_signal(), reload_requests() as reload_requested, service.running(request_log):
         try:
             try:

@@ -1,85 +1,86 @@
-"""A single TorchServe instance without a gateway, for development: without supervision, admission limits or reload."""
+"""A service without a gateway, whose instances listen on the port themselves: without reload, keys, TLS and routing.
+
+Under TorchServe it is for development: nothing limits the requests. Workers in Python limit and reject requests
+themselves, and answer what they have accepted when they are stopped.
+"""
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from handlers.worker_paths import WorkerPaths
+from serving.instances import InstancePool, archives_of, count_workers
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
 from serving.ports import Ports
 from serving.process import private_folder
+from serving.runner import Runner, Server
 from serving.signals import reload_requests, stop_on_signal
-from serving.torchserve.server import Server, running_server
 
 logger = logging.getLogger(__name__)
-
-_POLL_S = 0.1
 
 
 def serve_without_gateway(
     archive: Callable[[], Sequence[Path]],
+    runner: Runner,
     on_ready: Callable[[Server], None],
     *,
     ports: Ports | None = None,
-    workers: int = 0,
-    cpu: bool = False,
     request_log: Path | None = None,
-    environment: Mapping[str, str] = {},
     ready: ReadyPolicy = "any",
 ) -> None:
-    """Run one TorchServe instance, without a gateway, until SIGINT (Ctrl-C) or SIGTERM, which stop it at once.
+    """Run the instances of a runner on one port, until SIGINT (Ctrl-C) or SIGTERM.
 
-    SIGHUP has no effect: without a gateway, a new instance can't take over without a pause.
+    An instance that ends unexpectedly is started again. SIGHUP has no effect: without a gateway, new instances can't
+    take over without a pause.
 
     Args:
         archive: makes the archives, one for each model.
-        on_ready: called once with the instance, when all workers are ready.
-        ports: ports of TorchServe and of the exporter.
-        workers: as for `running_server`.
-        cpu: as for `running_server`.
+        runner: starts the instances, all of which answer requests to every model.
+        on_ready: called once with an instance, when all workers are ready.
+        ports: ports of the instances and of the exporter.
         request_log: as for `Service.running`.
-        environment: as for `running_server`.
         ready: as for `Watched`.
 
     Raises:
-        ServerError: if TorchServe can't be started or ends unexpectedly. See also `running_server`.
+        ServerError: if an instance can't be started. See also the runner.
     """
     ports = ports or Ports()
-    running: list[tuple[Server, dict[str, int]]] = []
-
-    answers = Recent(lambda: running[0][0].answers())
-
-    def watched() -> Watched:
-        if not running:
-            return STARTING
-        ((server, models),) = running
-        torchserve = functools.partial(torchserve_metrics, {server.instance: server.metrics})
-        alive = answers()
-        routed = {model: {server.instance} for model in models} if alive else {}
-        return Watched(
-            {"frontend": [server.process.pid]}, [torchserve], models, alive=alive, routed=routed, policy=ready
-        )
-
     with stop_on_signal(), reload_requests() as reload_requested, private_folder() as folder:
         shared = WorkerPaths.create(folder / "shared", request_log)
-        with (
-            exporting(Exporter(shared, watched), ports.metrics),
-            running_server(
-                archive(),
-                port=ports.inference,
-                workers=workers,
-                cpu=cpu,
-                shared=shared,
-                environment=environment,
-            ) as server,
-        ):
-            running.append((server, {name: server.workers(name) for name in server.models}))
-            on_ready(server)
-            while server.process.poll() is None:
-                if reload_requested.wait(_POLL_S):
+        pool = InstancePool(folder, shared, runner, ports.inference)
+        workers: dict[str, int] = {}
+        answers = Recent(lambda: {instance for instance, server in pool.running().items() if server.answers()})
+
+        def watched() -> Watched:
+            if not workers:
+                return STARTING
+            running, alive = pool.running(), answers()
+            texts = {instance.number: server.metrics for instance, server in running.items()}
+            return Watched(
+                {runner.process_kind: [server.process.pid for server in running.values()]},
+                [functools.partial(torchserve_metrics, texts)],
+                workers,
+                alive=bool(alive) or any(instance.is_recovering for instance in pool.instances),
+                routed={
+                    model: {instance.number for instance in alive if model in archives_of([instance])}
+                    for model in workers
+                },
+                policy=ready,
+                restarts={runner.process_kind: sum(instance.restarts for instance in pool.instances)},
+            )
+
+        with exporting(Exporter(shared, watched), ports.metrics):
+            try:
+                started = pool.start(runner.instances(pool.copy(archive())))
+                for instance in started:
+                    instance.role = "serving"
+                workers |= count_workers(started)
+                on_ready(started[0].wait_until_started())
+                while reload_requested.wait():
                     reload_requested.clear()
                     logger.warning("SIGHUP has no effect without the gateway; restart the service for other bundles")
-            server.wait()
+            finally:
+                pool.close()

@@ -25,6 +25,7 @@ from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
 from serving.torchserve.archive import HANDLER, archive
+from serving.torchserve.runner import TorchServeRunner
 from serving.torchserve.server import running_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +112,8 @@ def service(bundle: Path, kind: str, store: Path, workers: int, handler: str = "
     """Run the service behind its gateway, optionally with another handler of this folder; yield the model's URL."""
     ports = Ports.any_free()
     config = GatewayConfig(ports.inference, probes_port=ports.metrics)
-    with Service(config, lambda: [_archive(bundle, kind, store, handler)], instances=1, workers=workers).running():
+    runner = TorchServeRunner(workers=workers)
+    with Service(config, lambda: [_archive(bundle, kind, store, handler)], runner).running():
         yield f"{config.url}/predictions/{kind}"
 
 

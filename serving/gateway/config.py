@@ -115,7 +115,8 @@ class GatewayConfig:
         tracing: destination of the spans; None for no traces.
         threads: number of Envoy's worker threads; None for one for every eight processor cores.
         timeouts: times that it grants a client.
-        health_check_interval: seconds between two health checks of a TorchServe instance.
+        health_check_interval: seconds between two health checks of an instance; None for none, where an instance has
+            one thread, which answers nothing while it computes.
     """
 
     port: int = 8080
@@ -130,7 +131,7 @@ class GatewayConfig:
     tracing: Tracing | None = None
     threads: int | None = None
     timeouts: Timeouts = Timeouts()
-    health_check_interval: float = 2.0
+    health_check_interval: float | None = 2.0
 
     def __post_init__(self) -> None:
         try:

@@ -27,6 +27,7 @@ from runtime.memory import memory_limit
 from serving.local_http import Address, ask
 from serving.ports import HOST, hold_port
 from serving.process import ServerError, describe_exit, has_ended, private_folder, running_process
+from serving.runner import WORKER_DEFAULTS
 from serving.torchserve.archive import SETTINGS, copy_archives
 from serving.torchserve.java import find_java
 from serving.torchserve.output import TorchServeOutput
@@ -49,11 +50,6 @@ _NO_EXECUTION = (
     ": for Unix sockets it unpacks a library and runs it, which {} does not allow (noexec); set TMPDIR to a "
     "folder that does, or unpack the library from TorchServe's jar onto LD_LIBRARY_PATH, as the Dockerfile does"
 )
-_DEFAULTS = {
-    # There is a worker for each core.
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-    "PYTHONFAULTHANDLER": "1",  # a worker that crashes in native code writes its stack first
-}
 _WITHOUT_TORCH = Path(__file__).parent / "without_torch"
 
 
@@ -191,7 +187,7 @@ def running_server(
         shared = shared or WorkerPaths.create(folder / "shared")
         gateway = {BEHIND_GATEWAY: "1"} if port is None else {}
         variables = {**environment, **gateway, **gpu_environment(gpus), **_import_path(), **shared.environment()}
-        with running_process(command, folder, output, _DEFAULTS, variables) as process:
+        with running_process(command, folder, output, WORKER_DEFAULTS, variables) as process:
             server = Server(address, folder, models, shared.request_log, process, output, instance)
             _wait_until_ready(server, timeout, cancelled)
             yield server

@@ -1,0 +1,153 @@
+"""Batches of what has arrived while the last batch was computed."""
+
+import asyncio
+import faulthandler
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from handlers.batch import AnsweredBatch
+from handlers.http import Request, Response
+
+AnswerBatch = Callable[[Sequence[Request]], AnsweredBatch]
+
+
+class OverloadedError(Exception):
+    """More requests wait than the worker may have."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Limit of the expensive requests to one address.
+
+    Attributes:
+        max_concurrent: number of them that may be in progress at a time.
+        min_body_bytes: size of the smallest body that counts as expensive.
+    """
+
+    max_concurrent: int
+    min_body_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of the requests in progress; without any, a gateway has the limits.
+
+    Attributes:
+        max_concurrent: number of requests of all kinds; None for no limit.
+        expensive: further limits by ``predictions`` and ``explanations``.
+    """
+
+    max_concurrent: int | None = None
+    expensive: Mapping[str, Limit] = field(default_factory=dict)
+
+
+class Batcher:
+    """Computes requests in batches on the thread of the event loop.
+
+    A batch takes all requests that have arrived, up to its size, and waits for no others. Requests that arrive while it
+    is computed are the next batch. A second thread would compute no faster, because it would share the interpreter with
+    the event loop, and each hand-over would take longer than a forecast does.
+    """
+
+    def __init__(
+        self,
+        answer: AnswerBatch,
+        *,
+        size: int,
+        timeout: float,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Prepare for requests.
+
+        Args:
+            answer: function that answers a batch.
+            size: largest number of requests in a batch.
+            timeout: seconds for a batch; after them the process ends itself, because nothing else can stop it.
+            limits: limits of the requests in progress.
+            loop: the running event loop.
+        """
+        self._answer, self._size, self._timeout, self._limits, self._loop = answer, size, timeout, limits, loop
+        self._waiting: deque[_Waiting] = deque()
+        self._expensive = dict.fromkeys(limits.expensive, 0)
+        self._is_scheduled = False
+        # The default action of the alarm ends the process, also in native code; the stack comes first.
+        faulthandler.register(signal.SIGALRM, chain=True)
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no request is in progress."""
+        return not self._waiting
+
+    def submit(self, request: Request, reply: Callable[[Response], None]) -> "_Waiting":
+        """Take a request, and call ``reply`` with its response later.
+
+        Returns:
+            A handle with which the request can be cancelled before it is computed.
+
+        Raises:
+            OverloadedError: if a limit is reached.
+        """
+        limits = self._limits
+        expensive = None
+        if limits.max_concurrent is not None:
+            if len(self._waiting) >= limits.max_concurrent:
+                raise OverloadedError
+            path = "explanations" if request.explain else "predictions"
+            limit = limits.expensive.get(path)
+            if limit and len(request.fields.get("body", b"")) >= limit.min_body_bytes:
+                if self._expensive[path] >= limit.max_concurrent:
+                    raise OverloadedError
+                self._expensive[path] += 1
+                expensive = path
+        waiting = _Waiting(request, reply, expensive)
+        self._waiting.append(waiting)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._run)  # once all sockets with requests have been read
+        return waiting
+
+    def _run(self) -> None:
+        """Compute a batch, reply, and schedule what is left."""
+        batch = [waiting for waiting in islice(self._waiting, self._size) if waiting.reply]
+        n_taken = min(self._size, len(self._waiting))
+        if batch:
+            signal.setitimer(signal.ITIMER_REAL, self._timeout)
+            responses, finish = self._answer([waiting.request for waiting in batch])
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for waiting, response in zip(batch, responses, strict=True):
+                if waiting.reply:
+                    waiting.reply(response)
+            self._loop.call_soon(finish)  # the loop writes the responses first
+        for _ in range(n_taken):
+            waiting = self._waiting.popleft()
+            if waiting.expensive:
+                self._expensive[waiting.expensive] -= 1
+        if self._waiting:
+            self._loop.call_soon(self._run)
+        else:
+            self._is_scheduled = False
+
+
+class _Waiting:
+    """A request that waits for its batch.
+
+    Attributes:
+        request: the request.
+        reply: function that takes the response; None after the request was cancelled.
+        expensive: name of the limit that the request counts for; None for none.
+    """
+
+    __slots__ = ("expensive", "reply", "request")
+
+    def __init__(self, request: Request, reply: Callable[[Response], None], expensive: str | None) -> None:
+        self.request, self.expensive = request, expensive
+        self.reply: Callable[[Response], None] | None = reply
+
+    def cancel(self, *_: Any) -> None:
+        """Do not compute the request if it still waits, and do not reply."""
+        self.reply = None

@@ -1,0 +1,171 @@
+"""Workers in Python as the runner of a service: each instance is one process with one model."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from handlers.gpus import VISIBLE, gpu_environment, listed_gpus
+from handlers.python.batcher import Limit, Limits
+from handlers.python.settings import Settings
+from handlers.readiness import ready_workers
+from handlers.worker_paths import WorkerPaths
+from handlers.worker_settings import BEHIND_GATEWAY, INSTANCE
+from runtime.cores import n_cores
+from runtime.device import count_gpus
+from serving.admission import model_settings
+from serving.local_http import Address, ask
+from serving.output import ProcessOutput
+from serving.ports import HOST
+from serving.process import ServerError, private_folder, running_process
+from serving.runner import WORKER_DEFAULTS
+
+_POLL_S = 0.02
+_START_S = 120.0
+_ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
+_PING_S = 1.0
+
+
+@dataclass(frozen=True)
+class PythonServer:
+    """A worker that is ready.
+
+    Attributes:
+        address: its Unix socket, or the port that it shares with other workers of its model.
+        models: its archive, by the model's name.
+        request_log: file with a line of JSON for each request.
+        process: the process.
+        output: its output.
+    """
+
+    address: Address
+    models: Mapping[str, Path]
+    request_log: Path
+    process: subprocess.Popen[bytes]
+    output: ProcessOutput
+
+    def workers(self, model: str) -> int:
+        """Return the number of a model's workers here."""
+        return int(model in self.models)
+
+    def ask(self, model: str, body: bytes, content_type: str) -> bytes:
+        """Send a request to the model; see `serving.runner.Server`."""
+        target = f"/predictions/{model}"
+        return ask(self.address, target, method="POST", body=body, content_type=content_type, timeout=_ANSWER_S)
+
+    def metrics(self) -> bytes:
+        """Return nothing: a worker's metrics are in the files that all workers share."""
+        return b""
+
+    def answers(self) -> bool:
+        """Return True if the worker responds."""
+        with contextlib.suppress(OSError):
+            return bool(ask(self.address, "/ping", timeout=_PING_S))
+        return False
+
+
+@dataclass(frozen=True)
+class PythonRunner:
+    """Starts worker processes.
+
+    Attributes:
+        workers: number of workers of each model; 0 for one per GPU, or per CPU core without a GPU.
+        cpu: compute on the CPU even if there is a GPU.
+        environment: more environment variables for the workers; see `handlers.worker_settings`.
+        host: IP address to listen on, without a gateway.
+        idle_at_stop: seconds that a stop waits for requests on open connections, without a gateway.
+        title: as for `serving.runner.Runner`.
+        process_kind: as for `serving.runner.Runner`.
+    """
+
+    workers: int = 0
+    cpu: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    host: str = HOST
+    idle_at_stop: float = 10.0
+    title: str = "worker"
+    process_kind: str = "worker"
+
+    def instances(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
+        """Return the archive of each worker."""
+        count = self.workers or len(self._gpus()) or n_cores()
+        return [[archive] for archive in archives for _ in range(count)]
+
+    @contextlib.contextmanager
+    def running(
+        self,
+        archives: Collection[Path],
+        *,
+        number: int,
+        shared: WorkerPaths,
+        port: int | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Iterator[PythonServer]:
+        """Run a worker until the block ends; see `serving.runner.Runner`."""
+        (archive,) = archives
+        gpus = self._gpus()
+        with private_folder() as folder:
+            (folder / "tmp").mkdir()
+            settings = self._settings(archive, folder, port, gpu=number % len(gpus) if gpus else None)
+            settings.write(folder / "settings.json")
+            address: Address = port if port is not None else Path(settings.socket)
+            variables = {**self.environment, **gpu_environment(gpus or None), **shared.environment()}
+            variables |= {INSTANCE: str(number)} | ({BEHIND_GATEWAY: "1"} if port is None else {})
+            command = [sys.executable, "-m", "handlers.python", str(folder / "settings.json")]
+            output = ProcessOutput("worker", number)
+            patience = 0.0 if port is None else settings.timeout + self.idle_at_stop
+            with running_process(command, folder, output, WORKER_DEFAULTS, variables, patience=patience) as process:
+                server = PythonServer(address, {archive.stem: archive}, shared.request_log, process, output)
+                _wait_until_ready(server, shared, cancelled)
+                yield server
+
+    def _settings(self, archive: Path, folder: Path, port: int | None, gpu: int | None) -> Settings:
+        settings = model_settings(archive)
+        behind_gateway = port is None
+        expensive: dict[str, Limit] = {
+            path: Limit(limit.max_concurrent, limit.min_body_bytes) for path, limit in settings.admission_limits.items()
+        }
+        return Settings(
+            bundle=str((archive / "bundle").resolve()),
+            model=archive.stem,
+            socket=str(folder / "worker.sock") if behind_gateway else "",
+            host=self.host,
+            port=port or 0,
+            gpu=gpu,
+            batch_size=settings.batchSize,
+            timeout=settings.responseTimeout,
+            max_body=settings.max_request_bytes,
+            limits=Limits() if behind_gateway else Limits(settings.concurrent_per_worker, expensive),
+            idle_at_stop=0.0 if behind_gateway else self.idle_at_stop,
+        )
+
+    def _gpus(self) -> list[str]:
+        """Return the GPUs that the workers share, as ``CUDA_VISIBLE_DEVICES`` lists them."""
+        if self.cpu:
+            return []
+        listed = listed_gpus(os.environ.get(VISIBLE))
+        return [str(index) for index in range(count_gpus())] if listed is None else listed[: count_gpus()]
+
+
+def _wait_until_ready(server: PythonServer, shared: WorkerPaths, cancelled: threading.Event | None) -> None:
+    """Return when the worker has declared itself ready.
+
+    Raises:
+        ServerError: if it ends meanwhile, or the time is over. The message has the cause, from its output.
+    """
+    until = time.monotonic() + _START_S
+    (model,) = server.models
+    while all(worker.pid != server.process.pid for worker in ready_workers(shared.ready)):
+        if cancelled is not None and cancelled.is_set():
+            raise ServerError(f"the worker of {model} was stopped while it was starting")
+        if server.process.poll() is not None:
+            tail = server.output.tail()
+            raise ServerError(f"a model can't be loaded: {tail.splitlines()[-1].strip()}\n{tail}")
+        if time.monotonic() > until:
+            raise ServerError(f"{model} is not ready after {_START_S:g} s\n{server.output.tail()}")
+        time.sleep(_POLL_S)
