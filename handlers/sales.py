@@ -16,7 +16,8 @@ class SalesHandler:
     def __init__(self, bundle: Path, *, device: str) -> None:
         self.model, self.observer = Forecaster.load(bundle, device=device), ForecastObserver()
 
-    def parse(self, request: Request) -> ForecastRequest:
+    @staticmethod
+    def parse(request: Request) -> ForecastRequest:
         """Parse a request; raise `ProblemError` if it is invalid."""
         return parse_request(request.body(), explain=request.explain)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol
 
-from handlers.batch import AnsweredBatch, Answer, answer_batch
+from handlers.batch import Answer, AnsweredBatch, answer_batch
 from handlers.http import Request, Response
 from handlers.readiness import declare_ready, withdraw
 from handlers.safeguards.faults import FaultMonitor
@@ -98,6 +98,8 @@ class Worker:
         self.handler: Handler = resolve_name(f"handlers.{kind_of(bundle)}:HANDLER")(bundle, device=device)
         model = self.handler.model
         log_lines(model.name)
+        if poison:
+            poison.set_model(model.name)
         if folder := os.environ.get(METRICS_FOLDER):
             metrics.allocate(Path(folder))
         log, rate = os.environ.get(REQUEST_LOG), os.environ.get(REQUEST_LOG_RATE)

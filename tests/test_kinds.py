@@ -28,13 +28,12 @@ def test_the_manifest_of_a_kind_has_its_name(kind: ModelKind) -> None:
 
 
 @KINDS
-def test_the_handler_of_a_kind_is_the_only_class_of_its_module(kind: ModelKind) -> None:
-    """TorchServe takes the one class that a handler's module defines."""
+def test_the_handler_of_a_kind_is_defined_in_its_module(kind: ModelKind) -> None:
+    """A worker finds it by the kind of its bundle."""
     module = import_module(f"handlers.{kind.name}")
-    classes = [value for value in vars(module).values() if isinstance(value, type)]
-    (handler,) = (value for value in classes if value.__module__ == module.__name__)
-    assert callable(handler.initialize)
-    assert callable(handler.handle)
+    assert module.HANDLER.__module__ == module.__name__
+    assert callable(module.HANDLER.parse)
+    assert callable(module.HANDLER.first_request)
 
 
 def test_the_settings_are_those_of_the_kinds() -> None:

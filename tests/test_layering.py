@@ -15,6 +15,7 @@ from grimp import ImportGraph
 from importlinter import configuration
 from importlinter.contracts.forbidden import ForbiddenContract
 from importlinter.contracts.layers import LayersContract
+from importlinter.contracts.protected import ProtectedContract
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -22,7 +23,7 @@ PACKAGES: list[str] = [name.rstrip("*") for name in PROJECT["tool"]["setuptools"
 
 
 configuration.configure()
-CONTRACTS = {"layers": LayersContract, "forbidden": ForbiddenContract}
+CONTRACTS = {"layers": LayersContract, "forbidden": ForbiddenContract, "protected": ProtectedContract}
 RULES = PROJECT["tool"]["importlinter"]
 
 
@@ -71,6 +72,10 @@ def test_the_rules_know_every_package() -> None:
         ("handlers.batch", "matplotlib"),
         ("handlers.batch", "serving.process"),
         ("handlers.batch", "training.loop.learner"),
+        ("handlers.worker", "handlers.torchserve.protocol"),
+        ("handlers.telemetry.recorder", "handlers.torchserve"),
+        ("handlers.sales", "handlers.torchserve.handler"),
+        ("serving.gateway.config", "handlers.torchserve.protocol"),
         ("serving.process", "torch"),
         ("serving.process", "training.sales.metrics"),
         ("serving.process", "cli.serve"),
@@ -122,6 +127,7 @@ def test_a_request_meets_neither_pandas_nor_torch(demo_bundle: Path) -> None:
 import sys
 from pathlib import Path
 import handlers.sales
+import handlers.torchserve.handler
 from sales.forecaster import Forecaster
 from schemas.sales.parse import parse_request
 

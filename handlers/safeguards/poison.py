@@ -18,9 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
-from handlers.context import RequestContext
+from handlers.http import Request
 
 logger = logging.getLogger(__name__)
 
@@ -72,22 +71,19 @@ class PoisonGuard:
             blake2b(f"{path}/{name}\n".encode(), digest_size=_DIGEST) for path in ("predictions", "explanations")
         )
 
-    def in_turn(
-        self, requests: Sequence[Mapping[str, Any]], context: RequestContext
-    ) -> Iterator[tuple[Sequence[int], int]]:
+    def in_turn(self, requests: Sequence[Request]) -> Iterator[tuple[Sequence[int], int]]:
         """Yield the indices of the requests to compute together, and mark them as in hand meanwhile.
 
         Args:
-            requests: fields of each request of a batch.
-            context: context of the batch.
+            requests: the requests of a batch.
 
         Yields:
             The indices, and the number of workers that these requests have ended; they must be rejected if it is
             `DEATHS`. Suspects come last and one by one, so that they end no other request.
         """
         digests = [
-            _digest(fields, self._explanations if context.get_request_header(index, "explain") else self._predictions)
-            for index, fields in enumerate(requests)
+            _digest(request.fields, self._explanations if request.explain else self._predictions)
+            for request in requests
         ]
         self._look()
         if self._suspects.keys().isdisjoint(digests):  # nearly always
@@ -180,11 +176,10 @@ class PoisonGuard:
         _HEADER.pack_into(self._map, 0, (version + 1) % 2**32, taken)
 
 
-def _digest(fields: Mapping[str, Any], address: blake2b) -> bytes:
+def _digest(fields: Mapping[str, bytes], address: blake2b) -> bytes:
     """Return the digest of a request's address and fields; of a large field only its length and samples count."""
     hashed = address.copy()  # why: a copy takes 0.25 us, and a new hash 0.36 us (timeit)
-    for value in fields.values():
-        content = value if isinstance(value, (bytes, bytearray)) else str(value).encode()
+    for content in fields.values():
         if len(content) > 3 * _SAMPLE:
             middle = len(content) // 2
             hashed.update(b"%d" % len(content))

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from ts.context import Context as TorchServeContext
-from ts.context import RequestProcessor
-from ts.protocol.otf_message_handler import create_predict_response
 
-from handlers.batch import MAX_BODY, NO_RETRY, HttpRequest, answer_batch
+from handlers.batch import MAX_BODY, answer_batch
+from handlers.http import Request, Response
 from schemas.problems import Problem, ProblemError
 
 
@@ -39,7 +37,7 @@ class Model:
         return [Problem.of("unknown-store", "404") if r == 404 else Doubled(2 * r) for r in requests]
 
 
-def parse(request: HttpRequest) -> int:
+def parse(request: Request) -> int:
     body = request.body()
     if body == b"bug":
         raise KeyError("a bug in parse")
@@ -49,22 +47,15 @@ def parse(request: HttpRequest) -> int:
         raise ProblemError(Problem.of("malformed-request", "not a number")) from None
 
 
-def context(requests: int) -> TorchServeContext:
-    made = TorchServeContext("sales", "/", None, requests, None, "0.12.0")
-    made.request_processor = [RequestProcessor({"X-Place": str(index)}) for index in range(requests)]
-    return made
+def responses_to(bodies: Sequence[bytes | None], run: Callable[..., Any] | None = None) -> Sequence[Response]:
+    """Return the responses to requests with these bodies; None is no body."""
+    requests = [Request({} if body is None else {"body": body}) for body in bodies]
+    return answer_batch(requests, parse=parse, run=run or Model().run).responses
 
 
-def answer(bodies: Sequence[Any], run: Callable[..., Any] | None = None) -> list[tuple[int, str, Any]]:
+def answer(bodies: Sequence[bytes | None], run: Callable[..., Any] | None = None) -> list[tuple[int, str, Any]]:
     """Return status, content type and content of each response."""
-    data = [{} if body is None else {"body": body} for body in bodies]
-    batch_context = context(len(data))
-    answers = answer_batch(data, batch_context, parse=parse, run=run or Model().run)
-    assert all(isinstance(body, bytes) for body in answers)
-    return [
-        (batch_context.get_response_status(index)[0], batch_context.get_response_content_type(index), json.loads(body))
-        for index, body in enumerate(answers)
-    ]
+    return [(status, kind, json.loads(body)) for status, kind, body, _ in responses_to(bodies, run)]
 
 
 def test_valid_requests_run_as_one_batch_in_order() -> None:
@@ -92,9 +83,7 @@ def test_a_batch_of_invalid_requests_does_not_reach_the_model() -> None:
 
 def test_only_a_500_forbids_a_retry() -> None:
     """The gateway retries when a worker died, not when a request failed."""
-    batch_context = context(3)
-    answer_batch([{"body": body} for body in (b"1", b"7", b"x")], batch_context, parse=parse, run=Model().run)
-    assert [NO_RETRY[0] in batch_context.get_response_headers(index) for index in range(3)] == [False, True, False]
+    assert [response.is_final for response in responses_to([b"1", b"7", b"x"])] == [False, True, False]
 
 
 def test_only_the_request_that_fails_alone_gets_a_500(caplog: pytest.LogCaptureFixture) -> None:
@@ -146,75 +135,23 @@ def test_an_exit_is_not_caught() -> None:
         answer([b"1"], run)
 
 
-@pytest.mark.parametrize(
-    ("fields", "body"),
-    [
-        ({"body": b"1"}, b"1"),
-        ({"body": bytearray(b"1")}, bytearray(b"1")),
-        ({"data": b"1"}, b"1"),
-        ({"body": {"store": 1}}, {"store": 1}),
-        ({"body": "1"}, b"1"),
-        ({"body": []}, []),
-        ({"body": 0}, 0),
-    ],
-)
-def test_a_body_is_bytes_or_parsed_json(fields: dict[str, Any], body: Any) -> None:
-    assert HttpRequest(fields, context(1), 0).body() == body
-
-
-@pytest.mark.parametrize("fields", [{}, {"body": b""}, {"body": bytearray()}, {"body": ""}, {"body": None}])
-def test_a_request_without_a_body_is_malformed(fields: dict[str, Any]) -> None:
-    with pytest.raises(ProblemError, match="Content-Type: application/json") as raised:
-        HttpRequest(fields, context(1), 0).body()
-    assert raised.value.problem.status == 400
-
-
-def test_a_form_is_no_body() -> None:
-    with pytest.raises(ProblemError, match="no JSON body"):
-        HttpRequest({"store": b"1"}, context(1), 0).body()
-
-
-def test_headers_reach_parse() -> None:
+def test_parse_gets_the_request_with_its_headers() -> None:
+    requests = [Request({"body": b"1"}, [(b"X-Place", b"%d" % index)], explain=index == 1) for index in range(2)]
     seen = []
 
-    def keep(request: HttpRequest) -> int:
-        seen.append(request.headers["X-Place"])
-        return int(request.body())
+    def keep(request: Request) -> int:
+        seen.append(request)
+        return 1
 
-    answer_batch([{"body": b"1"}, {"body": b"2"}], context(2), parse=keep, run=Model().run)
-    assert seen == ["0", "1"]
-
-
-def test_a_header_tells_explanations_from_predictions() -> None:
-    seen = []
-
-    def keep(request: HttpRequest) -> int:
-        seen.append(request.explain)
-        return int(request.body())
-
-    batch_context = context(3)
-    batch_context.request_processor = [
-        RequestProcessor(headers) for headers in ({"explain": "True"}, {}, {"explain": "no"})
-    ]
-    answer_batch([{"body": b"1"}] * 3, batch_context, parse=keep, run=Model().run)
-    assert seen == [True, False, False]
+    answer_batch(requests, parse=keep, run=Model().run)
+    assert seen == requests
 
 
-def test_torchserve_can_send_the_responses() -> None:
-    """Its message needs lengths in bytes, and it counts reason phrases in characters."""
-    batch_context = context(3)
-    answers = answer_batch([{"body": b"1"}, {"body": "ü".encode()}, {}], batch_context, parse=parse, run=Model().run)
-    frame = create_predict_response(answers, {0: "a", 1: "b", 2: "c"}, "Prediction success", 200, context=batch_context)
-    assert all(body in frame for body in answers)
-    assert all(batch_context.get_response_status(index)[1] in (None, "") for index in range(3))
-
-
-def test_an_answer_too_large_for_torchserve_is_a_problem() -> None:
+def test_an_answer_too_large_to_send_is_a_problem() -> None:
     class Huge:
         def to_json(self) -> bytes:
             return b"x" * (MAX_BODY + 1)
 
-    batch_context = context(1)
-    (answer,) = answer_batch([{"body": b"1"}], batch_context, parse=parse, run=lambda requests: [Huge()])
-    assert batch_context.get_response_status(0)[0] == 422
-    assert "ask for less" in json.loads(answer)["detail"]
+    ((status, _, content),) = answer([b"1"], lambda requests: [Huge()])
+    assert status == 422
+    assert "ask for less" in content["detail"]

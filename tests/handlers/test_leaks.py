@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from handlers.batch import HttpRequest, answer_batch
+from handlers.batch import answer_batch
+from handlers.http import Request
 from pets.images import open_photo
 from schemas.pets import parse as pets
 from schemas.pets.multipart import parse_form
@@ -18,22 +19,6 @@ from schemas.sales.request import Weather
 from tests.leaks import leak
 from tests.pets.hostile import hostile_inputs
 from tests.schemas.sales.test_parse import GOOD, WILD, WRONG
-
-
-class NullContext:
-    """Context of a batch that keeps nothing."""
-
-    def get_all_request_header(self, idx: int) -> dict[str, str]:
-        return {"Content-Type": "image/jpeg"}
-
-    def get_request_id(self, idx: int = 0) -> str:
-        return "ts"
-
-    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None: ...
-
-    def set_response_content_type(self, idx: int, value: str) -> None: ...
-
-    def set_response_header(self, idx: int, key: str, value: str) -> None: ...
 
 
 def problem_of(read: Any, *arguments: Any) -> str:
@@ -79,13 +64,12 @@ def test_a_failing_model_reveals_nothing(tmp_path: Any) -> None:
     def fail(_: Any) -> Any:
         raise OSError(f"[Errno 2] No such file or directory: '{tmp_path}/secret.onnx'")
 
-    cases: list[tuple[Any, Any]] = [(fail, len), (HttpRequest.body, fail)]
+    cases: list[tuple[Any, Any]] = [(fail, len), (Request.body, fail)]
     for parse, run in cases:
-        context: Any = NullContext()
-        (body,) = answer_batch([{"body": b"x"}], context, parse=parse, run=run)
-        assert Problem.model_validate_json(body).status == 500
-        assert leak(body.decode()) is None
-        assert "secret" not in body.decode()
+        (response,) = answer_batch([Request({"body": b"x"})], parse=parse, run=run).responses
+        assert Problem.model_validate_json(response.body).status == 500
+        assert leak(response.body.decode()) is None
+        assert "secret" not in response.body.decode()
 
 
 def test_titles_and_remedies_reveal_nothing() -> None:

@@ -1,20 +1,18 @@
-"""handlers.pets: from TorchServe to the classifier and back, with a fake classifier."""
+"""handlers.pets: from requests to the classifier and back, with a fake classifier."""
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ts.context import Context as TorchServeContext
-from ts.context import RequestProcessor
-from ts.utils.util import list_classes_from_module
 
-import handlers.pets
-from handlers.pets import PetsHandler
+from handlers.batch import answer_batch
+from handlers.http import Request
+from handlers.pets import Classifier, PetsHandler
 from handlers.worker_settings import worker_environment
 from pets.image_files import MAX_PIXELS
 from runtime.clock import Clock
@@ -25,7 +23,7 @@ from schemas.problems import Problem, ProblemError
 from serving.torchserve.archive import SETTINGS
 
 PHOTO = b"\xff\xd8\xff a photo"
-JPEG = {"Content-Type": "image/jpeg"}
+JPEG = "image/jpeg"
 
 
 @dataclass
@@ -72,56 +70,31 @@ class FakeClassifier:
         ]
 
 
-class OurContext(TorchServeContext):
-    """TorchServe's context with the methods of `BatchContext`."""
-
-    def get_request_headers(self, *keys: str) -> list[list[bytes | None]]:
-        return [[None] * len(self.request_processor) for _ in keys]
-
-    def defer(self, call: Callable[[], None]) -> None:
-        call()
-
-
-def context(headers: Sequence[dict[str, Any]] = (), model_dir: str = "/", gpu: int | None = None) -> OurContext:
-    made = OurContext("pets", model_dir, None, len(headers), gpu, "0.12.0")
-    made.request_processor = [RequestProcessor(request_headers) for request_headers in headers]
-    return made
-
-
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PetsHandler:
-    """A handler with the fake classifier, initialized as TorchServe does it."""
-    monkeypatch.setattr(handlers.pets.Classifier, "load", FakeClassifier)
-    monkeypatch.setattr("handlers.worker.log_lines", lambda _: None)  # pytest needs the root logger
-    monkeypatch.setattr("gc.freeze", lambda: None)
-    monkeypatch.setattr("gc.set_threshold", lambda _: None)
-    monkeypatch.setattr("handlers.protocol.patch_worker", lambda **_: None)  # this process is no worker
-    made = PetsHandler()
-    made.initialize(context(model_dir=str(tmp_path)))
-    classifier_of(made).batches.clear()  # the warm-up request
-    return made
+    """A handler with the fake classifier."""
+    monkeypatch.setattr(Classifier, "load", FakeClassifier)
+    return PetsHandler(tmp_path, device="cuda:1")
 
 
 def classifier_of(handler: PetsHandler) -> FakeClassifier:
-    assert isinstance(handler.classifier, FakeClassifier)
-    return handler.classifier
+    assert isinstance(handler.model, FakeClassifier)
+    return handler.model
 
 
-def answer(handler: PetsHandler, requests: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[tuple[int, Any]]:
+def request(fields: dict[str, bytes], content_type: str = "", *, explain: bool = False) -> Request:
+    headers = [(b"Content-Type", content_type.encode())] if content_type else []
+    return Request(fields, headers, explain=explain)
+
+
+def answer(handler: PetsHandler, requests: Sequence[Request]) -> list[tuple[int, Any]]:
     """Return status and content of each response."""
-    batch_context = context([headers for _, headers in requests])
-    bodies = handler.handle([fields for fields, _ in requests], batch_context)
-    return [(batch_context.get_response_status(index)[0], json.loads(body)) for index, body in enumerate(bodies)]
+    responses = answer_batch(requests, parse=handler.parse, run=handler.model.predict).responses
+    return [(response.status, json.loads(response.body)) for response in responses]
 
 
-def test_torchserve_finds_one_class() -> None:
-    assert list_classes_from_module(handlers.pets) == [PetsHandler]
-
-
-def test_the_handler_loads_the_bundle_of_the_archive(handler: PetsHandler, tmp_path: Path) -> None:
-    assert (classifier_of(handler).folder, classifier_of(handler).device) == (tmp_path / "bundle", "cpu")
-    handler.initialize(context(model_dir=str(tmp_path), gpu=1))
-    assert classifier_of(handler).device == "cuda:1"
+def test_the_handler_loads_a_bundle_on_a_device(handler: PetsHandler, tmp_path: Path) -> None:
+    assert (classifier_of(handler).folder, classifier_of(handler).device) == (tmp_path, "cuda:1")
 
 
 def test_settings_come_from_the_environment(
@@ -130,8 +103,14 @@ def test_settings_come_from_the_environment(
     assert (classifier_of(handler).review_share, classifier_of(handler).max_pixels) == (None, MAX_PIXELS)
     for name, value in worker_environment(review_share=0.0, max_pixels=2_000_000).items():
         monkeypatch.setenv(name, value)
-    handler.initialize(context(model_dir=str(tmp_path)))
-    assert (classifier_of(handler).review_share, classifier_of(handler).max_pixels) == (0.0, 2_000_000)
+    classifier = classifier_of(PetsHandler(tmp_path, device="cpu"))
+    assert (classifier.review_share, classifier.max_pixels) == (0.0, 2_000_000)
+
+
+def test_the_first_request_has_a_photo_and_a_heatmap(handler: PetsHandler) -> None:
+    ((status, _),) = answer(handler, [handler.first_request()])
+    ((query,),) = classifier_of(handler).batches
+    assert (status, query.heatmap, query.image[1:4]) == (200, "gradcam", b"PNG")
 
 
 def test_a_photo_can_be_a_body_a_form_or_base64(handler: PetsHandler) -> None:
@@ -140,9 +119,9 @@ def test_a_photo_can_be_a_body_a_form_or_base64(handler: PetsHandler) -> None:
     answers = answer(
         handler,
         [
-            ({"body": PHOTO, "heatmap": b"gradcam"}, JPEG),
-            ({"body": form, "heatmap": b"gradcam"}, {"content-type": "multipart/form-data; boundary=b"}),
-            ({"body": json.dumps({"image": text, "heatmap": "gradcam"})}, {"Content-Type": "application/json"}),
+            request({"body": PHOTO, "heatmap": b"gradcam"}, JPEG),
+            request({"body": form, "heatmap": b"gradcam"}, "multipart/form-data; boundary=b"),
+            request({"body": json.dumps({"image": text, "heatmap": "gradcam"}).encode()}, "application/json"),
         ],
     )
     assert [status for status, _ in answers] == [200, 200, 200]
@@ -155,13 +134,13 @@ def test_invalid_requests_in_a_batch_affect_no_other(handler: PetsHandler) -> No
     answers = answer(
         handler,
         [
-            ({"body": b"1"}, JPEG),
-            ({"body": b"2", "top_k": b"many"}, JPEG),
-            ({"body": b"3 broken"}, JPEG),
-            ({}, {}),
-            ({"body": b"5"}, {"Content-Type": "text/html"}),
-            ({"body": b"6", "heatmap": b"gradcam", "class": b"Unicorn"}, JPEG),
-            ({"body": b"7"}, {}),
+            request({"body": b"1"}, JPEG),
+            request({"body": b"2", "top_k": b"many"}, JPEG),
+            request({"body": b"3 broken"}, JPEG),
+            request({}),
+            request({"body": b"5"}, "text/html"),
+            request({"body": b"6", "heatmap": b"gradcam", "class": b"Unicorn"}, JPEG),
+            request({"body": b"7"}),
         ],
     )
     assert [status for status, _ in answers] == [200, 422, 422, 400, 415, 404, 200]
@@ -174,15 +153,13 @@ def test_invalid_requests_in_a_batch_affect_no_other(handler: PetsHandler) -> No
 
 
 def test_a_batch_may_mix_explanations_and_predictions(handler: PetsHandler) -> None:
-    """A header of TorchServe tells them apart."""
-    explanation = {**JPEG, "explain": "True"}
     answers = answer(
         handler,
         [
-            ({"body": b"1"}, JPEG),
-            ({"body": b"2"}, explanation),
-            ({"body": b"3", "heatmap": b"none"}, explanation),
-            ({"body": b"4"}, explanation),
+            request({"body": b"1"}, JPEG),
+            request({"body": b"2"}, JPEG, explain=True),
+            request({"body": b"3", "heatmap": b"none"}, JPEG, explain=True),
+            request({"body": b"4"}, JPEG, explain=True),
         ],
     )
     assert [status for status, _ in answers] == [200, 200, 422, 200]
@@ -191,7 +168,7 @@ def test_a_batch_may_mix_explanations_and_predictions(handler: PetsHandler) -> N
 
 
 def test_a_photo_that_fails_in_the_network_fails_one_request(handler: PetsHandler) -> None:
-    answers = answer(handler, [({"body": content}, JPEG) for content in (b"1", b"trip", b"2")])
+    answers = answer(handler, [request({"body": content}, JPEG) for content in (b"1", b"trip", b"2")])
     assert [status for status, _ in answers] == [200, 500, 200]
     assert answers[1][1]["type"] == type_uri("internal-error")
 

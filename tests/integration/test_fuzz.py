@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,18 +18,17 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from handlers import protocol as wire
+from handlers.batch import answer_batch
+from handlers.http import Request
 from handlers.pets import PetsHandler
 from handlers.sales import SalesHandler
 from handlers.telemetry.recorder import START_HEADER, Telemetry
 from handlers.telemetry.request_log import RequestLog
-from handlers.telemetry.sales import ForecastObserver
-from pets.classifier import Classifier
+from handlers.torchserve.protocol import read_batch
 from runtime.bundle import MANIFEST, BundleError, kind_of, read_manifest
-from sales.forecaster import Forecaster
 from schemas.kinds import MODEL_KINDS
 from schemas.pets.multipart import parse_form
-from tests.handlers.test_protocol import message, received, sent_by
+from tests.handlers.torchserve.test_protocol import message, received, sent_by
 from tests.leaks import leak
 from tests.pets.hostile import FORMATS, encoded, hostile_inputs
 from tests.schemas.sales.test_parse import REQUESTS
@@ -67,54 +66,24 @@ def damaged(draw: st.DrawFn, *valid: bytes) -> bytes:
     return bytes(content[: draw(st.integers(0, len(content)))] if draw(st.integers(0, 9)) == 0 else content)
 
 
-@dataclass
-class OneRequest:
-    """Context of a batch with one request: its headers, and the status of its response."""
-
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    status: int = 200
-
-    def get_all_request_header(self, idx: int) -> Mapping[str, Any]:
-        return self.headers
-
-    def get_request_header(self, idx: int, key: str) -> str | None:
-        return self.headers.get(key)
-
-    def get_request_id(self, idx: int = 0) -> str:
-        return "fuzz"
-
-    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
-        self.status = code
-
-    def set_response_content_type(self, idx: int, value: str) -> None:
-        pass
-
-    def set_response_header(self, idx: int, key: str, value: str) -> None:
-        pass
-
-
-def check_answered(handler: Any, fields: Mapping[str, Any], headers: Mapping[str, Any]) -> None:
+def check_answered(handler: SalesHandler | PetsHandler, fields: Mapping[str, bytes], content_type: str = "") -> None:
     """Check that the handler answers the request, and not with a 5xx."""
-    context = OneRequest(headers)
-    (body,) = handler.handle([fields], context)
-    content = json.loads(body)
-    assert context.status < 500, content
-    assert context.status == content.get("status", 200)
-    assert context.status == 200 or not leak(content["title"] + content["detail"].partition(" (sent")[0])
+    requests = [Request(fields, [(b"Content-Type", content_type.encode("utf-8", "surrogatepass"))])]
+    (response,) = answer_batch(requests, parse=handler.parse, run=handler.model.predict).responses
+    content = json.loads(response.body)
+    assert response.status < 500, content
+    assert response.status == content.get("status", 200)
+    assert response.status == 200 or not leak(content["title"] + content["detail"].partition(" (sent")[0])
 
 
 @pytest.fixture(scope="module")
 def sales(demo_bundle: Path) -> SalesHandler:
-    handler = SalesHandler()
-    handler.forecaster, handler.telemetry, handler.safeguards = Forecaster.load(demo_bundle), None, None
-    return handler
+    return SalesHandler(demo_bundle, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def pets(pets_bundle: Path) -> PetsHandler:
-    handler = PetsHandler()
-    handler.classifier, handler.telemetry, handler.safeguards = Classifier.load(pets_bundle), None, None
-    return handler
+    return PetsHandler(pets_bundle, device="cpu")
 
 
 def test_any_sales_request_is_answered(sales: SalesHandler) -> None:
@@ -124,7 +93,7 @@ def test_any_sales_request_is_answered(sales: SalesHandler) -> None:
         {"store": 1, "start": "2015-08-22", "days": 3, "promo": [True, None, False], "quantiles": [0.1, 0.99]},
     ]
     bodies = REQUESTS.map(json.dumps).map(str.encode) | damaged(*(json.dumps(request).encode() for request in valid))
-    fuzz(bodies | st.binary(max_size=80), lambda body: check_answered(sales, {"body": body}, {}))
+    fuzz(bodies | st.binary(max_size=80), lambda body: check_answered(sales, {"body": body}))
 
 
 PHOTOS = [encoded(draw_photo(next(iter(BREEDS)), 1).resize((32, 24)), name) for name in FORMATS]
@@ -132,9 +101,7 @@ HOSTILE = [file.content for file in hostile_inputs() if len(file.content) < 10_0
 
 
 def test_any_photo_is_answered(pets: PetsHandler) -> None:
-    fuzz(
-        damaged(*PHOTOS, *HOSTILE), lambda photo: check_answered(pets, {"body": photo}, {"content-type": "image/jpeg"})
-    )
+    fuzz(damaged(*PHOTOS, *HOSTILE), lambda photo: check_answered(pets, {"body": photo}, "image/jpeg"))
 
 
 def form(photo: bytes, **options: str) -> bytes:
@@ -157,12 +124,11 @@ def test_any_pets_request_is_answered(pets: PetsHandler) -> None:
     names = st.sampled_from(["image", *options]) | st.text(max_size=8)
     fields = st.dictionaries(names, values, max_size=3)
     types = st.sampled_from(["application/json", FORM, "image/png", "", "application/x-www-form-urlencoded"])
-    headers = st.fixed_dictionaries({"Content-Type": types | st.text(max_size=30)}, optional={"image": st.just({})})
-    requests = st.tuples(fields, st.none() | bodies, headers)
+    requests = st.tuples(fields, st.none() | bodies, types | st.text(max_size=30))
 
-    def read(request: tuple[dict[str, bytes], bytes | None, dict[str, Any]]) -> None:
-        fields, body, headers = request
-        check_answered(pets, fields if body is None else {**fields, "body": body}, headers)
+    def read(request: tuple[dict[str, bytes], bytes | None, str]) -> None:
+        fields, body, content_type = request
+        check_answered(pets, fields if body is None else {**fields, "body": body}, content_type)
 
     fuzz(requests, read)
 
@@ -202,7 +168,7 @@ def test_any_csv_is_forecast_or_a_rows_error(sales: SalesHandler, tmp_path: Path
     def read(content: bytes) -> None:
         (tmp_path / "rows.csv").write_bytes(content)
         with suppress(RowsError):
-            forecast_file(sales.forecaster, tmp_path / "rows.csv", tmp_path / "out.csv")
+            forecast_file(sales.model, tmp_path / "rows.csv", tmp_path / "out.csv")
 
     fuzz(damaged(*valid) | st.binary(max_size=200) | st.text(max_size=200).map(str.encode), read)
 
@@ -212,28 +178,28 @@ def test_any_message_of_the_front_end_is_answered(
 ) -> None:
     """Send messages with any text in headers and names, and any bytes in values, as clients can make them.
 
-    The handler answers every request and records it in the request log, without an error in the log.
+    The worker answers every request and records it in the request log, without an error in the log.
     """
     words = st.text(max_size=12).map(str.encode)
     numbers = st.from_regex(r"\A\d{1,20}\Z").map(str.encode) | st.just(b"9" * 5000)
-    headers = st.sampled_from([START_HEADER.encode(), b"x-request-id", b"traceparent", b"Content-Type"]) | words
+    headers = st.sampled_from([START_HEADER, b"x-request-id", b"traceparent", b"Content-Type"]) | words
     values = st.binary(max_size=60) | REQUESTS.map(json.dumps).map(str.encode)
-    names = st.sampled_from([b"body", b"data", b"image"]) | words
+    names = st.sampled_from([b"body", b"image"]) | words
     request = st.tuples(
         st.from_regex(rb"\A[0-9a-f-]{1,9}\Z"),
         st.lists(st.tuples(headers, words | numbers), max_size=4),
         st.lists(st.tuples(names, words, values), max_size=3),
     )
-    handler, request_log = SalesHandler(), RequestLog(tmp_path / "requests.jsonl", per_second=1e9)
-    handler.forecaster, handler.safeguards = sales.forecaster, None
-    handler.telemetry = Telemetry("fuzz", "1", ForecastObserver(), request_log=request_log)
+    request_log = RequestLog(tmp_path / "requests.jsonl", per_second=1e9)
+    telemetry = Telemetry("fuzz", "1", sales.observer, request_log=request_log)
+    answer = partial(answer_batch, parse=sales.parse, run=sales.model.predict, telemetry=telemetry)
 
     def read(requests_and_piece: tuple[list[Any], int]) -> None:
-        requests, piece = requests_and_piece
-        batch = received(message(requests), wire.read_batch, piece=piece)
-        assert batch.ids == [name for name, _, _ in requests]
-        assert sent_by(batch, handler.handle)
-        handler.telemetry.flush()
+        sent, piece = requests_and_piece
+        requests = received(message(sent), read_batch, piece=piece)
+        assert [request.server_id for request in requests] == [name for name, _, _ in sent]
+        assert sent_by(requests, answer)
+        telemetry.flush()
         assert [record.exc_info for record in caplog.records if record.levelname == "ERROR"] == []
 
     fuzz(st.tuples(st.lists(request, max_size=3), st.integers(7, 9_000)), read)

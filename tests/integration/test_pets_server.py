@@ -23,9 +23,9 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from ts.context import Context as TorchServeContext
-from ts.context import RequestProcessor
 
+from handlers.batch import answer_batch
+from handlers.http import Request
 from handlers.pets import PetsHandler
 from handlers.worker_settings import REVIEW_SHARE as REVIEW_SHARE_VARIABLE
 from handlers.worker_settings import worker_environment
@@ -227,23 +227,25 @@ def test_curl_gets_the_expected_answer(
 # The same answer offline, from the handler and from the server
 
 
-def in_the_handler(classifier: Classifier, content: bytes, **options: object) -> Any:
-    """Return the handler's answer to a request in the form that TorchServe passes to it."""
-    handler = PetsHandler()
-    handler.classifier, handler.telemetry, handler.safeguards = classifier, None, None
-    context = TorchServeContext("pets", "/", None, 1, None, "0.12.0")
-    context.request_processor = [RequestProcessor({"Content-Type": "image/jpeg"})]
+@cache
+def handler() -> PetsHandler:
+    return PetsHandler(BUNDLE, device="cpu")
+
+
+def in_the_handler(content: bytes, **options: object) -> Any:
+    """Return the handler's answer to a request."""
     fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}
-    (body,) = handler.handle([{"body": bytearray(content), **fields}], context)
-    assert context.get_response_status(0)[0] == 200
-    return json.loads(body)
+    request = Request({"body": content, **fields}, [(b"Content-Type", b"image/jpeg")])
+    (response,) = answer_batch([request], parse=handler().parse, run=handler().model.predict).responses
+    assert response.status == 200
+    return json.loads(response.body)
 
 
 @pytest.mark.parametrize("method", ["none", "activation", "gradcam", "contrast"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_offline_handler_and_server_agree(server: Server, classifier: Classifier, method: str, seed: int) -> None:
     expected = offline(classifier, photo(seed), heatmap=method)
-    assert_alike(in_the_handler(classifier, photo(seed), heatmap=method), expected)
+    assert_alike(in_the_handler(photo(seed), heatmap=method), expected)
     assert_alike(pets(server, photo(seed), heatmap=method).content, expected)
 
 
@@ -254,7 +256,7 @@ def test_the_review_share_reaches_the_worker(server: Server) -> None:
 def test_a_real_photo_is_recognised_everywhere(server: Server, classifier: Classifier, oxford_pets: Path) -> None:
     content = (oxford_pets / "images" / "samoyed_32.jpg").read_bytes()  # of the official test split
     expected = offline(classifier, content, heatmap="gradcam")
-    assert_alike(in_the_handler(classifier, content, heatmap="gradcam"), expected)
+    assert_alike(in_the_handler(content, heatmap="gradcam"), expected)
     assert_alike(pets(server, content, heatmap="gradcam").content, expected)
     assert (expected["breed"].lower(), expected["species"]) == ("samoyed", "dog")
     assert (expected["known"], expected["decision"], expected["review_reason"]) == (True, "review", "random_check")

@@ -11,7 +11,7 @@ from PIL import Image
 
 import shopcat
 from handlers.batch import answer_batch
-from handlers.protocol import Batch
+from handlers.http import Request
 from pets.classifier import Classifier as Predictor
 from schemas.pets.parse import parse_request
 from schemas.problem_kinds import PROBLEM_KINDS
@@ -40,15 +40,12 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answered(predictor: Predictor, body: dict[str, object]) -> dict[str, object]:
     """Return the service's answer to a request in JSON."""
-    batch = Batch()
-    batch.append(b"id", [(b"content-type", b"application/json")], [("body", b"", json.dumps(body).encode())])
-    (answer,) = answer_batch(
-        batch.fields,
-        batch,
-        parse=lambda request: predictor.prepare(parse_request(request.fields, request.headers)),
+    (response,) = answer_batch(
+        [Request({"body": json.dumps(body).encode()})],
+        parse=lambda request: predictor.prepare(parse_request(request.fields, {"content-type": "application/json"})),
         run=predictor.predict,
-    )
-    return dict(json.loads(answer))
+    ).responses
+    return dict(json.loads(response.body))
 
 
 def test_a_photo_has_the_answer_of_the_service(model: shopcat.Classifier, predictor: Predictor, photo: Path) -> None:

@@ -17,8 +17,8 @@ from PIL import Image
 
 import shopcat
 from handlers.batch import answer_batch
-from handlers.protocol import Batch
-from handlers.sales import parse
+from handlers.http import Request
+from handlers.sales import SalesHandler
 from sales.forecaster import Forecaster as Predictor
 from schemas.problem_kinds import PROBLEM_KINDS
 
@@ -53,11 +53,9 @@ def test_the_last_date_of_a_model_that_refuses_later_dates_ends_its_horizon(fore
 
 def answered(predictor: Predictor, body: Mapping[str, Any], *, explain: bool = False) -> dict[str, Any]:
     """Return the service's answer to a request."""
-    batch = Batch()
-    headers = [(b"explain", b"True")] if explain else []
-    batch.append(b"id", headers, [("body", b"application/json", json.dumps(body, default=str).encode())])
-    (answer,) = answer_batch(batch.fields, batch, parse=parse, run=predictor.predict)
-    return dict(json.loads(answer))
+    request = Request({"body": json.dumps(body, default=str).encode()}, explain=explain)
+    (response,) = answer_batch([request], parse=SalesHandler.parse, run=predictor.predict).responses
+    return dict(json.loads(response.body))
 
 
 def test_a_forecast_has_the_figures_of_the_service(

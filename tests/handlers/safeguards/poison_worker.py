@@ -5,28 +5,24 @@ Arguments: the file that the workers share, the model's name, and the bodies of 
 
 import signal
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from handlers.protocol import Batch
+from handlers.http import Request
 from handlers.safeguards.poison import DEATHS, PoisonGuard
 
 
-def batch(*bodies: str, explain: bool = False) -> tuple[Sequence[Mapping[str, bytes]], Batch]:
-    """Return the fields of some requests, and the context of their batch."""
-    read = Batch()
-    for body in bodies:
-        read.append(b"", [(b"explain", b"True")] * explain, [("body", b"", body.encode())])
-    return read.fields, read
+def batch(*bodies: str, explain: bool = False) -> list[Request]:
+    """Return some requests."""
+    return [Request({"body": body.encode()}, explain=explain) for body in bodies]
 
 
 if __name__ == "__main__":
     guard = PoisonGuard(Path(sys.argv[1]))
     guard.set_model(sys.argv[2])
-    for _ in guard.in_turn(*batch("answered")):
+    for _ in guard.in_turn(batch("answered")):
         pass
     bodies = sys.argv[3:]
-    for indices, deaths in guard.in_turn(*batch(*bodies)):
+    for indices, deaths in guard.in_turn(batch(*bodies)):
         if deaths < DEATHS and any(bodies[index].startswith("fatal") for index in indices):
             print("computing", flush=True)
             signal.pause()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from handlers import protocol
 from handlers.batch import answer_batch
+from handlers.http import Request
 from handlers.safeguards.faults import DIFFERENT, FAILED_BATCHES, FaultMonitor
 from handlers.safeguards.safeguards import Safeguards
 from tests.handlers.test_batch import Doubled, parse
@@ -19,9 +19,7 @@ def broken_after(bodies: Sequence[bytes], error: Exception) -> str | None:
 
     safeguards = Safeguards(FaultMonitor("cpu"))
     for body in bodies:
-        batch = protocol.Batch()
-        batch.append(b"id", [], [("body", b"", body)])
-        answer_batch(batch.fields, batch, parse=parse, run=run, safeguards=safeguards)
+        answer_batch([Request({"body": body})], parse=parse, run=run, safeguards=safeguards)
     return safeguards.faults.broken
 
 
@@ -49,3 +47,18 @@ def test_an_answer_in_between_starts_again() -> None:
     monitor.count(n_run=2, failed=[1])
     monitor.count(n_run=1, failed=[2])
     assert monitor.broken is None
+
+
+def test_a_broken_worker_ends_after_its_responses_were_sent() -> None:
+    """The server sends them before it finishes the batch."""
+    ended: list[bool] = []
+
+    def run(_requests: Sequence[int]) -> list[Doubled]:
+        raise RuntimeError("CUDA failure 700: an illegal memory access was encountered")
+
+    faults = FaultMonitor("cuda:0")
+    safeguards = Safeguards(faults, end=lambda: ended.append(True))
+    (response,), finish = answer_batch([Request({"body": b"1"})], parse=parse, run=run, safeguards=safeguards)
+    assert (response.status, response.is_final, ended) == (503, False, [])
+    finish()
+    assert ended == [True]

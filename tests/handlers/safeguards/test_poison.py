@@ -69,7 +69,7 @@ def guard(workers: Workers, clock: Callable[[], float] | None = None, model: str
 
 def turns(guard: PoisonGuard, *bodies: str, explain: bool = False) -> list[tuple[Sequence[int], int]]:
     """Return the groups of a batch, with the deaths that each has caused."""
-    return [([*indices], deaths) for indices, deaths in guard.in_turn(*batch(*bodies, explain=explain))]
+    return [([*indices], deaths) for indices, deaths in guard.in_turn(batch(*bodies, explain=explain))]
 
 
 def test_a_request_that_ended_two_workers_is_rejected_by_the_survivor(workers: Workers) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from handlers.batch import HttpRequest, answer_batch
-from handlers.protocol import Batch
+from handlers.batch import answer_batch
+from handlers.http import Request
 from handlers.telemetry.metrics import STAGES
 from handlers.telemetry.recorder import Telemetry
 from handlers.telemetry.request_log import RequestLog
@@ -29,10 +29,10 @@ class Answer:
         return b"{}"
 
 
-def parse(request: HttpRequest) -> bytes:
+def parse(request: Request) -> bytes:
     if request.body() == b"bad":
         raise ProblemError(Problem.of("malformed-request", "bad"))
-    return bytes(request.body())
+    return request.body()
 
 
 class Worker:
@@ -53,20 +53,20 @@ class Worker:
     def log_fields(self, answer: Answer) -> dict[str, Any]:
         return {"warnings": {}}
 
-    def answer(self, *requests: tuple[bytes, dict[str, str]]) -> None:
-        batch = Batch()
-        for index, (body, headers) in enumerate(requests):
+    def answer(self, *bodies_and_headers: tuple[bytes, dict[str, str]]) -> None:
+        requests = []
+        for index, (body, headers) in enumerate(bodies_and_headers):
             encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-            # A form field may have the name of a header.
-            batch.append(b"ts-%d" % index, encoded, [("body", b"", body), ("Traceparent", b"text/plain", b"")])
+            requests.append(Request({"body": body}, encoded, server_id=b"server-%d" % index))
 
         def run(requests: Sequence[bytes]) -> list[Answer | Problem]:
             if b"bug" in requests:
                 raise RuntimeError("a bug")
             return [Answer() for _ in requests]
 
-        self.bodies = answer_batch(batch.fields, batch, parse=parse, run=run, telemetry=self.telemetry)
-        batch.run_deferred()
+        responses, finish = answer_batch(requests, parse=parse, run=run, telemetry=self.telemetry)
+        self.bodies = [response.body for response in responses]
+        finish()
 
     def sample(self, name: str, **labels: str) -> float:
         client = {"client": labels.pop("client", "")} if name == "shopcat_requests_total" else {}
@@ -145,6 +145,19 @@ def test_metrics_do_not_wait_for_a_request_log_without_a_reader(
     assert got.count(b'"id"') <= 201
 
 
+def test_a_batch_is_recorded_when_it_is_finished(tmp_path: Path) -> None:
+    """The server finishes it after it has sent the responses, so that no client waits."""
+    worker = Worker("finished", tmp_path)
+    _, finish = answer_batch(
+        [Request({"body": b"1"})], parse=parse, run=lambda _: [Answer()], telemetry=worker.telemetry
+    )
+    worker.telemetry.flush()
+    assert worker.sample("shopcat_requests_total", status="200") == 0
+    finish()
+    worker.telemetry.flush()
+    assert worker.sample("shopcat_requests_total", status="200") == 1
+
+
 def test_a_started_worker_flushes_regularly(tmp_path: Path) -> None:
     worker = Worker("itself", tmp_path)
     worker.telemetry.start()
@@ -217,11 +230,11 @@ def test_headers_are_found_in_any_spelling(tmp_path: Path) -> None:
     assert (line["id"], line["traceparent"]) == ("theirs", "00-4bf9-00f0-01")
 
 
-def test_a_request_without_an_id_gets_the_id_of_torchserve(tmp_path: Path) -> None:
+def test_a_request_without_an_id_gets_the_id_of_its_server(tmp_path: Path) -> None:
     worker = Worker("named", tmp_path)
     worker.answer((b"1", {}), (b"2", {}))
     worker.telemetry.flush()
-    assert [line["id"] for line in worker.lines()] == ["ts-0", "ts-1"]
+    assert [line["id"] for line in worker.lines()] == ["server-0", "server-1"]
 
 
 def test_an_error_of_the_observer_costs_no_other_metric(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -245,7 +258,7 @@ def test_an_error_in_a_line_costs_no_other_line(tmp_path: Path, caplog: pytest.L
     worker.log_fields = lambda _: {}  # type: ignore[method-assign,assignment]
     worker.answer((b"3", {}))
     worker.telemetry.flush()
-    assert [line["id"] for line in worker.lines()] == ["ts-0"]
+    assert [line["id"] for line in worker.lines()] == ["server-0"]
     assert worker.sample("shopcat_requests_total", status="200") == 3
 
 

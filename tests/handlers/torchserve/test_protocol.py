@@ -1,10 +1,11 @@
-"""handlers.protocol: handler and front end get the same values as from TorchServe's own code."""
+"""handlers.torchserve.protocol: worker and front end get the same values as from TorchServe's own code."""
 
 import socket
 import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 from unittest.mock import Mock
 
@@ -14,13 +15,17 @@ from hypothesis import strategies as st
 from ts.protocol import otf_message_handler
 from ts.service import Service
 
-from handlers.protocol import CHUNK, Batch, answer, read_batch
+from handlers.batch import AnsweredBatch
+from handlers.http import Request, Response
+from handlers.torchserve import protocol
+from handlers.torchserve.handler import TorchServeHandler
+from handlers.torchserve.protocol import CHUNK, read_batch
 
 TEXT = st.text(max_size=20).map(str.encode)
 REQUESTS = st.lists(
     st.tuples(
         TEXT,
-        st.lists(st.tuples(TEXT, TEXT), max_size=4),
+        st.lists(st.tuples(TEXT, TEXT) | st.tuples(st.just(b"explain"), st.sampled_from([b"True", b"no"])), max_size=4),
         st.lists(st.tuples(TEXT, st.sampled_from([b"", b"image/jpeg"]), st.binary(max_size=200)), max_size=3),
     ),
     max_size=4,
@@ -61,33 +66,42 @@ def received(sent: bytes, read: Any, *, piece: int | None = None) -> Any:
 
 
 class Echo:
-    """A handler that keeps its arguments and sets a status for every second request."""
+    """A worker that keeps its requests, and answers them with every kind of response."""
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
+        self.finished = 0
 
-    def handle(self, data: Any, context: Any) -> list[bytes]:
-        headers = [dict(context.get_all_request_header(index)) for index in range(len(data))]
-        self.seen.append(([dict(fields) for fields in data], headers))
-        for index in range(len(data)):
-            if index % 3:
-                context.set_response_content_type(index, "application/json")
-                if index % 2:
-                    context.set_response_header(index, "x-more", "ü")
-            if index % 2:
-                context.set_response_status(422, "Ünprocessable"[index:], idx=index)
-        return [b"&".join([name.encode() + b"=" + bytes(value) for name, value in fields.items()]) for fields in data]
+    def answer(self, requests: Sequence[Request]) -> AnsweredBatch:
+        self.seen += [
+            (request.server_id, request.fields, dict(request.headers), request.explain) for request in requests
+        ]
+        return AnsweredBatch([self._response(index, request) for index, request in enumerate(requests)], self._finish)
+
+    @staticmethod
+    def _response(index: int, request: Request) -> Response:
+        body = b"&".join(name.encode() + b"=" + value for name, value in request.fields.items())
+        if index % 3:
+            return (
+                Response(500, "application/problem+json", body, is_final=True) if index % 2 else Response(422, "", body)
+            )
+        return Response(200, "application/json", body)
+
+    def _finish(self) -> None:
+        self.finished += 1
 
 
-def sent_by(batch: Batch, handle: Any) -> bytes:
-    """Return the bytes that `answer` sends."""
+def sent_by(requests: Sequence[Request], answer: protocol.AnswerBatch) -> bytes:
+    """Return the bytes that `reply` sends."""
     connection = Mock(spec=socket.socket)
-    assert answer(batch, handle, connection) == b""
+    assert protocol.reply(answer, requests, connection) == b""
     return b"".join(call.args[0] for call in connection.sendall.call_args_list)
 
 
-def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
+def torchserves_answer(sent: bytes, worker: Any) -> bytes:
     """Return the response of TorchServe's own reader and service."""
+    handler = TorchServeHandler()
+    handler.worker = worker
     batch = received(sent, otf_message_handler._retrieve_inference_msg)
     service = Service("sales", "/", None, handler.handle, None, 16, metrics_cache=Mock())
     service.set_cl_socket(None)
@@ -95,24 +109,21 @@ def torchserves_answer(sent: bytes, handler: Echo) -> bytes:
 
 
 @given(REQUESTS)
-def test_handler_and_front_end_get_the_values_of_torchserve(requests: list[Any]) -> None:
+def test_worker_and_front_end_get_the_values_of_torchserve(requests: list[Any]) -> None:
     sent, ours, theirs = message(requests), Echo(), Echo()
-    assert sent_by(received(sent, read_batch), ours.handle) == torchserves_answer(sent, theirs)
+    assert sent_by(received(sent, read_batch), ours.answer) == torchserves_answer(sent, theirs)
     assert ours.seen == theirs.seen
+    assert (ours.finished, theirs.finished) == (1, 1)
 
 
 @pytest.mark.parametrize("piece", [1, 3, 65_535])
 def test_a_message_may_arrive_in_pieces(piece: int) -> None:
     photo = bytes(range(256)) * (1 if piece < 10 else 4_000)
     sent = message([(b"id", [(b"Host", b"x")], [(b"body", b"image/jpeg", photo), (b"k", b"", b"3")])] * 2)
-    batch = received(sent, read_batch, piece=piece)
-    assert batch.ids == [b"id"] * 2
-    assert batch.fields == [{"body": photo, "k": b"3"}] * 2
-    assert batch.get_all_request_header(1) == {
-        "Host": "x",
-        "body": {"content-type": "image/jpeg"},
-        "k": {"content-type": ""},
-    }
+    requests = received(sent, read_batch, piece=piece)
+    assert [request.server_id for request in requests] == [b"id"] * 2
+    assert [request.fields for request in requests] == [{"body": photo, "k": b"3"}] * 2
+    assert [request.headers for request in requests] == [[(b"Host", b"x")]] * 2
 
 
 def test_a_closed_connection_ends_the_worker() -> None:
@@ -125,65 +136,57 @@ def test_a_closed_connection_ends_the_worker() -> None:
 
 
 def test_a_missing_response_is_an_error() -> None:
-    batch = Batch()
-    batch.append(b"id", [], [])
     with pytest.raises(ValueError, match="argument"):
-        sent_by(batch, lambda data, context: [])
+        sent_by([Request({})], lambda requests: AnsweredBatch([], lambda: None))
 
 
-def test_deferred_calls_follow_the_response() -> None:
-    """They are made in order and once."""
+def test_a_batch_is_finished_after_its_responses_were_sent() -> None:
     ours, theirs = socket.socketpair()
-    done: list[int] = []
-
-    def handle(_: Any, context: Batch) -> list[bytes]:
-        for number in range(2):
-            context.defer(lambda number=number: done.append(number if theirs.recv(CHUNK, socket.MSG_PEEK) else -1))
-        return []
-
-    batch = Batch()
+    sent: list[bytes] = []
     with ours, theirs:
         theirs.settimeout(10)
-        answer(batch, handle, ours)
-        batch.run_deferred()
-    assert done == [0, 1]
+        protocol.reply(lambda _: AnsweredBatch([], lambda: sent.append(theirs.recv(CHUNK))), [], ours)
+    assert sent == [protocol.message([], [])]
+
+
+def test_a_batch_whose_responses_cannot_be_sent_is_not_finished() -> None:
+    """The front end has ended, and no client has a response."""
+    worker = Echo()
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.close()
+        with pytest.raises(BrokenPipeError):
+            protocol.reply(worker.answer, [Request({})], ours)
+    assert (len(worker.seen), worker.finished) == (1, 0)
+
+
+def test_a_rehearsal_is_read_from_a_message_and_not_finished() -> None:
+    worker = Echo()
+    response = protocol.rehearse(worker.answer, Request({"body": b"{}", "heatmap": b"gradcam"}))
+    assert response == Response(200, "application/json", b"body={}&heatmap=gradcam")
+    assert (worker.seen, worker.finished) == ([(b"rehearsal", {"body": b"{}", "heatmap": b"gradcam"}, {}, False)], 0)
 
 
 @pytest.mark.integration
 def test_only_a_worker_of_torchserve_is_patched() -> None:
     script = (
         "import sys\n"
-        "from handlers import protocol\n"
-        "protocol.patch_worker()\n"
+        "from handlers.batch import AnsweredBatch\n"
+        "from handlers.torchserve import protocol\n"
+        "answer = lambda requests: AnsweredBatch([], lambda: None)\n"
+        "protocol.patch_worker(answer)\n"
         "assert not any(name.split('.')[0] == 'ts' for name in sys.modules)\n"
         "from ts.protocol import otf_message_handler\n"
         "from ts.service import Service\n"
-        "protocol.patch_worker()\n"
+        "protocol.patch_worker(answer)\n"
         "import socket\n"
         "ours, theirs = socket.socketpair()\n"
         "theirs.sendall(b'I' + (-1).to_bytes(4, 'big', signed=True))\n"
         "command, batch = otf_message_handler.retrieve_msg(ours)\n"
-        "assert command == b'I' and isinstance(batch, protocol.Batch)\n"
+        "assert (command, batch) == (b'I', [])\n"
         "service = Service('sales', '/', None, lambda data, context: [], None, 16)\n"
         "service.set_cl_socket(ours)\n"
         "assert service.predict(batch) == b''\n"
-        "assert theirs.recv(1000) == batch.message([])\n"
+        "assert theirs.recv(1000) == protocol.message([], [])\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-
-
-def test_a_header_of_all_requests_is_found_at_any_index() -> None:
-    batch = Batch()
-    for names in (
-        (b"host", b"start"),
-        (b"host", b"start"),
-        (b"start",),
-        (b"a", b"b", b"c", b"start"),
-        (b"host", b"x"),
-        (),
-    ):
-        batch.append(b"", [(name, name + b" of %d" % len(names)) for name in names], [])
-    (found,) = batch.get_request_headers("start")
-    assert found == [b"start of 2", b"start of 2", b"start of 1", b"start of 4", None, None]
-    assert batch.get_request_headers("x") == [[None] * 6]  # the first request has none
-    assert Batch().get_request_headers("x", "y") == [[], []]

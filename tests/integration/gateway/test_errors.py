@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from handlers.batch import NO_RETRY
+from handlers.torchserve.protocol import NO_RETRY
 from schemas.problems import Problem
 from serving.gateway.config import MAX_BODY
 from serving.gateway.envoy import Gateway, running_gateway

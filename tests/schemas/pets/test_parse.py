@@ -56,7 +56,7 @@ def options_of(request: PetRequest) -> dict[str, Any]:
     return request.model_dump(exclude={"content_type"})
 
 
-def problem_of(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> Problem:
+def problem_of(fields: Mapping[str, Any], headers: Mapping[str, str]) -> Problem:
     with pytest.raises(ProblemError) as caught:
         parse_request(fields, headers)
     problem = caught.value.problem
@@ -74,11 +74,11 @@ def problem_of(fields: Mapping[str, Any], headers: Mapping[str, Any]) -> Problem
         ({"body": bytearray(PHOTO), **{name: bytearray(value.encode()) for name, value in OPTIONS.items()}}, JPEG),
         ({"body": form_of(image=PHOTO, **OPTIONS)}, FORM),
         ({"body": form_of(image=PHOTO), **OPTIONS}, FORM),
-        ({"image": PHOTO, **OPTIONS}, FORM),  # a form that TorchServe has parsed
+        ({"image": PHOTO, **OPTIONS}, FORM),  # a form that the server has parsed
         (body_of({"image": TEXT, **OPTIONS, "top_k": 3}), JSON),
         (body_of({"image": TEXT}, **OPTIONS), JSON),
     ],
-    ids=["raw", "raw, bytes", "form", "form and query", "form read by TorchServe", "JSON", "JSON and query"],
+    ids=["raw", "raw, bytes", "form", "form and query", "form read by the server", "JSON", "JSON and query"],
 )
 def test_every_form_of_request_gives_the_same_result(fields: dict[str, Any], headers: dict[str, Any]) -> None:
     assert options_of(parse_request(fields, headers)) == options_of(EXPECTED)
@@ -102,24 +102,21 @@ def test_a_photo_without_options_gets_the_defaults() -> None:
         ({"Content-Type": "image/x-unheard-of"}, "image/x-unheard-of"),  # the bytes decide
         ({"Content-Type": "application/x-www-form-urlencoded"}, None),  # the default of curl
         ({"Content-Type": "image/png", "Content-Encoding": "identity"}, "image/png"),
-        ({"Content-Type": "image/png", "body": {"content-type": "text/html"}, "explain": "False"}, "image/png"),
+        ({"Content-Type": "image/png", "body": "text/html", "explain": "False"}, "image/png"),
     ],
 )
-def test_the_content_type_of_a_photo_is_kept(headers: dict[str, Any], content_type: str | None) -> None:
+def test_the_content_type_of_a_photo_is_kept(headers: dict[str, str], content_type: str | None) -> None:
     assert parse_request({"body": PHOTO}, headers) == PetRequest(image=PHOTO, content_type=content_type)
 
 
 def test_a_photo_in_a_form_has_the_content_type_of_its_part() -> None:
     part = b'--xyz\r\nContent-Disposition: form-data; name="image"\r\nContent-Type: image/webp\r\n\r\n%s\r\n--xyz--\r\n'
     assert parse_request({"body": part % PHOTO}, FORM).content_type == "image/webp"
-    assert (
-        parse_request({"image": PHOTO}, FORM | {"image": {"content-type": "image/webp"}}).content_type == "image/webp"
-    )
-    assert parse_request({"image": PHOTO}, FORM | {"image": {"content-type": ""}}).content_type is None
+    assert parse_request({"image": PHOTO}, FORM).content_type is None
     assert problem_of({"body": part.replace(b"image/webp", b"text/html") % PHOTO}, FORM).status == 415
 
 
-def test_a_urlencoded_form_that_torchserve_has_parsed_is_accepted() -> None:
+def test_a_urlencoded_form_that_the_server_has_parsed_is_accepted() -> None:
     assert parse_request({"image": PHOTO}, {"Content-Type": "application/x-www-form-urlencoded"}).image == PHOTO
 
 
@@ -310,9 +307,8 @@ def test_the_response_to_many_unknown_options_is_short() -> None:
 
 
 def test_a_form_field_named_like_a_header_is_not_a_header() -> None:
-    headers = {"content-type": {"content-type": "text/html"}, **FORM}
     fields = {"image": PHOTO, "content-type": b"text/html"}
-    assert problem_of(fields, headers).errors[0].path == "/content-type"
+    assert problem_of(fields, FORM).errors[0].path == "/content-type"
 
 
 values = st.one_of(st.binary(max_size=40), st.text(max_size=40), st.sampled_from([PHOTO, form_of(image=PHOTO), b"{}"]))

@@ -60,7 +60,7 @@ def test_an_archive_has_the_bundle_a_manifest_and_settings(bundle: Path, store: 
     assert manifest["model"] == {
         "modelName": "sales",
         "modelVersion": "1",
-        "handler": "handlers.sales",
+        "handler": "handlers.torchserve.handler",
         "configFile": "model-config.yaml",
     }
     settings = yaml.safe_load((made / "model-config.yaml").read_text())
@@ -182,7 +182,7 @@ def test_an_archive_has_the_name_of_its_model(tmp_path: Path, store: Path) -> No
     made = archive(write_bundle(tmp_path / "bundle", name="forecasts"), store)
     assert made == store / "forecasts.archive"
     model = json.loads((made / "MAR-INF" / "MANIFEST.json").read_text())["model"]
-    assert (model["modelName"], model["handler"]) == ("forecasts", "handlers.sales")
+    assert (model["modelName"], model["handler"]) == ("forecasts", "handlers.torchserve.handler")
 
 
 def test_a_copy_survives_the_removal_of_its_archive(bundle: Path, store: Path, tmp_path: Path) -> None:

@@ -119,10 +119,10 @@ def test_serve_does_not_start_another_torchserve(other_torchserve: Path, demo_bu
 
 WORKER = """
 import sys
-from handlers import protocol
+from handlers.torchserve import protocol
 from ts.protocol import otf_message_handler
 from ts.service import Service
-protocol.patch_worker(allow_unpatched=len(sys.argv) > 1)
+protocol.patch_worker(lambda requests: None, allow_unpatched=len(sys.argv) > 1)
 print(otf_message_handler._retrieve_inference_msg is protocol.read_batch)
 """
 
