@@ -4,9 +4,10 @@ Under TorchServe it is for development: nothing limits the requests. Workers in 
 themselves, and answer what they have accepted when they are stopped.
 """
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from handlers.worker_paths import WorkerPaths
@@ -22,33 +23,33 @@ from serving.signals import reload_requests, stop_on_signal
 logger = logging.getLogger(__name__)
 
 
-def serve_without_gateway(
+@contextlib.contextmanager
+def serving_without_gateway(
     archive: Callable[[], Sequence[Path]],
     runner: Runner,
-    on_ready: Callable[[Server], None],
+    ports: Ports,
     *,
-    ports: Ports | None = None,
     request_log: Path | None = None,
     ready: ReadyPolicy = "any",
-) -> None:
-    """Run the instances of a runner on one port, until SIGINT (Ctrl-C) or SIGTERM.
+) -> Iterator[Server]:
+    """Run the instances of a runner on one port until the block ends.
 
-    An instance that ends unexpectedly is started again. SIGHUP has no effect: without a gateway, new instances can't
-    take over without a pause.
+    An instance that ends unexpectedly is started again.
 
     Args:
         archive: makes the archives, one for each model.
         runner: starts the instances, all of which answer requests to every model.
-        on_ready: called once with an instance, when all workers are ready.
         ports: ports of the instances and of the exporter.
         request_log: as for `Service.running`.
         ready: as for `Watched`.
 
+    Yields:
+        An instance, when all workers are ready.
+
     Raises:
         ServerError: if an instance can't be started. See also the runner.
     """
-    ports = ports or Ports()
-    with stop_on_signal(), reload_requests() as reload_requested, private_folder() as folder:
+    with private_folder() as folder:
         shared = WorkerPaths.create(folder / "shared", request_log)
         pool = InstancePool(folder, shared, runner, ports.inference)
         workers: dict[str, int] = {}
@@ -78,9 +79,38 @@ def serve_without_gateway(
                 for instance in started:
                     instance.role = "serving"
                 workers |= count_workers(started)
-                on_ready(started[0].wait_until_started())
-                while reload_requested.wait():
-                    reload_requested.clear()
-                    logger.warning("SIGHUP has no effect without the gateway; restart the service for other bundles")
+                yield started[0].wait_until_started()
             finally:
                 pool.close()
+
+
+def serve_without_gateway(
+    archive: Callable[[], Sequence[Path]],
+    runner: Runner,
+    on_ready: Callable[[Server], None],
+    *,
+    ports: Ports | None = None,
+    request_log: Path | None = None,
+    ready: ReadyPolicy = "any",
+) -> None:
+    """Run a service without a gateway until SIGINT (Ctrl-C) or SIGTERM; see `serving_without_gateway`.
+
+    SIGHUP has no effect: without a gateway, new instances can't take over without a pause.
+
+    Args:
+        archive: as for `serving_without_gateway`.
+        runner: as for `serving_without_gateway`.
+        on_ready: called once with an instance, when all workers are ready.
+        ports: as for `serving_without_gateway`.
+        request_log: as for `serving_without_gateway`.
+        ready: as for `serving_without_gateway`.
+
+    Raises:
+        ServerError: if an instance can't be started. See also the runner.
+    """
+    service = serving_without_gateway(archive, runner, ports or Ports(), request_log=request_log, ready=ready)
+    with stop_on_signal(), reload_requests() as reload_requested, service as server:
+        on_ready(server)
+        while reload_requested.wait():
+            reload_requested.clear()
+            logger.warning("SIGHUP has no effect without the gateway; restart the service for other bundles")

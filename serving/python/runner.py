@@ -29,6 +29,7 @@ _POLL_S = 0.02
 _START_S = 120.0
 _ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
 _PING_S = 1.0
+_UNEVEN = 2  # the kernel spreads connections to a shared port at random, so that some workers get more than their share
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class PythonRunner:
             batch_size=settings.batchSize,
             timeout=settings.responseTimeout,
             max_body=settings.max_request_bytes,
-            limits=Limits() if behind_gateway else Limits(settings.concurrent_per_worker, expensive),
+            limits=Limits() if behind_gateway else Limits(_UNEVEN * settings.concurrent_per_worker, expensive),
             idle_at_stop=0.0 if behind_gateway else self.idle_at_stop,
         )
 

