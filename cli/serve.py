@@ -275,10 +275,10 @@ def _serve_without_gateway(options: ServeOptions) -> None:
     from serving.without_gateway import serve_without_gateway
 
     ports = Ports(options.port, options.metrics_port)
-    ports.check_free()  # before anything is written
+    ports.check_free(options.host, options.metrics_host)  # before anything is written
 
     def on_ready(server: "Server") -> None:
-        _show(options, f"http://{LOOPBACK}:{options.port}", [server])
+        _show(options, f"http://{options.host}:{options.port}", [server])
 
     _print(options, f"starting {options.what_is_started()} with {_names(options)} ...")
     serve_without_gateway(
@@ -288,6 +288,7 @@ def _serve_without_gateway(options: ServeOptions) -> None:
         ports=ports,
         request_log=options.request_log,
         ready=options.ready,
+        metrics_host=options.metrics_host,
     )
 
 

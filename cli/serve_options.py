@@ -52,9 +52,10 @@ class ServeOptions:
 
     def check(self) -> None:
         """Reject options that contradict each other."""
+        is_torchserve = self.runner == "torchserve"
         needs_gateway = {
-            "--host": self.host != LOOPBACK,
-            "--metrics-host": self.metrics_host != LOOPBACK,
+            "--host": is_torchserve and self.host != LOOPBACK,
+            "--metrics-host": is_torchserve and self.metrics_host != LOOPBACK,
             "--instances": self.instances > 1,
             "--api-keys": self.api_keys,
             "--tls-cert": self.tls_cert,
@@ -89,7 +90,7 @@ class ServeOptions:
         if self.runner == "python":
             from serving.python.runner import PythonRunner
 
-            return PythonRunner(self.workers, self.cpu, environment, idle_at_stop=self.idle_at_stop)
+            return PythonRunner(self.workers, self.cpu, environment, self.host, self.idle_at_stop)
         from serving.torchserve.runner import TorchServeRunner
 
         return TorchServeRunner(self.instances, self.workers, self.cpu, environment)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from serving.ports import HOST
 
-Address = Path | int  # path of a Unix socket, at most 107 bytes, or number of a loopback port
+Address = Path | int  # path of a Unix socket, at most 107 bytes, or number of a port
 
 
 def ask(
@@ -17,6 +17,7 @@ def ask(
     body: bytes | None = None,
     content_type: str = "application/json",
     timeout: float = 5.0,
+    host: str = HOST,
 ) -> bytes:
     """Send a request and return the body of its response.
 
@@ -27,12 +28,13 @@ def ask(
         body: body of the request.
         content_type: media type of the body.
         timeout: seconds to wait for each part of the response.
+        host: IP address of the port.
 
     Raises:
         OSError: if there is no response, or one with another status than 200.
     """
     connection = (
-        http.client.HTTPConnection(HOST, address, timeout=timeout)
+        http.client.HTTPConnection(host, address, timeout=timeout)
         if isinstance(address, int)
         else _UnixConnection(address, timeout)
     )

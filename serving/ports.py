@@ -15,7 +15,7 @@ class PortError(UserError):
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports of a server on 127.0.0.1.
+    """Ports of a server.
 
     Attributes:
         inference: port for prediction requests.
@@ -25,10 +25,10 @@ class Ports:
     inference: int = 8080
     metrics: int = 8082
 
-    def check_free(self) -> None:
+    def check_free(self, host: str = HOST, metrics_host: str = HOST) -> None:
         """Raise a `PortError` that names the first port in use, and the option that sets another."""
-        for port, option in ((self.inference, "--port"), (self.metrics, "--metrics-port")):
-            hold_port(port, HOST, option).close()
+        hold_port(self.inference, host, "--port").close()
+        hold_port(self.metrics, metrics_host, "--metrics-port").close()
 
     @classmethod
     def any_free(cls) -> "Ports":

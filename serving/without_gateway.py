@@ -15,7 +15,7 @@ from serving.instances import InstancePool, archives_of, count_workers
 from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
 from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
-from serving.ports import Ports
+from serving.ports import HOST, Ports
 from serving.process import private_folder
 from serving.runner import Runner, Server
 from serving.signals import reload_requests, stop_on_signal
@@ -31,6 +31,7 @@ def serving_without_gateway(
     *,
     request_log: Path | None = None,
     ready: ReadyPolicy = "any",
+    metrics_host: str = HOST,
 ) -> Iterator[Server]:
     """Run the instances of a runner on one port until the block ends.
 
@@ -42,6 +43,7 @@ def serving_without_gateway(
         ports: ports of the instances and of the exporter.
         request_log: as for `Service.running`.
         ready: as for `Watched`.
+        metrics_host: IP address that the exporter is bound to.
 
     Yields:
         An instance, when all workers are ready.
@@ -73,7 +75,7 @@ def serving_without_gateway(
                 restarts={runner.process_kind: sum(instance.restarts for instance in pool.instances)},
             )
 
-        with exporting(Exporter(shared, watched), ports.metrics):
+        with exporting(Exporter(shared, watched), ports.metrics, metrics_host):
             try:
                 started = pool.start(runner.instances(pool.copy(archive())))
                 for instance in started:
@@ -92,6 +94,7 @@ def serve_without_gateway(
     ports: Ports | None = None,
     request_log: Path | None = None,
     ready: ReadyPolicy = "any",
+    metrics_host: str = HOST,
 ) -> None:
     """Run a service without a gateway until SIGINT (Ctrl-C) or SIGTERM; see `serving_without_gateway`.
 
@@ -104,11 +107,14 @@ def serve_without_gateway(
         ports: as for `serving_without_gateway`.
         request_log: as for `serving_without_gateway`.
         ready: as for `serving_without_gateway`.
+        metrics_host: as for `serving_without_gateway`.
 
     Raises:
         ServerError: if an instance can't be started. See also the runner.
     """
-    service = serving_without_gateway(archive, runner, ports or Ports(), request_log=request_log, ready=ready)
+    service = serving_without_gateway(
+        archive, runner, ports or Ports(), request_log=request_log, ready=ready, metrics_host=metrics_host
+    )
     with stop_on_signal(), reload_requests() as reload_requested, service as server:
         on_ready(server)
         while reload_requested.wait():

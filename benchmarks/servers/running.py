@@ -10,14 +10,15 @@ import contextlib
 import http.client
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmarks.load_generator.closed_loop import Load, generator, measure
@@ -126,16 +127,31 @@ def _archive(bundle: Path, kind: str, store: Path, handler: str) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def fastapi(bundle: Path, kind: str, workers: int, environment: dict[str, str]) -> Iterator[str]:
+def fastapi(bundle: Path, kind: str, workers: int, environment: Mapping[str, str]) -> AbstractContextManager[str]:
     """Run the FastAPI server of this folder for a kind of bundle; yield the model's URL."""
+    return uvicorn(f"benchmarks.servers.fastapi_{kind}:app", bundle, kind, workers, environment)
+
+
+def uvicorn(
+    app: str, bundle: Path, kind: str, workers: int, environment: Mapping[str, str] = {}
+) -> AbstractContextManager[str]:
+    """Run an ASGI application on uvicorn at its fastest; yield the model's URL."""
+    command = ["uvicorn", app, "--no-access-log", "--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
+    return _running_module([*command, "--workers", str(workers)], bundle, kind, environment)
+
+
+def granian(app: str, bundle: Path, kind: str, workers: int) -> AbstractContextManager[str]:
+    """Run an ASGI application on Granian at its fastest; yield the model's URL."""
+    command = ["granian", app, "--interface", "asgi", "--loop", "uvloop", "--http", "1", "--no-ws", "--no-log"]
+    return _running_module([*command, "--workers", str(workers)], bundle, kind, {})
+
+
+@contextlib.contextmanager
+def _running_module(arguments: Sequence[str], bundle: Path, kind: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Run a server's module until the block ends; it begins when the server accepts connections."""
     port = Ports.any_free().inference
-    url = f"http://{HOST}:{port}"
-    command = [sys.executable, "-m", "uvicorn", f"benchmarks.servers.fastapi_{kind}:app", "--no-access-log"]
-    command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
-    command += ["--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", *arguments, "--port", str(port)],
         cwd=ROOT,
         env={**os.environ, "SHOPCAT_BUNDLE": str(bundle.resolve()), "OMP_NUM_THREADS": "1", **environment},
     )
@@ -143,13 +159,13 @@ def fastapi(bundle: Path, kind: str, workers: int, environment: dict[str, str]) 
         until = time.monotonic() + 60
         while True:
             try:
-                urllib.request.urlopen(f"{url}/openapi.json", timeout=5).close()
+                socket.create_connection((HOST, port), timeout=5).close()
                 break
             except OSError:
                 if process.poll() is not None or time.monotonic() > until:
                     raise
                 time.sleep(0.1)
-        yield f"{url}/predictions/{kind}"
+        yield f"http://{HOST}:{port}/predictions/{kind}"
     finally:
         process.terminate()
         process.wait()

@@ -14,24 +14,34 @@ from benchmarks.table.record import Result
 
 Measure = Callable[[argparse.Namespace], tuple[list[Result], str]]
 
-ROWS: Mapping[str, Measure] = {
-    "Forecasts of one day": lambda args: sales.rows(args.sales, rounds=args.rounds, seconds=args.seconds),
-    "Forecasts of six weeks": lambda args: sales.long_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
+ROWS: Mapping[str, tuple[str, Measure]] = {
+    "sales": (
+        "Forecasts of one day",
+        lambda args: sales.rows(args.sales, rounds=args.rounds, seconds=args.seconds),
+    ),
+    "sales-42": (
+        "Forecasts of six weeks",
+        lambda args: sales.long_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
+    ),
+    "http-server": (
+        "HTTP server of a worker",
+        lambda args: sales.http_server_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
+    ),
 }
-_NAMES = {"sales": "Forecasts of one day", "sales-42": "Forecasts of six weeks"}
 
 
 def main() -> None:
     """Measure rows and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", choices=[*_NAMES, []], metavar="ROW", help=", ".join(_NAMES))
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--sales", type=Path, default=Path("model_store/demo"), help="bundle of the sales rows")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="seconds of each measurement")
     args = parser.parse_args()
-    for row in args.rows or _NAMES:
-        results, about = ROWS[_NAMES[row]](args)
-        record.save(_NAMES[row], results, about)
+    for row in args.rows or ROWS:
+        title, measure = ROWS[row]
+        results, about = measure(args)
+        record.save(title, results, about)
         for result in results:
             print(f"{result.ratio:6.2f}  {result.what} against {result.peer}: {result.figures}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.load_generator.closed_loop import Load, generator, measure
-from benchmarks.servers.running import fastapi, torchserve, warm
+from benchmarks.servers.running import fastapi, granian, torchserve, uvicorn, warm
 from benchmarks.table.record import Result
 from runtime.cores import n_cores
 from sales.bundle import read_manifest
@@ -117,6 +117,24 @@ def rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], st
     return results, about
 
 
+def http_server_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], str]:
+    """Measure one worker's own HTTP server beside ASGI servers that do the same; return results and a description."""
+    app, own = "benchmarks.servers.asgi_sales:app", "the worker's own server"
+    with ExitStack() as running:
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        urls = {
+            own: running.enter_context(_bare(bundle, folder, PythonRunner(1))),
+            "uvicorn": running.enter_context(uvicorn(app, bundle, "sales", 1)),
+            "Granian": running.enter_context(granian(app, bundle, "sales", 1)),
+        }
+        loads = in_turns(urls, one_day(bundle), connections=(1, 8, 32), rounds=rounds, seconds=seconds)
+    results = []
+    for peer in ("uvicorn", "Granian"):
+        results.append(_latency(loads, own, None, peer))
+        results += [_rate(loads, connections, own, peer, None) for connections in (8, 32)]
+    return results, f"One worker, forecasts of one day by the bundle {bundle.name}; medians of {rounds} rounds."
+
+
 def long_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], str]:
     """Measure 42 days a request; return the results and a description."""
     bodies = six_weeks(bundle)
@@ -149,9 +167,9 @@ def _in_process(forecaster: Forecaster, requests: Sequence[ForecastRequest], sec
     return 42 * done / (time.process_time() - start)
 
 
-def _latency(loads: Loads, name: str, goal: float | None) -> Result:
-    ours, theirs = ([load.p50 for load in loads[1, server]] for server in (name, FASTAPI))
-    return Result.of(f"{name}, 1 connection", FASTAPI, ours, theirs, unit="ms p50", goal=goal, at_most=True)
+def _latency(loads: Loads, name: str, goal: float | None, peer: str = FASTAPI) -> Result:
+    ours, theirs = ([load.p50 for load in loads[1, server]] for server in (name, peer))
+    return Result.of(f"{name}, 1 connection", peer, ours, theirs, unit="ms p50", goal=goal, at_most=True)
 
 
 def _rate(loads: Loads, connections: int, name: str, peer: str, goal: float | None) -> Result:

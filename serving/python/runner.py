@@ -42,6 +42,7 @@ class PythonServer:
         request_log: file with a line of JSON for each request.
         process: the process.
         output: its output.
+        host: IP address of the port.
     """
 
     address: Address
@@ -49,6 +50,7 @@ class PythonServer:
     request_log: Path
     process: subprocess.Popen[bytes]
     output: ProcessOutput
+    host: str = HOST
 
     def workers(self, model: str) -> int:
         """Return the number of a model's workers here."""
@@ -56,8 +58,9 @@ class PythonServer:
 
     def ask(self, model: str, body: bytes, content_type: str) -> bytes:
         """Send a request to the model; see `serving.runner.Server`."""
-        target = f"/predictions/{model}"
-        return ask(self.address, target, method="POST", body=body, content_type=content_type, timeout=_ANSWER_S)
+        target, kind = f"/predictions/{model}", content_type
+        address, host = self.address, self.host
+        return ask(address, target, method="POST", body=body, content_type=kind, timeout=_ANSWER_S, host=host)
 
     def metrics(self) -> bytes:
         """Return nothing: a worker's metrics are in the files that all workers share."""
@@ -66,7 +69,7 @@ class PythonServer:
     def answers(self) -> bool:
         """Return True if the worker responds."""
         with contextlib.suppress(OSError):
-            return bool(ask(self.address, "/ping", timeout=_PING_S))
+            return bool(ask(self.address, "/ping", timeout=_PING_S, host=self.host))
         return False
 
 
@@ -121,7 +124,8 @@ class PythonRunner:
             output = ProcessOutput("worker", number)
             patience = 0.0 if port is None else settings.timeout + self.idle_at_stop
             with running_process(command, folder, output, WORKER_DEFAULTS, variables, patience=patience) as process:
-                server = PythonServer(address, {archive.stem: archive}, shared.request_log, process, output)
+                host = {"0.0.0.0": HOST, "::": "::1"}.get(self.host, self.host)  # noqa: S104
+                server = PythonServer(address, {archive.stem: archive}, shared.request_log, process, output, host)
                 _wait_until_ready(server, shared, cancelled)
                 yield server
 
