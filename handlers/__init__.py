@@ -1,1 +1,1 @@
-"""Code that TorchServe loads into a worker: entry points, batches, the wire protocol, telemetry."""
+"""Workers: batches, telemetry, safeguards, readiness, and the servers that pass requests to them."""

@@ -222,21 +222,6 @@ def test_a_request_log_line_describes_the_request_without_its_content(tmp_path: 
     assert "a photo" not in worker.file.read_text()
 
 
-def test_headers_are_found_in_any_spelling(tmp_path: Path) -> None:
-    worker = Worker("spelt", tmp_path)
-    worker.answer((b"1", {"X-Request-ID": "theirs", "Traceparent": "00-4bf9-00f0-01"}))
-    worker.telemetry.flush()
-    (line,) = worker.lines()
-    assert (line["id"], line["traceparent"]) == ("theirs", "00-4bf9-00f0-01")
-
-
-def test_a_request_without_an_id_gets_the_id_of_its_server(tmp_path: Path) -> None:
-    worker = Worker("named", tmp_path)
-    worker.answer((b"1", {}), (b"2", {}))
-    worker.telemetry.flush()
-    assert [line["id"] for line in worker.lines()] == ["server-0", "server-1"]
-
-
 def test_an_error_of_the_observer_costs_no_other_metric(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker("fails", tmp_path)
     worker.count = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
