@@ -23,6 +23,7 @@ import pytest
 from runtime.memory import memory_limit
 from serving.ports import HOST, PortError, Ports
 from serving.torchserve.archive import ArchiveError, archive
+from serving.torchserve.runner import TorchServeRunner
 from serving.torchserve.server import Server, ServerError, running_server
 from serving.without_gateway import serve_without_gateway
 from tests.integration.client import ask, manage
@@ -185,8 +186,9 @@ def test_a_server_that_ends_unexpectedly_raises_an_error(
         assert Path(environment["TMPDIR"]).parent == Path(front_end.cwd())
         server.process.kill()
 
+    runner = TorchServeRunner(workers=1, cpu=True)
     with pytest.raises(ServerError, match="ended unexpectedly, killed by SIGKILL"):
-        serve_without_gateway(lambda: [archived], inspect_and_kill, ports=Ports.any_free(), workers=1, cpu=True)
+        serve_without_gateway(lambda: [archived], runner, inspect_and_kill, ports=Ports.any_free())
     (end,) = (record for record in caplog.records if "the process ended unexpectedly" in record.getMessage())
     assert "killed by SIGKILL, perhaps because memory ran out" in end.getMessage()
     assert (end.__dict__["source"], end.__dict__["instance"]) == ("torchserve", 0)
@@ -199,9 +201,10 @@ def foreground(archived: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[s
     """A function that serves in a new process, and returns it with the processes of TorchServe."""
     program = (
         "import sys\nfrom pathlib import Path\nfrom serving.ports import Ports\n"
+        "from serving.torchserve.runner import TorchServeRunner\n"
         "from serving.without_gateway import serve_without_gateway\n"
-        "serve_without_gateway(lambda: [Path(sys.argv[1])], lambda server: print(server.process.pid, flush=True),"
-        " ports=Ports.any_free(), workers=1)"
+        "serve_without_gateway(lambda: [Path(sys.argv[1])], TorchServeRunner(workers=1),"
+        " lambda server: print(server.process.pid, flush=True), ports=Ports.any_free())"
     )
     started: list[subprocess.Popen[str]] = []
     seen: list[psutil.Process] = []
@@ -258,9 +261,10 @@ def test_a_killed_parent_takes_the_server_with_it(foreground: Any) -> None:
 def test_a_signal_during_the_start_leaves_no_process(archived: Path) -> None:
     program = (
         "import sys\nfrom pathlib import Path\nfrom serving.ports import Ports\n"
+        "from serving.torchserve.runner import TorchServeRunner\n"
         "from serving.without_gateway import serve_without_gateway\n"
         "print(flush=True)\n"
-        "serve_without_gateway(lambda: [Path(sys.argv[1])], print, ports=Ports.any_free(), workers=1)"
+        "serve_without_gateway(lambda: [Path(sys.argv[1])], TorchServeRunner(workers=1), print, ports=Ports.any_free())"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(archived)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -61,7 +61,8 @@ def gateway(
     with running_server([copy], workers=WORKERS, shared=paths, environment=environment) as server:
         assert isinstance(server.address, Path)
         config = settings(tracing=tracing_from(tracing))
-        with running_gateway(config, served_models(server, 1), [server.address]) as running:
+        models = served_models(server.models, dict.fromkeys(server.models, WORKERS))
+        with running_gateway(config, models, [server.address]) as running:
             yield running
 
 
