@@ -1,4 +1,4 @@
-"""What a service needs to know of a runner: the programs that load bundles and answer requests."""
+"""Interface of a runner: a service starts instances through it, which load bundles and answer requests."""
 
 import subprocess
 import threading

@@ -50,7 +50,7 @@ class Result:
         at_most: bool = False,
     ) -> "Result":
         """Return the result of several rounds. Figures are compared within a round, so that a slow spell meets both."""
-        ratios = [own / other for own, other in zip(ours, theirs, strict=True)]
+        ratios = [figure / peers for figure, peers in zip(ours, theirs, strict=True)]
         figures = f"{_figure(statistics.median(ours))} to {_figure(statistics.median(theirs))} {unit}"
         return cls(what, peer, statistics.median(ratios), min(ratios), max(ratios), goal, at_most, figures)
 

@@ -119,19 +119,19 @@ def rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], st
 
 def http_server_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], str]:
     """Measure one worker's own HTTP server beside ASGI servers that do the same; return results and a description."""
-    app, own = "benchmarks.servers.asgi_sales:app", "the worker's own server"
+    app, worker = "benchmarks.servers.asgi_sales:app", "the worker's own server"
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         urls = {
-            own: running.enter_context(_bare(bundle, folder, PythonRunner(1))),
+            worker: running.enter_context(_bare(bundle, folder, PythonRunner(1))),
             "uvicorn": running.enter_context(uvicorn(app, bundle, "sales", 1)),
             "Granian": running.enter_context(granian(app, bundle, "sales", 1)),
         }
         loads = in_turns(urls, one_day(bundle), connections=(1, 8, 32), rounds=rounds, seconds=seconds)
     results = []
     for peer in ("uvicorn", "Granian"):
-        results.append(_latency(loads, own, None, peer))
-        results += [_rate(loads, connections, own, peer, None) for connections in (8, 32)]
+        results.append(_latency(loads, worker, None, peer))
+        results += [_rate(loads, connections, worker, peer, None) for connections in (8, 32)]
     return results, f"One worker, forecasts of one day by the bundle {bundle.name}; medians of {rounds} rounds."
 
 
