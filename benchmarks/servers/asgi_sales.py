@@ -53,8 +53,12 @@ async def _live(receive: Callable[[], Awaitable[Message]], send: Callable[[Messa
             return
 
 
+def _end() -> None:
+    os._exit(1)
+
+
 def _batcher() -> Batcher:
     if not _batchers:
         loop = asyncio.get_running_loop()
-        _batchers.append(Batcher(_worker.answer, size=BATCH, timeout=30, limits=Limits(), loop=loop))
+        _batchers.append(Batcher(_worker.answer, size=BATCH, timeout=30, limits=Limits(), loop=loop, end=_end))
     return _batchers[0]

@@ -1,16 +1,17 @@
 """Batches of what has arrived while the last batch was computed."""
 
 import asyncio
-import faulthandler
+import logging
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from handlers.batch import AnsweredBatch
 from handlers.http import Request, Response
+
+logger = logging.getLogger(__name__)
 
 AnswerBatch = Callable[[Sequence[Request]], AnsweredBatch]
 
@@ -61,27 +62,23 @@ class Batcher:
         timeout: float,
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
+        end: Callable[[], None],
     ) -> None:
         """Prepare for requests.
 
         Args:
             answer: function that answers a batch.
             size: largest number of requests in a batch.
-            timeout: seconds for a batch; after them the process ends itself, because nothing else can stop it.
+            timeout: seconds for a batch; after them an alarm ends the process, because nothing else can stop it.
             limits: limits of the requests in progress.
             loop: the running event loop.
+            end: function that ends the process, after a batch that failed as a whole.
         """
-        self._answer, self._size, self._timeout, self._limits, self._loop = answer, size, timeout, limits, loop
+        self._answer, self._size, self._timeout, self._limits = answer, size, timeout, limits
+        self._loop, self._end = loop, end
         self._waiting: deque[_Waiting] = deque()
         self._expensive = dict.fromkeys(limits.expensive, 0)
         self._is_scheduled = False
-        # The default action of the alarm ends the process, also in native code; the stack comes first.
-        faulthandler.register(signal.SIGALRM, chain=True)
-
-    @property
-    def is_idle(self) -> bool:
-        """True if no request is in progress."""
-        return not self._waiting
 
     def submit(self, request: Request, reply: Callable[[Response], None]) -> "_Waiting":
         """Take a request, and call ``reply`` with its response later.
@@ -113,24 +110,40 @@ class Batcher:
 
     def _run(self) -> None:
         """Compute a batch, reply, and schedule what is left."""
-        batch = [waiting for waiting in islice(self._waiting, self._size) if waiting.reply]
-        n_taken = min(self._size, len(self._waiting))
+        batch = self._take()
         if batch:
-            signal.setitimer(signal.ITIMER_REAL, self._timeout)
-            responses, finish = self._answer([waiting.request for waiting in batch])
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for waiting, response in zip(batch, responses, strict=True):
-                if waiting.reply:
-                    waiting.reply(response)
-            self._loop.call_soon(finish)  # the loop writes the responses first
-        for _ in range(n_taken):
-            waiting = self._waiting.popleft()
-            if waiting.expensive:
-                self._expensive[waiting.expensive] -= 1
+            try:
+                self._answer_all(batch)
+            except BaseException:
+                # Its clients would wait for ever. The end of the process closes their connections, and the gateway
+                # sends their requests to another worker.
+                logger.critical("this worker ends and is replaced: a batch failed as a whole", exc_info=True)
+                self._end()
+                raise
         if self._waiting:
             self._loop.call_soon(self._run)
         else:
             self._is_scheduled = False
+
+    def _take(self) -> "list[_Waiting]":
+        """Return the next requests that still wait; they count for no limit any more."""
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < self._size:
+            waiting = self._waiting.popleft()
+            if waiting.expensive:
+                self._expensive[waiting.expensive] -= 1
+            if waiting.reply:
+                batch.append(waiting)
+        return batch
+
+    def _answer_all(self, batch: "Sequence[_Waiting]") -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._timeout)
+        responses, finish = self._answer([waiting.request for waiting in batch])
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for waiting, response in zip(batch, responses, strict=True):
+            if waiting.reply:
+                waiting.reply(response)
+        self._loop.call_soon(finish)  # the loop writes the responses first
 
 
 class _Waiting:

@@ -6,51 +6,36 @@ eight connections it answers half as many (docs/reference/benchmarks.md).
 """
 
 import asyncio
+import logging
 import os
-import random
+import select
 import time
-import urllib.parse
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from itertools import count
-from typing import Any, cast
+from typing import cast
 
 import httptools
 
-from handlers.http import Request, Response
+from handlers.http import Response
 from handlers.python.batcher import Batcher, OverloadedError
+from handlers.python.incoming import MAX_HEAD, Addresses, Incoming
+from handlers.python.response_bytes import response_bytes
 from schemas.problem_kinds import ProblemName
-from schemas.problems import Problem
 
-MAX_HEAD = 8192  # bytes of address and headers
-_MAX_PIPELINED = 16  # complete requests of a connection that wait for their turn
+logger = logging.getLogger(__name__)
+
+_MAX_CONNECTIONS = 4096  # as in front of the gateway
+_MAX_BODIES = 32  # largest bodies that may arrive at the same time; smaller ones may be more
+_IDLE_S = 75.0  # a connection without a request; the gateway's may stay open
+_REQUEST_S = 60.0  # for a request to arrive, and for a client that does not read its response
+_LINGER_S = 2.0  # for a client to read the last response; closing while it still sends would discard the response
 _WAIT = "wait as many seconds as Retry-After says and send it again"
-_JSON, _PROBLEM = "application/json", "application/problem+json"
-_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """What a worker serves.
-
-    Attributes:
-        explain: for each path of the model, whether it asks for an explanation.
-        max_body: size of the largest accepted body in bytes.
-        sends_ids: True if responses have the request's id, because there is no gateway that adds it.
-    """
-
-    explain: Mapping[bytes, bool]
-    max_body: int
-    sends_ids: bool
-
-    @classmethod
-    def of(cls, model: str, max_body: int, *, sends_ids: bool) -> "Addresses":
-        """Return the addresses of a model."""
-        return cls(
-            {f"/predictions/{model}".encode(): False, f"/explanations/{model}".encode(): True}, max_body, sends_ids
-        )
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_PONG = Response(HTTPStatus.OK, "application/json", b'{"status":"ok"}')
+_NONE = Incoming()
 
 
 @dataclass
@@ -58,24 +43,37 @@ class Shared:
     """State that all connections of a worker share.
 
     Attributes:
-        addresses: what the worker serves.
+        addresses: addresses of the worker.
         batcher: takes the requests.
         connections: open connections.
+        arriving: bytes of the bodies of all requests that are not answered yet.
         is_draining: True once the worker takes no more connections.
+        pid: PID of the worker, for the ids of requests.
+        date: time of responses, to the second.
     """
 
     addresses: Addresses
     batcher: Batcher
     connections: "set[Connection]" = field(default_factory=set)
+    arriving: int = 0
     is_draining: bool = False
+    pid: bytes = field(default_factory=lambda: b"%x" % os.getpid())
+    date: bytes = field(default_factory=lambda: formatdate(usegmt=True).encode())
+
+    def close_stale(self) -> None:
+        """Set the date, and close the connections of clients that neither send nor read; to be called each second."""
+        self.date = formatdate(usegmt=True).encode()
+        now = time.monotonic()
+        for connection in list(self.connections):
+            connection.close_if_stale(now)
+
+
+class _RejectedError(Exception):
+    """Ends the parsing of a connection whose request was rejected before it was complete."""
 
 
 class Connection(asyncio.Protocol):
-    """A connection; httptools calls its ``on_`` methods.
-
-    Attributes:
-        since: monotonic time at which it became idle, or at which its unfinished request began.
-    """
+    """A connection; httptools calls its ``on_`` methods."""
 
     _ids = count(1)
     _transport: asyncio.Transport
@@ -83,59 +81,88 @@ class Connection(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._parser = httptools.HttpRequestParser(self)
-        self._requests: deque[_Incoming] = deque()  # complete ones; the first is in progress
-        self._incoming = _Incoming()
-        self._head = 0  # bytes of the incomplete head
-        self._is_paused, self._is_closing = False, False
-        self.since = time.monotonic()
-
-    @property
-    def is_idle(self) -> bool:
-        """True if no request is in progress or arriving."""
-        return not self._requests and not self._incoming.url
+        self._requests: deque[Incoming] = deque()  # complete or rejected ones; the first is in progress
+        self._incoming, self._is_arriving = _NONE, False
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._unparsed = 0  # bytes since the last request or part of a body
+        self._is_large = False  # True if more than a head was ever read at once
+        self._is_reading, self._is_full = True, False  # True while the client is read, and while it does not read
+        self._is_ended, self._has_eof = False, False  # True once no further request is read, and once none can come
+        self._since = time.monotonic()  # of the last progress
+        self._unsent = 0  # bytes of responses that the client had to read then
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
-        self._shared.connections.add(self)
+        if len(self._shared.connections) >= _MAX_CONNECTIONS and self._shared.addresses.is_edge:
+            self._is_ended = True
+            self._transport.abort()
+        else:
+            self._shared.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel requests of a client that has gone."""
         self._shared.connections.discard(self)
-        for request in self._requests:
-            if request.waiting:
-                request.waiting.cancel()
+        self._is_ended = True
+        self._cancel()
+        self._shared.arriving -= sum(request.size for request in (*self._requests, self._incoming))
         self._requests.clear()
-        self._is_closing = True
+        self._incoming = _NONE
+        del self._parser  # which refers to this connection
+
+    def eof_received(self) -> bool:
+        """Answer the requests of a client that sends no more but may still read.
+
+        Returns:
+            True to keep the connection open.
+        """
+        self._has_eof = True
+        if self._is_arriving:
+            self._fail("malformed-request", "the connection ended before the request did")
+        self._is_ended = True
+        if not self._requests or self._is_gone():
+            self._cancel()  # before the next batch; `connection_lost` comes after it
+            return False
+        self._requests[-1].keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         """Answer no further request of a client that does not read."""
-        self._is_paused = True
+        self._is_full = True
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._is_paused = False
-        self._begin_next()
+        self._is_full = False
+        self._advance()
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes from the client."""
-        if self._is_closing:
+        if self._is_ended:
             return
-        self._head += len(data)
+        size = len(data)
+        self._unparsed += size
+        if size > MAX_HEAD:
+            self._is_large = True
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail("malformed-request", "this address speaks HTTP/1.1 only")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parse_again(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError:
+            if not self._is_ended:
+                logger.exception("a request could not be read")
+                self._fail("internal-error", "an unexpected error; the server's log has its cause")
         except httptools.HttpParserError:
             self._fail("malformed-request", "the request's address, headers or framing can't be read")
         else:
-            if self._head > MAX_HEAD and not self._incoming.has_head:
-                detail = f"headers and address have at most {MAX_HEAD >> 10} KiB together"
-                self._fail("headers-too-large", detail)
+            if self._unparsed > MAX_HEAD:
+                self._fail_head()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._incoming, self.since = _Incoming(), time.monotonic()
+        if self._is_ended:
+            raise _RejectedError
+        self._incoming = incoming = Incoming()
+        self._headers, self._is_arriving, self._since = incoming.headers, True, time.monotonic()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address."""
@@ -143,181 +170,180 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        self._incoming.headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Decide whether the body is wanted."""
-        incoming = self._incoming
+        incoming, parser, max_body = self._incoming, self._parser, self._shared.addresses.max_body
+        if (self._is_large or self._unparsed > MAX_HEAD) and incoming.head_size > MAX_HEAD:
+            self._fail_head()
+            raise _RejectedError
+        self._headers = []  # what comes after the body is no header of the request
+        incoming.keep_alive = parser.should_keep_alive()
+        incoming.is_http_1_0 = parser.get_http_version() == "1.0"
+        method = parser.get_method()
+        incoming.route(method, self._shared.addresses)
+        if parser.should_upgrade():
+            if method != b"CONNECT":
+                return
+            self._reject(incoming)
+            raise _RejectedError
         incoming.has_head = True
-        incoming.keep_alive = self._parser.should_keep_alive()
-        incoming.is_http_1_0 = self._parser.get_http_version() == "1.0"
-        self._route(incoming)
-        headers = dict(incoming.headers)
-        length = headers.get(b"content-length", b"0")
-        if not incoming.refusal and int(length) > self._shared.addresses.max_body:
-            self._refuse_size(incoming)
-        if not incoming.refusal and headers.get(b"expect", b"").lower() == b"100-continue":
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        is_unwanted, is_expected = incoming.check_body(max_body)
+        if is_unwanted:
+            self._reject(incoming)
+            raise _RejectedError
+        if is_expected:
+            self._transport.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        incoming = self._incoming
-        incoming.size += len(body)
-        if incoming.refusal:
-            if incoming.size > self._shared.addresses.max_body:
-                # The client does not stop. It gets the response if it reads while it sends.
-                self._fail_with(incoming.refusal)
-        elif incoming.size > self._shared.addresses.max_body:
-            self._refuse_size(incoming)
+        incoming, shared, size, self._unparsed = self._incoming, self._shared, len(body), 0
+        incoming.size += size
+        shared.arriving += size
+        if incoming.size > shared.addresses.max_body:
+            incoming.refuse_size(shared.addresses.max_body)
+        elif shared.arriving > _MAX_BODIES * shared.addresses.max_body and shared.addresses.is_edge:
+            incoming.refuse("overloaded", f"too many bodies arrive at the same time; {_WAIT}")
         else:
-            incoming.body.append(body)
+            if not incoming.refusal:
+                incoming.body.append(body)
+            return
+        self._reject(incoming)
+        raise _RejectedError
 
     def on_message_complete(self) -> None:
         """Submit the request, unless an earlier one of this connection is in progress."""
-        if self._is_closing:
+        incoming = self._incoming
+        if not incoming.has_head:  # it offers another protocol and is parsed again
             return
-        self._requests.append(self._incoming)
-        self._incoming, self._head = _Incoming(), 0
+        self._unparsed, self._is_arriving, self._is_ended = 0, False, not incoming.keep_alive
+        self._requests.append(incoming)
+        self._incoming = _NONE
         if len(self._requests) == 1:
-            self._begin_next()
-        elif len(self._requests) > _MAX_PIPELINED:
+            self._advance()
+        elif self._is_reading:  # of a client that does not wait for responses, no more than what was read at once
+            self._is_reading = False
             self._transport.pause_reading()
 
     def close_if_idle(self) -> None:
-        """Close the connection if no request is in progress; otherwise its next response announces the end."""
-        if self.is_idle:
-            self._close()
+        """Close the connection if no request is in progress or arriving."""
+        if not self._requests and not self._is_arriving and not self._is_ended:
+            self._is_ended = True
+            self._transport.close()
 
-    def time_out(self) -> None:
-        """Close an idle connection, or reject a request that does not arrive."""
-        if self.is_idle:
-            self._close()
-        elif not self._requests:
-            self._fail("request-timeout", "the request was not complete in time; send it faster")
+    def abort(self) -> None:
+        """Close the connection without sending the rest of a response."""
+        self._is_ended = True
+        self._cancel()
+        self._transport.abort()
 
-    def _route(self, incoming: "_Incoming") -> None:
-        path, _, query = incoming.url.partition(b"?")
-        method = self._parser.get_method()
-        explain = self._shared.addresses.explain.get(path)
-        if explain is None:
-            if path != b"/ping":
-                incoming.refuse("not-found", "the addresses are listed in docs/reference/openapi.json")
-            elif method not in (b"GET", b"HEAD"):
-                incoming.refuse("method-not-allowed", "the header Allow lists the methods of this address")
-                incoming.allow = b"GET, HEAD"
-        elif method != b"POST":
-            incoming.refuse("method-not-allowed", "the header Allow lists the methods of this address")
-            incoming.allow = b"POST"
-        incoming.explain, incoming.query, incoming.is_head = explain, query, method == b"HEAD"
+    def close_if_stale(self, now: float) -> None:
+        """Close the connection, or reject a request that does not arrive, if nothing has happened for too long.
 
-    def _refuse_size(self, incoming: "_Incoming") -> None:
-        size = self._shared.addresses.max_body
-        incoming.refuse("too-large", f"a body has at most {size:,} bytes here; send less at a time, or a smaller photo")
-        incoming.body.clear()
+        Args:
+            now: monotonic time.
+        """
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._since = unsent, now
+        waited = now - self._since
+        if unsent:
+            if waited > _REQUEST_S:
+                self.abort()
+        elif self._requests:
+            pass  # it is computed
+        elif self._is_ended:
+            if waited > _LINGER_S:
+                self.abort()
+        elif self._is_arriving:
+            if waited > _REQUEST_S:
+                self._fail("request-timeout", "the request was not complete in time; send it faster")
+        elif waited > _IDLE_S and self._shared.addresses.is_edge:
+            self.close_if_idle()
 
-    def _begin_next(self) -> None:
-        """Pass the first complete request on, or answer it here."""
-        while self._requests and not self._is_paused and not self._requests[0].waiting and not self._is_closing:
+    def _advance(self) -> None:
+        """Pass on or answer complete requests, in order, until one is in progress."""
+        while self._requests and not self._requests[0].waiting and not self._is_full:
             incoming = self._requests[0]
-            if incoming.refusal:
-                self._reply(incoming.refusal)
-            elif incoming.explain is None:
-                self._reply(Response(HTTPStatus.OK, _JSON, b'{"status":"ok"}'))
-            else:
+            if not incoming.refusal and incoming.explain is not None:
+                incoming.server_id = self._new_id()
                 try:
-                    incoming.waiting = self._shared.batcher.submit(self._request(incoming), self._reply)
+                    incoming.waiting = self._shared.batcher.submit(incoming.to_request(), self._reply)
+                    return
                 except OverloadedError:
                     incoming.refuse("overloaded", f"too many requests are in progress; {_WAIT}")
-
-    def _request(self, incoming: "_Incoming") -> Request:
-        fields = {"body": incoming.body[0] if len(incoming.body) == 1 else b"".join(incoming.body)}
-        if incoming.query:
-            query = incoming.query.decode("ascii", "replace")
-            parameters = urllib.parse.parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="replace")
-            fields = {name: value.encode() for name, value in parameters} | fields
-        incoming.server_id = self._new_id()
-        return Request(fields, incoming.headers, explain=bool(incoming.explain), server_id=incoming.server_id)
-
-    def _new_id(self) -> bytes:
-        return b"%x-%x" % (os.getpid(), next(self._ids))
+            self._answer(incoming.refusal or _PONG)
+        if not self._is_reading and not self._requests and not self._is_ended:
+            self._is_reading = True
+            self._transport.resume_reading()
 
     def _reply(self, response: Response) -> None:
-        """Write the response to the first request, and begin the next one."""
+        """Take the response to the first request from the batcher."""
+        self._answer(response)
+        self._advance()
+
+    def _answer(self, response: Response) -> None:
+        """Write the response to the first request."""
         incoming = self._requests.popleft()
-        keep_alive = incoming.keep_alive and not self._shared.is_draining
-        self._write(incoming, response, keep_alive=keep_alive)
-        self.since = time.monotonic()
+        self._shared.arriving -= incoming.size
+        is_last = self._shared.is_draining and not self._requests and not self._is_arriving
+        keep_alive = incoming.keep_alive and not is_last
+        headers = b""
+        if self._shared.addresses.is_edge:
+            headers = b"date: %b\r\nx-request-id: %b\r\n" % (self._shared.date, incoming.id or self._new_id())
+        self._transport.write(response_bytes(response, incoming, keep_alive=keep_alive, headers=headers))
+        self._since = time.monotonic()
         if not keep_alive:
-            self._close()
-        elif self._requests:
-            self._transport.resume_reading()
-            self._begin_next()
+            self._end()
 
-    def _write(self, incoming: "_Incoming", response: Response, *, keep_alive: bool) -> None:
-        head = b"%bcontent-type: %b\r\ncontent-length: %d\r\n" % (
-            _LINES[response.status],
-            response.content_type.encode(),
-            len(response.body),
-        )
-        if response.status != HTTPStatus.OK:
-            head += self._more_headers(incoming, response)
-        if self._shared.addresses.sends_ids:
-            given = dict(incoming.headers).get(b"x-request-id")
-            head += b"x-request-id: %b\r\n" % (given or incoming.server_id or self._new_id())
-        if not keep_alive:
-            head += b"connection: close\r\n"
-        elif incoming.is_http_1_0:
-            head += b"connection: keep-alive\r\n"
-        self._transport.write(head + b"\r\n" + (b"" if incoming.is_head else response.body))
+    def _new_id(self) -> bytes:
+        return b"%b-%x" % (self._shared.pid, next(self._ids))
 
-    @staticmethod
-    def _more_headers(incoming: "_Incoming", response: Response) -> bytes:
-        head = b"x-envoy-ratelimited: true\r\n" if response.is_final else b""
-        if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            # Drawn at random, so that rejected clients do not return all at once.
-            head += b"retry-after: %d\r\n" % random.randint(1, 3)  # noqa: S311
-        if incoming.allow:
-            head += b"allow: %b\r\n" % incoming.allow
-        return head
+    def _fail_head(self) -> None:
+        self._fail("headers-too-large", f"headers and address have at most {MAX_HEAD >> 10} KiB together")
 
     def _fail(self, kind: ProblemName, detail: str) -> None:
-        self._fail_with(_problem(kind, detail))
+        """Reject the request that arrives, if any, because it or what follows can't be read."""
+        if not self._is_ended:
+            incoming = self._incoming if self._is_arriving else Incoming()
+            incoming.refuse(kind, detail)
+            self._reject(incoming)
 
-    def _fail_with(self, response: Response) -> None:
-        """Answer an incomplete request and close the connection; what follows can't be understood."""
-        if not self._is_closing:
-            if not self._requests:  # otherwise the client would take it for the response to an earlier request
-                self._write(self._incoming, response, keep_alive=False)
-            self._close()
+    def _reject(self, incoming: Incoming) -> None:
+        """Answer a request that is incomplete after those before it, and read no more."""
+        self._is_ended, self._is_arriving, self._incoming = True, False, _NONE
+        incoming.keep_alive = False
+        self._requests.append(incoming)
+        self._advance()
 
-    def _close(self) -> None:
-        self._is_closing = True
-        self._transport.close()
+    def _end(self) -> None:
+        """Close the connection when the client has read the last response, or after a time."""
+        self._is_ended = True
+        if self._has_eof:
+            self._transport.close()
+            return
+        if not self._is_reading:  # what the client still sends is discarded
+            self._is_reading = True
+            self._transport.resume_reading()
+        self._transport.write_eof()
 
+    def _cancel(self) -> None:
+        """Do not compute the request in progress if it still waits for its batch."""
+        if self._requests and self._requests[0].waiting:
+            self._requests[0].waiting.cancel()
 
-class _Incoming:
-    """A request while it arrives and until it is answered."""
+    def _is_gone(self) -> bool:
+        """Return True if the client does not read either. A TCP client that closes its socket seems to read still."""
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLHUP)
+        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
 
-    __slots__ = (
-        *("allow", "body", "explain", "has_head", "headers", "is_head", "is_http_1_0", "keep_alive", "query"),
-        *("refusal", "server_id", "size", "url", "waiting"),
-    )
+    def _parse_again(self, rest: bytes) -> None:
+        """Parse a request without the header Upgrade, as HTTP allows; the parser has skipped its body.
 
-    def __init__(self) -> None:
-        self.url, self.query, self.server_id, self.allow = b"", b"", b"", b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body: list[bytes] = []
-        self.size = 0
-        self.explain: bool | None = None
-        self.has_head, self.is_head, self.keep_alive, self.is_http_1_0 = False, False, False, False
-        self.refusal: Response | None = None
-        self.waiting: Any = None
-
-    def refuse(self, kind: ProblemName, detail: str) -> None:
-        """Keep the response for when the request has arrived."""
-        self.refusal = _problem(kind, detail)
-
-
-def _problem(kind: ProblemName, detail: str) -> Response:
-    problem = Problem.of(kind, detail)
-    return Response(problem.status, _PROBLEM, problem.to_json())
+        Some clients offer HTTP/2 in this way with every first request, such as Java's.
+        """
+        head = self._incoming.head_without_upgrade(self._parser.get_method(), self._parser.get_http_version())
+        self._parser, self._unparsed = httptools.HttpRequestParser(self), 0
+        self.data_received(head + rest)

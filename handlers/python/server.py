@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import faulthandler
+import resource
 import signal
 import time
 from pathlib import Path
@@ -11,39 +13,56 @@ import uvloop
 from handlers.gpus import select_gpu
 from handlers.http import Request, Response
 from handlers.python.batcher import Batcher
-from handlers.python.connection import Addresses, Connection, Shared
+from handlers.python.connection import Connection, Shared
+from handlers.python.incoming import Addresses
 from handlers.python.settings import Settings
 from handlers.worker import Worker
 
-_IDLE_S = 75.0  # a connection without a request; behind the gateway, which is trusted, it may stay open
-_REQUEST_S = 60.0  # for a request to arrive
 _BACKLOG = 4096
+_TICK_S = 1.0
+_DRAIN_S = 0.02
 
 
 def run(settings: Settings) -> None:
     """Load the model and answer requests until SIGTERM; then answer what was accepted."""
+    end_slow_batches()
+    raise_open_files()
     worker = Worker(Path(settings.bundle), device=select_gpu(settings.gpu), timeout=settings.timeout)
     uvloop.run(_serve(worker, settings))
+
+
+def end_slow_batches() -> None:
+    """Let the batcher's alarm end the process, also in native code, after its stack was written to stderr."""
+    faulthandler.register(signal.SIGALRM, chain=True)
 
 
 async def _serve(worker: Worker, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     batcher = Batcher(
-        worker.answer, size=settings.batch_size, timeout=settings.timeout, limits=settings.limits, loop=loop
+        worker.answer,
+        size=settings.batch_size,
+        timeout=settings.timeout,
+        limits=settings.limits,
+        loop=loop,
+        end=worker.safeguards.end,
     )
-    shared = Shared(Addresses.of(settings.model, settings.max_body, sends_ids=not settings.socket), batcher)
+    shared = Shared(Addresses.of(settings.model, settings.max_body, is_edge=not settings.socket), batcher)
     stopping = asyncio.Event()
+
+    def stop(*_: object) -> None:
+        shared.is_draining = True  # at once, so that the responses of the batch in progress announce the end
+        loop.call_soon_threadsafe(stopping.set)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        signal.signal(number, stop)
     listening = await _listen(shared, settings, loop)
     worker.begin(lambda request: _rehearse(worker, request))
     while not stopping.is_set():
-        if settings.port:
-            _close_stale(shared)
+        shared.close_stale()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), 1.0)
+            await asyncio.wait_for(stopping.wait(), _TICK_S)
     listening.close()
-    await _drain(shared, settings.idle_at_stop)
+    await _drain(shared, idle=settings.idle_at_stop, busy=settings.idle_at_stop + settings.timeout)
     worker.telemetry.flush(last=True)
 
 
@@ -56,24 +75,33 @@ async def _listen(shared: Shared, settings: Settings, loop: asyncio.AbstractEven
     )
 
 
+def raise_open_files() -> None:
+    """Let the process have as many connections as the system allows; by default it is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # the system may allow fewer
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def _rehearse(worker: Worker, request: Request) -> Response:
     (response,) = worker.answer([request]).responses
     return response
 
 
-def _close_stale(shared: Shared) -> None:
-    now = time.monotonic()
-    for connection in list(shared.connections):
-        if now - connection.since > (_IDLE_S if connection.is_idle else _REQUEST_S):
-            connection.time_out()
+async def _drain(shared: Shared, *, idle: float, busy: float) -> None:
+    """Wait until all requests are answered. Clients with open connections may be sending one.
 
-
-async def _drain(shared: Shared, idle_at_stop: float) -> None:
-    """Wait until all requests are answered. Clients with open connections may be sending one."""
-    shared.is_draining = True
-    until = time.monotonic() + idle_at_stop
+    Args:
+        shared: state of the connections.
+        idle: seconds for which idle connections stay open.
+        busy: seconds after which all connections are closed.
+    """
+    start = time.monotonic()
     while shared.connections:
-        if time.monotonic() >= until:
-            for connection in list(shared.connections):
+        shared.close_stale()
+        waited = time.monotonic() - start
+        for connection in list(shared.connections):
+            if waited >= busy:
+                connection.abort()
+            elif waited >= idle:
                 connection.close_if_idle()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(_DRAIN_S)
