@@ -3,6 +3,7 @@
 import logging
 import os
 import select
+import threading
 import time
 from collections import Counter, deque
 from typing import IO
@@ -31,6 +32,7 @@ class ProcessOutput:
         instance: number of the TorchServe instance; None for another process.
         pid: PID of the process, once it runs.
         stopping: set before the process is stopped; then its end is expected, and so are its warnings.
+        ended: set when all output has been read.
     """
 
     def __init__(self, source: Source, instance: int | None = None) -> None:
@@ -38,6 +40,7 @@ class ProcessOutput:
         self.source, self.instance = source, instance
         self.pid: int | None = None
         self.stopping = False
+        self.ended = threading.Event()
         self._kept: deque[str] = deque(maxlen=_KEPT)
         self._limit = _Limit()
 
@@ -72,6 +75,7 @@ class ProcessOutput:
         if rest and not is_cut:
             self._take(rest)
         self._write_all([*self.last_records(), *self._limit.next_window()])
+        self.ended.set()
 
     def records(self, line: str) -> list[logging.LogRecord]:
         """Return the log records of a line of output; a subclass knows more about its process."""
