@@ -21,6 +21,7 @@ from handlers.worker import Worker
 _BACKLOG = 4096
 _TICK_S = 1.0
 _DRAIN_S = 0.02
+_ITERATIONS = 4  # of the loop: one accepts a connection, the next one reads it, and batches run between them
 
 
 def run(settings: Settings) -> None:
@@ -61,6 +62,7 @@ async def _serve(worker: Worker, settings: Settings) -> None:
         shared.close_stale()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _TICK_S)
+    await _accept_waiting(shared)
     listening.close()
     await _drain(shared, idle=settings.idle_at_stop, busy=settings.idle_at_stop + settings.timeout)
     worker.telemetry.flush(last=True)
@@ -87,6 +89,21 @@ def _rehearse(worker: Worker, request: Request) -> Response:
     return response
 
 
+async def _accept_waiting(shared: Shared) -> None:
+    """Accept the connections that wait since the last batch; the system would reset them."""
+    for _ in range(_BACKLOG):
+        before = len(shared.connections)
+        await _read_waiting()
+        if len(shared.connections) <= before:
+            return
+
+
+async def _read_waiting() -> None:
+    """Let the loop accept a connection, and read what clients sent while the last batch was computed."""
+    for _ in range(_ITERATIONS):
+        await asyncio.sleep(0)
+
+
 async def _drain(shared: Shared, *, idle: float, busy: float) -> None:
     """Wait until all requests are answered. Clients with open connections may be sending one.
 
@@ -97,6 +114,8 @@ async def _drain(shared: Shared, *, idle: float, busy: float) -> None:
     """
     start = time.monotonic()
     while shared.connections:
+        await asyncio.sleep(_DRAIN_S)
+        await _read_waiting()
         shared.close_stale()
         waited = time.monotonic() - start
         for connection in list(shared.connections):
@@ -104,4 +123,3 @@ async def _drain(shared: Shared, *, idle: float, busy: float) -> None:
                 connection.abort()
             elif waited >= idle:
                 connection.close_if_idle()
-        await asyncio.sleep(_DRAIN_S)

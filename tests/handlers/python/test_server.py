@@ -118,6 +118,29 @@ def test_a_stop_answers_all_accepted_requests(signals: list[signal.Signals]) -> 
         assert worker.end() == (0, ["finish"] * 3 + ["flush True"], "")
 
 
+@pytest.mark.parametrize("has_port", [False, True])
+def test_a_stop_answers_requests_that_were_sent_before_it(has_port: bool, free_port: int) -> None:
+    """The process reads them only after the batch in progress, and accepts a new connection then."""
+    edge = {"socket": "", "host": "127.0.0.1", "port": free_port} if has_port else {}
+    with process(**edge) as worker:
+        clients = [worker.connect() for _ in range(3)]
+        for client in clients:
+            assert client.post(b"a").receive().body == b"a"
+        worker.expect(*["finish"] * 3)
+        with slow_request(worker) as slow:
+            clients += [worker.connect() for _ in range(5)]
+            for client in clients:
+                client.post(b"b")
+            worker.popen.terminate()
+            worker.go_on()
+            assert slow.receive().status == 200
+        answers = [client.receive() for client in clients]
+        assert [(answer.body, answer.headers["connection"]) for answer in answers] == [(b"b", "close")] * 8
+        for client in clients:
+            client.close()
+        assert worker.end() == (0, ["finish"] * 9 + ["flush True"], "")
+
+
 def test_a_stop_without_requests_ends_at_once() -> None:
     with process() as worker, worker.connect() as client:
         assert client.post(b"a").receive().body == b"a"
