@@ -28,7 +28,6 @@ from serving.runner import WORKER_DEFAULTS
 _POLL_S = 0.02
 _START_S = 120.0
 _ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
-_PING_S = 1.0
 _LAST_WORDS_S = 2.0  # for the output of a worker that has ended to be read
 _UNEVEN = 2  # the kernel spreads connections to a shared port at random, so that some workers get more than their share
 
@@ -68,10 +67,8 @@ class PythonServer:
         return b""
 
     def answers(self) -> bool:
-        """Return True if the worker responds."""
-        with contextlib.suppress(OSError):
-            return bool(ask(self.address, "/ping", timeout=_PING_S, host=self.host))
-        return False
+        """Return True if the worker runs. It answers no ping while it computes, and its alarm limits that time."""
+        return self.process.poll() is None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class FakeWorker:
         if b"slow" in bodies:
             event("computing", waits=True)
         if b"endless" in bodies:
+            event("computing without end")
             sum(iter(int, 1))
         bodies = [json.dumps(dict(os.environ)).encode() if body == b"environment" else body for body in bodies]
         return AnsweredBatch(

@@ -22,6 +22,7 @@ from serving.ports import Ports
 from serving.process import ServerError, has_ended
 from serving.python import runner
 from serving.python.runner import PythonRunner, PythonServer
+from tests.handlers.python.running import Client
 
 ROOT = Path(__file__).parents[3]
 CPU = PythonRunner(cpu=True)
@@ -140,6 +141,22 @@ def test_a_worker_without_a_gateway_has_the_limits_itself(archive: Path, shared:
         assert "SHOPCAT_BEHIND_GATEWAY" not in environment_of(server)
         assert server.answers()
     assert server.process.returncode == 0
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_worker_that_computes_is_alive(archive: Path, shared: WorkerPaths) -> None:
+    """It answers no ping meanwhile. A probe that failed would end the container of a busy service."""
+    port = Ports.any_free().inference
+    with replace(CPU, idle_at_stop=0.1).running([archive], number=0, shared=shared, port=port) as server:
+        with Client(port) as client:
+            client.post(b"endless")
+            while "computing without end" not in server.output.tail():
+                time.sleep(0.01)
+            assert server.answers()
+            server.process.kill()
+            assert client.is_closed()
+        server.process.wait()
+        assert not server.answers()
 
 
 @pytest.mark.usefixtures("fake")
