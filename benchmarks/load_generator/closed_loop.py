@@ -4,6 +4,7 @@ It uses `wrk` where the machine has it, otherwise the epoll loop below. That loo
 and no HTTP library. It takes about 15 microseconds a request, so that it leaves a small machine to the server.
 """
 
+import heapq
 import itertools
 import json
 import math
@@ -39,8 +40,11 @@ end
 """
 
 
+_REJECTED = 503
+
+
 class LoadError(RuntimeError):
-    """A server answered something else than 200, so that its figures would mean nothing."""
+    """A server answered something else than was expected, so that its figures would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +53,22 @@ class Load:
 
     Attributes:
         requests: number of requests answered.
-        rate: requests a second.
-        p50: median latency, milliseconds.
+        rate: requests answered a second.
+        p50: median latency of the answers, milliseconds.
         p99: 99th percentile of the latency, milliseconds.
+        rejected: number of requests rejected with a 503.
     """
 
     requests: int
     rate: float
     p50: float
     p99: float
+    rejected: int = 0
 
 
-def generator() -> str:
+def generator(rejections: bool = False) -> str:
     """Return the name of the generator that `measure` uses on this machine: ``wrk`` or ``epoll``."""
-    return "wrk" if shutil.which("wrk") else "epoll"
+    return "epoll" if rejections or not shutil.which("wrk") else "wrk"
 
 
 def measure(
@@ -73,14 +79,27 @@ def measure(
     seconds: float,
     content_type: str = "application/json",
     headers: Mapping[str, str] = {},
+    rejections: bool = False,
 ) -> Load:
     """POST each of ``bodies`` in turn to ``url`` over ``connections`` keep-alive connections for about ``seconds``.
 
+    Args:
+        url: address of the requests.
+        bodies: their bodies.
+        connections: number of connections.
+        seconds: time after which nothing more is sent.
+        content_type: content type of the bodies.
+        headers: further headers.
+        rejections: count answers with a 503 as rejected, and connect again after the time in Retry-After.
+            wrk can't, so the epoll loop does it.
+
     Raises:
-        LoadError: if any answer is not a 200, or a connection breaks.
+        LoadError: if an answer is neither a 200 nor a rejection that counts, or a connection breaks.
     """
-    run = _wrk if shutil.which("wrk") else _epoll
-    return run(url, bodies, {"Content-Type": content_type, **headers}, connections, seconds)
+    fields = {"Content-Type": content_type, **headers}
+    if generator(rejections) == "epoll":
+        return _epoll(url, bodies, fields, connections, seconds, rejections)
+    return _wrk(url, bodies, fields, connections, seconds)
 
 
 def _wrk(url: str, bodies: Sequence[bytes], headers: Mapping[str, str], connections: int, seconds: float) -> Load:
@@ -112,10 +131,11 @@ class _Connection:
         self.socket = socket.create_connection((host, port), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
+        self.head = b""
         self.sent_at = 0.0
 
     def send(self, request: bytes) -> None:
-        self.received = b""
+        self.received = self.head = b""
         self.sent_at = time.perf_counter()
         self.socket.sendall(request)
 
@@ -128,50 +148,92 @@ class _Connection:
         head_end = self.received.find(b"\r\n\r\n")
         if head_end < 0:
             return False
-        head = self.received[:head_end]
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise LoadError(f"the server answered {self.received[:500].decode(errors='replace')}")
-        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        self.head = self.received[:head_end]
+        length = self.header(b"content-length")
         if length is None:
             raise LoadError("an answer without Content-Length")
-        return len(self.received) >= head_end + 4 + int(length[1])
+        return len(self.received) >= head_end + 4 + length
+
+    @property
+    def status(self) -> int:
+        """Status of the answer."""
+        return int(self.head.split(b" ", 2)[1])
+
+    def header(self, name: bytes) -> int | None:
+        """Return the number in a header of the answer."""
+        found = re.search(rb"(?i)\r\n%s: *(\d+)" % name, self.head)
+        return int(found[1]) if found else None
 
 
-def _epoll(url: str, bodies: Sequence[bytes], headers: Mapping[str, str], connections: int, seconds: float) -> Load:
+def _epoll(
+    url: str,
+    bodies: Sequence[bytes],
+    headers: Mapping[str, str],
+    connections: int,
+    seconds: float,
+    rejections: bool,
+) -> Load:
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n{fields}"
     requests = itertools.cycle([head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies])
-    opened = {c.socket.fileno(): c for c in (_Connection(host, port) for _ in range(connections))}
+    opened: dict[int, _Connection] = {}  # by descriptor
     latencies: list[float] = []
+    resting: list[float] = []  # heap of the times at which rejected clients send again
+    rejected = 0
     with select.epoll() as poll:
-        for descriptor in opened:
-            poll.register(descriptor, select.EPOLLIN)
+
+        def add() -> _Connection:
+            connection = _Connection(host, port)
+            opened[connection.socket.fileno()] = connection
+            poll.register(connection.socket, select.EPOLLIN)
+            return connection
+
+        for _ in range(connections):
+            add()
         start = time.perf_counter()
+        until = start + seconds
         for connection in opened.values():
             connection.send(next(requests))
-        waiting = connections
-        while waiting:
-            for descriptor, _ in poll.poll():
+        waiting = connections  # connections whose request has no answer yet
+        while waiting or resting:
+            rest_s = resting[0] - time.perf_counter() if resting else None
+            for descriptor, _ in poll.poll(None if rest_s is None else max(rest_s, 0)):
                 connection = opened[descriptor]
-                if connection.receive():
-                    now = time.perf_counter()
-                    latencies.append(now - connection.sent_at)
-                    # After the time is up nothing more is sent, and the loop waits for the last answers: closing a
-                    # connection before its answer would be an error in the server's log.
-                    if now - start < seconds:
-                        connection.send(next(requests))
-                    else:
-                        waiting -= 1
+                if not connection.receive():
+                    continue
+                now = time.perf_counter()
+                waiting -= 1
+                if connection.status == _REJECTED and rejections:
+                    rejected += 1
+                    at = now + (connection.header(b"retry-after") or 0)
+                    # Envoy closes the connection of a request whose body it has not read.
+                    opened.pop(descriptor).socket.close()
+                    if at < until:
+                        heapq.heappush(resting, at)
+                    continue
+                if connection.status != 200:
+                    raise LoadError(f"the server answered {connection.received[:500].decode(errors='replace')}")
+                latencies.append(now - connection.sent_at)
+                # After the time is up nothing more is sent, and the loop waits for the last answers: closing a
+                # connection before its answer would be an error in the server's log.
+                if now < until:
+                    connection.send(next(requests))
+                    waiting += 1
+            while resting and resting[0] <= time.perf_counter():
+                heapq.heappop(resting)
+                add().send(next(requests))
+                waiting += 1
         elapsed = time.perf_counter() - start
     for connection in opened.values():
         connection.socket.close()
+    if not latencies:
+        raise LoadError(f"the server rejected all {rejected:,} requests")
     latencies.sort()
-    return Load(
-        len(latencies), len(latencies) / elapsed, 1e3 * _percentile(latencies, 50), 1e3 * _percentile(latencies, 99)
-    )
+    p50, p99 = (1e3 * _percentile(latencies, percent) for percent in (50, 99))
+    return Load(len(latencies), len(latencies) / elapsed, p50, p99, rejected)
 
 
 def _percentile(ordered: list[float], percent: float) -> float:

@@ -25,7 +25,8 @@ from pets.bundle import read_manifest
 app = FastAPI()
 manifest = read_manifest(Path(os.environ["SHOPCAT_BUNDLE"]))
 image = manifest.image
-mean, std = np.asarray(image.mean, np.float32), np.asarray(image.std, np.float32)
+std = np.asarray(image.std, np.float32)
+scale, shift = np.float32(1 / 255) / std, np.asarray(image.mean, np.float32) / std
 options = ort.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
 session = ort.InferenceSession(os.environ["SHOPCAT_PLAIN"], options, providers=["CPUExecutionProvider"])
@@ -34,13 +35,15 @@ session = ort.InferenceSession(os.environ["SHOPCAT_PLAIN"], options, providers=[
 @app.post("/predictions/pets")
 async def classify(request: Request) -> Response:
     """Return the five most probable breeds."""
-    photo = Image.open(io.BytesIO(await request.body())).convert("RGB")
-    scale = round(image.size / image.crop_pct) / min(photo.size)
-    photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)
-    left, top = (photo.width - image.size) // 2, (photo.height - image.size) // 2
-    photo = photo.crop((left, top, left + image.size, top + image.size))
-    pixels = (np.asarray(photo, np.float32) / 255 - mean) / std
-    (logits,) = session.run(None, {"images": pixels.transpose(2, 0, 1)[None]})
+    file = Image.open(io.BytesIO(await request.body()))
+    shorter = round(image.size / image.crop_pct)
+    file.draft("RGB", (shorter, shorter))  # a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size
+    photo = file.convert("RGB")
+    side = min(photo.size) * image.size / shorter
+    left, top = ((length - side) / 2 for length in photo.size)
+    box = (left, top, left + side, top + side)
+    pixels = np.asarray(photo.resize((image.size, image.size), Image.Resampling.BICUBIC, box)) * scale - shift
+    (logits,) = session.run(None, {"images": np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])})
     exps = np.exp(logits[0] - logits[0].max())
     best = np.argsort(-exps)[:5]
     top5 = [{"breed": manifest.classes[i].name, "probability": float(exps[i] / exps.sum())} for i in best]

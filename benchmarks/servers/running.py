@@ -48,7 +48,14 @@ def parser(about: str | None, *, seconds: float) -> argparse.ArgumentParser:
 
 
 def compare(
-    args: argparse.Namespace, kind: str, bodies: Sequence[bytes], *, content_type: str, about: str, **environment: str
+    args: argparse.Namespace,
+    kind: str,
+    bodies: Sequence[bytes],
+    *,
+    content_type: str,
+    about: str,
+    rejections: bool = False,
+    **environment: str,
 ) -> None:
     """Run the servers, measure them, and print a Markdown table.
 
@@ -58,6 +65,7 @@ def compare(
         bodies: bodies of the requests, sent in turn.
         content_type: content type of the bodies.
         about: description of the requests for the reader.
+        rejections: count requests that a server rejects, instead of ending with an error.
         **environment: environment variables of the FastAPI server, beside the bundle's folder.
     """
     with contextlib.ExitStack() as running:
@@ -72,7 +80,14 @@ def compare(
         }
 
         def load(url: str, connections: int, seconds: float) -> Load:
-            return measure(url, bodies, content_type=content_type, connections=connections, seconds=seconds)
+            return measure(
+                url,
+                bodies,
+                content_type=content_type,
+                connections=connections,
+                seconds=seconds,
+                rejections=rejections,
+            )
 
         for name in (OURS, GATEWAY):
             warm(urls[name], len(bodies[0]))
@@ -83,7 +98,7 @@ def compare(
             for connections in args.connections:
                 for name, url in urls.items():
                     loads.setdefault((connections, name), []).append(load(url, connections, args.seconds))
-    print(f"{args.workers} workers, {about}; load by {generator()}; medians of {args.rounds} rounds")
+    print(f"{args.workers} workers, {about}; load by {generator(rejections)}; medians of {args.rounds} rounds")
     print_table(loads)
 
 
@@ -177,8 +192,8 @@ def print_table(loads: dict[tuple[int, str], list[Load]]) -> None:
     Args:
         loads: measurements of each round, by number of connections and server.
     """
-    print("| connections | server | requests/s | p50 ms | p99 ms | ours is |")
-    print("|---:|---|---:|---:|---:|---:|")
+    print("| connections | server | answers/s | p50 ms | p99 ms | rejected | ours is |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
     for (connections, name), rounds in loads.items():
         rate, p50, p99 = (
             statistics.median(getattr(load, figure) for load in rounds) for figure in ("rate", "p50", "p99")
@@ -187,4 +202,6 @@ def print_table(loads: dict[tuple[int, str], list[Load]]) -> None:
         pairs = zip(loads[connections, OURS], rounds, strict=True)
         ratio = statistics.median(ours.rate / other.rate for ours, other in pairs)
         times = "" if name == OURS else f"{ratio:.2f} x"
-        print(f"| {connections} | {name} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {times} |")
+        rejected = sum(load.rejected for load in rounds)
+        rejected_share = rejected / (rejected + sum(load.requests for load in rounds))
+        print(f"| {connections} | {name} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {rejected_share:.0%} | {times} |")
