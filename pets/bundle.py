@@ -3,6 +3,8 @@
 - ``bundle.json``: the manifest, with classes, input, temperature, threshold, figures and the hash of every other file.
 - ``weights.safetensors``: the network's weights. Matrices and filters are in half precision, as they were evaluated.
 - ``model.onnx``: the network with its heatmaps, as a graph that refers to ``weights.safetensors``.
+- ``model.int8.onnx``: the same network with convolutions in 8 bits, for CPUs. It refers to the same weights and rounds
+  them when it is loaded. Optional.
 - ``golden.json``: small synthetic pictures and the outputs that training computed for them.
 - ``MODEL_CARD.md``: intended use and limits.
 
@@ -26,6 +28,7 @@ from schemas.bundle import FORMAT_VERSION
 from schemas.pets.manifest import PetsManifest
 
 FILES = (WEIGHTS, NETWORK, GOLDEN, CARD)
+INT8_NETWORK = "model.int8.onnx"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def save(
     network: Callable[[Path], bytes],
     golden: Golden,
     card: str,
+    int8_network: Callable[[Path], bytes] | None = None,
     replace: bool = False,
 ) -> PetsManifest:
     """Write a bundle, atomically.
@@ -56,6 +60,7 @@ def save(
         network: returns the content of the ONNX file, given the path of the weights that it refers to.
         golden: by golden picture, its ``png`` in base64 and the ``logits``, ``activation`` and ``gradcam`` of training.
         card: text of the model card.
+        int8_network: returns the content of the ONNX file with 8 bits, if there is one, as ``network`` does.
         replace: replace an existing bundle.
 
     Raises:
@@ -64,7 +69,11 @@ def save(
     with new_folder(folder, replace=replace) as part:
         save_file({name: np.asarray(array, order="C") for name, array in weights.items()}, part / WEIGHTS)
         (part / NETWORK).write_bytes(network(part / WEIGHTS))
-        return bundle.finish(part, PetsManifest, manifest, FILES, golden=golden, card=card, date=manifest["created"])
+        files = [*FILES]
+        if int8_network is not None:
+            (part / INT8_NETWORK).write_bytes(int8_network(part / WEIGHTS))
+            files.append(INT8_NETWORK)
+        return bundle.finish(part, PetsManifest, manifest, files, golden=golden, card=card, date=manifest["created"])
 
 
 def load(folder: Path) -> Bundle:

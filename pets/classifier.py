@@ -6,9 +6,11 @@ TorchServe's handler, the commands and the evaluation all call the same `Classif
 from __future__ import annotations
 
 import difflib
-from base64 import b64decode, b64encode
+import logging
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pets import bundle as bundles
-from pets.bundle import Bundle
+from pets.bundle import INT8_NETWORK
+from pets.golden import verify
 from pets.graph import Rival, Target
 from pets.heatmap import overlay
 from pets.image_files import MAX_PIXELS
@@ -27,12 +30,14 @@ from pets.regions import closer_box, has_small_subject
 from pets.review import review_reason
 from runtime.bundle import BundleError
 from runtime.clock import Clock
+from runtime.session import int8_is_fast
 from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, Prediction
 from schemas.pets.manifest import PetsManifest
 from schemas.pets.request import PetRequest, class_key
 from schemas.problems import FieldError, Problem, ProblemError, abbreviate
 
-GOLDEN_TOLERANCE = 2e-3  # share of the largest logit or map value; another CPU or a GPU differs by less
+logger = logging.getLogger(__name__)
+
 DIGITS = 6  # decimals of a grid's values in an answer
 
 
@@ -75,25 +80,33 @@ class Classifier:
     """Predictor of one pets model. Threads may share it, because only its clock changes after construction.
 
     Attributes:
+        int8: True if the network runs in 8 bits.
         review_share: share of the accepted photos that go to review at random, 0 to 1; see `pets.review`.
         max_pixels: number of pixels of a photo that may be decoded; see `open_photo`.
     """
 
     def __init__(
-        self, manifest: PetsManifest, run: Run, *, review_share: float | None = None, max_pixels: int = MAX_PIXELS
+        self,
+        manifest: PetsManifest,
+        run: Run,
+        *,
+        int8: bool = False,
+        review_share: float | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """Initialize the predictor.
 
         Args:
             manifest: the bundle's manifest.
             run: function that runs the network.
+            int8: True if it runs in 8 bits.
             review_share: ``review_share`` instead of the manifest's.
             max_pixels: number of pixels of a photo that may be decoded.
 
         Raises:
             ValueError: if the share is not from 0 to 1.
         """
-        self.manifest, self.run, self.max_pixels = manifest, run, max_pixels
+        self.manifest, self.run, self.int8, self.max_pixels = manifest, run, int8, max_pixels
         self.review_share = manifest.review_share if review_share is None else review_share
         if not 0 <= self.review_share <= 1:
             raise ValueError(f"review_share must be from 0 to 1, not {self.review_share:g}")
@@ -108,15 +121,19 @@ class Classifier:
         *,
         device: str = "cpu",
         threads: int = 1,
+        exact: bool = False,
         review_share: float | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> Classifier:
         """Load a bundle, and verify its hashes and its golden pictures on this machine and device.
 
+        On a CPU with integer dot products, the network runs in 8 bits if the bundle has such a graph.
+
         Args:
             folder: the bundle.
             device: ``cpu`` or ``cuda:N``.
             threads: number of threads within one operator on the CPU.
+            exact: run the network in single precision in any case.
             review_share: share of the accepted photos that go to review at random, 0 to 1, instead of the manifest's.
             max_pixels: number of pixels of a photo that may be decoded; see `open_photo`.
 
@@ -126,32 +143,18 @@ class Classifier:
             ValueError: if the share is not from 0 to 1.
         """
         bundle = bundles.load(folder)
-        network = onnx_network(folder, device, threads)
-        classifier = cls(bundle.manifest, network, review_share=review_share, max_pixels=max_pixels)
-        classifier.verify(bundle)
+        create = partial[Classifier](cls, bundle.manifest, review_share=review_share, max_pixels=max_pixels)
+        if INT8_NETWORK in bundle.manifest.files and not exact and device == "cpu" and int8_is_fast():
+            classifier = create(onnx_network(folder, device, threads, INT8_NETWORK), int8=True)
+            try:
+                verify(classifier, bundle)
+            except BundleError as error:
+                logger.warning("%s; its network runs in single precision", error)
+            else:
+                return classifier
+        classifier = create(onnx_network(folder, device, threads))
+        verify(classifier, bundle)
         return classifier
-
-    def verify(self, bundle: Bundle) -> None:
-        """Run the network on the bundle's golden pictures and compare with the outputs of training.
-
-        Raises:
-            BundleError: if an output differs.
-        """
-        names = ("logits", "activation", "gradcam")
-        # over all pictures, because a Grad-CAM that is all zero in training may have a trace of rounding here
-        largest = {name: max(np.abs(row[name]).max() for row in bundle.golden) for name in names}
-        for number, row in enumerate(bundle.golden):
-            # the class is given, because of two close logits the other may be larger on this machine
-            output = self.run_network(
-                [self.crop(open_photo(b64decode(row["png"])))[0]], [int(np.argmax(row["logits"]))]
-            )
-            for name in names:
-                was, now = np.asarray(row[name]), getattr(output, name)[0]
-                if was.shape != now.shape or not np.abs(now - was).max() <= GOLDEN_TOLERANCE * largest[name]:
-                    raise BundleError(
-                        f"{bundle.folder}: the {name} of golden picture {number} are not what training computed; "
-                        "do not serve it, export it again"
-                    )
 
     def crop(self, photo: Photo) -> tuple[NDArray[np.uint8], Box]:
         """Return the network's input from a photo, ``[size, size, 3]``, and its place on the photo."""

@@ -43,15 +43,16 @@ class Output(NamedTuple):
 Run = Callable[[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]], Output]
 
 
-def onnx_network(folder: Path, device: str, threads: int) -> Run:
+def onnx_network(folder: Path, device: str, threads: int, file: str = NETWORK) -> Run:
     """Return the bundle's exported network, running on a device.
 
     Args:
         folder: the bundle.
         device: ``cpu`` or ``cuda:N``.
         threads: number of threads within one operator on the CPU.
+        file: name of the ONNX file.
     """
-    session = open_session(folder / NETWORK, device, threads=threads)
+    session = open_session(folder / file, device, threads=threads)
 
     def run(images: NDArray[np.float32], target: NDArray[np.int64], rival: NDArray[np.int64]) -> Output:
         return Output(*session.run(OUTPUTS, dict(zip(INPUTS, (images, target, rival), strict=True))))

@@ -77,7 +77,7 @@ def _sales() -> dict[str, Examples]:
 
 
 def _pets() -> dict[str, Examples]:
-    classifier = Classifier.load(ROOT / "model_store" / "pets")
+    classifier = Classifier.load(ROOT / "model_store" / "pets", exact=True)
     photo = PHOTO.read_bytes()
     tiny = io.BytesIO()
     Image.new("RGB", (8, 8), "sienna").save(tiny, "PNG")  # the smallest photo that fits into a document

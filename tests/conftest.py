@@ -180,7 +180,7 @@ def pets_training(pet_data: PetData, tmp_path_factory: pytest.TempPathFactory) -
     from training.pets.train import train
     from training.run import Run
 
-    options = Options(backbone=TINY, size=96, crop_pct=0.9)
+    options = Options(backbone=TINY, size=96, crop_pct=0.9, int8=False)
     out = tmp_path_factory.mktemp("pets") / "pets"
     return out, train(pet_data, out, options, Run("pets", progress=False))
 

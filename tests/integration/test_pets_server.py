@@ -29,7 +29,8 @@ from handlers.http import Request
 from handlers.pets import PetsHandler
 from handlers.worker_settings import REVIEW_SHARE as REVIEW_SHARE_VARIABLE
 from handlers.worker_settings import worker_environment
-from pets.classifier import GOLDEN_TOLERANCE, Classifier
+from pets.classifier import Classifier
+from pets.golden import TOLERANCE as GOLDEN_TOLERANCE
 from schemas.pets.request import PetRequest
 from serving.ports import HOST, Ports
 from serving.torchserve.archive import archive

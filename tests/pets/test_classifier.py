@@ -17,6 +17,7 @@ from PIL import Image
 
 from pets.bundle import load
 from pets.classifier import Classifier
+from pets.golden import verify
 from pets.graph import Rival, Target
 from pets.heatmap import LONGEST
 from pets.images import open_photo
@@ -346,7 +347,7 @@ def test_close_classes_and_blank_maps_pass_verification(classifier: Classifier, 
         logits, gradcam = next(there)
         return Output(np.asarray([logits], np.float32), some, gradcam, target, rival)
 
-    Classifier(bundle.manifest, run).verify(dataclasses.replace(bundle, golden=golden))
+    verify(Classifier(bundle.manifest, run), dataclasses.replace(bundle, golden=golden))
     assert asked == [0, 2]
 
 

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from copy import deepcopy
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from pets.graph import INPUTS, OUTPUTS, Rival, Target
 from pets.images import crop, normalise, open_photo
 from runtime.bundle import Golden
 from schemas.pets.manifest import ImageSpec
-from training.export import refer_to_weights, to_onnx
+from training.export import to_onnx
 from training.pets.fit import Fitted
 from training.pets.network import ExplainedNet, PetNet
 
@@ -34,16 +33,15 @@ def rounded_weights(net: PetNet) -> dict[str, NDArray[np.generic]]:
     return rounded
 
 
-def exported_network(fitted: Fitted, *, weights: Path) -> bytes:
-    """Return the network with its heatmaps as an ONNX file that refers to the weights in another file."""
+def exported_network(fitted: Fitted) -> bytes:
+    """Return the network with its heatmaps and weights as an ONNX file."""
     size, device = fitted.options.served_size, fitted.device
     example = (
         torch.zeros((2, 3, size, size), device=device),
         torch.full((2,), Target.PREDICTED, device=device),
         torch.full((2,), Rival.RUNNER_UP, device=device),
     )
-    network = to_onnx(ExplainedNet(fitted.net).eval(), example, INPUTS, OUTPUTS)
-    return refer_to_weights(network, weights, prefix="net.")
+    return to_onnx(ExplainedNet(fitted.net).eval(), example, INPUTS, OUTPUTS)
 
 
 def golden_pictures(net: PetNet, image: ImageSpec) -> Golden:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,18 +19,22 @@ from numpy.typing import NDArray
 
 from pets import bundle as bundles
 from pets.classifier import Classifier
+from pets.images import normalise
 from schemas.pets.manifest import BreedSpec, ImageSpec, PetsManifest
 from training.checkpoint_folder import checkpoints
+from training.export import refer_to_weights
 from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 from training.options import OptionsError, check_name
 from training.pets.batchnorm_folding import fold_norms
 from training.pets.calibration import Calibration, calibrate
 from training.pets.card import OXFORD, model_card
+from training.pets.data.batches import crops
 from training.pets.data.photos import PetData, Split
 from training.pets.evaluation import Evaluation
 from training.pets.export import exported_network, golden_pictures, rounded_weights
 from training.pets.fit import Fitted, fit
+from training.pets.int8 import MAX_FALL, PHOTOS, int8_network, logits
 from training.pets.metrics import mean_over_classes, wilson
 from training.pets.novelty import Novelty
 from training.pets.options import Options
@@ -129,13 +134,18 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
         image = ImageSpec(
             size=options.served_size, crop_pct=options.crop_pct, mean=final.backbone.mean, std=final.backbone.std
         )
+        network = exported_network(final)
+        int8 = _int8_network(network, final, data, evaluation) if options.int8 else None
         left_out_figures = left_out_metrics(judged, calibration, evaluation.classes, novelty)
         manifest = _manifest(data, final, evaluation, image, left_out_figures, name=run.name)
+        manifest["metrics"]["int8"] = int8.figures if int8 else None
+        refer = partial(refer_to_weights, prefix="net.")
         bundle = bundles.save(
             out,
             manifest,
             weights=weights,
-            network=lambda file: exported_network(final, weights=file),
+            network=partial(refer, network),
+            int8_network=partial(refer, int8.network) if int8 else None,
             golden=golden_pictures(final.net, image),
             card=model_card(manifest),
             replace=run.replace,
@@ -144,6 +154,32 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
         if run.report is not None:
             run.report(trained)
     return trained
+
+
+class _Int8(NamedTuple):
+    """A network with convolutions in 8 bits, and its figures on the validation photos."""
+
+    network: bytes
+    figures: dict[str, float]
+
+
+def _int8_network(network: bytes, final: Fitted, data: PetData, evaluation: Evaluation) -> _Int8 | None:
+    """Return the network with convolutions in 8 bits, or None if it loses more accuracy than MAX_FALL."""
+    options = final.options
+
+    def images(files: Sequence[Path]) -> NDArray[np.float32]:
+        pixels = crops(files, options.served_size, options.crop_pct)
+        return normalise(pixels, final.backbone.mean, final.backbone.std)
+
+    chosen = np.linspace(0, len(data.train.files) - 1, min(PHOTOS, len(data.train.files))).astype(int)
+    quantised = int8_network(network, images([data.train.files[index] for index in chosen]))
+    predicted = logits(quantised, (images([file])[0] for file in data.valid.files)).argmax(axis=1)
+    accuracy = float(np.mean(predicted == data.valid.labels))
+    fall = float(np.mean(evaluation.predicted == data.valid.labels)) - accuracy
+    logger.info("8 bits: the accuracy falls by %.2f points", 100 * fall)
+    if fall > MAX_FALL:
+        return None
+    return _Int8(quantised, {"accuracy": accuracy, "other_breed": float(np.mean(predicted != evaluation.predicted))})
 
 
 def split_for_calibration(photos: Split, share: float, seed: int) -> tuple[Split, Split]:

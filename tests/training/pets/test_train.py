@@ -29,8 +29,8 @@ from training.run import Run
 
 pytestmark = pytest.mark.integration
 
-SMALL = Options(backbone=TINY, size=64, batch_size=8, prior=None, frozen_epochs=2)
-PROBE = Options(backbone=TINY, size=64)
+SMALL = Options(backbone=TINY, size=64, batch_size=8, prior=None, frozen_epochs=2, int8=False)
+PROBE = Options(backbone=TINY, size=64, int8=False)
 
 
 @pytest.fixture

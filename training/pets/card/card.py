@@ -114,10 +114,21 @@ used in training.{unseen}{few}
 
 {headline(metrics)}
 
-{accepted(metrics, manifest["threshold"])}{species}
+{accepted(metrics, manifest["threshold"])}{_int8(metrics)}{species}
 {_left_out(manifest)}
 Intervals of shares are Wilson's at 95 %, that of an AUROC of pictures is Hanley and McNeil's. They show the
 uncertainty of few photos, not the accuracy on other kinds of photos."""
+
+
+def _int8(metrics: Mapping[str, Any]) -> str:
+    """Return the sentence on the network in 8 bits; empty for a bundle without it."""
+    figures = metrics.get("int8")
+    if figures is None:
+        return ""
+    return (
+        f" In 8 bits, as some CPUs run the network, the accuracy is {share(figures['accuracy'])}, and "
+        f"{share(figures['other_breed'])} of the photos get another breed."
+    )
 
 
 def _without_effect(training: Mapping[str, Any]) -> Iterable[str]:

@@ -1,0 +1,39 @@
+"""Golden pictures: a machine must compute the outputs that training computed for them."""
+
+from base64 import b64decode
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pets.bundle import Bundle
+from pets.images import open_photo
+from runtime.bundle import BundleError
+
+if TYPE_CHECKING:
+    from pets.classifier import Classifier
+
+TOLERANCE = 2e-3  # share of the largest logit or map value; another CPU or a GPU differs by less
+INT8_TOLERANCE = 0.3  # the same for 8 bits; rounding gives up to 0.16 in single cells of a map
+
+
+def verify(classifier: "Classifier", bundle: Bundle) -> None:
+    """Run a classifier's network on its bundle's golden pictures, and compare with the outputs of training.
+
+    Raises:
+        BundleError: if an output differs.
+    """
+    names = ("logits", "activation", "gradcam")
+    tolerance = INT8_TOLERANCE if classifier.int8 else TOLERANCE
+    # over all pictures, because a Grad-CAM that is all zero in training may have a trace of rounding here
+    largest = {name: max(np.abs(row[name]).max() for row in bundle.golden) for name in names}
+    for number, row in enumerate(bundle.golden):
+        # the class is given, because of two close logits the other may be larger on this machine
+        pixels, _ = classifier.crop(open_photo(b64decode(row["png"])))
+        output = classifier.run_network([pixels], [int(np.argmax(row["logits"]))])
+        for name in names:
+            was, now = np.asarray(row[name]), getattr(output, name)[0]
+            if was.shape != now.shape or not np.abs(now - was).max() <= tolerance * largest[name]:
+                raise BundleError(
+                    f"{bundle.folder}: the {name} of golden picture {number} are not what training computed; "
+                    "do not serve it, export it again"
+                )
