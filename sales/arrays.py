@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Bool = NDArray[np.bool_]
 UInt8 = NDArray[np.uint8]
+Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Integers = NDArray[np.integer]  # of any size

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sales.arrays import Bool, Int32, Int64, UInt8
+from sales.arrays import Bool, Int8, Int32, Int64, Integers, UInt8
 from sales.calendar import FIELDS, STATE_HOLIDAYS, Calendar, days_since, days_until
 from sales.columns.distance import UNTIL
 from sales.columns.opening import LONG_CLOSURE
@@ -125,23 +125,21 @@ class OpeningRules(NamedTuple):
         closed_on = closed_on_kinds(past.open == 0, usual[:, weekday], past.state_holiday)
         return cls(usual, closed_on)
 
-    def opening(self, calendar: Calendar, store: int, day: int, holiday: int) -> int | None:
-        """Return 1 if a store is open on a day with a stated state holiday, 0 if not, None if the calendar holds.
+    def opening(self, calendar: Calendar, store: Int64, day: Int64, holiday: Integers) -> Int8:
+        """Return the opening on days with a stated state holiday: 1 open, 0 closed, -1 as the calendar has it.
 
         Args:
             calendar: the panel's calendar.
-            store: index of the store.
-            day: index of the day.
-            holiday: stated holiday, an index into ``STATE_HOLIDAYS``.
+            store: ``[row]``, index of the store.
+            day: ``[row]``, index of the day.
+            holiday: ``[row]``, stated holiday, an index into ``STATE_HOLIDAYS``.
         """
         planned = calendar.state_holiday[store, day]
-        if holiday == planned:
-            return None
-        if self.closed_on[store, holiday]:
-            return 0
-        if planned and calendar.assumed[store, day] >> FIELDS.index("open") & 1:
-            return int(self.usual[store, (calendar.first_day + day + 3) % 7])  # 1970-01-01 was a Thursday
-        return None
+        assumed = calendar.assumed[store, day] >> FIELDS.index("open") & 1 > 0
+        weekday = (calendar.first_day + day + 3) % 7  # 1970-01-01 was a Thursday
+        usual = np.where((planned > 0) & assumed, self.usual[store, weekday].astype(np.int8), np.int8(-1))
+        opening = np.where(self.closed_on[store, holiday], np.int8(0), usual)
+        return np.where(holiday == planned, np.int8(-1), opening)
 
 
 def assumed_ahead(calendar: Calendar) -> UInt8:

@@ -59,9 +59,14 @@ class Calendar:
         """Return the day index of a date, which may lie outside the calendar."""
         return (date - dt.date(1970, 1, 1)).days - self.first_day
 
-    def rows(self, store: Integers) -> "Calendar":
-        """Return the calendar of some stores, given by their indices, which may repeat."""
+    def rows(self, store: Integers | slice) -> "Calendar":
+        """Return the calendar of some stores, given by a slice, or by their indices, which may repeat."""
         return replace(self, stores=self.stores[store], **{name: getattr(self, name)[store] for name in GRIDS})
+
+    def followed_by(self, other: "Calendar") -> "Calendar":
+        """Return the stores of this calendar, and then those of another one of the same days."""
+        grids = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in GRIDS}
+        return Calendar(np.concatenate([self.stores, other.stores]), self.first_day, **grids)
 
     def between(self, first: int, end: int) -> "Calendar":
         """Return the calendar from day ``first``, not negative, to before ``end``, which may exceed the last day."""
@@ -151,8 +156,12 @@ def days_since(event: Bool) -> Int32:
     if event.ndim != 2:
         raise CalendarError(f"event has the shape {event.shape}; a calendar is [store, day]")
     day = np.arange(event.shape[1], dtype=np.int32)
-    last = np.maximum.accumulate(np.where(event, day, np.int32(-1)), axis=1)
-    return np.where(last < 0, np.int32(-1), day - last)
+    since = np.where(event, day, np.int32(-1))  # and then in place: that takes half of the time
+    np.maximum.accumulate(since, axis=1, out=since)
+    before = since < 0
+    np.subtract(day, since, out=since)
+    since[before] = -1
+    return since
 
 
 def days_until(event: Bool) -> Int32:

@@ -6,7 +6,9 @@ competitors also depend on the last known day, and are computed for the row. So 
 (promotion, holidays, weather), over one store's window and not the whole grid.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,13 +23,18 @@ from sales.columns.own import OwnStatements
 from sales.history import NAMES as HISTORY
 from sales.history import History
 from sales.panel import Panel
-from sales.statements import Plan
+from sales.statements.facts import Stated
+from sales.statements.plan import Plan
 
 COLUMNS: Mapping[Mode, Mapping[str, Column]] = {
     "production": {column.name: column for column in production.COLUMNS},
     "parity": {column.name: column for column in parity.COLUMNS},
 }
 FEATURE_SETS: Mapping[Mode, FeatureSet] = {"production": production.FEATURES, "parity": parity.FEATURES}
+
+
+Tables = Mapping[str, Iterable[Table]]  # consecutive parts of each table along the first axis
+BLOCK = 64  # stores
 
 
 class UnknownColumnError(ValueError):
@@ -64,14 +71,16 @@ class Features:
         self.panel, self.mode = panel, mode
         self.feature_set = feature_set = feature_set or available_columns(panel, mode)
         names = feature_set.names
-        tables = _production_tables(panel) if mode == "production" else _parity_tables(panel)
-        self._by_row = _ByRow(panel, names, horizon) if mode == "production" else None
+        self._place = {name: place for place, name in enumerate(names)}
+        with ThreadPoolExecutor(1) as pool:  # which takes a third of the time of a start, beside the tables
+            history = pool.submit(_ByRow, panel, names, horizon) if mode == "production" else None
+            tables = _production_tables(panel) if mode == "production" else _parity_tables(panel)
+            self._looked_up = _LookUp(names, tables)
+            self._by_row = history.result() if history is not None else None
         by_row = self._by_row.names if self._by_row is not None else ()
-        unknown = [name for name in names if name not in by_row and not any(name in table for table in tables.values())]
+        unknown = [name for name in names if name not in by_row and name not in self._looked_up.names]
         if unknown:
             raise UnknownColumnError(f"{mode} mode has no column {', '.join(unknown)}")
-        self._place = {name: place for place, name in enumerate(names)}
-        self._looked_up = _LookUp(["" if name in by_row else name for name in names], tables)
         self._own_effects = np.array([place for name, place in self._place.items() if name in events.OWN_EFFECTS], int)
         # [state + 1, day], true where the weather is the seasonal average unless the client states it
         self.season_only = weather.season_only(panel, names if mode == "production" else ())
@@ -84,7 +93,7 @@ class Features:
         store: Int64,
         day: Int64,
         plan: Plan | None = None,
-        weather: Mapping[int, Mapping[str, float | str]] | None = None,
+        stated: Mapping[str, Stated] = MappingProxyType({}),
         origin: Int64 | None = None,
         new: Bool | None = None,
     ) -> Columns:
@@ -94,15 +103,15 @@ class Features:
             store: ``[row]``, index into the panel's stores.
             day: ``[row]``, index into the panel's days.
             plan: plans that the clients state.
-            weather: weather and columns of the user's that the clients state, by row and by column.
+            stated: weather and columns of the user's that the clients state, by column.
             origin: ``[row]``, last day whose sales the row may use; see ``History.columns``.
             new: ``[row]``, true where the store's own sales are hidden, as if it were new.
         """
         promo = self.panel.calendar.promo[store, day].astype(np.int64)
         if plan is not None:
-            stated = np.flatnonzero(plan.row >= 0)
-            at = (plan.row[stated], day[stated])
-            promo[stated] = plan.calendar.promo[at]
+            planned = np.flatnonzero(plan.row >= 0)
+            at = (plan.row[planned], day[planned])
+            promo[planned] = plan.calendar.promo[at]
 
         def look_up(rows: slice) -> Columns:
             return self._look_up(
@@ -115,17 +124,20 @@ class Features:
 
         columns = in_chunks(look_up, len(store))
         if plan is not None:
-            planned, first = self._planned(plan.calendar, at[1])
-            for name, column in planned.items():
+            changed, first = self._planned(plan.calendar, at[1])
+            for name, column in changed.items():
                 if name in self._place:
                     table, place = self._at(columns, name)
-                    table[stated, place] = column[at[0], at[1] - first]
-        for row, values in (weather or {}).items():
-            for name, value in values.items():
-                if name in self.weather or name.startswith(user_columns.PREFIX):
-                    table, place = self._at(columns, name)
-                    table[row, place] = self._events.get(str(value), len(self._events)) if name == "Events" else value
+                    table[planned, place] = column[at[0], at[1] - first]
+        for name, (rows, values) in stated.items():
+            if name in self.weather or name.startswith(user_columns.PREFIX):
+                table, place = self._at(columns, name)
+                table[rows, place] = values
         return columns
+
+    def event_code(self, words: str) -> int:
+        """Return the code of weather events; words that training never saw have a code that no day has."""
+        return self._events.get(words, len(self._events))
 
     def _at(self, columns: Columns, name: str) -> tuple[AnyArray, int]:
         """Return the array that has a column, and the column's place in it."""
@@ -202,30 +214,38 @@ def available_columns(panel: Panel, mode: Mode) -> FeatureSet:
     return FeatureSet((*names.cat_names, *users.cat_names), (*names.cont_names, *users.cont_names))
 
 
-def _production_tables(panel: Panel) -> Mapping[str, Table]:
+def _production_tables(panel: Panel) -> Tables:
     """Return the columns of production mode by table."""
     state, users = weather.state_columns(panel), user_columns.tables(panel)
     days = {**date.day_columns(panel), **events.day_columns(panel), **users["day"]}
+    cells = {**users["cell"], **promotion.cell_columns(panel), **events.cell_columns(panel)}
     return {
-        "store": {**production.store_columns(panel), **users["store"]},
-        "state": {**_by_state(days, state), **state},
-        "cell": {
-            **users["cell"],
-            **promotion.cell_columns(panel),
-            **events.cell_columns(panel),
-            **production.plan_columns(panel.calendar, panel.cutoff),
-        },
+        "store": [{**production.store_columns(panel), **users["store"]}],
+        "state": [{**_by_state(days, state), **state}],
+        "cell": (
+            {
+                **{name: column[stores] for name, column in cells.items()},
+                **production.plan_columns(panel.calendar.rows(stores), panel.cutoff),
+            }
+            for stores in _blocks(len(panel.store_ids))
+        ),
     }
 
 
-def _parity_tables(panel: Panel) -> Mapping[str, Table]:
+def _parity_tables(panel: Panel) -> Tables:
     """Return the columns of parity mode by table."""
     state = parity.state_columns(panel)
     return {
-        "store": parity.store_columns(panel),
-        "state": {**_by_state(parity.day_columns(panel), state), **state},
-        "cell": {**parity.cell_columns(panel), **parity.plan_columns(panel.calendar)},
+        "store": [parity.store_columns(panel)],
+        "state": [{**_by_state(parity.day_columns(panel), state), **state}],
+        "cell": [{**parity.cell_columns(panel), **parity.plan_columns(panel.calendar)}],
     }
+
+
+def _blocks(n_stores: int) -> Iterator[slice]:
+    """Yield slices of the stores. The arrays of so few stores stay in the processor's cache, and take little memory."""
+    for first in range(0, n_stores, BLOCK):
+        yield slice(first, first + BLOCK)
 
 
 def _by_state(dates: Table, state: Table) -> Table:
@@ -237,24 +257,33 @@ def _by_state(dates: Table, state: Table) -> Table:
 class _LookUp:
     """Columns of several tables, stacked so that a row costs few look-ups, whatever the number of columns."""
 
-    def __init__(self, names: Sequence[str], tables: Mapping[str, Table]) -> None:
+    def __init__(self, names: Sequence[str], tables: Tables) -> None:
         """Stack the tables.
 
         Args:
-            names: names of the columns; "" for a column that the caller fills in.
-            tables: columns by table. All columns of a table have the same shape.
+            names: names of the columns; the caller fills in those that no table has.
+            tables: columns by table.
         """
         self._width = len(names)
         self._stacks: list[tuple[str, Int64, AnyArray]] = []
-        for key, table in tables.items():
+        self.names: set[str] = set()
+        for key, blocks in tables.items():
             # Integers are stacked apart, in the smallest type: that takes a quarter of the memory of float32.
-            for integer in (True, False):
-                places = [
-                    i for i, name in enumerate(names) if name in table and (table[name].dtype.kind != "f") == integer
-                ]
-                if places:
-                    stack = _stack([table[names[i]] for i in places])
-                    self._stacks.append((key, np.array(places), stack.reshape(-1, len(places))))
+            integers, floats = list[AnyArray](), list[AnyArray]()
+            places: dict[bool, list[int]] = {}
+            for table in blocks:
+                if not places:
+                    self.names |= table.keys()
+                    used = [place for place, name in enumerate(names) if name in table]
+                    for kind in (True, False):
+                        places[kind] = [at for at in used if (table[names[at]].dtype.kind != "f") == kind]
+                for kind, parts in ((True, integers), (False, floats)):
+                    if places[kind]:
+                        parts.append(_stack([table[names[place]] for place in places[kind]]))
+            for kind, parts in ((True, integers), (False, floats)):
+                if parts:
+                    stack = np.concatenate(parts) if len(parts) > 1 else parts[0]
+                    self._stacks.append((key, np.array(places[kind]), stack.reshape(-1, len(places[kind]))))
 
     def __call__(self, index: Mapping[str, Int64], rows: int) -> Float32:
         """Return the columns ``[row, column]``.

@@ -17,6 +17,7 @@ from runtime.bundle import NETWORK, BundleError
 from runtime.clock import Clock
 from runtime.session import open_session
 from sales import bundle as bundles
+from sales.answers.columns import ForecastColumns, forecast_columns
 from sales.answers.compose import Answer, Composer, Reply, forecast_fields, item_forecasts
 from sales.answers.uncertainty import Uncertainty, rounded
 from sales.arrays import Float32, Float64, Int32
@@ -28,7 +29,9 @@ from sales.inputs import InputBuilder, Inputs, Rows
 from sales.panel import Panel
 from sales.preprocess import Prepared, Preprocessor, Run
 from sales.problems import reason_to_reject, texts_for_numbers
+from sales.statements.facts import facts_of
 from sales.uncertainty.calibration import Calibration
+from schemas.problems import Problem
 from schemas.sales.answer import ItemForecast, ItemProblem
 from schemas.sales.explanation import Baseline, ItemExplanation
 from schemas.sales.options import NO_OPTIONS, AnswerOptions, Objective
@@ -176,8 +179,8 @@ class Forecaster:
         """Answer requests whose options the model can meet; see `predict`."""
         changed = [request.what_if for request in requests if request.what_if is not None]
         all_requests = [*requests, *changed]
-        rows, problems = self._rows(all_requests)
-        forecasts = iter(self._forecast(rows, all_requests))
+        items, rows, problems = self._rows(all_requests)
+        forecasts = iter(self._forecast(items, rows, all_requests))
         results = [
             [problems.get((request_index, place)) or next(forecasts) for place in range(len(request.items))]
             for request_index, request in enumerate(all_requests)
@@ -188,8 +191,8 @@ class Forecaster:
             for request, items in zip(requests, results, strict=False)
         ]
 
-    def _rows(self, requests: Sequence[ForecastRequest]) -> tuple[Rows, dict[tuple[int, int], ItemProblem]]:
-        """Return the items that can be forecast, and the problems of the others by request and place."""
+    def _rows(self, requests: Sequence[ForecastRequest]) -> tuple[list[Item], Rows, dict[tuple[int, int], ItemProblem]]:
+        """Return the items that can be forecast, their rows, and the problems of the others by request and place."""
         items: list[Item] = []
         request_of_item: list[int] = []
         stores: list[int] = []
@@ -215,19 +218,21 @@ class Forecaster:
                 request_of_item.append(request_index)
                 stores.append(store)
                 days.append(day)
-        return Rows(items, request_of_item, np.array(stores, np.int64), np.array(days, np.int64)), problems
+        facts = facts_of(items, self.model.features)
+        rows = Rows(np.array(request_of_item, np.int64), np.array(stores, np.int64), np.array(days, np.int64), facts)
+        return items, rows, problems
 
-    def _forecast(self, rows: Rows, requests: Sequence[ForecastRequest]) -> list[ItemForecast]:
-        """Return the forecast of each row, in order, with what its request asks for."""
-        if not rows.items:
+    def _forecast(self, items: Sequence[Item], rows: Rows, requests: Sequence[ForecastRequest]) -> list[ItemForecast]:
+        """Return the forecast of each item, in order, with what its request asks for."""
+        if not items:
             return []
         inputs = self._build_inputs(rows)
         self.clock.lap("features")
         median = self._median(inputs)
         if not any(request.explain or request.options is not NO_OPTIONS for request in requests):  # nearly always
-            return item_forecasts(rows, inputs, median * self._uncertainty.default_factor)
+            return item_forecasts(items, inputs, median * self._uncertainty.default_factor)
         factors = self._uncertainty.factors([request.options for request in requests], rows.request)
-        forecasts = item_forecasts(rows, inputs, median * factors)
+        forecasts = item_forecasts(items, inputs, median * factors)
         self._complete(forecasts, rows, requests, inputs, median)
         return forecasts
 
@@ -240,11 +245,10 @@ class Forecaster:
         median: Float64,
     ) -> None:
         """Add intervals, quantiles and explanations to the forecasts of the requests that ask for them."""
-        row_request = np.array(rows.request)
         for request_index, request in enumerate(requests):
             if not request.explain and not request.options.uncertain:
                 continue
-            places = np.flatnonzero(row_request == request_index)
+            places = np.flatnonzero(rows.request == request_index)
             if request.options.uncertain and len(places):
                 self._uncertainty.add(
                     [forecasts[row] for row in places],
@@ -258,6 +262,23 @@ class Forecaster:
                 for row in places:
                     forecasts[row] = self._explain(forecasts[row], inputs.take(np.array([row])), factor)
                 self.clock.lap("explain")
+
+    def problem(self, options: AnswerOptions) -> Problem | None:
+        """Return the problem of options that the model can't meet, if there is one."""
+        return self._uncertainty.problem(options)
+
+    def columns(self, rows: Rows, options: AnswerOptions) -> ForecastColumns:
+        """Return the forecasts of rows as columns. They are those that `predict` returns for the same items.
+
+        The call may run in several threads.
+
+        Args:
+            rows: stores and days that the model forecasts, and the facts of a plan about them.
+            options: objective, and probabilities of quantiles; the model can meet them.
+        """
+        inputs = self._build_inputs(rows)
+        ahead = rows.day - self.model.panel.cutoff - 1
+        return forecast_columns(inputs, self._median(inputs), rows.store, ahead, options, self._uncertainty)
 
     def _median(self, inputs: Inputs) -> Float64:
         """Return the median forecasts, ``[row]``, which the network gives; 0 where the store is closed."""
@@ -288,9 +309,9 @@ class Forecaster:
         items = [
             Item.model_construct(store=model.panel.store_ids[store], date=calendar.date(day)) for day in days.tolist()
         ]
-        rows = Rows(items, [0] * len(items), np.full(len(items), store), days)
+        rows = Rows(np.zeros_like(days), np.full_like(days, store), days, facts_of(items, model.features))
         inputs = self._build_inputs(rows)
-        forecasts = item_forecasts(rows, inputs, self._median(inputs))
+        forecasts = item_forecasts(items, inputs, self._median(inputs))
         median = sorted(range(len(items)), key=lambda row: forecasts[row].sales)[(len(items) - 1) // 2]
         ordinary = forecasts[median]
         baseline = Baseline(ordinary.store, ordinary.date, ordinary.sales)

@@ -7,6 +7,7 @@ reliable the past is at each distance. The column ``DaysAhead`` states the dista
 A mean over a window is a difference of two cumulative sums, so that a row costs a few look-ups for windows of any size.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -77,10 +78,10 @@ class History:
         self._sunday = _running(sunday & (panel.calendar.open[:, :known] > 0), sunday)
 
         # Means over all stores for each origin, [day + 1], and over the similar stores, [store, day + 1].
-        store, end = _grid(len(sold), known + 1)
-        year = self._mean_log(store, end, YEAR, YEAR // 13)
-        self._all_deltas = {k: _mean_of_stores(self._mean_log(store, end, k) - year) for k in DELTAS_TO_ALL}
-        self._similar = _mean_of_similar(self._level(store, end), panel.store_type, panel.assortment)
+        year = self._all_mean_log(YEAR, YEAR // 13)
+        self._all_deltas = {k: _mean_of_stores(self._all_mean_log(k) - year) for k in DELTAS_TO_ALL}
+        level = _first_known(self._all_mean_log(k) for k in (YEAR, 91, 28, 14))
+        self._similar = _mean_of_similar(level, panel.store_type, panel.assortment)
 
         # The origin of a forecast is fixed for a store. So its columns depend on [store, weekday, promo, name] alone.
         store, days_ahead, planned = _grid(len(sold), 7, 2)
@@ -131,10 +132,7 @@ class History:
 
     def _level(self, store: Integers, end: Integers) -> Float64:
         """Return the mean log sales of the longest window before ``end`` that has enough; NaN without any."""
-        level = self._mean_log(store, end, YEAR)
-        for k in (91, 28, 14):
-            level = np.where(np.isnan(level), self._mean_log(store, end, k), level)
-        return level
+        return _first_known(self._mean_log(store, end, k) for k in (YEAR, 91, 28, 14))
 
     def _columns(self, store: Integers, day: Integers, origin: Integers, promo: Integers) -> Float32:
         """Compute ``columns`` for indices of any shape."""
@@ -168,6 +166,12 @@ class History:
         """
         return _mean(_window(self._log, store, end, days), enough or days // 7)
 
+    def _all_mean_log(self, days: int, enough: int | None = None) -> Float64:
+        """Return ``_mean_log`` of all stores before all days, ``[store, day + 1]``, without indices, which are slow."""
+        sums = self._log.copy()
+        sums[:, days:] -= self._log[:, :-days]
+        return _mean(sums, enough or days // 7)
+
     def _cell(self, store: Integers, day: Integers, end: Integers, promo: Integers, days: int) -> Float64:
         """Return sum and count of log sales on a weekday, with or without promotion, in the ``days`` before ``end``."""
         last = end - 1 - (end - 1 - day) % 7  # the last day with this weekday; ``days`` is a multiple of 7
@@ -192,10 +196,21 @@ def _grid(*shape: int) -> tuple[Integers, ...]:
     return tuple(np.indices(shape))
 
 
+def _first_known(candidates: Iterable[Float64]) -> Float64:
+    """Return the first of some arrays of a shape that is not NaN, for each place; NaN if all are."""
+    first, *others = candidates
+    for other in others:
+        unknown = np.isnan(first)
+        first[unknown] = other[unknown]
+    return first
+
+
 def _running(values: AnyArray, counted: Bool) -> Float64:
     """Return cumulative sums and counts ``[store, day + 1, 2]``, with 0 before the first day."""
-    both = np.stack([np.asarray(values, dtype=np.float64), counted], axis=-1)
-    return np.pad(np.cumsum(both, axis=1), ((0, 0), (1, 0), (0, 0)))
+    sums = np.zeros((values.shape[0], values.shape[1] + 1, 2))
+    for place, column in enumerate((values, counted)):
+        np.cumsum(column, axis=1, dtype=np.float64, out=sums[:, 1:, place])
+    return sums
 
 
 def _weekly(values: Float64, counted: Bool) -> Float64:
@@ -203,8 +218,9 @@ def _weekly(values: Float64, counted: Bool) -> Float64:
     stores, days = values.shape
     weeks = -(-days // 7) + 1
     padded = np.zeros((stores, 7 * weeks, 2))
-    padded[:, 7 : 7 + days] = np.stack([values, counted], axis=-1)
-    return np.cumsum(padded.reshape(stores, weeks, 7, 2), axis=1).reshape(stores, -1, 2)
+    padded[:, 7 : 7 + days, 0], padded[:, 7 : 7 + days, 1] = values, counted
+    by_week = padded.reshape(stores, weeks, 7, 2)
+    return np.cumsum(by_week, axis=1, out=by_week).reshape(stores, -1, 2)
 
 
 def _window(sums: Float64, store: Integers, end: Integers, days: int) -> Float64:
@@ -239,9 +255,8 @@ def _mean_of_similar(level: Float64, *attributes: Int32) -> Float64:
     _, group = np.unique(np.stack(attributes), axis=1, return_inverse=True)
     similar = np.full_like(level, np.nan)
     for member in (np.zeros(len(level), dtype=np.int64), group.ravel()):
-        total, count = np.zeros((2, member.max() + 1, level.shape[1]))
-        np.add.at(total, member, values)
-        np.add.at(count, member, known)
+        groups = [member == number for number in range(member.max() + 1)]
+        total, count = (np.stack([array[chosen].sum(axis=0) for chosen in groups]) for array in (values, known))
         total, count = total[member] - values, count[member] - known
         similar = np.where(count > 0, total / np.maximum(count, 1), similar)
     return similar

@@ -6,23 +6,23 @@ also changes the features of the neighbouring days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from sales.arrays import Int64, UInt8
 from sales.assumptions import AHEAD, OpeningRules, assumed_ahead
-from sales.calendar import FIELDS, STATE_HOLIDAYS
+from sales.calendar import FIELDS
 from sales.columns import own as user_columns
 from sales.columns.weather import REQUEST_FIELDS
 from sales.features import Features
 from sales.history import NAMES as HISTORY
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor
-from sales.statements import Plan, Statements, states_day
+from sales.statements.facts import Facts, Stated, states_all
+from sales.statements.plan import Plan, plan_of
 from schemas.sales.answer import ForecastWarning
-from schemas.sales.request import Item
 
 _ASSUMABLE = (*FIELDS, "weather", "columns")
 _WEATHER_BIT, _COLUMNS_BIT = (np.uint8(1 << len(FIELDS) + place) for place in range(2))
@@ -31,10 +31,7 @@ ASSUMED = [
     tuple(name for bit, name in enumerate(_ASSUMABLE) if bits >> bit & 1) for bits in range(2 ** len(_ASSUMABLE))
 ]
 
-
-_COLUMN_OF = {name: column for column, name in REQUEST_FIELDS.items()}
 _DAY_COLUMNS = {"promo": "Promo", "state_holiday": "StateHolidayType", "school_holiday": "SchoolHoliday"}
-_HOLIDAY = {code: index for index, code in enumerate(STATE_HOLIDAYS)}
 _UNUSED = "the model does not use it"
 _NO_HISTORY = ForecastWarning(
     "no_history",
@@ -47,16 +44,16 @@ class Rows(NamedTuple):
     """Stores and days to forecast, with the clients' statements about them.
 
     Attributes:
-        items: ``[row]``, item of the row.
-        request: ``[row]``, index of the item's request.
+        request: ``[row]``, index of the row's request.
         store: ``[row]``, index into the panel's stores.
         day: ``[row]``, index into the panel's days.
+        facts: facts that the clients state.
     """
 
-    items: list[Item]
-    request: list[int]
+    request: Int64
     store: Int64
     day: Int64
+    facts: Facts
 
 
 class Inputs(NamedTuple):
@@ -123,12 +120,16 @@ class InputBuilder:
 
     def __call__(self, rows: Rows) -> Inputs:
         """Return the inputs of one row or more."""
-        plan, weather = self._plan(rows), self._stated_values(rows.items)
+        plan, facts = None, rows.facts
+        if facts.days is not None:
+            plan = plan_of(self._panel.calendar, self._rules, rows.request, rows.store, rows.day, facts.days)
         ahead = rows.day - self._first_ahead
-        if plan is None and not weather and ahead.min() >= 0 and ahead.max() < self._days_ahead:
-            return self._ahead.take(rows.store * self._days_ahead + ahead)
-        inputs = self._make(rows.store, rows.day, plan, weather)
-        self._warn_of_unused(rows.items, inputs.warnings)
+        if plan is None and not facts.change_values and ahead.min() >= 0 and ahead.max() < self._days_ahead:
+            inputs = self._ahead.take(rows.store * self._days_ahead + ahead)
+        else:
+            inputs = self._make(rows.store, rows.day, plan, facts.values)
+        if facts.unknown or (facts.days is not None and self._never_varied):
+            self._warn_of_unused(facts, inputs.warnings)
         return inputs
 
     def _make(
@@ -136,11 +137,11 @@ class InputBuilder:
         store: Int64,
         day: Int64,
         plan: Plan | None,
-        weather: Mapping[int, Mapping[str, Any]],
+        stated: Mapping[str, Stated],
     ) -> Inputs:
-        """Make the inputs of rows, with the client's plans and weather by row."""
+        """Make the inputs of rows, with the clients' plans, and their weather and other values by column."""
         calendar, features = self._panel.calendar, self._features
-        columns = features.build(store, day, plan, weather)
+        columns = features.build(store, day, plan, stated)
         prepared = self._preprocessor.transform(columns)
         open_, assumed = calendar.open[store, day], self._assumed[store, day]
         if plan is not None:
@@ -151,85 +152,64 @@ class InputBuilder:
                 first = int(day[planned].min())
                 ahead = assumed_ahead(plan.calendar.between(first, int(day[planned].max()) + AHEAD + 1))
                 assumed[planned] |= ahead[at[0], at[1] - first]
-        observed = np.zeros(len(day), dtype=np.bool_)
-        observed[[row for row, stated in weather.items() if features.weather <= stated.keys()]] = True
+        observed = states_all(stated, [*features.weather], len(day))
         assumed[features.season_only[self._panel.state[store], day] & ~observed] |= _WEATHER_BIT
-        complete = np.zeros(len(day), dtype=np.bool_)
-        names = {f"{user_columns.PREFIX}{name}" for name in features.own.known_ahead}
-        complete[[row for row, stated in weather.items() if names <= stated.keys()]] = True
+        complete = states_all(stated, [f"{user_columns.PREFIX}{name}" for name in features.own.known_ahead], len(day))
         assumed[self._own_assumed[store, day] & ~complete] |= _COLUMNS_BIT
         assumed &= self._used
         quality = self._preprocessor.input_quality(columns, prepared)
         quality.filled[:, self._history] = False  # a weekday without past sales is ordinary
-        warnings = self._warnings(day, open_, quality, weather)
+        warnings = self._warnings(day, open_, quality, stated)
         if self._n_sold is not None:
             for row in np.flatnonzero((columns.conts[:, self._n_sold] == 0) & (open_ > 0)).tolist():
                 warnings.setdefault(row, []).append(_NO_HISTORY)
         return Inputs(prepared, open_, assumed, warnings)
 
-    def _warn_of_unused(self, items: Sequence[Item], warnings: dict[int, list[ForecastWarning]]) -> None:
+    def _warn_of_unused(self, facts: Facts, warnings: dict[int, list[ForecastWarning]]) -> None:
         """Add a warning for each stated fact that never varied in training, unless it has the value of training.
 
         The same holds for the user's columns that the model does not have, or that it knows as history alone.
         """
-        for row, item in enumerate(items):
-            for name in (item.columns or {}).keys() - self._features.own.known_ahead:
-                warnings.setdefault(row, []).append(ForecastWarning("unused", f"columns.{name}", _UNUSED))
+        for name, rows in facts.unknown.items():
+            _warn(warnings, rows, ForecastWarning("unused", f"columns.{name}", _UNUSED))
+        if facts.days is None:
+            return
         for field, usual in self._never_varied.items():
-            for row, item in enumerate(items):
-                stated = getattr(item, field)
-                if stated is not None and float(stated if field != "state_holiday" else _HOLIDAY[stated]) != usual:
-                    warnings.setdefault(row, []).append(ForecastWarning("unused", field, _UNUSED))
-
-    def _stated_values(self, items: Sequence[Item]) -> dict[int, dict[str, Any]]:
-        """Return the weather and the values of the user's columns that items state, by row and by column."""
-        stated: dict[int, dict[str, Any]] = {}
-        for row, item in enumerate(items):
-            if item.weather is not None:
-                stated[row] = {_COLUMN_OF[name]: value for name, value in item.weather if value is not None}
-            if item.columns:
-                stated.setdefault(row, {}).update(self._features.own.read(item.columns))
-        return stated
-
-    def _plan(self, rows: Rows) -> Plan | None:
-        """Return the plans from the statements in the rows' items; None if no statement differs from the calendar."""
-        if not any(map(states_day, rows.items)):
-            return None
-        statements = Statements(self._panel.calendar, self._rules)
-        for row in zip(rows.request, rows.store.tolist(), rows.day.tolist(), rows.items, strict=True):
-            statements.add(*row)
-        return statements.plan()
+            stated = facts.days[FIELDS.index(field)]
+            news = (stated >= 0) & (stated != (np.nan if usual is None else usual))
+            _warn(warnings, np.flatnonzero(news), ForecastWarning("unused", field, _UNUSED))
 
     def _warnings(
         self,
         day: Int64,
         open_: UInt8,
         quality: InputQuality,
-        weather: Mapping[int, Mapping[str, Any]],
+        stated: Mapping[str, Stated],
     ) -> dict[int, list[ForecastWarning]]:
         """Return the warnings by row."""
         warnings: dict[int, list[ForecastWarning]] = {}
-
-        def warn(row: int, code: Any, field: str, detail: str) -> None:
-            warnings.setdefault(row, []).append(ForecastWarning(code, field, detail))
-
         for doubtful, by_column in zip(quality, self._warnings_by_column, strict=True):
             if doubtful.any():  # rarely
                 for row, column in np.argwhere(doubtful & (open_ > 0)[:, None]).tolist():  # a closed store sells 0
                     warnings.setdefault(row, []).append(by_column[column])
-        for row, stated in weather.items():
-            for name in stated:
-                if name not in self._features.weather and not name.startswith(user_columns.PREFIX):
-                    warn(row, "unused", REQUEST_FIELDS[name], _UNUSED)
+        for name, (rows, _) in stated.items():
+            if name not in self._features.weather and not name.startswith(user_columns.PREFIX):
+                _warn(warnings, rows, ForecastWarning("unused", REQUEST_FIELDS[name], _UNUSED))
         ahead, cutoff = day - self._panel.cutoff, self._panel.calendar.date(self._panel.cutoff)
-        for row in np.flatnonzero((ahead <= 0) | (ahead > self._horizon)).tolist():
-            if ahead[row] <= 0:
-                detail = f"the model has seen the sales up to {cutoff}; this is a fit, not a forecast"
-                warn(row, "training_period", "date", detail)
-            else:
-                detail = f"{ahead[row]} days after {cutoff}; the model was made for {self._horizon}"
-                warn(row, "beyond_horizon", "date", detail)
+        seen, beyond = ahead <= 0, ahead > self._horizon
+        if seen.any():
+            detail = f"the model has seen the sales up to {cutoff}; this is a fit, not a forecast"
+            _warn(warnings, np.flatnonzero(seen), ForecastWarning("training_period", "date", detail))
+        for days in np.unique(ahead[beyond]).tolist():
+            detail = f"{days} days after {cutoff}; the model was made for {self._horizon}"
+            _warn(warnings, np.flatnonzero(ahead == days), ForecastWarning("beyond_horizon", "date", detail))
         return warnings
+
+
+def _warn(warnings: dict[int, list[ForecastWarning]], rows: Int64, warning: ForecastWarning) -> None:
+    """Add a warning to some rows. Their lists are new ones, because forecasts share those of usual rows."""
+    for row in rows.tolist():
+        warnings[row] = [*warnings.get(row, ()), warning]
 
 
 def used_fields(preprocessor: Preprocessor) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict, get_args
 
 from sales.answers.uncertainty import Uncertainty, compared_total, rounded
 from sales.arrays import Float64
-from sales.inputs import ASSUMED, Inputs, Rows
+from sales.inputs import ASSUMED, Inputs
 from schemas.problems import Problem
 from schemas.sales.answer import (
     Comparison,
@@ -27,7 +27,7 @@ from schemas.sales.answer import (
 from schemas.sales.explanation import Explanation, Explanations, ItemExplanation
 from schemas.sales.options import Objective
 from schemas.sales.parse import ForecastRequest, combine_problems
-from schemas.sales.request import StoreId
+from schemas.sales.request import Item, StoreId
 
 Reply = Forecast | Forecasts | Comparison | Comparisons | Explanation | Explanations
 Answer = Reply | Problem
@@ -147,13 +147,11 @@ def forecast_fields(forecast: ItemForecast) -> ForecastFields:
     }
 
 
-def item_forecasts(rows: Rows, inputs: Inputs, sales: Float64) -> list[ItemForecast]:
-    """Return the forecasts of rows, given their sales ``[row]``."""
+def item_forecasts(items: Sequence[Item], inputs: Inputs, sales: Float64) -> list[ItemForecast]:
+    """Return the forecasts of items, given their sales ``[row]``."""
     return [
         ItemForecast(item.store, item.date, rounded(amount), ASSUMED[bits], inputs.warnings.get(row, []))
-        for row, (item, amount, bits) in enumerate(
-            zip(rows.items, sales.tolist(), inputs.assumed.tolist(), strict=True)
-        )
+        for row, (item, amount, bits) in enumerate(zip(items, sales.tolist(), inputs.assumed.tolist(), strict=True))
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from sales.arrays import Float64, Int64
+from sales.arrays import Bool, Float64, Int64
 from sales.uncertainty.calibration import Calibration
 from schemas.problems import FieldError, Problem
 from schemas.sales.answer import (
@@ -21,7 +21,7 @@ from schemas.sales.answer import (
 )
 from schemas.sales.options import AnswerOptions, Objective
 
-_NEW_STORE = ForecastWarning(
+NEW_STORE = ForecastWarning(
     "new_store",
     "store",
     "no past forecasts of the store could be compared with its sales; its intervals are wider than those of others",
@@ -32,6 +32,23 @@ _Uncertain = TypeVar("_Uncertain", ItemForecast, Total)
 def rounded(amount: float) -> float:
     """Return an amount with 7 digits, because float32 has no more."""
     return float(f"{amount:.7g}")
+
+
+def all_rounded(amounts: Float64) -> Float64:
+    """Return amounts of 0 or more with 7 digits, as `rounded` returns each of them."""
+    positive = np.where(amounts > 0, amounts, 1.0)
+    decimals = 6 - np.floor(np.log10(positive))
+    usual = (decimals >= 0) & (decimals <= 22) & (amounts > 0)  # powers of ten up to 1e22 are exact
+    power = 10.0 ** np.where(usual, decimals, 0)
+    scaled = positive * power
+    digits = np.rint(scaled)
+    # The division of two exact numbers is the nearest float64, and so is `float` of the digits. Digits next to a tie,
+    # or too many or too few of them, take the slow way.
+    usual &= (abs(scaled - np.floor(scaled) - 0.5) > 1e-6) & (digits >= 1e6) & (digits < 1e7)
+    result: Float64 = np.where(usual, digits / power, amounts)
+    for place in zip(*np.nonzero(~usual & (amounts != 0)), strict=True):
+        result[place] = rounded(float(amounts[place]))
+    return result
 
 
 class Uncertainty:
@@ -76,7 +93,7 @@ class Uncertainty:
         """Return the factor of the median for a request."""
         return self._factors[options.objective or self._default]
 
-    def factors(self, options: Sequence[AnswerOptions], request: Sequence[int]) -> Float64:
+    def factors(self, options: Sequence[AnswerOptions], request: Int64) -> Float64:
         """Return the factors of the median, ``[row]``.
 
         Args:
@@ -121,13 +138,17 @@ class Uncertainty:
             store: ``[row]``, index of the store.
             ahead: ``[row]``, days ahead; 0 is the first day after the cutoff.
         """
-        assert self._calibration is not None  # `problem` has rejected the request otherwise
         quantiles = self.quantiles(median, store, ahead, options.probabilities).tolist()
-        new_store = self._calibration.new_store[store].tolist()
+        new_store = self.new_stores(store).tolist()
         for forecast, row, new in zip(forecasts, quantiles, new_store, strict=True):
             _fill(forecast, options, row)
             if new and forecast.sales:  # a closed day's interval is not wider
-                forecast.warnings = [*forecast.warnings, _NEW_STORE]
+                forecast.warnings = [*forecast.warnings, NEW_STORE]
+
+    def new_stores(self, store: Int64) -> Bool:
+        """Return the rows whose stores have no past forecasts to compare with sales, ``[row]``."""
+        assert self._calibration is not None  # `problem` has rejected the request otherwise
+        return self._calibration.new_store[store]
 
     def total(self, forecasts: Sequence[ItemForecast], options: AnswerOptions, *, store: int, last_ahead: int) -> Total:
         """Return the total of the days of a range.

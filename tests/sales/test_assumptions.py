@@ -85,9 +85,14 @@ def test_opening_rules_follow_the_calendar() -> None:
     rules = OpeningRules.of(calendar, cutoff=27)
     assert rules.usual.tolist() == [[True] * 6 + [False]]
     assert rules.closed_on.tolist() == [[False, True, False, False]]
-    assert rules.opening(calendar, 0, 31, 1) == 0
-    assert rules.opening(calendar, 0, 31, 2) is None  # no evidence
-    assert rules.opening(calendar, 0, 31, 0) is None  # what the calendar has already
-    assert rules.opening(calendar, 0, 30, 1) is None
-    assert rules.opening(calendar, 0, 30, 0) == 1  # the assumed holiday is none
-    assert rules.opening(calendar, 0, 9, 0) is None  # the tables state that it was closed
+    days_and_holidays = {
+        (31, 1): 0,
+        (31, 2): -1,  # no evidence
+        (31, 0): -1,  # what the calendar has already
+        (30, 1): -1,
+        (30, 0): 1,  # the assumed holiday is none
+        (9, 0): -1,  # the tables state that it was closed
+    }
+    day, stated = np.array([*days_and_holidays]).T
+    opening = rules.opening(calendar, np.zeros_like(day), day, stated)
+    assert opening.tolist() == [*days_and_holidays.values()]

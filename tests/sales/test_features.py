@@ -16,7 +16,8 @@ from sales.columns.parity import FEATURES as PARITY
 from sales.features import FEATURE_SETS, Features, UnknownColumnError
 from sales.panel import MISSING, Panel
 from sales.preprocess import Preprocessor
-from sales.statements import Plan
+from sales.statements.facts import Stated
+from sales.statements.plan import Plan
 from tests.sales.forecasts import HORIZON
 from tests.sales.notebook_reference import EVENTS, lesson_columns
 from training.sales.data.panel import panel_from_tables
@@ -155,9 +156,10 @@ def test_stated_weather_replaces_the_tables_weather(demo_tables: Tables) -> None
     panel = panel_from_tables(demo_tables)
     built = Features(panel, "parity", horizon=HORIZON)
     store, day = np.array([0, 0, 0]), np.array([400, 401, 402])
-    stated: dict[int, dict[str, float | str]] = {
-        0: {"Max_TemperatureC": 31.5, "Events": str(panel.levels["Events"][0])},
-        2: {"Events": "Frogs"},
+    codes = [built.event_code(str(panel.levels["Events"][0])), built.event_code("Frogs")]
+    stated = {
+        "Max_TemperatureC": Stated(np.array([0]), np.array([31.5])),
+        "Events": Stated(np.array([0, 2]), np.array(codes, np.float64)),
     }
     before, after = built.build(store, day), built.build(store, day, None, stated)
     events, hottest = PARITY.cat_names.index("Events"), PARITY.cont_names.index("Max_TemperatureC")

@@ -9,7 +9,7 @@ from sales.calendar import FIELDS
 from sales.features import Features
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
-from sales.statements import Plan
+from sales.statements.plan import Plan
 
 CHUNK = 1 << 12  # rows whose calendars are copied at once
 

@@ -1,30 +1,14 @@
-"""Plans: clients' statements about opening, promotions and holidays, as calendars beside the panel's own."""
-
-from __future__ import annotations
+"""Plans made statement by statement, as an oracle for those that are made of columns."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from sales.arrays import Int64
 from sales.assumptions import OpeningRules
-from sales.calendar import FIELDS, STATE_HOLIDAYS, Calendar
-from schemas.sales.request import Item
+from sales.calendar import FIELDS, Calendar
+from sales.statements.plan import Plan
 
 Cell = tuple[str, int]  # field and day that a statement is about
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Calendars with the statements of clients.
-
-    Attributes:
-        calendar: ``[plan, day]``, the days of the plan's store with the client's statements in them.
-        row: ``[row]``, index of each row's plan; -1 where the panel's own calendar holds.
-    """
-
-    calendar: Calendar
-    row: Int64
 
 
 @dataclass
@@ -65,20 +49,20 @@ class Statements:
         self._stores: dict[tuple[int, int], _StoreStatements] = {}
         self._rows: list[tuple[_StoreStatements, dict[Cell, int]]] = []
 
-    def add(self, request: int, store: int, day: int, item: Item) -> None:
+    def add(self, request: int, store: int, day: int, stated: list[tuple[int, int]]) -> None:
         """Add the next row.
 
         Args:
             request: index of the row's request.
             store: index into the calendar's stores.
             day: index into the calendar's days.
-            item: the row's item.
+            stated: index in ``FIELDS`` and value of each stated field.
         """
         joint = self._stores.get((request, store))
         if joint is None:
             joint = self._stores[request, store] = _StoreStatements(store)
         values = {}
-        for bit, value in _stated(item):
+        for bit, value in stated:
             name = FIELDS[bit]
             values[name, day] = value
             assumed = self._calendar.assumed[store, day] >> bit & 1
@@ -108,25 +92,8 @@ class Statements:
                 getattr(calendar, name)[index, day] = value
                 calendar.assumed[index, day] &= ~np.uint8(1 << FIELDS.index(name))
                 if name == "state_holiday" and self._rules is not None and ("open", day) not in statements:
-                    opening = self._rules.opening(self._calendar, store, day, value)
-                    if opening is not None:
+                    opening = self._rules.opening(self._calendar, *(np.array([n]) for n in (store, day, value))).item()
+                    if opening >= 0:
                         calendar.open[index, day] = opening
                         calendar.assumed[index, day] |= np.uint8(1 << FIELDS.index("open"))
         return Plan(calendar, plan_of_row)
-
-
-def states_day(item: Item) -> bool:
-    """Return true if an item states anything about its day, the weather aside."""
-    nothing = item.open is None and item.promo is None
-    return not (nothing and item.state_holiday is None and item.school_holiday is None)
-
-
-def _stated(item: Item) -> list[tuple[int, int]]:
-    """Return the index in ``FIELDS`` and the calendar's value of each field that an item states."""
-    values = (
-        item.open,
-        item.promo,
-        None if item.state_holiday is None else STATE_HOLIDAYS.index(item.state_holiday),
-        item.school_holiday,
-    )
-    return [(index, int(value)) for index, value in enumerate(values) if value is not None]
