@@ -1,6 +1,7 @@
 """Commands that write files for a sales bundle: the plan that it assumes, and forecasts of the rows of a file."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -109,7 +110,6 @@ def forecast(
     from sales.forecaster import Forecaster
     from schemas.problems import ProblemError
     from schemas.sales.options import parse_options
-    from training.sales.forecast_files.forecast import check_output, forecast_file
 
     given = {"levels": levels, "quantiles": quantiles, "objective": objective}
     try:
@@ -118,8 +118,12 @@ def forecast(
         wrong = [(field.path.split("/")[1], field.value, field.detail) for field in error.problem.errors]
         raise UserError("; ".join(f"--{name}: {detail} (given: {value})" for name, value, detail in wrong)) from None
     check_file(out)
-    check_output(rows, out)
-    forecaster = Forecaster.load(bundle, device=pick_device(device), threads=0)
+    with ThreadPoolExecutor(1) as pool:  # pandas is imported while the bundle is read
+        loading = pool.submit(Forecaster.load, bundle, device=pick_device(device))
+        from training.sales.forecast_files.forecast import check_output, forecast_file
+
+        check_output(rows, out)
+        forecaster = loading.result()
     count, notes = forecast_file(forecaster, rows, out, options)
     click.echo(f"{out}: {counted(count, 'forecast')} by {forecaster.name} {forecaster.version}")
     for code, number in sorted(notes.items()):

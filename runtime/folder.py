@@ -100,9 +100,21 @@ def _check_parent(target: Path) -> None:
 
 def write_file(target: Path, content: bytes) -> None:
     """Write a file atomically; replace an existing one."""
+    with new_file(target) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """Write a file atomically; replace an existing one.
+
+    Yields:
+        An empty temporary file beside the target. If the block ends without an error, it is renamed to the target,
+        otherwise it is removed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part(target, _new_file) as part:
-        part.write_bytes(content)
+        yield part
         fsync(part)
         part.chmod(0o644)
         part.replace(target)

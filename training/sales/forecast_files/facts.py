@@ -1,6 +1,5 @@
 """Facts of store-days as a bundle knows or assumes them, by the fields of a request."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,13 +27,13 @@ class Facts(NamedTuple):
     """Facts of store-days.
 
     Attributes:
-        values: ``[row]`` by field of a request, in the types of a request; None where unknown. A field of the weather
-            has its own name, and a column of the user's the prefix ``own.``.
+        values: ``[row]`` by field of a request, as numbers: a value of the calendar, a code of a category, or NaN where
+            unknown. A field of the weather has its own name, and a column of the user's the prefix ``own.``.
         assumed: ``[row]`` by fact, true where neither the tables nor a client state it. The weather is one fact, and
             so are all columns of the user's.
     """
 
-    values: dict[str, list[Any]]
+    values: dict[str, NDArray[Any]]
     assumed: dict[str, NDArray[np.bool_]]
 
     def assumed_names(self) -> list[tuple[str, ...]]:
@@ -55,18 +54,6 @@ def own_fields(model: Model) -> dict[str, user_columns.OwnColumn]:
     return {column.column: column for column in user_columns.own_columns(model.panel) if column.name in ahead}
 
 
-def row_places(values: Mapping[str, list[Any]], model: Model) -> NDArray[np.int64]:
-    """Return row, store and day as indices ``[3, row]`` of the rows whose store and day the model knows."""
-    stores = {store: index for index, store in enumerate(model.panel.store_ids)}
-    calendar = model.panel.calendar
-    places = []
-    for row, (store, date) in enumerate(zip(values["store"], values["date"], strict=True)):
-        day = calendar.day(date) if hasattr(date, "year") else -1
-        if store in stores and 0 <= day < calendar.days:
-            places.append((row, stores[store], day))
-    return np.array(places, dtype=np.int64).reshape(-1, 3).T
-
-
 def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
     """Return the facts that a model uses, as it knows or assumes them.
 
@@ -76,19 +63,21 @@ def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
         day: ``[row]``, index into the panel's days.
     """
     calendar, features = model.panel.calendar, model.features
-    values: dict[str, list[Any]] = {}
+    values: dict[str, NDArray[Any]] = {}
     assumed: dict[str, NDArray[np.bool_]] = {}
     for field in used_fields(model.preprocessor):
-        grid = getattr(calendar, field)[store, day]
-        if field == "state_holiday":
-            values[field] = [STATE_HOLIDAYS[code] for code in grid.tolist()]
-        else:
-            values[field] = grid.astype(np.bool_).tolist()
+        values[field] = getattr(calendar, field)[store, day]
         assumed[field] = (calendar.assumed[store, day] >> FIELDS.index(field) & 1) > 0
     weather, columns_of_user = weather_fields(model), own_fields(model)
     columns = {**weather, **{field: field for field in columns_of_user}}
     if columns:
-        values |= _column_values(model, store, day, columns)
+        built, names = features.build(store, day), features.feature_set
+        for field, column in columns.items():
+            if column in names.cat_names:
+                codes = built.cats[:, names.cat_names.index(column)]
+                values[field] = np.where((codes >= 0) & (codes < len(model.panel.levels[column])), codes, np.nan)
+            else:
+                values[field] = built.conts[:, names.cont_names.index(column)]
     if weather:
         assumed[WEATHER] = features.season_only[model.panel.state[store], day]
     if columns_of_user:
@@ -96,16 +85,9 @@ def known_facts(model: Model, store: Int64, day: Int64) -> Facts:
     return Facts(values, assumed)
 
 
-def _column_values(model: Model, store: Int64, day: Int64, columns: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Return the values of some columns of the model by field, words in place of codes; None where unknown."""
-    built, names = model.features.build(store, day), model.features.feature_set
-    values: dict[str, list[Any]] = {}
-    for field, column in columns.items():
-        if column in names.cat_names:
-            words = [*map(str, model.panel.levels[column])]
-            codes = built.cats[:, names.cat_names.index(column)].tolist()
-            values[field] = [words[code] if 0 <= code < len(words) else None for code in codes]
-        else:
-            numbers = built.conts[:, names.cont_names.index(column)]
-            values[field] = [None if np.isnan(number) else number for number in numbers]
-    return values
+def words_of(model: Model, field: str) -> tuple[int | str, ...]:
+    """Return the words of a field's codes; none if its values are numbers or flags."""
+    if field == "state_holiday":
+        return STATE_HOLIDAYS
+    column = weather_fields(model).get(field, field)
+    return model.panel.levels.get(column, ()) if column in model.features.feature_set.cat_names else ()

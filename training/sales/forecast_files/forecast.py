@@ -1,47 +1,32 @@
 """Forecasts of the rows of a CSV or Parquet file, written to another file."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from runtime.cores import n_cores
 from runtime.words import counted
-from sales.calendar import STATE_HOLIDAYS
-from sales.columns.own import PREFIX, OwnColumn
-from sales.forecaster import Forecaster, Model
+from sales.arrays import Int64
+from sales.forecaster import Forecaster
 from schemas.problem_kinds import type_uri
-from schemas.problems import Problem, invalid_field, validation_problem
-from schemas.sales.answer import Forecasts, ForecastWarning, ItemForecast, ItemProblem
-from schemas.sales.column_names import REQUEST_COLUMNS, WEATHER_FIELDS, match_columns, plain_name
+from schemas.problems import Problem
+from schemas.sales.column_names import plain_name
 from schemas.sales.options import NO_OPTIONS, AnswerOptions
 from schemas.sales.parse import ForecastRequest, RejectedItem
-from schemas.sales.request import ITEM_NAMES, Item
-from training.sales.data.columns import COLUMNS as TABLES
-from training.sales.data.columns import Column
-from training.sales.data.values import NOTHING, parse_texts
-from training.sales.forecast_files.facts import COLUMNS, WEATHER, fact_of, known_facts, own_fields, row_places
-from training.sales.forecast_files.formats import Rows, RowsError, read_rows, write_rows
-from training.sales.forecast_files.plan import ASSUMED, SEPARATOR
+from training.sales.forecast_files.cells import Cells, Texts, item_of, read_cells
+from training.sales.forecast_files.facts import own_fields
+from training.sales.forecast_files.formats import RowsError, Source, names_of, write_rows
+from training.sales.forecast_files.header import find_columns
+from training.sales.forecast_files.output import Results
+from training.sales.forecast_files.plan import ASSUMED
+from training.sales.forecast_files.statements import Statements
 
-WARNINGS = "warnings"  # column with the names of the warnings
 OPENED = "taken as open, though assumed closed; a column open, even without values, prevents it"
-_TEST = {plain_name(name) for name in (*TABLES["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
-_COLUMNS = {**TABLES["weather"], **TABLES["test"]}
-_OWN = {"cont": Column("number"), "cat": Column("text")}  # by the kind of a column of the user's
-# By the kind of column: function from the tables' number to the contract's value.
-_VALUES: Mapping[str, Callable[[Any], Any]] = {
-    "id": int,
-    "flag": bool,
-    "date": lambda day: np.datetime64(int(day), "D").item(),
-    "holiday": lambda code: STATE_HOLIDAYS[int(code)],
-    "number": float,
-    "text": str,
-}
+CHUNK = 4096  # rows that a thread forecasts at once, at least, unless the file has fewer
 _SHOWN = 5  # number of wrong rows that an error quotes
 
 
@@ -61,6 +46,10 @@ def forecast_file(
     `write_plan`'s file can be forecast as it is. If the training tables list open days alone, so does a file without a
     column for the opening: each of its rows is an open day.
 
+    A CSV file is read twice, a part at a time, if it has more rows than one part. A plan needs all rows of its store,
+    so the first pass keeps a few bytes of each row: the codes of the cells that the model uses. Threads forecast chunks
+    of whole stores, so the result does not depend on their number.
+
     Args:
         forecaster: model that forecasts.
         source: file to read. Columns are found and values are read as `read_tables` does it.
@@ -76,33 +65,20 @@ def forecast_file(
             the options. Then nothing is written.
     """
     check_output(source, out)
-    rows = read_rows(source)
-    columns = _columns(rows, forecaster.model)
-    user_fields = own_fields(forecaster.model)
-    kinds = {field: _OWN[column.kind] for field, column in user_fields.items()}
-    kinds |= {field: _COLUMNS[column] for field, column in REQUEST_COLUMNS.items()}
-    cells = {field: _cells(rows.texts(name), kinds[field]) for field, name in columns.items()}
-    values = {field: column.values for field, column in cells.items()}
-    if isinstance(forecaster.model.panel.store_ids[0], str):
-        values["store"] = [text or None for text in rows.texts(columns["store"])]
-    _drop_assumed(rows, values, forecaster.model)
-    notes: Counter[str] = Counter()
-    if "open" not in values and forecaster.model.panel.lists_open_days_only:
-        notes[OPENED] = _count_closed(values, forecaster.model)
-        values["open"] = [True] * len(values["store"])
-    numbers = {field for field, column in user_fields.items() if column.kind == "cont" and cells.get(field)}
-    items = [_item(dict(zip(values, row, strict=True)), numbers) for row in zip(*values.values(), strict=True)]
-    problems, forecasts = _predict(forecaster, items, options)
-    if problems:
-        faults = {field: column.faults for field, column in cells.items()}
-        raise RowsError(_wrong(rows, columns, faults, problems))
-    write_rows(_output(rows, forecasts), out)
-    notes.update(
-        code
-        for forecast in forecasts
-        for code in {*(w.code for w in forecast.warnings), *(f"{name} assumed" for name in forecast.assumed)}
-    )
-    return len(forecasts), +notes
+    rows = Source(source)
+    columns, cells, assumed = _read(rows, forecaster)
+    problem = forecaster.problem(options)
+    if problem is not None:
+        raise RowsError(problem.detail.removeprefix("/"))
+    statements = Statements(cells, forecaster, assumed)
+    if statements.wrong.any():
+        raise RowsError(_wrong(rows, columns, cells, forecaster, np.flatnonzero(statements.wrong)))
+    results = Results(len(statements.store), options)
+    _forecast(forecaster, statements, options, results)
+    write_rows((results.frame(source, part, first) for first, part in _numbered(rows)), out)
+    notes = results.count()
+    notes[OPENED] = statements.count_opened()
+    return len(statements.store), +notes
 
 
 def check_output(source: Path, out: Path) -> None:
@@ -116,229 +92,117 @@ def check_output(source: Path, out: Path) -> None:
         raise RowsError(f"{out} is the input itself{same}; name another file for the forecasts")
 
 
-def _columns(rows: Rows, model: Model) -> dict[str, str]:
-    """Return the names of the file's columns by the fields of a request.
+def _read(rows: Source, forecaster: Forecaster) -> tuple[dict[str, str], dict[str, Cells], Cells | None]:
+    """Return the names of the columns by field, their cells by field, and the cells of the column ``assumed``.
 
     Raises:
-        RowsError: if there are two columns for a field, no store or no date.
+        RowsError: if the file can't be read, or lacks a column.
     """
-    header = rows.header
-    user_fields = _own_columns(header, own_fields(model))
-    fields = [field for field in REQUEST_COLUMNS if field != "events" or "Events" in model.features.weather]
-    matched = match_columns(
-        [name for name in header if name not in user_fields.values()], [REQUEST_COLUMNS[field] for field in fields]
-    )
-    columns, doubled, faults = {}, set(), []
-    for field in fields:
-        names = matched.ambiguous.get(REQUEST_COLUMNS[field], [])
-        if REQUEST_COLUMNS[field] in matched.headers:
-            names = [matched.headers[REQUEST_COLUMNS[field]]]
-            names += [name for name in header if name == f"{names[0]}.1"]  # pandas' name of a second one
-        if len(names) > 1:
-            doubled.add(REQUEST_COLUMNS[field])
-            second = names[0] if names[1] == f"{names[0]}.1" else names[1]
-            faults.append(f"two columns for {field}: {names[0]!r} and {second!r}; keep one of them")
-        elif names:
-            columns[field] = names[0]
-    missing = [name for name in ("store", "date") if name not in columns and REQUEST_COLUMNS[name] not in doubled]
-    if missing:
-        faults.append(f"no column {' and '.join(missing)}; its columns are {', '.join(header)}")
-    if faults:
-        raise RowsError(f"{rows.source} has {'. It has '.join(faults)}")
-    return columns | user_fields
-
-
-def _own_columns(header: Sequence[str], fields: Mapping[str, OwnColumn]) -> dict[str, str]:
-    """Return the names of the file's columns that are columns of the user's, by field; case and separators differ."""
-    found = {}
-    for field, column in fields.items():
-        names = [name for name in header if plain_name(name) == plain_name(column.name)]
-        if names:
-            found[field] = column.name if column.name in names else names[0]
-    return found
-
-
-class _Cells(NamedTuple):
-    """Cells of a column as the contract has them.
-
-    Attributes:
-        values: ``[row]``, None where nothing is stated. Texts that can't be read are left to the contract's checks.
-        faults: cause and remedy of each text that can't be read.
-    """
-
-    values: list[Any]
-    faults: Mapping[str, str]
-
-
-def _cells(texts: NDArray[np.object_], column: Column) -> _Cells:
-    """Return the cells of a column. The tables' spellings are accepted, such as 1.0 for a store."""
-    words = pd.unique(texts)
-    numbers, wrong = parse_texts(words, column)
-    faults: dict[str, str] = {}
-    for mask, cause, remedy in wrong:
-        for word in words[mask]:
-            faults.setdefault(word, f"{cause}; {remedy}")
-    read = _VALUES[column.kind]
-    value_of = {
-        word: None if word in NOTHING else word if word in faults else read(number)
-        for word, number in zip(words, numbers, strict=True)
+    model = forecaster.model
+    columns: dict[str, str] = {}
+    texts: dict[str, Texts] = {}
+    for part in rows.parts():
+        if not texts:
+            names = names_of(part)
+            if not len(part):
+                continue
+            columns = find_columns(rows.file, names, model)
+            assumed_name = next((name for name in names if plain_name(name) == ASSUMED), None)
+            named = columns | ({ASSUMED: assumed_name} if assumed_name is not None else {})
+            texts = {field: Texts() for field in named}
+        for field, name in named.items():
+            texts[field].add(*rows.distinct(part, name))
+    text_ids = isinstance(model.panel.store_ids[0], str)
+    user_fields = own_fields(model)
+    cells = {
+        field: read_cells(
+            field,
+            texts[field],
+            user_fields[field].kind if field in user_fields else "",
+            as_text=text_ids and field == "store",
+        )
+        for field in columns
     }
-    return _Cells([value_of[text] for text in texts], faults)
+    assumed = texts.get(ASSUMED)
+    words = None if assumed is None else Cells(assumed.codes(), assumed.words, [], {}, np.empty(0, np.bool_))
+    return columns, cells, words
 
 
-def _drop_assumed(rows: Rows, values: dict[str, list[Any]], model: Model) -> None:
-    """Remove values that state nothing new, in place, if the file has a column ``assumed``.
-
-    They are what the tables state, or what the model assumes and the row names as assumed.
-
-    Args:
-        rows: rows of the file.
-        values: ``[row]`` by field.
-        model: parts of the model.
-    """
-    name = next((name for name in rows.header if plain_name(name) == ASSUMED), None)
-    if name is None:
-        return
-    named = [{part.strip() for part in text.split(SEPARATOR)} for text in rows.texts(name)]
-    found, store_index, day_index = row_places(values, model)
-    if not found.size:
-        return
-    facts = known_facts(model, store_index, day_index)
-    for field, known in facts.values.items():
-        if field in values:
-            fact = fact_of(field)
-            for row, value, assumed in zip(found.tolist(), known, facts.assumed[fact].tolist(), strict=True):
-                if (fact in named[row] or not assumed) and _same(values[field][row], value):
-                    values[field][row] = None
-
-
-def _count_closed(values: Mapping[str, list[Any]], model: Model) -> int:
-    """Return the number of rows on whose days the model assumes a closed store."""
-    _, store, day = row_places(values, model)
-    return int((model.panel.calendar.open[store, day] == 0).sum())
-
-
-def _same(value: Any, known: Any) -> bool:
-    """Return True if a value of a file is a known one, which has 32 bits if it is a number."""
-    if isinstance(value, float) and isinstance(known, float):
-        return bool(np.float32(value) == np.float32(known))
-    return bool(value == known)
-
-
-def _item(values: Mapping[str, Any], numbers: Collection[str]) -> Item | RejectedItem:
-    """Return one row as an item.
-
-    Args:
-        values: values by field; None is not stated.
-        numbers: fields of the user's columns that are numbers; a request takes texts there too.
-    """
-    stated = {field: value for field, value in values.items() if value is not None}
-    weather = {field: stated.pop(field) for field in WEATHER_FIELDS if field in stated}
-    columns = {field.removeprefix(PREFIX): stated.pop(field) for field in [*stated] if field.startswith(PREFIX)}
-    parts = {WEATHER: weather, COLUMNS: columns}
-    for field in numbers:
-        if isinstance(text := columns.get(field.removeprefix(PREFIX)), str):
-            problem = invalid_field(field, value=text, detail="not a number").problem
-            return RejectedItem(values.get("store"), values.get("date"), problem)
+def _forecast(forecaster: Forecaster, statements: Statements, options: AnswerOptions, results: Results) -> None:
+    """Forecast all rows, in threads."""
+    pool = ThreadPoolExecutor(n_cores())
     try:
-        return Item.model_validate(stated | {name: part for name, part in parts.items() if part})
-    except ValidationError as error:
-        return RejectedItem(values.get("store"), values.get("date"), validation_problem(error, names=ITEM_NAMES))
+        chunks = [*_chunks(statements.store)]
+        forecasts = pool.map(lambda chosen: forecaster.columns(statements.rows(chosen), options), chunks)
+        for chosen, columns in zip(chunks, forecasts, strict=True):
+            results.add(chosen, columns)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _predict(
-    forecaster: Forecaster, items: Sequence[Item | RejectedItem], options: AnswerOptions
-) -> tuple[dict[int, Problem], list[ItemForecast]]:
-    """Return the problems of items by their indices, and the forecasts of the others in order.
+def _chunks(store: Int64) -> Iterator[Int64]:
+    """Yield the rows of some stores at a time, because statements about a store form one plan."""
+    order = np.argsort(store, kind="stable")
+    ends = np.flatnonzero(np.diff(store[order], append=-1)) + 1  # of the rows of each store
+    first = 0
+    while first < len(order):
+        end = int(ends[min(int(np.searchsorted(ends, first + CHUNK)), len(ends) - 1)])
+        yield order[first:end]
+        first = end
 
-    Raises:
-        RowsError: if the model can't meet the options.
-    """
-    (answer,) = forecaster.predict([ForecastRequest(tuple(items), single=False, options=options)])
-    if isinstance(answer, Problem) and answer.type == type_uri("no-calibration"):
-        raise RowsError(answer.detail.removeprefix("/"))
-    if isinstance(answer, Problem):  # no item is good; each has its own reason
-        answers = forecaster.predict([ForecastRequest((item,), single=True) for item in items])
-        return {index: answer for index, answer in enumerate(answers) if isinstance(answer, Problem)}, []
-    assert isinstance(answer, Forecasts)  # the request was not a single one
-    problems = {index: result.problem for index, result in enumerate(answer.items) if isinstance(result, ItemProblem)}
-    return problems, [result for result in answer.items if isinstance(result, ItemForecast)]
+
+def _numbered(rows: Source) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the parts of a file with the number of their first row."""
+    first = 0
+    for part in rows.parts():
+        yield first, part
+        first += len(part)
 
 
 def _wrong(
-    rows: Rows, columns: Mapping[str, str], faults: Mapping[str, Mapping[str, str]], problems: Mapping[int, Problem]
+    rows: Source, columns: Mapping[str, str], cells: Mapping[str, Cells], forecaster: Forecaster, wrong: Int64
 ) -> str:
     """Return the message of an error: the number of wrong rows, and the first of them.
 
     Args:
         rows: rows of the file.
         columns: names of the file's columns, by field.
-        faults: cause and remedy of texts that can't be read, by field.
-        problems: problem by row.
+        cells: cells of the columns, by field.
+        forecaster: model that can't forecast the rows.
+        wrong: the wrong rows.
     """
+    numbers = [field for field, column in own_fields(forecaster.model).items() if column.kind == "cont"]
     lines = []
-    for row, problem in [*problems.items()][:_SHOWN]:
+    for row in wrong[:_SHOWN].tolist():
+        item = item_of({field: column.values[column.codes[row]] for field, column in cells.items()}, numbers)
+        if isinstance(item, RejectedItem):
+            problem = item.problem
+        else:
+            (answer,) = forecaster.predict([ForecastRequest((item,), single=True)])
+            assert isinstance(answer, Problem)  # the row is wrong
+            problem = answer
         reasons = [problem.detail]
         if problem.type == type_uri("invalid-request"):
             fields = {error.path.rpartition("/")[2]: error.detail for error in problem.errors}
-            reasons = []
-            for field, detail in fields.items():
-                name = columns.get(field, field)
-                text = rows.texts(name)[row] if field in columns else ""
-                reason = faults.get(field, {}).get(text, detail)
-                reasons.append(f"column {name}: {f'{text!r}: {reason}' if text else 'the cell is empty'}")
+            reasons = [_reason(columns.get(field, field), cells.get(field), row, why) for field, why in fields.items()]
         lines.append(f"  {rows.place(row)}: {', '.join(reasons)}")
-    if len(problems) > _SHOWN:
-        lines.append(f"  and {len(problems) - _SHOWN:,} more")
-    head = f"{rows.source}: {counted(len(problems), 'row')} can't be forecast, so nothing was written"
+    if len(wrong) > _SHOWN:
+        lines.append(f"  and {len(wrong) - _SHOWN:,} more")
+    head = f"{rows.file}: {counted(len(wrong), 'row')} can't be forecast, so nothing was written"
     return "\n".join([head, *lines])
 
 
-def _output(rows: Rows, forecasts: Sequence[ItemForecast]) -> pd.DataFrame:
-    """Return the rows to write.
+def _reason(name: str, column: Cells | None, row: int, detail: str) -> str:
+    """Return the reason why an item can't have the value of a column.
 
-    Raises:
-        RowsError: if the input has both names of the column for the forecasts.
+    Args:
+        name: name of the column in the file.
+        column: cells of the column; None if the file does not have it.
+        row: number of the row.
+        detail: reason in the words of the contract.
     """
-    names = [plain_name(name) for name in rows.header]
-    sales = [forecast.sales for forecast in forecasts]
-    if names.count("id") == 1 and {*names} <= _TEST:
-        return pd.DataFrame({"Id": rows.frame.iloc[:, names.index("id")], "Sales": sales, **_uncertainty(forecasts)})
-    added = next((name for name in ("sales", "forecast") if name not in names), None)
-    if added is None:
-        raise RowsError(
-            f"{rows.source} has the columns sales and forecast already; rename one, so that forecasts have a name"
-        )
-    return _with_columns(
-        rows.frame,
-        {
-            added: sales,
-            **_uncertainty(forecasts),
-            ASSUMED: [SEPARATOR.join(forecast.assumed) for forecast in forecasts],
-            WARNINGS: [SEPARATOR.join(dict.fromkeys(map(_warning_name, f.warnings))) for f in forecasts],
-        },
-    )
-
-
-def _uncertainty(forecasts: Sequence[ItemForecast]) -> dict[str, list[float]]:
-    """Return the columns of intervals and quantiles, named as in frames of `shopcat.Forecaster`."""
-    columns: dict[str, list[float]] = {}
-    for forecast in forecasts:
-        for interval in forecast.intervals or ():
-            columns.setdefault(f"low_{interval.level:g}", []).append(interval.low)
-            columns.setdefault(f"high_{interval.level:g}", []).append(interval.high)
-        for quantile in forecast.quantiles or ():
-            columns.setdefault(f"quantile_{quantile.quantile:g}", []).append(quantile.sales)
-    return columns
-
-
-def _warning_name(warning: ForecastWarning) -> str:
-    """Return the name of a warning; after a colon that of its column, if it is about one."""
-    about_row = warning.code in ("no_history", "beyond_horizon", "training_period")
-    return warning.code if about_row else f"{warning.code}:{warning.field}"
-
-
-def _with_columns(frame: pd.DataFrame, columns: Mapping[str, list[Any]]) -> pd.DataFrame:
-    """Return a frame with columns at its end; one that it has already is replaced in its place."""
-    names = {str(name).strip().lower(): name for name in frame.columns}
-    return frame.assign(**{str(names.get(name, name)): values for name, values in columns.items()})
+    text = column.words[column.codes[row]] if column is not None else ""
+    if not text:
+        return f"column {name}: the cell is empty"
+    assert column is not None
+    return f"column {name}: {text!r}: {column.faults.get(text, detail)}"

@@ -1,52 +1,88 @@
-"""Rows of a CSV or Parquet file as texts, and rows written back to such a file."""
+"""Rows of a CSV or Parquet file, and rows written to such a file, a part at a time."""
 
-from io import BytesIO
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from runtime.errors import UserError
-from runtime.folder import write_file
-from training.sales.data.files import UnreadableError, read_csv, read_parquet
+from runtime.folder import new_file
+from training.sales.data.readers import UnreadableError, read_csv_parts, read_parquet
 
 PARQUET = ".parquet"
+PART = 250_000  # rows of a CSV file that are in memory at a time
 
 
 class RowsError(UserError):
     """A file that can't be forecast; the message names the columns and rows."""
 
 
-class Rows(NamedTuple):
-    """Rows of a file.
+class Source:
+    """Rows of a file, a part at a time. A part is a frame: texts of a CSV file, typed values of a Parquet file."""
 
-    Attributes:
-        source: the file.
-        frame: the rows as they are in the file: texts of a CSV, typed values of a Parquet file.
-        numbers: ``[row]``, line of each row in a CSV file, which counts the header and blank lines; number of the row
-            in a Parquet file, from 1.
-    """
+    def __init__(self, file: Path) -> None:
+        """Initialize the source; nothing is read yet."""
+        self.file = file
+        self.is_parquet = is_parquet(file)
+        self._only: pd.DataFrame | None = None  # the first part, until there is a second one
+        self._index: list[pd.Index] = []  # of the parts; a range, unless there are blank lines
 
-    source: Path
-    frame: pd.DataFrame
-    numbers: list[int]
+    def parts(self) -> Iterator[pd.DataFrame]:
+        """Read the file, except its blank lines. A file of one part is read once.
 
-    @property
-    def header(self) -> list[str]:
-        """Names of the columns."""
-        return [str(name) for name in self.frame.columns]
+        Raises:
+            RowsError: if the file can't be read, or has no rows.
+        """
+        if self._only is not None:
+            yield self._only
+            return
+        self._index = []
+        try:
+            for part in [read_parquet(self.file)] if self.is_parquet else read_csv_parts(self.file, PART):
+                rows = part if self.is_parquet else _without_blank_lines(part)
+                self._only = rows if not self._index else None
+                self._index.append(rows.index)
+                yield rows
+        except UnreadableError as error:
+            raise RowsError(f"{self.file}: {error}") from None
+        if not any(map(len, self._index)):
+            raise RowsError(f"{self.file}: there are no rows below the header; add them")
 
-    def texts(self, column: str) -> NDArray[np.object_]:
-        """Return the cells of a column as texts without blanks around them, ``[row]``; "" is an empty cell."""
-        cells = self.frame.iloc[:, self.header.index(column)]
-        texts = [_text(cell) for cell in cells.tolist()] if is_parquet(self.source) else cells.str.strip().tolist()
-        return np.array(texts, dtype=object)
+    def distinct(self, part: pd.DataFrame, column: str) -> tuple[NDArray[np.int64], list[str]]:
+        """Return the distinct cells of a column as texts without blanks around them; "" is an empty cell.
+
+        Returns:
+            The place of each row's text, ``[row]``, and the texts, of which some may be equal.
+        """
+        cells = part.iloc[:, names_of(part).index(column)]
+        if not self.is_parquet:
+            codes, words = pd.factorize(cells)
+            return codes, [word.strip() for word in words]
+        if cells.dtype == object:  # may have values that are equal and have different texts, such as 1 and True
+            return np.arange(len(cells)), [_text(cell) for cell in cells.tolist()]
+        codes, values = pd.factorize(cells, use_na_sentinel=False)
+        return codes, [_text(value) for value in values.tolist()]
 
     def place(self, row: int) -> str:
-        """Return the place of a row for an error message."""
-        return f"{'row' if is_parquet(self.source) else 'line'} {self.numbers[row]}"
+        """Return the place of a row for an error message.
+
+        It is the line in a CSV file, which counts the header and blank lines. It is the number of the row in a Parquet
+        file, from 1.
+        """
+        for index in self._index:
+            if row < len(index):
+                # Of both formats: `read_parquet` returns an index that begins with -1.
+                return f"{'row' if self.is_parquet else 'line'} {index[row] + 2}"
+            row -= len(index)
+        raise IndexError(row)
+
+
+def names_of(part: pd.DataFrame) -> list[str]:
+    """Return the names of a frame's columns."""
+    return [str(name) for name in part.columns]
 
 
 def is_parquet(file: Path) -> bool:
@@ -54,32 +90,44 @@ def is_parquet(file: Path) -> bool:
     return file.suffix.lower() == PARQUET
 
 
-def read_rows(source: Path) -> Rows:
-    """Read the rows of a CSV or Parquet file. Blank lines are left out.
+def write_rows(parts: Iterable[pd.DataFrame], out: Path) -> None:
+    """Write frames to a CSV file, or to a Parquet file if its name says so. The write is atomic.
 
-    Raises:
-        RowsError: if the file can't be read, or has no rows.
+    Args:
+        parts: the rows, one frame or more, all with the same columns.
+        out: file to write.
     """
-    try:
-        frame = read_parquet(source) if is_parquet(source) else read_csv(source, dtype=str, nothing={})
-    except UnreadableError as error:
-        raise RowsError(f"{source}: {error}") from None
-    if not is_parquet(source):
-        frame = frame[(frame != "").any(axis=1)]
-    if frame.empty:
-        raise RowsError(f"{source}: there are no rows below the header; add them")
-    numbers = [row + 2 for row in frame.index]  # of both formats: `read_parquet` has an index that begins with -1
-    return Rows(source, frame.reset_index(drop=True), numbers)
+    with new_file(out) as file:
+        if is_parquet(out):
+            _write_parquet(parts, file)
+        else:
+            with file.open("w", encoding="utf-8", newline="") as opened:
+                for number, part in enumerate(parts):
+                    part.to_csv(opened, index=False, header=number == 0, lineterminator="\n")
 
 
-def write_rows(frame: pd.DataFrame, out: Path) -> None:
-    """Write a frame to a CSV file, or to a Parquet file if its name says so. The write is atomic."""
-    if is_parquet(out):
-        content = BytesIO()
-        frame.to_parquet(content, index=False)
-        write_file(out, content.getvalue())
-    else:
-        write_file(out, frame.to_csv(index=False).encode())
+def _write_parquet(parts: Iterable[pd.DataFrame], file: Path) -> None:
+    """Write frames to a Parquet file, each as a row group, as pandas writes a single one."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    writer = None
+    for part in parts:
+        table = pa.Table.from_pandas(part, preserve_index=False, schema=writer and writer.schema)
+        writer = writer or parquet.ParquetWriter(file, table.schema)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _without_blank_lines(part: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with a cell that is not empty."""
+    filled = np.zeros(len(part), dtype=np.bool_)
+    for place in range(part.shape[1]):
+        filled |= (part.iloc[:, place] != "").to_numpy(np.bool_)
+        if filled.all():  # the first column of nearly every file
+            return part
+    return part[filled]
 
 
 def _text(value: Any) -> str:

@@ -3,16 +3,17 @@
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from runtime.errors import UserError
 from runtime.words import counted
 from sales.columns.own import PREFIX
 from sales.forecaster import Forecaster
-from training.sales.forecast_files.facts import known_facts
+from training.sales.forecast_files.facts import known_facts, words_of
 from training.sales.forecast_files.formats import write_rows
 
 SEPARATOR = ";"  # between the names in a cell
@@ -78,16 +79,10 @@ def write_plan(
     ids = model.panel.store_ids
     dates = (calendar.first_day + day).astype("datetime64[D]").astype("datetime64[s]")
     frame = pd.DataFrame({"store": [ids[index] for index in store], "date": dates})
-    for field, values in facts.values.items():
-        field = field.removeprefix(PREFIX)
-        if isinstance(values[0], bool):
-            frame[field] = np.array(values, dtype=np.int8)
-        elif any(isinstance(value, str) for value in values):
-            frame[field] = values
-        else:
-            frame[field] = np.array(values, dtype=np.float32)  # None becomes NaN
+    for field, numbers in facts.values.items():
+        frame[field.removeprefix(PREFIX)] = _cells(numbers, words_of(model, field))
     frame[ASSUMED] = [SEPARATOR.join(names) for names in facts.assumed_names()]
-    write_rows(frame, out)
+    write_rows([frame], out)
     return Plan(
         first=start,
         last=calendar.date(first + days - 1),
@@ -96,6 +91,13 @@ def write_plan(
         n_beyond=min(max(first + days - 1 - model.panel.cutoff - model.horizon, 0), days),
         assumed={name: count for name, rows in facts.assumed.items() if (count := int(rows.sum()))},
     )
+
+
+def _cells(numbers: NDArray[Any], words: Sequence[int | str]) -> NDArray[Any] | list[str | None]:
+    """Return the cells of a column: flags as 0 and 1, words in place of codes, and None or NaN where unknown."""
+    if words and not np.isnan(numbers).all():
+        return [None if code != code else str(words[int(code)]) for code in numbers.tolist()]
+    return numbers.astype(np.int8 if numbers.dtype == np.uint8 else np.float32)
 
 
 def _check_days(forecaster: Forecaster, first: int, days: int) -> None:

@@ -1,0 +1,140 @@
+"""CSV and Parquet files as frames, and the reasons why they can't be read."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+SEPARATORS = (",", ";", "\t", "|")
+
+
+class UnreadableError(Exception):
+    """A file that is no table.
+
+    Attributes:
+        cause: description of the problem in plain words.
+        remedy: advice on how to solve it.
+    """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}; {remedy}")
+        self.cause, self.remedy = cause, remedy
+
+
+def read_csv(file: Path, *, dtype: Any, nothing: Mapping[str, list[str]], n_rows: int | None = None) -> pd.DataFrame:
+    """Read a CSV file with UTF-8 and a header line. Row ``i`` is line ``i + 2``: blank lines are rows too.
+
+    Fields are separated by commas, or by the semicolons, tabs or vertical bars that the header has instead. Excel's
+    line ``sep=;`` before the header is skipped.
+
+    Args:
+        file: file to read.
+        dtype: pandas' dtype, for all columns or by name.
+        nothing: spellings of an empty field, by column. If there are none, empty fields are empty texts.
+        n_rows: number of rows to read; None for all.
+
+    Raises:
+        UnreadableError: if the file can't be read. Its ``__cause__`` is a ``ValueError`` if a value has another dtype.
+    """
+    with _readable():
+        options, skipped = _csv_options(file)
+        frame: pd.DataFrame = pd.read_csv(
+            file, dtype=dtype, na_values=dict(nothing), na_filter=bool(nothing), nrows=n_rows, **options
+        )
+    frame.index += skipped
+    return frame
+
+
+def read_csv_parts(file: Path, rows: int) -> Iterator[pd.DataFrame]:
+    """Read a CSV file as texts, a number of rows at a time, so that memory does not grow with the file.
+
+    Args:
+        file: file to read; see `read_csv`.
+        rows: number of rows of a part. The index goes on from part to part.
+
+    Raises:
+        UnreadableError: if the file can't be read.
+    """
+    with _readable():
+        options, skipped = _csv_options(file)
+        with pd.read_csv(file, dtype=str, na_filter=False, chunksize=rows, **options) as parts:
+            for frame in parts:
+                frame.index += skipped
+                yield frame
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn the errors of files and of pandas to `UnreadableError`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the header would be lost
+            yield
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        raise UnreadableError(*_why_unreadable(error)) from error
+
+
+def _csv_options(file: Path) -> tuple[dict[str, Any], int]:
+    """Return pandas' options for a CSV file, and the number of lines before its header."""
+    separator, skipped = _separator(file)
+    return {
+        "keep_default_na": False,
+        "encoding": "utf-8-sig",
+        "index_col": False,
+        "skip_blank_lines": False,
+        "low_memory": False,
+        "sep": separator,
+        "skiprows": skipped,
+    }, skipped
+
+
+def _separator(file: Path) -> tuple[str, int]:
+    """Return the separator of a CSV file's fields, and the number of lines before the header.
+
+    It is the most frequent one in the header outside quotes; a comma if there is none.
+    """
+    with file.open(encoding="utf-8-sig") as lines:
+        first = lines.readline()
+        if re.fullmatch(r"sep=.\s*", first):
+            return first[4], 1
+    bare = re.sub(r'"[^"]*"', "", first)
+    return max(SEPARATORS, key=bare.count), 0
+
+
+def _why_unreadable(error: Exception) -> tuple[str, str]:
+    """Return cause and remedy in plain words."""
+    match error:
+        case FileNotFoundError():
+            return "the file is missing", "add it"
+        case OSError():
+            return f"the file can't be read: {error.strerror or error}", "make it a file that you may read"
+        case UnicodeDecodeError():
+            return f"not UTF-8 text (byte {error.start})", "save it as CSV in UTF-8"
+        case pd.errors.EmptyDataError():
+            return "the file or its first line is empty", "put the columns' names in the first line"
+    why = "line 2 has more fields than the header"
+    if not isinstance(error, pd.errors.ParserWarning):
+        why = str(error).strip().removeprefix("Error tokenizing data. C error: ")
+    return f"not CSV: {why}", "separate fields by commas; put a field with a comma in it in double quotes"
+
+
+def read_parquet(file: Path) -> pd.DataFrame:
+    """Read a Parquet file. The index is such that problems count its rows from 1, as `Problems.complain` says.
+
+    Raises:
+        UnreadableError: if the file can't be read.
+    """
+    try:
+        frame = pd.read_parquet(file)
+    except FileNotFoundError as error:
+        raise UnreadableError(*_why_unreadable(error)) from error
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"not Parquet: {str(error).splitlines()[0]}", "save it as Parquet or CSV") from error
+    if any(name is not None for name in frame.index.names):  # store and date may be the index
+        frame = frame.reset_index()
+    frame.index = pd.RangeIndex(-1, len(frame) - 1)
+    return frame
