@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from cli import bundles, serve
+from cli import bundles, serve, tune
 from cli.common import OURS, Commands
 from cli.kinds import KIND_COMMANDS
 
@@ -68,7 +68,7 @@ def _add_commands() -> None:
         *(command for kind in KIND_COMMANDS.values() for command in kind.judge),
         bundles.evaluate,
         *(command for kind in KIND_COMMANDS.values() for command in kind.predict),
-        *(bundles.check, bundles.archive, serve.serve),
+        *(bundles.check, bundles.archive, tune.tune, serve.serve),
     ]
     for command in commands:
         main.add_command(command)

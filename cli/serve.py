@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.common import FILE, FOLDER, REVIEW_SHARE, command
+from cli.common import FILE, FOLDER, REVIEW_SHARE, RUNNER, command
 from cli.kinds import kind_commands
 from cli.serve_options import LOOPBACK, ServeOptions
 
@@ -24,16 +24,6 @@ logger = logging.getLogger(__name__)
 
 _PORT = click.IntRange(1, 65535)
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-class _RunnerName(click.Choice[str]):
-    """Name of a runner; "asgi", the kind of server that the runner in Python is in place of, is a name of it too."""
-
-    def __init__(self) -> None:
-        super().__init__(["torchserve", "python"])
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return super().convert("python" if value == "asgi" else value, param, ctx)
 
 
 def _rate_limits(
@@ -88,14 +78,7 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
     type=click.IntRange(0, 256),
     help="Worker processes of each model, in each TorchServe instance.  [default: one for each GPU, or CPU core]",
 )
-@click.option(
-    "--runner",
-    type=_RunnerName(),
-    default="torchserve",
-    show_default=True,
-    help="Program that runs the workers: torchserve, or python for workers that are their own HTTP servers, without "
-    "Java. They start sooner, take less memory and answer sooner.",
-)
+@RUNNER
 @click.option("--cpu", is_flag=True, help="Compute on the CPU, even if there is a GPU.")
 @click.option(
     "--instances", default=1, show_default=True, type=click.IntRange(1, 64), help="Number of TorchServe instances."
@@ -135,6 +118,7 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
     type=click.FloatRange(0, 600),
     help="Seconds that a stop waits for requests on connections that are open and idle.",
 )
+@click.option("--tuned", type=FILE, help="Settings that `shopcat tune` has measured on this machine.")
 @click.option("--no-gateway", is_flag=True, help="Serve without the gateway: the runner itself listens on --port.")
 @click.option("--no-edge", is_flag=True, hidden=True, callback=_warn_of_old_name)
 @click.option(
@@ -252,7 +236,8 @@ def _serve_with_gateway(options: ServeOptions) -> None:
 
     config = options.gateway_config()
     find_envoy()
-    for warning in config.warnings():
+    tuned = options.read_tuned()
+    for warning in [*config.warnings(), *(tuned.warnings() if tuned else [])]:
         logger.warning("%s", warning)
 
     def on_ready(service: "Service") -> None:

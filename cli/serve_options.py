@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from serving.gateway.rate_limit import RateLimit
     from serving.monitoring.watched import ReadyPolicy
     from serving.runner import Runner
+    from serving.tuning.tuned import Tuned
 
 LOOPBACK = "127.0.0.1"
 
@@ -49,6 +50,7 @@ class ServeOptions:
     max_pixels: int | None
     worker_memory: int | None
     allow_unpatched: bool
+    tuned: Path | None = None
 
     def check(self) -> None:
         """Reject options that contradict each other."""
@@ -96,11 +98,34 @@ class ServeOptions:
         return TorchServeRunner(self.instances, self.workers, self.cpu, environment)
 
     def archives(self) -> list[Path]:
-        """Archive the bundles for TorchServe and return the archives."""
+        """Archive the bundles, with tuned settings if there are any, and return the archives."""
+        from runtime.bundle import name_of
         from serving.torchserve.archive import archive, check_bundles
 
         check_bundles(self.bundles)
-        return [archive(bundle, self.model_store) for bundle in self.bundles]
+        tuned = self.read_tuned()
+        models = tuned.models if tuned else {}
+        return [
+            archive(bundle, self.model_store, settings.settings(with_workers=not self.workers))
+            if (settings := models.get(name_of(bundle)))
+            else archive(bundle, self.model_store)
+            for bundle in self.bundles
+        ]
+
+    def read_tuned(self) -> "Tuned | None":
+        """Return the measured settings; None without any.
+
+        Raises:
+            TunedError: if the file can't be read, or is for another runner.
+        """
+        from serving.tuning.tuned import Tuned, TunedError
+
+        if self.tuned is None:
+            return None
+        tuned = Tuned.read(self.tuned)
+        if tuned.runner != self.runner:
+            raise TunedError(f"{self.tuned} was measured with --runner {tuned.runner}; give the same option here")
+        return tuned
 
     def worker_environment(self) -> dict[str, str]:
         """Return the environment variables that pass settings to the workers."""
@@ -129,6 +154,7 @@ class ServeOptions:
         from serving.gateway.keys import key_file
         from serving.gateway.tracing import tracing_from
 
+        tuned = self.read_tuned()
         return GatewayConfig(
             self.port,
             self.host,
@@ -139,7 +165,7 @@ class ServeOptions:
             probes_port=self.metrics_port,
             probes_host=self.metrics_host,
             max_memory=self.gateway_memory and self.gateway_memory << 20,
-            threads=self.gateway_threads,
+            threads=self.gateway_threads or (tuned.gateway_threads if tuned else None),
             timeouts=Timeouts(idle_at_stop=self.idle_at_stop),
             health_check_interval=self.health_check_interval if self.runner == "torchserve" else None,
         )

@@ -17,11 +17,12 @@ from schemas.pets.parse import parse_request
 class PetsHandler:
     """Handler of a worker that classifies photos."""
 
-    def __init__(self, bundle: Path, *, device: str) -> None:
+    def __init__(self, bundle: Path, *, device: str, threads: int = 1) -> None:
         share, max_pixels = os.environ.get(REVIEW_SHARE), os.environ.get(MAX_PIXELS)
         self.model = Classifier.load(
             bundle,
             device=device,
+            threads=threads,
             review_share=float(share) if share else None,
             max_pixels=int(max_pixels) if max_pixels else DEFAULT_MAX_PIXELS,
         )

@@ -13,8 +13,8 @@ from schemas.sales.parse import ForecastRequest, parse_request
 class SalesHandler:
     """Handler of a worker that forecasts."""
 
-    def __init__(self, bundle: Path, *, device: str) -> None:
-        self.model, self.observer = Forecaster.load(bundle, device=device), ForecastObserver()
+    def __init__(self, bundle: Path, *, device: str, threads: int = 1) -> None:
+        self.model, self.observer = Forecaster.load(bundle, device=device, threads=threads), ForecastObserver()
 
     @staticmethod
     def parse(request: Request) -> ForecastRequest:

@@ -83,19 +83,22 @@ class Worker:
         safeguards: its safeguards.
     """
 
-    def __init__(self, bundle: Path, *, device: str, timeout: float = MAX_QUEUE_S) -> None:
+    def __init__(self, bundle: Path, *, device: str, threads: int = 1, timeout: float = MAX_QUEUE_S) -> None:
         """Load and verify a bundle.
 
         Args:
             bundle: its folder.
             device: ``cpu`` or ``cuda:N``.
+            threads: number of threads of the network on the CPU.
             timeout: seconds after which the server gives up a batch.
         """
         ready = os.environ.get(READY_FOLDER)  # not set if `shopcat serve` did not start the server
         # Early, because requests of a dead worker count from now on.
         poison = PoisonGuard(Path(ready, IN_HAND)) if ready else None
         self._bundle = bundle
-        self.handler: Handler = resolve_name(f"handlers.{kind_of(bundle)}:HANDLER")(bundle, device=device)
+        self.handler: Handler = resolve_name(f"handlers.{kind_of(bundle)}:HANDLER")(
+            bundle, device=device, threads=threads
+        )
         model = self.handler.model
         log_lines(model.name)
         if poison:

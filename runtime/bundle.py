@@ -55,6 +55,11 @@ def kind_of(folder: Path) -> str:
     return str(_read(folder).get("kind"))
 
 
+def name_of(folder: Path) -> str:
+    """Return the name of the model that a bundle's manifest gives; raise `BundleError` as `kind_of` does."""
+    return str(_read(folder).get("name"))
+
+
 def read_manifest(folder: Path, model: type[M], *, kind: str, format_version: int) -> M:
     """Return the manifest of a bundle, without reading the other files.
 

@@ -32,6 +32,8 @@ class ModelSettings(BaseModel):
 
     batchSize: PositiveInt  # noqa: N815 - TorchServe's name
     responseTimeout: PositiveInt  # noqa: N815
+    threads: PositiveInt = 1
+    minWorkers: PositiveInt | None = None  # noqa: N815
     max_concurrent: PositiveInt | None = None
     max_request_bytes: int = Field(MAX_BODY, gt=0, le=MAX_BODY)
     admission_limits: dict[Literal["predictions", "explanations"], LimitSettings] = {}

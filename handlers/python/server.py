@@ -28,7 +28,8 @@ def run(settings: Settings) -> None:
     """Load the model and answer requests until SIGTERM; then answer what was accepted."""
     end_slow_batches()
     raise_open_files()
-    worker = Worker(Path(settings.bundle), device=select_gpu(settings.gpu), timeout=settings.timeout)
+    device = select_gpu(settings.gpu)
+    worker = Worker(Path(settings.bundle), device=device, threads=settings.threads, timeout=settings.timeout)
     uvloop.run(_serve(worker, settings))
 
 

@@ -19,6 +19,7 @@ class Settings:
         host: IP address of the port.
         port: port that all workers of the model share.
         gpu: number of the GPU; None for the CPU.
+        threads: number of threads of the network on the CPU.
         batch_size: largest number of requests in a batch.
         timeout: seconds for a batch.
         max_body: size of the largest accepted body in bytes.
@@ -32,6 +33,7 @@ class Settings:
     host: str = ""
     port: int = 0
     gpu: int | None = None
+    threads: int = 1
     batch_size: int = 1
     timeout: float = 60.0
     max_body: int = 10_485_760

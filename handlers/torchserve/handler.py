@@ -38,6 +38,7 @@ class TorchServeHandler:
         self.worker = Worker(
             Path(properties["model_dir"], "bundle").resolve(),
             device=select_gpu(properties.get("gpu_id")),
+            threads=int(settings.get("threads", 1)),
             timeout=float(settings.get("responseTimeout", MAX_QUEUE_S)),
         )
         protocol.patch_worker(self.answer, allow_unpatched=ALLOW_UNPATCHED in os.environ)

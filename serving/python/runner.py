@@ -76,7 +76,8 @@ class PythonRunner:
     """Starts worker processes.
 
     Attributes:
-        workers: number of workers of each model; 0 for one per GPU, or per CPU core without a GPU.
+        workers: number of workers of each model; 0 for the number in its settings, or one per GPU, or per CPU core
+            without a GPU.
         cpu: compute on the CPU even if there is a GPU.
         environment: more environment variables for the workers; see `handlers.worker_settings`.
         host: IP address to listen on, without a gateway.
@@ -95,8 +96,12 @@ class PythonRunner:
 
     def instances(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
         """Return the archive of each worker."""
-        count = self.workers or len(self._gpus()) or n_cores()
-        return [[archive] for archive in archives for _ in range(count)]
+        default = len(self._gpus()) or n_cores()
+        return [
+            [archive]
+            for archive in archives
+            for _ in range(self.workers or model_settings(archive).minWorkers or default)
+        ]
 
     @contextlib.contextmanager
     def running(
@@ -140,6 +145,7 @@ class PythonRunner:
             host=self.host,
             port=port or 0,
             gpu=gpu,
+            threads=settings.threads,
             batch_size=settings.batchSize,
             timeout=settings.responseTimeout,
             max_body=settings.max_request_bytes,

@@ -10,13 +10,16 @@ An archive is a folder that TorchServe loads in place, without unpacking; torch-
 An archive contains no code: the handler is a module of the installed package `handlers`.
 """
 
+import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from runtime.errors import UserError
 from runtime.folder import new_folder, sha256
@@ -36,7 +39,7 @@ class ArchiveError(UserError):
     """A bundle or an archive that cannot be used; the message names the file and the remedy."""
 
 
-def archive(bundle: Path, model_store: Path) -> Path:
+def archive(bundle: Path, model_store: Path, changes: Mapping[str, Any] = {}) -> Path:
     """Write the archive of a bundle.
 
     An existing archive of the model is replaced in one atomic step, unless it is current.
@@ -44,6 +47,7 @@ def archive(bundle: Path, model_store: Path) -> Path:
     Args:
         bundle: the bundle's folder.
         model_store: parent folder of the archive, which is named ``NAME.archive`` after the model.
+        changes: settings of the model that replace those of its kind.
 
     Returns:
         The archive's folder.
@@ -53,7 +57,9 @@ def archive(bundle: Path, model_store: Path) -> Path:
     """
     manifest = _read_bundle(bundle)
     name, kind = manifest["name"], manifest["kind"]
-    settings = _settings(kind, bundle)
+    settings = _settings(kind, bundle).read_bytes()
+    if changes:
+        settings = yaml.safe_dump({**yaml.safe_load(settings), **changes}, sort_keys=False).encode()
     target = model_store / f"{name}{_SUFFIX}"
     description = {
         "createdOn": manifest["created"],
@@ -65,14 +71,14 @@ def archive(bundle: Path, model_store: Path) -> Path:
             "handler": HANDLER,
             "configFile": _MODEL_SETTINGS,
         },
-        "shopcat": {"bundle": sha256(bundle / "bundle.json"), "settings": sha256(settings)},
+        "shopcat": {"bundle": sha256(bundle / "bundle.json"), "settings": hashlib.sha256(settings).hexdigest()},
     }
     if _is_current(target, description):
         return target
     with new_folder(target, replace=True) as folder:
         (folder / _MANIFEST).parent.mkdir()
         (folder / _MANIFEST).write_text(json.dumps(description, indent=2))
-        shutil.copyfile(settings, folder / _MODEL_SETTINGS)
+        (folder / _MODEL_SETTINGS).write_bytes(settings)
         (folder / "bundle").mkdir()
         for name in ("bundle.json", *manifest["files"]):
             shutil.copyfile(bundle / name, folder / "bundle" / name)
