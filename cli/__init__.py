@@ -8,9 +8,10 @@ import sys
 
 import click
 
-from cli import bundles, serve, tune
+from cli import bundles
 from cli.common import OURS, Commands
 from cli.kinds import KIND_COMMANDS
+from cli.service import serve, tune
 
 
 # Each option can also come from the environment, for containers: SHOPCAT_SERVE_WORKERS is `serve --workers`.

@@ -78,7 +78,7 @@ def test_the_rules_know_every_package() -> None:
         ("serving.gateway.config", "handlers.torchserve.protocol"),
         ("serving.process", "torch"),
         ("serving.process", "training.sales.metrics"),
-        ("serving.process", "cli.serve"),
+        ("serving.process", "cli.service.serve"),
         ("training.sales.metrics", "handlers.batch"),
         ("training.sales.metrics", "fastai"),
         ("shopcat.loading", "handlers.readiness"),

@@ -28,7 +28,7 @@ OLD_WORDS = re.compile(r"\b((?i:front door|gist|told|lanes?)|Edge|running_edge|n
 NO_PROSE = re.compile(r"^\s*(\||#|>>>|\.\.\.|├|└|=====)|^ {4}|\S {2,}\S")
 
 # Files that accept the old option --no-edge, or test it.
-OLD_OPTION = {"cli/serve.py", "tests/test_cli.py", "tests/integration/service/test_options.py"}
+OLD_OPTION = {"cli/service/serve.py", "tests/test_cli.py", "tests/integration/service/test_options.py"}
 
 
 class Sentence(NamedTuple):

@@ -64,7 +64,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bench:
-    """What a search measures, and how long.
+    """Requests of a search, and how long it measures.
 
     Attributes:
         model: name of the model.

@@ -18,7 +18,7 @@ class TunedError(UserError):
 
 
 class Machine(BaseModel, extra="forbid"):
-    """What the settings depend on.
+    """Properties of a machine that the settings depend on.
 
     Attributes:
         processor: name of the processor.

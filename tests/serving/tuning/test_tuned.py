@@ -13,7 +13,7 @@ def tuned(**models: TunedModel) -> Tuned:
     return Tuned(machine=Machine.here(), runner="python", gateway_threads=2, models=models)
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_written_file_is_read_back(tmp_path: Path) -> None:
     tuned(sales=MODEL).write(tmp_path / "tuned.yaml")
     assert Tuned.read(tmp_path / "tuned.yaml") == tuned(sales=MODEL)
     assert tuned().warnings() == []

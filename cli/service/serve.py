@@ -12,7 +12,7 @@ import click
 
 from cli.common import FILE, FOLDER, REVIEW_SHARE, RUNNER, command
 from cli.kinds import kind_commands
-from cli.serve_options import LOOPBACK, ServeOptions
+from cli.service.options import LOOPBACK, ServeOptions
 
 if TYPE_CHECKING:
     from runtime.log_lines import LogFormat
