@@ -1,22 +1,36 @@
 """Golden pictures: a machine must compute the outputs that training computed for them."""
 
 from base64 import b64decode
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pets.bundle import Bundle
-from pets.images import open_photo
+from pets.images import Box, Photo, open_photo
+from pets.network import Output
 from runtime.bundle import BundleError
-
-if TYPE_CHECKING:
-    from pets.classifier import Classifier
 
 TOLERANCE = 2e-3  # share of the largest logit or map value; another CPU or a GPU differs by less
 INT8_TOLERANCE = 0.3  # the same for 8 bits; rounding gives up to 0.16 in single cells of a map
 
 
-def verify(classifier: "Classifier", bundle: Bundle) -> None:
+class Network(Protocol):
+    """Part of `pets.classifier.Classifier` that runs the network."""
+
+    int8: bool
+
+    def crop(self, photo: Photo, /) -> tuple[NDArray[np.uint8], Box]:
+        """Return the network's input from a photo, and its place on the photo."""
+        ...
+
+    def run_network(self, pixels: Sequence[NDArray[np.uint8]], target: Sequence[int], /) -> Output:
+        """Run the network, and explain a class of each photo."""
+        ...
+
+
+def verify(classifier: Network, bundle: Bundle) -> None:
     """Run a classifier's network on its bundle's golden pictures, and compare with the outputs of training.
 
     Raises:
