@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.table import record, sales
+from benchmarks.table import photos, record, sales
 from benchmarks.table.record import Result
 
 Measure = Callable[[argparse.Namespace], tuple[list[Result], str]]
@@ -27,6 +27,14 @@ ROWS: Mapping[str, tuple[str, Measure]] = {
         "HTTP server of a worker",
         lambda args: sales.http_server_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
     ),
+    "photos": (
+        "Photos",
+        lambda args: photos.rows(args.pets, args.photos, rounds=args.rounds, seconds=args.seconds),
+    ),
+    "photo-steps": (
+        "One photo in a process",
+        lambda args: photos.step_rows(args.pets, args.photos, rounds=args.rounds),
+    ),
 }
 
 
@@ -35,6 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--sales", type=Path, default=Path("model_store/demo"), help="bundle of the sales rows")
+    parser.add_argument("--pets", type=Path, default=Path("model_store/pets"), help="bundle of the rows of photos")
+    parser.add_argument("--photos", type=Path, help="folder with images/ in it; generated photos if left out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="seconds of each measurement")
     args = parser.parse_args()

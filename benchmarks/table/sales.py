@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.load_generator.closed_loop import Load, generator, measure
 from benchmarks.servers.running import fastapi, granian, torchserve, uvicorn, warm
 from benchmarks.table.record import Result
+from runtime.bundle import MANIFEST, kind_of
 from runtime.cores import n_cores
 from sales.bundle import read_manifest
 from sales.forecaster import Forecaster
@@ -59,9 +60,15 @@ def six_weeks(bundle: Path) -> list[bytes]:
 
 
 @contextmanager
-def servers(bundle: Path, names: Sequence[str]) -> Iterator[Mapping[str, str]]:
-    """Run servers side by side, each with a worker for each core; yield the model's URL by the server's name."""
-    workers = n_cores()
+def servers(bundle: Path, names: Sequence[str], **environment: str) -> Iterator[Mapping[str, str]]:
+    """Run servers side by side, each with a worker for each core; yield the model's URL by the server's name.
+
+    Args:
+        bundle: folder of the bundle.
+        names: names of the servers.
+        **environment: environment variables of the FastAPI server.
+    """
+    workers, kind = n_cores(), kind_of(bundle)
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         start: Mapping[str, Callable[[], str]] = {
@@ -69,27 +76,40 @@ def servers(bundle: Path, names: Sequence[str]) -> Iterator[Mapping[str, str]]:
             TORCHSERVE: lambda: running.enter_context(_service(bundle, folder, TorchServeRunner(workers=workers))),
             BARE_PYTHON: lambda: running.enter_context(_bare(bundle, folder, PythonRunner(workers))),
             BARE_TORCHSERVE: lambda: running.enter_context(_bare(bundle, folder, TorchServeRunner(workers=workers))),
-            NOOP: lambda: running.enter_context(
-                torchserve(bundle, "sales", folder / "noop", workers, "noop_handler.py")
-            ),
-            FASTAPI: lambda: running.enter_context(fastapi(bundle, "sales", workers, {})),
+            NOOP: lambda: running.enter_context(torchserve(bundle, kind, folder / "noop", workers, "noop_handler.py")),
+            FASTAPI: lambda: running.enter_context(fastapi(bundle, kind, workers, environment)),
         }
         yield {name: start[name]() for name in names}
 
 
 def in_turns(
-    urls: Mapping[str, str], bodies: Sequence[bytes], *, connections: Sequence[int], rounds: int, seconds: float
+    urls: Mapping[str, str],
+    bodies: Sequence[bytes],
+    *,
+    connections: Sequence[int],
+    rounds: int,
+    seconds: float,
+    content_type: str = "application/json",
+    rejections: bool = False,
 ) -> Loads:
     """Measure the servers in turns, so that other load on the machine meets all of them."""
     for name, url in urls.items():
         if name in (TORCHSERVE, BARE_TORCHSERVE):
             warm(url, len(bodies[0]))
-        measure(url, bodies, connections=8, seconds=_JVM_WARM_S if "orch" in name else _WARM_S)
+        warm_s = _JVM_WARM_S if "orch" in name else _WARM_S
+        measure(url, bodies, connections=8, seconds=warm_s, content_type=content_type, rejections=rejections)
     loads: dict[tuple[int, str], list[Load]] = {}
     for _ in range(rounds):
         for number in connections:
             for name, url in urls.items():
-                load = measure(url, bodies, connections=number, seconds=seconds)
+                load = measure(
+                    url,
+                    bodies,
+                    connections=number,
+                    seconds=seconds,
+                    content_type=content_type,
+                    rejections=rejections,
+                )
                 loads.setdefault((number, name), []).append(load)
     return loads
 
@@ -183,11 +203,15 @@ def _service(bundle: Path, folder: Path, runner: Runner) -> Iterator[str]:
     checks = None if isinstance(runner, PythonRunner) else 2.0
     config = GatewayConfig(ports.inference, probes_port=ports.metrics, health_check_interval=checks)
     with Service(config, lambda: [archive(bundle, folder / "store")], runner).running():
-        yield f"{config.url}/predictions/{read_manifest(bundle).name}"
+        yield f"{config.url}/predictions/{_name(bundle)}"
 
 
 @contextmanager
 def _bare(bundle: Path, folder: Path, runner: Runner) -> Iterator[str]:
     ports = Ports.any_free()
     with serving_without_gateway(lambda: [archive(bundle, folder / "store")], runner, ports):
-        yield f"http://{HOST}:{ports.inference}/predictions/{read_manifest(bundle).name}"
+        yield f"http://{HOST}:{ports.inference}/predictions/{_name(bundle)}"
+
+
+def _name(bundle: Path) -> str:
+    return str(json.loads((bundle / MANIFEST).read_bytes())["name"])
