@@ -29,9 +29,10 @@ from serving.monitoring import recent
 from serving.output import ProcessOutput
 from serving.service import Service, serve
 from serving.torchserve.archive import SETTINGS
+from serving.torchserve.runner import TorchServeRunner
 
 
-def models_served(folder: Path, workers: int, instances: int = 1, settings: str = "") -> dict[str, ServedModel]:
+def models_served(folder: Path, workers: int, settings: str = "") -> dict[str, ServedModel]:
     """Return both models by name, the sales model with other settings if they are given."""
     models = {name: folder / name for name in ("sales", "pets")}
     for name, archive in models.items():
@@ -40,12 +41,11 @@ def models_served(folder: Path, workers: int, instances: int = 1, settings: str 
         shutil.copyfile(SETTINGS / f"{name}.yaml", archive / "model-config.yaml")
     if settings:
         (models["sales"] / "model-config.yaml").write_text(settings)
-    server: Any = SimpleNamespace(models=models, workers=lambda _: workers)
-    return {model.name: model for model in served_models(server, instances)}
+    return {model.name: model for model in served_models(models, dict.fromkeys(models, workers))}
 
 
-def test_limits_grow_with_workers_and_instances(tmp_path: Path) -> None:
-    found = models_served(tmp_path, workers=2, instances=3)
+def test_limits_grow_with_workers(tmp_path: Path) -> None:
+    found = models_served(tmp_path, workers=6)
     assert (found["pets"].workers, found["pets"].max_concurrent, found["pets"].limits) == (6, 6 * 4, [])
     assert (found["sales"].max_concurrent, found["sales"].timeout) == (6 * 64, 35)
     assert (found["sales"].max_body, found["pets"].max_body) == (1 << 20, MAX_BODY)
@@ -57,7 +57,7 @@ def test_limits_grow_with_workers_and_instances(tmp_path: Path) -> None:
 
 def service_of(gateway: object) -> Service:
     """Return a service with a gateway and without instances."""
-    service = Service(GatewayConfig(), list, instances=1, workers=1)
+    service = Service(GatewayConfig(), list, TorchServeRunner(workers=1))
     service._gateway = cast(Any, SimpleNamespace(current=gateway, is_recovering=False, restarts=0))
     service.pool = cast(Any, SimpleNamespace(running=dict, instances=()))
     return service
@@ -133,7 +133,7 @@ def test_an_error_of_the_first_answers_does_not_end_the_service(
     monkeypatch.setattr(Service, "begin_reload", begin_reload)
     drained: list[Service] = []
     monkeypatch.setattr(Service, "drain", lambda service: drained.append(service))
-    serve(GatewayConfig(), list, on_ready)
+    serve(GatewayConfig(), list, TorchServeRunner(), on_ready)
     assert (reloads, len(drained)) == ([True], 1)
     assert f"its first answers can't be shown: {error}" in caplog.text
 
