@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import shutil
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -135,6 +136,17 @@ class InstancePool:
             self.stop(started)
             raise
         return started
+
+    def drain(self, seconds: float) -> None:
+        """Let all instances answer what they have accepted and end, for some seconds."""
+        for instance in self.instances:
+            instance.retire()
+            if (server := instance.current) is not None:
+                server.output.stopping = True  # its end is not unexpected
+                server.process.terminate()
+        until = time.monotonic() + seconds
+        while any(instance.current for instance in self.instances) and time.monotonic() < until:
+            time.sleep(_POLL_S)
 
     def close(self) -> None:
         """Start no more instances, and stop all at the same time."""

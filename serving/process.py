@@ -113,8 +113,6 @@ def running_process(
     output: ProcessOutput,
     defaults: Mapping[str, str] = {},
     overrides: Mapping[str, str] = {},
-    *,
-    patience: float = 0.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command in a new session; when the block ends, stop every process of that session.
 
@@ -125,7 +123,6 @@ def running_process(
             the log has its exit status and its last lines.
         defaults: environment variables that are set unless the process inherits them; few variables are inherited.
         overrides: environment variables that are set even if the process would inherit others.
-        patience: more seconds than usual that the process may take to end after SIGTERM.
     """
     inherited = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
     # The C library is opened here, because between fork and exec it is not safe.
@@ -149,7 +146,7 @@ def running_process(
         yield process
     finally:
         output.stopping = process.poll() is None
-        _stop(process, _STOP_S + patience)
+        _stop(process)
         reader.join(_STOP_S)
 
 
@@ -199,14 +196,14 @@ def _crash_report(file: Path) -> str:
     return f"{file.name} can't be read"
 
 
-def _stop(process: subprocess.Popen[bytes], timeout: float) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     """End a process and its process group: first with SIGTERM, then with SIGKILL."""
     with postponed():
         process.terminate()
         try:
-            process.wait(timeout)
+            process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            logger.warning("process %d did not end within %g s and is killed", process.pid, timeout)
+            logger.warning("process %d did not end within %g s and is killed", process.pid, _STOP_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

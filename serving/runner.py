@@ -9,6 +9,7 @@ from typing import Protocol
 
 from handlers.worker_paths import WorkerPaths
 from serving.local_http import Address
+from serving.output import ProcessOutput
 
 # Environment variables of workers, unless they are set: there is a worker for each core.
 WORKER_DEFAULTS = {
@@ -38,6 +39,11 @@ class Server(Protocol):
     @property
     def process(self) -> subprocess.Popen[bytes]:
         """Return its first process; the instance ends with it."""
+        ...
+
+    @property
+    def output(self) -> ProcessOutput:
+        """Return the output of its first process."""
         ...
 
     def workers(self, model: str) -> int:

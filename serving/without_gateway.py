@@ -17,6 +17,7 @@ from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
 from serving.ports import HOST, Ports
 from serving.process import private_folder
+from serving.reload import DRAIN_S
 from serving.runner import Runner, Server
 from serving.signals import reload_requests, stop_on_signal
 
@@ -35,7 +36,8 @@ def serving_without_gateway(
 ) -> Iterator[Server]:
     """Run the instances of a runner on one port until the block ends.
 
-    An instance that ends unexpectedly is started again.
+    An instance that ends unexpectedly is started again. If a signal ends the block, the instances answer what they have
+    accepted; a second signal ends the wait.
 
     Args:
         archive: makes the archives, one for each model.
@@ -82,6 +84,9 @@ def serving_without_gateway(
                     instance.role = "serving"
                 workers |= count_workers(started)
                 yield started[0].wait_until_started()
+            except KeyboardInterrupt:
+                pool.drain(DRAIN_S)
+                raise
             finally:
                 pool.close()
 

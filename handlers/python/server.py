@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import faulthandler
+import os
 import resource
 import signal
 import time
@@ -19,13 +20,13 @@ from handlers.python.settings import Settings
 from handlers.worker import Worker
 
 _BACKLOG = 4096
-_TICK_S = 1.0
+_TICK_S = 1.0  # serving/python/watchdog.py polls as often
 _DRAIN_S = 0.02
 _ITERATIONS = 4  # of the loop: one accepts a connection, the next one reads it, and batches run between them
 
 
 def run(settings: Settings) -> None:
-    """Load the model and answer requests until SIGTERM; then answer what was accepted."""
+    """Load the model and answer requests until SIGTERM; then answer what was accepted, or end at a second one."""
     end_slow_batches()
     raise_open_files()
     device = select_gpu(settings.gpu)
@@ -49,23 +50,26 @@ async def _serve(worker: Worker, settings: Settings) -> None:
         end=worker.safeguards.end,
     )
     shared = Shared(Addresses.of(settings.model, settings.max_body, is_edge=not settings.socket), batcher)
-    stopping = asyncio.Event()
+    stopping, hurrying = asyncio.Event(), asyncio.Event()
 
     def stop(*_: object) -> None:
+        event = hurrying if shared.is_draining else stopping
         shared.is_draining = True  # at once, so that the responses of the batch in progress announce the end
-        loop.call_soon_threadsafe(stopping.set)
+        loop.call_soon_threadsafe(event.set)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     listening = await _listen(shared, settings, loop)
     worker.begin(lambda request: _rehearse(worker, request))
     while not stopping.is_set():
+        if settings.heartbeat:
+            os.utime(settings.heartbeat)
         shared.close_stale()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _TICK_S)
     await _accept_waiting(shared)
     listening.close()
-    await _drain(shared, idle=settings.idle_at_stop, busy=settings.idle_at_stop + settings.timeout)
+    await _drain(shared, hurrying, idle=settings.idle_at_stop, busy=settings.idle_at_stop + settings.timeout)
     worker.telemetry.flush(last=True)
 
 
@@ -105,16 +109,17 @@ async def _read_waiting() -> None:
         await asyncio.sleep(0)
 
 
-async def _drain(shared: Shared, *, idle: float, busy: float) -> None:
+async def _drain(shared: Shared, hurrying: asyncio.Event, *, idle: float, busy: float) -> None:
     """Wait until all requests are answered. Clients with open connections may be sending one.
 
     Args:
         shared: state of the connections.
+        hurrying: set to end the wait.
         idle: seconds for which idle connections stay open.
         busy: seconds after which all connections are closed.
     """
     start = time.monotonic()
-    while shared.connections:
+    while shared.connections and not hurrying.is_set():
         await asyncio.sleep(_DRAIN_S)
         await _read_waiting()
         shared.close_stale()

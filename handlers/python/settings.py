@@ -25,6 +25,7 @@ class Settings:
         max_body: size of the largest accepted body in bytes.
         limits: limits of the requests in progress.
         idle_at_stop: seconds that a stop waits for requests on connections that are open and idle.
+        heartbeat: file that the worker touches every second; empty for none.
     """
 
     bundle: str
@@ -39,6 +40,7 @@ class Settings:
     max_body: int = 10_485_760
     limits: Limits = field(default_factory=Limits)
     idle_at_stop: float = 0.0
+    heartbeat: str = ""
 
     def write(self, file: Path) -> None:
         """Write the settings as JSON."""

@@ -23,6 +23,8 @@ from serving.local_http import Address, ask
 from serving.output import ProcessOutput
 from serving.ports import HOST
 from serving.process import ServerError, private_folder, running_process
+from serving.python.output import WorkerOutput
+from serving.python.watchdog import watchdog
 from serving.runner import WORKER_DEFAULTS
 
 _POLL_S = 0.02
@@ -30,6 +32,7 @@ _START_S = 120.0
 _ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
 _LAST_WORDS_S = 2.0  # for the output of a worker that has ended to be read
 _UNEVEN = 2  # the kernel spreads connections to a shared port at random, so that some workers get more than their share
+_HANG_S = 2.0  # a worker that hangs longer than a batch may take is killed, before the gateway gives up its requests
 
 
 @dataclass(frozen=True)
@@ -118,19 +121,20 @@ class PythonRunner:
         gpus = self._gpus()
         with private_folder() as folder:
             (folder / "tmp").mkdir()
+            (folder / "heartbeat").touch()
             settings = self._settings(archive, folder, port, gpu=number % len(gpus) if gpus else None)
             settings.write(folder / "settings.json")
             address: Address = port if port is not None else Path(settings.socket)
             variables = {**self.environment, **gpu_environment(gpus or None), **shared.environment()}
             variables |= {INSTANCE: str(number)} | ({BEHIND_GATEWAY: "1"} if port is None else {})
             command = [sys.executable, "-m", "handlers.python", str(folder / "settings.json")]
-            output = ProcessOutput("worker", number)
-            patience = 0.0 if port is None else settings.timeout + self.idle_at_stop
-            with running_process(command, folder, output, WORKER_DEFAULTS, variables, patience=patience) as process:
+            output = WorkerOutput(number)
+            with running_process(command, folder, output, WORKER_DEFAULTS, variables) as process:
                 host = {"0.0.0.0": HOST, "::": "::1"}.get(self.host, self.host)  # noqa: S104
                 server = PythonServer(address, {archive.stem: archive}, shared.request_log, process, output, host)
                 _wait_until_ready(server, shared, cancelled)
-                yield server
+                with watchdog(process, folder / "heartbeat", settings.timeout + _HANG_S):
+                    yield server
 
     def _settings(self, archive: Path, folder: Path, port: int | None, gpu: int | None) -> Settings:
         settings = model_settings(archive)
@@ -151,6 +155,7 @@ class PythonRunner:
             max_body=settings.max_request_bytes,
             limits=Limits() if behind_gateway else Limits(_UNEVEN * settings.concurrent_per_worker, expensive),
             idle_at_stop=0.0 if behind_gateway else self.idle_at_stop,
+            heartbeat=str(folder / "heartbeat"),
         )
 
     def _gpus(self) -> list[str]:

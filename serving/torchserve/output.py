@@ -9,23 +9,18 @@ from typing import Any
 
 from runtime.log_lines import read_line, set_fields, set_level
 from serving.output import ProcessOutput
+from serving.tracebacks import Traceback
 
 _WORKER_LINES = 5  # lines of a worker that are kept
-_TRACEBACK_LINES = 200
 # Names of log4j's threads and loggers (settings/log4j2.xml writes both).
 _THREAD = re.compile(r"W-(?P<worker>\d+)-(?P<model>.+)-(stdout|stderr)")
 _WORKER_LOGGER = "MODEL_LOG"
 _PID = re.compile(r"\[PID\](\d+)")
 _STREAM_ENDED = "Stopped Scanner - "
-_TRACEBACKS = "Traceback (most recent call last):", "Fatal Python error: "  # the second from Python's faulthandler
 # Lines that a worker writes at each start. There are enough of them to hide others.
 _START_LINES = re.compile(
     r"s_name_part0=|Listening on port: |Successfully loaded .*metrics\.yaml|\[PID\]\d|Python runtime: "
     r"|Connection accepted: |model_name: "
-)
-# Lines of a traceback before its last one, which names the error.
-_WITHIN_TRACEBACK = re.compile(
-    r"\s|$|Traceback \(most|During handling of|The above exception was|Fatal Python error|Current thread|Thread 0x"
 )
 
 
@@ -36,7 +31,7 @@ class _Worker:
     model: str
     pid: int | None = None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=_WORKER_LINES))
-    traceback: list[str] = field(default_factory=list)
+    traceback: Traceback = field(default_factory=Traceback)
     ended: int = 0
 
 
@@ -92,10 +87,8 @@ class TorchServeOutput(ProcessOutput):
         text = record.getMessage()
         if found := _PID.search(text):
             worker.pid = int(found[1])
-        if worker.traceback or text.startswith(_TRACEBACKS):
-            worker.traceback.append(text)
-            is_last = not _WITHIN_TRACEBACK.match(text) or len(worker.traceback) == _TRACEBACK_LINES
-            return self._complete(worker) if is_last else []
+        if (completed := worker.traceback.add(text)) is not None:
+            return [self._of_worker(traceback, worker) for traceback in completed]
         if inner := read_line(text):
             return [self._of_worker(inner, worker)]
         del record.__dict__["fields"]
@@ -105,13 +98,7 @@ class TorchServeOutput(ProcessOutput):
 
     def _complete(self, worker: _Worker) -> list[logging.LogRecord]:
         """Return a worker's traceback as one record, if it has written one."""
-        if not worker.traceback:
-            return []
-        first, last = worker.traceback[0], worker.traceback[-1]
-        record = _record(first if first.startswith(_TRACEBACKS[1]) else last, "error")
-        record.exc_text = "\n".join(worker.traceback)
-        worker.traceback = []
-        return [self._of_worker(record, worker)]
+        return [self._of_worker(traceback, worker) for traceback in worker.traceback.complete()]
 
     def _end(self, worker: _Worker) -> list[logging.LogRecord]:
         """Return the record of a worker's end, unless the instance is being stopped."""

@@ -26,7 +26,7 @@ from handlers.worker_settings import ALLOW_UNPATCHED, BEHIND_GATEWAY
 from runtime.memory import memory_limit
 from serving.local_http import Address, ask
 from serving.ports import HOST, hold_port
-from serving.process import ServerError, describe_exit, has_ended, private_folder, running_process
+from serving.process import ServerError, has_ended, private_folder, running_process
 from serving.runner import WORKER_DEFAULTS
 from serving.torchserve.archive import SETTINGS, copy_archives
 from serving.torchserve.java import find_java
@@ -125,15 +125,6 @@ class Server:
         with contextlib.suppress(OSError):
             return bool(ask(self.address, "/ping", timeout=_PING_S))
         return False
-
-    def wait(self) -> None:
-        """Wait for the front end to end, which is always an error.
-
-        Raises:
-            ServerError: always, with the end of the output.
-        """
-        status = self.process.wait()
-        raise ServerError(f"TorchServe ended unexpectedly, {describe_exit(status)}\n{self.output.tail()}")
 
 
 @contextlib.contextmanager
