@@ -145,7 +145,7 @@ def running_process(
     try:
         yield process
     finally:
-        output.stopping = process.poll() is None
+        output.stopping = output.stopping or process.poll() is None
         _stop(process)
         reader.join(_STOP_S)
 

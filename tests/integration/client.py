@@ -9,9 +9,11 @@ from typing import Any
 
 from serving import local_http
 from serving.gateway.envoy import Gateway
+from serving.local_http import Address
 from serving.ports import HOST
 from serving.service import Service
 from serving.torchserve.server import Server
+from tests.integration.runners.direct import Direct
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -26,7 +28,7 @@ class Answer:
 
 
 def ask(
-    server: Server | Service | Gateway,
+    server: Server | Direct | Service | Gateway,
     body: bytes | dict[str, Any] | Iterable[bytes] | None,
     *,
     method: str = "POST",
@@ -36,7 +38,10 @@ def ask(
 ) -> Answer:
     """Send one request on a new connection; an iterable body is sent in chunks."""
     sent = json.dumps(body).encode() if isinstance(body, dict) else body
-    port = server.address if isinstance(server, Server) else server.config.port
+    if isinstance(server, Direct):
+        port: Address = server.port(path)
+    else:
+        port = server.address if isinstance(server, Server) else server.config.port
     assert isinstance(port, int)
     with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, path, sent, {**({"Content-Type": kind} if kind else {}), **headers})

@@ -1,4 +1,4 @@
-"""One TorchServe for all tests that only ask it."""
+"""The runners of a service, and one TorchServe for all tests that only ask it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,15 @@ import pytest
 from serving.ports import Ports
 from serving.torchserve.archive import archive
 from serving.torchserve.server import Server, running_server
+from tests.integration.runners.kinds import KINDS, RunnerKind
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def runner(request: pytest.FixtureRequest) -> RunnerKind:
+    """The runner of the test's service: each test runs with both."""
+    kind = request.param
+    assert isinstance(kind, RunnerKind)
+    return kind
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +27,6 @@ def archived(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def server(archived: Path) -> Iterator[Server]:
-    """A running server with two workers, on free ports."""
+    """A running TorchServe with two workers, on free ports."""
     with running_server([archived], port=Ports.any_free().inference, workers=2) as running:
         yield running

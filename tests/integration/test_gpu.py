@@ -20,8 +20,9 @@ from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
-from serving.torchserve.server import ServerError, running_server
+from serving.torchserve.server import Server, ServerError, running_server
 from tests.integration.client import ask
+from tests.integration.runners.kinds import RunnerKind, only_torchserve
 
 pytestmark = pytest.mark.integration
 
@@ -31,18 +32,26 @@ PHOTO = ROOT / "docs" / "heatmaps.jpg"
 
 
 @pytest.fixture(scope="module")
-def service(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(runner: RunnerKind, demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Both models, with as many workers as there are GPUs."""
     store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
-    config = GatewayConfig(ports.inference, probes_port=ports.metrics)
-    service = Service(config, lambda: [archive(each, store) for each in (demo_bundle, PETS)], instances=1, workers=0)
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, **runner.gateway)
+    service = Service(config, lambda: [archive(each, store) for each in (demo_bundle, PETS)], runner.make(cpu=False))
     with service.running():
         yield service
 
 
 @pytest.mark.gpu
 def test_each_gpu_has_a_worker_of_each_model(service: Service) -> None:
+    for model in ("sales", "pets"):
+        assert sum(server.workers(model) for server in service.servers) == torch.cuda.device_count()
+
+
+@only_torchserve
+@pytest.mark.gpu
+def test_torchserve_gives_each_worker_a_gpu(service: Service) -> None:
     (server,) = service.servers
+    assert isinstance(server, Server)
     for model in ("sales", "pets"):
         workers = server.describe(model)["workers"]
         assert [worker["gpu"] for worker in workers] == [True] * torch.cuda.device_count()

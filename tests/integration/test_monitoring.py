@@ -18,14 +18,16 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
+from handlers.readiness import ready_workers
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
 from tests.conftest import STORES
 from tests.deploy.expressions import ALERTS, RECORDED, expressions, selectors
-from tests.integration.client import ask, manage
+from tests.integration.client import ask
 from tests.integration.prometheus import INTERVAL_S, Prometheus, running_prometheus
+from tests.integration.runners.kinds import RunnerKind
 
 pytestmark = pytest.mark.integration
 
@@ -77,12 +79,12 @@ def send_everything(server: Service) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def server(runner: RunnerKind, demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Service with both models and two workers for each."""
     store, ports = tmp_path_factory.mktemp("store"), Ports.any_free()
     bundles = (ROOT / "model_store" / "pets", demo_bundle)
-    config = GatewayConfig(ports.inference, probes_port=ports.metrics)
-    service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], instances=1, workers=2)
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, **runner.gateway)
+    service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], runner.make(workers=2))
     with service.running():
         yield service
 
@@ -157,7 +159,8 @@ def test_every_request_is_counted_once_although_a_worker_dies(server: Service, p
     before = float(prometheus.query(answered)[0]["value"][1])
     send_everything(server)
     wait_for(prometheus, answered, before + N_REQUESTS)
-    os.kill(manage(server.servers[0], "/models/sales")[0]["workers"][0]["pid"], signal.SIGKILL)
+    worker = next(worker for worker in ready_workers(server.pool.shared.ready) if worker.model == "sales")
+    os.kill(worker.pid, signal.SIGKILL)
     wait_for(prometheus, 'changes(shopcat_worker_start_timestamp_seconds{model="sales"}[2m]) > bool 0', 1)
     wait_for(prometheus, 'shopcat_workers_ready{model="sales"}', 2)
     send_everything(server)

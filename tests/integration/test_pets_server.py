@@ -1,7 +1,4 @@
-"""The pets model under a real TorchServe, beside the sales model.
-
-TorchServe's front end rejects some requests before they reach a handler (see `REJECTED_BY_FRONTEND`). Its responses
-have no problem details, but TorchServe's JSON (``code``, ``type`` and ``message``) or no body.
+"""The pets model in a real server, beside the sales model.
 
 Longer than 350 lines: all of these tests share one running server.
 """
@@ -32,10 +29,11 @@ from handlers.worker_settings import worker_environment
 from pets.classifier import Classifier
 from pets.golden import TOLERANCE as GOLDEN_TOLERANCE
 from schemas.pets.request import PetRequest
-from serving.ports import HOST, Ports
+from serving.ports import HOST
 from serving.torchserve.archive import archive
-from serving.torchserve.server import Server, running_server
-from tests.integration.client import JSON, PROBLEM, Answer, ask, manage
+from tests.integration.client import JSON, PROBLEM, Answer, ask
+from tests.integration.runners.direct import Direct, admit_all, running_directly
+from tests.integration.runners.kinds import RunnerKind
 from tests.pets.hostile import Hostile, encoded, hostile_inputs
 
 pytestmark = pytest.mark.integration
@@ -48,22 +46,6 @@ DAY = {"store": 1, "date": "2015-08-05"}
 URLENCODED = "application/x-www-form-urlencoded"
 FORM = "multipart/form-data; boundary=frontier"
 
-# Observed responses of the front end: the difference from a valid request, and the status.
-REJECTED_BY_FRONTEND: dict[str, tuple[dict[str, Any], int]] = {
-    "an unknown model": ({"path": "/predictions/cats"}, 404),
-    "an unknown version": ({"path": "/predictions/pets/1.0"}, 404),
-    "an explanation by an unknown model": ({"path": "/explanations/cats"}, 404),
-    "an explanation by an unknown version": ({"path": "/explanations/pets/1.0"}, 404),
-    "an explanation without a model": ({"path": "/explanations"}, 404),
-    "an unknown path": ({"path": "/pets"}, 404),
-    "TorchServe's old path for predictions": ({"path": "/pets/predict"}, 404),
-    "a URL of more than 4096 bytes": ({"path": "/predictions/pets?class=" + "x" * 5000}, 400),
-    "headers of more than 8192 bytes": ({"headers": {"X-Long": "x" * 9000}}, 400),
-    "a percent sign without two digits": ({"path": "/predictions/pets?class=50%"}, 403),
-    "an unknown expectation": ({"headers": {"Expect": "200-ok"}}, 417),
-    "a body of more than max_request_size": ({"body": bytes(10_485_761)}, 413),
-}
-
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
@@ -72,12 +54,14 @@ def classifier() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def server(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """TorchServe with both models and one worker for each. All accepted photos go to review."""
+def server(runner: RunnerKind, demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
+    """Both models with one worker for each, which admit any number of requests. All accepted photos go to review."""
     store = tmp_path_factory.mktemp("store")
     archives = [archive(bundle, store) for bundle in (BUNDLE, demo_bundle)]
+    for made in archives:
+        admit_all(made)
     environment = worker_environment(review_share=REVIEW_SHARE)
-    with running_server(archives, port=Ports.any_free().inference, workers=1, environment=environment) as running:
+    with running_directly(runner, archives, workers=1, environment=environment) as running:
         yield running
 
 
@@ -95,7 +79,7 @@ def photo(seed: int = 0) -> bytes:
 
 
 def pets(
-    server: Server,
+    server: Direct,
     body: bytes | dict[str, Any] | Iterable[bytes],
     kind: str = "image/jpeg",
     headers: Mapping[str, str] = {},
@@ -189,7 +173,7 @@ AS_FIELDS = {name: str(value).encode() for name, value in OPTIONS.items()}
     ],
 )
 def test_a_photo_gets_the_same_answer_in_every_format(
-    server: Server, expected: Any, body: Any, kind: str, query: str, headers: dict[str, str]
+    server: Direct, expected: Any, body: Any, kind: str, query: str, headers: dict[str, str]
 ) -> None:
     answer = ask(server, body, kind=kind, path=f"/predictions/pets{query}", headers=headers)
     assert (answer.status, answer.kind) == (200, JSON)
@@ -216,11 +200,18 @@ def expected(classifier: Classifier) -> Any:
     ids=" ".join,
 )
 def test_curl_gets_the_expected_answer(
-    server: Server, expected: Any, arguments: tuple[str, ...], tmp_path: Path
+    server: Direct, expected: Any, arguments: tuple[str, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo())
     (tmp_path / "photo.json").write_text(json.dumps({"image": BASE64}))
-    command = ["curl", "-s", "-m", "30", *arguments, f"http://{HOST}:{server.address}/predictions/pets{QUERY}"]
+    command = [
+        "curl",
+        "-s",
+        "-m",
+        "30",
+        *arguments,
+        f"http://{HOST}:{server.port('/predictions/pets')}/predictions/pets{QUERY}",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     assert_alike(json.loads(done.stdout), expected)
 
@@ -244,17 +235,17 @@ def in_the_handler(content: bytes, **options: object) -> Any:
 
 @pytest.mark.parametrize("method", ["none", "activation", "gradcam", "contrast"])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_offline_handler_and_server_agree(server: Server, classifier: Classifier, method: str, seed: int) -> None:
+def test_offline_handler_and_server_agree(server: Direct, classifier: Classifier, method: str, seed: int) -> None:
     expected = offline(classifier, photo(seed), heatmap=method)
     assert_alike(in_the_handler(photo(seed), heatmap=method), expected)
     assert_alike(pets(server, photo(seed), heatmap=method).content, expected)
 
 
-def test_the_review_share_reaches_the_worker(server: Server) -> None:
+def test_the_review_share_reaches_the_worker(server: Direct) -> None:
     assert worker(server).environ()[REVIEW_SHARE_VARIABLE] == "1.0"
 
 
-def test_a_real_photo_is_recognised_everywhere(server: Server, classifier: Classifier, oxford_pets: Path) -> None:
+def test_a_real_photo_is_recognised_everywhere(server: Direct, classifier: Classifier, oxford_pets: Path) -> None:
     content = (oxford_pets / "images" / "samoyed_32.jpg").read_bytes()  # of the official test split
     expected = offline(classifier, content, heatmap="gradcam")
     assert_alike(in_the_handler(content, heatmap="gradcam"), expected)
@@ -268,7 +259,7 @@ TURNED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.
 
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("name", ["JPEG", "PNG"])
-def test_a_photo_and_its_turned_twin_get_the_same_answer(server: Server, orientation: int, name: str) -> None:
+def test_a_photo_and_its_turned_twin_get_the_same_answer(server: Direct, orientation: int, name: str) -> None:
     """Phones store an upright picture as a rotated one, with its orientation in EXIF."""
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -285,7 +276,7 @@ def test_a_photo_and_its_turned_twin_get_the_same_answer(server: Server, orienta
 # Heatmaps and options
 
 
-def test_without_options_there_is_no_heatmap(server: Server, classifier: Classifier) -> None:
+def test_without_options_there_is_no_heatmap(server: Direct, classifier: Classifier) -> None:
     answer = pets(server, photo()).content
     assert answer["heatmap"] is None
     assert len(answer["top"]) == 5
@@ -295,7 +286,7 @@ def test_without_options_there_is_no_heatmap(server: Server, classifier: Classif
     assert (answer["model"], answer["version"]) == (classifier.manifest.name, classifier.manifest.version)
 
 
-def test_top_k_is_cut_to_the_number_of_classes(server: Server, classifier: Classifier) -> None:
+def test_top_k_is_cut_to_the_number_of_classes(server: Direct, classifier: Classifier) -> None:
     top = pets(server, photo(), top_k=100).content["top"]
     assert {candidate["breed"] for candidate in top} == {*classifier.classes}
     assert sum(candidate["probability"] for candidate in top) == pytest.approx(1)
@@ -316,7 +307,7 @@ def test_top_k_is_cut_to_the_number_of_classes(server: Server, classifier: Class
         {"heatmap": "contrast", "class_": 1, "versus": 0, "overlay": "none", "top_k": 20},
     ],
 )
-def test_a_heatmap_follows_the_options(server: Server, classifier: Classifier, options: dict[str, Any]) -> None:
+def test_a_heatmap_follows_the_options(server: Direct, classifier: Classifier, options: dict[str, Any]) -> None:
     """The parameters give classes by number; the request spells their names in capitals with underscores."""
     named = {name: classifier.classes[options[name]] for name in ("class_", "versus") if name in options}
     requested = options | named
@@ -360,7 +351,7 @@ def test_a_heatmap_follows_the_options(server: Server, classifier: Classifier, o
         ({"heatmap": "gradcam", "versus": "Beagle"}, "/versus"),
     ],
 )
-def test_the_problem_names_the_invalid_option(server: Server, options: dict[str, Any], path: str) -> None:
+def test_the_problem_names_the_invalid_option(server: Direct, options: dict[str, Any], path: str) -> None:
     fields = {name.rstrip("_"): str(value).encode() for name, value in options.items()}
     for answer in (pets(server, photo(), **options), pets(server, form({"image": photo(), **fields}), FORM)):
         assert (answer.status, answer.kind) == (422, PROBLEM)
@@ -369,7 +360,7 @@ def test_the_problem_names_the_invalid_option(server: Server, options: dict[str,
 
 
 @pytest.mark.parametrize("option", ["class", "versus"])
-def test_an_unknown_class_gets_similar_names(server: Server, classifier: Classifier, option: str) -> None:
+def test_an_unknown_class_gets_similar_names(server: Direct, classifier: Classifier, option: str) -> None:
     name = max(classifier.classes, key=len)
     answer = pets(server, photo(), heatmap="contrast", **{option: name[:3] + name[4:]})
     assert (answer.status, answer.kind) == (404, PROBLEM)
@@ -378,7 +369,7 @@ def test_an_unknown_class_gets_similar_names(server: Server, classifier: Classif
     assert name in answer.content["detail"]
 
 
-def test_a_breed_is_not_contrasted_with_itself(server: Server) -> None:
+def test_a_breed_is_not_contrasted_with_itself(server: Direct) -> None:
     answer = pets(server, photo(), heatmap="contrast", versus=pets(server, photo()).content["breed"])
     assert (answer.status, answer.kind) == (422, PROBLEM)
     assert answer.content["errors"][0]["path"] == "/versus"
@@ -387,19 +378,18 @@ def test_a_breed_is_not_contrasted_with_itself(server: Server) -> None:
 # Content other than photos
 
 
-def worker(server: Server) -> psutil.Process:
+def worker(server: Direct) -> psutil.Process:
     """Return the process of the pets model's only worker."""
-    (state,) = manage(server, "/models/pets")
-    (status,) = state["workers"]
-    return psutil.Process(status["pid"])
+    (pid,) = server.workers("pets")
+    return psutil.Process(pid)
 
 
-def send(server: Server, sent: Hostile) -> Answer:
+def send(server: Direct, sent: Hostile) -> Answer:
     return pets(server, sent.content, sent.content_type)
 
 
 def test_hostile_inputs_get_problems_and_harm_no_other_request(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Direct, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Send them one after another, and then so many at once that batches mix them with good photos."""
     hostile = hostile_inputs()
@@ -427,7 +417,7 @@ def test_hostile_inputs_get_problems_and_harm_no_other_request(
     assert "internal error" not in caplog.text
 
 
-def test_hostile_inputs_in_forms_and_json_get_problems(server: Server) -> None:
+def test_hostile_inputs_in_forms_and_json_get_problems(server: Direct) -> None:
     """Send one in 25, because the same code decodes photos of all formats."""
     for hostile in hostile_inputs()[::25]:
         if hostile.content:
@@ -457,34 +447,22 @@ def test_hostile_inputs_in_forms_and_json_get_problems(server: Server) -> None:
         (photo(), "video/mp4", 415),
     ],
 )
-def test_a_request_without_a_photo_gets_the_reason(server: Server, body: bytes, kind: str, status: int) -> None:
+def test_a_request_without_a_photo_gets_the_reason(server: Direct, body: bytes, kind: str, status: int) -> None:
     answer = pets(server, body, kind)
     assert (answer.status, answer.kind) == (status, JSON if status == 200 else PROBLEM)
     assert status == 200 or answer.content["detail"]
 
 
-def test_the_largest_body_has_ten_megabytes(server: Server) -> None:
+def test_the_largest_body_has_ten_megabytes(server: Direct) -> None:
     answer = pets(server, bytes(10_485_760))
     assert (answer.status, answer.kind) == (422, PROBLEM)  # a worker has read the body
-    answer = pets(server, bytes(10_485_761))
-    assert (answer.status, answer.kind, answer.content) == (413, None, None)
-
-
-@pytest.mark.parametrize("request_name", REJECTED_BY_FRONTEND)
-def test_the_frontend_rejects_an_invalid_request(server: Server, request_name: str) -> None:
-    changes, status = REJECTED_BY_FRONTEND[request_name]
-    # The body is empty by default, because the front end may close the connection before it has received a body.
-    answer = ask(server, **({"body": b"", "kind": "image/jpeg", "path": "/predictions/pets"} | changes))
-    assert answer.status == status
-    if answer.content is not None:
-        assert answer.kind == JSON
-        assert answer.content.keys() == {"code", "type", "message"}
+    assert pets(server, bytes(10_485_761)).status == 413
 
 
 # Both models
 
 
-def test_both_models_answer_at_once(server: Server, classifier: Classifier) -> None:
+def test_both_models_answer_at_once(server: Direct, classifier: Classifier) -> None:
     pets_answer, sales_answer = offline(classifier, photo()), ask(server, DAY)
     assert sales_answer.status == 200
 
@@ -499,11 +477,10 @@ def test_both_models_answer_at_once(server: Server, classifier: Classifier) -> N
             assert_alike(answer.content, pets_answer)
         else:
             assert answer.content["sales"] == pytest.approx(sales_answer.content["sales"], rel=1e-5)
-    assert {model["modelName"] for model in manage(server, "/models")["models"]} == {"pets", "sales"}
 
 
 def test_mixed_requests_to_both_models_get_the_same_answers_as_alone(
-    server: Server, caplog: pytest.LogCaptureFixture
+    server: Direct, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Predictions, explanations and invalid requests arrive at once, so that batches mix them."""
     kinds: list[tuple[str, Any, str, int]] = [

@@ -1,5 +1,6 @@
 """A running service with both models, and an API key, that answers by the contract."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +12,26 @@ from serving.ports import Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
 from tests.integration.gateway.helpers import constant
+from tests.integration.runners.kinds import PYTHON, RunnerKind
 
 ROOT = Path(__file__).parents[3]
 KEY = "a-key-of-the-contract-tests"
 
 
+@contextlib.contextmanager
+def serving_both_models(runner: RunnerKind, store: Path) -> Iterator[GatewayConfig]:
+    """Serve both models until the block ends, and yield the configuration of the gateway."""
+    ports = Ports.any_free()
+    keys = constant(ApiKey("tests", KEY))
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, keys=keys, **runner.gateway)
+    bundles = [ROOT / "model_store" / name for name in ("demo", "pets")]
+    service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], runner.make(workers=1))
+    with service.running():
+        yield config
+
+
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayConfig]:
-    """Serve both models, and yield the configuration of the gateway."""
-    ports = Ports.any_free()
-    config = GatewayConfig(ports.inference, probes_port=ports.metrics, keys=constant(ApiKey("tests", KEY)))
-    bundles, store = [ROOT / "model_store" / name for name in ("demo", "pets")], tmp_path_factory.mktemp("store")
-    service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], instances=1, workers=1)
-    with service.running():
+    """Serve both models with the runner that starts sooner, and yield the configuration of the gateway."""
+    with serving_both_models(PYTHON, tmp_path_factory.mktemp("store")) as config:
         yield config

@@ -8,19 +8,28 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from schemas.openapi import FILE
 from serving.gateway.config import GatewayConfig
-from tests.integration.contract.conftest import KEY
+from tests.integration.contract.conftest import KEY, serving_both_models
+from tests.integration.runners.kinds import RunnerKind
 
 pytestmark = pytest.mark.integration
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[2]
 MIN_REQUESTS = 2000
+
+
+@pytest.fixture(scope="module")
+def config(runner: RunnerKind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayConfig]:
+    """Serve both models with each runner, and yield the configuration of the gateway."""
+    with serving_both_models(runner, tmp_path_factory.mktemp("store")) as config:
+        yield config
 
 
 def test_every_answer_follows_the_contract(config: GatewayConfig, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ POST = b"POST /predictions/sales HTTP/1.1\r\nHost: x\r\n"
 
 def settings(**options: Any) -> GatewayConfig:
     """Return settings with a free port and frequent health checks."""
-    return GatewayConfig(Ports.any_free().inference, health_check_interval=0.2, **options)
+    return GatewayConfig(Ports.any_free().inference, **({"health_check_interval": 0.2} | options))
 
 
 def constant(*keys: ApiKey) -> Reloaded[Sequence[ApiKey]]:

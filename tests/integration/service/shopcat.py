@@ -20,10 +20,11 @@ from pathlib import Path
 import psutil
 
 from serving.ports import HOST, Ports
+from tests.integration.runners.kinds import RunnerKind
 from tests.integration.waiting import until
 
 DAY = json.dumps({"store": 1, "date": "2015-08-05"}).encode()
-TORCHSERVE, WORKER, ENVOY = "org.pytorch.serve.ModelServer", "model_service_worker", "envoy.yaml"
+ENVOY = "envoy.yaml"  # word in the command line of Envoy
 FAST_HEALTH_CHECKS = ("--health-check-interval", "0.2")
 
 
@@ -106,6 +107,7 @@ class Running:
     process: subprocess.Popen[str]
     port: int
     metrics_port: int
+    runner: RunnerKind
     bundle: Path
     log: Path
 
@@ -124,6 +126,14 @@ class Running:
         """Return the PIDs of its processes with a word in their command line."""
         return {process.pid for process in self.descendants(word)}
 
+    def instances(self) -> list[psutil.Process]:
+        """Return the first process of each instance."""
+        return self.descendants(self.runner.first)
+
+    def instance_pids(self) -> set[int]:
+        """Return the PIDs of the first processes of the instances."""
+        return self.pids(self.runner.first)
+
     def metrics(self) -> str:
         with urllib.request.urlopen(f"http://{HOST}:{self.metrics_port}/metrics", timeout=10) as answer:
             return str(answer.read().decode())
@@ -140,19 +150,21 @@ class Running:
 
 
 @contextmanager
-def serving(bundle: Path, folder: Path, *options: str, environment: Mapping[str, str] = {}) -> Iterator[Running]:
+def serving(
+    bundle: Path, folder: Path, runner: RunnerKind, *options: str, environment: Mapping[str, str] = {}
+) -> Iterator[Running]:
     """Run `shopcat serve` on a copy of a bundle until the block ends; it begins when the service is ready."""
     ports = Ports.any_free()
     copy, log = folder / "bundle", folder / "output"
     shutil.copytree(bundle, copy)
     command = [sys.executable, "-m", "cli", "serve", str(copy), "--port", str(ports.inference)]
     command += ["--metrics-port", str(ports.metrics), "--model-store", str(folder / "store")]
-    command += [*FAST_HEALTH_CHECKS, *options]
+    command += ["--runner", runner.name, *FAST_HEALTH_CHECKS, *options]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
         )
-    running = Running(process, ports.inference, ports.metrics, copy, log)
+    running = Running(process, ports.inference, ports.metrics, runner, copy, log)
     try:
         assert until(lambda: "Ctrl-C stops it" in running.output() or process.poll() is not None, 120), running.output()
         assert process.poll() is None, running.output()

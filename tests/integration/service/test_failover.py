@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from serving.ports import HOST
+from tests.integration.runners.kinds import RunnerKind, only_torchserve
 from tests.integration.service.disk import fill, small_disk
-from tests.integration.service.shopcat import DAY, ENVOY, TORCHSERVE, WORKER, Load, Running, load, probe, serving
+from tests.integration.service.shopcat import DAY, ENVOY, Load, Running, load, probe, serving
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -33,11 +34,12 @@ def disk() -> Iterator[Path | None]:
 
 
 @pytest.fixture(scope="module")
-def service(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory, disk: Path | None) -> Iterator[Running]:
-    """Two TorchServe instances with one worker each."""
-    options = ("--instances", "2", "--workers", "1")
-    environment = {"TMPDIR": str(disk)} if disk else {}
-    with serving(demo_bundle, tmp_path_factory.mktemp("service"), *options, environment=environment) as running:
+def service(
+    runner: RunnerKind, demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory, disk: Path | None
+) -> Iterator[Running]:
+    """Two instances with one worker each."""
+    folder, environment = tmp_path_factory.mktemp("service"), {"TMPDIR": str(disk)} if disk else {}
+    with serving(demo_bundle, folder, runner, *runner.two_instances, environment=environment) as running:
         yield running
 
 
@@ -52,8 +54,9 @@ def test_probes_answer_on_both_ports(service: Running) -> None:
     for port in (service.port, service.metrics_port):
         assert (probe(port, "/livez"), probe(port, "/readyz")) == (200, 200)
     assert probe(service.port, "/metrics") == 404
+    assert service.output().count("curl -s ") == 1  # for the model, not for each instance
     text = service.metrics()
-    for name in ("shopcat_stage_seconds_bucket", "ts_inference_requests_total", "envoy_cluster_membership_healthy"):
+    for name in ("shopcat_stage_seconds_bucket", "envoy_cluster_membership_healthy"):
         assert name in text
 
 
@@ -81,6 +84,7 @@ def test_only_requests_for_an_explanation_get_one(service: Running) -> None:
     assert not is_explained("/predictions/sales", {"Explain": "True"})
 
 
+@only_torchserve
 def test_the_metrics_of_each_instance_are_exported(service: Running) -> None:
     with load(service.port):
         pattern = r'^ts_inference_requests_total\{torchserve="(\d)",model_name="sales",.*\} [1-9]'
@@ -89,7 +93,7 @@ def test_the_metrics_of_each_instance_are_exported(service: Running) -> None:
 
 def test_a_killed_worker_costs_no_answer(service: Running) -> None:
     with load(service.port) as requests:
-        for worker in service.descendants(WORKER):
+        for worker in service.descendants(service.runner.worker):
             worker.kill()
             assert until(lambda: not service.all_workers_ready())
             assert until(service.all_workers_ready, LONG_S)  # meanwhile the other instance answers
@@ -98,14 +102,14 @@ def test_a_killed_worker_costs_no_answer(service: Running) -> None:
 
 def test_a_killed_instance_costs_no_answer_and_is_replaced(service: Running) -> None:
     with load(service.port) as requests:
-        killed, _ = service.descendants(TORCHSERVE)
+        killed, _ = service.instances()
         killed.kill()
-        assert until(lambda: len(service.pids(TORCHSERVE) - {killed.pid}) == 2, LONG_S)
+        assert until(lambda: len(service.instance_pids() - {killed.pid}) == 2, LONG_S)
         assert until(service.all_workers_ready, LONG_S)
     assert_all_answered(requests)
-    assert re.search(r"TorchServe instance \d ended unexpectedly, killed by SIGKILL", service.output())
-    # The workers declare themselves ready a moment before the service has the new instance.
-    assert until(lambda: set(re.findall('torchserve="(\\d+)"', service.metrics())) == {"0", "1"})
+    assert re.search(rf"{service.runner.title} \d ended unexpectedly, killed by SIGKILL", service.output())
+    restarts = rf'shopcat_restarts_total{{process="{service.runner.process}"}} [1-9]'
+    assert re.search(restarts, service.metrics())
 
 
 def test_a_killed_gateway_is_started_again(service: Running) -> None:
@@ -124,7 +128,7 @@ def test_a_killed_gateway_is_started_again(service: Running) -> None:
 
 
 def test_without_any_instance_requests_are_rejected_at_once_until_one_is_back(service: Running) -> None:
-    killed = service.descendants(TORCHSERVE)
+    killed = service.instances()
     for instance in killed:
         instance.kill()
     with load(service.port, clients=2) as requests:
@@ -140,15 +144,16 @@ def test_without_any_instance_requests_are_rejected_at_once_until_one_is_back(se
     assert (requests.lost, requests.refused) == ([], 0)
     assert requests.retry_after
     assert None not in requests.retry_after
-    assert not {instance.pid for instance in killed} & service.pids(TORCHSERVE)
+    assert not {instance.pid for instance in killed} & service.instance_pids()
 
 
+@only_torchserve
 def test_an_instance_without_workers_gets_no_requests(service: Running) -> None:
     """TorchServe's /ping answers 200 with dead workers, and its queue holds requests until one is back."""
     hidden = []
     try:
         for remaining, statuses in ((1, {200}), (0, {503})):
-            instance = service.descendants(TORCHSERVE)[remaining]
+            instance = service.instances()[remaining]
             manifest = Path(instance.cwd(), "models", "sales.archive", "bundle", "bundle.json")
             hidden.append((manifest.rename(manifest.with_suffix(".hidden")), manifest))  # no worker can start
             for worker in instance.children(recursive=True):
@@ -173,7 +178,7 @@ def healthy_instances(service: Running) -> int:
 
 
 def test_an_instance_that_hangs_gets_no_requests_until_it_answers_again(service: Running) -> None:
-    for instance in service.descendants(TORCHSERVE):  # in the second round only the first instance can answer
+    for instance in service.instances():  # in the second round only the first instance can answer
         instance.suspend()
         try:
             assert until(lambda: healthy_instances(service) == 1)
@@ -192,7 +197,7 @@ def test_while_all_instances_hang_the_service_is_neither_ready_nor_alive(service
         return {probe(service.metrics_port, path) for path in ("/livez", "/readyz")} == {status}
 
     assert probes(200)
-    instances = service.descendants(TORCHSERVE)
+    instances = service.instances()
     try:
         for instance in instances:
             instance.suspend()
@@ -210,7 +215,7 @@ def test_a_full_disk_changes_nothing_that_works(service: Running, disk: Path | N
     try:
         with load(service.port, clients=2) as requests:
             (envoy,) = service.descendants(ENVOY)
-            killed, living = service.descendants(TORCHSERVE)
+            killed, living = service.instances()
             killed.kill()
             assert until(lambda: "No space left on device" in service.output())  # while it is started again
             assert until(lambda: healthy_instances(service) == 1)
@@ -223,7 +228,7 @@ def test_a_full_disk_changes_nothing_that_works(service: Running, disk: Path | N
         with load(service.port, clients=2) as requests:
             pass
         assert_all_answered(requests)
-        assert living.pid in service.pids(TORCHSERVE)
+        assert living.pid in service.instance_pids()
     finally:
         filling.unlink()
     assert until(service.all_workers_ready, LONG_S)
@@ -235,12 +240,12 @@ def set_version(bundle: Path, version: str) -> None:
 
 
 def test_a_new_version_takes_over_without_a_pause(service: Running) -> None:
-    before = service.pids(TORCHSERVE)
+    before = service.instance_pids()
     set_version(service.bundle, "newer")
     with load(service.port) as requests:
         service.process.send_signal(signal.SIGHUP)
         assert until(lambda: requests.versions["newer"] > 0, LONG_S)
-        assert until(lambda: not before & service.pids(TORCHSERVE), LONG_S)
+        assert until(lambda: not before & service.instance_pids(), LONG_S)
         requests.versions.clear()
         requests.wait_for_answers(50)
         assert set(requests.versions) == {"newer"}
@@ -248,7 +253,7 @@ def test_a_new_version_takes_over_without_a_pause(service: Running) -> None:
 
 
 def test_a_version_that_cannot_be_loaded_changes_nothing(service: Running) -> None:
-    before = service.pids(TORCHSERVE)
+    before = service.instance_pids()
     weights = service.bundle / "weights.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(b"broken")
@@ -257,7 +262,7 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(service: Running) -> No
         assert until(lambda: re.search(r"not reloaded.*weights\.safetensors", service.output()))
     weights.write_bytes(content)
     assert (requests.statuses.keys(), set(requests.versions), requests.lost) == ({200}, {"newer"}, [])
-    assert service.pids(TORCHSERVE) == before
+    assert service.instance_pids() == before
 
 
 def test_a_stopped_service_answers_the_requests_that_it_has_accepted(service: Running) -> None:

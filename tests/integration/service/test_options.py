@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -19,18 +20,14 @@ import pytest
 
 from serving.ports import HOST
 from tests.integration.collector import Collector, collecting
-from tests.integration.service.shopcat import DAY, ENVOY, TORCHSERVE, WORKER, Running, probe, serving
+from tests.integration.runners.kinds import RunnerKind, only_torchserve
+from tests.integration.service.shopcat import DAY, ENVOY, Running, probe, serving
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
 
 KEY, LIMITED_KEY, LATER_KEY = "a-key-of-the-shop-on-the-corner", "a-key-with-a-daily-limit", "a-key-that-comes-later"
 CLIENT_HOST, METRICS_HOST = "127.0.0.2", "127.0.0.3"  # loopback addresses other than the default
-
-
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("logs")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +38,10 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def service(
+    runner: RunnerKind,
     demo_bundle: Path,
     tmp_path_factory: pytest.TempPathFactory,
     certificate: tuple[Path, Path],
-    logs: Path,
     collector: Collector,
 ) -> Iterator[Running]:
     """A service with every option that needs the gateway, and with traces."""
@@ -53,11 +50,11 @@ def service(
     options = ["--host", CLIENT_HOST, "--metrics-host", METRICS_HOST, "--api-keys", str(folder / "keys")]
     options += ["--rate-limit", "50/s", "--rate-limit", "2/day", "--gateway-threads", "2", "--gateway-memory", "96"]
     options += ["--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1])]
-    options += ["--log", str(logs / "server.log"), "--request-log", str(logs / "requests.jsonl")]
-    options += ["--instances", "1", "--workers", "1", "--cpu"]
+    options += ["--log", str(folder / "server.log"), "--request-log", str(folder / "requests.jsonl")]
+    options += ["--workers", "1", "--cpu"]
     traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_TRACES_SAMPLER": "parentbased_always_on"}
     traces |= {"OTEL_BSP_SCHEDULE_DELAY": "200"}  # milliseconds; 5,000 by default
-    with serving(demo_bundle, folder, *options, environment=traces) as running:
+    with serving(demo_bundle, folder, runner, *options, environment=traces) as running:
         yield running
 
 
@@ -110,23 +107,23 @@ def test_each_port_is_bound_to_its_address(service: Running) -> None:
             probe(port, "/livez")
 
 
-def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[Path, Path], logs: Path) -> None:
+def test_the_logs_are_written_to_the_files(service: Running, certificate: tuple[Path, Path]) -> None:
     headers = {"X-API-Key": KEY, "X-Request-Id": "written"}
     assert ask(service, certificate, headers)[0] == 200
-    request_log = logs / "requests.jsonl"
+    logs, request_log = service.log.parent, service.log.with_name("requests.jsonl")
     assert until(lambda: '"written"' in request_log.read_text())
     line = next(line for line in request_log.read_text().splitlines() if '"written"' in line)
     assert (json.loads(line)["status"], json.loads(line)["client"]) == (200, "shop")
     assert f"request log: {request_log}" in service.output()
     lines = [json.loads(line) for line in (logs / "server.log").read_text().splitlines()]
-    assert [line["model"] for line in lines if line["message"] == "Torch worker started."] == ["sales"]
+    assert lines == [json.loads(line) for line in service.output().splitlines()]
     assert [path.name for path in logs.glob("server.log*")] == ["server.log"]
 
 
 def test_a_request_is_one_trace_of_gateway_worker_and_stages(
     service: Running, certificate: tuple[Path, Path], collector: Collector
 ) -> None:
-    trace_id, parent_id = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    trace_id, parent_id = uuid.uuid4().hex, "b7ad6b7169203331"  # the collector has spans of both runners
     headers = {"X-API-Key": KEY, "X-Request-Id": "traced", "traceparent": f"00-{trace_id}-{parent_id}-01"}
     assert ask(service, certificate, headers)[0] == 200
     stages = {"queue", "parse", "features", "inference", "encode"}
@@ -148,15 +145,25 @@ def test_every_line_of_the_output_is_json(service: Running) -> None:
     """stderr is a file here, as in a container."""
     lines = [json.loads(line) for line in service.output().splitlines()]
     assert all({"time", "level", "source", "message"} <= line.keys() for line in lines)
+    assert "shopcat" in {line["source"] for line in lines}
+
+
+@only_torchserve
+def test_the_lines_of_torchserve_and_its_worker_name_them(service: Running) -> None:
+    lines = [json.loads(line) for line in service.output().splitlines()]
     assert {"shopcat", "torchserve", "worker"} <= {line["source"] for line in lines}
     (started,) = (line for line in lines if line["message"] == "Torch worker started.")
-    (worker,) = service.pids(WORKER)
+    (worker,) = service.pids(service.runner.worker)
     assert (started["model"], started["instance"], started["pid"]) == ("sales", 0, worker)
 
 
+def test_there_is_one_worker(service: Running) -> None:
+    assert len(service.descendants(service.runner.worker)) == 1
+
+
+@only_torchserve
 def test_there_is_one_instance_that_leaves_gpus_alone(service: Running) -> None:
-    (front_end,) = service.descendants(TORCHSERVE)
-    assert len(service.descendants(WORKER)) == 1
+    (front_end,) = service.instances()
     assert "starting 1 TorchServe instance with" in service.output()
     properties = Path(front_end.cwd(), "config.properties").read_text()
     assert re.search(r"^number_of_gpu=0$", properties, re.MULTILINE)
@@ -179,23 +186,23 @@ def test_the_keys_are_read_again_without_a_signal(service: Running, certificate:
 # Without the gateway
 
 
-def test_old_names_of_options_work_and_name_the_new_ones(demo_bundle: Path, tmp_path: Path) -> None:
+def test_old_names_of_options_work_and_name_the_new_ones(runner: RunnerKind, demo_bundle: Path, tmp_path: Path) -> None:
     log, request_log = tmp_path / "server.log", tmp_path / "requests.jsonl"
     options = ["--no-edge", "--workers", "1", "--cpu", "--log", str(log), "--audit-log", str(request_log)]
-    with serving(demo_bundle, tmp_path, *options) as service:
+    with serving(demo_bundle, tmp_path, runner, *options) as service:
         assert not service.descendants(ENVOY)
         request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/sales", DAY)
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert json.load(answer)["store"] == 1
-        (front_end,) = service.descendants(TORCHSERVE)
-        assert service.port in {connection.laddr.port for connection in front_end.net_connections("inet")}
+        (first,) = service.instances()
+        assert service.port in {connection.laddr.port for connection in first.net_connections("inet")}
         assert (probe(service.metrics_port, "/livez"), probe(service.metrics_port, "/readyz")) == (200, 200)
         processes = psutil.Process(service.process.pid).children(recursive=True)
     assert "Warning: --no-edge" in service.output()
     assert "is now --no-gateway" in service.output()
     assert "Warning: --audit-log (SHOPCAT_SERVE_AUDIT_LOG) is now --request-log" in service.output()
     assert json.loads(service.output().splitlines()[-1])["message"] == "stopped"
-    assert "Torch worker started" in log.read_text()
+    assert "Ctrl-C stops it" in log.read_text()
     assert request_log.read_text()
     assert not [process for process in processes if process.is_running()]
 
@@ -276,16 +283,16 @@ def named(bundle: Path, name: str, folder: Path) -> Path:
 # "null" is a word of YAML, the language of Envoy's configuration; "probes" was a cluster of the gateway's own.
 @pytest.mark.parametrize("names", [("null", "probes")], ids="-".join)
 def test_bundles_of_a_kind_are_served_side_by_side_under_their_names(
-    demo_bundle: Path, tmp_path: Path, names: tuple[str, str]
+    runner: RunnerKind, demo_bundle: Path, tmp_path: Path, names: tuple[str, str]
 ) -> None:
     first, second = (named(demo_bundle, name, tmp_path) for name in names)
-    with serving(first, tmp_path, str(second), "--workers", "1", "--cpu") as service:
+    with serving(first, tmp_path, runner, str(second), "--workers", "1", "--cpu") as service:
         assert (probe(service.metrics_port, "/livez"), probe(service.metrics_port, "/readyz")) == (200, 200)
         for name in names:
             request = urllib.request.Request(f"http://{HOST}:{service.port}/predictions/{name}", DAY)
             with urllib.request.urlopen(request, timeout=10) as answer:
                 assert json.load(answer)["model"] == name
-            assert f"/predictions/{name}" in service.output()
+            assert service.output().count(f"curl -s http://{HOST}:{service.port}/predictions/{name} ") == 1
         with urllib.request.urlopen(f"http://{HOST}:{service.port}/openapi.json", timeout=10) as answer:
             contract = json.load(answer)["paths"]
         assert {path.rpartition("/")[2] for path in contract if path.startswith("/predictions/")} == {*names}

@@ -1,7 +1,6 @@
 """A reload of a running service: what it replaces, and the faults at which the old instances go on."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,23 +16,27 @@ from serving.ports import Ports
 from serving.service import Service
 from serving.torchserve.archive import archive
 from tests.integration.client import ask
+from tests.integration.runners.kinds import RunnerKind
 from tests.integration.service.shopcat import DAY
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture(scope="module")
-def archived(demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archived(runner: RunnerKind, demo_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive whose settings the tests change."""
     return archive(demo_bundle, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="module")
-def service(archived: Path) -> Iterator[Service]:
+def service(runner: RunnerKind, archived: Path) -> Iterator[Service]:
+    """One instance with one worker."""
     ports = Ports.any_free()
-    config = GatewayConfig(ports.inference, probes_port=ports.metrics, health_check_interval=0.2)
-    with Service(config, lambda: [archived], instances=1, workers=1, cpu=True).running() as running:
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, **runner.gateway)
+    with Service(config, lambda: [archived], runner.make(workers=1)).running() as running:
         yield running
 
 
@@ -50,7 +53,7 @@ def test_without_memory_for_another_instance_nothing_is_started(
 ) -> None:
     before = pids(service)
     footprint = service.pool.instances[0].footprint
-    assert footprint > 100 << 20  # Java and a worker
+    assert footprint > 50 << 20  # a worker, and Java under TorchServe
     monkeypatch.setattr(reload, "available_memory", lambda: footprint - 1)
     assert not service.reload()
     assert re.search(rf"not reloaded; .* needs about {footprint >> 20} MiB .* raise the memory limit", caplog.text)
@@ -118,8 +121,10 @@ from pathlib import Path
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST
 from serving.service import serve
+from tests.integration.runners.kinds import KINDS
 
 archive, port, metrics = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+(runner,) = (kind.make(workers=1) for kind in KINDS if kind.name == sys.argv[4])
 connection = http.client.HTTPConnection(HOST, port, timeout=60)
 
 def on_ready(service):
@@ -136,12 +141,12 @@ def on_ready(service):
     service.drain = finish
     os.kill(os.getpid(), signal.SIGTERM)
 
-serve(GatewayConfig(port, probes_port=metrics), lambda: [archive], on_ready, workers=1, cpu=True)
+serve(GatewayConfig(port, probes_port=metrics), lambda: [archive], runner, on_ready)
 """
 
 
-def test_a_signal_while_the_first_answers_are_shown_drains_too(archived: Path) -> None:
+def test_a_signal_while_the_first_answers_are_shown_drains_too(runner: RunnerKind, archived: Path) -> None:
     ports = Ports.any_free()
-    command = [sys.executable, "-c", STOPPED, str(archived), str(ports.inference), str(ports.metrics)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, env=dict(os.environ))
+    command = [sys.executable, "-c", STOPPED, str(archived), str(ports.inference), str(ports.metrics), runner.name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "200 1\n"), done.stderr

@@ -110,6 +110,7 @@ def test_a_worker_behind_the_gateway(archive: Path, shared: WorkerPaths) -> None
             batch_size=4,
             timeout=7,
             max_body=5000,
+            heartbeat=str(Path(str(server.address)).with_name("heartbeat")),
         )
         environment = environment_of(server)
         assert {name: value for name, value in environment.items() if name.startswith(("SHOPCAT", "PROM", "OMP"))} == {
