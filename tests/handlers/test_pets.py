@@ -32,6 +32,7 @@ class FakeClassifier:
 
     folder: Path
     device: str
+    threads: int
     review_share: float | None
     max_pixels: int
     batches: list[list[PetRequest]] = field(default_factory=list)

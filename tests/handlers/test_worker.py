@@ -30,7 +30,7 @@ from handlers.telemetry import metrics
 from handlers.telemetry.sales import INPUTS
 from handlers.worker import Worker
 model = SimpleNamespace(name="sales", version="1")
-handlers.sales.HANDLER = lambda bundle, device: SimpleNamespace(model=model, observer=None)
+handlers.sales.HANDLER = lambda bundle, device, threads: SimpleNamespace(model=model, observer=None)
 Worker(Path(sys.argv[1]), device="cpu")
 with contextlib.suppress(OSError), open(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], "ballast"), "wb", 0) as file:
     while True:
@@ -89,7 +89,7 @@ def test_a_worker_without_disk_space_for_metrics_does_not_start(bundle: Path, me
 class Doubling:
     """A kind of model that doubles numbers, and observes its answers itself."""
 
-    def __init__(self, bundle: Path, *, device: str) -> None:
+    def __init__(self, bundle: Path, *, device: str, threads: int) -> None:
         self.loaded = bundle, device
         self.observer = self
         self.model = SimpleNamespace(name="doubling", version="1", cutoff="2015-07-31", predict=Model().run)

@@ -31,7 +31,7 @@ def event(text: str, *, waits: bool = False) -> None:
 class FakeWorker:
     """Stand-in for `handlers.worker.Worker`."""
 
-    def __init__(self, bundle: Path, *, device: str, timeout: float) -> None:
+    def __init__(self, bundle: Path, *, device: str, threads: int, timeout: float) -> None:
         event(f"load {bundle} {device} {timeout:g}")
         if (bundle / "hangs").exists():
             event("hangs")

@@ -27,7 +27,7 @@ FIRST = Request({"body": b"21"})
 class Doubling:
     """A worker that doubles numbers, and keeps its arguments and its first response."""
 
-    def __init__(self, bundle: Path, *, device: str, timeout: float) -> None:
+    def __init__(self, bundle: Path, *, device: str, threads: int, timeout: float) -> None:
         self.arguments = bundle, device, timeout
         self.seen: list[Request] = []
         self.finished = 0
