@@ -185,7 +185,7 @@ def serve(
     \b
     SIGTERM, SIGINT  accept no more requests, answer the accepted ones, and end
     SIGHUP           serve the current contents of the bundles, without a pause
-    With --no-gateway, SIGTERM and SIGINT end the server at once, and SIGHUP has no effect.
+    With --no-gateway, SIGHUP has no effect, and TorchServe ends at once on SIGTERM and SIGINT.
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
     from serving.logs import logging_to
     from serving.torchserve.archive import check_bundles
