@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
@@ -119,8 +120,8 @@ def _plain(bundle: Path) -> Iterator[Path]:
 
 def _endpoint(bundle: Path, network: Path, photo: bytes) -> Callable[[], object]:
     """Return a call of the FastAPI server's endpoint, without HTTP."""
-    os.environ["SHOPCAT_BUNDLE"], os.environ["SHOPCAT_PLAIN"] = str(bundle), str(network)
-    classify = runpy.run_module("benchmarks.servers.fastapi_pets")["classify"]
+    with patch.dict(os.environ, SHOPCAT_BUNDLE=str(bundle), SHOPCAT_PLAIN=str(network)):
+        classify = runpy.run_module("benchmarks.servers.fastapi_pets")["classify"]
 
     class Request:
         async def body(self) -> bytes:
