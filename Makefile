@@ -7,7 +7,7 @@ DEMO   := model_store/demo
 PETS   := model_store/pets
 BUILD  := build
 TYPESCRIPT := tests/integration/contract/typescript
-# One test process a core. The tests of a file stay in one process, since they share servers and bundles.
+# The number of test processes is in tests/conftest.py. The tests of a file stay in one process, since they share servers and bundles.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 

@@ -17,6 +17,7 @@ import filelock
 import pytest
 import torch
 
+from runtime.cores import n_cores
 from sales.bundle import Bundle, load
 from sales.forecaster import Forecaster
 from training.run import Run
@@ -39,6 +40,11 @@ LONGEST = (
     "test_demonstration.py",
     "test_cli.py",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of test processes: one more than cores, because many tests wait for servers."""
+    return n_cores() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
