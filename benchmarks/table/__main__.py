@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.table import photos, record, sales
+from benchmarks.table import bulk, photos, record, sales
 from benchmarks.table.record import Result
 
 Measure = Callable[[argparse.Namespace], tuple[list[Result], str]]
@@ -22,6 +22,10 @@ ROWS: Mapping[str, tuple[str, Measure]] = {
     "sales-42": (
         "Forecasts of six weeks",
         lambda args: sales.long_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
+    ),
+    "bulk": (
+        "Forecasts of files",
+        lambda args: bulk.rows(args.sales, rounds=args.rounds),
     ),
     "http-server": (
         "HTTP server of a worker",

@@ -1,0 +1,1 @@
+"""Scripts of peers: the same work as a benchmark, as users of other libraries do it."""
