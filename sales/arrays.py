@@ -20,6 +20,7 @@ Float64 = NDArray[np.float64]
 AnyArray = NDArray[np.generic]
 
 CHUNK: Final = 8192  # rows
+BLOCK: Final = 64  # stores, whose days stay in the processor's cache and take little memory
 
 Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
 

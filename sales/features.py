@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sales.arrays import AnyArray, Bool, Float32, Int32, Int64, in_chunks
+from sales.arrays import BLOCK, AnyArray, Bool, Float32, Int32, Int64, in_chunks
 from sales.calendar import Calendar
 from sales.columns import competition, date, events, parity, production, promotion, weather
 from sales.columns import own as user_columns
@@ -33,8 +33,7 @@ COLUMNS: Mapping[Mode, Mapping[str, Column]] = {
 FEATURE_SETS: Mapping[Mode, FeatureSet] = {"production": production.FEATURES, "parity": parity.FEATURES}
 
 
-Tables = Mapping[str, Iterable[Table]]  # consecutive parts of each table along the first axis
-BLOCK = 64  # stores
+Tables = Mapping[str, tuple[int, Iterable[Table]]]  # length of each table's first axis, and its consecutive parts
 
 
 class UnknownColumnError(ValueError):
@@ -220,14 +219,17 @@ def _production_tables(panel: Panel) -> Tables:
     days = {**date.day_columns(panel), **events.day_columns(panel), **users["day"]}
     cells = {**users["cell"], **promotion.cell_columns(panel), **events.cell_columns(panel)}
     return {
-        "store": [{**production.store_columns(panel), **users["store"]}],
-        "state": [{**_by_state(days, state), **state}],
+        "store": _one({**production.store_columns(panel), **users["store"]}),
+        "state": _one({**_by_state(days, state), **state}),
         "cell": (
-            {
-                **{name: column[stores] for name, column in cells.items()},
-                **production.plan_columns(panel.calendar.rows(stores), panel.cutoff),
-            }
-            for stores in _blocks(len(panel.store_ids))
+            len(panel.store_ids),
+            (
+                {
+                    **{name: column[stores] for name, column in cells.items()},
+                    **production.plan_columns(panel.calendar.rows(stores), panel.cutoff),
+                }
+                for stores in _blocks(len(panel.store_ids))
+            ),
         ),
     }
 
@@ -236,10 +238,15 @@ def _parity_tables(panel: Panel) -> Tables:
     """Return the columns of parity mode by table."""
     state = parity.state_columns(panel)
     return {
-        "store": [parity.store_columns(panel)],
-        "state": [{**_by_state(parity.day_columns(panel), state), **state}],
-        "cell": [{**parity.cell_columns(panel), **parity.plan_columns(panel.calendar)}],
+        "store": _one(parity.store_columns(panel)),
+        "state": _one({**_by_state(parity.day_columns(panel), state), **state}),
+        "cell": _one({**parity.cell_columns(panel), **parity.plan_columns(panel.calendar)}),
     }
+
+
+def _one(table: Table) -> tuple[int, Iterable[Table]]:
+    """Return a table in one part."""
+    return len(next(iter(table.values()))), [table]
 
 
 def _blocks(n_stores: int) -> Iterator[slice]:
@@ -267,23 +274,23 @@ class _LookUp:
         self._width = len(names)
         self._stacks: list[tuple[str, Int64, AnyArray]] = []
         self.names: set[str] = set()
-        for key, blocks in tables.items():
+        for key, (n_rows, blocks) in tables.items():
             # Integers are stacked apart, in the smallest type: that takes a quarter of the memory of float32.
-            integers, floats = list[AnyArray](), list[AnyArray]()
-            places: dict[bool, list[int]] = {}
+            stacks: dict[bool, _Stack] = {}
+            first = 0
             for table in blocks:
-                if not places:
+                if not stacks:
                     self.names |= table.keys()
                     used = [place for place, name in enumerate(names) if name in table]
-                    for kind in (True, False):
-                        places[kind] = [at for at in used if (table[names[at]].dtype.kind != "f") == kind]
-                for kind, parts in ((True, integers), (False, floats)):
-                    if places[kind]:
-                        parts.append(_stack([table[names[place]] for place in places[kind]]))
-            for kind, parts in ((True, integers), (False, floats)):
-                if parts:
-                    stack = np.concatenate(parts) if len(parts) > 1 else parts[0]
-                    self._stacks.append((key, np.array(places[kind]), stack.reshape(-1, len(places[kind]))))
+                    integers = [table[names[place]].dtype.kind != "f" for place in used]
+                    for kind in {*integers}:
+                        places = [place for place, integer in zip(used, integers, strict=True) if integer == kind]
+                        stacks[kind] = _Stack(places, n_rows)
+                for stack in stacks.values():
+                    stack.fill(first, [table[names[place]] for place in stack.places])
+                first += len(next(iter(table.values())))
+            for stack in stacks.values():
+                self._stacks.append((key, np.array(stack.places), stack.array.reshape(-1, len(stack.places))))
 
     def __call__(self, index: Mapping[str, Int64], rows: int) -> Float32:
         """Return the columns ``[row, column]``.
@@ -298,18 +305,37 @@ class _LookUp:
         return out
 
 
-def _stack(columns: Sequence[AnyArray]) -> AnyArray:
-    """Stack columns of one shape along a new last axis, in the smallest type that holds them."""
-    stack = np.empty((*columns[0].shape, len(columns)), dtype=_smallest(columns))
-    for row in range(len(stack)):  # a row stays in the cache while it is filled
-        for i, column in enumerate(columns):
-            stack[row, ..., i] = column[row]
-    return stack
+class _Stack:
+    """Columns of one shape, stacked along a new last axis, in the smallest type that holds them."""
+
+    def __init__(self, places: Sequence[int], n_rows: int) -> None:
+        """Initialize the stack.
+
+        Args:
+            places: places of the columns among all columns.
+            n_rows: length of the first axis.
+        """
+        self.places, self._n_rows = places, n_rows
+        self.array: AnyArray = np.empty(0, dtype=np.int8)
+
+    def fill(self, first: int, columns: Sequence[AnyArray]) -> None:
+        """Fill in the next part of the first axis, which begins at ``first``."""
+        dtype = _smallest(columns)
+        if first == 0:
+            self.array = np.empty((self._n_rows, *columns[0].shape[1:], len(columns)), dtype)
+        self.array = self.array.astype(np.result_type(self.array, dtype), copy=False)
+        for row in range(len(columns[0])):  # a row stays in the cache while it is filled
+            for i, column in enumerate(columns):
+                self.array[first + row, ..., i] = column[row]
 
 
 def _smallest(columns: Sequence[AnyArray]) -> np.dtype[Any]:
     """Return the smallest integer type that holds all columns, or float32 if a column has floats."""
     if any(column.dtype.kind == "f" for column in columns):
         return np.dtype(np.float32)
-    bounds = [int(bound) for column in columns if column.size for bound in (column.min(), column.max())]
-    return np.result_type(np.int8, *map(np.min_scalar_type, bounds))
+    low = min((int(column.min()) for column in columns if column.size), default=0)
+    high = max((int(column.max()) for column in columns if column.size), default=0)
+    fitting = (
+        kind for kind in (np.int8, np.int16, np.int32) if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max
+    )
+    return np.dtype(next(fitting, np.int64))

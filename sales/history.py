@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from sales.arrays import AnyArray, Bool, Float32, Float64, Int32, Int64, Integers
+from sales.arrays import BLOCK, AnyArray, Bool, Float32, Float64, Int32, Int64, Integers
 from sales.panel import YEAR, Panel
 
 LATE: Final = 7  # days without sales before the cutoff, after which a store's own last sale is its last known day
@@ -168,9 +168,13 @@ class History:
 
     def _all_mean_log(self, days: int, enough: int | None = None) -> Float64:
         """Return ``_mean_log`` of all stores before all days, ``[store, day + 1]``, without indices, which are slow."""
-        sums = self._log.copy()
-        sums[:, days:] -= self._log[:, :-days]
-        return _mean(sums, enough or days // 7)
+        means = np.empty(self._log.shape[:2])
+        for first in range(0, len(means), BLOCK):
+            stores = slice(first, first + BLOCK)
+            sums = self._log[stores].copy()
+            sums[:, days:] -= self._log[stores, :-days]
+            means[stores] = _mean(sums, enough or days // 7)
+        return means
 
     def _cell(self, store: Integers, day: Integers, end: Integers, promo: Integers, days: int) -> Float64:
         """Return sum and count of log sales on a weekday, with or without promotion, in the ``days`` before ``end``."""
