@@ -27,7 +27,7 @@ from serving.ports import hold_port
 from serving.process import private_folder
 from serving.reload import DRAIN_S, reload
 from serving.runner import Runner, Server
-from serving.signals import postponed, reload_requests, stop_on_signal
+from serving.signals import postponed, reload_requests, stop_on_signal, wait_for
 from serving.supervised import Supervised
 
 logger = logging.getLogger(__name__)
@@ -276,7 +276,7 @@ def serve(
                 unforeseen = not isinstance(error, (UserError, OSError))
                 logger.warning("the service runs; its first answers can't be shown: %s", error, exc_info=unforeseen)
             while True:
-                reload_requested.wait()
+                wait_for(reload_requested)
                 reload_requested.clear()  # first, so that a signal in between is not lost
                 if not service.begin_reload():
                     reload_requested.set()

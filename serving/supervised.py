@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from typing import Generic, Protocol, TypeVar
 
@@ -73,6 +73,8 @@ class Supervised(Generic[Part]):
 
     def wait_until_started(self) -> Part:
         """Return the part when its first start has succeeded, or raise the error of that start."""
+        while not self._first.done():  # in steps, for the same reason as `serving.signals.wait_for`
+            wait([self._first], _POLL_S)
         return self._first.result()
 
     def stop(self) -> None:

@@ -19,7 +19,7 @@ from serving.ports import HOST, Ports
 from serving.process import private_folder
 from serving.reload import DRAIN_S
 from serving.runner import Runner, Server
-from serving.signals import reload_requests, stop_on_signal
+from serving.signals import reload_requests, stop_on_signal, wait_for
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +122,7 @@ def serve_without_gateway(
     )
     with stop_on_signal(), reload_requests() as reload_requested, service as server:
         on_ready(server)
-        while reload_requested.wait():
+        while True:
+            wait_for(reload_requested)
             reload_requested.clear()
             logger.warning("SIGHUP has no effect without the gateway; restart the service for other bundles")

@@ -221,7 +221,9 @@ def test_curl_gets_the_expected_answer(
 
 @cache
 def handler() -> PetsHandler:
-    return PetsHandler(BUNDLE, device="cpu")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(REVIEW_SHARE_VARIABLE, str(REVIEW_SHARE))
+        return PetsHandler(BUNDLE, device="cpu")
 
 
 def in_the_handler(content: bytes, **options: object) -> Any:
