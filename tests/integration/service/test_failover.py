@@ -177,6 +177,7 @@ def healthy_instances(service: Running) -> int:
     return int(found[1]) if found else -1
 
 
+@only_torchserve  # tests/integration/runners/test_hangs.py has the other runner's
 def test_an_instance_that_hangs_gets_no_requests_until_it_answers_again(service: Running) -> None:
     for instance in service.instances():  # in the second round only the first instance can answer
         instance.suspend()
@@ -190,6 +191,7 @@ def test_an_instance_that_hangs_gets_no_requests_until_it_answers_again(service:
         assert until(lambda: healthy_instances(service) == 2)
 
 
+@only_torchserve
 def test_while_all_instances_hang_the_service_is_neither_ready_nor_alive(service: Running) -> None:
     """The processes of the instances and of their workers still exist."""
 
