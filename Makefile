@@ -57,10 +57,9 @@ bench: $(VENV)/.bench  ## Run the benchmarks whose figures the documentation sho
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.features_rate
 	$(BIN)/python -m benchmarks.request_latency $(DEMO)
 	$(BIN)/python -m benchmarks.interval_coverage
-	$(BIN)/python -m benchmarks.serve_sales $(DEMO)
+	$(BIN)/python -m benchmarks.table --sales $(DEMO) --pets $(PETS)
 	$(BIN)/python -m benchmarks.telemetry_cost $(DEMO)
 	$(BIN)/python -m benchmarks.heatmaps.cost $(PETS)
-	$(BIN)/python -m benchmarks.serve_pets $(PETS)
 	$(BIN)/python -m benchmarks.overload $(PETS)
 	$(BIN)/python -m benchmarks.soak $(DEMO) $(PETS)
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.heatmap_quality $(PETS) "$$SHOPCAT_DATA/oxford-iiit-pet"

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.load_generator.closed_loop import generator, measure
-from benchmarks.serve_sales import forecast_requests
 from benchmarks.servers.running import warm
+from benchmarks.table.sales import one_day
 from serving.admission import served_models
 from serving.gateway.config import GatewayConfig
 from serving.gateway.envoy import running_gateway
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    bodies = forecast_requests(args.bundle)
+    bodies = one_day(args.bundle)
     pairs: dict[str, list[tuple[Turn, Turn]]] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
         archives = [archive(args.bundle, Path(folder))]

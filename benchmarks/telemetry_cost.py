@@ -27,8 +27,8 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.load_generator.closed_loop import Load, generator, measure
-from benchmarks.serve_sales import forecast_requests
 from benchmarks.servers.running import service, torchserve, warm
+from benchmarks.table.sales import one_day
 
 CONNECTIONS, SECONDS = 32, 1.0
 HANDLER = "in_turns_handler.py"
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=60, help="number of turns after each start")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    bodies = forecast_requests(args.bundle)
+    bodies = one_day(args.bundle)
     start = service if args.gateway else torchserve
     rates, costs, all_turns = list[float](), list[float](), list[dict[str, Turn]]()
     receiver = subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True)

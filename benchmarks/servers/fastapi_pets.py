@@ -1,6 +1,6 @@
 """The usual alternative to TorchServe for photos: FastAPI, Pillow and onnxruntime, one photo a call.
 
-`benchmarks.serve_pets` measures it. To run it alone:
+`python -m benchmarks.table photos` measures it. To run it alone:
 
     SHOPCAT_BUNDLE=model_store/pets SHOPCAT_PLAIN=plain.onnx uvicorn benchmarks.servers.fastapi_pets:app --workers 2
 

@@ -1,6 +1,6 @@
 """The usual alternative to TorchServe for forecasts: FastAPI and uvicorn, one request a call.
 
-`benchmarks.serve_sales` measures it. To run it alone:
+`python -m benchmarks.table sales` measures it. To run it alone:
 
     SHOPCAT_BUNDLE=model_store/sales uvicorn benchmarks.servers.fastapi_sales:app --workers 2
 

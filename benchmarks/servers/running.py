@@ -1,27 +1,18 @@
-"""Run servers side by side and measure them in turns, for `benchmarks.serve_sales` and `benchmarks.serve_pets`.
+"""Start servers to measure beside the project: TorchServe with any handler, FastAPI, uvicorn and Granian."""
 
-Four servers run at once, each with the same number of workers: Shopcat with and without its gateway, TorchServe with a
-handler that does nothing, and FastAPI. They are measured in turns, so that other load on the machine meets all of them.
-Figures are medians over the rounds.
-"""
-
-import argparse
 import contextlib
 import http.client
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from benchmarks.load_generator.closed_loop import Load, generator, measure
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
@@ -30,76 +21,6 @@ from serving.torchserve.runner import TorchServeRunner
 from serving.torchserve.server import running_server
 
 ROOT = Path(__file__).resolve().parents[2]
-WARM_S = 20  # seconds of load before measuring: a slow machine's JVM takes that long to compile its hot code
-OURS, GATEWAY, NOOP, FASTAPI = "this, without gateway", "this", "TorchServe, no-op", "FastAPI, onnxruntime"
-
-
-def parser(about: str | None, *, seconds: float) -> argparse.ArgumentParser:
-    """Return the parser of the arguments of both commands: the bundle, and the sizes of the measurement."""
-    arguments = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("bundle", type=Path)
-    arguments.add_argument("--connections", type=int, nargs="+", default=[1, 8, 32])
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=float, default=seconds, help="seconds of each measurement")
-    arguments.add_argument(
-        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="number of workers of each server"
-    )
-    return arguments
-
-
-def compare(
-    args: argparse.Namespace,
-    kind: str,
-    bodies: Sequence[bytes],
-    *,
-    content_type: str,
-    about: str,
-    rejections: bool = False,
-    **environment: str,
-) -> None:
-    """Run the servers, measure them, and print a Markdown table.
-
-    Args:
-        args: arguments that `parser` has parsed.
-        kind: kind of the bundle, ``sales`` or ``pets``.
-        bodies: bodies of the requests, sent in turn.
-        content_type: content type of the bodies.
-        about: description of the requests for the reader.
-        rejections: count requests that a server rejects, instead of ending with an error.
-        **environment: environment variables of the FastAPI server, beside the bundle's folder.
-    """
-    with contextlib.ExitStack() as running:
-        folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
-        urls = {
-            OURS: running.enter_context(torchserve(args.bundle, kind, folder / "ours", args.workers)),
-            NOOP: running.enter_context(
-                torchserve(args.bundle, kind, folder / "noop", args.workers, "noop_handler.py")
-            ),
-            GATEWAY: running.enter_context(service(args.bundle, kind, folder / "gateway", args.workers)),
-            FASTAPI: running.enter_context(fastapi(args.bundle, kind, args.workers, environment)),
-        }
-
-        def load(url: str, connections: int, seconds: float) -> Load:
-            return measure(
-                url,
-                bodies,
-                content_type=content_type,
-                connections=connections,
-                seconds=seconds,
-                rejections=rejections,
-            )
-
-        for name in (OURS, GATEWAY):
-            warm(urls[name], len(bodies[0]))
-        for url in urls.values():
-            load(url, 32, WARM_S)
-        loads: dict[tuple[int, str], list[Load]] = {}
-        for _ in range(args.rounds):
-            for connections in args.connections:
-                for name, url in urls.items():
-                    loads.setdefault((connections, name), []).append(load(url, connections, args.seconds))
-    print(f"{args.workers} workers, {about}; load by {generator(rejections)}; medians of {args.rounds} rounds")
-    print_table(loads)
 
 
 def warm(url: str, size: int, requests: int = 4000) -> None:
@@ -184,24 +105,3 @@ def _running_module(arguments: Sequence[str], bundle: Path, kind: str, environme
     finally:
         process.terminate()
         process.wait()
-
-
-def print_table(loads: dict[tuple[int, str], list[Load]]) -> None:
-    """Print medians and ratios as a Markdown table.
-
-    Args:
-        loads: measurements of each round, by number of connections and server.
-    """
-    print("| connections | server | answers/s | p50 ms | p99 ms | rejected | ours is |")
-    print("|---:|---|---:|---:|---:|---:|---:|")
-    for (connections, name), rounds in loads.items():
-        rate, p50, p99 = (
-            statistics.median(getattr(load, figure) for load in rounds) for figure in ("rate", "p50", "p99")
-        )
-        # Compared within a round, so that a slow spell of the machine meets both servers.
-        pairs = zip(loads[connections, OURS], rounds, strict=True)
-        ratio = statistics.median(ours.rate / other.rate for ours, other in pairs)
-        times = "" if name == OURS else f"{ratio:.2f} x"
-        rejected = sum(load.rejected for load in rounds)
-        rejected_share = rejected / (rejected + sum(load.requests for load in rounds))
-        print(f"| {connections} | {name} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {rejected_share:.0%} | {times} |")

@@ -92,7 +92,7 @@ def _section(name: str, row: Mapping[str, Any]) -> Iterable[str]:
     yield ""
     yield f"{row['about']}"
     yield ""
-    yield f"{environment['processor']}, {environment['cores']} cores, load {row['load']:g}. One core: {limits}."
+    yield f"{environment['processor']}, cores: {environment['cores']}, load {row['load']:g}. One core: {limits}."
     yield ""
     yield "| what | against | ratio | lowest to highest | goal | figures |"
     yield "|---|---|---:|---:|---:|---|"
