@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -91,12 +92,14 @@ def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int, listed: str | None) -
 @pytest.mark.parametrize(
     ("workers", "cpu", "gpus", "count"), [(0, True, 4, 3), (0, False, 4, 4), (0, False, 0, 3), (2, False, 4, 2)]
 )
-def test_number_of_instances(monkeypatch: pytest.MonkeyPatch, workers: int, cpu: bool, gpus: int, count: int) -> None:
+def test_number_of_instances(
+    monkeypatch: pytest.MonkeyPatch, archive: Path, workers: int, cpu: bool, gpus: int, count: int
+) -> None:
     with_gpus(monkeypatch, gpus, None)
     monkeypatch.setattr(runner, "n_cores", lambda: 3)
-    archives = [Path("sales"), Path("pets")]
-    served = PythonRunner(workers=workers, cpu=cpu).instances(archives)
-    assert served == [[Path("sales")]] * count + [[Path("pets")]] * count
+    other = shutil.copytree(archive, archive.with_name("sales"))
+    served = PythonRunner(workers=workers, cpu=cpu).instances([archive, other])
+    assert served == [[archive]] * count + [[other]] * count
 
 
 @pytest.mark.usefixtures("fake")
