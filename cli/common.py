@@ -38,7 +38,7 @@ def _number(context: click.Context, parameter: click.Parameter, value: float | N
 
 
 class _RunnerName(click.Choice[str]):
-    """Name of a runner; "asgi", the kind of server that the runner in Python is in place of, is a name of it too."""
+    """Name of a runner; "asgi" is another name of "python"."""
 
     def __init__(self) -> None:
         super().__init__(["torchserve", "python"])

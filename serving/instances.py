@@ -11,6 +11,7 @@ from typing import Literal
 
 from handlers.readiness import ReadyWorker
 from handlers.worker_paths import WorkerPaths
+from runtime.cores import n_cores
 from runtime.memory import memory_of
 from serving.gateway.endpoints import Health
 from serving.process import ServerError
@@ -18,7 +19,7 @@ from serving.runner import Runner, Server
 from serving.supervised import Supervised, stop_all
 from serving.torchserve.archive import copy_archives
 
-_STARTS = 4  # more at a time would only slow each other down, beyond the time that a start may take
+_STARTS = max(4, n_cores())  # more at a time would only slow each other down
 _POLL_S = 0.1
 
 # "starting" instances receive no requests yet, "draining" ones only finish theirs.
@@ -144,6 +145,8 @@ class InstancePool:
             if (server := instance.current) is not None:
                 server.output.stopping = True  # its end is not unexpected
                 server.process.terminate()
+            else:
+                instance.stop()
         until = time.monotonic() + seconds
         while any(instance.current for instance in self.instances) and time.monotonic() < until:
             time.sleep(_POLL_S)

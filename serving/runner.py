@@ -1,15 +1,19 @@
 """Interface of a runner: a service starts instances through it, which load bundles and answer requests."""
 
+import logging
 import subprocess
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from handlers.worker_paths import WorkerPaths
+from runtime.errors import UserError
 from serving.local_http import Address
 from serving.output import ProcessOutput
+
+logger = logging.getLogger(__name__)
 
 # Environment variables of workers, unless they are set: there is a worker for each core.
 WORKER_DEFAULTS = {
@@ -110,3 +114,12 @@ class Runner(Protocol):
             ServerError: if it can't be started; the message has the cause.
         """
         ...
+
+
+def show_first_answers(show: Callable[[], None]) -> None:
+    """Call a function that shows a service's first answers; its error is logged, because the service runs."""
+    try:
+        show()
+    except Exception as error:
+        unforeseen = not isinstance(error, (UserError, OSError))
+        logger.warning("the service runs; its first answers can't be shown: %s", error, exc_info=unforeseen)

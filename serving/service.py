@@ -15,7 +15,6 @@ from pathlib import Path
 
 from handlers.readiness import ready_workers
 from handlers.worker_paths import WorkerPaths
-from runtime.errors import UserError
 from serving.admission import served_models
 from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway, GatewayFolder, Host, gateway_folder, running_envoy
@@ -26,7 +25,7 @@ from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
 from serving.ports import hold_port
 from serving.process import private_folder
 from serving.reload import DRAIN_S, reload
-from serving.runner import Runner, Server
+from serving.runner import Runner, Server, show_first_answers
 from serving.signals import postponed, reload_requests, stop_on_signal, wait_for
 from serving.supervised import Supervised
 
@@ -270,11 +269,7 @@ def serve(
     service = Service(config, archive, runner, ready=ready)
     with stop_on_signal(), reload_requests() as reload_requested, service.running(request_log):
         try:
-            try:
-                on_ready(service)
-            except Exception as error:
-                unforeseen = not isinstance(error, (UserError, OSError))
-                logger.warning("the service runs; its first answers can't be shown: %s", error, exc_info=unforeseen)
+            show_first_answers(lambda: on_ready(service))
             while True:
                 wait_for(reload_requested)
                 reload_requested.clear()  # first, so that a signal in between is not lost

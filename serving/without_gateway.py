@@ -7,6 +7,7 @@ themselves, and answer what they have accepted when they are stopped.
 import contextlib
 import functools
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def serving_without_gateway(
         shared = WorkerPaths.create(folder / "shared", request_log)
         pool = InstancePool(folder, shared, runner, ports.inference)
         workers: dict[str, int] = {}
+        stopping = threading.Event()
         answers = Recent(lambda: {instance for instance, server in pool.running().items() if server.answers()})
 
         def watched() -> Watched:
@@ -74,6 +76,7 @@ def serving_without_gateway(
                     for model in workers
                 },
                 policy=ready,
+                transition="stopping" if stopping.is_set() else None,
                 restarts={runner.process_kind: sum(instance.restarts for instance in pool.instances)},
             )
 
@@ -85,6 +88,7 @@ def serving_without_gateway(
                 workers |= count_workers(started)
                 yield started[0].wait_until_started()
             except KeyboardInterrupt:
+                stopping.set()
                 pool.drain(DRAIN_S)
                 raise
             finally:

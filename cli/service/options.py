@@ -1,5 +1,6 @@
 """Options of `shopcat serve`, and what they mean for the parts of the service."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from serving.monitoring.watched import ReadyPolicy
     from serving.runner import Runner
     from serving.tuning.tuned import Tuned
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 
@@ -67,8 +70,8 @@ class ServeOptions:
             "--gateway-threads": self.gateway_threads,
         }
         if self.no_gateway and any(needs_gateway.values()):
-            *names, last = needs_gateway
-            raise click.UsageError(f"{', '.join(names)} and {last} need the gateway; leave out --no-gateway")
+            names = [name for name, value in needs_gateway.items() if value]
+            raise click.UsageError(f"options that need the gateway: {', '.join(names)}; leave out --no-gateway")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise click.UsageError("--tls-cert and --tls-key have to be set together")
 
@@ -92,7 +95,7 @@ class ServeOptions:
         if self.runner == "python":
             from serving.python.runner import PythonRunner
 
-            return PythonRunner(self.workers, self.cpu, environment, self.host, self.idle_at_stop)
+            return PythonRunner(self.workers, self.cpu, environment, host=self.host, idle_at_stop=self.idle_at_stop)
         from serving.torchserve.runner import TorchServeRunner
 
         return TorchServeRunner(self.instances, self.workers, self.cpu, environment)
@@ -131,14 +134,20 @@ class ServeOptions:
         """Return the environment variables that pass settings to the workers."""
         from handlers.safeguards.memory import request_memory
         from handlers.worker_settings import worker_environment
+        from runtime.bundle import name_of
         from runtime.cores import n_cores
         from runtime.memory import memory_limit
 
         if self.worker_memory:
             memory = self.worker_memory << 20
         else:
-            workers = self.workers or n_cores()
-            memory = request_memory(memory_limit(), workers * len(self.bundles) * self.instances)
+            tuned = self.read_tuned()
+            counts = [
+                model.workers for name in map(name_of, self.bundles) if tuned and (model := tuned.models.get(name))
+            ]
+            default = n_cores()
+            workers = self.workers * len(self.bundles) or sum(counts) + default * (len(self.bundles) - len(counts))
+            memory = request_memory(memory_limit(), workers * self.instances)
         return worker_environment(
             review_share=self.review_share,
             max_pixels=self.max_pixels,
@@ -146,6 +155,16 @@ class ServeOptions:
             allow_unpatched=self.allow_unpatched,
             request_log_rate=self.request_log_rate,
         )
+
+    def warn(self, config: "GatewayConfig") -> None:
+        """Log a warning for each missing protection, and one if the tuned settings are of another machine."""
+        tuned, warnings = self.read_tuned(), config.warnings()
+        if self.no_gateway and warnings:
+            warnings = [
+                f"anyone who can reach {config.url} can use the models; put an ingress with keys and TLS before it"
+            ]
+        for warning in [*warnings, *(tuned.warnings() if tuned else [])]:
+            logger.warning("%s", warning)
 
     def gateway_config(self) -> "GatewayConfig":
         """Return the settings of the gateway."""

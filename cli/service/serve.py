@@ -115,7 +115,7 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
     "--idle-at-stop",
     default=10.0,
     show_default=True,
-    type=click.FloatRange(0, 600),
+    type=click.FloatRange(0, 60),
     help="Seconds that a stop waits for requests on connections that are open and idle.",
 )
 @click.option("--tuned", type=FILE, help="Settings that `shopcat tune` has measured on this machine.")
@@ -236,9 +236,7 @@ def _serve_with_gateway(options: ServeOptions) -> None:
 
     config = options.gateway_config()
     find_envoy()
-    tuned = options.read_tuned()
-    for warning in [*config.warnings(), *(tuned.warnings() if tuned else [])]:
-        logger.warning("%s", warning)
+    options.warn(config)
 
     def on_ready(service: "Service") -> None:
         _show(options, config.url, service.servers)
@@ -261,9 +259,11 @@ def _serve_without_gateway(options: ServeOptions) -> None:
 
     ports = Ports(options.port, options.metrics_port)
     ports.check_free(options.host, options.metrics_host)  # before anything is written
+    config = options.gateway_config()
+    options.warn(config)
 
     def on_ready(server: "Server") -> None:
-        _show(options, f"http://{options.host}:{options.port}", [server])
+        _show(options, config.url, [server])
 
     _print(options, f"starting {options.what_is_started()} with {_names(options)} ...")
     serve_without_gateway(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("tuned.yaml"),
     show_default=True,
-    help="File for the settings. Those of other bundles in it are kept.",
+    help="File for the settings. Those of other bundles are kept, if they are of this machine and runner.",
 )
 @click.option(
     "--request",
@@ -70,7 +70,8 @@ def tune(
     from serving.tuning.search import Bench, Candidate, batches, best, max_concurrent, processes
     from serving.tuning.tuned import Machine, Tuned, TunedModel
 
-    logging.getLogger("serving").setLevel(logging.ERROR)  # of services that start and stop all the time
+    for package in ("serving.output", "serving.supervised"):  # of services that start and stop all the time
+        logging.getLogger(package).setLevel(logging.CRITICAL)
     check_bundles([bundle])
     if out.exists():
         Tuned.read(out)  # a file that is something else is not replaced

@@ -1,8 +1,7 @@
 """A client's connection in HTTP/1.1: requests in, responses out, in order.
 
 The parser is httptools, which wraps llhttp, the parser of Node.js. An ASGI server would add a task, a scope and several
-messages to each request. Measured with one connection, the median request to uvicorn takes half as long again, and with
-eight connections it answers half as many (docs/reference/benchmarks.md).
+messages to each request; docs/concepts/runners.md has what they cost.
 """
 
 import asyncio
@@ -46,6 +45,7 @@ class Shared:
         addresses: addresses of the worker.
         batcher: takes the requests.
         connections: open connections.
+        accepted: number of connections that were ever accepted.
         arriving: bytes of the bodies of all requests that are not answered yet.
         is_draining: True once the worker takes no more connections.
         pid: PID of the worker, for the ids of requests.
@@ -55,6 +55,7 @@ class Shared:
     addresses: Addresses
     batcher: Batcher
     connections: "set[Connection]" = field(default_factory=set)
+    accepted: int = 0
     arriving: int = 0
     is_draining: bool = False
     pid: bytes = field(default_factory=lambda: b"%x" % os.getpid())
@@ -94,6 +95,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
+        self._shared.accepted += 1
         if len(self._shared.connections) >= _MAX_CONNECTIONS and self._shared.addresses.is_edge:
             self._is_ended = True
             self._transport.abort()

@@ -62,14 +62,13 @@ async def _serve(worker: Worker, settings: Settings) -> None:
     listening = await _listen(shared, settings, loop)
     worker.begin(lambda request: _rehearse(worker, request))
     while not stopping.is_set():
-        if settings.heartbeat:
-            os.utime(settings.heartbeat)
+        _show_life(settings)
         shared.close_stale()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _TICK_S)
     await _accept_waiting(shared)
     listening.close()
-    await _drain(shared, hurrying, idle=settings.idle_at_stop, busy=settings.idle_at_stop + settings.timeout)
+    await _drain(shared, hurrying, settings)
     worker.telemetry.flush(last=True)
 
 
@@ -97,9 +96,9 @@ def _rehearse(worker: Worker, request: Request) -> Response:
 async def _accept_waiting(shared: Shared) -> None:
     """Accept the connections that wait since the last batch; the system would reset them."""
     for _ in range(_BACKLOG):
-        before = len(shared.connections)
+        before = shared.accepted
         await _read_waiting()
-        if len(shared.connections) <= before:
+        if shared.accepted == before:
             return
 
 
@@ -109,23 +108,23 @@ async def _read_waiting() -> None:
         await asyncio.sleep(0)
 
 
-async def _drain(shared: Shared, hurrying: asyncio.Event, *, idle: float, busy: float) -> None:
-    """Wait until all requests are answered. Clients with open connections may be sending one.
-
-    Args:
-        shared: state of the connections.
-        hurrying: set to end the wait.
-        idle: seconds for which idle connections stay open.
-        busy: seconds after which all connections are closed.
-    """
-    start = time.monotonic()
+async def _drain(shared: Shared, hurrying: asyncio.Event, settings: Settings) -> None:
+    """Wait until all requests are answered, or until a second signal. Clients with open connections may send one."""
+    start, idle = time.monotonic(), settings.idle_at_stop
     while shared.connections and not hurrying.is_set():
         await asyncio.sleep(_DRAIN_S)
         await _read_waiting()
+        _show_life(settings)
         shared.close_stale()
         waited = time.monotonic() - start
         for connection in list(shared.connections):
-            if waited >= busy:
+            if waited >= idle + settings.timeout:
                 connection.abort()
             elif waited >= idle:
                 connection.close_if_idle()
+
+
+def _show_life(settings: Settings) -> None:
+    """Touch the file by which the process that started this one sees that it does not hang."""
+    if settings.heartbeat:
+        os.utime(settings.heartbeat)

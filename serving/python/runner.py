@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,8 @@ class PythonRunner:
     idle_at_stop: float = 10.0
     title: str = "worker"
     process_kind: str = "worker"
+    _used: Counter[int] = field(default_factory=Counter, init=False, repr=False, compare=False)
+    _choosing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def instances(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
         """Return the archive of each worker."""
@@ -119,10 +122,10 @@ class PythonRunner:
         """Run a worker until the block ends; see `serving.runner.Runner`."""
         (archive,) = archives
         gpus = self._gpus()
-        with private_folder() as folder:
+        with private_folder() as folder, self._gpu(len(gpus)) as gpu:
             (folder / "tmp").mkdir()
             (folder / "heartbeat").touch()
-            settings = self._settings(archive, folder, port, gpu=number % len(gpus) if gpus else None)
+            settings = self._settings(archive, folder, port, gpu)
             settings.write(folder / "settings.json")
             address: Address = port if port is not None else Path(settings.socket)
             variables = {**self.environment, **gpu_environment(gpus or None), **shared.environment()}
@@ -163,7 +166,25 @@ class PythonRunner:
         if self.cpu:
             return []
         listed = listed_gpus(os.environ.get(VISIBLE))
-        return [str(index) for index in range(count_gpus())] if listed is None else listed[: count_gpus()]
+        count = count_gpus()
+        if listed is None:
+            return [str(index) for index in range(count)]
+        return listed if count else []  # CUDA shows a process one MIG device of a list
+
+    @contextlib.contextmanager
+    def _gpu(self, count: int) -> Iterator[int | None]:
+        """Yield the GPU that the fewest workers use, until the block ends; None if there is none."""
+        if not count:
+            yield None
+            return
+        with self._choosing:
+            gpu = min(range(count), key=lambda number: self._used[number])
+            self._used[gpu] += 1
+        try:
+            yield gpu
+        finally:
+            with self._choosing:
+                self._used[gpu] -= 1
 
 
 def _wait_until_ready(server: PythonServer, shared: WorkerPaths, cancelled: threading.Event | None) -> None:

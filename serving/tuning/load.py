@@ -8,17 +8,19 @@ import heapq
 import itertools
 import math
 import re
-import select
+import selectors
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from runtime.errors import UserError
+
 _REJECTED = 503
 
 
-class LoadError(RuntimeError):
+class LoadError(UserError):
     """A server answered something else than was expected, so that its figures would mean nothing."""
 
 
@@ -90,7 +92,7 @@ def measure_load(
     seconds: float,
     rejections: bool = False,
 ) -> Load:
-    """POST bodies in turn over keep-alive connections; see `benchmarks.load_generator.closed_loop.measure`.
+    """POST bodies in turn over keep-alive connections, and return their figures.
 
     Args:
         url: address of the requests.
@@ -113,12 +115,12 @@ def measure_load(
     latencies: list[float] = []
     resting: list[float] = []  # heap of the times at which rejected clients send again
     rejected = 0
-    with select.epoll() as poll:
+    with selectors.DefaultSelector() as poll:
 
         def add() -> _Connection:
             connection = _Connection(host, port)
             opened[connection.socket.fileno()] = connection
-            poll.register(connection.socket, select.EPOLLIN)
+            poll.register(connection.socket, selectors.EVENT_READ)
             return connection
 
         for _ in range(connections):
@@ -130,8 +132,8 @@ def measure_load(
         waiting = connections  # connections whose request has no answer yet
         while waiting or resting:
             rest_s = resting[0] - time.perf_counter() if resting else None
-            for descriptor, _ in poll.poll(None if rest_s is None else max(rest_s, 0)):
-                connection = opened[descriptor]
+            for key, _ in poll.select(None if rest_s is None else max(rest_s, 0)):
+                connection = opened[key.fd]
                 if not connection.receive():
                     continue
                 now = time.perf_counter()
@@ -140,7 +142,8 @@ def measure_load(
                     rejected += 1
                     at = now + (connection.header(b"retry-after") or 0)
                     # Envoy closes the connection of a request whose body it has not read.
-                    opened.pop(descriptor).socket.close()
+                    poll.unregister(connection.socket)
+                    opened.pop(key.fd).socket.close()
                     if at < until:
                         heapq.heappush(resting, at)
                     continue

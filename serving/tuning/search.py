@@ -4,6 +4,7 @@ Services with different settings run side by side and are measured in turns, so 
 all of them. First the number of workers and of the gateway's threads is chosen, then the size of a batch.
 """
 
+import logging
 import statistics
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,8 @@ from serving.process import ServerError
 from serving.runner import Runner
 from serving.service import Service
 from serving.tuning.load import measure_load
+
+logger = logging.getLogger(__name__)
 
 BUSY = 32  # connections that keep a service busy; why: benchmarks of serving use as many
 _EQUAL = 0.95  # rates that differ by less are equal: a measurement of two seconds is no more exact
@@ -95,6 +98,7 @@ class Bench:
             services: dict[Candidate, Service] = {}
             for candidate in candidates:
                 if services and max(map(_footprint, services.values())) > _SHARE * available_memory():
+                    logger.warning("memory for more services is missing; not measured: %s and later ones", candidate)
                     break
                 services[candidate] = running.enter_context(self._service(candidate, folder / str(len(services))))
             if not services:

@@ -96,12 +96,14 @@ class Tuned(BaseModel, extra="forbid"):
 
     def write(self, file: Path) -> None:
         """Write the settings, with those of other models that the file has for the same machine and runner."""
-        models = dict(self.models)
+        merged = self
         if file.exists():
             before = Tuned.read(file)
             if (before.machine, before.runner) == (self.machine, self.runner):
-                models = before.models | models
-        content = self.model_copy(update={"models": models}).model_dump()
+                threads = max(before.gateway_threads, self.gateway_threads)
+                models = before.models | self.models
+                merged = self.model_copy(update={"models": models, "gateway_threads": threads})
+        content = merged.model_dump()
         about = "# Written by `shopcat tune`; `shopcat serve --tuned FILE` reads it.\n"
         part = file.with_name(f"{file.name}.part")
         part.write_text(about + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
