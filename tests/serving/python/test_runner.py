@@ -164,19 +164,22 @@ def test_a_worker_that_computes_is_alive(archive: Path, shared: WorkerPaths) -> 
 
 
 @pytest.mark.usefixtures("fake")
-@pytest.mark.parametrize(
-    ("listed", "visible"), [(None, ["0", "1"]), ("GPU-a,GPU-b,GPU-c", ["GPU-a", "GPU-b"]), ("3", ["3"])]
-)
-def test_workers_share_the_gpus(
+@pytest.mark.parametrize(("listed", "visible"), [(None, ["0", "1"]), ("GPU-a,MIG-b", ["GPU-a", "MIG-b"]), ("3", ["3"])])
+def test_a_worker_gets_the_gpu_that_the_fewest_use(
     monkeypatch: pytest.MonkeyPatch, archive: Path, shared: WorkerPaths, listed: str | None, visible: list[str]
 ) -> None:
+    """A reload uses the numbers of ended workers again, in any order."""
     with_gpus(monkeypatch, 2, listed)
-    for number in (1, 2):
-        with PythonRunner().running([archive], number=number, shared=shared) as server:
-            environment = environment_of(server)
-            assert settings_of(server).gpu == number % len(visible)
+    runner = PythonRunner()
+    with runner.running([archive], number=0, shared=shared) as first:
+        with runner.running([archive], number=1, shared=shared) as second:
+            assert [settings_of(server).gpu for server in (first, second)] == [0, len(visible) - 1]
+        with runner.running([archive], number=2, shared=shared) as third:
+            gpu = settings_of(third).gpu
+            assert gpu == len(visible) - 1
+            environment = environment_of(third)
             assert environment["SHOPCAT_GPUS"] == ",".join(visible)
-            assert environment["CUDA_VISIBLE_DEVICES"] == visible[number % len(visible)]
+            assert environment["CUDA_VISIBLE_DEVICES"] == visible[gpu]
 
 
 def test_no_gpu_is_used_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
