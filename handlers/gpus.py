@@ -1,7 +1,7 @@
 """GPUs that the workers of a server may use, from ``CUDA_VISIBLE_DEVICES``.
 
 The variable lists numbers, UUIDs or MIG devices. TorchServe's front end reads numbers only and ends at a UUID. CUDA
-shows a process one MIG device at most. So the front end gets the list's positions, and each worker selects its entry.
+shows a process one MIG device at most. So each runner gets the list's positions, and each worker selects its entry.
 """
 
 import os
@@ -45,7 +45,7 @@ def select_gpu(number: int | None) -> str:
     """Select the GPU of this worker and return the device; call it before CUDA is used.
 
     Args:
-        number: TorchServe's number of the GPU; None for a worker on the CPU.
+        number: position of the GPU in the list; None for a worker on the CPU.
     """
     if number is None:
         return "cpu"

@@ -1,6 +1,6 @@
 """Readiness of workers, in files that the workers write themselves.
 
-TorchServe reports a worker as ready once it answers, and a loading worker as healthy. Here a worker is ready when it
+A runner's own report is not enough: TorchServe reports a loading worker as healthy. Here a worker is ready when it
 has loaded its bundle, verified its golden rows and answered a request. It stays ready until its process ends.
 
 For that time the worker holds a lock on its file. A PID alone is ambiguous, because PIDs are reused. PID plus start
@@ -33,7 +33,7 @@ class ReadyWorker:
         version: version of the bundle.
         cutoff: last day whose data the bundle knows, in ISO format; empty for a kind of model without one.
         sha256: hash of the bundle's manifest, which lists the hashes of all its files.
-        instance: number of its TorchServe instance; no other running instance of the service has it.
+        instance: number of its instance; no other running instance of the service has it.
     """
 
     pid: int

@@ -1,4 +1,4 @@
-"""Log lines of a worker: JSON objects on stderr, which TorchServe passes on, and each traceback once."""
+"""Log lines of a worker: JSON objects on stderr, which the runner passes on, and each traceback once."""
 
 import logging
 import os

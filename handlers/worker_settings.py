@@ -3,7 +3,7 @@
 A worker that has no use for a variable ignores it.
 """
 
-INSTANCE = "SHOPCAT_INSTANCE"  # number of the TorchServe instance that started the worker
+INSTANCE = "SHOPCAT_INSTANCE"  # number of the worker's instance
 REVIEW_SHARE = "SHOPCAT_REVIEW_SHARE"  # pets: share of the accepted photos that go to review at random
 MAX_PIXELS = "SHOPCAT_MAX_PIXELS"  # pets: number of pixels of a photo that may be decoded
 BEHIND_GATEWAY = "SHOPCAT_BEHIND_GATEWAY"  # set if headers that only the gateway sets can be trusted

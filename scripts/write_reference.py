@@ -239,7 +239,7 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
 MEANINGS = {
     "batchSize": "largest number of requests in a batch",
     "maxBatchDelay": "milliseconds that TorchServe waits for a full batch; has no effect with Shopcat's patch",
-    "responseTimeout": "seconds until TorchServe kills a worker that does not answer",
+    "responseTimeout": "seconds that a batch may take before its worker is killed",
     "startupTimeout": "seconds that a worker may take to load its bundle",
     "maxRetryTimeoutInSec": "seconds, from its first failure, in which TorchServe restarts a worker",
     "max_request_bytes": "largest request body that the gateway accepts, in bytes",

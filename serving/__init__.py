@@ -1,1 +1,1 @@
-"""The program that `shopcat serve` runs: it starts, watches, reloads and stops TorchServe, Envoy and the exporter."""
+"""The program that `shopcat serve` runs: it starts, watches, reloads and stops the runner, Envoy and the exporter."""

@@ -29,7 +29,7 @@ class ProcessOutput:
 
     Attributes:
         source: part of the service that the process is.
-        instance: number of the TorchServe instance; None for another process.
+        instance: number of the instance; None for another process.
         pid: PID of the process, once it runs.
         stopping: set before the process is stopped; then its end is expected, and so are its warnings.
         ended: set when all output has been read.

@@ -76,7 +76,8 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
     "--workers",
     default=0,
     type=click.IntRange(0, 256),
-    help="Worker processes of each model, in each TorchServe instance.  [default: one for each GPU, or CPU core]",
+    help="Worker processes of each model; with TorchServe, in each instance.  [default: of --tuned, or one for each "
+    "GPU, or CPU core]",
 )
 @RUNNER
 @click.option("--cpu", is_flag=True, help="Compute on the CPU, even if there is a GPU.")
@@ -109,7 +110,7 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
 @click.option(
     "--gateway-threads",
     type=click.IntRange(1, 256),
-    help="Threads of the gateway.  [default: one for every 8 cores, and at least one]",
+    help="Threads of the gateway.  [default: of --tuned, or one for every 8 cores, and at least one]",
 )
 @click.option(
     "--idle-at-stop",
@@ -126,7 +127,7 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
     type=FOLDER,
     default=Path("model_store/archives"),
     show_default=True,
-    help="Folder for the archives that TorchServe loads.",
+    help="Folder for the archives that the runner loads.",
 )
 # Tests set it lower, so that they need not wait for the gateway to notice a change.
 @click.option("--health-check-interval", default=2.0, type=click.FloatRange(0.05, 60), hidden=True)
@@ -178,7 +179,7 @@ def serve(
     """Serve bundles until Ctrl-C.
 
     Without BUNDLES, model_store/sales is served.
-    The command first makes a TorchServe archive of each bundle. The server runs a copy of the archive, so that a later
+    The command first makes an archive of each bundle. The server runs a copy of the archive, so that a later
     `shopcat archive` does not change it. When all workers are ready, the command prints the address of each model, with
     a request and its answer.
 

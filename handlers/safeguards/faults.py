@@ -1,4 +1,4 @@
-"""A worker that can't compute any more ends itself, and TorchServe starts another."""
+"""A worker that can't compute any more ends itself, and the runner starts another."""
 
 import logging
 import re

@@ -14,7 +14,8 @@ _TEXTS = ("bad_alloc", "bad allocation", "Failed to allocate memory", "cannot al
 def request_memory(memory_limit: int, workers: int) -> int:
     """Return the memory that requests may take in a worker beyond the loaded model, in bytes.
 
-    Half of all memory is for requests. The other half is for the loaded models, TorchServe and the gateway.
+    Half of all memory is for requests. The other half is for the loaded models, the gateway and TorchServe's front end,
+    if there is one.
 
     Args:
         memory_limit: memory of the container or the machine, in bytes.

@@ -1,4 +1,4 @@
-"""equest log: a JSON line for each request, limited under load to a rate that a disk and a reader can take."""
+"""Request log: a JSON line for each request, limited under load to a rate that a disk and a reader can take."""
 
 import contextlib
 import json

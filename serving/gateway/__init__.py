@@ -1,1 +1,1 @@
-"""The gateway: Envoy between the clients and TorchServe."""
+"""The gateway: Envoy between the clients and the runner's instances."""

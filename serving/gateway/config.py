@@ -54,7 +54,7 @@ class ServedModel:
 
     Attributes:
         name: last segment of the model's address, ``/predictions/NAME``.
-        workers: number of worker processes in all TorchServe instances together.
+        workers: number of worker processes in all instances together.
         max_concurrent: number of requests of all kinds that are admitted at a time; Envoy rejects further ones.
         timeout: seconds after which Envoy gives up a request.
         limits: admission limits of expensive requests, at most one for each path.

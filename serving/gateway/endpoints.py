@@ -1,4 +1,4 @@
-"""Endpoint files: the TorchServe instances that may receive the requests to each model, for Envoy."""
+"""Endpoint files: the instances that may receive the requests to each model, for Envoy."""
 
 import ctypes
 import errno

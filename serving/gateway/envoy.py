@@ -1,6 +1,6 @@
-"""The running gateway: an Envoy process between the clients and one or several TorchServe instances.
+"""The running gateway: an Envoy process between the clients and the instances of a runner.
 
-Behind a gateway, TorchServe listens on Unix sockets only. Envoy limits the admitted requests and answers the others
+Behind a gateway, instances listen on Unix sockets only. Envoy limits the admitted requests and answers the others
 with problem details. It reads the sockets of the instances from one file for each model. The files may change while
 Envoy runs.
 """
@@ -56,7 +56,7 @@ class GatewayFolder:
 
 @dataclass(frozen=True)
 class Host:
-    """Envoy's state of a TorchServe instance, for the requests to one model.
+    """Envoy's state of an instance, for the requests to one model.
 
     Attributes:
         health: health that Envoy was given in the endpoints file.
@@ -99,7 +99,7 @@ class Gateway:
     folder: GatewayFolder
 
     def hosts(self, timeout: float = 5.0) -> dict[str, dict[Path, Host]]:
-        """Return Envoy's state of each TorchServe instance, by model and Unix socket.
+        """Return Envoy's state of each instance, by model and Unix socket.
 
         Raises:
             OSError: if Envoy does not respond.
@@ -245,7 +245,7 @@ def running_envoy(
 def running_gateway(
     config: GatewayConfig, models: Sequence[ServedModel], sockets: Collection[Path]
 ) -> Iterator[Gateway]:
-    """Run a gateway before TorchServe instances that do not change. See `gateway_folder` and `running_envoy`."""
+    """Run a gateway before instances that do not change. See `gateway_folder` and `running_envoy`."""
     with gateway_folder(config, models) as folder:
         folder.endpoints.write({model.name: dict.fromkeys(sockets, "HEALTHY") for model in models})
         with running_envoy(config, folder) as gateway:

@@ -14,12 +14,12 @@ class Watched:
     """State of a service at one moment.
 
     Attributes:
-        processes: PIDs of the processes that the service started, by kind ("frontend", "gateway"). Their descendants
-            belong to the service too.
+        processes: PIDs of the processes that the service started, by kind ("frontend", "worker", "gateway"). Their
+            descendants belong to the service too.
         scrapes: functions that return the metrics of other programs in Prometheus's text format, or raise `OSError`.
         models: number of workers that each model should have.
         alive: True if the process that receives requests responds, or is starting.
-        routed: numbers of the TorchServe instances that receive the requests to each model.
+        routed: numbers of the instances that receive the requests to each model.
         policy: "any" if the service is ready while it can answer requests to one model, "all" if to every model.
         transition: "starting" until it receives requests, "stopping" once it only answers accepted ones.
         restarts: number of times that a process of each kind ended unexpectedly and was started again.

@@ -17,9 +17,9 @@ class TorchServeRunner:
 
     Attributes:
         count: number of instances.
-        workers: as for `running_server`, for each instance.
-        cpu: as for `running_server`.
-        environment: as for `running_server`.
+        workers: number of workers of each model in each instance; 0 for one per GPU, or per CPU core without a GPU.
+        cpu: compute on the CPU even if there is a GPU.
+        environment: more environment variables for the workers; see `handlers.worker_settings`.
         title: as for `serving.runner.Runner`.
         process_kind: as for `serving.runner.Runner`.
     """
