@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -235,3 +236,27 @@ raise_open_files()
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
 """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def accepts(port: int) -> bool:
+    """Return True if a port accepts connections."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_worker_shows_life_while_it_drains(free_port: int, tmp_path: Path) -> None:
+    """It may wait for longer than a worker that computes may be silent."""
+    heartbeat = tmp_path / "heartbeat"
+    heartbeat.touch()
+    with (
+        process(socket="", host="127.0.0.1", port=free_port, heartbeat=str(heartbeat), idle_at_stop=30.0) as worker,
+        worker.connect() as client,
+    ):
+        assert client.post(b"1").receive().status == 200
+        worker.popen.send_signal(signal.SIGTERM)
+        while accepts(free_port):
+            time.sleep(0.01)
+        before = heartbeat.stat().st_mtime_ns
+        while heartbeat.stat().st_mtime_ns == before:
+            time.sleep(0.01)
+            assert worker.popen.poll() is None

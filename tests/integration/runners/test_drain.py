@@ -14,6 +14,7 @@ import pytest
 
 from serving.ports import HOST, Ports
 from tests.integration.runners.test_lifecycle import PROGRAM, ROOT
+from tests.integration.service.shopcat import probe
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -74,3 +75,20 @@ def test_a_second_signal_ends_the_wait_for_a_slow_client(process: "subprocess.Po
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)  # the client may take 40 seconds
     assert (process.returncode, stderr) == (0, "")
+
+
+def test_a_service_that_drains_is_not_ready(archived: Path, port: int) -> None:
+    """An ingress stops sending requests to it."""
+    metrics = Ports.any_free().metrics
+    command = [sys.executable, "-c", PROGRAM, "python", str(archived), str(port), str(metrics)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["starting\n", "ready\n"]
+        assert until(lambda: probe(metrics, "/readyz") == 200)
+        with socket.create_connection((HOST, port), timeout=30) as begun:
+            begun.sendall(HEAD + BODY[:5])
+            process.send_signal(signal.SIGTERM)
+            assert until(lambda: is_closed(port))
+            assert probe(metrics, "/readyz") == 503
+            assert probe(metrics, "/livez") == 200
+        process.wait(30)
