@@ -1,7 +1,6 @@
 """A client's connection in HTTP/1.1: requests in, responses out, in order.
 
-The parser is httptools, which wraps llhttp, the parser of Node.js. An ASGI server would add a task, a scope and several
-messages to each request; docs/concepts/runners.md has what they cost.
+The parser is httptools, which wraps Node.js's. docs/concepts/runners.md has what an ASGI server would cost.
 """
 
 import asyncio
