@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from cli import main
 from serving.ports import HOST
 from serving.tuning.tuned import Machine, Tuned, TunedModel
+from tests.integration.runners.kinds import PYTHON
 from tests.integration.service.shopcat import DAY, serving
 
 pytestmark = pytest.mark.integration
@@ -35,7 +36,7 @@ def test_a_service_has_the_tuned_settings(demo_bundle: Path, tmp_path: Path) -> 
     file = tmp_path / "tuned.yaml"
     model = TunedModel(workers=3, threads=1, batch_size=2, max_concurrent=5)
     Tuned(machine=Machine.here(), runner="python", gateway_threads=2, models={"sales": model}).write(file)
-    with serving(demo_bundle, tmp_path, "--runner", "python", "--tuned", str(file)) as service:
+    with serving(demo_bundle, tmp_path, PYTHON, "--tuned", str(file)) as service:
         metrics = service.metrics()
         assert 'shopcat_workers_ready{model="sales"} 3.0' in metrics
         assert "envoy_server_concurrency{} 2" in metrics

@@ -45,7 +45,8 @@ def service(
     copy = shutil.copytree(archived, folder / "sales.archive")
     configuration = copy / "model-config.yaml"
     configuration.write_text(configuration.read_text().replace("responseTimeout: 30", f"responseTimeout: {TIMEOUT_S}"))
-    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_TRACES_SAMPLER": "always_on"}
+    tracing |= {"OTEL_BSP_SCHEDULE_DELAY": "50"}
     environment = worker_environment(request_memory=256 << 20) | tracing | faulty_environment(folder)
     config = settings(tracing=tracing_from(tracing), probes_port=Ports.any_free().metrics, **runner.gateway)
     service = Service(config, lambda: [copy], runner.make(WORKERS, environment))
