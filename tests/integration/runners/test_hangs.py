@@ -15,6 +15,7 @@ from tests.integration.client import Answer, ask
 from tests.integration.gateway.helpers import settings
 from tests.integration.runners.faults import BREAK, HANG, faulty_environment
 from tests.integration.runners.kinds import PYTHON
+from tests.integration.runners.routing import routed_pids
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -45,7 +46,7 @@ def forecast(service: Service, store: int = 1) -> Answer:
 def test_a_batch_that_never_ends_is_asked_elsewhere_and_its_stack_is_logged(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = pids(service)
+    before = routed_pids(service, 2)
     assert forecast(service, HANG).status == 404  # by the other worker, which does not know the store
     assert until(lambda: len(pids(service) - before) == 1)
     (end,) = re.findall(
@@ -58,7 +59,7 @@ def test_the_requests_of_a_worker_that_hangs_are_asked_elsewhere(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The worker hangs where no alarm ends it."""
-    hanging = psutil.Process(min(pids(service)))
+    hanging = psutil.Process(min(routed_pids(service, 2)))
     answers: list[int] = []
     hanging.suspend()
     clients = [threading.Thread(target=lambda: answers.append(forecast(service).status)) for _ in range(8)]
@@ -71,15 +72,8 @@ def test_the_requests_of_a_worker_that_hangs_are_asked_elsewhere(
     assert until(lambda: len(pids(service) - {hanging.pid}) == 2)
 
 
-def n_healthy(service: Service) -> int:
-    """Return the number of workers to which the gateway sends requests."""
-    assert service.gateway
-    return sum(host.is_healthy for host in service.gateway.hosts()["sales"].values())
-
-
 def test_a_batch_that_cannot_be_answered_is_asked_elsewhere(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    assert until(lambda: len(pids(service)) == n_healthy(service) == 2)
-    before = pids(service)
+    before = routed_pids(service, 2)
     assert forecast(service, BREAK).status == 404  # by the other worker, which does not know the store
     assert until(lambda: "this worker ends and is replaced: a batch failed as a whole" in caplog.text)
     assert until(lambda: len(pids(service) - before) == 1)

@@ -21,6 +21,7 @@ from tests.integration.collector import Collector, collecting
 from tests.integration.gateway.helpers import settings
 from tests.integration.runners.faults import FAIL, HANG, KILL, LOSE_DEVICE, TAKE_MEMORY, faulty_environment
 from tests.integration.runners.kinds import RunnerKind
+from tests.integration.runners.routing import routed_pids
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -59,17 +60,14 @@ def forecast(service: Service, store: int, date: str = DATE, **headers: str) -> 
 
 
 def pids(service: Service) -> set[int]:
-    """Return the PIDs of the ready workers, once all are ready."""
-    ready = service.pool.shared.ready
-    assert until(lambda: len(ready_workers(ready)) == WORKERS, 60)
-    return {worker.pid for worker in ready_workers(ready)}
+    return routed_pids(service, WORKERS)
 
 
 def test_a_request_that_ends_its_worker_is_rejected_the_second_time(service: Service) -> None:
     """The gateway's retry makes the first time two."""
     before = pids(service)
     assert forecast(service, KILL).status == 503
-    assert until(lambda: forecast(service, 1).status == 200)
+    assert not before & pids(service)
     answer = forecast(service, KILL)
     assert (answer.status, answer.content["type"]) == (422, "urn:shopcat:problem:fatal-request")
     assert "ended workers of this model twice" in answer.content["detail"]
