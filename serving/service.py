@@ -271,7 +271,7 @@ def serve(
         try:
             show_first_answers(lambda: on_ready(service))
             while True:
-                wait_for(reload_requested)
+                wait_for(reload_requested.is_set)
                 reload_requested.clear()  # first, so that a signal in between is not lost
                 if not service.begin_reload():
                     reload_requested.set()

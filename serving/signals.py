@@ -4,21 +4,25 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 STOP = (signal.SIGINT, signal.SIGTERM)
-_POLL_S = 0.1
+_POLL_S = 0.05
 
 
-def wait_for(event: threading.Event) -> None:
-    """Wait for an event in the main thread, in steps.
+def wait_for(is_done: Callable[[], bool]) -> None:
+    """Wait in the main thread until a function returns True, in steps.
 
     Linux may pass a signal to a thread that is just starting another one. The main thread, which runs the handlers,
     would sleep on. (Measured: on a busy machine, three of four SIGTERM had no effect while probes came.)
+
+    It sleeps and holds no lock meanwhile: the exception of a handler inside of `threading.Event.wait` would leave the
+    event's lock in another state than its code expects.
     """
-    while not event.wait(_POLL_S):
-        pass
+    while not is_done():
+        time.sleep(_POLL_S)
 
 
 @contextlib.contextmanager

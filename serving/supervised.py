@@ -5,13 +5,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Generic, Protocol, TypeVar
 
 from runtime.errors import UserError
 from serving.process import ServerError, describe_exit
-from serving.signals import postponed
+from serving.signals import postponed, wait_for
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Supervised(Generic[Part]):
         self._start = start
         self._stopping, self._retired = threading.Event(), False
         self._first: Future[Part] = Future()
+        self._has_started_or_failed = threading.Event()
+        self._first.add_done_callback(lambda _: self._has_started_or_failed.set())
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -73,8 +75,7 @@ class Supervised(Generic[Part]):
 
     def wait_until_started(self) -> Part:
         """Return the part when its first start has succeeded, or raise the error of that start."""
-        while not self._first.done():  # in steps, for the same reason as `serving.signals.wait_for`
-            wait([self._first], _POLL_S)
+        wait_for(self._has_started_or_failed.is_set)
         return self._first.result()
 
     def stop(self) -> None:

@@ -127,6 +127,6 @@ def serve_without_gateway(
     with stop_on_signal(), reload_requests() as reload_requested, service as server:
         on_ready(server)
         while True:
-            wait_for(reload_requested)
+            wait_for(reload_requested.is_set)
             reload_requested.clear()
             logger.warning("SIGHUP has no effect without the gateway; restart the service for other bundles")
