@@ -1,6 +1,8 @@
 """`shopcat tune`: measure this machine, and write the settings that serve a bundle best on it."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +59,6 @@ def tune(
     them in turns. Then it does the same with several sizes of a batch. It prints both tables, and writes the settings
     to a file for `shopcat serve --tuned FILE`. Stop other programs first: they take part in the measurement.
     """
-    import logging
     import tempfile
     from pkgutil import resolve_name
 
@@ -70,8 +71,6 @@ def tune(
     from serving.tuning.search import Bench, Candidate, batches, best, max_concurrent, processes
     from serving.tuning.tuned import Machine, Tuned, TunedModel
 
-    for package in ("serving.output", "serving.supervised"):  # of services that start and stop all the time
-        logging.getLogger(package).setLevel(logging.CRITICAL)
     check_bundles([bundle])
     if out.exists():
         Tuned.read(out)  # a file that is something else is not replaced
@@ -97,10 +96,12 @@ def tune(
     with tempfile.TemporaryDirectory() as folder:
         default = model_settings(archive(bundle, Path(folder))).batchSize
     click.echo(f"measuring {bundle} with the runner {runner}, {rounds} rounds of {seconds:g} s ...\n")
-    measured = bench.measure(processes(n_cores(), default))
+    with _quiet("serving.output", "serving.supervised"):
+        measured = bench.measure(processes(n_cores(), default))
     chosen = best(measured)
     _print(measured, chosen)
-    measured = bench.measure(batches(chosen.candidate))
+    with _quiet("serving.output", "serving.supervised"):
+        measured = bench.measure(batches(chosen.candidate))
     chosen = best(measured)
     _print(measured, chosen)
     model = TunedModel(
@@ -121,6 +122,20 @@ def tune(
         f"each worker may have {model.max_concurrent} requests in progress\n"
         f"{out} has the settings; serve with them: shopcat serve {bundle} --runner {runner} --tuned {out}"
     )
+
+
+@contextmanager
+def _quiet(*packages: str) -> Iterator[None]:
+    """Log no line of services, which start and stop all the time, until the block ends."""
+    loggers = [logging.getLogger(package) for package in packages]
+    before = [quiet.level for quiet in loggers]
+    for quiet in loggers:
+        quiet.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for quiet, level in zip(loggers, before, strict=True):
+            quiet.setLevel(level)
 
 
 def _print(measured: "Iterable[Measured]", chosen: "Measured") -> None:

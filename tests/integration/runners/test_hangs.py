@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from handlers.readiness import ready_workers
+from serving.ports import Ports
 from serving.service import Service
 from tests.integration.client import Answer, ask
 from tests.integration.gateway.helpers import settings
@@ -31,7 +32,8 @@ def service(archived: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     configuration = copy / "model-config.yaml"
     configuration.write_text(configuration.read_text().replace("responseTimeout: 30", f"responseTimeout: {TIMEOUT_S}"))
     runner = PYTHON.make(2, faulty_environment(folder))
-    with Service(settings(**PYTHON.gateway), lambda: [copy], runner).running() as running:
+    config = settings(probes_port=Ports.any_free().metrics, **PYTHON.gateway)
+    with Service(config, lambda: [copy], runner).running() as running:
         yield running
 
 
