@@ -19,6 +19,10 @@ ROWS: Mapping[str, tuple[str, Measure]] = {
         "Forecasts of one day",
         lambda args: sales.rows(args.sales, rounds=args.rounds, seconds=args.seconds),
     ),
+    "sales-one-worker": (
+        "Forecasts of one day, one worker",
+        lambda args: sales.one_worker_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
+    ),
     "sales-42": (
         "Forecasts of six weeks",
         lambda args: sales.long_rows(args.sales, rounds=args.rounds, seconds=args.seconds),

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.load_generator.closed_loop import Load, generator, measure
 from benchmarks.servers.running import fastapi, granian, torchserve, uvicorn, warm
 from benchmarks.table.record import Result
-from runtime.bundle import MANIFEST, kind_of
+from runtime.bundle import kind_of
 from runtime.cores import n_cores
 from sales.bundle import read_manifest
 from sales.forecaster import Forecaster
@@ -31,6 +31,14 @@ PYTHON, TORCHSERVE = "python", "torchserve"
 BARE_PYTHON, BARE_TORCHSERVE = "python, no gateway", "torchserve, no gateway"
 NOOP, FASTAPI = "TorchServe, no-op handler", "FastAPI and onnxruntime"
 CONNECTIONS = (1, 8, 32, 128)
+# Goals of each server against FastAPI: the median latency with one connection, and rates with more.
+_GOALS: Mapping[str, Sequence[float | None]] = {
+    PYTHON: (1.3, 1.3, 2, 2),
+    TORCHSERVE: (2.5, 1, 1.3, 1.3),
+    BARE_PYTHON: (1.1, 1.5, 3, 3),
+    BARE_TORCHSERVE: (None, None, None, None),
+}
+_ONE_WORKER = {"batchSize": 64, "max_concurrent": 128}  # of one worker in place of two
 _REQUESTS = 1000
 _WARM_S = 10.0
 _JVM_WARM_S = 20.0  # a slow machine's JVM takes that long to compile its hot code
@@ -60,22 +68,31 @@ def six_weeks(bundle: Path) -> list[bytes]:
 
 
 @contextmanager
-def servers(bundle: Path, names: Sequence[str], **environment: str) -> Iterator[Mapping[str, str]]:
-    """Run servers side by side, each with a worker for each core; yield the model's URL by the server's name.
+def servers(
+    bundle: Path,
+    names: Sequence[str],
+    workers: int | None = None,
+    settings: Mapping[str, int] = {},
+    **environment: str,
+) -> Iterator[Mapping[str, str]]:
+    """Run servers side by side, and yield the model's URL by the server's name.
 
     Args:
         bundle: folder of the bundle.
         names: names of the servers.
+        workers: number of workers of each server; None for one for each core.
+        settings: settings of the model that replace the defaults of its kind.
         **environment: environment variables of the FastAPI server.
     """
-    workers, kind = n_cores(), kind_of(bundle)
+    workers, kind = workers or n_cores(), kind_of(bundle)
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        store = [archive(bundle, folder / "store", settings)]
         start: Mapping[str, Callable[[], str]] = {
-            PYTHON: lambda: running.enter_context(_service(bundle, folder, PythonRunner(workers))),
-            TORCHSERVE: lambda: running.enter_context(_service(bundle, folder, TorchServeRunner(workers=workers))),
-            BARE_PYTHON: lambda: running.enter_context(_bare(bundle, folder, PythonRunner(workers))),
-            BARE_TORCHSERVE: lambda: running.enter_context(_bare(bundle, folder, TorchServeRunner(workers=workers))),
+            PYTHON: lambda: running.enter_context(_service(store, PythonRunner(workers))),
+            TORCHSERVE: lambda: running.enter_context(_service(store, TorchServeRunner(workers=workers))),
+            BARE_PYTHON: lambda: running.enter_context(_bare(store, PythonRunner(workers))),
+            BARE_TORCHSERVE: lambda: running.enter_context(_bare(store, TorchServeRunner(workers=workers))),
             NOOP: lambda: running.enter_context(torchserve(bundle, kind, folder / "noop", workers, "noop_handler.py")),
             FASTAPI: lambda: running.enter_context(fastapi(bundle, kind, workers, environment)),
         }
@@ -120,19 +137,28 @@ def rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], st
     with servers(bundle, names) as urls:
         loads = in_turns(urls, one_day(bundle), connections=CONNECTIONS, rounds=rounds, seconds=seconds)
     results = []
-    for name, p50, rates in (
-        (PYTHON, 1.3, (1.3, 2, 2)),
-        (TORCHSERVE, 2.5, (1, 1.3, 1.3)),
-        (BARE_PYTHON, 1.1, (1.5, 3, 3)),
-        (BARE_TORCHSERVE, None, (None, None, None)),
-    ):
-        results.append(_latency(loads, name, p50))
-        results += [_rate(loads, number, name, FASTAPI, goal) for number, goal in zip((8, 32, 128), rates, strict=True)]
+    for name in (PYTHON, TORCHSERVE, BARE_PYTHON, BARE_TORCHSERVE):
+        results += _against_fastapi(loads, name)
     results.append(_rate(loads, 32, BARE_TORCHSERVE, NOOP, 0.85))
     results += [_rate(loads, 32, PYTHON, BARE_PYTHON, 0.6), _rate(loads, 32, TORCHSERVE, BARE_TORCHSERVE, 0.6)]
     about = (
         f"Forecasts of one store's day by the bundle {bundle.name}, with {n_cores()} workers a server and load by "
         f"{generator()}; medians of {rounds} rounds."
+    )
+    return results, about
+
+
+def one_worker_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], str]:
+    """Measure one day a request with a single worker a server; return the results and a description."""
+    names = (PYTHON, BARE_PYTHON, FASTAPI)
+    with servers(bundle, names, 1, _ONE_WORKER) as urls:
+        loads = in_turns(urls, one_day(bundle), connections=CONNECTIONS, rounds=rounds, seconds=seconds)
+    results = []
+    for name in (PYTHON, BARE_PYTHON):
+        results += _against_fastapi(loads, name)
+    about = (
+        f"Forecasts of one store's day by the bundle {bundle.name}, with one worker a server (`--workers 1`, batches "
+        f"of up to {_ONE_WORKER['batchSize']}) and load by {generator()}; medians of {rounds} rounds."
     )
     return results, about
 
@@ -143,7 +169,7 @@ def http_server_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list
     with ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
         urls = {
-            worker: running.enter_context(_bare(bundle, folder, PythonRunner(1))),
+            worker: running.enter_context(_bare([archive(bundle, folder)], PythonRunner(1))),
             "uvicorn": running.enter_context(uvicorn(app, bundle, "sales", 1)),
             "Granian": running.enter_context(granian(app, bundle, "sales", 1)),
         }
@@ -187,6 +213,14 @@ def _in_process(forecaster: Forecaster, requests: Sequence[ForecastRequest], sec
     return 42 * done / (time.process_time() - start)
 
 
+def _against_fastapi(loads: Loads, name: str) -> list[Result]:
+    p50, *rates = _GOALS[name]
+    return [
+        _latency(loads, name, p50),
+        *(_rate(loads, number, name, FASTAPI, goal) for number, goal in zip(CONNECTIONS[1:], rates, strict=True)),
+    ]
+
+
 def _latency(loads: Loads, name: str, goal: float | None, peer: str = FASTAPI) -> Result:
     ours, theirs = ([load.p50 for load in loads[1, server]] for server in (name, peer))
     return Result.of(f"{name}, 1 connection", peer, ours, theirs, unit="ms p50", goal=goal, at_most=True)
@@ -198,20 +232,16 @@ def _rate(loads: Loads, connections: int, name: str, peer: str, goal: float | No
 
 
 @contextmanager
-def _service(bundle: Path, folder: Path, runner: Runner) -> Iterator[str]:
+def _service(archives: Sequence[Path], runner: Runner) -> Iterator[str]:
     ports = Ports.any_free()
     checks = None if isinstance(runner, PythonRunner) else 2.0
     config = GatewayConfig(ports.inference, probes_port=ports.metrics, health_check_interval=checks)
-    with Service(config, lambda: [archive(bundle, folder / "store")], runner).running():
-        yield f"{config.url}/predictions/{_name(bundle)}"
+    with Service(config, lambda: archives, runner).running():
+        yield f"{config.url}/predictions/{archives[0].stem}"
 
 
 @contextmanager
-def _bare(bundle: Path, folder: Path, runner: Runner) -> Iterator[str]:
+def _bare(archives: Sequence[Path], runner: Runner) -> Iterator[str]:
     ports = Ports.any_free()
-    with serving_without_gateway(lambda: [archive(bundle, folder / "store")], runner, ports):
-        yield f"http://{HOST}:{ports.inference}/predictions/{_name(bundle)}"
-
-
-def _name(bundle: Path) -> str:
-    return str(json.loads((bundle / MANIFEST).read_bytes())["name"])
+    with serving_without_gateway(lambda: archives, runner, ports):
+        yield f"http://{HOST}:{ports.inference}/predictions/{archives[0].stem}"
