@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sales.arrays import Float32, Int32
 from sales.calendar import FIELDS
 from sales.features import Features
 from sales.forecaster import Forecaster
@@ -99,6 +100,24 @@ def test_a_closed_store_sells_nothing(sensitive_forecaster: Forecaster) -> None:
     assert {*opened} == {True, False}
     assert all(amount > 0 for amount in sales_of(sensitive_forecaster, [{**item, "open": True} for item in week]))
     assert sales_of(sensitive_forecaster, [{**item, "open": False} for item in week]) == [0] * 7
+
+
+def test_the_network_computes_open_days_alone(forecaster: Forecaster) -> None:
+    """A week with a Sunday has the forecasts of its open days, which the network computes in one run."""
+    computed: list[int] = []
+
+    def run(cats: Int32, conts: Float32) -> Float32:
+        computed.append(len(cats))
+        return forecaster.model.run(cats, conts)
+
+    counting = Forecaster(replace(forecaster.model, run=run))
+    week: list[Json] = [{"store": 2, "date": date} for date in days_from(SATURDAY, 7)]
+    amounts = sales_of(counting, week)
+    assert computed == [sum(amount > 0 for amount in amounts)]
+    assert 0 < computed[0] < 7
+    assert amounts == pytest.approx([sales_of(forecaster, [item])[0] for item in week], rel=1e-6)
+    assert sales_of(counting, [{**item, "open": False} for item in week]) == [0] * 7
+    assert len(computed) == 1  # no run for closed days
 
 
 def test_statements_equal_a_plan_table_that_contains_them(
