@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 LogFormat = Literal["json", "text"]
-Source = Literal["shopcat", "gateway", "torchserve", "worker"]
+Source = Literal["shopcat", "gateway", "torchserve", "worker", "console"]
 
 FIELDS = ("model", "instance", "pid", "client", "request_id", "error_id")  # optional attributes of a record, in order
 _OTHER_FIELDS = "fields"  # attribute of a record: a mapping of all other fields

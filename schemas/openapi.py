@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from schemas import probes
+from schemas import console, probes
+from schemas.console import SECTIONS as CONSOLE_SECTIONS
 from schemas.kinds import MODEL_KINDS
 from schemas.openapi_parts import GATEWAY_RESPONSES, HEADERS, PARAMETERS, SECURITY_SCHEMES, ref
 from schemas.problems import Problem
@@ -38,7 +39,7 @@ def openapi() -> dict[str, Any]:
             post = {"tags": [kind.name], **item["post"]}
             paths[path] = {"parameters": [ref("parameters", name) for name in PARAMETERS], "post": post}
     components[Problem] = "serialization"
-    components |= probes.COMPONENTS
+    components |= probes.COMPONENTS | console.COMPONENTS
     _, schemas = TypeAdapter.json_schemas(
         [(component.__name__, mode, TypeAdapter(component)) for component, mode in components.items()],
         ref_template="#/components/schemas/{model}",
@@ -58,9 +59,10 @@ def openapi() -> dict[str, Any]:
         "security": [{}, *({name: []} for name in SECURITY_SCHEMES)],  # any of them: services may have no keys
         "tags": [
             *({"name": kind, "description": f"Models of the kind {kind}."} for kind in MODEL_KINDS),
+            *console.TAGS,
             {"name": probes.TAG, "description": "State of the service, for load balancers and supervisors."},
         ],
-        "paths": _simplified(paths, names) | probes.paths(),
+        "paths": _simplified(paths | console.paths(), names) | probes.paths(),
         "components": {
             "schemas": dict(sorted((shared | _simplified(schemas["$defs"], names)).items())),
             "responses": GATEWAY_RESPONSES,
@@ -101,18 +103,20 @@ def as_json() -> str:
     return json.dumps(openapi(), indent=2) + "\n"
 
 
-def served(models: Mapping[str, str]) -> str:
+def served(models: Mapping[str, str], *, with_console: bool = False) -> str:
     """Return the contract of a service in one line: with the addresses of its models, under their own names.
 
     Args:
         models: kind of each model by name.
+        with_console: True if the service has the console's addresses.
     """
     document = json.loads(FILE.read_text(encoding="utf-8"))
     paths: dict[str, Any] = {}
     for path, item in document["paths"].items():
         section, _, last = path[1:].partition("/")
         if section not in _SECTIONS:
-            paths[path] = item
+            if with_console or section not in CONSOLE_SECTIONS:
+                paths[path] = item
             continue
         for name, kind in models.items():
             if kind == last:

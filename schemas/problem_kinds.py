@@ -18,6 +18,7 @@ ProblemName = Literal[
     "internal-error",
     "fatal-request",
     "unauthorized",
+    "forbidden",
     "not-found",
     "method-not-allowed",
     "too-large",
@@ -135,6 +136,12 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "The key is missing, or the operator has replaced it.",
         "Send the key that you got from the operator, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
     ),
+    "forbidden": ProblemKind(
+        403,
+        "The client may not do this",
+        "The key lacks a role, or a page of another site sent the request.",
+        "Ask the operator for a key with the role that `detail` names, or open the address that it names.",
+    ),
     "not-found": ProblemKind(
         404,
         "Not found",
@@ -195,6 +202,7 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
 GATEWAY_PROBLEMS: tuple[ProblemName, ...] = (
     "malformed-request",
     "unauthorized",
+    "forbidden",
     "not-found",
     "method-not-allowed",
     "too-large",

@@ -6,16 +6,19 @@ thread that starts them again when they end; the others go on meanwhile.
 """
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from handlers.readiness import ready_workers
 from handlers.worker_paths import WorkerPaths
 from serving.admission import served_models
+from serving.console.process import SOCKET, Console
 from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway, GatewayFolder, Host, gateway_folder, running_envoy
 from serving.instances import Instance, InstancePool, archives_of, count_workers, routes
@@ -54,6 +57,7 @@ class Service:
         runner: Runner,
         *,
         ready: ReadyPolicy = "any",
+        console: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare a service; `running` starts it.
 
@@ -62,9 +66,11 @@ class Service:
             archive: makes the archives, one for each model; called at the start and at each reload.
             runner: starts the instances.
             ready: as for `Watched`.
+            console: settings of the console, fields of `console.settings.Options`; None for none.
         """
         self.config = config
-        self._archive, self._runner, self._ready = archive, runner, ready
+        self._archive, self._runner, self._ready, self._console_options = archive, runner, ready, console
+        self._console: Console | None = None
         self._workers: dict[str, int] = {}  # number of workers of each model
         self._models: list[ServedModel] = []
         self._are_limits_uncertain = False
@@ -82,6 +88,11 @@ class Service:
         """The running gateway; None while it is being started again."""
         return self._gateway.current
 
+    @property
+    def console(self) -> Console | None:
+        """The console, running or not; None if the service has none."""
+        return self._console
+
     @contextlib.contextmanager
     def running(self, request_log: Path | None = None) -> Iterator["Service"]:
         """Run the service until the block ends; then stop all of its processes without waiting for answers.
@@ -98,6 +109,9 @@ class Service:
             self._shared = WorkerPaths.create(folder / "shared", request_log)
             self.pool = InstancePool(folder, self._shared, self._runner)
             exporter = Exporter(self._shared, self._watched)
+            pages = folder / "console"
+            if self._console_options is not None:
+                self.config = dataclasses.replace(self.config, console=pages / SOCKET)
             try:
                 with exporting(exporter, self.config.probes_port, self.config.probes_host):
                     started = self.pool.start(self._runner.instances(self.pool.copy(self._archive())))
@@ -107,7 +121,8 @@ class Service:
                         instance.role = "serving"
                     with self._routing():
                         self._up = True
-                        yield self
+                        with self._pages(pages):
+                            yield self
             finally:
                 self.pool.close()
 
@@ -134,6 +149,26 @@ class Service:
                     for thread in (router, self._reloading):
                         if thread is not None and thread.ident is not None:
                             thread.join()
+
+    @contextlib.contextmanager
+    def _pages(self, folder: Path) -> Iterator[None]:
+        """Run the console until the block ends, if the service has one. Nothing waits for its start."""
+        if self._console_options is None:
+            yield
+            return
+        console = self._console = Console(self._console_options, folder, self._bundles())
+        console.begin()
+        try:
+            yield
+        finally:
+            with postponed():
+                console.stop()
+                console.join()
+
+    def _bundles(self) -> Mapping[str, Path]:
+        """Return the folders of the served bundles by their models' names."""
+        serving = [instance for instance in self.pool.instances if instance.role == "serving"]
+        return {name: archive / "bundle" for name, archive in archives_of(serving).items()}
 
     def update_routes(self) -> bool:
         """Pass the health of each instance for each model to Envoy; return True if it is up to date."""
@@ -179,7 +214,10 @@ class Service:
         Returns:
             True if new instances took over. Otherwise the old ones continue, and the log has the cause.
         """
-        return reload(self, self._archive)
+        is_reloaded = reload(self, self._archive)
+        if self._console is not None:
+            self._console.use(self._bundles())
+        return is_reloaded
 
     def update_limits(self, instances: Collection[Instance]) -> None:
         """Apply the admission limits of some instances' models, which a reload may change.
@@ -211,8 +249,8 @@ class Service:
         processes = {kind: [server.process.pid for server in running.values()]}
         restarts = {kind: sum(instance.restarts for instance in self.pool.instances)}
         return Watched(
-            processes | ({"gateway": [gateway.process.pid]} if gateway else {}),
-            [torchserve, *([gateway.metrics] if gateway else [])],
+            processes | ({"gateway": [gateway.process.pid]} if gateway else {}) | self._console_processes(),
+            [torchserve, *([gateway.metrics] if gateway else []), *([self._console.metrics] if self._console else [])],
             {model.name: model.workers for model in self._models},
             alive=self._is_alive(hosts),
             routed={
@@ -221,8 +259,14 @@ class Service:
             },
             policy=self._ready,
             transition="stopping" if self._stopping else None,
-            restarts=restarts | {"gateway": self._gateway.restarts},
+            restarts=restarts
+            | {"gateway": self._gateway.restarts}
+            | ({"console": self._console.restarts} if self._console else {}),
         )
+
+    def _console_processes(self) -> dict[str, list[int]]:
+        running = self._console.current if self._console else None
+        return {"console": [running.process.pid]} if running else {}
 
     def _is_alive(self, hosts: Mapping[str, Mapping[Path, Host]] | None) -> bool:
         """Return False if the gateway hangs, or if no instance answers and none is recovering."""
@@ -249,6 +293,7 @@ def serve(
     *,
     request_log: Path | None = None,
     ready: ReadyPolicy = "any",
+    console: Mapping[str, Any] | None = None,
 ) -> None:
     """Run a service until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads the bundles.
 
@@ -262,11 +307,12 @@ def serve(
         on_ready: called once, when all workers are ready; the log has its error.
         request_log: as for `Service.running`.
         ready: as for `Watched`.
+        console: as for `Service`.
 
     Raises:
         ServerError: if the service can't be started. See also the runner and `running_envoy`.
     """
-    service = Service(config, archive, runner, ready=ready)
+    service = Service(config, archive, runner, ready=ready, console=console)
     with stop_on_signal(), reload_requests() as reload_requested, service.running(request_log):
         try:
             show_first_answers(lambda: on_ready(service))

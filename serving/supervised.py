@@ -44,15 +44,22 @@ class Supervised(Generic[Part]):
         restarts: number of times that the process ended unexpectedly.
     """
 
-    def __init__(self, name: str, start: Callable[[threading.Event], AbstractContextManager[Part]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[threading.Event], AbstractContextManager[Part]],
+        *,
+        retry_first: bool = False,
+    ) -> None:
         """Prepare the part; `begin` starts it.
 
         Args:
             name: name of the part, for log lines.
             start: starts the part and stops it when the context ends. It raises an error if its argument is set before
                 the part is ready.
+            retry_first: go on after a first start that fails, because the service can do without the part.
         """
-        self.name = name
+        self.name, self._retry_first = name, retry_first
         self.current: Part | None = None
         self.restarts = 0
         self._down_since: float | None = None  # of the monotonic clock; None before the first start
@@ -108,7 +115,7 @@ class Supervised(Generic[Part]):
                     )  # before the process is stopped, which may take long
                 reason = f"ended unexpectedly, {describe_exit(part.process.returncode)}"
             except Exception as error:
-                if not self._first.done():
+                if not self._first.done() and not self._retry_first:
                     self._first.set_exception(error)
                     return
                 reason = f"can't be started: {error}"

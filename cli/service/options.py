@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.service.console import ConsoleOptions
+
 if TYPE_CHECKING:
     from runtime.log_lines import LogFormat
     from serving.gateway.config import GatewayConfig
@@ -22,23 +24,19 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class ServeOptions:
+class ServeOptions(ConsoleOptions):
     """Options of `shopcat serve`, as the command line names and describes them."""
 
     bundles: tuple[Path, ...]
     port: int
-    host: str
     metrics_port: int
     metrics_host: str
     workers: int
     runner: str
     cpu: bool
     instances: int
-    api_keys: Path | None
-    tls_cert: Path | None
     tls_key: Path | None
     ready: "ReadyPolicy"
-    no_gateway: bool
     model_store: Path
     rate_limit: "tuple[RateLimit, ...]"
     gateway_memory: int | None
@@ -74,6 +72,7 @@ class ServeOptions:
             raise click.UsageError(f"options that need the gateway: {', '.join(names)}; leave out --no-gateway")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise click.UsageError("--tls-cert and --tls-key have to be set together")
+        self.has_console()
 
         if self.runner == "python" and self.instances > 1:
             raise click.UsageError("--instances is for --runner torchserve; --workers sets the number of workers")
@@ -180,6 +179,7 @@ class ServeOptions:
             keys=key_file(self.api_keys) if self.api_keys else None,
             tls=certificate_files(self.tls_cert, self.tls_key) if self.tls_cert and self.tls_key else None,
             rate_limits=self.rate_limit,
+            public_url=self.public_url,
             tracing=tracing_from(os.environ),
             probes_port=self.metrics_port,
             probes_host=self.metrics_host,

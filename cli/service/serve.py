@@ -12,6 +12,7 @@ import click
 
 from cli.common import FILE, FOLDER, REVIEW_SHARE, RUNNER, command
 from cli.kinds import kind_commands
+from cli.service.console import console_options
 from cli.service.options import LOOPBACK, ServeOptions
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PORT = click.IntRange(1, 65535)
+_PAGES_S = 30.0  # time that the last line waits for the pages
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -166,6 +168,7 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
     is_flag=True,
     help="Serve even if TorchServe is not the version that shopcat patches. A warning says what does not work then.",
 )
+@console_options
 @command
 def serve(
     bundles: tuple[Path, ...],
@@ -181,7 +184,7 @@ def serve(
     Without BUNDLES, model_store/sales is served.
     The command first makes an archive of each bundle. The server runs a copy of the archive, so that a later
     `shopcat archive` does not change it. When all workers are ready, the command prints the address of each model, with
-    a request and its answer.
+    a request and its answer, and the address of the pages for a browser.
 
     \b
     SIGTERM, SIGINT  accept no more requests, answer the accepted ones, and end
@@ -237,10 +240,11 @@ def _serve_with_gateway(options: ServeOptions) -> None:
 
     config = options.gateway_config()
     find_envoy()
+    console = options.console_settings(config)
     options.warn(config)
 
     def on_ready(service: "Service") -> None:
-        _show(options, config.url, service.servers)
+        _show(options, config.url, service.servers, pages=_pages(service, config.public_url or config.url))
 
     _print(options, f"starting {options.what_is_started()} with {_names(options)} ...")
     serve(
@@ -250,6 +254,7 @@ def _serve_with_gateway(options: ServeOptions) -> None:
         on_ready,
         request_log=options.request_log,
         ready=options.ready,
+        console=console,
     )
 
 
@@ -278,12 +283,21 @@ def _serve_without_gateway(options: ServeOptions) -> None:
     )
 
 
+def _pages(service: "Service", url: str) -> str:
+    """Return a line with the address of the pages, once they can be opened; an empty text if there are none."""
+    if service.console is None:
+        return ""
+    if service.console.wait_until_up(_PAGES_S):
+        return f"open {url}/console/ in a browser\n"
+    return f"the pages, {url}/console/, can't be opened yet; the log has the cause\n"
+
+
 def _names(options: ServeOptions) -> str:
     return ", ".join(map(str, options.bundles))
 
 
-def _show(options: ServeOptions, url: str, servers: "Sequence[Server]") -> None:
-    """Print each model's address with a request and its answer, and the path of the request log."""
+def _show(options: ServeOptions, url: str, servers: "Sequence[Server]", pages: str = "") -> None:
+    """Print each model's address with a request and its answer, the request log's path, and the line of the pages."""
     shown: set[str] = set()
     for server in servers:
         for name in [name for name in server.models if name not in shown]:
@@ -291,4 +305,4 @@ def _show(options: ServeOptions, url: str, servers: "Sequence[Server]") -> None:
             address = f"{url}/predictions/{name}"
             _print(options, kind_commands(bundle).first_answer(address, bundle, partial(server.ask, name)))
         shown |= server.models.keys()
-    _print(options, f"request log: {servers[0].request_log}\nCtrl-C stops it.")
+    _print(options, f"request log: {servers[0].request_log}\n{pages}Ctrl-C stops it.")

@@ -1,13 +1,24 @@
 -- Authenticates requests by API key, in Envoy.
 --
--- The filter's context has the SHA-256 digest of each key with the name of its client. Envoy so never has a key in its
--- configuration, and a lookup takes a time that depends on a digest, which a client can't choose.
+-- The filter's context has the SHA-256 digest of each key with lines about its client: name, roles, and rate limits if
+-- it has any. Envoy so never has a key in its configuration, and a lookup takes a time that depends on a digest, which
+-- a client can't choose.
+--
+-- A browser sends the key in a cookie, also with requests that another site's page makes. So a write with a cookie must
+-- come from a page of this service.
 
 local band, bnot, bor, bxor = bit.band, bit.bnot, bit.bor, bit.bxor
 local lshift, rshift, ror, tobit, tohex = bit.lshift, bit.rshift, bit.ror, bit.tobit, bit.tohex
 
 local MAX_LENGTH = 512 -- of a key
-local CLIENT = "x-shopcat-client"
+local CLIENT, ROLES = "x-shopcat-client", "x-shopcat-roles"
+local SESSION = "/console/session" -- there the console gets the key, for the cookie
+local MODELS = { predictions = true, explanations = true } -- first segments of the models' addresses
+local SAFE = { GET = true, HEAD = true, OPTIONS = true }
+local FORBIDDEN = {
+  origin = "a page of another site may not write here; the header Origin names another address",
+  role = "this needs a key with the role predict",
+}
 
 -- Constants of SHA-256 (FIPS 180-4).
 local K = {
@@ -55,7 +66,7 @@ local function sha256(text)
   return tohex(h1) .. tohex(h2) .. tohex(h3) .. tohex(h4) .. tohex(h5) .. tohex(h6) .. tohex(h7) .. tohex(h8)
 end
 
--- Return the name of the client that has a key, with its rate limits in a second line if it has any; or nil.
+-- Return the lines about the client that has a key, or nil.
 local function client_of(context, key)
   return key and #key <= MAX_LENGTH and context:get(sha256(key)) or nil
 end
@@ -66,37 +77,79 @@ local function bearer(header)
   return scheme and string.lower(scheme) == "bearer" and key or nil
 end
 
--- Set the client's name, and return true if the request has a key.
+-- Return the key of a cookie, or nil. Two cookies of the name with different keys count as none: another program on this
+-- host may have set one of them.
+local function cookie(header, name)
+  local found
+  for pair in string.gmatch(header, "[^;]+") do
+    local key, value = string.match(pair, "^%s*([^=%s]+)%s*=%s*(%S*)%s*$")
+    if key == name then
+      if found and found ~= value then
+        return nil
+      end
+      found = value
+    end
+  end
+  return found and (string.gsub(found, "%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+-- Return true if a request comes from a page of this service.
+local function has_own_origin(headers, context)
+  local here = context:get("origin")
+  if not here or here == "" then
+    here = headers:get("x-forwarded-proto") .. "://" .. headers:get(":authority")
+  end
+  return headers:get("origin") == here
+end
+
+-- Set the client's name. Return the status of a request that has no key, or may not do this; nil for any other.
 local function authenticate(handle)
   local headers, context = handle:headers(), handle:filterContext()
-  local key, authorization = headers:get("x-api-key"), headers:get("authorization")
+  local key, authorization, cookies = headers:get("x-api-key"), headers:get("authorization"), headers:get("cookie")
+  local path, method = headers:get(":path"), headers:get(":method")
   local client = client_of(context, key) or client_of(context, bearer(authorization))
-  if key then
+  local by_cookie = cookies and not key and not authorization
+  if by_cookie then
+    client = client_of(context, cookie(cookies, context:get("cookie")))
+  end
+  if key and not (path == SESSION and method == "POST") then
     headers:remove("x-api-key")
   end
   if authorization then
     headers:remove("authorization")
   end
   if not client then
-    return false
+    return handle:metadata():get("key") ~= "optional" and "401" or nil
   end
   local metadata = handle:streamInfo():dynamicMetadata()
-  local line = string.find(client, "\n", 1, true)
-  if line then -- for the response to a request beyond the limits
-    metadata:set("shopcat", "limits", string.sub(client, line + 1))
-    client = string.sub(client, 1, line - 1)
+  local name, roles, limits = string.match(client, "^([^\n]*)\n([^\n]*)\n?(.*)$")
+  if limits ~= "" then -- for the response to a request beyond the limits
+    metadata:set("shopcat", "limits", limits)
   end
-  headers:add(CLIENT, client)
-  metadata:set("shopcat", "client", client) -- for the log and the trace: a client can set the header of a bad request
-  return true
+  headers:add(CLIENT, name)
+  metadata:set("shopcat", "client", name) -- for the log and the trace: a client can set the header of a bad request
+  local forbidden
+  if by_cookie and not SAFE[method] and not has_own_origin(headers, context) then
+    forbidden = "origin"
+  end
+  if not MODELS[string.match(path, "^/(%a+)/")] then
+    headers:add(ROLES, roles)
+  elseif not string.find(roles, "predict", 1, true) then
+    forbidden = forbidden or "role"
+  end
+  if forbidden then
+    metadata:set("shopcat", "forbidden", FORBIDDEN[forbidden])
+    return "403"
+  end
 end
 
 function envoy_on_request(handle)
-  local succeeded, found = pcall(authenticate, handle) -- Envoy forwards a request whose script has an error
+  local succeeded, status = pcall(authenticate, handle) -- Envoy forwards a request whose script has an error
   if not succeeded then
-    handle:logErr("a key can't be checked: " .. tostring(found))
-    handle:respond({ [":status"] = "503" }, "")
-  elseif not found then
-    handle:respond({ [":status"] = "401" }, "")
+    handle:logErr("a key can't be checked: " .. tostring(status))
+    status = "503"
+  end
+  if status then
+    handle:respond({ [":status"] = status }, "")
   end
 end

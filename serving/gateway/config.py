@@ -8,6 +8,7 @@ import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from runtime.cores import n_cores
 from runtime.memory import memory_limit
@@ -20,6 +21,7 @@ from serving.gateway.tracing import Tracing
 from serving.ports import HOST
 
 MAX_BODY = 10_485_760  # bytes of any request; equals max_request_size of config.properties
+CONSOLE_MAX_BODY = 1_048_576  # bytes of a request to the console
 MAX_CONNECTIONS = 4096  # client connections
 MIN_MEMORY, MAX_MEMORY = 64 << 20, 1 << 30  # bytes of Envoy's heap, most of it incomplete request bodies
 HEADERS_KB = 7  # Envoy adds headers, and TorchServe accepts 8 KiB in total
@@ -115,6 +117,8 @@ class GatewayConfig:
         tracing: destination of the spans; None for no traces.
         threads: number of Envoy's worker threads; None for one for every eight processor cores.
         timeouts: times that it grants a client.
+        console: Unix socket of the console, which has the pages; None for no pages.
+        public_url: address that browsers use, if it is another than `url`.
         health_check_interval: seconds between two health checks of an instance; None for none, where an instance has
             one thread, which answers nothing while it computes.
     """
@@ -131,6 +135,8 @@ class GatewayConfig:
     tracing: Tracing | None = None
     threads: int | None = None
     timeouts: Timeouts = Timeouts()
+    console: Path | None = None
+    public_url: str = ""
     health_check_interval: float | None = 2.0
 
     def __post_init__(self) -> None:

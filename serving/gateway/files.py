@@ -14,8 +14,10 @@ from typing import Any
 import jinja2
 
 from schemas import openapi
+from schemas.console import SECTIONS as CONSOLE_SECTIONS
+from schemas.session import cookie_name
 from serving.gateway.certificate import Certificate
-from serving.gateway.config import HEADERS_KB, MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
+from serving.gateway.config import CONSOLE_MAX_BODY, HEADERS_KB, MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import UNITS, RateLimit, describe
 from serving.gateway.refusals import access_log_rate, access_logs, refusals
@@ -47,7 +49,13 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         models=models,
         probes_host={"0.0.0.0": HOST, "::": "::1"}.get(str(probes_host), str(probes_host)),  # noqa: S104
         auth=(_FOLDER / "auth.lua").read_text(encoding="utf-8"),
-        refusals=refusals(MAX_BODY, {model.name: model.max_body for model in models}, HEADERS_KB, limits),
+        refusals=refusals(
+            MAX_BODY,
+            {model.name: model.max_body for model in models},
+            HEADERS_KB,
+            limits,
+            CONSOLE_MAX_BODY if config.console else None,
+        ),
         access_logs=access_logs(folder / _RATE),
         draw_header=DRAW_HEADER,
         sampler=config.tracing and config.tracing.envoy_sampler(),
@@ -65,8 +73,12 @@ def render_routes(config: GatewayConfig, models: Sequence[ServedModel]) -> str:
         models=models,
         probes=["/livez", "/readyz", *(f"/readyz/{model.name}" for model in models)],
         version=str(time.time_ns()),
-        contract=openapi.served({model.name: model.kind or model.name for model in models}),
+        contract=openapi.served(
+            {model.name: model.kind or model.name for model in models}, with_console=config.console is not None
+        ),
         max_body=MAX_BODY,
+        console_sections=CONSOLE_SECTIONS,
+        console_max_body=CONSOLE_MAX_BODY,
         clients=_clients(config),
         rate_limits=_rate_limits(config),
         draw_header=DRAW_HEADER,
@@ -83,13 +95,20 @@ def _limits(key: ApiKey, config: GatewayConfig) -> Sequence[RateLimit]:
 
 
 def _clients(config: GatewayConfig) -> Mapping[str, str] | None:
-    """Return what auth.lua knows: clients by the digests of their keys, with their limits in words."""
+    """Return what auth.lua knows: by the digests of the keys, the clients with their roles and their limits in words.
+
+    It also knows the name of the cookie with a key, and the origin of the pages if that is not the request's own.
+    """
     if not config.keys:
         return None
-    clients = {}
+    is_secure = (config.public_url or config.url).startswith("https:")
+    clients = {"cookie": cookie_name(is_secure=is_secure), "origin": config.public_url}
     for key in config.keys.value:
         limits = _limits(key, config)
-        clients[key.digest] = key.client + (f"\nthe client {key.client} may send {describe(limits)}" if limits else "")
+        lines = [key.client, ",".join(key.roles)]
+        if limits:
+            lines.append(f"the client {key.client} may send {describe(limits)}")
+        clients[key.digest] = "\n".join(lines)
     return clients
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from schemas.console import SECTIONS as CONSOLE_SECTIONS
 from schemas.problem_kinds import ProblemName
 from schemas.problems import Problem
 
@@ -16,7 +17,9 @@ Filter = dict[str, Any]  # a filter of Envoy's access log
 _Refusal = tuple[Filter, ProblemName, str]
 
 
-def refusals(max_body: int, bodies: Mapping[str, int], headers_kb: int, address_limits: str) -> list[dict[str, Any]]:
+def refusals(
+    max_body: int, bodies: Mapping[str, int], headers_kb: int, address_limits: str, console_body: int | None = None
+) -> list[dict[str, Any]]:
     """Return the error responses as Envoy's response mappers, in the order in which Envoy matches them.
 
     Args:
@@ -24,19 +27,28 @@ def refusals(max_body: int, bodies: Mapping[str, int], headers_kb: int, address_
         bodies: largest accepted body of each model in bytes, for the message.
         headers_kb: largest accepted headers and address together in KiB, for the message.
         address_limits: rate limits of each address in words, for the message; empty if clients have the limits.
+        console_body: largest accepted body of the console in bytes, for the message; None without a console.
     """
     overloaded = f"too many requests are in progress; {_WAIT}"
     timeout = "the model did not answer in time; ask for less at a time"
     # auth.lua writes the client's limits, whose words need no escape in JSON.
     limits = address_limits or "%DYNAMIC_METADATA(shopcat:limits)%"
+    of_console: list[_Refusal] = []
+    if console_body is not None:
+        of_console = [
+            (_all(_console(), _status(413)), "too-large", f"a body has at most {console_body:,} bytes here; send less"),
+            (_all(_console(), _status(503)), "unavailable", f"the pages and their API are being started; {_WAIT}"),
+        ]
     responses: list[_Refusal] = [
         (_details("local_rate_limited"), "rate-limited", f"{limits}; {_WAIT}"),
         # Rejections by the overload manager have no flag, only this detail.
         (_any(_flags("UO", "OM"), _details("overload")), "overloaded", overloaded),
         (_flags("UT", "DT", "SI"), "timeout", timeout),
+        *of_console,
         (_status(429), "overloaded", overloaded),
         (_status(400), "malformed-request", "the request's address, headers or framing can't be read"),
         (_status(401), "unauthorized", "send a key in the header Authorization: Bearer KEY, or X-API-Key: KEY"),
+        (_status(403), "forbidden", "%DYNAMIC_METADATA(shopcat:forbidden)%"),  # by auth.lua
         (_status(404), "not-found", "the addresses are listed in /openapi.json"),
         (_status(405), "method-not-allowed", "the header Allow lists the methods of this address"),
         (_status(408), "request-timeout", "the request was not complete in time; send it faster"),
@@ -100,6 +112,12 @@ def _flags(*flags: str) -> Filter:
 
 def _path(model: str) -> Filter:
     pattern = rf"/(predictions|explanations)/{re.escape(model)}(\?.*)?"
+    return {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": pattern}}}}}
+
+
+def _console() -> Filter:
+    """Return the filter of the console's addresses."""
+    pattern = rf"/({'|'.join(CONSOLE_SECTIONS)})(/.*|\?.*)?"
     return {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": pattern}}}}}
 
 

@@ -1,0 +1,1 @@
+"""The pages of a service and their API, in a process of its own behind the gateway."""

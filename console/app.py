@@ -1,0 +1,61 @@
+"""The application: routes of all parts, the database, and the guard before them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from console import pages, session
+from console.identity import Guard
+from console.metrics import REGISTRY
+from console.problems import HANDLERS
+from console.settings import Settings
+from console.storage import open_database
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the application.
+
+    Its state has ``settings``, which a reload replaces, and ``database``.
+
+    Raises:
+        StorageError: if the database can't be opened.
+    """
+    database = open_database(settings.data, settings.database)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            database.close()
+
+    app = Starlette(
+        routes=[
+            Route("/healthz", health),
+            Route("/metrics", metrics),
+            *session.routes(),
+            *pages.routes(pages.read_assets()),
+        ],
+        middleware=[Middleware(Guard, options=settings)],
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.settings, app.state.database = settings, database
+    return app
+
+
+async def health(_: Request) -> Response:
+    """Answer `shopcat serve`, which asks on the socket; the gateway does not pass this address on."""
+    return Response(b"ok", media_type="text/plain")
+
+
+async def metrics(_: Request) -> Response:
+    """Return the console's metrics for the service's exporter, which asks on the socket too."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,8 @@
+"""Metrics of the console, which the service's exporter adds to those of its workers."""
+
+from prometheus_client import CollectorRegistry, Counter
+
+REGISTRY = CollectorRegistry()
+REQUESTS = Counter(
+    "shopcat_console_requests", "Requests to the console.", ["section", "status"], registry=REGISTRY
+)  # section: first segment of the address

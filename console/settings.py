@@ -1,0 +1,53 @@
+"""Settings of the console, which the process that starts it writes to a file."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Options(BaseModel):
+    """Settings that `shopcat serve` has from its command line.
+
+    Attributes:
+        data: folder for the database, the receipt key and the photos kept for review.
+        database: address of a PostgreSQL database; empty for the file ``console.db`` in the data folder.
+        gateway: address that clients send requests to, such as ``http://127.0.0.1:8080``.
+        public_url: address that browsers use instead, if a proxy or a published port stands before the gateway.
+        keys: True if the gateway demands API keys, and passes on the clients' names and roles.
+        receipt_key: file with the key that signs receipts; None if answers carry none.
+        keep_for_review: True if photos may be kept for review where clients agree.
+        retention_days: number of days after which kept photos are deleted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Path
+    database: str = ""
+    gateway: str
+    public_url: str = ""
+    keys: bool = False
+    receipt_key: Path | None = None
+    keep_for_review: bool = False
+    retention_days: int = Field(30, ge=1)
+
+    @property
+    def is_secure(self) -> bool:
+        """True if browsers reach the pages over HTTPS."""
+        return (self.public_url or self.gateway).startswith("https:")
+
+
+class Settings(Options):
+    """All settings of the process.
+
+    Attributes:
+        socket: Unix socket to listen on.
+        bundles: folders of the served bundles by the models' names.
+    """
+
+    socket: Path
+    bundles: dict[str, Path] = {}
+
+    @classmethod
+    def read(cls, file: Path) -> "Settings":
+        """Return the settings of a file."""
+        return cls.model_validate_json(file.read_bytes())

@@ -1,0 +1,45 @@
+"""The addresses of the console, as OpenAPI describes them: the session of a browser, and those of its parts."""
+
+from typing import Any
+
+from pydantic.json_schema import JsonSchemaMode
+
+from schemas.openapi_parts import PARAMETERS, json_content, ref, responses
+from schemas.session import Session
+
+SECTIONS = ("console", "feedback", "review", "appeals")  # first segments of its addresses
+TAGS = [{"name": "console", "description": "Sign-in of a browser. A service without a console lacks these addresses."}]
+COMPONENTS: dict[type, JsonSchemaMode] = {Session: "serialization"}
+
+_PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
+
+
+def paths() -> dict[str, Any]:
+    """Return the path items by address."""
+    session = json_content(("Session",), {})
+    signed_out = responses("The cookie is deleted.", {}, ())
+    signed_out["204"] = signed_out.pop("200") | {"content": {}}
+    del signed_out["204"]["content"]
+    return {
+        "/console/session": {
+            "parameters": _PARAMETERS,
+            "get": {
+                "operationId": "getSession",
+                "tags": ["console"],
+                "summary": "Say which client the request comes from; a request without a key is answered too",
+                "responses": responses("The client.", session, ()),
+            },
+            "post": {
+                "operationId": "signIn",
+                "tags": ["console"],
+                "summary": "Set a cookie with the key that the header X-API-Key has",
+                "responses": responses("The client; the header Set-Cookie has the key.", session, ()),
+            },
+            "delete": {
+                "operationId": "signOut",
+                "tags": ["console"],
+                "summary": "Delete the cookie",
+                "responses": signed_out,
+            },
+        }
+    }

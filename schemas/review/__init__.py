@@ -1,1 +1,0 @@
-"""Contract of the review of photos by people, and of appeals against answers."""
