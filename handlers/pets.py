@@ -2,16 +2,21 @@
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from handlers.http import Request
 from handlers.telemetry.pets import BreedObserver
-from handlers.worker_settings import MAX_PIXELS, REVIEW_SHARE
+from handlers.worker_settings import MAX_PIXELS, REVIEW_SHARE, receipt_key
+from pets.claims import pets_claims
 from pets.classifier import Classifier, Query
 from pets.image_files import MAX_PIXELS as DEFAULT_MAX_PIXELS
+from runtime.receipts import sign
+from schemas.pets.answer import Prediction
 from schemas.pets.parse import parse_request
+from schemas.problems import Problem
 
 
 class PetsHandler:
@@ -27,11 +32,21 @@ class PetsHandler:
             max_pixels=int(max_pixels) if max_pixels else DEFAULT_MAX_PIXELS,
         )
         self.observer = BreedObserver()
+        self._key = receipt_key()
 
     def parse(self, request: Request) -> Query:
         """Parse a request and decode its photo, so that a damaged photo fails only its own request."""
         headers = {name: request.header(name.encode()) for name in ("content-type", "content-encoding")}
         return self.model.prepare(parse_request(request.fields, headers, explain=request.explain))
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction | Problem]:
+        """Answer requests together, with receipts if the service has a key for them."""
+        answers = self.model.predict(queries)
+        if self._key is not None:
+            for answer in answers:
+                if isinstance(answer, Prediction):
+                    answer.receipt = sign(pets_claims(answer, self.model.review_share).to_sign(), self._key)
+        return answers
 
     def first_request(self) -> Request:
         """Return a request for a grey photo, with a heatmap."""

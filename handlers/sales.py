@@ -1,12 +1,18 @@
 """Forecasts in a worker."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from handlers.http import Request
 from handlers.telemetry.sales import ForecastObserver
-from sales.forecaster import Forecaster
+from handlers.worker_settings import receipt_key
+from runtime.receipts import sign
+from sales.answers.claims import sales_claims
+from sales.forecaster import Answer, Forecaster
+from schemas.problems import Problem
+from schemas.sales.options import no_receipts
 from schemas.sales.parse import ForecastRequest, parse_request
 
 
@@ -15,11 +21,23 @@ class SalesHandler:
 
     def __init__(self, bundle: Path, *, device: str, threads: int = 1) -> None:
         self.model, self.observer = Forecaster.load(bundle, device=device, threads=threads), ForecastObserver()
+        self._key = receipt_key()
 
-    @staticmethod
-    def parse(request: Request) -> ForecastRequest:
+    def parse(self, request: Request) -> ForecastRequest:
         """Parse a request; raise `ProblemError` if it is invalid."""
-        return parse_request(request.body(), explain=request.explain)
+        parsed = parse_request(request.body(), explain=request.explain)
+        if parsed.options.receipt and self._key is None:
+            raise no_receipts()
+        return parsed
+
+    def predict(self, requests: Sequence[ForecastRequest]) -> list[Answer]:
+        """Answer requests together, with receipts for those that ask for one."""
+        answers = self.model.predict(requests)
+        if self._key is not None:
+            for request, answer in zip(requests, answers, strict=True):
+                if request.options.receipt and not isinstance(answer, Problem):
+                    answer.receipt = sign(sales_claims(self.model, answer).to_sign(), self._key)
+        return answers
 
     def first_request(self) -> Request:
         """Return a request for the first store and the first day."""

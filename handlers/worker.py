@@ -43,10 +43,6 @@ class Predictor(Protocol):
         """Return the bundle's version."""
         ...
 
-    def predict(self, requests: Sequence[Any], /) -> Sequence[Answer | Problem]:
-        """Answer valid requests together, in order."""
-        ...
-
 
 class Handler(Protocol):
     """A kind of model in a worker; ``handlers/KIND.py`` defines one, under the name ``HANDLER``."""
@@ -63,6 +59,10 @@ class Handler(Protocol):
 
     def parse(self, request: Request) -> Any:
         """Parse a request; raise `ProblemError` if it is invalid."""
+        ...
+
+    def predict(self, requests: Sequence[Any], /) -> Sequence[Answer | Problem]:
+        """Answer parsed requests together, in order."""
         ...
 
     def first_request(self) -> Request:
@@ -123,7 +123,7 @@ class Worker:
         return answer_batch(
             requests,
             parse=self.handler.parse,
-            run=self.handler.model.predict,
+            run=self.handler.predict,
             telemetry=self.telemetry,
             safeguards=self.safeguards,
         )

@@ -73,17 +73,22 @@ class Model:
 
 
 class Forecaster:
-    """Predictor of one sales model."""
+    """Predictor of one sales model.
+
+    Attributes:
+        stores: index of each store by its id.
+        uncertainty: objectives, intervals and quantiles of its forecasts.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.name, self.version, self.clock = model.name, model.version, Clock()
         calendar = model.panel.calendar
-        self._stores = {store: index for index, store in enumerate(model.panel.store_ids)}
+        self.stores = {store: index for index, store in enumerate(model.panel.store_ids)}
         self.cutoff = calendar.date(model.panel.cutoff)
         self.last_day = calendar.days - 1 if model.beyond_horizon == "warn" else model.panel.cutoff + model.horizon
-        self._uncertainty = Uncertainty(model.calibration, model.objective)
-        self._compose = Composer(model.name, model.version, self.cutoff, self._stores, self._uncertainty)
+        self.uncertainty = Uncertainty(model.calibration, model.objective)
+        self._compose = Composer(model.name, model.version, self.cutoff, self.stores, self.uncertainty)
         self._build_inputs = InputBuilder(model.panel, model.features, model.preprocessor, model.horizon)
 
     @classmethod
@@ -169,7 +174,7 @@ class Forecaster:
             of problems. If no item of the request can be forecast, it is a problem.
         """
         if self.model.calibration is None:
-            rejected = [self._uncertainty.problem(request.options) for request in requests]
+            rejected = [self.uncertainty.problem(request.options) for request in requests]
             accepted = [request for request, problem in zip(requests, rejected, strict=True) if problem is None]
             answers = iter(self._predict(accepted))
             return [problem or next(answers) for problem in rejected]
@@ -204,7 +209,7 @@ class Forecaster:
                 if isinstance(item, RejectedItem):
                     problems[request_index, place] = ItemProblem(item.store, item.date, item.problem)
                     continue
-                store, day = self._stores.get(item.store), calendar.day(item.date)
+                store, day = self.stores.get(item.store), calendar.day(item.date)
                 if store is None or not 0 <= day <= last:
                     path = request.path(place, "date" if store is not None else "store")
                     reason = reason_to_reject(self.model.panel, item, path, last)
@@ -230,8 +235,8 @@ class Forecaster:
         self.clock.lap("features")
         median = self._median(inputs)
         if not any(request.explain or request.options is not NO_OPTIONS for request in requests):  # nearly always
-            return item_forecasts(items, inputs, median * self._uncertainty.default_factor)
-        factors = self._uncertainty.factors([request.options for request in requests], rows.request)
+            return item_forecasts(items, inputs, median * self.uncertainty.default_factor)
+        factors = self.uncertainty.factors([request.options for request in requests], rows.request)
         forecasts = item_forecasts(items, inputs, median * factors)
         self._complete(forecasts, rows, requests, inputs, median)
         return forecasts
@@ -250,7 +255,7 @@ class Forecaster:
                 continue
             places = np.flatnonzero(rows.request == request_index)
             if request.options.uncertain and len(places):
-                self._uncertainty.add(
+                self.uncertainty.add(
                     [forecasts[row] for row in places],
                     request.options,
                     median=median[places],
@@ -258,14 +263,14 @@ class Forecaster:
                     ahead=rows.day[places] - self.model.panel.cutoff - 1,
                 )
             if request.explain:
-                factor = self._uncertainty.factor(request.options)
+                factor = self.uncertainty.factor(request.options)
                 for row in places:
                     forecasts[row] = self._explain(forecasts[row], inputs.take(np.array([row])), factor)
                 self.clock.lap("explain")
 
     def problem(self, options: AnswerOptions) -> Problem | None:
         """Return the problem of options that the model can't meet, if there is one."""
-        return self._uncertainty.problem(options)
+        return self.uncertainty.problem(options)
 
     def columns(self, rows: Rows, options: AnswerOptions) -> ForecastColumns:
         """Return the forecasts of rows as columns. They are those that `predict` returns for the same items.
@@ -278,7 +283,7 @@ class Forecaster:
         """
         inputs = self._build_inputs(rows)
         ahead = rows.day - self.model.panel.cutoff - 1
-        return forecast_columns(inputs, self._median(inputs), rows.store, ahead, options, self._uncertainty)
+        return forecast_columns(inputs, self._median(inputs), rows.store, ahead, options, self.uncertainty)
 
     def _median(self, inputs: Inputs) -> Float64:
         """Return the median forecasts, ``[row]``, which the network gives; 0 where the store is closed."""

@@ -11,6 +11,7 @@ from typing import Any
 from runtime.device import pick_device
 from sales.forecaster import Forecaster as Predictor
 from schemas.problems import Problem, ProblemError
+from schemas.sales.options import no_receipts
 from schemas.sales.parse import ForecastRequest, parse_items, parse_request
 from shopcat import frames
 from shopcat.errors import RequestError
@@ -118,7 +119,10 @@ class Forecaster(SalesMethods):
     def _predict(self, parse: Callable[[], ForecastRequest]) -> Any:
         """Return the predictor's answer to a request."""
         try:
-            (answer,) = self._predictor.predict([parse()])
+            request = parse()
+            if request.options.receipt:
+                raise no_receipts()
+            (answer,) = self._predictor.predict([request])
         except ProblemError as error:
             answer = error.problem
         if isinstance(answer, Problem):

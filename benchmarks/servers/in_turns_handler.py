@@ -19,7 +19,7 @@ class InTurnsHandler(TorchServeHandler):
         return answer_batch(
             requests,
             parse=self.worker.handler.parse,
-            run=self.worker.handler.model.predict,
+            run=self.worker.handler.predict,
             telemetry=self.worker.telemetry if recorded else None,
             safeguards=self.worker.safeguards,
         )

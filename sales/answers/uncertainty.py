@@ -89,6 +89,22 @@ class Uncertainty:
         """Return the objective of a request's forecasts."""
         return options.objective or self._default
 
+    def quantiles_of(
+        self, forecasts: Float64, objective: Objective, store: Int64, ahead: Int64, probabilities: Sequence[float]
+    ) -> Float64 | None:
+        """Return quantiles of days' sales from answered forecasts, ``[row, probability]``; None without calibration.
+
+        Args:
+            forecasts: ``[row]``, forecasts; 0 on closed days.
+            objective: measure that they are best for.
+            store: ``[row]``, index of the store.
+            ahead: ``[row]``, days ahead; 0 is the first day after the cutoff.
+            probabilities: probabilities from 0.01 to 0.99.
+        """
+        if self._calibration is None:
+            return None
+        return self.quantiles(forecasts / self._factors[objective], store, ahead, probabilities)
+
     def factor(self, options: AnswerOptions) -> float:
         """Return the factor of the median for a request."""
         return self._factors[options.objective or self._default]

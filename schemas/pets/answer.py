@@ -3,7 +3,7 @@
 They are dataclasses, which pydantic writes without validating: all of their values come from our own code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -129,6 +129,14 @@ class Prediction:
     warnings: Annotated[list[PetWarning], Field(description="Reasons to be careful with the prediction.")]
     model: Annotated[str, Field(description="Name of the model.")]
     version: Annotated[str, Field(description="Version of the model.")]
+    receipt: Annotated[
+        str | None,
+        Field(
+            exclude_if=lambda receipt: receipt is None,
+            description="Signed record of the answer, which takes the true breed to `/feedback/NAME`. Absent if the "
+            "service has no key for receipts.",
+        ),
+    ] = field(default=None, kw_only=True)
 
     def to_json(self) -> bytes:
         """Return the response's body."""

@@ -130,6 +130,14 @@ class ModelInfo:
     version: Annotated[str, Field(description="Version of the model.")]
     cutoff: Annotated[dt.date, Field(description="Last day whose sales the model knows.")]
     objective: Annotated[Objective, Field(description="Measure that the forecasts `sales` are best for.")]
+    receipt: Annotated[
+        str | None,
+        Field(
+            exclude_if=_is_none,
+            description="Signed record of the answer, which takes the true sales to `/feedback/NAME`. The items count "
+            "from 0. Only if the request asks for it.",
+        ),
+    ] = field(default=None, kw_only=True)
 
     def to_json(self) -> bytes:
         """Return the response's body."""

@@ -63,6 +63,12 @@ class AnswerOptions(BaseModel):
         description="Probabilities of the quantiles that are wanted, from 0.01 to 0.99. Not allowed beside `levels`.",
         examples=[[0.1, 0.5, 0.9]],
     )
+    receipt: bool = Field(
+        default=False,
+        strict=True,
+        description="True for a receipt in the answer: a signed record of it. Send it back with the true sales to "
+        "`/feedback/NAME`, so that the service learns how good its forecasts are.",
+    )
 
     @property
     def uncertain(self) -> bool:
@@ -81,6 +87,12 @@ class AnswerOptions(BaseModel):
 NO_OPTIONS: Final = AnswerOptions()
 OPTION_NAMES: Final = (*AnswerOptions.model_fields,)
 _NAMES = frozenset(OPTION_NAMES)
+
+
+def no_receipts() -> ProblemError:
+    """Return the error for a request for a receipt where nothing can sign one."""
+    detail = "nothing here signs receipts; ask a service that has a receipt key, or leave the field out"
+    return invalid_field("receipt", value=True, detail=detail)
 
 
 def split_options(body: Mapping[str, Any]) -> tuple[AnswerOptions, Mapping[str, Any]]:

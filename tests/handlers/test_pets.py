@@ -16,6 +16,8 @@ from handlers.pets import Classifier, PetsHandler
 from handlers.worker_settings import worker_environment
 from pets.image_files import MAX_PIXELS
 from runtime.clock import Clock
+from runtime.receipts import make_key, verify
+from schemas.feedback.claims import PetsClaims
 from schemas.pets.answer import BoxAnswer, Prediction
 from schemas.pets.request import PetRequest
 from schemas.problem_kinds import type_uri
@@ -90,7 +92,7 @@ def request(fields: dict[str, bytes], content_type: str = "", *, explain: bool =
 
 def answer(handler: PetsHandler, requests: Sequence[Request]) -> list[tuple[int, Any]]:
     """Return status and content of each response."""
-    responses = answer_batch(requests, parse=handler.parse, run=handler.model.predict).responses
+    responses = answer_batch(requests, parse=handler.parse, run=handler.predict).responses
     return [(response.status, json.loads(response.body)) for response in responses]
 
 
@@ -172,6 +174,27 @@ def test_a_photo_that_fails_in_the_network_fails_one_request(handler: PetsHandle
     answers = answer(handler, [request({"body": content}, JPEG) for content in (b"1", b"trip", b"2")])
     assert [status for status, _ in answers] == [200, 500, 200]
     assert answers[1][1]["type"] == type_uri("internal-error")
+
+
+def test_every_answer_has_a_receipt_if_the_service_has_a_key(
+    handler: PetsHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ((_, without),) = answer(handler, [request({"body": b"1"}, JPEG)])
+    assert "receipt" not in without
+    file = tmp_path / "receipt.key"
+    key = make_key(file)
+    for name, value in worker_environment(review_share=0.02, receipt_key=file).items():
+        monkeypatch.setenv(name, value)
+    bodies = [{"body": b"1"}, {"body": b"2", "heatmap": b"gradcam", "class": b"Unicorn"}, {"body": b"3"}]
+    signing = PetsHandler(tmp_path, device="cpu")
+    (_, first), (status, problem), (_, second) = answer(signing, [request(body, JPEG) for body in bodies])
+    claims = PetsClaims.model_validate(verify(second["receipt"], key))
+    assert (claims.breed, claims.probability, claims.decision) == ("3", 0.5, "review")
+    assert (claims.review_reason, claims.review_share) == ("low_probability", 0.02)
+    assert verify(first["receipt"], key)["id"] != claims.id
+    assert len(second["receipt"]) < 220
+    assert status == 404
+    assert "receipt" not in problem
 
 
 def test_the_settings_have_the_names_and_types_of_torchserve() -> None:

@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -92,9 +93,12 @@ class Doubling:
     def __init__(self, bundle: Path, *, device: str, threads: int) -> None:
         self.loaded = bundle, device
         self.observer = self
-        self.model = SimpleNamespace(name="doubling", version="1", cutoff="2015-07-31", predict=Model().run)
+        self.model = SimpleNamespace(name="doubling", version="1", cutoff="2015-07-31")
 
     parse = staticmethod(parse)
+
+    def predict(self, requests: Sequence[int]) -> Sequence[Any]:
+        return Model().run(requests)
 
     def first_request(self) -> Request:
         return Request({"body": b"21"})

@@ -69,7 +69,7 @@ def damaged(draw: st.DrawFn, *valid: bytes) -> bytes:
 def check_answered(handler: SalesHandler | PetsHandler, fields: Mapping[str, bytes], content_type: str = "") -> None:
     """Check that the handler answers the request, and not with a 5xx."""
     requests = [Request(fields, [(b"Content-Type", content_type.encode("utf-8", "surrogatepass"))])]
-    (response,) = answer_batch(requests, parse=handler.parse, run=handler.model.predict).responses
+    (response,) = answer_batch(requests, parse=handler.parse, run=handler.predict).responses
     content = json.loads(response.body)
     assert response.status < 500, content
     assert response.status == content.get("status", 200)
@@ -192,7 +192,7 @@ def test_any_message_of_the_front_end_is_answered(
     )
     request_log = RequestLog(tmp_path / "requests.jsonl", per_second=1e9)
     telemetry = Telemetry("fuzz", "1", sales.observer, request_log=request_log)
-    answer = partial(answer_batch, parse=sales.parse, run=sales.model.predict, telemetry=telemetry)
+    answer = partial(answer_batch, parse=sales.parse, run=sales.predict, telemetry=telemetry)
 
     def read(requests_and_piece: tuple[list[Any], int]) -> None:
         sent, piece = requests_and_piece

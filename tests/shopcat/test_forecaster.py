@@ -18,9 +18,9 @@ from PIL import Image
 import shopcat
 from handlers.batch import answer_batch
 from handlers.http import Request
-from handlers.sales import SalesHandler
 from sales.forecaster import Forecaster as Predictor
 from schemas.problem_kinds import PROBLEM_KINDS
+from schemas.sales.parse import ForecastRequest, parse_request
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = ROOT / "model_store" / "demo"
@@ -51,10 +51,14 @@ def test_the_last_date_of_a_model_that_refuses_later_dates_ends_its_horizon(fore
     assert refusing.forecast(store=1, date=refusing.last_date).date == refusing.last_date
 
 
+def parse(request: Request) -> ForecastRequest:
+    return parse_request(request.body(), explain=request.explain)
+
+
 def answered(predictor: Predictor, body: Mapping[str, Any], *, explain: bool = False) -> dict[str, Any]:
     """Return the service's answer to a request."""
     request = Request({"body": json.dumps(body, default=str).encode()}, explain=explain)
-    (response,) = answer_batch([request], parse=SalesHandler.parse, run=predictor.predict).responses
+    (response,) = answer_batch([request], parse=parse, run=predictor.predict).responses
     return dict(json.loads(response.body))
 
 
@@ -186,6 +190,11 @@ def test_a_list_without_any_answer_raises(model: shopcat.Forecaster, day: dt.dat
 def test_a_wrong_field_is_named(model: shopcat.Forecaster, question: dict[str, Any], message: str) -> None:
     with pytest.raises(shopcat.RequestError, match=message):
         model.forecast(**question)
+
+
+def test_only_a_service_gives_receipts(model: shopcat.Forecaster, day: dt.date) -> None:
+    with pytest.raises(shopcat.RequestError, match="/receipt: nothing here signs receipts"):
+        model.forecast(store=1, date=day, receipt=True)
 
 
 def test_a_what_if_needs_a_change(model: shopcat.Forecaster, day: dt.date) -> None:

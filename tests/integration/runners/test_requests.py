@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from handlers.worker_settings import worker_environment
+from runtime.receipts import make_key, verify
 from sales.forecaster import Forecaster
+from schemas.feedback.claims import SalesClaims
 from schemas.sales.parse import parse_request
 from serving.ports import HOST
 from tests.integration.client import JSON, PROBLEM, ask
@@ -24,11 +27,25 @@ PREDICT, WHY = "/predictions/sales", "/explanations/sales"
 
 
 @pytest.fixture(scope="module")
-def server(runner: RunnerKind, archived: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Direct]:
-    """A runner with two workers, which admit any number of requests."""
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state") / "receipt.key"
+
+
+@pytest.fixture(scope="module")
+def receipt_key(key_file: Path) -> bytes:
+    """The key that signs the receipts of `server`."""
+    return make_key(key_file)
+
+
+@pytest.fixture(scope="module")
+def server(
+    runner: RunnerKind, archived: Path, tmp_path_factory: pytest.TempPathFactory, key_file: Path, receipt_key: bytes
+) -> Iterator[Direct]:
+    """A runner with two workers, which admit any number of requests and sign receipts."""
     copy = shutil.copytree(archived, tmp_path_factory.mktemp("unlimited") / archived.name)
     admit_all(copy)
-    with running_directly(runner, [copy], workers=2) as running:
+    environment = worker_environment(receipt_key=key_file)
+    with running_directly(runner, [copy], workers=2, environment=environment) as running:
         yield running
 
 
@@ -37,6 +54,13 @@ def test_a_forecast(server: Direct) -> None:
     assert (answer.status, answer.kind) == (200, JSON)
     assert (answer.content["store"], answer.content["date"]) == (1, "2015-08-05")
     assert answer.content["sales"] > 0
+
+
+def test_a_receipt_claims_the_forecast(server: Direct, receipt_key: bytes) -> None:
+    answer = ask(server, DAY | {"receipt": True})
+    claims = SalesClaims.model_validate(verify(answer.content["receipt"], receipt_key))
+    assert (claims.stores, claims.sales, claims.version) == ([1], [answer.content["sales"]], answer.content["version"])
+    assert "receipt" not in ask(server, DAY).content
 
 
 def test_forecasts_equal_those_computed_offline(server: Direct, demo_bundle: Path) -> None:

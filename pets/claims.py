@@ -1,0 +1,32 @@
+"""Claims of the receipts of breeds."""
+
+import time
+
+from runtime.receipts import new_id
+from schemas.feedback.claims import PetsClaims
+from schemas.pets.answer import Prediction
+
+_TOP = 3  # breeds in a receipt
+
+
+def pets_claims(answer: Prediction, review_share: float) -> PetsClaims:
+    """Return the claims about an answer that a classifier has just given.
+
+    Args:
+        answer: the answer.
+        review_share: share of the accepted photos that go to review at random.
+    """
+    return PetsClaims(
+        id=new_id(),
+        time=int(time.time()),
+        model=answer.model,
+        version=answer.version,
+        breed=answer.breed,
+        species=answer.species,
+        probability=round(answer.probability, 6),
+        known=answer.known,
+        decision=answer.decision,
+        review_reason=answer.review_reason,
+        review_share=review_share,
+        top=[(breed.breed, round(breed.probability, 4)) for breed in answer.top[:_TOP]],
+    )

@@ -1,0 +1,1 @@
+"""Receipts, true values that come back, and what they say about a model."""
