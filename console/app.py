@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import pages, session
+from console import catalogue_api, pages, session
 from console.identity import Guard
 from console.metrics import REGISTRY
 from console.problems import HANDLERS
@@ -40,6 +40,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/healthz", health),
             Route("/metrics", metrics),
             *session.routes(),
+            *catalogue_api.routes(),
             *pages.routes(pages.read_assets()),
         ],
         middleware=[Middleware(Guard, options=settings)],

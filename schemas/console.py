@@ -4,12 +4,13 @@ from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode
 
+from schemas import catalogue
 from schemas.openapi_parts import PARAMETERS, json_content, ref, responses
 from schemas.session import Session
 
 SECTIONS = ("console", "feedback", "review", "appeals")  # first segments of its addresses
 TAGS = [{"name": "console", "description": "Sign-in of a browser. A service without a console lacks these addresses."}]
-COMPONENTS: dict[type, JsonSchemaMode] = {Session: "serialization"}
+COMPONENTS: dict[type, JsonSchemaMode] = dict.fromkeys((Session, *catalogue.ANSWERS), "serialization")
 
 _PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
 
@@ -20,7 +21,7 @@ def paths() -> dict[str, Any]:
     signed_out = responses("The cookie is deleted.", {}, ())
     signed_out["204"] = signed_out.pop("200") | {"content": {}}
     del signed_out["204"]["content"]
-    return {
+    return catalogue.paths() | {
         "/console/session": {
             "parameters": _PARAMETERS,
             "get": {

@@ -1,0 +1,155 @@
+/** The shell: it shows the navigation and the page that belongs to the address. */
+
+import { html, LitElement, nothing } from "../vendor/lit.js";
+import { request, ServiceError } from "./api.js";
+import { announce } from "./live.js";
+import { PAGES, SIGN_IN } from "./pages.js";
+import { navigate, onNavigation } from "./router.js";
+import { forget, models, session } from "./service.js";
+
+/** @import {Session} from "./answers.js" */
+/** @import {Page} from "./pages.js" */
+
+class Header extends LitElement {
+  static properties = {
+    pages: { state: true },
+    current: { state: true },
+    who: { state: true },
+  };
+
+  constructor() {
+    super();
+    this.pages = PAGES;
+    this.current = "";
+    /** @type {Session | null} */
+    this.who = null;
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    window.addEventListener("shopcat:session", () => this.load());
+    this.load();
+  }
+
+  /** Ask who is signed in and which pages there are. Without an answer, all pages stay in the navigation. */
+  async load() {
+    try {
+      this.who = await session();
+      const kinds = new Set((await models()).map((model) => model.kind));
+      const roles = this.who.roles;
+      this.pages = PAGES.filter(
+        (page) => (page.kind === null || kinds.has(page.kind)) && (page.role === null || roles.includes(page.role)),
+      );
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+    }
+  }
+
+  render() {
+    return html`<header class="bar">
+      <a class="brand" href="/console/"><img src="/console/icon.svg" alt="" width="28" height="28"> Shopcat</a>
+      <nav aria-label="Pages">
+        <ul>
+          ${this.pages.map(
+            (page) => html`<li>
+              <a href=${page.path} aria-current=${this.current === page.path ? "page" : "false"}>${page.label}</a>
+            </li>`,
+          )}
+        </ul>
+      </nav>
+      <div class="who">${this.renderWho()}</div>
+    </header>`;
+  }
+
+  renderWho() {
+    if (!this.who?.keys) return nothing;
+    if (this.who.client === null) return html`<a class="button" href=${signInAddress()}>Sign in</a>`;
+    return html`<span class="who-name" title="Signed in">${this.who.client}</span>
+      <button class="quiet" @click=${this.signOut}>Sign out</button>`;
+  }
+
+  async signOut() {
+    await request("/console/session", { method: "DELETE" });
+    forget();
+    announce("Signed out.");
+    navigate(SIGN_IN.path);
+  }
+}
+customElements.define("shopcat-header", Header);
+
+/** Return the address of the sign-in page, which leads back to this one. */
+function signInAddress() {
+  if (location.pathname === SIGN_IN.path) return location.pathname + location.search;
+  return `${SIGN_IN.path}?next=${encodeURIComponent(location.pathname + location.search)}`;
+}
+
+let shown = "";
+
+/**
+ * Show the page of an address.
+ * @param {URL} url
+ */
+async function show(url) {
+  const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+  const page = [...PAGES, SIGN_IN].find((candidate) => candidate.path === url.pathname.replace(/\/$/, ""));
+  if (page === undefined) {
+    const home = await homePage();
+    if (url.pathname === "/console/" || url.pathname === "/console") return navigate(home.path, { replace: true });
+    return showMissing(main, url);
+  }
+  const header = /** @type {Header} */ (document.querySelector("shopcat-header"));
+  header.current = page.path;
+  const { title, element } = (await page.load()).default;
+  document.title = `${title} – Shopcat`;
+  const present = main.querySelector(element);
+  if (present !== null) {
+    /** @type {any} */ (present).query = url.searchParams;
+    return;
+  }
+  const view = document.createElement(element);
+  /** @type {any} */ (view).query = url.searchParams;
+  main.replaceChildren(view);
+  if (shown !== "") {
+    main.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+    announce(title);
+  }
+  shown = page.path;
+}
+
+/**
+ * Return the page that opens first.
+ * @returns {Promise<Page>}
+ */
+async function homePage() {
+  const fallback = /** @type {Page} */ (PAGES[0]);
+  try {
+    const kinds = new Set((await models()).map((model) => model.kind));
+    return PAGES.find((page) => page.kind === null || kinds.has(page.kind)) ?? fallback;
+  } catch {
+    return fallback;
+  }
+}
+
+/**
+ * @param {HTMLElement} main
+ * @param {URL} url
+ */
+function showMissing(main, url) {
+  document.title = "No such page – Shopcat";
+  const title = document.createElement("h1");
+  title.textContent = "There is no such page";
+  const text = document.createElement("p");
+  text.textContent = `${url.pathname} is not a page of this console. Choose one above.`;
+  main.replaceChildren(title, text);
+}
+
+onNavigation(show);
+window.addEventListener("shopcat:unauthorized", () => {
+  if (location.pathname !== SIGN_IN.path) navigate(signInAddress(), { replace: true });
+});
+show(new URL(location.href));

@@ -1,0 +1,34 @@
+/** The pages of the console, in the order of the navigation. */
+
+/** @typedef {{title: string, path: string, element: string}} PageModule */
+
+/**
+ * @typedef {object} Page
+ * @property {string} path address of the page
+ * @property {string} label text of its link
+ * @property {"sales" | "pets" | null} kind kind of model that the page needs
+ * @property {string | null} role role that the page needs
+ * @property {() => Promise<{default: PageModule}>} load
+ */
+
+/** @type {Page[]} */
+export const PAGES = [
+  {
+    path: "/console/forecast",
+    label: "Forecast",
+    kind: "sales",
+    role: null,
+    load: () => import("../forecast/page.js"),
+  },
+  // { path: "/console/breed", label: "Breed", kind: "pets", role: null, load: () => import("../breed/page.js") },
+  { path: "/console/about", label: "About", kind: null, role: null, load: () => import("../about/page.js") },
+];
+
+/** @type {Page} */
+export const SIGN_IN = {
+  path: "/console/sign-in",
+  label: "Sign in",
+  kind: null,
+  role: null,
+  load: () => import("../sign-in/page.js"),
+};
