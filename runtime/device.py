@@ -16,13 +16,13 @@ def count_gpus() -> int:
 
     The driver counts them, so that ``CUDA_VISIBLE_DEVICES`` is respected.
     """
-    import onnxruntime
-
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return 0
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
+        return 0
+    import onnxruntime  # late, because a process that only starts workers does not need it on a machine without a GPU
+
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         return 0
     count = ctypes.c_int()
     # Both functions return 0 for success (CUDA driver API, cuInit and cuDeviceGetCount).

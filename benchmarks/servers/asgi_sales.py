@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from handlers.http import Request, Response
-from handlers.python.batcher import Batcher, Limits
+from handlers.python.batcher import Batcher
+from handlers.python.settings import Limits
 from handlers.worker import Worker
 
 BATCH = 16  # as in serving/torchserve/settings/sales.yaml

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from handlers.batch import AnsweredBatch
 from handlers.http import Request, Response
+from handlers.python.settings import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -18,32 +18,6 @@ AnswerBatch = Callable[[Sequence[Request]], AnsweredBatch]
 
 class OverloadedError(Exception):
     """More requests wait than the worker may have."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Limit of the expensive requests to one address.
-
-    Attributes:
-        max_concurrent: number of them that may be in progress at a time.
-        min_body_bytes: size of the smallest body that counts as expensive.
-    """
-
-    max_concurrent: int
-    min_body_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of the requests in progress; without any, a gateway has the limits.
-
-    Attributes:
-        max_concurrent: number of requests of all kinds; None for no limit.
-        expensive: further limits by ``predictions`` and ``explanations``.
-    """
-
-    max_concurrent: int | None = None
-    expensive: Mapping[str, Limit] = field(default_factory=dict)
 
 
 class Batcher:

@@ -1,11 +1,36 @@
 """Settings of a worker, which the process that starts it writes to a file."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from handlers.python.batcher import Limit, Limits
+
+@dataclass(frozen=True)
+class Limit:
+    """Limit of the expensive requests to one address.
+
+    Attributes:
+        max_concurrent: number of them that may be in progress at a time.
+        min_body_bytes: size of the smallest body that counts as expensive.
+    """
+
+    max_concurrent: int
+    min_body_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of the requests in progress; without any, a gateway has the limits.
+
+    Attributes:
+        max_concurrent: number of requests of all kinds; None for no limit.
+        expensive: further limits by ``predictions`` and ``explanations``.
+    """
+
+    max_concurrent: int | None = None
+    expensive: Mapping[str, Limit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

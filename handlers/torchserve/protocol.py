@@ -18,8 +18,8 @@ from typing import Any
 
 from handlers.batch import AnsweredBatch
 from handlers.http import Request, Response
+from handlers.torchserve.package_files import TORCHSERVE, changed_files
 from runtime.errors import UserError
-from runtime.folder import sha256
 
 CHUNK = 1 << 16  # bytes
 
@@ -28,22 +28,8 @@ _read_int = _INT.unpack_from
 _int = _INT.pack
 
 
-TORCHSERVE = "0.12.0"  # version whose files have these hashes
-_FILES = {
-    "protocol/otf_message_handler.py": "83e82dc62b4a95a362efe4518786c6b389b895b85acaf37721aaff042ec9989a",
-    "service.py": "f18259269551299d25f4e9d2bdc916c8308c10233501df08196cc7cfa2d0d291",
-}
-
-
 class UnknownTorchServeError(UserError):
     """TorchServe's files are not those that this module replaces parts of."""
-
-
-def changed_files(package: Path) -> list[str]:
-    """Return those of the replaced files that differ from TorchServe 0.12.0, or are missing, in its package."""
-    return [
-        name for name, digest in _FILES.items() if not (package / name).is_file() or sha256(package / name) != digest
-    ]
 
 
 # Header that tells Envoy not to retry: a request that failed on its own would fail again, with a traceback each time. A

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from handlers.gpus import VISIBLE, gpu_environment, listed_gpus
-from handlers.python.batcher import Limit, Limits
-from handlers.python.settings import Settings
+from handlers.python.settings import Limit, Limits, Settings
 from handlers.readiness import ready_workers
 from handlers.worker_paths import WorkerPaths
 from handlers.worker_settings import BEHIND_GATEWAY, INSTANCE

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers.torchserve import protocol
+from handlers.torchserve import package_files
 from serving.process import ServerError
 
 logger = logging.getLogger(__name__)
 
 
-VERSION = protocol.TORCHSERVE  # the only version that is patched
+VERSION = package_files.TORCHSERVE  # the only version that is patched
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,18 @@ class Patch:
     changes: Sequence[tuple[str, str]]
     without: str
 
-    def write(self, jar: Path, folder: Path) -> bool:
+    def write(self, jar: zipfile.ZipFile, folder: Path) -> bool:
         """Write the patched class.
 
         Args:
-            jar: TorchServe's ``model-server.jar``.
+            jar: TorchServe's ``model-server.jar``, open. Why: its directory of 25,000 files takes 0.15 s to read.
             folder: folder of the patched classes, which comes before the jar on the class path.
 
         Returns:
             False if the jar has no such class, or another than TorchServe 0.12.0; then nothing is written.
         """
         try:
-            with zipfile.ZipFile(jar) as archive:
-                content = archive.read(self.name)
+            content = jar.read(self.name)
         except KeyError:
             return False
         if hashlib.sha256(content).hexdigest() != self.sha256:
@@ -154,10 +153,11 @@ def write_patches(package: Path, folder: Path, *, allow_unpatched: bool = False)
     """
     jar = package / "frontend" / "model-server.jar"
     try:
-        missing = [patch.without for patch in PATCHES if not patch.write(jar, folder)]
+        with zipfile.ZipFile(jar) as opened:
+            missing = [patch.without for patch in PATCHES if not patch.write(opened, folder)]
     except (FileNotFoundError, zipfile.BadZipFile) as error:
         raise ServerError(f"TorchServe's {jar} can't be read: {error}; install torchserve=={VERSION} again") from error
-    if changed := protocol.changed_files(package):
+    if changed := package_files.changed_files(package):
         missing.append(f"workers may misread requests, because {', '.join(changed)} differ")
     if not missing:
         return

@@ -14,9 +14,10 @@ import uvloop
 
 from handlers.batch import AnsweredBatch
 from handlers.http import Request, Response
-from handlers.python.batcher import Batcher, Limits
+from handlers.python.batcher import Batcher
 from handlers.python.connection import Connection, Shared
 from handlers.python.incoming import Addresses
+from handlers.python.settings import Limits
 
 MAX_BODY = 20_000
 PING = b"GET /ping HTTP/1.1\r\nhost: test\r\n\r\n"

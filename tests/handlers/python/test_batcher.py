@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from handlers.batch import AnsweredBatch
 from handlers.http import Request, Response
-from handlers.python.batcher import Batcher, Limit, Limits, OverloadedError
+from handlers.python.batcher import Batcher, OverloadedError
+from handlers.python.settings import Limit, Limits
 
 
 def request(body: bytes, *, explain: bool = False) -> Request:
@@ -289,7 +290,8 @@ def test_the_alarm_is_set_for_the_batch_only() -> None:
 PROGRAM = """
 import asyncio, faulthandler, signal, time
 from handlers.http import Request
-from handlers.python.batcher import Batcher, Limits
+from handlers.python.batcher import Batcher
+from handlers.python.settings import Limits
 from handlers.python.server import end_slow_batches
 
 def endless(requests):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handlers.python import connection
-from handlers.python.batcher import Limits
+from handlers.python.settings import Limits
 from tests.handlers.python.running import MAX_BODY, PING, POST, Client, Running, running
 
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.python.batcher import Limit, Limits
-from handlers.python.settings import Settings
+from handlers.python.settings import Limit, Limits, Settings
 
 NUMBERS = st.integers(1, 10**9)
 LIMITS = st.builds(

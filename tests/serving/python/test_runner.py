@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from handlers.python.batcher import Limit, Limits
-from handlers.python.settings import Settings
+from handlers.python.settings import Limit, Limits, Settings
 from handlers.worker_paths import WorkerPaths
 from serving.ports import Ports
 from serving.process import ServerError, has_ended

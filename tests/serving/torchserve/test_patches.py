@@ -19,8 +19,8 @@ every_patch = pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: Path(p
 
 def differences(patch: Patch, jar: Path, folder: Path) -> list[tuple[int, int, int]]:
     """Return the offset, old byte and new byte of each difference between the jar's class and the patched one."""
-    assert patch.write(jar, folder)
     with zipfile.ZipFile(jar) as archive:
+        assert patch.write(archive, folder)
         original = archive.read(patch.name)
     patched = (folder / patch.name).read_bytes()
     return [(offset, a, b) for offset, (a, b) in enumerate(zip(original, patched, strict=True)) if a != b]
@@ -30,7 +30,7 @@ def differences(patch: Patch, jar: Path, folder: Path) -> list[tuple[int, int, i
 def test_each_change_is_made_once(patch: Patch, jar: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(jar) as archive:
         expected = archive.read(patch.name)
-    assert patch.write(jar, tmp_path)
+        assert patch.write(archive, tmp_path)
     for before, after in patch.changes:
         assert expected.count(bytes.fromhex(before)) == 1
         expected = expected.replace(bytes.fromhex(before), bytes.fromhex(after))
@@ -50,7 +50,8 @@ def test_grpc_is_not_started(jar: Path, tmp_path: Path) -> None:
 @every_patch
 def test_java_accepts_the_patched_class(patch: Patch, jar: Path, tmp_path: Path) -> None:
     """Java verifies every instruction of a class before it looks for the main method."""
-    assert patch.write(jar, tmp_path)
+    with zipfile.ZipFile(jar) as archive:
+        assert patch.write(archive, tmp_path)
     name = patch.name.removesuffix(".class").replace("/", ".")
     command = [str(find_java()), "-cp", f"{tmp_path}:{jar}", name, "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -65,10 +66,10 @@ def test_an_unknown_class_is_not_patched(patch: Patch, jar: Path, tmp_path: Path
     other = tmp_path / "other.jar"
     with zipfile.ZipFile(other, "w") as archive:
         archive.writestr(patch.name, original + b"\0")
-    assert not patch.write(other, tmp_path / "classes")
-    with zipfile.ZipFile(other, "w"):
-        pass
-    assert not patch.write(other, tmp_path / "classes")
+    with zipfile.ZipFile(other) as archive:
+        assert not patch.write(archive, tmp_path / "classes")
+    with zipfile.ZipFile(other, "w") as archive:
+        assert not patch.write(archive, tmp_path / "classes")
     assert not (tmp_path / "classes").exists()
 
 

@@ -1,4 +1,4 @@
-"""serving.torchserve.without_torch: TorchServe's workers answer with it, where torch is not installed."""
+"""serving.torchserve.without_torch: TorchServe's workers answer with it, also where torch is installed."""
 
 import os
 import subprocess
@@ -31,14 +31,8 @@ def test_the_stand_in_has_a_tensor_type_and_nothing_else() -> None:
     spec.loader.exec_module(torch)
     assert not isinstance(b"answer", torch.Tensor)
     for name in ("cuda", "nn", "load"):
-        with pytest.raises(ModuleNotFoundError, match=rf"torch\.{name} is needed, and torch is not installed"):
+        with pytest.raises(ModuleNotFoundError, match=rf"torch\.{name} is needed, and TorchServe's workers have no"):
             getattr(torch, name)
-
-
-def test_workers_find_the_stand_in_only_where_torch_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert server._import_path() == {}
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert server._import_path() == {"PYTHONPATH": str(STAND_IN.parent)}
 
 
 def test_torchserve_answers_with_the_stand_in(tmp_path: Path) -> None:
