@@ -45,7 +45,7 @@ RUN python3 -m pip install --no-deps /wheel/*.whl
 
 # CUDA and cuDNN come as wheels, so the base stays the same; the driver is the host's.
 FROM build AS build-cuda
-RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf python3 -m pip install 'onnxruntime-gpu[cuda,cudnn]'
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf python3 -m pip install 'onnxruntime-gpu[cuda,cudnn]' onnx
 COPY --from=wheel /wheel /wheel
 RUN python3 -m pip install --no-deps /wheel/*.whl
 

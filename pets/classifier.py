@@ -18,19 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pets import bundle as bundles
-from pets.bundle import INT8_NETWORK
 from pets.golden import verify
 from pets.graph import Rival, Target
 from pets.heatmap import overlay
 from pets.image_files import MAX_PIXELS
-from pets.images import Box, Photo, crop, cut, normalise, open_photo
-from pets.network import Output, Run, onnx_network
+from pets.images import Box, Photo, crop, cut, open_photo
+from pets.network import Output, Precision, Run, networks
 from pets.photo_warnings import photo_warnings
 from pets.regions import closer_box, has_small_subject
 from pets.review import review_reason
 from runtime.bundle import BundleError
 from runtime.clock import Clock
-from runtime.session import int8_is_fast
+from runtime.errors import SessionError
 from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, Prediction
 from schemas.pets.manifest import PetsManifest
 from schemas.pets.request import PetRequest, class_key
@@ -80,7 +79,7 @@ class Classifier:
     """Predictor of one pets model. Threads may share it, because only its clock changes after construction.
 
     Attributes:
-        int8: True if the network runs in 8 bits.
+        precision: number format that the network computes in.
         review_share: share of the accepted photos that go to review at random, 0 to 1; see `pets.review`.
         max_pixels: number of pixels of a photo that may be decoded; see `open_photo`.
     """
@@ -90,7 +89,7 @@ class Classifier:
         manifest: PetsManifest,
         run: Run,
         *,
-        int8: bool = False,
+        precision: Precision = "single",
         review_share: float | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -99,14 +98,14 @@ class Classifier:
         Args:
             manifest: the bundle's manifest.
             run: function that runs the network.
-            int8: True if it runs in 8 bits.
+            precision: number format that it computes in.
             review_share: ``review_share`` instead of the manifest's.
             max_pixels: number of pixels of a photo that may be decoded.
 
         Raises:
             ValueError: if the share is not from 0 to 1.
         """
-        self.manifest, self.run, self.int8, self.max_pixels = manifest, run, int8, max_pixels
+        self.manifest, self.run, self.precision, self.max_pixels = manifest, run, precision, max_pixels
         self.review_share = manifest.review_share if review_share is None else review_share
         if not 0 <= self.review_share <= 1:
             raise ValueError(f"review_share must be from 0 to 1, not {self.review_share:g}")
@@ -127,7 +126,8 @@ class Classifier:
     ) -> Classifier:
         """Load a bundle, and verify its hashes and its golden pictures on this machine and device.
 
-        On a CPU with integer dot products, the network runs in 8 bits if the bundle has such a graph.
+        On a CPU with integer dot products, the network runs in 8 bits if the bundle has such a graph. On a GPU it runs
+        in half precision. Where the golden pictures do not hold, it runs in single precision.
 
         Args:
             folder: the bundle.
@@ -144,15 +144,17 @@ class Classifier:
         """
         bundle = bundles.load(folder)
         create = partial[Classifier](cls, bundle.manifest, review_share=review_share, max_pixels=max_pixels)
-        if INT8_NETWORK in bundle.manifest.files and not exact and device == "cpu" and int8_is_fast():
-            classifier = create(onnx_network(folder, device, threads, INT8_NETWORK), int8=True)
+        *attempts, last = networks(folder, bundle.manifest, device, threads, exact=exact)
+        for precision, make_network in attempts:
             try:
+                classifier = create(make_network(), precision=precision)
                 verify(classifier, bundle)
-            except BundleError as error:
-                logger.warning("%s; its network runs in single precision", error)
+            except (BundleError, SessionError) as error:
+                logger.warning("%s; the network is tried in a slower way", error)
             else:
                 return classifier
-        classifier = create(onnx_network(folder, device, threads))
+        precision, make_network = last
+        classifier = create(make_network(), precision=precision)
         verify(classifier, bundle)
         return classifier
 
@@ -173,10 +175,9 @@ class Classifier:
             target: class to explain for each photo: an index or a ``Target``. Default: ``Target.PREDICTED``.
             rival: class to compare it with for each photo: an index or a ``Rival``. Default: ``Rival.NONE``.
         """
-        image = self.manifest.image
         n_photos = len(pixels)
         return self.run(
-            normalise(np.asarray(pixels), image.mean, image.std),
+            np.asarray(pixels),
             np.asarray([Target.PREDICTED] * n_photos if target is None else target, np.int64),
             np.asarray([Rival.NONE] * n_photos if rival is None else rival, np.int64),
         )

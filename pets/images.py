@@ -134,13 +134,18 @@ def normalise(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[fl
         ``[photo, channel, row, column]``, contiguous.
     """
     batch, height, width, channels = pixels.shape
-    deviation = np.asarray(std, dtype=np.float64)[:, None, None]
-    scale = (1 / (255 * deviation)).astype(np.float32)
-    shift = (np.asarray(mean, dtype=np.float64)[:, None, None] / deviation).astype(np.float32)
+    scale, shift = scale_and_shift(mean, std)
     result = np.empty((batch, channels, height, width), dtype=np.float32)
     np.multiply(pixels.transpose(0, 3, 1, 2), scale, out=result)
     result -= shift
     return result
+
+
+def scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the factor of each pixel and the number to subtract then, ``[channel, 1, 1]``; see `normalise`."""
+    deviation = np.asarray(std, dtype=np.float64)[:, None, None]
+    scale = (1 / (255 * deviation)).astype(np.float32)
+    return scale, (np.asarray(mean, dtype=np.float64)[:, None, None] / deviation).astype(np.float32)
 
 
 def _decode(name: str, content: bytes, max_pixels: int) -> Photo:

@@ -53,3 +53,13 @@ def pick_device(wanted: str | None = None, *, count: Callable[[], int] = count_g
     if int(index or 0) >= gpus:
         raise DeviceError(f"device {wanted!r} is not there: {gpus} CUDA devices can be used; use cpu")
     return f"cuda:{int(index or 0)}"
+
+
+def device_parts(device: str) -> tuple[str, int]:
+    """Return the kind and the number of a device.
+
+    >>> device_parts("cuda:1"), device_parts("cpu")
+    (('cuda', 1), ('cpu', 0))
+    """
+    kind, _, index = device.partition(":")
+    return kind, int(index or 0)

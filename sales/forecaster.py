@@ -5,6 +5,7 @@ TorchServe's handler, the commands and the evaluation all call the same `Forecas
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,21 +14,22 @@ from typing import Literal
 
 import numpy as np
 
-from runtime.bundle import NETWORK, BundleError
+from runtime.bundle import BundleError
 from runtime.clock import Clock
-from runtime.session import open_session
+from runtime.errors import SessionError
 from sales import bundle as bundles
 from sales.answers.columns import ForecastColumns, forecast_columns
 from sales.answers.compose import Answer, Composer, Reply, forecast_fields, item_forecasts
 from sales.answers.uncertainty import Uncertainty, rounded
-from sales.arrays import Float32, Float64, Int32
+from sales.arrays import Float64
 from sales.bundle import Bundle
 from sales.columns.column import FeatureSet
 from sales.explain import Explainer, ordinary_days
 from sales.features import Features, UnknownColumnError
 from sales.inputs import InputBuilder, Inputs, Rows
+from sales.network import networks
 from sales.panel import Panel
-from sales.preprocess import Prepared, Preprocessor, Run
+from sales.preprocess import Preprocessor, Run
 from sales.problems import reason_to_reject, texts_for_numbers
 from sales.statements.facts import facts_of
 from sales.uncertainty.calibration import Calibration
@@ -37,6 +39,8 @@ from schemas.sales.explanation import Baseline, ItemExplanation
 from schemas.sales.options import NO_OPTIONS, AnswerOptions, Objective
 from schemas.sales.parse import ForecastRequest, RejectedItem
 from schemas.sales.request import Item, StoreId
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Answer", "Forecaster", "Model", "Reply"]
 
@@ -105,7 +109,16 @@ class Forecaster:
             SessionError: if the network can't run on the device.
         """
         bundle = bundles.load(folder)
-        forecaster = cls.of(bundle, onnx_network(bundle, device, threads))
+        *attempts, last = networks(bundle, device, threads)
+        for make_network in attempts:
+            try:
+                forecaster = cls.of(bundle, make_network())
+                forecaster.verify(bundle)
+            except (BundleError, SessionError) as error:
+                logger.warning("%s; the network is tried in a slower way", error)
+            else:
+                return forecaster
+        forecaster = cls.of(bundle, last())
         forecaster.verify(bundle)
         return forecaster
 
@@ -327,14 +340,3 @@ class Forecaster:
         baseline = Baseline(ordinary.store, ordinary.date, ordinary.sales)
         prepared = inputs.take(np.array([median])).prepared
         return Explainer(model.run, model.preprocessor, model.panel.levels, baseline, prepared)
-
-
-def onnx_network(bundle: Bundle, device: str, threads: int) -> Run:
-    """Return the bundle's exported network, running on a device."""
-    session = open_session(bundle.folder / NETWORK, device, threads=threads)
-
-    def run(cats: Int32, conts: Float32) -> Float32:
-        log_sales: Float32 = session.run(None, Prepared(cats, conts)._asdict())[0]
-        return log_sales
-
-    return run

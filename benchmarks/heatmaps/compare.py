@@ -22,7 +22,7 @@ from benchmarks.heatmaps.metrics import Heat, Pixels, area, energy_inside, hits,
 from benchmarks.markdown import table_row
 from pets.bundle import load
 from pets.graph import Rival, Target
-from pets.images import Box, crop, normalise
+from pets.images import Box, crop
 from pets.network import onnx_network
 from training.pets.calibration import softmax
 
@@ -37,14 +37,12 @@ def scores(bundle: Path, data: Path, images: int) -> Values:
         data: folder in the layout of the Oxford-IIIT Pet Dataset.
         images: number of images for deletion and insertion.
     """
-    manifest, network = load(bundle).manifest, onnx_network(bundle, "cpu", threads=1)
-    size = manifest.image.size
+    manifest = load(bundle).manifest
+    network, size = onnx_network(bundle, manifest.image, "cpu", threads=1), manifest.image.size
 
     def run(pixels: Pixels) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]]]:
         target = np.full(len(pixels), Target.PREDICTED, np.int64)
-        output = network(
-            normalise(pixels, manifest.image.mean, manifest.image.std), target, np.full_like(target, Rival.NONE)
-        )
+        output = network(pixels, target, np.full_like(target, Rival.NONE))
         maps = {"gradcam": output.gradcam, "activation": output.activation}
         return softmax(output.logits, manifest.temperature), maps
 

@@ -103,7 +103,7 @@ def step_rows(bundle: Path, data: Path | None, *, rounds: int) -> tuple[list[Res
         faster("Grad-CAM as served, with preparation", "network", "grad-cam library on torch", LIBRARY, 3),
         faster("Grad-CAM in closed form on torch", CLOSED, "grad-cam library on torch", LIBRARY, 3),
     ]
-    bits = "8 bits" if classifier.int8 else "single precision"
+    bits = "8 bits" if classifier.precision == "int8" else "single precision"
     about = f"One photo of {len(photo):,} bytes by the bundle {bundle.name} in {bits}, one thread, CPU time."
     return results, f"{about} Medians of {3 * rounds} rounds."
 

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import SessionError
-from runtime.session import open_session
+from runtime.session import CUDA_GRAPHS, open_session
 
 
 @pytest.fixture
@@ -77,6 +77,8 @@ def test_the_requested_gpu_is_used(network: Path, monkeypatch: pytest.MonkeyPatc
     settings = {"device_id": index, "use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
     cuda = ("CUDAExecutionProvider", settings)
     assert session.providers == [cuda, "CPUExecutionProvider"]
+    graphs: Any = open_session(network, device, cuda_options=CUDA_GRAPHS)
+    assert graphs.providers[0] == ("CUDAExecutionProvider", {**settings, "enable_cuda_graph": "1"})
     with pytest.raises(SessionError, match="was to run on cpu"):
         open_session(network, "cpu")
 

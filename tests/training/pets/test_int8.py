@@ -45,7 +45,7 @@ def fast() -> None:
 def test_both_networks_answer_alike(trained: tuple[Path, Trained], pet_data: PetData, fast: None) -> None:
     folder, _ = trained
     quick, exact = Classifier.load(folder), Classifier.load(folder, exact=True)
-    assert (quick.int8, exact.int8) == (True, False)
+    assert (quick.precision, exact.precision) == ("int8", "single")
     image = exact.manifest.image
     pixels = [crop(open_photo(file.read_bytes()), image.size, image.crop_pct)[0] for file in pet_data.valid.files]
     ours, theirs = quick.run_network(pixels), exact.run_network(pixels)
@@ -100,7 +100,7 @@ def test_a_network_that_loses_accuracy_is_left_out(
     assert INT8_NETWORK not in result.manifest.files
     assert not (tmp_path / "pets" / INT8_NETWORK).exists()
     assert result.manifest.metrics["int8"] is None
-    assert not result.classifier.int8
+    assert result.classifier.precision == "single"
 
 
 def test_wrong_arithmetic_is_noticed(
@@ -116,7 +116,7 @@ def test_wrong_arithmetic_is_noticed(
     manifest["files"][INT8_NETWORK] = sha256(folder / INT8_NETWORK)
     (folder / MANIFEST).write_text(json.dumps(manifest))
     with caplog.at_level(logging.WARNING):
-        assert not Classifier.load(folder).int8
+        assert Classifier.load(folder).precision == "single"
     assert "runs in single precision" in caplog.text
 
 

@@ -19,7 +19,8 @@ from sales import bundle as bundles
 from sales.bundle import Bundle
 from sales.columns.column import FeatureSet
 from sales.features import Features, UnknownColumnError
-from sales.forecaster import Model, onnx_network
+from sales.forecaster import Model
+from sales.network import onnx_network
 from sales.panel import Panel
 from sales.preprocess import Preprocessor, Run
 from sales.uncertainty.calibration import Calibration
