@@ -1,21 +1,21 @@
 """Features: the model's columns for rows of a store and a day, for training and for serving.
 
-A column depends on the store, the day, the state and day, or the store and day. `Features` computes each once for the
-whole panel, so that a row costs a few look-ups, whatever the number of columns. Columns about past sales and
-competitors also depend on the last known day, and are computed for the row. So are a client's statements about a day
-(promotion, holidays, weather), over one store's window and not the whole grid.
+A column depends on the store, the day, the state and day, or the store and day. `Features` computes each once, so that
+a row costs a few look-ups, whatever the number of columns. Columns of store and day are computed for the days that are
+asked for. Columns about past sales and competitors also depend on the last known day, and are computed for the row. So
+are a client's statements about a day (promotion, holidays, weather), over one store's window and not the whole grid.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from sales.arrays import BLOCK, AnyArray, Bool, Float32, Int32, Int64, in_chunks
+from sales.arrays import AnyArray, Bool, Float32, Int32, Int64, in_chunks
 from sales.calendar import Calendar
-from sales.columns import competition, date, events, parity, production, promotion, weather
+from sales.columns import competition, date, events, parity, production, weather
 from sales.columns import own as user_columns
 from sales.columns.column import Column, FeatureSet, Mode, Table
 from sales.columns.competition import Competition
@@ -25,15 +25,14 @@ from sales.history import History
 from sales.panel import Panel
 from sales.statements.facts import Stated
 from sales.statements.plan import Plan
+from sales.tables.cells import CellTables
+from sales.tables.look_up import LookUp, Tables, one_part
 
 COLUMNS: Mapping[Mode, Mapping[str, Column]] = {
     "production": {column.name: column for column in production.COLUMNS},
     "parity": {column.name: column for column in parity.COLUMNS},
 }
 FEATURE_SETS: Mapping[Mode, FeatureSet] = {"production": production.FEATURES, "parity": parity.FEATURES}
-
-
-Tables = Mapping[str, tuple[int, Iterable[Table]]]  # length of each table's first axis, and its consecutive parts
 
 
 class UnknownColumnError(ValueError):
@@ -74,10 +73,11 @@ class Features:
         with ThreadPoolExecutor(1) as pool:  # which takes a third of the time of a start, beside the tables
             history = pool.submit(_ByRow, panel, names, horizon) if mode == "production" else None
             tables = _production_tables(panel) if mode == "production" else _parity_tables(panel)
-            self._looked_up = _LookUp(names, tables)
+            self._looked_up = LookUp(names, tables)
+            self._cells = CellTables(panel, names, horizon) if mode == "production" else None
             self._by_row = history.result() if history is not None else None
-        by_row = self._by_row.names if self._by_row is not None else ()
-        unknown = [name for name in names if name not in by_row and name not in self._looked_up.names]
+        known = {name for part in (self._looked_up, self._cells, self._by_row) if part for name in part.names}
+        unknown = [name for name in names if name not in known]
         if unknown:
             raise UnknownColumnError(f"{mode} mode has no column {', '.join(unknown)}")
         self._own_effects = np.array([place for name, place in self._place.items() if name in events.OWN_EFFECTS], int)
@@ -156,8 +156,11 @@ class Features:
     def _look_up(self, store: Int64, day: Int64, promo: Int64, origin: Int64 | None, new: Bool | None) -> Columns:
         """Return the columns of some rows, from the panel's own calendar."""
         days = self.panel.calendar.days
-        index = {"store": store, "state": self.panel.state[store] * days + day, "cell": store * days + day}
-        columns = self._looked_up(index, len(store))
+        columns = np.empty((len(store), len(self._place)), dtype=np.float32)  # exact for integers up to 2 ** 24
+        cell = store * days + day
+        self._looked_up(columns, {"store": store, "state": self.panel.state[store] * days + day, "cell": cell})
+        if self._cells is not None:
+            self._cells(columns, store, day)
         if self._by_row is not None:
             self._by_row(columns, store, day, promo, origin, new)
         if new is not None:
@@ -214,23 +217,12 @@ def available_columns(panel: Panel, mode: Mode) -> FeatureSet:
 
 
 def _production_tables(panel: Panel) -> Tables:
-    """Return the columns of production mode by table."""
+    """Return the columns of production mode that do not depend on both the store and the day, by table."""
     state, users = weather.state_columns(panel), user_columns.tables(panel)
     days = {**date.day_columns(panel), **events.day_columns(panel), **users["day"]}
-    cells = {**users["cell"], **promotion.cell_columns(panel), **events.cell_columns(panel)}
     return {
-        "store": _one({**production.store_columns(panel), **users["store"]}),
-        "state": _one({**_by_state(days, state), **state}),
-        "cell": (
-            len(panel.store_ids),
-            (
-                {
-                    **{name: column[stores] for name, column in cells.items()},
-                    **production.plan_columns(panel.calendar.rows(stores), panel.cutoff),
-                }
-                for stores in _blocks(len(panel.store_ids))
-            ),
-        ),
+        "store": one_part({**production.store_columns(panel), **users["store"]}),
+        "state": one_part({**_by_state(days, state), **state}),
     }
 
 
@@ -238,104 +230,13 @@ def _parity_tables(panel: Panel) -> Tables:
     """Return the columns of parity mode by table."""
     state = parity.state_columns(panel)
     return {
-        "store": _one(parity.store_columns(panel)),
-        "state": _one({**_by_state(parity.day_columns(panel), state), **state}),
-        "cell": _one({**parity.cell_columns(panel), **parity.plan_columns(panel.calendar)}),
+        "store": one_part(parity.store_columns(panel)),
+        "state": one_part({**_by_state(parity.day_columns(panel), state), **state}),
+        "cell": one_part({**parity.cell_columns(panel), **parity.plan_columns(panel.calendar)}),
     }
-
-
-def _one(table: Table) -> tuple[int, Iterable[Table]]:
-    """Return a table in one part."""
-    return len(next(iter(table.values()))), [table]
-
-
-def _blocks(n_stores: int) -> Iterator[slice]:
-    """Yield slices of the stores. The arrays of so few stores stay in the processor's cache, and take little memory."""
-    for first in range(0, n_stores, BLOCK):
-        yield slice(first, first + BLOCK)
 
 
 def _by_state(dates: Table, state: Table) -> Table:
     """Return columns ``[day]`` as ``[state, day]``, so that a row needs one look-up for both kinds."""
     shape = next(iter(state.values())).shape
     return {name: np.broadcast_to(column, shape) for name, column in dates.items()}
-
-
-class _LookUp:
-    """Columns of several tables, stacked so that a row costs few look-ups, whatever the number of columns."""
-
-    def __init__(self, names: Sequence[str], tables: Tables) -> None:
-        """Stack the tables.
-
-        Args:
-            names: names of the columns; the caller fills in those that no table has.
-            tables: columns by table.
-        """
-        self._width = len(names)
-        self._stacks: list[tuple[str, Int64, AnyArray]] = []
-        self.names: set[str] = set()
-        for key, (n_rows, blocks) in tables.items():
-            # Integers are stacked apart, in the smallest type: that takes a quarter of the memory of float32.
-            stacks: dict[bool, _Stack] = {}
-            first = 0
-            for table in blocks:
-                if not stacks:
-                    self.names |= table.keys()
-                    used = [place for place, name in enumerate(names) if name in table]
-                    integers = [table[names[place]].dtype.kind != "f" for place in used]
-                    for kind in {*integers}:
-                        places = [place for place, integer in zip(used, integers, strict=True) if integer == kind]
-                        stacks[kind] = _Stack(places, n_rows)
-                for stack in stacks.values():
-                    stack.fill(first, [table[names[place]] for place in stack.places])
-                first += len(next(iter(table.values())))
-            for stack in stacks.values():
-                self._stacks.append((key, np.array(stack.places), stack.array.reshape(-1, len(stack.places))))
-
-    def __call__(self, index: Mapping[str, Int64], rows: int) -> Float32:
-        """Return the columns ``[row, column]``.
-
-        Args:
-            index: ``[row]`` by table, indices into the table's flattened axes.
-            rows: number of rows.
-        """
-        out = np.empty((rows, self._width), dtype=np.float32)  # exact for integers up to 2 ** 24
-        for key, places, stack in self._stacks:
-            out[:, places] = stack.take(index[key], axis=0)
-        return out
-
-
-class _Stack:
-    """Columns of one shape, stacked along a new last axis, in the smallest type that holds them."""
-
-    def __init__(self, places: Sequence[int], n_rows: int) -> None:
-        """Initialize the stack.
-
-        Args:
-            places: places of the columns among all columns.
-            n_rows: length of the first axis.
-        """
-        self.places, self._n_rows = places, n_rows
-        self.array: AnyArray = np.empty(0, dtype=np.int8)
-
-    def fill(self, first: int, columns: Sequence[AnyArray]) -> None:
-        """Fill in the next part of the first axis, which begins at ``first``."""
-        dtype = _smallest(columns)
-        if first == 0:
-            self.array = np.empty((self._n_rows, *columns[0].shape[1:], len(columns)), dtype)
-        self.array = self.array.astype(np.result_type(self.array, dtype), copy=False)
-        for row in range(len(columns[0])):  # a row stays in the cache while it is filled
-            for i, column in enumerate(columns):
-                self.array[first + row, ..., i] = column[row]
-
-
-def _smallest(columns: Sequence[AnyArray]) -> np.dtype[Any]:
-    """Return the smallest integer type that holds all columns, or float32 if a column has floats."""
-    if any(column.dtype.kind == "f" for column in columns):
-        return np.dtype(np.float32)
-    low = min((int(column.min()) for column in columns if column.size), default=0)
-    high = max((int(column.max()) for column in columns if column.size), default=0)
-    fitting = (
-        kind for kind in (np.int8, np.int16, np.int32) if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max
-    )
-    return np.dtype(next(fitting, np.int64))

@@ -4,6 +4,8 @@ Named days and distances follow from the date alone, so that serving needs no ca
 sales, own events from the user's table. No request changes them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sales.arrays import AnyArray, Bool, Float32, Float64, Int32, Int64, Integers, UInt8
@@ -154,32 +156,49 @@ def _until(date: Int64, event: Int64, most: int) -> Int64:
     return np.where((days < 0) | (days > most), most, days)
 
 
-def effect_columns(panel: Panel) -> Table:
+def effect_columns(panel: Panel, day: Int64, moving_days: Mapping[int, Int64] | None = None) -> Table:
     """Return the ``[store, day]`` columns of what the same day did to the store's sales in the year before.
 
     The same day is one of the year before: at the same distance from Easter (``Easter``, within ``EASTER_REACH``), of
     the same date (``Date``), or at the same distance from an official holiday that follows the moon (``Moving``). Its
     effect is the logarithm of its sales over those of ordinary days; see ``day_effects``. It is 0 where that is not
     known. A column that ends in ``State`` is the mean of the store's state.
+
+    Args:
+        panel: facts of all stores and days.
+        day: ``[day]``, indices of the days.
+        moving_days: result of `moving_days_before`; None to compute it.
     """
-    effects = day_effects(panel.sales / panel.unit, panel.calendar.promo)
+    date = panel.date[day]
+    parts = datepart(date)
+    offset = date - easter(parts["Year"])
+    easter_before = np.where(abs(offset) <= EASTER_REACH, easter(parts["Year"] - 1) + offset - panel.first_day, -1)
+    same_date = date_of(parts["Year"] - 1, parts["Month"], 1) + parts["Day"] - 1 - panel.first_day  # 29 Feb: 1 March
+    moving_days = moving_days_before(panel) if moving_days is None else moving_days
+    moving_before = {state: before[day] for state, before in moving_days.items()}
+    # The effects of these days of the year before are computed, and of no others.
+    wanted = np.unique(np.concatenate([easter_before, same_date, *moving_before.values()]))
+    wanted = wanted[(wanted >= 0) & (wanted < panel.calendar.days)]
+    effects = day_effects(panel.sales, panel.calendar.promo, wanted, unit=panel.unit)
     by_state = _state_means(effects, panel.state)
-    parts = datepart(panel.date)
-    offset = panel.date - easter(parts["Year"])
-    easter_before = np.where(abs(offset) <= EASTER_REACH, easter(parts["Year"] - 1) + offset, -1)
-    same_date = date_of(parts["Year"] - 1, parts["Month"], 1) + parts["Day"] - 1  # 29 February: 1 March
     columns = {
-        f"{name}Effect{suffix}": _take_days(values, before - panel.first_day)
+        f"{name}Effect{suffix}": _take_days(values, wanted, before)
         for name, before in (("Easter", easter_before), ("Date", same_date))
         for suffix, values in (("", effects), ("State", by_state))
     }
     for suffix, values in (("", effects), ("State", by_state)):
-        moving = np.zeros_like(values)
-        for state in np.flatnonzero((panel.official > 0).any(axis=1)).tolist():
+        moving = np.zeros((len(values), len(day)), values.dtype)
+        for state, before in moving_before.items():
             stores = np.flatnonzero(panel.state % len(panel.official) == state)  # -1 is the last row
-            moving[stores] = _take_days(values[stores], same_moving_day(panel.official[state], panel.date))
+            moving[stores] = _take_days(values[stores], wanted, before)
         columns[f"MovingEffect{suffix}"] = moving
     return columns
+
+
+def moving_days_before(panel: Panel) -> dict[int, Int64]:
+    """Return the result of `same_moving_day` for each state with official holidays."""
+    states = np.flatnonzero((panel.official > 0).any(axis=1)).tolist()
+    return {state: same_moving_day(panel.official[state], panel.date) for state in states}
 
 
 def same_moving_day(official: Int32, date: Int64) -> Int64:
@@ -211,8 +230,8 @@ def same_moving_day(official: Int32, date: Int64) -> Int64:
     return before
 
 
-def day_effects(sales: Float64, promo: UInt8) -> Float32:
-    """Return the logarithm of each day's sales over those of ordinary days near it, ``[store, day]``.
+def day_effects(sales: Float64, promo: UInt8, day: Int64, unit: float = 1.0) -> Float32:
+    """Return the logarithm of some days' sales over those of ordinary days near them, ``[store, day]``.
 
     Ordinary days are the same weekday up to 4 weeks before and after, with a promotion if the day has one. The
     logarithm is between ``-LARGEST`` and ``LARGEST``. It is NaN where the day's sales or all of the ordinary days' are
@@ -221,14 +240,19 @@ def day_effects(sales: Float64, promo: UInt8) -> Float32:
     Args:
         sales: ``[store, day]``, sales; NaN where unknown.
         promo: ``[store, day]``, 1 where the store runs a promotion.
+        day: ``[day]``, indices of the days.
+        unit: unit of the logarithms.
     """
-    log = np.log(sales)
+    log, promo_now = np.log(sales.take(day, axis=1) / unit), promo.take(day, axis=1)
     total, count = np.zeros_like(log), np.zeros(log.shape, dtype=np.int32)
     for days in WEEKS:
-        for now, other in ((np.s_[:, days:], np.s_[:, :-days]), (np.s_[:, :-days], np.s_[:, days:])):
-            same = ~np.isnan(log[other]) & (promo[now] == promo[other])
-            total[now] += np.where(same, log[other], 0)
-            count[now] += same
+        for ordinary in (day - days, day + days):
+            inside = (ordinary >= 0) & (ordinary < sales.shape[1])
+            at = np.where(inside, ordinary, 0)
+            other = np.log(sales.take(at, axis=1) / unit)
+            same = inside & ~np.isnan(other) & (promo_now == promo.take(at, axis=1))
+            total += np.where(same, other, 0)
+            count += same
     usual = np.divide(total, count, out=np.full_like(log, np.nan), where=count > 0)
     effects: Float32 = np.clip(log - usual, -LARGEST, LARGEST)
     return effects
@@ -245,23 +269,35 @@ def _state_means(effects: Float32, state: Int32) -> Float32:
     return means
 
 
-def _take_days(values: Float32, day: Int64) -> Float32:
-    """Return the values of other days, ``[store, day]``; 0 where they are NaN or outside."""
-    inside = (day >= 0) & (day < values.shape[1])
-    taken = values[:, np.where(inside, day, 0)]
+def _take_days(values: Float32, known: Int64, day: Int64) -> Float32:
+    """Return the values of days, ``[store, day]``; 0 where they are NaN or unknown.
+
+    Args:
+        values: ``[store, known]``, values of the known days.
+        known: indices of these days, ascending.
+        day: ``[day]``, indices of the days to return.
+    """
+    inside = np.isin(day, known)
+    if not inside.any():
+        return np.zeros((len(values), len(day)), np.float32)
+    taken = values.take(np.where(inside, np.searchsorted(known, day), 0), axis=1)
     return np.where(inside & ~np.isnan(taken), taken, np.float32(0))
 
 
-def cell_columns(panel: Panel) -> Table:
-    """Return the ``[store, day]`` columns that no request can change."""
-    return {**effect_columns(panel), **own_event_columns(panel)}
+def cell_columns(panel: Panel, day: Int64, moving_days: Mapping[int, Int64]) -> Table:
+    """Return the ``[store, day]`` columns that no request can change; see `effect_columns`."""
+    return {**effect_columns(panel, day, moving_days), **own_event_columns(panel, day)}
 
 
-def own_event_columns(panel: Panel) -> Table:
-    """Return the ``[store, day]`` columns of the user's own events.
+def own_event_columns(panel: Panel, day: Int64) -> Table:
+    """Return the ``[store, day]`` columns of the user's own events, for the days ``[day]``.
 
     ``OwnEvent`` is an index into the panel's levels; 0 is none, and the first event of the user's table counts.
     """
+    if not len(panel.own_events):  # as in most tables
+        shape = (len(panel.store_ids), len(day))
+        none = {"OwnEvent": 0, "SinceOwnEvent": SINCE, "UntilOwnEvent": UNTIL}
+        return {name: np.full(shape, value, np.int32) for name, value in none.items()}
     shape = panel.calendar.open.shape
     codes = np.zeros(shape, dtype=np.int32)
     for code, first, last, store, state in panel.own_events[::-1].tolist():
@@ -271,8 +307,8 @@ def own_event_columns(panel: Panel) -> Table:
         if state != MISSING:
             stores &= panel.state == state
         codes[stores, max(first, 0) : max(last + 1, 0)] = code
-    columns: dict[str, AnyArray] = {"OwnEvent": codes}
+    columns: dict[str, AnyArray] = {"OwnEvent": codes[:, day]}
     for name, days in (("Since", days_since(codes > 0)), ("Until", days_until(codes > 0))):
         most = SINCE if name == "Since" else UNTIL
-        columns[f"{name}OwnEvent"] = np.where(days < 0, most, np.minimum(days, most))
+        columns[f"{name}OwnEvent"] = np.where(days < 0, most, np.minimum(days, most))[:, day]
     return columns

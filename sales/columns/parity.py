@@ -65,7 +65,7 @@ def cell_columns(panel: Panel) -> Table:
     """
     since = panel.date - date_of(panel.competition_year, panel.competition_month, 15)[:, None]
     open_days = np.where((panel.competition_year >= 1990)[:, None], np.maximum(since, 0), 0)
-    promo2 = promo2_days(panel)
+    promo2 = promo2_days(panel, panel.date)
     return {
         "CompetitionDaysOpen": open_days,
         "CompetitionMonthsOpen": np.minimum(open_days // 30, 24),

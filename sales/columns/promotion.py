@@ -32,19 +32,20 @@ def store_columns(panel: Panel) -> Table:
     return {"PromoInterval": panel.promo_interval}
 
 
-def promo2_days(panel: Panel) -> Int64:
-    """Return the number of days ``[store, day]`` since Promo2 began, and 0 before."""
-    days: Int64 = np.maximum(panel.date - iso_monday(panel.promo2_year, panel.promo2_week)[:, None], 0)
+def promo2_days(panel: Panel, date: Int64) -> Int64:
+    """Return the number of days ``[store, day]`` since Promo2 began, and 0 before, for dates ``[day]``."""
+    days: Int64 = np.maximum(date - iso_monday(panel.promo2_year, panel.promo2_week)[:, None], 0)
     days[panel.promo2_year < 1990] = 0
     return days
 
 
-def cell_columns(panel: Panel) -> Table:
-    """Return the ``[store, day]`` columns that no request can change."""
-    days = promo2_days(panel)
+def cell_columns(panel: Panel, day: Int64) -> Table:
+    """Return the ``[store, day]`` columns that no request can change, for the days ``[day]``."""
+    date = panel.date[day]
+    days = promo2_days(panel, date)
     # Promo2 restarts in the months of its interval. The last row, without months, is for stores without an interval.
     begins = np.array([*(_months(str(interval)) for interval in panel.levels["PromoInterval"]), np.zeros(12, bool)])
-    this_month = begins[panel.promo_interval][:, datepart(panel.date)["Month"] - 1]
+    this_month = begins[panel.promo_interval][:, datepart(date)["Month"] - 1]
     return {"Promo2Weeks": np.minimum(days // 7, 25), "Promo2Month": this_month & (days > 0)}
 
 

@@ -9,6 +9,7 @@ import dateutil.easter
 import numpy as np
 import pytest
 
+from sales.arrays import Int64
 from sales.columns import events
 from sales.columns.events import (
     EVENT_DAYS,
@@ -31,6 +32,10 @@ EPOCH = dt.date(1970, 1, 1)
 @pytest.fixture(scope="module")
 def panel(demo_tables: Tables) -> Panel:
     return panel_from_tables(demo_tables)
+
+
+def all_days(panel: Panel) -> Int64:
+    return np.arange(panel.calendar.days)
 
 
 def test_easter_equals_dateutil() -> None:
@@ -110,7 +115,7 @@ def slow_effect(panel: Panel, store: int, day: int) -> float:
 
 
 def test_day_effects_equal_a_loop(panel: Panel) -> None:
-    effects = day_effects(panel.sales, panel.calendar.promo)
+    effects = day_effects(panel.sales, panel.calendar.promo, all_days(panel))
     rng = np.random.default_rng(0)
     cells = [
         *zip(rng.integers(12, size=400), rng.integers(panel.calendar.days, size=400), strict=True),
@@ -123,7 +128,7 @@ def test_day_effects_equal_a_loop(panel: Panel) -> None:
 
 def test_effects_are_those_of_the_same_day_a_year_before(panel: Panel) -> None:
     """At the same distance from Easter, and on the same date; 0 where that is not known."""
-    columns = effect_columns(panel)
+    columns = effect_columns(panel, all_days(panel))
     rng = np.random.default_rng(1)
     for store, day in rng.integers([12, panel.calendar.days], size=(300, 2)).tolist():
         date = panel.calendar.date(day)
@@ -152,7 +157,7 @@ def test_a_closed_carnival_is_expected_again(panel: Panel) -> None:
     sales = panel.sales.copy()
     rose = panel.calendar.day(dt.date(2014, 3, 3))
     sales[0, rose] = np.nanmedian(sales[0]) / 10
-    columns = effect_columns(replace(panel, sales=sales))
+    columns = effect_columns(replace(panel, sales=sales), all_days(panel))
     assert columns["EasterEffect"][0, panel.calendar.day(dt.date(2015, 2, 16))] < -1.8
     assert columns["DateEffect"][0, panel.calendar.day(dt.date(2015, 3, 3))] < -1.8
     assert abs(columns["EasterEffect"][0, panel.calendar.day(dt.date(2015, 2, 9))]) < 0.7
@@ -163,14 +168,15 @@ def test_effects_use_no_sales_of_the_last_ten_months(panel: Panel) -> None:
     day = panel.cutoff - 100
     hidden = panel.sales.copy()
     hidden[:, day - 300 :] = np.nan
-    before, after = effect_columns(panel), effect_columns(replace(panel, sales=hidden))
+    days = all_days(panel)
+    before, after = effect_columns(panel, days), effect_columns(replace(panel, sales=hidden), days)
     for name, column in before.items():
         np.testing.assert_array_equal(column[:, day], after[name][:, day])
 
 
 def test_own_events_hold_for_their_stores_and_days(panel: Panel) -> None:
     rows = np.array([[1, 100, 102, -1, -1], [2, 110, 110, 3, -1], [3, 102, 103, -1, panel.state[5]]], np.int32)
-    columns = events.own_event_columns(replace(panel, own_events=rows))
+    columns = events.own_event_columns(replace(panel, own_events=rows), all_days(panel))
     for store in range(len(panel.state)):
         for day in range(80, 140):
             codes = [
@@ -187,7 +193,11 @@ def test_own_events_hold_for_their_stores_and_days(panel: Panel) -> None:
 
 
 def test_declared_columns_are_computed(panel: Panel) -> None:
-    computed = {**day_columns(panel), **effect_columns(panel), **events.own_event_columns(panel)}
+    computed = {
+        **day_columns(panel),
+        **effect_columns(panel, all_days(panel)),
+        **events.own_event_columns(panel, all_days(panel)),
+    }
     assert {*computed} == {column.name for column in events.COLUMNS}
 
 
@@ -233,11 +243,16 @@ def test_effects_of_a_moving_holiday_are_those_of_the_year_before(panel: Panel) 
     state = panel.state.copy()
     state[2] = -1
     moved = replace(panel, official=official, state=state)
-    columns, effects = effect_columns(moved), day_effects(panel.sales, panel.calendar.promo)
+    columns, effects = (
+        effect_columns(moved, all_days(moved)),
+        day_effects(panel.sales, panel.calendar.promo, all_days(panel)),
+    )
     for day in range(first + 354 - 35, first + 354 + 11):
         for store in (0, 1, 2):
             expected = effects[store, day - 354]
             assert columns["MovingEffect"][store, day] == pytest.approx(0 if np.isnan(expected) else expected, abs=1e-6)
     outside = [first + 354 - 36, first + 354 + 11, first]
     assert (columns["MovingEffect"][:, outside] == 0).all()
-    assert (effect_columns(panel)["MovingEffect"] == 0).all()  # Germany's holidays do not follow the moon
+    assert (
+        effect_columns(panel, all_days(panel))["MovingEffect"] == 0
+    ).all()  # Germany's holidays do not follow the moon

@@ -1,0 +1,1 @@
+"""Tables of columns, from which a row's columns are looked up."""
