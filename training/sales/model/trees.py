@@ -103,13 +103,17 @@ class Trees:
     def operator(self, columns: str, output: str) -> onnx.NodeProto:
         """Return the trees as ONNX's ``TreeEnsembleRegressor``.
 
+        onnxruntime stores the second child of a node next to it. So the second one is the child that more training rows
+        reach: a row then reads half of the memory. A node that exchanges its children compares the negative column.
+
         Args:
-            columns: name of its input, ``[row, column]``.
+            columns: name of its input, ``[row, column]``: the columns, and then their negatives.
             output: name of its output, ``[row, 1]``.
         """
         nodes, leaves = _Nodes(), _Leaves()
+        n_columns = self._booster.num_feature()
         for number, tree in enumerate(self._booster.dump_model()["tree_info"]):
-            _add(tree["tree_structure"], number, nodes, leaves)
+            _add(tree["tree_structure"], number, nodes, leaves, n_columns)
         attributes = {**nodes.attributes(), **leaves.attributes()}
         return helper.make_node(
             "TreeEnsembleRegressor", [columns], [output], domain="ai.onnx.ml", n_targets=1, **attributes
@@ -132,12 +136,14 @@ def with_trees(network: bytes, trees: Trees, *, name: str) -> bytes:
     (replaced,) = (value for value in graph.input if value.name == name)
     graph.input.remove(replaced)
     cats, conts = Prepared._fields
-    codes, columns = f"{name}.codes", f"{name}.columns"
+    codes, columns, negatives, both = (f"{name}.{part}" for part in ("codes", "columns", "negatives", "both"))
     for place, node in enumerate(
         (
             helper.make_node("Cast", [cats], [codes], to=TensorProto.FLOAT),
             helper.make_node("Concat", [codes, conts], [columns], axis=1),
-            trees.operator(columns, name),
+            helper.make_node("Neg", [columns], [negatives]),
+            helper.make_node("Concat", [columns, negatives], [both], axis=1),
+            trees.operator(both, name),
         )
     ):
         graph.node.insert(place, node)
@@ -193,8 +199,8 @@ class _Leaves:
         }
 
 
-def _add(root: Mapping[str, Any], tree: int, nodes: _Nodes, leaves: _Leaves) -> None:
-    """Add the nodes of one tree, as LightGBM describes them."""
+def _add(root: Mapping[str, Any], tree: int, nodes: _Nodes, leaves: _Leaves, n_columns: int) -> None:
+    """Add the nodes of one tree, as LightGBM describes them; see `Trees.operator`."""
     waiting: list[tuple[Mapping[str, Any], int, int]] = [(root, -1, 0)]  # node, place of its parent, which child
     first = len(nodes.trees)
     while waiting:
@@ -204,18 +210,31 @@ def _add(root: Mapping[str, Any], tree: int, nodes: _Nodes, leaves: _Leaves) -> 
             pair = list(nodes.children[parent])
             pair[child] = place - first
             nodes.children[parent] = (pair[0], pair[1])
-        leaf = "leaf_value" in node
         nodes.trees.append(tree)
         nodes.numbers.append(place - first)
-        nodes.columns.append(0 if leaf else node["split_feature"])
-        nodes.thresholds.append(0.0 if leaf else _at_most(node["threshold"]))
         nodes.children.append((0, 0))
-        if leaf:
+        if "leaf_value" in node:
+            nodes.columns.append(0)
+            nodes.thresholds.append(0.0)
             leaves.trees.append(tree)
             leaves.numbers.append(place - first)
             leaves.values.append(float(node["leaf_value"]))
-        else:
-            waiting += [(node["right_child"], place, 1), (node["left_child"], place, 0)]
+            continue
+        children, column = [node["left_child"], node["right_child"]], node["split_feature"]
+        at_most = _at_most(node["threshold"])
+        below = float(np.nextafter(np.float32(-at_most), np.float32(-np.inf)))
+        # Denormal numbers are 0 in a process that flushes them.
+        if _rows(children[0]) > _rows(children[1]) and abs(below) >= np.finfo(np.float32).tiny:
+            children.reverse()
+            column, at_most = column + n_columns, below  # x > threshold is -x <= below
+        nodes.columns.append(column)
+        nodes.thresholds.append(at_most)
+        waiting += [(children[0], place, 0), (children[1], place, 1)]
+
+
+def _rows(node: Mapping[str, Any]) -> int:
+    """Return the number of training rows that reach a node."""
+    return int(node["internal_count"] if "internal_count" in node else node["leaf_count"])
 
 
 def _at_most(threshold: float) -> float:
