@@ -36,7 +36,8 @@ def worker_steps(bundle: Path) -> Iterator[Step]:
 def sales_steps(bundle: Path) -> Iterator[Step]:
     """Yield the steps in which `Forecaster.load` loads a bundle."""
     from sales import bundle as bundles
-    from sales.forecaster import Forecaster, onnx_network
+    from sales.forecaster import Forecaster
+    from sales.network import onnx_network
 
     kept: dict[str, Any] = {}
     yield "files of the bundle", lambda: kept.update(bundle=bundles.load(bundle))
@@ -59,10 +60,14 @@ def pets_steps(bundle: Path) -> Iterator[Step]:
     int8 = int8_is_fast() and (bundle / INT8_NETWORK).is_file()
     network = INT8_NETWORK if int8 else NETWORK
     yield "files of the bundle", lambda: kept.update(bundle=bundles.load(bundle))
-    yield "network in onnxruntime", lambda: kept.update(run=onnx_network(bundle, "cpu", 1, network))
+    yield (
+        "network in onnxruntime",
+        lambda: kept.update(run=onnx_network(bundle, kept["bundle"].manifest.image, "cpu", 1, network)),
+    )
 
     def check() -> None:
-        verify(Classifier(kept["bundle"].manifest, kept["run"], int8=int8), kept["bundle"])
+        model = Classifier(kept["bundle"].manifest, kept["run"], precision="int8" if int8 else "single")
+        verify(model, kept["bundle"])
 
     yield "golden pictures", check
 
