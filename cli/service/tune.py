@@ -55,20 +55,22 @@ def tune(
 ) -> None:
     """Find the settings that serve BUNDLE best on this machine.
 
-    The command runs the service with several numbers of workers and of the gateway's threads side by side, and measures
-    them in turns. Then it does the same with several sizes of a batch. It prints both tables, and writes the settings
-    to a file for `shopcat serve --tuned FILE`. Stop other programs first: they take part in the measurement.
+    The command runs the service with several numbers of workers side by side, and measures them in turns. Then it does
+    the same for the threads of a worker, the gateway's threads and the size of a batch. It prints the tables, and
+    writes the settings to a file for `shopcat serve --tuned FILE`. Stop other programs first: they take part in the
+    measurement.
     """
     import tempfile
     from pkgutil import resolve_name
 
     from runtime.bundle import kind_of, name_of
     from runtime.cores import n_cores
+    from runtime.device import count_gpus
     from serving.admission import model_settings
     from serving.python.runner import PythonRunner
     from serving.torchserve.archive import archive, check_bundles
     from serving.torchserve.runner import TorchServeRunner
-    from serving.tuning.search import Bench, Candidate, batches, best, max_concurrent, processes
+    from serving.tuning.search import Bench, Candidate, Measured, best, max_concurrent, searches
     from serving.tuning.tuned import Machine, Tuned, TunedModel
 
     check_bundles([bundle])
@@ -84,6 +86,7 @@ def tune(
             bundle,
             folder,
             {"threads": candidate.threads, "batchSize": candidate.batch_size, "max_concurrent": 1000},
+            gpu=gpus > 0,
         )
 
     def make_runner(candidate: Candidate) -> "Runner":
@@ -93,17 +96,21 @@ def tune(
 
     content_type = "application/json" if body.startswith(b"{") else "application/octet-stream"
     bench = Bench(name_of(bundle), body, content_type, make_archive, make_runner, rounds, seconds)
+    gpus = 0 if cpu else count_gpus()
     with tempfile.TemporaryDirectory() as folder:
-        default = model_settings(archive(bundle, Path(folder))).batchSize
+        default = model_settings(archive(bundle, Path(folder), gpu=gpus > 0)).batchSize
     click.echo(f"measuring {bundle} with the runner {runner}, {rounds} rounds of {seconds:g} s ...\n")
-    with _quiet("serving.output", "serving.supervised"):
-        measured = bench.measure(processes(n_cores(), default))
-    chosen = best(measured)
-    _print(measured, chosen)
-    with _quiet("serving.output", "serving.supervised"):
-        measured = bench.measure(batches(chosen.candidate))
-    chosen = best(measured)
-    _print(measured, chosen)
+    chosen: Measured | None = None
+    for step, candidates in searches(n_cores(), gpus, default):
+        found = candidates(chosen.candidate if chosen else None)
+        if chosen is not None and len(found) == 1:
+            continue
+        with _quiet("serving.output", "serving.supervised"):
+            measured = bench.measure(found)
+        chosen = best(measured)
+        click.echo(f"{step}:")
+        _print(measured, chosen)
+    assert chosen
     model = TunedModel(
         workers=chosen.candidate.workers,
         threads=chosen.candidate.threads,

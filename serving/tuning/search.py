@@ -1,7 +1,7 @@
 """Search for the settings of a service on this machine, by measurement.
 
 Services with different settings run side by side and are measured in turns, so that other load on the machine meets
-all of them. First the number of workers and of the gateway's threads is chosen, then the size of a batch.
+all of them. One setting is chosen after another: workers, their threads, the gateway's threads, the size of a batch.
 """
 
 import logging
@@ -29,6 +29,7 @@ _SHARE = 0.8  # of the available memory, for the services that run side by side
 
 MakeRunner = Callable[["Candidate"], Runner]
 MakeArchive = Callable[["Candidate", Path], Path]
+Candidates = Callable[["Candidate | None"], list["Candidate"]]
 
 
 @dataclass(frozen=True)
@@ -149,25 +150,58 @@ def best(measured: Sequence[Measured]) -> Measured:
     return min(alike, key=lambda found: astuple(found.candidate))
 
 
-def processes(cores: int, batch_size: int) -> list[Candidate]:
-    """Return candidates for the numbers of workers, of their threads and of the gateway's threads.
+def searches(cores: int, gpus: int, batch_size: int) -> list[tuple[str, Candidates]]:
+    """Return the steps of a search: a name, and a function from the settings chosen so far to those to measure.
 
-    >>> [(found.workers, found.threads, found.gateway_threads) for found in processes(2, 16)]
-    [(1, 1, 1), (1, 2, 1), (2, 1, 1)]
+    Each step varies one setting and includes the chosen ones, so that the number of services grows with the logarithm
+    of the cores: 8 at most run side by side on 16 cores, and 15 are measured in all.
+
+    Args:
+        cores: number of cores.
+        gpus: number of GPUs that the workers use; 0 for workers on the CPU.
+        batch_size: size of a batch to begin with.
+
+    >>> start = Candidate(2, 1, 1, 16)
+    >>> for name, candidates in searches(2, 0, 16):
+    ...     print(name, [astuple(found) for found in candidates(start)])
+    workers [(1, 2, 1, 16), (2, 1, 1, 16)]
+    threads [(2, 1, 1, 16)]
+    gateway threads [(2, 1, 1, 16)]
+    batch size [(2, 1, 1, 1), (2, 1, 1, 4), (2, 1, 1, 16), (2, 1, 1, 32)]
     """
-    workers = sorted({max(1, cores // 4), max(1, cores // 2), max(1, cores - 1), cores})
-    gateway = sorted({1, max(1, cores // 8), max(1, cores // 4)})
+    gateway = max(1, cores // 8)
+
+    def workers(_: Candidate | None) -> list[Candidate]:
+        if gpus:  # the threads of a network on a GPU follow from the cores
+            counts = [gpus * share for share in _powers_of_two(8) if share == 1 or gpus * share <= cores]
+            return [Candidate(count, 1, gateway, batch_size) for count in counts]
+        counts = sorted({*_powers_of_two(cores), max(1, cores - 1), cores})
+        return [Candidate(count, max(1, cores // count), gateway, batch_size) for count in counts]
+
+    def threads(chosen: Candidate | None) -> list[Candidate]:
+        assert chosen
+        return [replace(chosen, threads=count) for count in sorted({1, chosen.threads})]
+
+    def gateway_threads(chosen: Candidate | None) -> list[Candidate]:
+        assert chosen
+        counts = {*_powers_of_two(max(1, cores // 4)), chosen.gateway_threads}
+        return [replace(chosen, gateway_threads=count) for count in sorted(counts)]
+
+    def batch_sizes(chosen: Candidate | None) -> list[Candidate]:
+        assert chosen
+        sizes = {1, 4, 16, 32, chosen.batch_size, *((64, 128) if gpus else ())}
+        return [replace(chosen, batch_size=size) for size in sorted(sizes)]
+
     return [
-        Candidate(count, threads, gateway_threads, batch_size)
-        for count in workers
-        for threads in sorted({1, max(1, cores // count)})
-        for gateway_threads in gateway
+        ("workers", workers),
+        ("threads", threads),
+        ("gateway threads", gateway_threads),
+        ("batch size", batch_sizes),
     ]
 
 
-def batches(chosen: Candidate) -> list[Candidate]:
-    """Return candidates for the size of a batch, beside the chosen numbers of processes."""
-    return [replace(chosen, batch_size=size) for size in sorted({1, 4, 16, 32, chosen.batch_size})]
+def _powers_of_two(largest: int) -> list[int]:
+    return [1 << exponent for exponent in range(largest.bit_length())]
 
 
 def max_concurrent(measured: Measured, longest_wait: float) -> int:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
+from runtime.cores import n_cores
 from serving.ports import HOST
 from serving.tuning.tuned import Machine, Tuned, TunedModel
 from tests.integration.runners.kinds import PYTHON
@@ -25,7 +26,7 @@ def test_the_measured_settings_are_written_and_named(demo_bundle: Path, tmp_path
     assert (tuned.runner, tuned.machine, set(tuned.models)) == ("python", Machine.here(), {"sales"})
     chosen = [line.split()[1:5] for line in result.output.splitlines() if line.startswith("*")]
     model = tuned.models["sales"]
-    assert len(chosen) == 2
+    assert len(chosen) >= 2 if n_cores() > 1 else 1
     assert chosen[-1] == [
         str(count) for count in (model.workers, model.threads, tuned.gateway_threads, model.batch_size)
     ]

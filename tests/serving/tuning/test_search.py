@@ -1,8 +1,10 @@
 """serving.tuning.search: which of several measured settings is taken."""
 
+import math
+
 import pytest
 
-from serving.tuning.search import Candidate, Measured, batches, best, max_concurrent, processes
+from serving.tuning.search import Candidate, Measured, best, max_concurrent, searches
 
 
 def measured(rate: float, p50: float = 1.0, *, workers: int = 1, threads: int = 1, batch_size: int = 16) -> Measured:
@@ -24,20 +26,43 @@ def test_of_equal_settings_the_ones_with_fewer_workers_are_taken() -> None:
     assert best([many, few]) is few
 
 
-@pytest.mark.parametrize("cores", [1, 2, 3, 4, 7, 64])
+def walk(cores: int, gpus: int = 0) -> list[list[Candidate]]:
+    """Return the candidates of each step; each takes the last one, which has the most of everything."""
+    steps: list[list[Candidate]] = []
+    chosen = None
+    for _, candidates in searches(cores, gpus, 16):
+        steps.append(candidates(chosen))
+        chosen = steps[-1][-1]
+    return steps
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 4, 7, 16, 64, 192])
 def test_candidates_fit_the_machine(cores: int) -> None:
-    found = processes(cores, 16)
-    assert len(set(found)) == len(found) <= 24
-    assert {candidate.workers for candidate in found} >= {cores, max(1, cores - 1)}
+    steps = walk(cores)
+    found = [candidate for step in steps for candidate in step]
+    assert all(len(set(step)) == len(step) for step in steps)
+    assert {candidate.workers for candidate in steps[0]} >= {cores, max(1, cores - 1), 1}
     assert all(candidate.workers * candidate.threads <= cores for candidate in found)
     assert all(1 <= candidate.gateway_threads <= max(1, cores // 4) for candidate in found)
 
 
-def test_batches_keep_the_numbers_of_processes() -> None:
-    chosen = Candidate(2, 1, 1, 12)
-    found = batches(chosen)
-    assert chosen in found
-    assert {(candidate.workers, candidate.threads, candidate.gateway_threads) for candidate in found} == {(2, 1, 1)}
+@pytest.mark.parametrize("gpus", [0, 1, 4])
+@pytest.mark.parametrize("cores", [4, 16, 64, 256])
+def test_the_number_of_services_grows_with_the_logarithm_of_the_cores(cores: int, gpus: int) -> None:
+    steps = walk(cores, gpus)
+    assert max(map(len, steps)) <= max(math.log2(cores) + 3, 7)
+    assert sum(map(len, steps)) <= 2 * math.log2(cores) + 11
+
+
+def test_each_step_can_keep_what_was_chosen() -> None:
+    chosen = Candidate(3, 2, 2, 12)
+    for _, candidates in searches(16, 0, 12)[1:]:
+        assert chosen in candidates(chosen)
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [(1, [1, 2, 4, 8]), (2, [2, 4, 8, 16]), (8, [8, 16]), (32, [32])])
+def test_the_workers_on_gpus_are_multiples_of_them(gpus: int, expected: list[int]) -> None:
+    assert [candidate.workers for candidate in walk(16, gpus)[0]] == expected
 
 
 @pytest.mark.parametrize(
