@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -54,6 +55,7 @@ def answer_batch(
     run: Callable[[Sequence[Parsed]], Sequence[Answer | Problem]],
     telemetry: Telemetry | None = None,
     safeguards: Safeguards | None = None,
+    pool: Executor | None = None,
 ) -> AnsweredBatch:
     """Answer each request of a batch, independently of the others.
 
@@ -63,6 +65,7 @@ def answer_batch(
         run: function that answers all valid requests together, in order.
         telemetry: recorder of the batch.
         safeguards: safeguards of the worker.
+        pool: threads that answer each request alone; ``parse`` and ``run`` can be called by several at a time.
 
     Returns:
         The responses. An invalid request gets its problem. If ``run`` fails, each request runs alone, so that only
@@ -73,7 +76,7 @@ def answer_batch(
     clock.start()
     if telemetry:
         telemetry.begin(requests)
-    batch = _Batch(requests, parse, run, clock, safeguards)
+    batch = _Batch(requests, parse, run, clock, safeguards, pool)
     if safeguards is None:
         batch.answer(range(len(requests)))
     else:
@@ -122,15 +125,23 @@ class _Batch(Generic[Parsed]):
         run: Callable[[Sequence[Parsed]], Sequence[Answer | Problem]],
         clock: Clock,
         safeguards: Safeguards | None,
+        pool: Executor | None,
     ) -> None:
         self.outcomes: dict[int, Answer | Problem] = {}
         self._requests, self._parse, self._run_model = requests, parse, run
-        self._clock, self._safeguards = clock, safeguards
-        self._n_run = 0
+        self._clock, self._safeguards, self._pool = clock, safeguards, pool
+        self._valid: set[int] = set()  # indices of the requests that were parsed
         self._failed: list[int] = []  # hashes of the requests that failed with an internal error
 
     def answer(self, indices: Sequence[int]) -> None:
-        """Parse some requests and run the valid ones together."""
+        """Parse some requests and run the valid ones together, or each on a thread of the pool."""
+        if self._pool is None:
+            self._answer_together(indices)
+        else:
+            for _ in self._pool.map(self._answer_together, [[index] for index in indices]):
+                pass
+
+    def _answer_together(self, indices: Sequence[int]) -> None:
         parsed: dict[int, Parsed] = {}
         for index in indices:
             try:
@@ -141,7 +152,7 @@ class _Batch(Generic[Parsed]):
                 self.outcomes[index] = self._failure(error, index)
         self._clock.lap("parse")
         if parsed:
-            self._n_run += len(parsed)
+            self._valid.update(parsed)
             self._run(parsed)
 
     def _run(self, requests: Mapping[int, Parsed]) -> None:
@@ -179,7 +190,7 @@ class _Batch(Generic[Parsed]):
         """Break the worker if no request of some batches could be computed; then Envoy may retry these requests."""
         assert self._safeguards
         faults = self._safeguards.faults
-        faults.count(n_run=self._n_run, failed=self._failed)
+        faults.count(n_run=len(self._valid), failed=self._failed)
         if faults.broken:
             self._safeguards.break_worker(faults.broken)
             for index, outcome in self.outcomes.items():

@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -13,6 +14,7 @@ from handlers.worker_settings import MAX_PIXELS, REVIEW_SHARE, receipt_key
 from pets.claims import pets_claims
 from pets.classifier import Classifier, Query
 from pets.image_files import MAX_PIXELS as DEFAULT_MAX_PIXELS
+from runtime.cores import n_cores
 from runtime.receipts import sign
 from schemas.pets.answer import Prediction
 from schemas.pets.parse import parse_request
@@ -20,7 +22,16 @@ from schemas.problems import Problem
 
 
 class PetsHandler:
-    """Handler of a worker that classifies photos."""
+    """Handler of a worker that classifies photos.
+
+    On a GPU, one worker has to decode photos on all cores to keep the GPU busy. Pillow, numpy and onnxruntime release
+    the interpreter's lock, and `runtime.gpu_network` makes one batch of the photos that wait.
+
+    Attributes:
+        model: classifier of the bundle.
+        observer: observer of its answers.
+        pool: threads that answer requests beside each other; None on a CPU, where each core has a worker.
+    """
 
     def __init__(self, bundle: Path, *, device: str, threads: int = 1) -> None:
         share, max_pixels = os.environ.get(REVIEW_SHARE), os.environ.get(MAX_PIXELS)
@@ -32,6 +43,8 @@ class PetsHandler:
             max_pixels=int(max_pixels) if max_pixels else DEFAULT_MAX_PIXELS,
         )
         self.observer = BreedObserver()
+        # Two for each core, because a thread waits while the network computes its photo.
+        self.pool = ThreadPoolExecutor(threads if threads > 1 else 2 * n_cores()) if device != "cpu" else None
         self._key = receipt_key()
 
     def parse(self, request: Request) -> Query:

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol
@@ -45,7 +46,10 @@ class Predictor(Protocol):
 
 
 class Handler(Protocol):
-    """A kind of model in a worker; ``handlers/KIND.py`` defines one, under the name ``HANDLER``."""
+    """A kind of model in a worker; ``handlers/KIND.py`` defines one, under the name ``HANDLER``.
+
+    A handler with an executor in the attribute ``pool`` answers each request of a batch alone, on a thread of the pool.
+    """
 
     @property
     def model(self) -> Predictor:
@@ -89,7 +93,7 @@ class Worker:
         Args:
             bundle: its folder.
             device: ``cpu`` or ``cuda:N``.
-            threads: number of threads of the network on the CPU.
+            threads: number of threads of the network on the CPU; on a GPU, of the handler's pool, if it has one.
             timeout: seconds after which the server gives up a batch.
         """
         ready = os.environ.get(READY_FOLDER)  # not set if `shopcat serve` did not start the server
@@ -116,6 +120,7 @@ class Worker:
             spans=make_spans(model.name, model.version),
         )
         model.clock = self.telemetry.clock
+        self._pool: Executor | None = getattr(self.handler, "pool", None)
         self.safeguards = Safeguards(FaultMonitor(device), poison, withdraw=withdraw, end=self._end)
 
     def answer(self, requests: Sequence[Request]) -> AnsweredBatch:
@@ -126,6 +131,7 @@ class Worker:
             run=self.handler.predict,
             telemetry=self.telemetry,
             safeguards=self.safeguards,
+            pool=self._pool,
         )
 
     def begin(self, rehearse: Callable[[Request], Response]) -> None:

@@ -102,15 +102,17 @@ class ServeOptions(ConsoleOptions):
     def archives(self) -> list[Path]:
         """Archive the bundles, with tuned settings if there are any, and return the archives."""
         from runtime.bundle import name_of
+        from runtime.device import count_gpus
         from serving.torchserve.archive import archive, check_bundles
 
         check_bundles(self.bundles)
         tuned = self.read_tuned()
         models = tuned.models if tuned else {}
+        gpu = not self.cpu and count_gpus() > 0
         return [
-            archive(bundle, self.model_store, settings.settings(with_workers=not self.workers))
+            archive(bundle, self.model_store, settings.settings(with_workers=not self.workers), gpu=gpu)
             if (settings := models.get(name_of(bundle)))
-            else archive(bundle, self.model_store)
+            else archive(bundle, self.model_store, gpu=gpu)
             for bundle in self.bundles
         ]
 

@@ -39,7 +39,7 @@ class ArchiveError(UserError):
     """A bundle or an archive that cannot be used; the message names the file and the remedy."""
 
 
-def archive(bundle: Path, model_store: Path, changes: Mapping[str, Any] = {}) -> Path:
+def archive(bundle: Path, model_store: Path, changes: Mapping[str, Any] = {}, *, gpu: bool = False) -> Path:
     """Write the archive of a bundle.
 
     An existing archive of the model is replaced in one atomic step, unless it is current.
@@ -48,6 +48,7 @@ def archive(bundle: Path, model_store: Path, changes: Mapping[str, Any] = {}) ->
         bundle: the bundle's folder.
         model_store: parent folder of the archive, which is named ``NAME.archive`` after the model.
         changes: settings of the model that replace those of its kind.
+        gpu: take the settings for a GPU where the kind has such.
 
     Returns:
         The archive's folder.
@@ -58,8 +59,10 @@ def archive(bundle: Path, model_store: Path, changes: Mapping[str, Any] = {}) ->
     manifest = _read_bundle(bundle)
     name, kind = manifest["name"], manifest["kind"]
     settings = _settings(kind, bundle).read_bytes()
-    if changes:
-        settings = yaml.safe_dump({**yaml.safe_load(settings), **changes}, sort_keys=False).encode()
+    if changes or gpu:
+        content = yaml.safe_load(settings)
+        content |= {**(content.get("gpu", {}) if gpu else {}), **changes}
+        settings = yaml.safe_dump(content, sort_keys=False).encode()
     target = model_store / f"{name}{_SUFFIX}"
     description = {
         "createdOn": manifest["created"],

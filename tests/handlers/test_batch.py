@@ -3,7 +3,9 @@
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,3 +157,36 @@ def test_an_answer_too_large_to_send_is_a_problem() -> None:
     ((status, _, content),) = answer([b"1"], lambda requests: [Huge()])
     assert status == 422
     assert "ask for less" in content["detail"]
+
+
+# Threads that answer requests beside each other
+
+
+def test_on_threads_each_request_gets_its_own_answer() -> None:
+    """Damaged, failing and good requests beside each other; each runs alone, so that no other one runs twice."""
+    bodies = [b"%d" % number for number in range(40)]
+    bodies[3:6] = [b"bug", b"nonsense", b"404"]
+    model = Model()
+    with ThreadPoolExecutor(8) as pool:
+        requests = [Request({"body": body}) for body in bodies]
+        responses = answer_batch(requests, parse=parse, run=model.run, pool=pool).responses
+    expected = [200] * 40
+    expected[3:6] = [500, 400, 404]
+    expected[7] = expected[13] = 500  # 7 fails in the model, and the answer to 13 can't be written
+    assert [response.status for response in responses] == expected
+    good = [number for number in range(40) if expected[number] == 200]
+    assert [int(responses[number].body) for number in good] == [2 * number for number in good]
+    assert sorted(map(tuple, model.batches)) == [(number,) for number in sorted([*({*range(40)} - {3, 4, 5}), 404])]
+
+
+def test_on_threads_a_request_is_parsed_while_another_is_computed() -> None:
+    parsed = threading.Barrier(3, timeout=30)
+
+    def meet(request: Request) -> int:
+        parsed.wait()
+        return parse(request)
+
+    with ThreadPoolExecutor(3) as pool:
+        requests = [Request({"body": b"%d" % number}) for number in (1, 2, 3)]
+        responses = answer_batch(requests, parse=meet, run=Model().run, pool=pool).responses
+    assert [response.body for response in responses] == [b"2", b"4", b"6"]

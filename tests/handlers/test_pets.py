@@ -16,6 +16,7 @@ from handlers.pets import Classifier, PetsHandler
 from handlers.worker_settings import worker_environment
 from pets.image_files import MAX_PIXELS
 from runtime.clock import Clock
+from runtime.cores import n_cores
 from runtime.receipts import make_key, verify
 from schemas.feedback.claims import PetsClaims
 from schemas.pets.answer import BoxAnswer, Prediction
@@ -98,6 +99,17 @@ def answer(handler: PetsHandler, requests: Sequence[Request]) -> list[tuple[int,
 
 def test_the_handler_loads_a_bundle_on_a_device(handler: PetsHandler, tmp_path: Path) -> None:
     assert (classifier_of(handler).folder, classifier_of(handler).device) == (tmp_path, "cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "expected"),
+    [("cpu", 1, None), ("cpu", 4, None), ("cuda:0", 1, 2 * n_cores()), ("cuda:0", 5, 5)],
+)
+def test_on_a_gpu_threads_answer_requests_beside_each_other(
+    handler: PetsHandler, tmp_path: Path, device: str, threads: int, expected: int | None
+) -> None:
+    pool = PetsHandler(tmp_path, device=device, threads=threads).pool
+    assert (pool and pool._max_workers) == expected
 
 
 def test_settings_come_from_the_environment(
@@ -200,5 +212,6 @@ def test_every_answer_has_a_receipt_if_the_service_has_a_key(
 def test_the_settings_have_the_names_and_types_of_torchserve() -> None:
     """TorchServe silently ignores an unknown key and a value of another type."""
     settings = yaml.safe_load((SETTINGS / "pets.yaml").read_text())
+    assert {*settings.pop("gpu")} <= {*settings}  # not TorchServe's: the archive for a GPU takes it in their place
     assert {*settings} == {"batchSize", "maxBatchDelay", "responseTimeout", "startupTimeout", "maxRetryTimeoutInSec"}
     assert all(type(value) is int and value > 0 for value in settings.values())

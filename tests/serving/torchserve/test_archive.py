@@ -48,6 +48,13 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+@pytest.mark.parametrize(("gpu", "changes", "expected"), [(False, {}, 1), (True, {}, 64), (True, {"batchSize": 5}, 5)])
+def test_a_gpu_has_settings_of_its_own(tmp_path: Path, gpu: bool, changes: dict[str, int], expected: int) -> None:
+    pets = write_bundle(tmp_path / "pets", kind="pets", name="pets")
+    made = archive(pets, tmp_path / "store", changes, gpu=gpu)
+    assert yaml.safe_load((made / "model-config.yaml").read_text())["batchSize"] == expected
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
