@@ -55,7 +55,6 @@ demo: $(VENV)/.train  ## Train the demonstration bundle again, from synthetic ta
 		--out $(DEMO) --report $(BUILD)/demo-report
 
 bench: $(VENV)/.bench  ## Run the benchmarks whose figures the documentation shows
-	$(BIN)/python -m benchmarks.train_rate --bfloat16
 	test -z "$$SHOPCAT_DATA" || $(BIN)/python -m benchmarks.features_rate
 	$(BIN)/python -m benchmarks.request_latency $(DEMO)
 	$(BIN)/python -m benchmarks.interval_coverage

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.table import bulk, photos, record, sales
+from benchmarks.table import bulk, photos, record, sales, training
 from benchmarks.table.record import Result
 
 Measure = Callable[[argparse.Namespace], tuple[list[Result], str]]
@@ -30,6 +30,10 @@ ROWS: Mapping[str, tuple[str, Measure]] = {
     "bulk": (
         "Forecasts of files",
         lambda args: bulk.rows(args.sales, rounds=args.rounds),
+    ),
+    "training": (
+        "Training",
+        lambda args: training.rows(rounds=args.rounds),
     ),
     "http-server": (
         "HTTP server of a worker",

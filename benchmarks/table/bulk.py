@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from runtime.bundle import WEIGHTS
 from sales.bundle import read_manifest
 from sales.forecaster import Forecaster
 from sales.preprocess import Prepared
-from schemas.sales.manifest import NetworkSpec
 from schemas.sales.parse import parse_request
 from training.sales.forecast_files.forecast import CHUNK, forecast_file
 from training.sales.model.trees import Trees
@@ -73,6 +71,8 @@ class _Work:
     def __init__(self, bundle: Path, folder: Path) -> None:
         self.bundle, self.folder = bundle, folder
         self.network = read_manifest(bundle).network
+        inputs = sum(width for _, width in self.network.emb_szs) + self.network.n_cont
+        self._operations = machine.operations([inputs, *self.network.layers, 1])
         self.forecaster = Forecaster.load(bundle, device="cpu")
         weights = load_file(bundle / WEIGHTS)
         self._trees = Trees.of(weights) if self.network.tree_share else None
@@ -97,7 +97,7 @@ class _Work:
         figures = {
             "files": self.n_rows / _cpu(lambda: forecast_file(self.forecaster, self.folder / "rows.csv", out)),
             "network": self.n_rows / _cpu(self._run_network),
-            "products": machine.limits()["matrix product, GFLOP/s"] * 1e9 / _operations(self.network),
+            "products": machine.limits()["matrix product, GFLOP/s"] * 1e9 / self._operations,
             "command": self.n_rows / _cpu_of_child([*command, str(self.folder / "rows.csv")]),
             "start": _cpu_of_child([*command, str(self.folder / "one.csv")]),
             "one": SINGLE_ROWS / _cpu(self._single_rows),
@@ -145,12 +145,6 @@ def _fastai(work: _Work) -> Iterator[Ask]:
         ask(BATCHES[0])  # to warm up
         yield ask
         process.stdin.close()
-
-
-def _operations(network: NetworkSpec) -> float:
-    """Return the floating-point operations of a row's matrix products: two for each weight."""
-    widths = [sum(width for _, width in network.emb_szs) + network.n_cont, *network.layers, 1]
-    return 2.0 * sum(before * after for before, after in pairwise(widths))
 
 
 def _cpu(call: Callable[[], object]) -> float:

