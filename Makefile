@@ -112,6 +112,9 @@ $(VENV)/.docs: $(VENV)/.serve
 	@$(PIP) '.[docs]'
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.test
+$(VENV)/.bench: $(VENV)/.test benchmarks/servers/triton-requirements.txt
 	@$(PIP) '.[bench]'
+	@$(BIN)/python -m venv $(VENV)/triton && $(VENV)/triton/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement benchmarks/servers/triton-requirements.txt \
+		|| { rm -rf $(VENV)/triton; echo "Triton can't be installed here; the benchmarks leave it out"; }
 	@touch $@

@@ -1,1 +1,1 @@
-"""Servers to measure: ours, TorchServe that does nothing, and FastAPI."""
+"""Servers to measure: ours, TorchServe that does nothing, FastAPI, LitServe and Triton."""

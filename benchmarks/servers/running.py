@@ -1,10 +1,10 @@
-"""Start servers to measure beside the project: TorchServe with any handler, FastAPI, uvicorn and Granian."""
+"""Start servers to measure beside the project: TorchServe with any handler, FastAPI, LitServe, uvicorn and Granian."""
 
 import contextlib
 import http.client
 import os
 import shutil
-import socket
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +12,8 @@ import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+
+import httpx
 
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
@@ -82,26 +84,43 @@ def granian(app: str, bundle: Path, kind: str, workers: int) -> AbstractContextM
     return _running_module([*command, "--workers", str(workers)], bundle, kind, {})
 
 
+def litserve(bundle: Path, kind: str, workers: int, environment: Mapping[str, str] = {}) -> AbstractContextManager[str]:
+    """Run LitServe for a kind of bundle; yield the model's URL."""
+    command = ["benchmarks.servers.lit_serve", "--kind", kind, "--workers", str(workers)]
+    return _running_module(command, bundle, kind, environment)
+
+
 @contextlib.contextmanager
 def _running_module(arguments: Sequence[str], bundle: Path, kind: str, environment: Mapping[str, str]) -> Iterator[str]:
-    """Run a server's module until the block ends; it begins when the server accepts connections."""
+    """Run a server's module until the block ends; yield the model's URL once the server answers."""
     port = Ports.any_free().inference
-    process = subprocess.Popen(
-        [sys.executable, "-m", *arguments, "--port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, "SHOPCAT_BUNDLE": str(bundle.resolve()), "OMP_NUM_THREADS": "1", **environment},
-    )
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection((HOST, port), timeout=5).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+    command = [sys.executable, "-m", *arguments, "--port", str(port)]
+    settings = {"SHOPCAT_BUNDLE": str(bundle.resolve()), "OMP_NUM_THREADS": "1", **environment}
+    with running(command, settings, f"http://{HOST}:{port}/"):
         yield f"http://{HOST}:{port}/predictions/{kind}"
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], environment: Mapping[str, str], url: str) -> Iterator[None]:
+    """Run a server and its processes until the block ends; it begins when the server answers at a URL."""
+    # LitServe leaves its processes behind when it ends, so they are a group.
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, start_new_session=True)
+    try:
+        until = time.monotonic() + 120
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"the server does not answer at {url}: {' '.join(command)}")
+            time.sleep(0.1)
+        yield
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):  # if it has ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(url, timeout=10)
+    except httpx.TransportError:
+        return False
+    return True

@@ -23,6 +23,10 @@ ROWS: Mapping[str, tuple[str, Measure]] = {
         "Forecasts of one day, one worker",
         lambda args: sales.one_worker_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
     ),
+    "sales-peers": (
+        "Forecasts of one day, other servers",
+        lambda args: sales.peer_rows(args.sales, rounds=args.rounds, seconds=args.seconds),
+    ),
     "sales-42": (
         "Forecasts of six weeks",
         lambda args: sales.long_rows(args.sales, rounds=args.rounds, seconds=args.seconds),

@@ -1,23 +1,21 @@
 """Rows of photos: over HTTP, and steps of a request in one process, beside what users would take instead."""
 
-import asyncio
-import os
-import runpy
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 
 from benchmarks.heatmaps.cost import CLOSED, LIBRARY, export_plain, in_turns, networks, request_calls
 from benchmarks.heatmaps.networks import open_net
 from benchmarks.load_generator.photos import read_photos
+from benchmarks.servers.plain_pets import PlainClassifier
 from benchmarks.table import sales
 from benchmarks.table.record import Result
-from benchmarks.table.sales import BARE_PYTHON, FASTAPI, PYTHON, TORCHSERVE
+from benchmarks.table.sales import BARE_PYTHON, FASTAPI, PEERS, PYTHON, TORCHSERVE
 from pets.bundle import INT8_NETWORK
 from pets.classifier import Classifier
 from pets.images import crop, normalise, open_photo
@@ -36,7 +34,8 @@ def rows(bundle: Path, data: Path | None, *, rounds: int, seconds: float) -> tup
         rounds: number of rounds.
         seconds: seconds of each measurement.
     """
-    photos, names = read_photos(data, _PHOTOS), (PYTHON, TORCHSERVE, BARE_PYTHON, FASTAPI)
+    photos, ours = read_photos(data, _PHOTOS), (PYTHON, TORCHSERVE, BARE_PYTHON)
+    names = (*ours, FASTAPI, *PEERS)
     with _plain(bundle) as plain, sales.servers(bundle, names, SHOPCAT_PLAIN=str(plain)) as urls:
         loads = sales.in_turns(
             urls,
@@ -50,19 +49,20 @@ def rows(bundle: Path, data: Path | None, *, rounds: int, seconds: float) -> tup
     results = [
         Result.of(
             f"{name}, {number} connections",
-            FASTAPI,
+            peer,
             [load.rate for load in loads[number, name]],
-            [load.rate for load in loads[number, FASTAPI]],
+            [load.rate for load in loads[number, peer]],
             unit="photos/s",
-            goal=2,
+            goal=2 if peer == FASTAPI else None,
         )
-        for name in (PYTHON, TORCHSERVE, BARE_PYTHON)
+        for peer in (FASTAPI, *PEERS)
+        for name in ours
         for number in (8, 32)
     ]
     size = statistics.median(map(len, photos))
     about = (
-        f"Photos of {size:,.0f} bytes by the bundle {bundle.name}, with {n_cores()} workers a server. The peer runs "
-        f"the network in single precision. Rejected requests do not count; medians of {rounds} rounds."
+        f"Photos of {size:,.0f} bytes by the bundle {bundle.name}, with {n_cores()} workers a server. The peers "
+        f"run the network in single precision. Rejected requests do not count; medians of {rounds} rounds."
     )
     return results, about
 
@@ -79,11 +79,11 @@ def step_rows(bundle: Path, data: Path | None, *, rounds: int) -> tuple[list[Res
         requests, _ = request_calls(classifier, photo)
         exact, _ = request_calls(Classifier.load(bundle, exact=True), photo)
         heatmaps = networks(bundle, net, plain, images)
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             **requests,
             "single precision": exact["without heatmap"],
-            FASTAPI: _endpoint(bundle, plain, photo),
-            INT8_FASTAPI: _endpoint(bundle, bundle / INT8_NETWORK, photo),
+            FASTAPI: partial(PlainClassifier(bundle, plain).answer, photo),
+            INT8_FASTAPI: partial(PlainClassifier(bundle, bundle / INT8_NETWORK).answer, photo),
             "network": lambda: classifier.run_network([pixels]),
             CLOSED: heatmaps[CLOSED],
             LIBRARY: heatmaps[LIBRARY],
@@ -116,15 +116,3 @@ def _plain(bundle: Path) -> Iterator[Path]:
         file = Path(folder, "plain.onnx")
         file.write_bytes(export_plain(net, manifest.image))
         yield file
-
-
-def _endpoint(bundle: Path, network: Path, photo: bytes) -> Callable[[], object]:
-    """Return a call of the FastAPI server's endpoint, without HTTP."""
-    with patch.dict(os.environ, SHOPCAT_BUNDLE=str(bundle), SHOPCAT_PLAIN=str(network)):
-        classify = runpy.run_module("benchmarks.servers.fastapi_pets")["classify"]
-
-    class Request:
-        async def body(self) -> bytes:
-            return photo
-
-    return lambda: asyncio.run(classify(Request()))

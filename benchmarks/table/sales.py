@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.load_generator.closed_loop import Load, generator, measure
-from benchmarks.servers.running import fastapi, granian, torchserve, uvicorn, warm
+from benchmarks.servers import triton
+from benchmarks.servers.running import fastapi, granian, litserve, torchserve, uvicorn, warm
 from benchmarks.table.record import Result
 from runtime.bundle import kind_of
 from runtime.cores import n_cores
@@ -30,6 +31,8 @@ from serving.without_gateway import serving_without_gateway
 PYTHON, TORCHSERVE = "python", "torchserve"
 BARE_PYTHON, BARE_TORCHSERVE = "python, no gateway", "torchserve, no gateway"
 NOOP, FASTAPI = "TorchServe, no-op handler", "FastAPI and onnxruntime"
+LITSERVE, TRITON = "LitServe", "Triton, Python backend"
+PEERS = (LITSERVE, *([TRITON] if triton.packages() else ()))  # beside FastAPI, as far as they are installed
 CONNECTIONS = (1, 8, 32, 128)
 # Goals of each server against FastAPI: the median latency with one connection, and rates with more.
 _GOALS: Mapping[str, Sequence[float | None]] = {
@@ -95,6 +98,8 @@ def servers(
             BARE_TORCHSERVE: lambda: running.enter_context(_bare(store, TorchServeRunner(workers=workers))),
             NOOP: lambda: running.enter_context(torchserve(bundle, kind, folder / "noop", workers, "noop_handler.py")),
             FASTAPI: lambda: running.enter_context(fastapi(bundle, kind, workers, environment)),
+            LITSERVE: lambda: running.enter_context(litserve(bundle, kind, workers, environment)),
+            TRITON: lambda: running.enter_context(triton.triton(bundle, kind, workers, environment)),
         }
         yield {name: start[name]() for name in names}
 
@@ -110,24 +115,29 @@ def in_turns(
     rejections: bool = False,
 ) -> Loads:
     """Measure the servers in turns, so that other load on the machine meets all of them."""
+    wrapped = triton.infer_bodies(bodies)
+
+    def measured(name: str, number: int, seconds: float) -> Load:
+        of_triton = name == TRITON
+        return measure(
+            urls[name],
+            wrapped if of_triton else bodies,
+            connections=number,
+            seconds=seconds,
+            content_type=triton.CONTENT_TYPE if of_triton else content_type,
+            headers=triton.HEADERS if of_triton else {},
+            rejections=rejections,
+        )
+
     for name, url in urls.items():
         if name in (TORCHSERVE, BARE_TORCHSERVE):
             warm(url, len(bodies[0]))
-        warm_s = _JVM_WARM_S if "orch" in name else _WARM_S
-        measure(url, bodies, connections=8, seconds=warm_s, content_type=content_type, rejections=rejections)
+        measured(name, 8, _JVM_WARM_S if "orch" in name else _WARM_S)
     loads: dict[tuple[int, str], list[Load]] = {}
     for _ in range(rounds):
         for number in connections:
-            for name, url in urls.items():
-                load = measure(
-                    url,
-                    bodies,
-                    connections=number,
-                    seconds=seconds,
-                    content_type=content_type,
-                    rejections=rejections,
-                )
-                loads.setdefault((number, name), []).append(load)
+            for name in urls:
+                loads.setdefault((number, name), []).append(measured(name, number, seconds))
     return loads
 
 
@@ -159,6 +169,22 @@ def one_worker_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[
     about = (
         f"Forecasts of one store's day by the bundle {bundle.name}, with one worker a server (`--workers 1`, batches "
         f"of up to {_ONE_WORKER['batchSize']}) and load by {generator()}; medians of {rounds} rounds."
+    )
+    return results, about
+
+
+def peer_rows(bundle: Path, *, rounds: int, seconds: float) -> tuple[list[Result], str]:
+    """Measure other servers of models beside the runner in Python; return the results and a description."""
+    with servers(bundle, (PYTHON, BARE_PYTHON, FASTAPI, *PEERS)) as urls:
+        loads = in_turns(urls, one_day(bundle), connections=(1, 8, 32), rounds=rounds, seconds=seconds)
+    results = []
+    for peer in PEERS:
+        for name in (PYTHON, BARE_PYTHON, FASTAPI):
+            results.append(_latency(loads, name, None, peer))
+            results += [_rate(loads, number, name, peer, None) for number in (8, 32)]
+    about = (
+        f"Forecasts of one store's day by the bundle {bundle.name}, with {n_cores()} workers a server and load by "
+        f"{generator()}; medians of {rounds} rounds. The peers call the same forecaster, in batches."
     )
     return results, about
 

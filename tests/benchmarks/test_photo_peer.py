@@ -1,4 +1,4 @@
-"""The FastAPI server that photos are compared with does the same work."""
+"""The servers that photos are compared with do the same work."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra bench")
 
 from benchmarks.load_generator.photos import made_up_photo
-from benchmarks.table.photos import _endpoint
+from benchmarks.servers.plain_pets import PlainClassifier
 from pets.bundle import INT8_NETWORK
 from pets.classifier import Classifier
 from pets.images import open_photo
@@ -25,11 +25,10 @@ def test_its_answer_is_the_classifiers() -> None:
     (logits,) = classifier.run_network([classifier.crop(open_photo(photo))[0]]).logits
     exps = np.exp(logits - logits.max())
     expected = sorted((exps / exps.sum()).tolist(), reverse=True)[:5]
-    exact, rounded = (_endpoint(BUNDLE, BUNDLE / file, photo) for file in (NETWORK, INT8_NETWORK))
-    assert probabilities(exact()) == pytest.approx(expected, rel=1e-2)
-    assert probabilities(rounded()) != pytest.approx(expected, rel=1e-6)  # each endpoint keeps its network
-    assert probabilities(exact()) == pytest.approx(expected, rel=1e-2)
+    exact, rounded = (PlainClassifier(BUNDLE, BUNDLE / file) for file in (NETWORK, INT8_NETWORK))
+    assert probabilities(exact.answer(photo)) == pytest.approx(expected, rel=1e-2)
+    assert probabilities(rounded.answer(photo)) != pytest.approx(expected, rel=1e-6)
 
 
-def probabilities(response: object) -> list[float]:
-    return [breed["probability"] for breed in json.loads(response.body)["top"]]  # type: ignore[attr-defined]
+def probabilities(answer: bytes) -> list[float]:
+    return [breed["probability"] for breed in json.loads(answer)["top"]]
