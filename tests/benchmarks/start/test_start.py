@@ -8,6 +8,7 @@ import pytest
 from benchmarks.start.__main__ import java_parts, steps
 from runtime.bundle import NETWORK
 
+DEMO = Path(__file__).parents[3] / "model_store" / "demo"
 SMAPS = """\
 703c00000-74c580000 rw-p 00000000 00:00 0
 Private_Clean:         0 kB
@@ -33,13 +34,13 @@ def test_the_memory_of_java_is_told_apart_by_address_and_name() -> None:
 
 
 @pytest.mark.integration
-def test_the_steps_load_and_verify_a_bundle(demo_bundle: Path, tmp_path: Path) -> None:
-    figures = steps(demo_bundle)
+def test_the_steps_load_and_verify_a_bundle(tmp_path: Path) -> None:
+    figures = steps(DEMO)
     assert [*figures][-3:] == ["network in onnxruntime", "columns of all stores and days", "golden rows"]
     assert all(seconds >= 0 for seconds, _ in figures.values())
     _, network = figures["network in onnxruntime"]
-    assert network > (demo_bundle / NETWORK).stat().st_size / 2
-    damaged = shutil.copytree(demo_bundle, tmp_path / "damaged")
+    assert network > (DEMO / NETWORK).stat().st_size / 2
+    damaged = shutil.copytree(DEMO, tmp_path / "damaged")
     (damaged / NETWORK).write_bytes(b"")
     with pytest.raises(Exception, match="non-zero exit status"):
         steps(damaged)
