@@ -90,3 +90,8 @@ def test_every_address_in_the_shell_is_a_file() -> None:
     addresses = re.findall(r'(?:href|src)="/console/([^"]+\.\w+)"', page)
     assert len(addresses) > 3
     assert [address for address in addresses if not (STATIC / address).is_file()] == []
+
+
+def test_the_sample_is_the_photo_that_everybody_may_use() -> None:
+    assert (STATIC / "breed" / "sample.jpg").read_bytes() == (ROOT / "docs" / "cat.jpg").read_bytes()
+    assert "console/static/breed/sample.jpg" in (ROOT / "NOTICE").read_text()

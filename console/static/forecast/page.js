@@ -196,6 +196,12 @@ class ForecastPage extends LitElement {
         <h1>Sales forecast</h1>
         <p class="lead">${this.renderLead()}</p>
       </div>
+      ${this.model === null ? nothing : this.renderContent()}
+      ${this.model === null && this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}`;
+  }
+
+  renderContent() {
+    return html`
       ${this.model?.synthetic ? html`<p class="notice">These stores are invented, so that you can try the pages. The figures mean nothing.</p>` : nothing}
       ${controls(this.model, this.stores, this.view, (change) => this.change(change))}
       ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}

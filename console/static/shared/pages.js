@@ -20,7 +20,7 @@ export const PAGES = [
     role: null,
     load: () => import("../forecast/page.js"),
   },
-  // { path: "/console/breed", label: "Breed", kind: "pets", role: null, load: () => import("../breed/page.js") },
+  { path: "/console/breed", label: "Breed", kind: "pets", role: null, load: () => import("../breed/page.js") },
   { path: "/console/about", label: "About", kind: null, role: null, load: () => import("../about/page.js") },
 ];
 
