@@ -188,7 +188,7 @@ def test_a_single_item_equals_the_item_in_a_list(sensitive_forecaster: Forecaste
     single, listed = ask(sensitive_forecaster, item, {"items": [item]})
     assert isinstance(single, Forecast)
     assert isinstance(listed, Forecasts)
-    about = {"model": "sales", "version": "1", "cutoff": CUTOFF, "objective": "median"}
+    about = {"model": "sales", "version": "1", "cutoff": CUTOFF, "objective": "median", "receipt": None}
     assert {**vars(single)} == {**vars(listed.items[0]), **about}
 
 
