@@ -22,7 +22,7 @@ from serving.console.process import SOCKET, Console
 from serving.gateway.config import GatewayConfig, ServedModel
 from serving.gateway.envoy import Gateway, GatewayFolder, Host, gateway_folder, running_envoy
 from serving.instances import Instance, InstancePool, archives_of, count_workers, routes
-from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
+from serving.monitoring.exporter import Exporter, exporting, instance_metrics
 from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
 from serving.ports import hold_port
@@ -242,15 +242,15 @@ class Service:
         gateway, running = self.gateway, self.pool.running()
         hosts = self._gateway_hosts()
         numbers = {server.address: instance.number for instance, server in running.items()}
-        torchserve = functools.partial(
-            torchserve_metrics, {instance.number: server.metrics for instance, server in running.items()}
+        own_metrics = functools.partial(
+            instance_metrics, {instance.number: server.metrics for instance, server in running.items()}
         )
         kind = self._runner.process_kind
         processes = {kind: [server.process.pid for server in running.values()]}
         restarts = {kind: sum(instance.restarts for instance in self.pool.instances)}
         return Watched(
             processes | ({"gateway": [gateway.process.pid]} if gateway else {}) | self._console_processes(),
-            [torchserve, *([gateway.metrics] if gateway else []), *([self._console.metrics] if self._console else [])],
+            [own_metrics, *([gateway.metrics] if gateway else []), *([self._console.metrics] if self._console else [])],
             {model.name: model.workers for model in self._models},
             alive=self._is_alive(hosts),
             routed={

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from handlers.worker_paths import WorkerPaths
 from serving.instances import InstancePool, archives_of, count_workers
-from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
+from serving.monitoring.exporter import Exporter, exporting, instance_metrics
 from serving.monitoring.recent import Recent
 from serving.monitoring.watched import STARTING, ReadyPolicy, Watched
 from serving.ports import HOST, Ports
@@ -68,7 +68,7 @@ def serving_without_gateway(
             texts = {instance.number: server.metrics for instance, server in running.items()}
             return Watched(
                 {runner.process_kind: [server.process.pid for server in running.values()]},
-                [functools.partial(torchserve_metrics, texts)],
+                [functools.partial(instance_metrics, texts)],
                 workers,
                 alive=bool(alive) or any(instance.is_recovering for instance in pool.instances),
                 routed={

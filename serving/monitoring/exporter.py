@@ -34,8 +34,10 @@ _STOP_POLL = 0.05  # seconds between two checks of whether the exporter is to st
 _SAMPLE = re.compile(r"^([\w:]+)(?:\{(.*)\})? ")  # name and labels of a metric
 
 
-def torchserve_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
-    """Return the metrics of several TorchServe instances in one text, distinguished by the label ``torchserve``.
+def instance_metrics(metrics: Mapping[int, Callable[[], bytes]]) -> bytes:
+    """Return the own metrics of several instances in one text, distinguished by the label ``torchserve``.
+
+    Only TorchServe has some; a worker in Python returns nothing here, because its metrics are in shared files.
 
     All instances are asked at the same time, so that several that hang delay a scrape no longer than one.
 

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from handlers.readiness import declare_ready
 from handlers.worker_paths import WorkerPaths
 from serving.monitoring import bounded_server, exporter
-from serving.monitoring.exporter import Exporter, exporting, torchserve_metrics
+from serving.monitoring.exporter import Exporter, exporting, instance_metrics
 from serving.monitoring.watched import STARTING, Watched
 from serving.ports import HOST, PortError, Ports
 
@@ -158,7 +158,7 @@ def gone() -> bytes:
 
 
 def test_metrics_of_instances_are_combined_and_may_be_missing(server: Server) -> None:
-    own = functools.partial(torchserve_metrics, {0: lambda: torchserve(7), 1: gone, 2: lambda: torchserve(8)})
+    own = functools.partial(instance_metrics, {0: lambda: torchserve(7), 1: gone, 2: lambda: torchserve(8)})
     server.watched = Watched({}, [own, gone], {}, alive=True)
     samples = server.samples()
     assert samples["ts_inference_requests_total", "a } b", "sales", "0"] == 7
@@ -175,8 +175,8 @@ def test_instances_are_scraped_at_the_same_time() -> None:
         both.wait()
         raise TimeoutError
 
-    assert torchserve_metrics({0: hang, 1: hang}) == b""
-    assert torchserve_metrics({}) == b""
+    assert instance_metrics({0: hang, 1: hang}) == b""
+    assert instance_metrics({}) == b""
 
 
 def test_an_idle_connection_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
