@@ -55,7 +55,7 @@ _NO_EXECUTION = (
     "folder that does, or unpack the library from TorchServe's jar onto LD_LIBRARY_PATH, as the Dockerfile does"
 )
 # Workers import the stand-in even where torch is installed. Why: measured CPU time of a start with four workers
-# 22 s -> 9 s, memory of a worker 330 MiB -> 71 MiB (benchmarks.start, two cores).
+# 22 s -> 9 s, memory of a worker 330 MiB -> 71 MiB (single starts, two busy cores).
 _WITHOUT_TORCH = Path(__file__).parent / "without_torch"
 
 
