@@ -17,6 +17,8 @@ class Options(BaseModel):
         receipt_key: file with the key that signs receipts; None if answers carry none.
         keep_for_review: True if photos may be kept for review where clients agree.
         retention_days: number of days after which kept photos are deleted.
+        second_opinions: share of the kept photos that two people answer.
+        appeal_days: number of days within which an appeal should be decided.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,6 +31,8 @@ class Options(BaseModel):
     receipt_key: Path | None = None
     keep_for_review: bool = False
     retention_days: int = Field(30, ge=1)
+    second_opinions: float = Field(0.1, ge=0, le=1)
+    appeal_days: int = Field(14, ge=1)
 
     @property
     def is_secure(self) -> bool:

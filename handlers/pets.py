@@ -10,10 +10,11 @@ from PIL import Image
 
 from handlers.http import Request
 from handlers.telemetry.pets import BreedObserver
-from handlers.worker_settings import MAX_PIXELS, REVIEW_SHARE, receipt_key
+from handlers.worker_settings import KEEP_PHOTOS, MAX_PIXELS, REVIEW_SHARE, receipt_key
 from pets.claims import pets_claims
 from pets.classifier import Classifier, Query
 from pets.image_files import MAX_PIXELS as DEFAULT_MAX_PIXELS
+from pets.review.kept_photos import keep
 from runtime.cores import n_cores
 from runtime.receipts import sign
 from schemas.pets.answer import Prediction
@@ -45,7 +46,8 @@ class PetsHandler:
         self.observer = BreedObserver()
         # Two for each core, because a thread waits while the network computes its photo.
         self.pool = ThreadPoolExecutor(threads if threads > 1 else 2 * n_cores()) if device != "cpu" else None
-        self._key = receipt_key()
+        self._key, folder = receipt_key(), os.environ.get(KEEP_PHOTOS)
+        self._keep_photos = Path(folder) if folder else None
 
     def parse(self, request: Request) -> Query:
         """Parse a request and decode its photo, so that a damaged photo fails only its own request."""
@@ -53,12 +55,23 @@ class PetsHandler:
         return self.model.prepare(parse_request(request.fields, headers, explain=request.explain))
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction | Problem]:
-        """Answer requests together, with receipts if the service has a key for them."""
+        """Answer requests together, with receipts if the service has a key for them.
+
+        A photo is kept if operator and client agree, and if a person is to look at it.
+        """
         answers = self.model.predict(queries)
-        if self._key is not None:
-            for answer in answers:
-                if isinstance(answer, Prediction):
-                    answer.receipt = sign(pets_claims(answer, self.model.review_share).to_sign(), self._key)
+        for query, answer in zip(queries, answers, strict=True):
+            if isinstance(answer, Problem):
+                continue
+            if query.request.retain != "none":
+                answer.retained = False
+            if self._key is None:
+                continue
+            claims = pets_claims(query.request, answer, self.model.review_share)
+            answer.receipt = sign(claims.to_sign(), self._key)
+            wanted = claims.retain == "appeal" or (claims.retain == "review" and answer.decision == "review")
+            if wanted and self._keep_photos is not None:
+                answer.retained = keep(self._keep_photos, claims.id, answer.receipt, query.photo.image)
         return answers
 
     def first_request(self) -> Request:

@@ -15,6 +15,7 @@ BEHIND_GATEWAY = "SHOPCAT_BEHIND_GATEWAY"  # set if headers that only the gatewa
 ALLOW_UNPATCHED = "SHOPCAT_ALLOW_UNPATCHED"  # set if TorchServe may run without patches, or with other code
 REQUEST_LOG_RATE = "SHOPCAT_REQUEST_LOG_RATE"  # answers in the request log, per second; 0 for all
 RECEIPT_KEY = "SHOPCAT_RECEIPT_KEY"  # file of the key that signs receipts; without it, answers have none
+KEEP_PHOTOS = "SHOPCAT_KEEP_PHOTOS"  # pets: folder for photos that clients agree to keep; without it, none is kept
 REQUEST_MEMORY = "SHOPCAT_REQUEST_MEMORY"  # bytes that requests may take in a worker beyond its loaded model
 
 
@@ -26,6 +27,7 @@ def worker_environment(
     allow_unpatched: bool = False,
     request_log_rate: float | None = None,
     receipt_key: Path | None = None,
+    keep_photos: Path | None = None,
 ) -> dict[str, str]:
     """Return the environment variables of the settings; None leaves a setting to the bundle or to its default."""
     settings = {
@@ -34,6 +36,7 @@ def worker_environment(
         REQUEST_MEMORY: request_memory,
         REQUEST_LOG_RATE: request_log_rate,
         RECEIPT_KEY: receipt_key,
+        KEEP_PHOTOS: keep_photos,
         ALLOW_UNPATCHED: 1 if allow_unpatched else None,
     }
     return {name: str(value) for name, value in settings.items() if value is not None}

@@ -5,7 +5,6 @@ TorchServe's handler, the commands and the evaluation all call the same `Classif
 
 from __future__ import annotations
 
-import difflib
 import logging
 from base64 import b64encode
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pets import bundle as bundles
+from pets.class_names import ClassNames
 from pets.golden import verify
 from pets.graph import Rival, Target
 from pets.heatmap import overlay
@@ -26,14 +26,14 @@ from pets.images import Box, Photo, crop, cut, open_photo
 from pets.network import Output, Precision, Run, networks
 from pets.photo_warnings import photo_warnings
 from pets.regions import closer_box, has_small_subject
-from pets.review import review_reason
+from pets.review.decision import review_reason
 from runtime.bundle import BundleError
 from runtime.clock import Clock
 from runtime.errors import SessionError
 from schemas.pets.answer import BoxAnswer, Breed, HeatmapAnswer, Prediction
 from schemas.pets.manifest import PetsManifest
-from schemas.pets.request import PetRequest, class_key
-from schemas.problems import FieldError, Problem, ProblemError, abbreviate
+from schemas.pets.request import PetRequest
+from schemas.problems import FieldError, Problem, abbreviate
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Classifier:
 
     Attributes:
         precision: number format that the network computes in.
-        review_share: share of the accepted photos that go to review at random, 0 to 1; see `pets.review`.
+        review_share: share of the accepted photos that go to review at random, 0 to 1; see `pets.review.decision`.
         max_pixels: number of pixels of a photo that may be decoded; see `open_photo`.
     """
 
@@ -111,7 +111,7 @@ class Classifier:
             raise ValueError(f"review_share must be from 0 to 1, not {self.review_share:g}")
         self.name, self.version, self.clock = manifest.name, manifest.version, Clock()
         self.classes = [breed.name for breed in manifest.classes]
-        self._class_indices = {class_key(name): index for index, name in enumerate(self.classes)}
+        self._class_names = ClassNames(self.classes)
 
     @classmethod
     def load(
@@ -204,10 +204,10 @@ class Classifier:
         Raises:
             ProblemError: if the photo can't be decoded, or a class is not one of the model's.
         """
-        target: int = Target.PREDICTED if request.class_ is None else self._class_index("class", request.class_)
+        target: int = Target.PREDICTED if request.class_ is None else self._class_names.index("class", request.class_)
         rival: int = Rival.NONE
         if request.heatmap == "contrast":
-            rival = Rival.RUNNER_UP if request.versus is None else self._class_index("versus", request.versus)
+            rival = Rival.RUNNER_UP if request.versus is None else self._class_names.index("versus", request.versus)
         self.clock.lap("parse")
         photo = open_photo(request.image, self.max_pixels)
         pixels, box = self.crop(photo)
@@ -334,15 +334,3 @@ class Classifier:
     def _breed(self, index: int, probability: float) -> Breed:
         breed = self.manifest.classes[index]
         return Breed(breed.name, breed.species, probability)
-
-    def _class_index(self, field: str, name: str) -> int:
-        """Return the index of a class named in a request's field."""
-        index = self._class_indices.get(class_key(name))
-        if index is not None:
-            return index
-        close = difflib.get_close_matches(class_key(name), self._class_indices, n=3, cutoff=0.5)
-        near = f"; is it {' or '.join(self.classes[self._class_indices[key]] for key in close)}?" if close else ""
-        error = FieldError(
-            path=f"/{field}", value=abbreviate(name), detail=f"not one of the model's {len(self.classes)} classes{near}"
-        )
-        raise ProblemError(Problem.of("unknown-class", f"{error.path}: {error.detail} (sent: {error.value})", [error]))

@@ -98,15 +98,19 @@ def _check_parent(target: Path) -> None:
         raise FolderError(f"{target} can't be written: {parent}: {error.strerror}; name another place") from None
 
 
-def write_file(target: Path, content: bytes) -> None:
+def write_file(target: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file atomically; replace an existing one."""
-    with new_file(target) as part:
+    with new_file(target, mode=mode) as part:
         part.write_bytes(content)
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[Path]:
+def new_file(target: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Write a file atomically; replace an existing one.
+
+    Args:
+        target: path of the file; missing parents are created.
+        mode: rights of the file. Until it is complete, only its owner has any.
 
     Yields:
         An empty temporary file beside the target. If the block ends without an error, it is renamed to the target,
@@ -116,7 +120,7 @@ def new_file(target: Path) -> Iterator[Path]:
     with _part(target, _new_file) as part:
         yield part
         fsync(part)
-        part.chmod(0o644)
+        part.chmod(mode)
         part.replace(target)
 
 

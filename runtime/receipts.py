@@ -33,7 +33,7 @@ _DICTIONARY: Final = (
     b'"slices":[{"store_type":"a","state":"","stores":[1],"days":[0],"first_date":"2026-0","cutoff":"2026-0'
     b'{"id":"","time":17,"model":"sales","version":"2026{"id":"","time":17,"model":"pets","version":"2026'
     b'","breed":"","species":"cat","probability":0.,"known":true,"decision":"review","review_reason":"low_probability",'
-    b'"review_reason":null,"review_share":0.02,"top":[["'
+    b'"retain":"appeal""review"]],"photo":"","retain":"none"}"review_reason":null,"review_share":0.02,"top":[["'
 )
 
 

@@ -88,6 +88,20 @@ _OPTIONS = (
         type=click.IntRange(1, 3650),
         help="Days after which photos kept for review are deleted.",
     ),
+    click.option(
+        "--second-opinions",
+        default=0.1,
+        show_default=True,
+        type=click.FloatRange(0, 1),
+        help="Share of the kept photos that two people answer, 0 to 1.",
+    ),
+    click.option(
+        "--appeal-days",
+        default=14,
+        show_default=True,
+        type=click.IntRange(1, 365),
+        help="Days within which an appeal should be decided.",
+    ),
 )
 
 
@@ -113,6 +127,8 @@ class ConsoleOptions:
     receipt_key: Path | None
     keep_for_review: bool
     retention_days: int
+    second_opinions: float
+    appeal_days: int
 
     def has_console(self) -> bool:
         """Return True if the service has a console.
@@ -170,7 +186,15 @@ class ConsoleOptions:
             receipt_key=self.receipt_key,
             keep_for_review=self.keep_for_review,
             retention_days=self.retention_days,
+            second_opinions=self.second_opinions,
+            appeal_days=self.appeal_days,
         ).model_dump(mode="json")
+
+    def kept_photos(self) -> Path | None:
+        """Return the folder for photos that clients agree to keep; None if none is kept."""
+        from pets.review.kept_photos import INCOMING
+
+        return self.data.resolve() / INCOMING if self.keep_for_review and self.has_console() else None
 
     def _remedy(self) -> str:
         if self.console is False:

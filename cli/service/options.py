@@ -152,6 +152,7 @@ class ServeOptions(ConsoleOptions):
         return worker_environment(
             review_share=self.review_share,
             max_pixels=self.max_pixels,
+            keep_photos=self.kept_photos(),
             request_memory=memory,
             allow_unpatched=self.allow_unpatched,
             request_log_rate=self.request_log_rate,

@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.pets.answer import Decision, ReviewReason, Species
+from schemas.pets.request import Retain
 from schemas.sales.options import Objective
 from schemas.sales.request import StoreId
 
@@ -72,3 +73,7 @@ class PetsClaims(Claims):
     review_reason: ReviewReason | None = Field(description="Reason for a review by a person, also of a random check.")
     review_share: float = Field(description="Share of the accepted photos that went to review at random.")
     top: list[tuple[str, float]] = Field(description="Most probable classes with their probabilities, three at most.")
+    photo: str = Field(
+        default="", description="Hash of the photo's file, by which answers about the same photo are recognised."
+    )
+    retain: Retain = Field(default="none", description="Consent of the client to keep the photo.")

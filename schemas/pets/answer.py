@@ -137,6 +137,14 @@ class Prediction:
             "service has no key for receipts.",
         ),
     ] = field(default=None, kw_only=True)
+    retained: Annotated[
+        bool | None,
+        Field(
+            exclude_if=lambda retained: retained is None,
+            description="True if the photo is kept, until people have looked at it or its time is over. Absent if the "
+            "request does not ask for it.",
+        ),
+    ] = field(default=None, kw_only=True)
 
     def to_json(self) -> bytes:
         """Return the response's body."""

@@ -17,6 +17,7 @@ from schemas.pets.request import (
     PetJsonExplanationRequest,
     PetJsonRequest,
     PetOptions,
+    Retain,
 )
 from schemas.problem_kinds import ProblemName
 
@@ -43,6 +44,7 @@ SHARED_TYPES: dict[str, Any] = {
     "HeatmapOption": Annotated[MethodOrNone, Field(description="Method that computes a heatmap, or none.")],
     "Look": Annotated[Look, Field(description="Part of a photo that is classified.")],
     "Overlay": Annotated[Overlay, Field(description="Format of a photo with a heatmap painted on it, or none.")],
+    "Retain": Annotated[Retain, Field(description="Consent to keep a photo for people who look at it.")],
     "ReviewReason": Annotated[ReviewReason, Field(description="Reason for a review by a person.")],
     "Species": Annotated[Species, Field(description="Species of a breed.")],
 }

@@ -18,6 +18,7 @@ Method = Literal["activation", "gradcam", "contrast"]
 MethodOrNone = Literal["none", "activation", "gradcam", "contrast"]
 Look = Literal["whole", "closer"]
 Overlay = Literal["none", "png"]
+Retain = Literal["none", "review", "appeal"]
 
 ClassName = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_NAME)]
 
@@ -58,6 +59,12 @@ class PetOptions(BaseModel):
     )
     overlay: Overlay = Field(
         default="png", description="Format of the photo with the heatmap painted on it: png (in base64), or none."
+    )
+
+    retain: Retain = Field(
+        default="none",
+        description="Consent to keep the photo for people who look at it: none; review, if the decision is review; "
+        "appeal, in any case, because an appeal follows. A service keeps photos only if its operator wants it to.",
     )
 
     @field_validator("class_", "versus")

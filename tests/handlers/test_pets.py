@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from handlers.batch import answer_batch
 from handlers.http import Request
 from handlers.pets import Classifier, PetsHandler
 from handlers.worker_settings import worker_environment
 from pets.image_files import MAX_PIXELS
+from pets.images import Photo
+from pets.review.kept_photos import read
 from runtime.clock import Clock
 from runtime.cores import n_cores
 from runtime.receipts import make_key, verify
@@ -43,24 +46,25 @@ class FakeClassifier:
     version: str = "1"
     clock: Clock = field(default_factory=Clock)
 
-    def prepare(self, request: PetRequest) -> PetRequest:
+    def prepare(self, request: PetRequest) -> "FakeQuery":
         if b"broken" in request.image:
             raise ProblemError(Problem.of("damaged-image", "broken"))
-        return request
+        return FakeQuery(request)
 
-    def predict(self, queries: Sequence[PetRequest]) -> list[Prediction | Problem]:
-        self.batches.append(list(queries))
-        if any(b"trip" in query.image for query in queries):
+    def predict(self, queries: Sequence["FakeQuery"]) -> list[Prediction | Problem]:
+        requests = [query.request for query in queries]
+        self.batches.append(requests)
+        if any(b"trip" in request.image for request in requests):
             raise RuntimeError("tripped")
         return [
             Prediction(
-                breed=query.image.decode("latin-1"),
+                breed=request.image.decode("latin-1"),
                 species=None,
                 probability=0.5,
                 top=[],
                 known=True,
-                decision="review",
-                review_reason="low_probability",
+                decision="accept" if b"sure" in request.image else "review",
+                review_reason=None if b"sure" in request.image else "low_probability",
                 look="whole",
                 box=BoxAnswer(0, 0, 1, 1),
                 heatmap=None,
@@ -68,10 +72,18 @@ class FakeClassifier:
                 model="pets",
                 version="1",
             )
-            if query.class_ != "Unicorn"
+            if request.class_ != "Unicorn"
             else Problem.of("unknown-class", "no such class")
-            for query in queries
+            for request in requests
         ]
+
+
+@dataclass
+class FakeQuery:
+    """A prepared request, whose photo is a grey one."""
+
+    request: PetRequest
+    photo: Photo = field(default_factory=lambda: Photo(Image.new("RGB", (40, 30), "gray"), 40, 30, "PNG"))
 
 
 @pytest.fixture
@@ -204,9 +216,79 @@ def test_every_answer_has_a_receipt_if_the_service_has_a_key(
     assert (claims.breed, claims.probability, claims.decision) == ("3", 0.5, "review")
     assert (claims.review_reason, claims.review_share) == ("low_probability", 0.02)
     assert verify(first["receipt"], key)["id"] != claims.id
-    assert len(second["receipt"]) < 220
+    assert len(second["receipt"]) < 240
     assert status == 404
     assert "receipt" not in problem
+
+
+@pytest.fixture
+def keeping(handler: PetsHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PetsHandler:
+    """A handler whose operator lets photos be kept, in the folder ``kept``."""
+    assert handler
+    make_key(tmp_path / "receipt.key")
+    settings = worker_environment(
+        review_share=0.02, receipt_key=tmp_path / "receipt.key", keep_photos=tmp_path / "kept"
+    )
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return PetsHandler(tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("photo", "retain", "kept"),
+    [
+        (b"1", b"review", True),
+        (b"sure", b"review", False),
+        (b"1", b"appeal", True),
+        (b"sure", b"appeal", True),
+        (b"1", b"none", None),
+        (b"1", b"", None),
+    ],
+)
+def test_a_photo_is_kept_if_the_client_agrees(
+    keeping: PetsHandler, tmp_path: Path, photo: bytes, retain: bytes, kept: bool | None
+) -> None:
+    ((status, content),) = answer(keeping, [request({"body": photo, "retain": retain}, JPEG)])
+    assert (status, content.get("retained")) == (200, kept)
+    files = [*(tmp_path / "kept").iterdir()] if (tmp_path / "kept").exists() else []
+    assert len(files) == (1 if kept else 0)
+    if kept:
+        found = read(files[0])
+        claims = PetsClaims.model_validate(verify(found.receipt, (tmp_path / "receipt.key").read_bytes()))
+        assert (found.receipt, found.id) == (content["receipt"], claims.id)
+        assert (claims.retain, claims.breed) == (retain.decode(), photo.decode())
+
+
+@pytest.mark.parametrize("missing", ["receipt_key", "keep_photos"])
+def test_no_photo_is_kept_if_the_operator_did_not_ask_for_it(
+    keeping: PetsHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    assert keeping
+    (name,) = worker_environment(**{missing: tmp_path})  # type: ignore[arg-type]
+    monkeypatch.delenv(name)
+    silent = PetsHandler(tmp_path, device="cpu")
+    ((_, content),) = answer(silent, [request({"body": b"1", "retain": b"review"}, JPEG)])
+    assert content["retained"] is False
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_photo_that_cannot_be_kept_is_answered(keeping: PetsHandler, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("a file where the folder should be")
+    ((status, content),) = answer(keeping, [request({"body": b"1", "retain": b"review"}, JPEG)])
+    assert (status, content["retained"]) == (200, False)
+
+
+def test_receipts_about_the_same_photo_have_the_same_hash(keeping: PetsHandler, tmp_path: Path) -> None:
+    answers = answer(keeping, [request({"body": content}, JPEG) for content in (b"1", b"1", b"2")])
+    key = (tmp_path / "receipt.key").read_bytes()
+    first, again, other = (verify(content["receipt"], key)["photo"] for _, content in answers)
+    assert first == again != other
+    assert len(first) == 16
+
+
+def test_consent_is_one_of_three_words(handler: PetsHandler) -> None:
+    ((status, content),) = answer(handler, [request({"body": b"1", "retain": b"forever"}, JPEG)])
+    assert (status, content["errors"][0]["path"]) == (422, "/retain")
 
 
 def test_the_settings_have_the_names_and_types_of_torchserve() -> None:

@@ -1,4 +1,4 @@
-"""pets.review: known photos, the reasons for a review, and the random share of accepted photos."""
+"""pets.review.decision: known photos, the reasons for a review, and the random share of accepted photos."""
 
 import hashlib
 import math
@@ -7,7 +7,7 @@ import random
 import pytest
 
 from pets.classifier import Classifier
-from pets.review import is_random_check, review_reason
+from pets.review.decision import is_random_check, review_reason
 from schemas.pets.answer import Prediction
 from schemas.pets.manifest import PetsManifest
 from schemas.pets.request import PetRequest

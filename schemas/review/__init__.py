@@ -1,0 +1,1 @@
+"""Contract of the review of photos by people, and of appeals against answers."""
