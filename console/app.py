@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,6 +14,10 @@ from console import catalogue_api, pages, session
 from console.identity import Guard
 from console.metrics import REGISTRY
 from console.problems import HANDLERS
+from console.review import api as review
+from console.review import appeals_api
+from console.review.metrics import ReviewCollector
+from console.review.service import Review
 from console.settings import Settings
 from console.storage import open_database
 
@@ -21,7 +25,7 @@ from console.storage import open_database
 def create_app(settings: Settings) -> Starlette:
     """Return the application.
 
-    Its state has ``settings``, which a reload replaces, and ``database``.
+    Its state has ``settings``, which a reload replaces, ``database``, ``review`` and ``metrics``.
 
     Raises:
         StorageError: if the database can't be opened.
@@ -31,7 +35,8 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         try:
-            yield
+            with app.state.review.running():
+                yield
         finally:
             database.close()
 
@@ -41,6 +46,8 @@ def create_app(settings: Settings) -> Starlette:
             Route("/metrics", metrics),
             *session.routes(),
             *catalogue_api.routes(),
+            *review.routes(),
+            *appeals_api.routes(),
             *pages.routes(pages.read_assets()),
         ],
         middleware=[Middleware(Guard, options=settings)],
@@ -49,6 +56,9 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.settings, app.state.database = settings, database
+    app.state.review = Review(settings, database)
+    app.state.metrics = CollectorRegistry()
+    app.state.metrics.register(ReviewCollector(app.state.review))
     return app
 
 
@@ -57,6 +67,7 @@ async def health(_: Request) -> Response:
     return Response(b"ok", media_type="text/plain")
 
 
-async def metrics(_: Request) -> Response:
+def metrics(request: Request) -> Response:
     """Return the console's metrics for the service's exporter, which asks on the socket too."""
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    found = generate_latest(REGISTRY) + generate_latest(request.app.state.metrics)
+    return Response(found, media_type=CONTENT_TYPE_LATEST)

@@ -6,11 +6,20 @@ from pydantic.json_schema import JsonSchemaMode
 
 from schemas import catalogue
 from schemas.openapi_parts import PARAMETERS, json_content, ref, responses
+from schemas.review import paths as review
 from schemas.session import Session
 
 SECTIONS = ("console", "feedback", "review", "appeals")  # first segments of its addresses
-TAGS = [{"name": "console", "description": "Sign-in of a browser. A service without a console lacks these addresses."}]
-COMPONENTS: dict[type, JsonSchemaMode] = dict.fromkeys((Session, *catalogue.ANSWERS), "serialization")
+TAGS = [
+    {"name": "console", "description": "Sign-in of a browser. A service without a console lacks these addresses."},
+    *review.TAGS,
+]
+COMPONENTS: dict[type, JsonSchemaMode] = {
+    **dict.fromkeys((Session, *catalogue.ANSWERS), "serialization"),
+    **review.COMPONENTS,
+}
+PROBLEMS = review.PROBLEMS
+SHARED_TYPES = review.SHARED_TYPES
 
 _PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
 
@@ -21,7 +30,8 @@ def paths() -> dict[str, Any]:
     signed_out = responses("The cookie is deleted.", {}, ())
     signed_out["204"] = signed_out.pop("200") | {"content": {}}
     del signed_out["204"]["content"]
-    return catalogue.paths() | {
+    others = catalogue.paths() | review.paths()
+    return others | {
         "/console/session": {
             "parameters": _PARAMETERS,
             "get": {

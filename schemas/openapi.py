@@ -40,6 +40,7 @@ def openapi() -> dict[str, Any]:
             paths[path] = {"parameters": [ref("parameters", name) for name in PARAMETERS], "post": post}
     components[Problem] = "serialization"
     components |= probes.COMPONENTS | console.COMPONENTS
+    shared_types |= console.SHARED_TYPES
     _, schemas = TypeAdapter.json_schemas(
         [(component.__name__, mode, TypeAdapter(component)) for component, mode in components.items()],
         ref_template="#/components/schemas/{model}",

@@ -15,11 +15,14 @@ ProblemName = Literal[
     "damaged-image",
     "image-too-large",
     "unknown-class",
+    "invalid-receipt",
+    "expired-receipt",
     "internal-error",
     "fatal-request",
     "unauthorized",
     "forbidden",
     "not-found",
+    "conflict",
     "method-not-allowed",
     "too-large",
     "overloaded",
@@ -116,6 +119,19 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "The name is misspelled, or the model was trained without the class.",
         "Use one of the similar names that `detail` lists.",
     ),
+    # Feedback.
+    "invalid-receipt": ProblemKind(
+        400,
+        "The receipt is not one of this service",
+        "The receipt was cut or altered, is about another model, or was signed by a service with another key.",
+        "Send the receipt back as the answer had it, to the same service and model.",
+    ),
+    "expired-receipt": ProblemKind(
+        410,
+        "The receipt is too old",
+        "The answer was given longer ago than the service takes true values for.",
+        "Send true values earlier; `detail` has the number of days.",
+    ),
     # Every model.
     "internal-error": ProblemKind(
         500,
@@ -147,6 +163,12 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "Not found",
         "The address is misspelled, or the service does not serve this model.",
         "Use an address of the OpenAPI document, `/openapi.json`.",
+    ),
+    "conflict": ProblemKind(
+        409,
+        "Somebody else was faster, or this was done before",
+        "The case or the appeal is in another state by now.",
+        "Load it again, and decide from what it says now.",
     ),
     "method-not-allowed": ProblemKind(
         405,

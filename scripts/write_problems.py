@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from schemas.console import PROBLEMS as CONSOLE_PROBLEMS
 from schemas.kinds import MODEL_KINDS
 from schemas.problem_kinds import GATEWAY_PROBLEMS, PROBLEM_KINDS, ProblemKind, ProblemName, type_uri
 from schemas.problems import FieldError, Problem
@@ -62,7 +63,8 @@ def _section(name: ProblemName, kind: ProblemKind) -> list[str]:
 
 def _sources(name: ProblemName) -> str:
     """Return the names of the parts of the service that answer with a problem."""
-    sources = {kind.name: kind.problems for kind in MODEL_KINDS.values()} | {"gateway": GATEWAY_PROBLEMS}
+    sources = {kind.name: kind.problems for kind in MODEL_KINDS.values()}
+    sources |= {"console": CONSOLE_PROBLEMS, "gateway": GATEWAY_PROBLEMS}
     return ", ".join(source for source, problems in sources.items() if name in problems)
 
 

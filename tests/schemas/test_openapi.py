@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter
 
+from schemas.console import PROBLEMS as CONSOLE_PROBLEMS
 from schemas.kinds import MODEL_KINDS
 from schemas.openapi import FILE, as_json, openapi, served
 from schemas.pets.answer import Prediction
@@ -169,9 +170,9 @@ def test_an_address_lists_the_problems_that_it_can_give(path: str, problems: tup
         assert all(PROBLEM_KINDS[name].title in responses[str(status)]["description"] for name in names)
 
 
-def test_every_kind_of_problem_belongs_to_a_model_or_the_gateway() -> None:
+def test_every_kind_of_problem_belongs_to_a_model_the_console_or_the_gateway() -> None:
     problems = {name for kind in MODEL_KINDS.values() for name in kind.problems}
-    assert {*problems, *GATEWAY_PROBLEMS} == {*get_args(ProblemName)} == {*PROBLEM_KINDS}
+    assert {*problems, *CONSOLE_PROBLEMS, *GATEWAY_PROBLEMS} == {*get_args(ProblemName)} == {*PROBLEM_KINDS}
     assert COMPONENTS["Problem"]["properties"]["type"]["x-extensible-enum"] == [*map(type_uri, PROBLEM_KINDS)]
 
 
@@ -217,7 +218,7 @@ def test_the_options_are_the_same_in_query_form_and_json(path: str, component: s
     body = {*COMPONENTS[component]["properties"]}
     query = {parameter["name"] for parameter in POSTS[path]["parameters"]}
     assert form == body == {"image", *query}
-    assert query == {"heatmap", "class", "versus", "look", "top_k", "overlay"}
+    assert query == {"heatmap", "class", "versus", "look", "top_k", "overlay", "retain"}
     assert {*content} == {"application/octet-stream", "multipart/form-data", "application/json"}
     heatmap = COMPONENTS[component]["properties"]["heatmap"]
     expected = ("none", "HeatmapOption") if path.startswith("/predictions") else ("gradcam", "HeatmapMethod")

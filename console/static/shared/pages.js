@@ -21,6 +21,8 @@ export const PAGES = [
     load: () => import("../forecast/page.js"),
   },
   { path: "/console/breed", label: "Breed", kind: "pets", role: null, load: () => import("../breed/page.js") },
+  { path: "/console/review", label: "Review", kind: "pets", role: "review", load: () => import("../review/page.js") },
+  { path: "/console/appeal", label: "Appeal", kind: "pets", role: null, load: () => import("../appeal/page.js") },
   { path: "/console/about", label: "About", kind: null, role: null, load: () => import("../about/page.js") },
 ];
 

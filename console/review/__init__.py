@@ -1,0 +1,1 @@
+"""Review of photos by people, and appeals against answers."""

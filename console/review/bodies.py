@@ -1,0 +1,48 @@
+"""Bodies and queries of requests, read into pydantic models."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from console.problems import error
+from schemas.json_text import parse_json
+from schemas.problems import ProblemError, validation_problem
+
+MAX_BODY = 64 << 10  # bytes
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[Model]) -> Model:
+    """Return the JSON body of a request.
+
+    Only JSON is accepted, because a browser lets a form of another site send other content types without asking.
+
+    Raises:
+        ProblemError: if the body is not JSON, too large, or not valid.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise error("unsupported-media-type", "send a JSON object with the header Content-Type: application/json")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise error("too-large", f"the body has more than {MAX_BODY:,} bytes; send less")
+    content = parse_json(body)
+    if not isinstance(content, dict):
+        raise error("malformed-request", "the body is not a JSON object")
+    return validated(content, model)
+
+
+def validated(content: object, model: type[Model]) -> Model:
+    """Return content as a model.
+
+    Raises:
+        ProblemError: invalid-request, with the invalid fields.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as failed:
+        raise ProblemError(validation_problem(failed, names={"": [*model.model_fields]})) from None
