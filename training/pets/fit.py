@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pets.images import normalise
+from runtime.cores import n_cores
 from schemas.pets.manifest import BackboneSpec, HeadSpec
 from training.device import fast_bfloat16
 from training.loop.batches import Batches, predict
@@ -285,7 +286,8 @@ def _photo_batches(job: _Job, size: int) -> PhotoBatches:
         strengths=PRESETS[options.strength],
         batch_size=options.batch_size,
         balanced=options.balanced,
-        threads=1,
+        # On a CPU the network has the other cores; a GPU waits for photos.
+        threads=1 if job.device == "cpu" else n_cores(),
     )
 
 

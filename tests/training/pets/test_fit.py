@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import training.pets.fit as fits
 from pets.images import crop, normalise, open_photo
 from tests.training.pets.drawn import BREEDS, draw_photo
 from tests.training.pets.tiny import TINY
@@ -289,3 +290,13 @@ def test_a_checkpoint_of_other_photos_is_rejected(pet_data: PetData, tmp_path: P
     kept, _ = split_for_calibration(pet_data.train, 0.2, 0)
     with pytest.raises(CheckpointError, match="photos"):
         fit(pet_data, kept, HEAD_ALONE, folder=tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", 1), ("cuda:0", 5)])
+def test_all_cores_decode_photos_for_a_gpu(
+    pet_data: PetData, monkeypatch: pytest.MonkeyPatch, device: str, expected: int
+) -> None:
+    monkeypatch.setattr(fits, "n_cores", lambda: 5)
+    _, (_, backbone, _) = new_network(len(pet_data.classes), PROBE)
+    job = fits._Job(pet_data, pet_data.train, PROBE, backbone, device)
+    assert fits._photo_batches(job, 64).threads == expected

@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pets.images import Photo, crop, normalise
+from runtime.cores import n_cores
 from runtime.folder import write_file
 from schemas.pets.manifest import BackboneSpec
 from training.pets.data.photos import Split, load_photo
@@ -87,7 +88,8 @@ def photo_features(
     load = partial(_versions, photos.files, size=size, crop_pct=crop_pct, copies=copies, seed=seed)
     precision = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bfloat16)
     rows = []
-    with ThreadPoolExecutor(_THREADS) as pool, torch.no_grad(), precision:
+    threads = _THREADS if device == "cpu" else n_cores()
+    with ThreadPoolExecutor(threads) as pool, torch.no_grad(), precision:
         pixels = _ahead(pool, load, len(photos.files))
         bar = tqdm(pixels, total=len(photos.files), unit="photo", desc="features", disable=_disabled(progress))
         for batch in _batches(iter(bar), max(BATCH // versions, 1)):
