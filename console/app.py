@@ -11,6 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import catalogue_api, pages, session
+from console.feedback import endpoints as feedback
+from console.feedback.answers import AnswerCounter
+from console.feedback.metrics import FeedbackCollector
 from console.identity import Guard
 from console.metrics import REGISTRY
 from console.problems import HANDLERS
@@ -34,10 +37,15 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        counter = AnswerCounter(database, settings.metrics) if settings.metrics else None
+        if counter:
+            counter.start()
         try:
             with app.state.review.running():
                 yield
         finally:
+            if counter:
+                counter.stop()
             database.close()
 
     app = Starlette(
@@ -48,6 +56,7 @@ def create_app(settings: Settings) -> Starlette:
             *catalogue_api.routes(),
             *review.routes(),
             *appeals_api.routes(),
+            *feedback.routes(),
             *pages.routes(pages.read_assets()),
         ],
         middleware=[Middleware(Guard, options=settings)],
@@ -59,6 +68,7 @@ def create_app(settings: Settings) -> Starlette:
     app.state.review = Review(settings, database)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(ReviewCollector(app.state.review))
+    app.state.metrics.register(FeedbackCollector(database, lambda: app.state.settings))
     return app
 
 

@@ -15,6 +15,7 @@ class Options(BaseModel):
         public_url: address that browsers use instead, if a proxy or a published port stands before the gateway.
         keys: True if the gateway demands API keys, and passes on the clients' names and roles.
         receipt_key: file with the key that signs receipts; None if answers carry none.
+        metrics: address of the service's metrics, whose numbers of answers are counted; empty for none.
         keep_for_review: True if photos may be kept for review where clients agree.
         retention_days: number of days after which kept photos are deleted.
         second_opinions: share of the kept photos that two people answer.
@@ -29,6 +30,7 @@ class Options(BaseModel):
     public_url: str = ""
     keys: bool = False
     receipt_key: Path | None = None
+    metrics: str = ""
     keep_for_review: bool = False
     retention_days: int = Field(30, ge=1)
     second_opinions: float = Field(0.1, ge=0, le=1)

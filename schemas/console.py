@@ -5,6 +5,7 @@ from typing import Any
 from pydantic.json_schema import JsonSchemaMode
 
 from schemas import catalogue
+from schemas.feedback import paths as feedback
 from schemas.openapi_parts import PARAMETERS, json_content, ref, responses
 from schemas.review import paths as review
 from schemas.session import Session
@@ -12,14 +13,16 @@ from schemas.session import Session
 SECTIONS = ("console", "feedback", "review", "appeals")  # first segments of its addresses
 TAGS = [
     {"name": "console", "description": "Sign-in of a browser. A service without a console lacks these addresses."},
+    *feedback.TAGS,
     *review.TAGS,
 ]
 COMPONENTS: dict[type, JsonSchemaMode] = {
     **dict.fromkeys((Session, *catalogue.ANSWERS), "serialization"),
+    **feedback.COMPONENTS,
     **review.COMPONENTS,
 }
-PROBLEMS = review.PROBLEMS
-SHARED_TYPES = review.SHARED_TYPES
+PROBLEMS = tuple(dict.fromkeys((*feedback.PROBLEMS, *review.PROBLEMS)))
+SHARED_TYPES = feedback.SHARED_TYPES | review.SHARED_TYPES
 
 _PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
 
@@ -30,7 +33,7 @@ def paths() -> dict[str, Any]:
     signed_out = responses("The cookie is deleted.", {}, ())
     signed_out["204"] = signed_out.pop("200") | {"content": {}}
     del signed_out["204"]["content"]
-    others = catalogue.paths() | review.paths()
+    others = catalogue.paths() | feedback.paths() | review.paths()
     return others | {
         "/console/session": {
             "parameters": _PARAMETERS,

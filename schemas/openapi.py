@@ -22,7 +22,7 @@ from schemas.problems import Problem
 
 FILE = Path(__file__).with_name("openapi.json")
 
-_SECTIONS = ("predictions", "explanations")  # first segments of the models' addresses
+_SECTIONS = ("predictions", "explanations", "feedback")  # first segments of the models' addresses
 _DATA = ("const", "default", "enum", "examples")  # keys of a schema whose values are data and not schemas
 _NOTES = ("default", "description", "examples")  # keys of a schema that are no part of the type
 
@@ -115,9 +115,10 @@ def served(models: Mapping[str, str], *, with_console: bool = False) -> str:
     paths: dict[str, Any] = {}
     for path, item in document["paths"].items():
         section, _, last = path[1:].partition("/")
-        if section not in _SECTIONS:
-            if with_console or section not in CONSOLE_SECTIONS:
-                paths[path] = item
+        if section in CONSOLE_SECTIONS and not with_console:
+            continue
+        if section not in _SECTIONS or last not in MODEL_KINDS:
+            paths[path] = item
             continue
         for name, kind in models.items():
             if kind == last:
@@ -131,8 +132,10 @@ def _renamed(item: Any, kind: str, name: str) -> Any:
     for section in _SECTIONS:
         text = text.replace(f"/{section}/{kind}", f"/{section}/{name}")
     renamed = json.loads(text)
-    post = renamed["post"]
-    post["operationId"] = post["operationId"].removesuffix(_camel_case(kind)) + _camel_case(name)
+    for method in ("get", "post"):
+        if operation := renamed.get(method):
+            stem = operation["operationId"].removesuffix(_camel_case(kind))
+            operation["operationId"] = stem + _camel_case(name)
     return renamed
 
 

@@ -183,7 +183,8 @@ class ConsoleOptions:
             gateway=config.url,
             public_url=self.public_url,
             keys=self.api_keys is not None,
-            receipt_key=self.receipt_key,
+            receipt_key=self.receipt_key_file(),
+            metrics=config.metrics_url,
             keep_for_review=self.keep_for_review,
             retention_days=self.retention_days,
             second_opinions=self.second_opinions,
@@ -195,6 +196,23 @@ class ConsoleOptions:
         from pets.review.kept_photos import INCOMING
 
         return self.data.resolve() / INCOMING if self.keep_for_review and self.has_console() else None
+
+    def receipt_key_file(self) -> Path | None:
+        """Return the file of the key that signs receipts; it is made if it is the data folder's. None for no receipts.
+
+        Raises:
+            ReceiptKeyError: if the key can't be read or made.
+        """
+        from runtime.receipts import make_key, read_key
+
+        if self.receipt_key is not None:
+            read_key(self.receipt_key)
+            return self.receipt_key.resolve()
+        if not self.has_console():
+            return None
+        file = self.data.resolve() / "receipt.key"
+        make_key(file)
+        return file
 
     def _remedy(self) -> str:
         if self.console is False:

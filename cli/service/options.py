@@ -156,6 +156,7 @@ class ServeOptions(ConsoleOptions):
             request_memory=memory,
             allow_unpatched=self.allow_unpatched,
             request_log_rate=self.request_log_rate,
+            receipt_key=self.receipt_key_file(),
         )
 
     def warn(self, config: "GatewayConfig") -> None:

@@ -172,6 +172,18 @@ class GatewayConfig:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
+    @property
+    def local_probes_host(self) -> str:
+        """IP address at which this machine's programs reach the exporter."""
+        host = str(ipaddress.ip_address(self.probes_host))
+        return {"0.0.0.0": HOST, "::": "::1"}.get(host, host)  # noqa: S104
+
+    @property
+    def metrics_url(self) -> str:
+        """Address of the metrics for this machine's programs."""
+        host = f"[{self.local_probes_host}]" if ":" in self.local_probes_host else self.local_probes_host
+        return f"http://{host}:{self.probes_port}/metrics"
+
     def warnings(self) -> list[str]:
         """Return a warning for each protection that is missing on a port that other machines can reach."""
         if ipaddress.ip_address(self.host).is_loopback:

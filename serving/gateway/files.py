@@ -1,7 +1,6 @@
 """Files that Envoy reads: its configuration, and those that it reads again when they change."""
 
 import contextlib
-import ipaddress
 import json
 import logging
 import threading
@@ -22,7 +21,6 @@ from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import UNITS, RateLimit, describe
 from serving.gateway.refusals import access_log_rate, access_logs, refusals
 from serving.gateway.tracing import DRAW_HEADER
-from serving.ports import HOST
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +37,6 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         models: models that clients may use.
         folder: Envoy's private folder, with the other files and the administration socket.
     """
-    probes_host = ipaddress.ip_address(config.probes_host)
     by_address = bool(config.rate_limits) and config.keys is None
     limits = f"each address may send {describe(config.rate_limits)}" if by_address else ""
     return _rendered(
@@ -47,7 +44,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
         config=config,
         folder=folder,
         models=models,
-        probes_host={"0.0.0.0": HOST, "::": "::1"}.get(str(probes_host), str(probes_host)),  # noqa: S104
+        probes_host=config.local_probes_host,
         auth=(_FOLDER / "auth.lua").read_text(encoding="utf-8"),
         refusals=refusals(
             MAX_BODY,

@@ -1,0 +1,96 @@
+"""Feedback that is stored: what exactly, for how long, who may export and delete it."""
+
+import csv
+import io
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sales.forecaster import Forecaster
+from tests.console.feedback.conftest import Console, Send, photo_receipt, receipt_of
+
+ADMIN, REVIEW = {"x-shopcat-roles": "predict,review,label,admin"}, {"x-shopcat-roles": "review"}
+
+
+def test_nothing_is_stored_that_nobody_sent(demo: Forecaster, key: bytes, send: Send, tmp_path: Path) -> None:
+    """A receipt of 14 forecasts comes back with one value: the other 13 forecasts are not stored."""
+    receipt, answer = receipt_of(demo, key)
+    send("sales", {"receipt": receipt, "item": 4, "sales": 5000})
+    send("sales", {"receipt": "forged", "sales": 1}, status=400)
+    with sqlite3.connect(tmp_path / "console.db") as database:
+        dump = "\n".join(database.iterdump())
+        rows = database.execute("SELECT date, forecast, sales, client FROM feedback_sales").fetchall()
+    assert rows == [("2015-08-07", answer["items"][4]["sales"], 5000, "shop")]
+    assert receipt not in dump
+    assert "forged" not in dump
+    others = [item["sales"] for item in answer["items"] if item["sales"] and item is not answer["items"][4]]
+    assert not any(str(sales) in dump for sales in others)
+
+
+def test_export_is_a_table_of_what_was_learnt(demo: Forecaster, key: bytes, send: Send, console: Console) -> None:
+    receipt, answer = receipt_of(demo, key)
+    send("sales", {"receipt": receipt, "item": 1, "sales": 5000}, {"store": 4, "date": "2015-08-05", "sales": 1})
+    exported = console.get("/feedback/export?model=sales", headers=REVIEW)
+    assert exported.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in exported.headers["content-disposition"]
+    rows = [*csv.DictReader(io.StringIO(exported.text))]
+    assert sorted((row["store"], row["date"], row["source"]) for row in rows) == [
+        ("3", "2015-08-04", "receipt"),
+        ("4", "2015-08-05", "recomputed"),
+    ]
+    (served,) = [row for row in rows if row["source"] == "receipt"]
+    assert (float(served["forecast"]), float(served["sales"])) == (answer["items"][1]["sales"], 5000)
+
+
+def test_an_export_has_a_range_of_days(key: bytes, send: Send, console: Console) -> None:
+    send("pets", {"receipt": photo_receipt(key), "breed": "Bengal"})
+
+    def n_rows(query: str) -> int:
+        exported = console.get(f"/feedback/export?model=pets{query}", headers=REVIEW)
+        assert exported.status_code == 200
+        return len(exported.text.splitlines()) - 1
+
+    assert [n_rows(query) for query in ("", "&from=2020-01-01", "&to=2020-01-01", "&from=9000-01-01")] == [1, 1, 0, 0]
+    assert console.get("/feedback/export?model=pets&from=today", headers=REVIEW).status_code == 422
+    assert console.get("/feedback/export", headers=REVIEW).status_code == 404
+
+
+def test_no_cell_of_an_export_is_a_formula(key: bytes, send: Send, console: Console) -> None:
+    send("pets", {"receipt": photo_receipt(key), "breed": "Bengal", "note": '=HYPERLINK("http://x")'})
+    (row,) = csv.DictReader(io.StringIO(console.get("/feedback/export?model=pets", headers=REVIEW).text))
+    assert row["note"] == '\'=HYPERLINK("http://x")'
+
+
+def test_an_export_needs_the_role_review(console: Console) -> None:
+    assert console.get("/feedback/export?model=sales").status_code == 403
+
+
+def test_a_client_deletes_its_own_values(demo: Forecaster, key: bytes, send: Send, console: Any) -> None:
+    receipt, _ = receipt_of(demo, key)
+    (first, second) = send("sales", {"receipt": receipt, "sales": [1, 2, *[None] * 12]})["results"]
+    send("sales", {"receipt": receipt, "item": 0, "sales": 9})
+    assert console.delete(f"/feedback/{first['id']}", headers={"x-shopcat-client": "other"}).status_code == 404
+    assert console.delete(f"/feedback/{first['id']}").status_code == 204
+    assert console.delete(f"/feedback/{first['id']}").status_code == 404
+    with console.app.state.database.reading() as connection:
+        assert [row["id"] for row in connection.execute("SELECT id FROM feedback_sales")] == [second["id"]]
+        assert connection.execute("SELECT * FROM feedback_revisions").fetchall() == []
+        counts = connection.execute("SELECT SUM(number) AS number FROM feedback_counts").fetchone()
+    assert counts["number"] == 3
+
+
+def test_the_id_of_a_receipt_deletes_all_of_its_values(key: bytes, send: Send, console: Console) -> None:
+    receipt = photo_receipt(key)
+    send("pets", {"receipt": receipt, "breed": "Bengal"})
+    (reviewed,) = send(
+        "pets", {"receipt": receipt, "breed": "Bengal", "why": "reviewer"}, roles="review,predict", client="vet"
+    )["results"]
+    assert console.delete(f"/feedback/{reviewed['id']}", headers=ADMIN).status_code == 204
+    assert len(console.get("/feedback/export?model=pets", headers=REVIEW).text.splitlines()) == 1
+
+
+def test_no_id_deletes_everything(send: Send, console: Console) -> None:
+    send("sales", {"store": 3, "date": "2015-08-04", "sales": 1})
+    for name in ("%20", "''", "%25", "*", "sales"):
+        assert console.delete(f"/feedback/{name}", headers=ADMIN).status_code == 404
+    assert len(console.get("/feedback/export?model=sales", headers=REVIEW).text.splitlines()) == 2
