@@ -216,6 +216,7 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
     from prometheus_client.metrics import MetricWrapperBase
 
     import handlers
+    from console.feedback import metrics as feedback_metrics
     from serving.monitoring import host_metrics
     from serving.monitoring.server_metrics import ServerCollector
     from serving.monitoring.watched import STARTING
@@ -226,7 +227,11 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
         if isinstance(metric, MetricWrapperBase) and metric._name.startswith("shopcat_"):
             suffix = "_total" if metric._type == "counter" else ""
             yield f"{metric._name}{suffix}", tuple(metric._labelnames), str(metric._type), metric._documentation
-    for family in [*ServerCollector(lambda: (STARTING, [])).collect(), *host_metrics.HostCollector(ROOT).collect()]:
+    for family in [
+        *ServerCollector(lambda: (STARTING, [])).collect(),
+        *host_metrics.HostCollector(ROOT).collect(),
+        *feedback_metrics.families(),
+    ]:
         if not family.name.startswith("shopcat_gpu_"):
             suffix = "_total" if family.type == "counter" else ""
             yield f"{family.name}{suffix}", tuple(family._labelnames), family.type, family.documentation

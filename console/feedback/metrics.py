@@ -29,7 +29,8 @@ class _Families(NamedTuple):
     card: GaugeMetricFamily
 
 
-def _families() -> _Families:
+def families() -> _Families:
+    """Return the families without any values."""
     return _Families(
         CounterMetricFamily(
             "shopcat_feedback",
@@ -81,20 +82,20 @@ class FeedbackCollector(Collector):
 
     def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
         """Return the current metrics; figures are at most a minute old."""
-        families = _families()
+        current = families()
         with self._database.reading() as connection:
             for row in connection.execute("SELECT model, source, outcome, number FROM feedback_counts"):
-                families.feedback.add_metric((row["model"], row["source"], row["outcome"]), row["number"])
+                current.feedback.add_metric((row["model"], row["source"], row["outcome"]), row["number"])
         for found in self._current():
             if found.share is not None:
-                families.share.add_metric((found.model,), found.share)
+                current.share.add_metric((found.model,), found.share)
             for measure, value in found.card.items():
-                families.card.add_metric((found.model, measure), value)
+                current.card.add_metric((found.model, measure), value)
             if isinstance(found, SalesReport):
-                _add_sales(families, found)
+                _add_sales(current, found)
             else:
-                _add_pets(families, found)
-        return families
+                _add_pets(current, found)
+        return current
 
     def _current(self) -> list[SalesReport | PetsReport]:
         read, reports = self._reports

@@ -78,7 +78,7 @@ def sales_card(manifest: SalesManifest) -> dict[str, float]:
 
 def pets_card(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return the figures of a pets model's card by the names of the report."""
-    figures = {"all": metrics.get("accuracy"), "accepted": metrics.get("accepted_accuracy")}
+    figures = {"accuracy": metrics.get("accuracy"), "accuracy_accepted": metrics.get("accepted_accuracy")}
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 

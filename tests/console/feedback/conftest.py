@@ -12,11 +12,12 @@ from starlette.testclient import TestClient
 from console.app import create_app
 from console.settings import Settings
 from pets.claims import pets_claims
-from runtime.receipts import make_key, sign
+from runtime.receipts import make_key, new_id, sign
 from sales.answers.claims import sales_claims
 from sales.forecaster import Forecaster
 from schemas.feedback.claims import Claims
 from schemas.pets.answer import BoxAnswer, Breed, Prediction, ReviewReason
+from schemas.pets.request import PetRequest
 from schemas.problems import Problem
 from schemas.sales.parse import parse_request
 
@@ -104,7 +105,7 @@ def photo_receipt(
         model="pets",
         version="1",
     )
-    return signed(pets_claims(answer, share), key, **changes)
+    return signed(pets_claims(PetRequest(image=new_id().encode()), answer, share), key, **changes)
 
 
 def signed(claims: Claims, key: bytes, **changes: Any) -> str:

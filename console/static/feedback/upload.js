@@ -1,0 +1,115 @@
+/** Upload of a table with true values, and the report of rows that were rejected. */
+
+import { request, ServiceError } from "../shared/api.js";
+import { count } from "../shared/format.js";
+import { announce } from "../shared/live.js";
+import { html, LitElement, nothing } from "../vendor/lit.js";
+
+/** @import {Model} from "../shared/answers.js" */
+/** @import {Results} from "./types.js" */
+
+/** Number of rejected rows that are shown. */
+const SHOWN = 50;
+
+class Upload extends LitElement {
+  static properties = {
+    model: { attribute: false },
+    results: { state: true },
+    error: { state: true },
+    waiting: { state: true },
+  };
+
+  constructor() {
+    super();
+    /** @type {Model | null} */
+    this.model = null;
+    /** @type {Results | null} */
+    this.results = null;
+    this.error = "";
+    this.waiting = false;
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  render() {
+    if (this.model === null) return nothing;
+    const { name, kind } = this.model;
+    const columns =
+      kind === "sales"
+        ? html`<code>store</code>, <code>date</code> and <code>sales</code>, or <code>receipt</code>, <code>item</code> and <code>sales</code>`
+        : html`<code>receipt</code> and <code>breed</code>, or <code>other_breed</code>, <code>not_a_pet</code> or <code>unknown</code> with true`;
+    return html`<details class="upload">
+      <summary>Send true values as a table</summary>
+      <form @submit=${this.send}>
+        <label for="table-${name}">A CSV file with the columns ${columns}</label>
+        <input id="table-${name}" name="table" type="file" accept=".csv,text/csv" required>
+        <button class="primary" ?disabled=${this.waiting}>${this.waiting ? "Sending…" : "Send"}</button>
+      </form>
+      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.results ? this.renderResults(this.results) : nothing}
+    </details>`;
+  }
+
+  /** @param {Results} results */
+  renderResults(results) {
+    const rejected = results.results.filter(({ problem }) => problem);
+    return html`<p class="notice ${rejected.length ? "" : "good"}">${summary(results)}</p>
+      ${
+        rejected.length
+          ? html`<div class="wide" tabindex="0" role="region" aria-label="Rejected rows">
+              <table class="figures">
+                <caption>Rejected rows${rejected.length > SHOWN ? `, the first ${SHOWN}` : ""}</caption>
+                <thead><tr><th scope="col">Row</th><th scope="col">Reason</th></tr></thead>
+                <tbody>
+                  ${rejected
+                    .slice(0, SHOWN)
+                    .map(
+                      ({ entry, problem }) =>
+                        html`<tr><th scope="row">${entry + 1}</th><td class="reason">${problem?.detail}</td></tr>`,
+                    )}
+                </tbody>
+              </table>
+            </div>`
+          : nothing
+      }`;
+  }
+
+  /** @param {SubmitEvent} event */
+  async send(event) {
+    event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    const table = /** @type {File} */ (new FormData(form).get("table"));
+    this.error = "";
+    this.results = null;
+    this.waiting = true;
+    try {
+      const headers = { "content-type": "text/csv" };
+      this.results = await request(`/feedback/${this.model?.name}`, { method: "POST", headers, body: table });
+      announce(summary(/** @type {Results} */ (this.results)));
+      form.reset();
+      this.dispatchEvent(new Event("shopcat:taken", { bubbles: true }));
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.error = error.message;
+    } finally {
+      this.waiting = false;
+    }
+  }
+}
+customElements.define("shopcat-upload", Upload);
+
+/**
+ * Return what became of the rows, in words.
+ * @param {Results} results
+ */
+export function summary({ counted, replaced, unchanged, rejected }) {
+  const parts = [
+    counted ? `${count(counted, "value")} counted` : "",
+    replaced ? `${count(replaced, "value")} replaced` : "",
+    unchanged ? `${count(unchanged, "value")} known already` : "",
+    rejected ? `${count(rejected, "row")} rejected` : "",
+  ].filter(Boolean);
+  return `${parts.join(", ")}.`;
+}
