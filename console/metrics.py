@@ -3,6 +3,5 @@
 from prometheus_client import CollectorRegistry, Counter
 
 REGISTRY = CollectorRegistry()
-REQUESTS = Counter(
-    "shopcat_console_requests", "Requests to the console.", ["section", "status"], registry=REGISTRY
-)  # section: first segment of the address
+# The section is the first segment of the address.
+REQUESTS = Counter("shopcat_console_requests", "Requests to the console.", ["section", "status"], registry=REGISTRY)

@@ -76,7 +76,8 @@ def _option_row(option: click.Option, context: click.Context) -> str:
     text = " ".join((option.help or "").split())
     stated = re.search(r"\s*\[default: (.*)\]$", text)  # in the help itself
     shown = option.show_default and not option.is_flag and option.default is not None
-    default = stated[1] if stated else f"{option.get_default(context)}" if shown else ""
+    given = option.show_default if isinstance(option.show_default, str) else None  # in place of a computed one
+    default = stated[1] if stated else given or f"{option.get_default(context)}" if shown else ""
     text = text[: stated.start()] if stated else text
     return f"| {names} | {value} | {_cell(default)} | {_cell(text)} |"
 
@@ -102,7 +103,7 @@ def http_sections() -> str:
     about = contract["info"].get("description", "")
     lines = [about.replace("docs/reference/problems.md", "[Problems](problems.md)"), ""]
     for path, item in contract["paths"].items():
-        for method in item.keys() & {"get", "post"}:
+        for method in [name for name in ("get", "put", "post", "delete") if name in item]:
             parameters = [*item.get("parameters", []), *item[method].get("parameters", [])]
             operation = item[method] | {"parameters": parameters}
             lines += _operation_section(f"{method.upper()} {path}", operation, contract)

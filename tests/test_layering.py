@@ -83,6 +83,12 @@ def test_the_rules_know_every_package() -> None:
         ("training.sales.metrics", "fastai"),
         ("shopcat.loading", "handlers.readiness"),
         ("shopcat.frames", "pandas"),
+        ("serving.service", "console.app"),
+        ("console.app", "serving.local_http"),
+        ("console.app", "handlers.readiness"),
+        ("console.app", "training.sales.metrics"),
+        ("console.app", "pandas"),
+        ("console.app", "sklearn"),
         ("cli.common", "shopcat.loading"),
     ],
 )

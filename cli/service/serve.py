@@ -93,7 +93,11 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
     show_default=True,
     help="/readyz answers 200 while any of the models can answer, or only while all can.",
 )
-@click.option("--api-keys", type=FILE, help="File with API keys, lines NAME: KEY; each request needs one of them.")
+@click.option(
+    "--api-keys",
+    type=FILE,
+    help="File with API keys, lines NAME: KEY [LIMITS] [roles=...]; each request needs one of them.",
+)
 @click.option("--tls-cert", type=FILE, help="Certificate for HTTPS, a PEM file.")
 @click.option("--tls-key", type=FILE, help="Private key of the certificate, a PEM file.")
 @click.option(

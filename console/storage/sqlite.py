@@ -74,10 +74,10 @@ def _errors(file: Path) -> Iterator[None]:
     """Turn SQLite's errors of a disk or a lock into a `StorageError`."""
     try:
         yield
-    except sqlite3.IntegrityError:
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError):
         raise
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.ProgrammingError):
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # a fault in a statement
             raise
         raise StorageError(
             f"the database {file} can't be used ({error}); check the folder's disk and rights, or name another folder "

@@ -63,9 +63,9 @@ class Console(Supervised[ConsoleProcess]):
         super().__init__("the console", functools.partial(running_console, folder), retry_first=True)
 
     def wait_until_up(self, seconds: float) -> bool:
-        """Wait until the pages can be opened, for some seconds at most; return True if they can."""
+        """Wait for the end of the first start, for some seconds at most; return True if the pages can be opened."""
         until = time.monotonic() + seconds
-        wait_for(lambda: self.current is not None or time.monotonic() > until)
+        wait_for(lambda: self.current is not None or self.restarts > 0 or time.monotonic() > until)
         return self.current is not None
 
     def use(self, bundles: Mapping[str, Path]) -> None:

@@ -11,10 +11,12 @@ import pytest
 from pydantic import TypeAdapter
 
 from schemas.console import PROBLEMS as CONSOLE_PROBLEMS
+from schemas.console import SECTIONS
 from schemas.kinds import MODEL_KINDS
 from schemas.openapi import FILE, as_json, openapi, served
 from schemas.pets.answer import Prediction
 from schemas.pets.parse import parse_request
+from schemas.probes import TAG
 from schemas.problem_kinds import GATEWAY_PROBLEMS, PROBLEM_KINDS, ProblemName, names_by_status, type_uri
 from schemas.sales.answer import Comparison, Forecast, Forecasts
 from schemas.sales.explanation import Explanation
@@ -25,12 +27,17 @@ from scripts.write_openapi_examples import FILE as EXAMPLES
 from scripts.write_openapi_examples import examples
 
 DOCUMENT = openapi()
-POSTS: dict[str, Any] = {path: item["post"] for path, item in DOCUMENT["paths"].items() if "post" in item}
+POSTS: dict[str, Any] = {  # addresses of models
+    path: item["post"]
+    for path, item in DOCUMENT["paths"].items()
+    if "post" in item and {*item["post"]["tags"]} <= {*MODEL_KINDS}
+}
+METHODS = ("get", "put", "post", "delete")
 OPERATIONS: dict[str, Any] = {
     f"{method} {path}": operation
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
-    if method in ("get", "post")
+    if method in METHODS
 }
 COMPONENTS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 
@@ -99,7 +106,13 @@ def test_the_name_of_an_operation_ends_with_the_kind_of_the_model(path: str) -> 
 
 
 def test_a_service_with_the_usual_names_has_the_document_itself() -> None:
-    assert json.loads(served({"sales": "sales", "pets": "pets"})) == json.loads(as_json())
+    assert json.loads(served({"sales": "sales", "pets": "pets"}, with_console=True)) == json.loads(as_json())
+
+
+def test_a_service_without_a_console_does_not_describe_its_addresses() -> None:
+    sections = {path.split("/")[1] for path in json.loads(served({"sales": "sales"}))["paths"]}
+    assert sections == {"predictions", "explanations", "livez", "readyz"}
+    assert {path.split("/")[1] for path in DOCUMENT["paths"]} - sections <= {*SECTIONS}
 
 
 def test_a_service_describes_its_models_under_their_names() -> None:
@@ -117,7 +130,7 @@ def test_a_service_describes_its_models_under_their_names() -> None:
     assert contract.isascii()  # Envoy counts bytes
 
 
-def test_a_key_is_optional_for_models_and_not_needed_for_probes() -> None:
+def test_a_key_is_optional_and_not_needed_for_probes() -> None:
     schemes = DOCUMENT["components"]["securitySchemes"]
     assert DOCUMENT["security"] == [{}, *({name: []} for name in schemes)]
     assert {(scheme["type"], scheme.get("name"), scheme.get("scheme")) for scheme in schemes.values()} == {
@@ -125,8 +138,9 @@ def test_a_key_is_optional_for_models_and_not_needed_for_probes() -> None:
         ("http", None, "bearer"),
     }
     for name, operation in OPERATIONS.items():
-        assert operation.get("security") == (None if name.startswith("post /") else []), name
-        assert ({"401", "429"} <= {*operation["responses"]}) == name.startswith("post /"), name
+        is_probe = operation["tags"] == [TAG]
+        assert operation.get("security") == ([] if is_probe else None), name
+        assert ({"401", "429"} <= {*operation["responses"]}) != is_probe, name
 
 
 def test_the_server_is_the_one_that_sends_the_document() -> None:

@@ -33,6 +33,7 @@ STATUSES = {
     "internal-error": 500,
     "fatal-request": 422,
     "unauthorized": 401,
+    "forbidden": 403,
     "not-found": 404,
     "conflict": 409,
     "method-not-allowed": 405,

@@ -53,6 +53,18 @@ def kill(part: Supervised[Process]) -> None:
     assert until(lambda: part.current not in (None, before))
 
 
+def test_a_part_that_the_service_can_do_without_is_started_after_a_first_failure(
+    sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervised, "_LONGEST_WAIT_S", 0.01)
+    sleeper.errors = [ServerError("no database"), OSError("no disk")]
+    part = Supervised("the pages", sleeper.start, retry_first=True)
+    part.begin()
+    assert part.wait_until_started() is part.current
+    assert part.restarts == 2
+    stop_all([part])
+
+
 def test_a_killed_process_is_started_again(
     sleeper: Sleeper, part: Supervised[Process], caplog: pytest.LogCaptureFixture
 ) -> None:

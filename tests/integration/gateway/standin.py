@@ -52,10 +52,10 @@ class StandIn:
     Attributes:
         socket: Unix socket for requests, as TorchServe has one.
         port: port that answers the same, for probes.
-        behaviour: makes the answer to a POST; may be replaced at any time.
+        behaviour: makes the answer to a request that is no probe; may be replaced at any time.
         headers: headers added to each answer.
-        paths: paths of all POST requests so far.
-        in_progress: number of POST requests that are not answered yet.
+        paths: paths of all these requests so far.
+        in_progress: number of these requests that are not answered yet.
         max_in_progress: largest value of ``in_progress`` so far; a test may reset it.
     """
 
@@ -77,10 +77,13 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.reply(200, "text/plain", b"x" * 10)
+            if self.path.startswith(("/livez", "/readyz")):
+                self.reply(200, "text/plain", b"x" * 10)
+            else:
+                self.do_POST()
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
             with lock:
                 stand_in.paths.append(self.path)
                 stand_in.in_progress += 1
@@ -91,6 +94,8 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
                 with lock:
                     stand_in.in_progress -= 1
             self.reply(status, kind, content)
+
+        do_DELETE = do_POST  # noqa: N815 - the name that http.server looks up
 
         def reply(self, status: int, kind: str, content: bytes) -> None:
             with contextlib.suppress(OSError):

@@ -151,15 +151,23 @@ class Running:
 
 @contextmanager
 def serving(
-    bundle: Path, folder: Path, runner: RunnerKind, *options: str, environment: Mapping[str, str] = {}
+    bundle: Path,
+    folder: Path,
+    runner: RunnerKind,
+    *options: str,
+    environment: Mapping[str, str] = {},
+    console: bool = False,
 ) -> Iterator[Running]:
-    """Run `shopcat serve` on a copy of a bundle until the block ends; it begins when the service is ready."""
+    """Run `shopcat serve` on a copy of a bundle until the block ends; it begins when the service is ready.
+
+    The console is left out unless a test is about it, because its start takes time.
+    """
     ports = Ports.any_free()
     copy, log = folder / "bundle", folder / "output"
     shutil.copytree(bundle, copy)
     command = [sys.executable, "-m", "cli", "serve", str(copy), "--port", str(ports.inference)]
     command += ["--metrics-port", str(ports.metrics), "--model-store", str(folder / "store")]
-    command += ["--runner", runner.name, *FAST_HEALTH_CHECKS, *options]
+    command += ["--runner", runner.name, *FAST_HEALTH_CHECKS, *(() if console else ("--no-console",)), *options]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}

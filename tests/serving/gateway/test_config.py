@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from schemas.problems import Problem
+from schemas.session import ROLES
 from serving.gateway.certificate import Certificate, certificate_files, read_certificate
 from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.envoy import VERSION, find_envoy
@@ -63,7 +64,7 @@ def test_envoys_own_responses_are_problems() -> None:
         text = mapper["body_format_override"]["text_format_source"]["inline_string"]
         problem = Problem.model_validate_json(text)
         assert problem.status == mapper["status_code"]
-        assert ("%" in text) == (problem.status == 429)  # Envoy would take it for a command
+        assert ("%" in text) == (problem.status in (403, 429))  # Envoy would take it for a command
         headers = {added["header"]["key"] for added in mapper["headers_to_add"]}
         assert ("retry-after" in headers) == (problem.status == 503)
 
@@ -146,6 +147,23 @@ def test_a_key_file_names_the_clients_and_their_limits(tmp_path: Path) -> None:
     assert "first-key" not in repr(read_keys(file))
 
 
+def test_a_key_has_the_roles_behind_it_and_otherwise_predicts(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(
+        "shop: first-key-of-the-shop\nvet: the-key-of-the-vet 10/s roles=review,predict\n"
+        "boss: the-key-of-the-boss roles=admin unlimited\nlabel: the-key-of-labels roles=label\n"
+        "the-key-of-nobody-else\n"
+    )
+    keys = {key.client: (key.roles, key.limits) for key in read_keys(file)}
+    assert keys == {
+        "shop": (("predict",), None),
+        "vet": (("predict", "review"), parse_rate_limits(["10/s"])),
+        "boss": (ROLES, ()),
+        "label": (("label",), None),
+        "key-5": (("predict",), None),
+    }
+
+
 def test_a_key_file_is_read_again_once_it_rests(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "keys"
 
@@ -182,6 +200,10 @@ def test_a_key_file_is_read_again_once_it_rests(tmp_path: Path, caplog: pytest.L
         (b"a: secret-secret-secret secret\n", "line 1 of .* ends with text that is not a rate limit, like 10/s"),
         (b"a: secret-secret-secret 1/s 2/s\n", "line 1 of .* ends with two limits per second"),
         (b"a: secret-secret-secret 1/s\na: secret-secret-other\n", "line 2 of .* has other rate limits than line 1"),
+        (b"a: secret-secret-secret roles=review,secret\n", "line 1 of .* ends with unknown or repeated roles; write"),
+        (b"a: secret-secret-secret roles=\n", "unknown or repeated roles; .* predict,review,label,admin"),
+        (b"a: secret-secret-secret roles=label roles=review\n", "unknown or repeated roles"),
+        (b"a: secret-secret-secret\na: secret-secret-other roles=label\n", "line 2 of .* has other roles than line 1"),
         (b"a: " + b"secret" * 100 + b"\n", "16 to 512 characters"),
         (b"a: secret-secret-secret\nb: secret-secret-secret\n", "line 2 of .* has the same key as line 1"),
         ("schlüssel-schlüssel\n".encode(), "all of them ASCII"),
