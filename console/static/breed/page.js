@@ -9,6 +9,7 @@ import { Answers } from "./ask.js";
 import { controls } from "./controls.js";
 import { paint, paintScale } from "./heatmap.js";
 import { result } from "./result.js";
+import "./wrong.js";
 
 /** @import {PetsModel, Prediction} from "../shared/answers.js" */
 /** @import {Question} from "./ask.js" */
@@ -189,6 +190,11 @@ class BreedPage extends LitElement {
           this.opacity = opacity;
         },
       })}
+      ${
+        answer.receipt
+          ? html`<shopcat-wrong .receipt=${answer.receipt} .model=${model.name} .classes=${model.classes}></shopcat-wrong>`
+          : nothing
+      }
       <p class="hint">Model ${answer.model}, version ${answer.version}. A breed by looks says little about an animal's
         ancestry or behaviour. <a href="/console/about">Limits of the model</a></p>`;
   }

@@ -22,7 +22,7 @@ export function controls(model, stores, view, change) {
   const lengths = withOther(LENGTHS, view.days);
   const weeks = withOther(HISTORY, view.weeks);
   const known = stores.some(({ store }) => String(store) === view.store);
-  const waits = model === null;
+  const waits = stores.length === 0;
   return html`<form class="controls" aria-label="Store and days" @submit=${(/** @type {Event} */ event) => event.preventDefault()}>
     <label>Store
       <select ?disabled=${waits} @change=${(/** @type {Event} */ event) => change({ store: chosen(event) })}>

@@ -84,8 +84,8 @@ class ForecastPage extends LitElement {
       const model = await salesModel();
       if (model === undefined)
         throw new ServiceError("This service has no sales model, so there is nothing to forecast.", 404);
-      [this.stores, this.who] = await Promise.all([storesOf(model), session()]);
       this.model = model;
+      [this.stores, this.who] = await Promise.all([storesOf(model), session()]);
       this.readAddress();
     } catch (error) {
       this.fail(error);
@@ -94,7 +94,7 @@ class ForecastPage extends LitElement {
 
   /** @param {Map<string, unknown>} changed */
   updated(changed) {
-    if (changed.has("query") && changed.get("query") !== undefined && this.model !== null) this.readAddress();
+    if (changed.has("query") && changed.get("query") !== undefined && this.stores.length > 0) this.readAddress();
   }
 
   /** Take the view of the address, and ask for its forecast. */
@@ -225,7 +225,7 @@ class ForecastPage extends LitElement {
 
   renderLead() {
     const { model, view } = this;
-    if (model === null) return this.error ? nothing : "Loading…";
+    if (model === null || view.start === "") return this.error ? nothing : "Loading…";
     const last = addDays(view.start, view.days - 1);
     return html`Store ${view.store}, ${dayRange(view.start, last)}. Sales are known up to ${plainDay(model.cutoff)}.`;
   }

@@ -88,22 +88,28 @@ function signInAddress() {
 }
 
 let shown = "";
+/** Number of addresses so far: a module that arrives late must not replace the page of a later address. */
+let visits = 0;
 
 /**
  * Show the page of an address.
  * @param {URL} url
  */
 async function show(url) {
+  visits += 1;
+  const visit = visits;
   const main = /** @type {HTMLElement} */ (document.getElementById("main"));
   const page = [...PAGES, SIGN_IN].find((candidate) => candidate.path === url.pathname.replace(/\/$/, ""));
   if (page === undefined) {
     const home = await homePage();
+    if (visit !== visits) return;
     if (url.pathname === "/console/" || url.pathname === "/console") return navigate(home.path, { replace: true });
     return showMissing(main, url);
   }
   const header = /** @type {Header} */ (document.querySelector("shopcat-header"));
   header.current = page.path;
   const { title, element } = (await page.load()).default;
+  if (visit !== visits) return;
   document.title = `${title} – Shopcat`;
   const present = main.querySelector(element);
   if (present !== null) {

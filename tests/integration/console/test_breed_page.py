@@ -170,3 +170,33 @@ def test_the_sample_shows_a_first_answer(open_page: OpenPage) -> None:
     expect(page.locator(".verdict")).to_contain_text("Bengal")
     page.get_by_label("Look closer at the animal, if it is small").check()
     expect(page.locator("section[aria-busy=false] .verdict")).to_be_visible()
+
+
+def test_a_wrong_answer_is_told_and_counts_once(open_page: OpenPage) -> None:
+    page = open_page("/console/breed").page
+    page.get_by_role("button", name="Try a sample").click()
+    page.get_by_text("Is this wrong?").click()
+    form = page.locator(".wrong")
+    form.get_by_role("combobox").select_option("breed Egyptian_Mau")
+    form.get_by_role("textbox").fill("<b>Her papers</b> say so.")
+    form.get_by_role("button", name="Send", exact=True).click()
+    expect(form.locator(".notice.good")).to_have_text("Thank you. It counts.")
+    assert violations(page) == []
+    form.get_by_role("combobox").select_option("other_breed")
+    form.get_by_role("button", name="Send", exact=True).click()
+    expect(form.locator(".notice.good")).to_have_text("Thank you. It replaces what you said before.")
+
+
+def test_a_doubt_is_a_case_that_its_sender_can_follow(open_page: OpenPage) -> None:
+    page = open_page("/console/breed").page
+    page.get_by_role("button", name="Try a sample").click()
+    page.get_by_text("Is this wrong?").click()
+    form = page.locator(".wrong")
+    form.get_by_role("combobox").select_option("breed Egyptian_Mau")
+    form.get_by_role("button", name="Ask a person to decide").click()
+    expect(form.locator(".notice.good")).to_contain_text("Your case number is")
+    case = form.locator(".notice.good").inner_text().removesuffix(".").rpartition(" ")[2]
+    form.get_by_role("link").click()
+    expect(page.locator("h1")).to_have_text("Doubt an answer")
+    expect(page.locator("main")).to_contain_text(case)
+    expect(page.locator("main")).to_contain_text("The photo shows: Egyptian Mau.")

@@ -12,7 +12,7 @@ from tests.integration.console.conftest import ROOT, OpenPage, service, violatio
 
 pytestmark = pytest.mark.integration
 
-KEY = "k-9f3b1c7d5e2a"
+KEY = "k-9f3b1c7d5e2a4b6c8d0e"
 READY = {  # a place that each page shows when it is complete
     "/console/forecast?store=5&promo=2015-08-03..2015-08-07&explain=2015-08-07": ".waterfall",
     "/console/breed": ".drop",
@@ -99,7 +99,7 @@ def test_a_key_signs_in_leads_back_and_signs_out(open_page: OpenPage, guarded: s
     page = watched.page
     expect(page.locator("h1")).to_have_text("Sign in")
     assert page.url.endswith("/console/sign-in?next=%2Fconsole%2Fforecast%3Fstore%3D3%26days%3D7")
-    page.get_by_label("Your key").fill("a-wrong-key-123")
+    page.get_by_label("Your key").fill("a-wrong-key-1234567890")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("does not know this key")
     assert violations(page) == []

@@ -1,0 +1,121 @@
+/** The form that says what a photo really shows: as feedback, or as a doubt that a person decides. */
+
+import { post, ServiceError } from "../shared/api.js";
+import { breedName } from "../shared/format.js";
+import { announce } from "../shared/live.js";
+import { html, LitElement, nothing } from "../vendor/lit.js";
+
+/** @import {BreedClass} from "../shared/answers.js" */
+
+/** Truths that are no breed of the model, by the field that says so. */
+const OTHER = new Map([
+  ["other_breed", "another breed, or a mix"],
+  ["not_a_pet", "no cat and no dog"],
+  ["unknown", "nobody can tell"],
+]);
+const MAX_NOTE = 500;
+
+class WrongForm extends LitElement {
+  static properties = {
+    receipt: {},
+    model: {},
+    classes: { attribute: false },
+    said: { state: true },
+    error: { state: true },
+    follow: { state: true },
+  };
+
+  constructor() {
+    super();
+    this.receipt = "";
+    this.model = "";
+    /** @type {BreedClass[]} */
+    this.classes = [];
+    /** Confirmation of what was sent. */
+    this.said = "";
+    this.error = "";
+    /** Address that follows an appeal; "" without one. */
+    this.follow = "";
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  /** @param {Map<string, unknown>} changed */
+  willUpdate(changed) {
+    if (changed.has("receipt")) [this.said, this.error, this.follow] = ["", "", ""];
+  }
+
+  render() {
+    return html`<details class="wrong">
+      <summary>Is this wrong? Say what the photo shows</summary>
+      <form @submit=${this.send}>
+        <label>The photo shows
+          <select name="truth" required>
+            <option value="">choose</option>
+            ${this.classes.map(({ breed }) => html`<option value=${`breed ${breed}`}>${breedName(breed)}</option>`)}
+            ${[...OTHER].map(([name, label]) => html`<option value=${name}>${label}</option>`)}
+          </select>
+        </label>
+        <label>How you know it, or why the answer is wrong
+          <textarea name="note" rows="3" maxlength=${MAX_NOTE}></textarea>
+        </label>
+        <p class="hint">Both are stored with the answer's receipt. The photo is not.</p>
+        ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+        ${this.said ? html`<p class="notice good" role="status">${this.said}</p>` : nothing}
+        ${this.follow ? html`<p><a href=${this.follow}>Follow your case; keep this link, it is yours alone</a></p>` : nothing}
+        <div class="buttons">
+          <button class="primary" value="feedback">Send</button>
+          <button value="appeal">Ask a person to decide</button>
+        </div>
+      </form>
+    </details>`;
+  }
+
+  /** @param {SubmitEvent} event */
+  async send(event) {
+    event.preventDefault();
+    const form = new FormData(/** @type {HTMLFormElement} */ (event.target));
+    const appeals = event.submitter instanceof HTMLButtonElement && event.submitter.value === "appeal";
+    const truth = String(form.get("truth"));
+    const note = String(form.get("note")).trim();
+    const breed = truth.startsWith("breed ") ? truth.slice(6) : null;
+    this.error = "";
+    try {
+      await (appeals ? this.appeal(breed, truth, note) : this.feedback(breed, truth, note));
+      announce(this.said);
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      this.error = error.message;
+    }
+  }
+
+  /**
+   * @param {string | null} breed
+   * @param {string} truth
+   * @param {string} note
+   */
+  async feedback(breed, truth, note) {
+    const item = { receipt: this.receipt, ...(breed ? { breed } : { [truth]: true }), ...(note && { note }) };
+    const answer = await post(`/feedback/${this.model}`, { items: [item] });
+    const [result] = answer.results;
+    if (result.problem) throw new ServiceError(result.problem.detail, result.problem.status, result.problem);
+    this.said =
+      result.outcome === "replaced" ? "Thank you. It replaces what you said before." : "Thank you. It counts.";
+  }
+
+  /**
+   * @param {string | null} breed
+   * @param {string} truth
+   * @param {string} note
+   */
+  async appeal(breed, truth, note) {
+    const shown = breed ? breedName(breed) : OTHER.get(truth);
+    const claim = note || `The photo shows: ${shown}.`;
+    const filed = await post("/appeals", { receipt: this.receipt, claim, ...(breed && { breed }) });
+    this.follow = `/console/appeal#${filed.case}:${filed.token}`;
+    this.said = `Sent. Your case number is ${filed.case}.`;
+  }
+}
+customElements.define("shopcat-wrong", WrongForm);
