@@ -1,12 +1,17 @@
 """The console of a running service: its start, restarts, reload and stop."""
 
+import csv
 import http.client
+import io
 import json
 import os
+import random
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +99,43 @@ def test_its_death_costs_the_pages_and_nothing_else(service: Running) -> None:
         clients.wait_for_answers(10)
     assert (clients.lost, {*clients.statuses}) == ([], {200})
     assert statuses <= {200, 503}
+
+
+def test_no_acknowledged_answer_is_lost_when_the_console_is_killed_again_and_again(service: Running) -> None:
+    """A client sends true sales one by one, and the console is killed at random moments."""
+    assert until(lambda: is_up(service))
+    acknowledged: dict[str, float] = {}
+    first, done = date(2015, 8, 1), threading.Event()
+
+    def send() -> None:
+        number = 0
+        while not done.is_set():
+            day, sales = str(first + timedelta(days=number % 30)), 1000.0 + number
+            body = json.dumps({"items": [{"store": 1 + number // 30 % 10, "date": day, "sales": sales}]})
+            with closing(http.client.HTTPConnection(HOST, service.port, timeout=60)) as connection:
+                connection.request("POST", "/feedback/sales", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                content = answer.read()
+            if answer.status == 200:
+                assert json.loads(content)["rejected"] == 0, content
+                acknowledged[f"{1 + number // 30 % 10},{day}"] = sales
+            number += answer.status == 200
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        for _ in range(3):
+            count = len(acknowledged)
+            assert until(lambda count=count: len(acknowledged) > count + random.Random(count).randrange(1, 10), 60)
+            process(service).send_signal(signal.SIGKILL)
+    finally:
+        done.set()
+        thread.join()
+    assert until(lambda: is_up(service), 60)
+    _, _, table = get(service, "/feedback/export?model=sales")
+    rows = csv.DictReader(io.StringIO(table.decode()))
+    stored = {f"{row['store']},{row['date']}": float(row["sales"]) for row in rows}
+    assert {key: stored.get(key) for key in acknowledged} == acknowledged
 
 
 def test_a_console_that_hangs_harms_no_forecast(service: Running) -> None:
