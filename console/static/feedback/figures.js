@@ -52,7 +52,7 @@ export function salesFigures(report) {
  */
 function salesTable(caption, rows, card) {
   return html`<div class="wide" tabindex="0" role="region" aria-label=${caption}>
-    <table class="figures">
+    <table class="measures">
       <caption class="unseen">${caption}</caption>
       <thead>
         <tr>
@@ -87,7 +87,7 @@ function salesTable(caption, rows, card) {
 export function petsFigures(report) {
   if (!report.truths) return nothing;
   return html`<div class="wide" tabindex="0" role="region" aria-label="Right answers about photos">
-      <table class="figures">
+      <table class="measures">
         <caption class="unseen">Right answers about photos</caption>
         <thead>
           <tr><th scope="col">Photos</th><th scope="col">Looked at</th><th scope="col">Right</th></tr>

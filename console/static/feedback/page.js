@@ -65,7 +65,7 @@ class FeedbackPage extends LitElement {
     return html`
       <div class="head">
         <h1>How good it is</h1>
-        <p class="lead">What true sales and true breeds say about the answers, each with the range that it surely lies in.</p>
+        <p class="lead">What true sales and true breeds say about the answers, each with the range that it most likely lies in.</p>
       </div>
       ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
       <p class="period">

@@ -59,7 +59,7 @@ class Upload extends LitElement {
       ${
         rejected.length
           ? html`<div class="wide" tabindex="0" role="region" aria-label="Rejected rows">
-              <table class="figures">
+              <table class="measures">
                 <caption>Rejected rows${rejected.length > SHOWN ? `, the first ${SHOWN}` : ""}</caption>
                 <thead><tr><th scope="col">Row</th><th scope="col">Reason</th></tr></thead>
                 <tbody>
