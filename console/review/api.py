@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from console.identity import identity, require
 from console.problems import error
-from console.review import appeals, present, queue
+from console.review import appeals, present, queue, truths
 from console.review.appeals import SENDER
 from console.review.bodies import read_body, validated
 from console.review.export import table
@@ -99,6 +99,8 @@ async def answer(request: Request) -> Response:
         stored = queue.answer(connection, case_id, who, given, time.time())
         if given.verdict == "skip":
             return None
+        if stored.counts:
+            truths.record_answer(connection, stored.case, given, who)
         return _present(request, connection, stored.case, who)
 
     found = await writing(request, run)
@@ -106,7 +108,7 @@ async def answer(request: Request) -> Response:
 
 
 async def erase(request: Request) -> Response:
-    """Erase all that is stored about an answer: photo, notes, prediction and appeal.
+    """Erase all that is stored about an answer: photo, notes, prediction, appeal and true values.
 
     The role admin may do it, and whoever sends the answer's receipt, which proves that the photo is theirs.
     """
@@ -125,6 +127,7 @@ async def erase(request: Request) -> Response:
             review.store.erase(connection, case_id, now),
             queue.erase(connection, case_id, who=who, now=now),
             appeals.erase(connection, case_id, who=who, now=now),
+            truths.erase(connection, case_id),
         ]
         return any(found)
 

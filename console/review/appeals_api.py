@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from console.identity import identity, require
 from console.problems import error
-from console.review import appeals, present
+from console.review import appeals, present, truths
 from console.review.bodies import read_body
 from console.review.service import classes, reading, review_of, writing
 from console.review.states import not_found
@@ -125,6 +125,8 @@ async def advance(request: Request) -> Response:
             is_admin=person.is_admin,
             now=time.time(),
         )
+        if step.action == "decide":
+            truths.record_decision(connection, row, person.who)
         return _present(request, connection, row, person)
 
     return Response((await writing(request, run)).to_json(), media_type=JSON)

@@ -3,7 +3,7 @@
 import { html, LitElement, nothing } from "../vendor/lit.js";
 import { request, ServiceError } from "./api.js";
 import { announce } from "./live.js";
-import { PAGES, SIGN_IN } from "./pages.js";
+import { OPEN, PAGES, SIGN_IN } from "./pages.js";
 import { navigate, onNavigation } from "./router.js";
 import { forget, models, session } from "./service.js";
 
@@ -156,6 +156,6 @@ function showMissing(main, url) {
 
 onNavigation(show);
 window.addEventListener("shopcat:unauthorized", () => {
-  if (location.pathname !== SIGN_IN.path) navigate(signInAddress(), { replace: true });
+  if (!OPEN.includes(location.pathname)) navigate(signInAddress(), { replace: true });
 });
 show(new URL(location.href));

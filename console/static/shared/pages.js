@@ -41,3 +41,6 @@ export const SIGN_IN = {
   role: null,
   load: () => import("../sign-in/page.js"),
 };
+
+/** Addresses of pages that need no key: a token or nothing is enough. */
+export const OPEN = [SIGN_IN.path, "/console/appeal"];

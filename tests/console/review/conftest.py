@@ -34,6 +34,7 @@ def settings(tmp_path: Path) -> Settings:
         keys=True,
         receipt_key=key,
         keep_for_review=True,
+        second_opinions=0.0,
         socket=tmp_path / "socket",
         bundles={"pets": BUNDLE},
     )
