@@ -36,8 +36,16 @@ DAY = {"store": 1, "date": "2015-08-05"}
 SCRAPES = 5
 N_REQUESTS = 15  # sent by `send_everything`
 
-# A healthy service may have no data for these. HARDWARE has prefixes of metrics, INCIDENTS has series.
-HARDWARE = {"shopcat_gpu_": "a GPU"}
+# A healthy service may have no data for these. OPTIONAL has prefixes of metrics, INCIDENTS has series.
+# tests/console/feedback/test_metrics.py checks what the console needs true values for.
+TRUE_VALUES = (
+    "shopcat_feedback_",
+    "shopcat_forecast_error",
+    "shopcat_forecast_coverage",
+    "shopcat_accuracy",
+    "shopcat_card",
+)
+OPTIONAL = {"shopcat_gpu_": "a GPU", **dict.fromkeys(TRUE_VALUES, "the console and true values")}
 INCIDENTS = {
     'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx",
     'envoy_cluster_upstream_rq_xx{envoy_response_code_class="5", envoy_cluster_name!~"_.*"}': "an answer with a 5xx",
@@ -45,9 +53,9 @@ INCIDENTS = {
 }
 
 
-def optional_hardware(expression: str) -> str | None:
-    """Return the hardware that an expression needs to find data, if a machine may lack it."""
-    return next((hardware for prefix, hardware in HARDWARE.items() if prefix in expression), None)
+def optional_part(expression: str) -> str | None:
+    """Return the part that an expression needs to find data, if a machine or a service may lack it."""
+    return next((part for prefix, part in OPTIONAL.items() if prefix in expression), None)
 
 
 def photo() -> bytes:
@@ -117,7 +125,7 @@ def test_every_selected_series_exists(runner: RunnerKind, prometheus: Prometheus
     if selector.startswith("ts_") and runner is not TORCHSERVE:
         pytest.skip("a metric of TorchServe's front end")
     series = prometheus.query(selector, moment)
-    needed = optional_hardware(selector) or INCIDENTS.get(selector) or INCIDENTS.get(selector.partition("{")[0])
+    needed = optional_part(selector) or INCIDENTS.get(selector) or INCIDENTS.get(selector.partition("{")[0])
     if needed and not series:
         pytest.skip(f"needs {needed}")
     assert series
@@ -129,7 +137,7 @@ def test_every_expression_returns_data(runner: RunnerKind, prometheus: Prometheu
     if re.search(r"\bts_", expression) and runner is not TORCHSERVE:
         pytest.skip("a metric of TorchServe's front end")
     series = prometheus.query(expression, moment)
-    if not series and (needed := optional_hardware(expression)):
+    if not series and (needed := optional_part(expression)):
         pytest.skip(f"needs {needed}")
     assert series, expression
 
@@ -200,5 +208,5 @@ def test_the_docs_list_every_metric_with_its_labels(scraped: str) -> None:
         for sample in family.samples
         if sample.name.startswith("shopcat_") and not re.search("_(bucket|sum|created)$", sample.name)
     }
-    without_gpus = {name: labels for name, labels in listed.items() if not name.startswith("shopcat_gpu_")}
-    assert {name: labels for name, labels in exported.items() if not name.startswith("shopcat_gpu_")} == without_gpus
+    always = {name: labels for name, labels in listed.items() if not name.startswith((*OPTIONAL,))}
+    assert {name: labels for name, labels in exported.items() if not name.startswith((*OPTIONAL,))} == always
