@@ -43,18 +43,19 @@ def families() -> _Families:
         GaugeMetricFamily(
             "shopcat_forecast_error",
             "WAPE, bias and pinball loss of forecasts by true values of 28 days, by week of the horizon or all; "
-            "the bounds of its 95 percent interval, and the point.",
+            "with the bounds of a 95 percent interval.",
             labels=("model", "source", "measure", "horizon", "bound"),
         ),
         GaugeMetricFamily(
             "shopcat_forecast_coverage",
-            "Share of the true sales of 28 days within their interval, by level in percent; likewise with bounds.",
+            "Share of the true sales of 28 days within their interval, by level in percent, with the "
+            "bounds of a 95 percent interval.",
             labels=("model", "source", "level", "horizon", "bound"),
         ),
         GaugeMetricFamily(
             "shopcat_accuracy",
-            "Accuracy of answers to photos by reviewers' truths of 28 days: accepted, reviewed, or all; likewise with "
-            "bounds.",
+            "Accuracy of answers to photos by reviewers' truths of 28 days: accepted, reviewed, or all; with the "
+            "bounds of a 95 percent interval.",
             labels=("model", "estimate", "bound"),
         ),
         GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""Receipts that clients send back: verified once each, read as claims, and refused if they are too old."""
+"""Receipts that clients send back: verified once each, read as claims, and rejected if they are too old."""
 
 import time
 from pathlib import Path

@@ -105,7 +105,7 @@ class AppealPage extends LitElement {
     return html`
       <div class="head">
         <h1>Doubt an answer</h1>
-        <p class="lead">A person who has not seen your photo before looks at it and decides.</p>
+        <p class="lead">A person who has not answered about your photo before looks at it and decides.</p>
       </div>
       ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
       ${this.appeal === null ? this.renderForms() : this.renderAppeal(this.appeal)}`;
@@ -151,7 +151,7 @@ class AppealPage extends LitElement {
       }
       <dl class="pairs">
         <dt>You wrote</dt><dd><q class="claim">${appeal.claim}</q></dd>
-        ${appeal.breed ? html`<dt>Breed, as you say</dt><dd>${breedName(appeal.breed)}</dd>` : nothing}
+        ${appeal.breed ? html`<dt>Breed according to you</dt><dd>${breedName(appeal.breed)}</dd>` : nothing}
         ${prediction ? html`<dt>The model said</dt><dd>${breedName(prediction.breed)} (${percent(prediction.probability)})</dd>` : nothing}
         ${undecided ? html`<dt>Decision by</dt><dd>${moment(appeal.due)}${appeal.overdue ? " – it is overdue" : ""}</dd>` : nothing}
         ${appeal.decided ? html`<dt>Decided</dt><dd>${moment(appeal.decided)}</dd>` : nothing}

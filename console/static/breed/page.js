@@ -61,7 +61,7 @@ class BreedPage extends LitElement {
     document.addEventListener("paste", this.onPaste);
     try {
       this.model = (await petsModel()) ?? null;
-      if (this.model === null) this.error = "This service has no model of pets.";
+      if (this.model === null) this.error = "This service has no pets model.";
     } catch (error) {
       this.fail(error);
     }

@@ -36,7 +36,7 @@ export function salesFigures(report) {
     if (!figures.length) return nothing;
     const groups = [...new Set(figures.map(({ group }) => group))];
     return html`<h3>${SOURCES[source]}</h3>
-      ${source === "recomputed" ? html`<p class="hint">Nobody was given these forecasts, so that they are not counted above.</p>` : nothing}
+      ${source === "recomputed" ? html`<p class="hint">Nobody was given these forecasts, so they are not counted above.</p>` : nothing}
       ${groups.map((group) => {
         const rows = figures.filter((row) => row.group === group);
         if (group === "all") return salesTable("All forecasts", rows, report.card);

@@ -147,7 +147,7 @@ class ReviewAppeals extends LitElement {
         <div class="choices">
           <dl class="pairs">
             <dt>The sender says</dt><dd><q class="claim">${appeal.claim}</q></dd>
-            ${appeal.breed ? html`<dt>Breed, says the sender</dt><dd>${breedName(appeal.breed)}</dd>` : nothing}
+            ${appeal.breed ? html`<dt>Breed according to the sender</dt><dd>${breedName(appeal.breed)}</dd>` : nothing}
             ${prediction ? html`<dt>The model said</dt><dd>${breedName(prediction.breed)} (${percent(prediction.probability)})</dd>` : nothing}
             ${appeal.opinions.map((given) => html`<dt>Reviewer ${given.who}</dt><dd>${verdictWords(given)}</dd>`)}
             <dt>Due</dt><dd>${moment(appeal.due)}</dd>
