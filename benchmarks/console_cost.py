@@ -24,13 +24,13 @@ from benchmarks.servers.running import warm
 from benchmarks.table.sales import one_day
 from handlers.worker_paths import WorkerPaths
 from serving.admission import served_models
+from serving.archives.archive import archive
 from serving.console.process import SOCKET, Console
 from serving.gateway.config import GatewayConfig
 from serving.gateway.envoy import Gateway, running_gateway
 from serving.ports import Ports
 from serving.process import private_folder
 from serving.python.runner import PythonRunner
-from serving.torchserve.archive import archive
 
 
 class Turn(NamedTuple):

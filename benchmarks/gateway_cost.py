@@ -24,6 +24,7 @@ from benchmarks.load_generator.closed_loop import generator, measure
 from benchmarks.servers.running import warm
 from benchmarks.table.sales import one_day
 from serving.admission import served_models
+from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.gateway.envoy import running_gateway
 from serving.gateway.keys import ApiKey
@@ -31,7 +32,6 @@ from serving.gateway.rate_limit import parse_rate_limits
 from serving.gateway.reloaded import Reloaded
 from serving.gateway.tracing import tracing_from
 from serving.ports import HOST, Ports
-from serving.torchserve.archive import archive
 from serving.torchserve.server import running_server
 
 PLAIN = "one thread"

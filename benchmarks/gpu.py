@@ -31,11 +31,11 @@ from pets.network import Run, gpu_network, onnx_network
 from runtime.cores import n_cores
 from runtime.gpu_network import PHOTO_SIZES
 from sales import bundle as sales_bundle
+from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.ports import Ports
 from serving.python.runner import PythonRunner
 from serving.service import Service
-from serving.torchserve.archive import archive
 from serving.tuning.load import measure_load
 from training.device import fast_bfloat16
 from training.loop.batches import TensorBatches

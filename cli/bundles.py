@@ -74,6 +74,6 @@ def check(bundle: Path, device: str | None) -> None:
 @command
 def archive(bundle: Path, model_store: Path) -> None:
     """Make a TorchServe archive of a bundle."""
-    from serving.torchserve.archive import archive
+    from serving.archives.archive import archive
 
     click.echo(f"{archive(bundle, model_store)}")

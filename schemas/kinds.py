@@ -4,7 +4,7 @@ The OpenAPI document and the page of problems follow from it. Modules here may n
 register their part of a kind under the same name. tests/test_kinds.py compares:
 
 - handlers/NAME.py: the handler of a worker
-- serving/torchserve/settings/NAME.yaml: settings of its workers and of the gateway
+- serving/archives/settings/NAME.yaml: settings of its workers and of the gateway
 - cli.kinds.KIND_COMMANDS[NAME]: the commands
 - shopcat.loading.MODELS[NAME]: the class for Python programs, if it has one
 

@@ -22,7 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
-SETTINGS = ROOT / "serving" / "torchserve" / "settings"
+SETTINGS = ROOT / "serving" / "archives" / "settings"
 
 # --- Command line -----------------------------------------------------------------------------------------------------
 

@@ -13,11 +13,11 @@ from handlers.readiness import ReadyWorker
 from handlers.worker_paths import WorkerPaths
 from runtime.cores import n_cores
 from runtime.memory import memory_of
+from serving.archives.archive import copy_archives
 from serving.gateway.endpoints import Health
 from serving.process import ServerError
 from serving.runner import Runner, Server
 from serving.supervised import Supervised, stop_all
-from serving.torchserve.archive import copy_archives
 
 _STARTS = max(4, n_cores())  # more at a time would only slow each other down
 _POLL_S = 0.1

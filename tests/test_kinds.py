@@ -11,7 +11,7 @@ from cli.kinds import KIND_COMMANDS, kind_commands
 from runtime.bundle import BundleError
 from schemas.bundle import BundleManifest
 from schemas.kinds import MODEL_KINDS, ModelKind
-from serving.torchserve.archive import SETTINGS
+from serving.archives.archive import SETTINGS
 from shopcat.loading import MODELS
 
 KINDS = pytest.mark.parametrize("kind", MODEL_KINDS.values(), ids=lambda kind: kind.name)

@@ -76,6 +76,8 @@ def test_the_rules_know_every_package() -> None:
         ("handlers.telemetry.recorder", "handlers.torchserve"),
         ("handlers.sales", "handlers.torchserve.handler"),
         ("serving.gateway.config", "handlers.torchserve.protocol"),
+        ("serving.python.runner", "serving.torchserve.java"),
+        ("serving.instances", "serving.torchserve.server"),
         ("serving.process", "torch"),
         ("serving.process", "training.sales.metrics"),
         ("serving.process", "cli.service.serve"),

@@ -11,9 +11,9 @@ from benchmarks.growth.curve import Curve
 from benchmarks.load_generator.closed_loop import measure as measure_load
 from benchmarks.table.sales import one_day
 from runtime.bundle import name_of
+from serving.archives.archive import archive
 from serving.ports import HOST, Ports
 from serving.python.runner import PythonRunner
-from serving.torchserve.archive import archive
 from serving.without_gateway import serving_without_gateway
 
 CONNECTIONS = (1, 4, 16, 64, 128)  # the largest number that one worker accepts

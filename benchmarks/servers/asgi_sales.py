@@ -17,7 +17,7 @@ from handlers.python.batcher import Batcher
 from handlers.python.settings import Limits
 from handlers.worker import Worker
 
-BATCH = 16  # as in serving/torchserve/settings/sales.yaml
+BATCH = 16  # as in serving/archives/settings/sales.yaml
 Message = MutableMapping[str, Any]
 
 _worker = Worker(Path(os.environ["SHOPCAT_BUNDLE"]), device="cpu")

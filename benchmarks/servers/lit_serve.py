@@ -19,7 +19,7 @@ from benchmarks.servers.plain_pets import PlainClassifier
 from sales.forecaster import Forecaster
 from schemas.sales.parse import parse_request
 
-SALES_BATCH = 16  # as in serving/torchserve/settings/sales.yaml
+SALES_BATCH = 16  # as in serving/archives/settings/sales.yaml
 
 
 async def _body(request: Request) -> bytes:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import httpx
 
+from serving.archives.archive import HANDLER, archive
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
-from serving.torchserve.archive import HANDLER, archive
 from serving.torchserve.runner import TorchServeRunner
 from serving.torchserve.server import running_server
 

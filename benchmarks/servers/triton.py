@@ -19,7 +19,7 @@ from benchmarks.servers.running import ROOT, running
 from serving.ports import HOST, Ports
 
 ENVIRONMENT = ROOT / ".venv" / "triton"
-BATCH = {"sales": 16, "pets": 1}  # as in serving/torchserve/settings
+BATCH = {"sales": 16, "pets": 1}  # as in serving/archives/settings
 _JSON_BYTES = 256
 CONTENT_TYPE, HEADERS = "application/octet-stream", {"Inference-Header-Content-Length": str(_JSON_BYTES)}
 _CONFIG = """

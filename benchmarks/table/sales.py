@@ -19,12 +19,12 @@ from runtime.cores import n_cores
 from sales.bundle import read_manifest
 from sales.forecaster import Forecaster
 from schemas.sales.parse import ForecastRequest, parse_request
+from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.python.runner import PythonRunner
 from serving.runner import Runner
 from serving.service import Service
-from serving.torchserve.archive import archive
 from serving.torchserve.runner import TorchServeRunner
 from serving.without_gateway import serving_without_gateway
 

@@ -103,7 +103,7 @@ class ServeOptions(ConsoleOptions):
         """Archive the bundles, with tuned settings if there are any, and return the archives."""
         from runtime.bundle import name_of
         from runtime.device import count_gpus
-        from serving.torchserve.archive import archive, check_bundles
+        from serving.archives.archive import archive, check_bundles
 
         check_bundles(self.bundles)
         tuned = self.read_tuned()

@@ -195,8 +195,8 @@ def serve(
     SIGHUP           serve the current contents of the bundles, without a pause
     With --no-gateway, SIGHUP has no effect, and TorchServe ends at once on SIGTERM and SIGINT.
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
+    from serving.archives.archive import check_bundles
     from serving.logs import logging_to
-    from serving.torchserve.archive import check_bundles
 
     bundles = bundles or (Path("model_store/sales"),)
     log_format = log_format or ("text" if sys.stderr.isatty() else "json")

@@ -67,8 +67,8 @@ def tune(
     from runtime.cores import n_cores
     from runtime.device import count_gpus
     from serving.admission import model_settings
+    from serving.archives.archive import archive, check_bundles
     from serving.python.runner import PythonRunner
-    from serving.torchserve.archive import archive, check_bundles
     from serving.torchserve.runner import TorchServeRunner
     from serving.tuning.search import Bench, Candidate, Measured, best, max_concurrent, searches
     from serving.tuning.tuned import Machine, Tuned, TunedModel

@@ -1,1 +1,1 @@
-"""A TorchServe instance: its archives, settings, Java, patches and processes."""
+"""A TorchServe instance: its settings, Java, patches and processes."""

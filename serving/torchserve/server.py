@@ -25,11 +25,11 @@ from handlers.gpus import VISIBLE, gpu_environment, listed_gpus
 from handlers.worker_paths import WorkerPaths
 from handlers.worker_settings import ALLOW_UNPATCHED, BEHIND_GATEWAY
 from runtime.memory import memory_limit
+from serving.archives.archive import copy_archives
 from serving.local_http import Address, ask
 from serving.ports import HOST, hold_port
 from serving.process import ServerError, has_ended, private_folder, running_process
 from serving.runner import WORKER_DEFAULTS
-from serving.torchserve.archive import SETTINGS, copy_archives
 from serving.torchserve.java import find_java
 from serving.torchserve.output import TorchServeOutput
 from serving.torchserve.patches import write_patches
@@ -57,6 +57,7 @@ _NO_EXECUTION = (
 # Workers import the stand-in even where torch is installed. Why: measured CPU time of a start with four workers
 # 22 s -> 9 s, memory of a worker 330 MiB -> 71 MiB (single starts, two busy cores).
 _WITHOUT_TORCH = Path(__file__).parent / "without_torch"
+SETTINGS = Path(__file__).parent / "settings"
 
 
 @dataclass(frozen=True)

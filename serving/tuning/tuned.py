@@ -53,7 +53,7 @@ class TunedModel(BaseModel, extra="forbid"):
     max_concurrent: PositiveInt
 
     def settings(self, *, with_workers: bool) -> dict[str, Any]:
-        """Return the settings as the file of a kind of model names them (serving/torchserve/settings).
+        """Return the settings as the file of a kind of model names them (serving/archives/settings).
 
         Args:
             with_workers: False if an option sets the number of workers.

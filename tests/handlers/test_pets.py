@@ -26,7 +26,7 @@ from schemas.pets.answer import BoxAnswer, Prediction
 from schemas.pets.request import PetRequest
 from schemas.problem_kinds import type_uri
 from schemas.problems import Problem, ProblemError
-from serving.torchserve.archive import SETTINGS
+from serving.archives.archive import SETTINGS
 
 PHOTO = b"\xff\xd8\xff a photo"
 JPEG = "image/jpeg"

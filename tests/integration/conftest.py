@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.archives.archive import archive
 from serving.ports import Ports
-from serving.torchserve.archive import archive
 from serving.torchserve.server import Server, running_server
 from tests.integration.runners.kinds import KINDS, RunnerKind
 

@@ -23,10 +23,10 @@ from sales.bundle import load
 from sales.forecaster import Forecaster
 from schemas.pets.request import PetRequest
 from schemas.sales.parse import parse_request
+from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
-from serving.torchserve.archive import archive
 from serving.torchserve.server import Server, ServerError, running_server
 from tests.integration.client import ask
 from tests.integration.runners.kinds import RunnerKind, only_torchserve

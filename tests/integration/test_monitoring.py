@@ -19,10 +19,10 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from handlers.readiness import ready_workers
+from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.ports import HOST, Ports
 from serving.service import Service
-from serving.torchserve.archive import archive
 from tests.conftest import STORES
 from tests.deploy.expressions import ALERTS, RECORDED, expressions, selectors
 from tests.integration.client import ask

@@ -29,8 +29,8 @@ from handlers.worker_settings import worker_environment
 from pets.classifier import Classifier
 from pets.golden import TOLERANCE as GOLDEN_TOLERANCE
 from schemas.pets.request import PetRequest
+from serving.archives.archive import archive
 from serving.ports import HOST
-from serving.torchserve.archive import archive
 from tests.integration.client import JSON, PROBLEM, Answer, ask
 from tests.integration.runners.direct import Direct, admit_all, running_directly
 from tests.integration.runners.kinds import TORCHSERVE, RunnerKind

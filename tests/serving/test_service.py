@@ -19,6 +19,7 @@ from schemas.problems import ProblemError
 from schemas.sales.parse import parse_request
 from serving import local_http
 from serving.admission import QUEUE, served_models
+from serving.archives.archive import SETTINGS
 from serving.gateway import envoy
 from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
 from serving.gateway.endpoints import EndpointFiles
@@ -28,7 +29,6 @@ from serving.gateway.files import EnvoyFiles
 from serving.monitoring import recent
 from serving.output import ProcessOutput
 from serving.service import Service, serve
-from serving.torchserve.archive import SETTINGS
 from serving.torchserve.runner import TorchServeRunner
 
 

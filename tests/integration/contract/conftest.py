@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.gateway.keys import ApiKey
 from serving.ports import Ports
 from serving.service import Service
-from serving.torchserve.archive import archive
 from tests.integration.gateway.helpers import constant
 from tests.integration.runners.kinds import PYTHON, RunnerKind
 

@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 from serving import local_http
+from serving.archives.archive import archive
 from serving.ports import Ports
 from serving.process import ServerError
-from serving.torchserve.archive import archive
 from tests.integration.client import ask
 from tests.integration.runners.direct import running_directly
 from tests.integration.runners.kinds import RunnerKind

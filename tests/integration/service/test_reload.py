@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from serving import reload
+from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.ports import Ports
 from serving.service import Service
-from serving.torchserve.archive import archive
 from tests.integration.client import ask
 from tests.integration.runners.kinds import RunnerKind
 from tests.integration.service.shopcat import DAY

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from runtime.memory import memory_limit
+from serving.archives.archive import ArchiveError, archive
 from serving.ports import Ports
-from serving.torchserve.archive import ArchiveError, archive
 from serving.torchserve.server import ServerError, running_server
 from tests.integration.client import ask
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from serving import local_http
+from serving.archives.archive import archive
 from serving.ports import PortError, Ports
-from serving.torchserve.archive import archive
 from serving.torchserve.server import Server, running_server
 from tests.integration.client import JSON, PROBLEM, ask
 

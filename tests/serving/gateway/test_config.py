@@ -24,7 +24,7 @@ from serving.gateway.keys import ApiKey, key_file, read_keys
 from serving.gateway.rate_limit import parse_rate_limits
 from serving.gateway.reloaded import Reloaded
 from serving.ports import HOST
-from serving.torchserve.archive import SETTINGS
+from serving.torchserve.server import SETTINGS
 
 LIMITS = [AdmissionLimit("predictions", 8, 64, 5.0, min_body_bytes=41), AdmissionLimit("explanations", 8, 32, 20.0)]
 MODELS = [

@@ -1,4 +1,4 @@
-"""serving.torchserve.archive: atomic writes, replacement of stale archives, and the format that TorchServe loads."""
+"""serving.archives.archive: atomic writes, replacement of stale archives, and the format that TorchServe loads."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-import serving.torchserve.archive
-from serving.torchserve.archive import ArchiveError, archive, check_bundles, copy_archives
+import serving.archives.archive
+from serving.archives.archive import ArchiveError, archive, check_bundles, copy_archives
 
 ROOT = Path(__file__).parents[3]
 
@@ -169,8 +169,8 @@ def test_a_missing_bundle_is_rejected(tmp_path: Path, store: Path) -> None:
 def test_an_incomplete_installation_is_reported(
     bundle: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving.torchserve.archive, "SETTINGS", tmp_path / "absent")
-    with pytest.raises(ArchiveError, match=r"absent has no config\.properties: shopcat is incomplete"):
+    monkeypatch.setattr(serving.archives.archive, "SETTINGS", tmp_path / "absent")
+    with pytest.raises(ArchiveError, match=r"absent/sales\.yaml is missing: shopcat is incomplete"):
         archive(bundle, store)
 
 
@@ -239,7 +239,7 @@ def test_an_archive_replaced_during_the_copy_is_rejected(
 
 @pytest.mark.integration
 def test_a_wheel_has_all_packages_and_data_files(tmp_path: Path) -> None:
-    """The data files are TorchServe's settings, Envoy's template, the OpenAPI document and its examples."""
+    """The data files are settings, Envoy's template, the OpenAPI document and its examples."""
     tree = tmp_path / "tree"  # a copy, because setuptools writes into the tree
     tree.mkdir()
     packages = sorted({file.parent.name for file in ROOT.glob("*/__init__.py")} - {"benchmarks"})
@@ -253,14 +253,16 @@ def test_a_wheel_has_all_packages_and_data_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("shopcat-*.whl")
     wheel_files = set(zipfile.ZipFile(wheel).namelist())
     code = {str(file.relative_to(ROOT)) for name in packages for file in (ROOT / name).rglob("*.py")}
-    names = {file.name for file in serving.torchserve.archive.SETTINGS.iterdir()}
-    assert {"config.properties", "log4j2.xml", "sales.yaml", "pets.yaml"} <= names
-    assert code | {f"serving/torchserve/settings/{name}" for name in names} <= wheel_files
+    names = {file.name for file in serving.archives.archive.SETTINGS.iterdir()}
+    assert {"sales.yaml", "pets.yaml"} <= names
+    assert code | {f"serving/archives/settings/{name}" for name in names} <= wheel_files
     assert {
         "schemas/openapi.json",
         "schemas/examples.json",
         "shopcat/py.typed",
         "serving/gateway/auth.lua",
+        "serving/torchserve/settings/config.properties",
+        "serving/torchserve/settings/log4j2.xml",
         "serving/gateway/envoy.yaml.jinja",
         "serving/gateway/routes.yaml.jinja",
     } <= wheel_files
@@ -272,7 +274,7 @@ def test_an_archive_is_complete_after_sigkill_at_any_moment(bundle: Path, store:
     other = write_bundle(bundle.parent / "other", version="2")
     program = (
         "import sys\nfrom itertools import cycle\nfrom pathlib import Path\n"
-        "from serving.torchserve.archive import archive\n"
+        "from serving.archives.archive import archive\n"
         "print(flush=True)\nfor bundle in cycle(sys.argv[2:]): archive(Path(bundle), Path(sys.argv[1]))"
     )
     complete = [content(bundle), content(other)]

@@ -1,10 +1,10 @@
-"""Archives: bundles in the form that TorchServe loads.
+"""Archives: bundles in the form that both runners load, which is TorchServe's.
 
-An archive is a folder that TorchServe loads in place, without unpacking; torch-model-archiver calls this "no-archive"::
+An archive is a folder that workers load in place, without unpacking; torch-model-archiver calls this "no-archive"::
 
     sales.archive/
       MAR-INF/MANIFEST.json   names of the model, its version and handler; hashes of bundle and settings
-      model-config.yaml       the model's settings for TorchServe, from settings/ beside this file
+      model-config.yaml       the model's settings, from settings/ beside this file
       bundle/                 a copy of the bundle
 
 An archive contains no code: the handler is a module of the installed package `handlers`.
@@ -143,10 +143,8 @@ def _settings(kind: str, bundle: Path) -> Path:
     """Return the settings file of a kind of model.
 
     Raises:
-        ArchiveError: if this version does not know the kind, or if a settings file is missing.
+        ArchiveError: if this version does not know the kind, or if its settings file is missing.
     """
-    if not (SETTINGS / "config.properties").is_file():
-        raise ArchiveError(f"{SETTINGS} has no config.properties: shopcat is incomplete; install it again")
     if kind not in MODEL_KINDS:
         raise ArchiveError(
             f"{bundle} is a bundle of the kind {kind!r}; this version of shopcat serves {', '.join(MODEL_KINDS)}"
