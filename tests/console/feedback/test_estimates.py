@@ -178,4 +178,4 @@ def test_intervals_hold_the_truth_as_often_as_they_say_with_shared_shocks(spread
         assert found.low is not None
         assert found.high is not None
         held += found.low <= truth <= found.high
-    assert 0.90 <= held / 200 <= 1.0  # benchmarks/feedback_coverage.py has the shares
+    assert 0.90 <= held / 200 <= 1.0  # benchmarks/console/coverage.py has the shares

@@ -1,6 +1,6 @@
 """Measure how often the intervals of feedback hold the truth, on replayed answers whose truth is known.
 
-    python -m benchmarks.feedback_coverage
+    python -m benchmarks.console.coverage
 
 Each replay draws answers of a service, and lets a share of them come back with their truth. The figures come from the
 functions of the console. The truth is that of the process that the answers are drawn from, not that of one replay.

@@ -1,7 +1,7 @@
 """Print the speed and the weight of the console's pages in Chromium, with a processor that is four times slower.
 
     shopcat serve model_store/demo model_store/pets    # in another terminal
-    python -m benchmarks.pages http://127.0.0.1:8080
+    python -m benchmarks.console.pages http://127.0.0.1:8080
 
 LCP is the time until the largest text or picture is painted, CLS the sum of the shifts of what was painted before. Both
 come from the browser's own PerformanceObserver. The weight is that of a first visit, as it was sent.

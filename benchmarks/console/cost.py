@@ -1,6 +1,6 @@
 """Measure what the console costs the forecasts while nobody uses it.
 
-    python -m benchmarks.console_cost model_store/demo
+    python -m benchmarks.console.cost model_store/demo
 
 Two gateways stand before the same worker: one with the console and its addresses, one without. They are measured in
 turns. While the one without is measured, the console's process is stopped (SIGSTOP), so that it costs nothing.
