@@ -88,7 +88,7 @@ class Runner(Protocol):
         """Return the kind of an instance's first process in metrics: ``frontend`` or ``worker``."""
         ...
 
-    def instances(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
+    def archives_by_instance(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
         """Return the archives of each instance that a service of these models consists of."""
         ...
 

@@ -114,7 +114,7 @@ class Service:
                 self.config = dataclasses.replace(self.config, console=pages / SOCKET)
             try:
                 with exporting(exporter, self.config.probes_port, self.config.probes_host):
-                    started = self.pool.start(self._runner.instances(self.pool.copy(self._archive())))
+                    started = self.pool.start(self._runner.archives_by_instance(self.pool.copy(self._archive())))
                     self._workers = count_workers(started)
                     self._models = served_models(archives_of(started), self._workers)
                     for instance in started:

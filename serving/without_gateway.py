@@ -82,7 +82,7 @@ def serving_without_gateway(
 
         with exporting(Exporter(shared, watched), ports.metrics, metrics_host):
             try:
-                started = pool.start(runner.instances(pool.copy(archive())))
+                started = pool.start(runner.archives_by_instance(pool.copy(archive())))
                 for instance in started:
                     instance.role = "serving"
                 workers |= count_workers(started)

@@ -99,8 +99,8 @@ class PythonRunner:
     _used: Counter[int] = field(default_factory=Counter, init=False, repr=False, compare=False)
     _choosing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
-    def instances(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
-        """Return the archive of each worker."""
+    def archives_by_instance(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
+        """Return the archive of each worker; see `serving.runner.Runner`."""
         default = len(self._gpus()) or n_cores()
         return [
             [archive]

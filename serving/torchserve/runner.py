@@ -31,7 +31,7 @@ class TorchServeRunner:
     title: str = "TorchServe instance"
     process_kind: str = "frontend"
 
-    def instances(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
+    def archives_by_instance(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
         """Return the archives of each instance: all models, as often as there are instances."""
         return [archives] * self.count
 

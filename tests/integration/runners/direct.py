@@ -67,7 +67,7 @@ def running_directly(
         for pool, group in zip(pools, groups, strict=True):
             pool.folder.mkdir()
             stack.callback(pool.close)
-            for instance in pool.start(pool.runner.instances(pool.copy(group))):
+            for instance in pool.start(pool.runner.archives_by_instance(pool.copy(group))):
                 instance.role = "serving"
         yield Direct(runner, shared, pools)
 

@@ -97,7 +97,7 @@ def test_number_of_instances(
     with_gpus(monkeypatch, gpus, None)
     monkeypatch.setattr(runner, "n_cores", lambda: 3)
     other = shutil.copytree(archive, archive.with_name("sales"))
-    served = PythonRunner(workers=workers, cpu=cpu).instances([archive, other])
+    served = PythonRunner(workers=workers, cpu=cpu).archives_by_instance([archive, other])
     assert served == [[archive]] * count + [[other]] * count
 
 
