@@ -7,6 +7,7 @@ from pydantic.json_schema import JsonSchemaMode
 from schemas import catalogue
 from schemas.feedback import paths as feedback
 from schemas.openapi_parts import PARAMETERS, json_content, ref, responses
+from schemas.problem_kinds import ProblemName
 from schemas.review import paths as review
 from schemas.session import Session
 
@@ -21,7 +22,15 @@ COMPONENTS: dict[type, JsonSchemaMode] = {
     **feedback.COMPONENTS,
     **review.COMPONENTS,
 }
-PROBLEMS = tuple(dict.fromkeys((*feedback.PROBLEMS, *review.PROBLEMS)))
+_EVERYWHERE: tuple[ProblemName, ...] = (
+    "unauthorized",
+    "forbidden",
+    "not-found",
+    "method-not-allowed",
+    "too-large",
+    "unavailable",
+)
+PROBLEMS = tuple(dict.fromkeys((*_EVERYWHERE, *feedback.PROBLEMS, *review.PROBLEMS)))
 SHARED_TYPES = feedback.SHARED_TYPES | review.SHARED_TYPES
 
 _PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
@@ -40,7 +49,7 @@ def paths() -> dict[str, Any]:
             "get": {
                 "operationId": "getSession",
                 "tags": ["console"],
-                "summary": "Say which client the request comes from; a request without a key is answered too",
+                "summary": "Return the client that the request comes from; no key is needed",
                 "responses": responses("The client.", session, ()),
             },
             "post": {

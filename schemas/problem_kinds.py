@@ -135,8 +135,8 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
     # Every model.
     "internal-error": ProblemKind(
         500,
-        "The model failed; the request is not at fault",
-        "There is a fault in the model or in its code.",
+        "The service failed; the request is not at fault",
+        "There is a fault in the model, or in the code of the service.",
         "Give the operator the id in `detail`. The server's log has the cause under this id.",
     ),
     "fatal-request": ProblemKind(

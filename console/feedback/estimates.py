@@ -2,8 +2,8 @@
 
 Ratios, such as WAPE, are sums over sums. Sales of one day share a shock, such as the weather, and so do those of one
 store. So the variance of a ratio is that of a linearized estimator (Cochran 1977, "Sampling Techniques", 3rd edition,
-section 6.3) with clusters in two ways (Cameron, Gelbach and Miller 2011, "Robust Inference With Multiway Clustering",
-equation 2.13): by day, plus by store, minus by both. The interval is that of the logarithm, with Student's quantile and
+section 6.3). The clusters are two-way: by day, plus by store, minus by both (Cameron, Gelbach and Miller 2011, "Robust
+Inference With Multiway Clustering", equation 2.13). The interval is that of the logarithm, with Student's quantile and
 one degree of freedom less than there are days or stores, whichever are fewer.
 
 Shares, such as accuracy, have Wilson's interval (Wilson 1927; Brown, Cai and DasGupta 2001, equation 4). Where weights
@@ -184,13 +184,13 @@ def _variance(residuals: Numbers, groupings: Sequence[Groups]) -> float:
     """Return the variance of a sum of residuals that depend on each other within groups of up to two groupings."""
     if not groupings:
         return _within(residuals, np.arange(len(residuals)))
-    each = [_within(residuals, group) for group in groupings]
+    variances = [_within(residuals, group) for group in groupings]
     if len(groupings) == 1:
-        return each[0]
+        return variances[0]
     first, second = groupings
     both = _within(residuals, np.unique(first * (int(second.max()) + 1) + second, return_inverse=True)[1])
     # The difference may be less than 0 by chance, or too small.
-    return max(sum(each) - both, *each)
+    return max(sum(variances) - both, *variances)
 
 
 def _within(residuals: Numbers, group: Groups) -> float:

@@ -168,7 +168,7 @@ class _Report:
 
 @dataclass
 class SalesReport(_Report):
-    """How good the forecasts of a model are, by the true sales that came back."""
+    """Figures of the forecasts of a model, from the true sales that came back."""
 
     kind: Annotated[Literal["sales"], Field(description="Kind of the model.")]
     figures: Annotated[list[SalesFigures], Field(description="Figures by source and group.")]
@@ -176,7 +176,7 @@ class SalesReport(_Report):
 
 @dataclass
 class PetsReport(_Report):
-    """How good the breeds of a model are, by the truth that came back."""
+    """Accuracy of the breeds that a model named, from the truth that came back."""
 
     kind: Annotated[Literal["pets"], Field(description="Kind of the model.")]
     figures: Annotated[list[PetsFigures], Field(description="Accuracy by group.")]

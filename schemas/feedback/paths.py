@@ -20,7 +20,7 @@ from schemas.openapi_parts import PARAMETERS, json_content, ref, responses
 from schemas.problem_kinds import ProblemName
 
 TAG = "feedback"
-TAGS = [{"name": TAG, "description": "True values that come back, and how good the answers were."}]
+TAGS = [{"name": TAG, "description": "True values that come back, and the figures that follow from them."}]
 COMPONENTS: dict[type, JsonSchemaMode] = {
     **dict.fromkeys((SalesFeedback, PetsFeedback), "validation"),
     **dict.fromkeys((SalesFeedbackResults, PetsFeedbackResults, SalesReport, PetsReport), "serialization"),
@@ -142,7 +142,7 @@ def _model(kind: str, summary: str, description: str, problems: tuple[ProblemNam
         "get": {
             "operationId": f"report{kind}",
             "tags": [TAG],
-            "summary": "Return how good the answers of a model were, by the true values that came back",
+            "summary": "Return the error or accuracy of a model's answers, from the true values that came back",
             "parameters": [_DAYS],
             "responses": responses("The figures, with bounds.", json_content((f"{kind}Report",), {}), _READ),
         },

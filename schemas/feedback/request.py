@@ -90,7 +90,7 @@ class PetTruth(BaseModel):
         description="True if the photo shows a pet of a breed that is not a class.",
     )
     not_a_pet: bool = Field(default=False, strict=True, description="True if the photo shows no cat and no dog.")
-    unknown: bool = Field(default=False, strict=True, description="True if the breed can't be told from the photo.")
+    unknown: bool = Field(default=False, strict=True, description="True if the photo does not show which breed it is.")
     why: Why = Field(
         default="owner",
         description="Source of the truth: `reviewer`, a person who looked at the photo because of its decision, which "

@@ -32,8 +32,8 @@ from schemas.review.cases import (
 )
 
 TAGS = [
-    {"name": "review", "description": "Photos that people look at. A service without a console lacks these addresses."},
-    {"name": "appeals", "description": "Doubts about answers. A service without a console lacks these addresses."},
+    {"name": "review", "description": "Photos that people review. A service without a console lacks these addresses."},
+    {"name": "appeals", "description": "Appeals against answers. A service without a console lacks these addresses."},
 ]
 COMPONENTS: dict[type, JsonSchemaMode] = {
     **dict.fromkeys((ReviewFilter, ReviewAnswer, NewAppeal, AppealStep), "validation"),
@@ -146,7 +146,7 @@ def paths() -> dict[str, Any]:
             "post": _operation(
                 "appeals",
                 "fileAppeal",
-                "Doubt an answer that had a receipt; a key is not needed",
+                "Appeal against an answer that had a receipt; no key is needed",
                 _filed(),
                 body="NewAppeal",
             ),

@@ -163,11 +163,11 @@ def searches(cores: int, gpus: int, batch_size: int) -> list[tuple[str, Candidat
 
     >>> start = Candidate(2, 1, 1, 16)
     >>> for name, candidates in searches(2, 0, 16):
-    ...     print(name, [astuple(found) for found in candidates(start)])
-    workers [(1, 2, 1, 16), (2, 1, 1, 16)]
-    threads [(2, 1, 1, 16)]
-    gateway threads [(2, 1, 1, 16)]
-    batch size [(2, 1, 1, 1), (2, 1, 1, 4), (2, 1, 1, 16), (2, 1, 1, 32)]
+    ...     print(name, [astuple(found) for found in candidates(start)], sep=":  ")
+    workers:  [(1, 2, 1, 16), (2, 1, 1, 16)]
+    threads:  [(2, 1, 1, 16)]
+    gateway threads:  [(2, 1, 1, 16)]
+    batch size:  [(2, 1, 1, 1), (2, 1, 1, 4), (2, 1, 1, 16), (2, 1, 1, 32)]
     """
     gateway = max(1, cores // 8)
 
