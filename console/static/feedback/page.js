@@ -65,15 +65,16 @@ class FeedbackPage extends LitElement {
     return html`
       <div class="head">
         <h1>How good it is</h1>
-        <p class="lead">What true sales and true breeds say about the answers, each with the range that it most likely lies in.</p>
+        <p class="lead">What true sales and true breeds say about the answers, each with a 95 % range.</p>
       </div>
       ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
-      <p class="period">
-        <label for="period">True values of the last</label>
-        <select id="period" @change=${this.choose}>
-          ${PERIODS.map((days) => html`<option value=${days} ?selected=${days === this.days}>${days} days</option>`)}
-        </select>
-      </p>
+      <div class="controls period">
+        <label>True values of the last
+          <select @change=${this.choose}>
+            ${PERIODS.map((days) => html`<option value=${days} ?selected=${days === this.days}>${days} days</option>`)}
+          </select>
+        </label>
+      </div>
       ${this.models.map((model) => this.renderModel(model))}
     `;
   }
