@@ -217,14 +217,17 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
     from prometheus_client.metrics import MetricWrapperBase
 
     import handlers
+    from console import metrics as console_metrics
     from console.feedback import metrics as feedback_metrics
+    from console.review import metrics as review_metrics
     from serving.monitoring import host_metrics
     from serving.monitoring.server_metrics import ServerCollector
     from serving.monitoring.watched import STARTING
 
     for module in pkgutil.walk_packages(handlers.__path__, "handlers."):
         importlib.import_module(module.name)
-    for metric in {*REGISTRY._names_to_collectors.values()}:
+    registries = (REGISTRY, console_metrics.REGISTRY)
+    for metric in {metric for registry in registries for metric in registry._names_to_collectors.values()}:
         if isinstance(metric, MetricWrapperBase) and metric._name.startswith("shopcat_"):
             suffix = "_total" if metric._type == "counter" else ""
             yield f"{metric._name}{suffix}", tuple(metric._labelnames), str(metric._type), metric._documentation
@@ -232,6 +235,7 @@ def _metrics() -> Iterator[tuple[str, tuple[str, ...], str, str]]:
         *ServerCollector(lambda: (STARTING, [])).collect(),
         *host_metrics.HostCollector(ROOT).collect(),
         *feedback_metrics.families(),
+        *review_metrics.families(),
     ]:
         if not family.name.startswith("shopcat_gpu_"):
             suffix = "_total" if family.type == "counter" else ""
