@@ -102,7 +102,7 @@ class WrongForm extends LitElement {
     const [result] = answer.results;
     if (result.problem) throw new ServiceError(result.problem.detail, result.problem.status, result.problem);
     this.said =
-      result.outcome === "replaced" ? "Thank you. It replaces what you said before." : "Thank you. It counts.";
+      result.outcome === "replaced" ? "Thank you. It replaces what you said before." : "Thank you. It is stored.";
   }
 
   /**

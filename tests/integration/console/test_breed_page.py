@@ -180,7 +180,7 @@ def test_a_wrong_answer_is_told_and_counts_once(open_page: OpenPage) -> None:
     form.get_by_role("combobox").select_option("breed Egyptian_Mau")
     form.get_by_role("textbox").fill("<b>Her papers</b> say so.")
     form.get_by_role("button", name="Send", exact=True).click()
-    expect(form.locator(".notice.good")).to_have_text("Thank you. It counts.")
+    expect(form.locator(".notice.good")).to_have_text("Thank you. It is stored.")
     assert violations(page) == []
     form.get_by_role("combobox").select_option("other_breed")
     form.get_by_role("button", name="Send", exact=True).click()

@@ -144,7 +144,7 @@ def test_an_unknown_field_is_reported(field: str) -> None:
     problem = problem_of({**GOOD, field: 1})
     assert [error.path for error in problem.errors] == ["/" + field.replace("/", "~1")]
     valid = "open, promo, state_holiday, school_holiday, weather, columns, store, date, what_if, objective, levels"
-    assert problem.errors[0].detail == f"unknown field; the valid fields are {valid}, quantiles"
+    assert problem.errors[0].detail == f"unknown field; the valid fields are {valid}, quantiles, receipt"
 
 
 @pytest.mark.parametrize(
