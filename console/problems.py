@@ -53,9 +53,10 @@ def _of_http_error(request: Request, raised: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """Return the methods of all routes with the request's address."""
+    """Return the methods of the request's address: those of all routes with the first pattern that matches."""
     matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
+    same = [route for route in matching if route.path == matching[0].path]
+    return sorted({method for route in same for method in getattr(route, "methods", None) or ()})
 
 
 def _of_storage_error(request: Request, raised: Exception) -> Response:

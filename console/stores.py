@@ -4,6 +4,7 @@ import datetime as dt
 from difflib import get_close_matches
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from sales.arrays import Bool, Int32
 from sales.calendar import FIELDS, STATE_HOLIDAYS
@@ -11,8 +12,10 @@ from sales.panel import MISSING, Panel
 from schemas.catalogue import History, PlanDay, Store, Stores
 from schemas.problems import Problem, ProblemError, invalid_field
 from schemas.sales.manifest import SalesManifest
+from schemas.sales.request import Day
 
 MAX_DAYS = 2_000  # of a history; why: a day takes 150 bytes of the answer
+_DAY: TypeAdapter[dt.date] = TypeAdapter(Day)
 
 
 def stores_of(manifest: SalesManifest, panel: Panel) -> Stores:
@@ -96,6 +99,6 @@ def _index(panel: Panel, store: str) -> int:
 
 def _date(name: str, text: str) -> dt.date:
     try:
-        return dt.date.fromisoformat(text)
+        return _DAY.validate_python(text)
     except ValueError:
         raise invalid_field(name, value=text, detail="must be a date of the calendar, like 2015-08-01") from None

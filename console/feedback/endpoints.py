@@ -5,11 +5,14 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
 
+from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
+from console.addresses import Address
 from console.feedback.pets import take_pets
 from console.feedback.receipts import Verifier
 from console.feedback.sales import take_sales
@@ -24,9 +27,11 @@ from runtime.bundle import kind_of
 from schemas.feedback.answer import PetsFeedbackResults, SalesFeedbackResults
 from schemas.feedback.parse import parse_pets, parse_sales
 from schemas.problems import invalid_field
+from schemas.sales.request import Day
 
 _JSON = "application/json"
 _MAX_DAYS = 3650
+_DAY: TypeAdapter[dt.date] = TypeAdapter(Day)
 
 Value = TypeVar("Value")
 
@@ -34,11 +39,27 @@ Value = TypeVar("Value")
 def routes() -> list[Route]:
     """Return the routes of feedback."""
     return [
-        Route("/feedback/export", export, methods=["GET"]),
-        Route("/feedback/{name}", send, methods=["POST"]),
-        Route("/feedback/{name}", show, methods=["GET"]),
-        Route("/feedback/{name}", erase, methods=["DELETE"]),
+        Address("/feedback/export", export, methods=["GET"]),
+        _Model("/feedback/{name}", send_or_show, methods=["GET", "POST"]),
+        Route("/feedback/{id}", erase, methods=["DELETE"]),
     ]
+
+
+class _Model(Address):
+    """Route of the models' addresses; the other methods of a name that no model has are those of a true value."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the name of a served model with any method, and another name with those of the route."""
+        match, child = super().matches(scope)
+        if match is Match.FULL and scope["method"] not in (self.methods or ()):
+            is_served = child["path_params"]["name"] in scope["app"].state.settings.bundles
+            return (match, child) if is_served else (Match.NONE, {})
+        return match, child
+
+
+async def send_or_show(request: Request) -> Response:
+    """Store true values, or return what they say about a model."""
+    return await (send if request.method == "POST" else show)(request)
 
 
 async def send(request: Request) -> Response:
@@ -94,9 +115,9 @@ async def export(request: Request) -> Response:
     name = request.query_params.get("model", "")
     kind = _kind(settings, name)
     date = "a date like 2026-11-28"
-    first = _query(request, "from", dt.date.fromisoformat, date) or dt.date(1970, 1, 1)
-    last = _query(request, "to", dt.date.fromisoformat, date) or dt.date(9998, 12, 31)
-    since, until = _seconds(first), _seconds(last + dt.timedelta(days=1))
+    first = _query(request, "from", _DAY.validate_python, date) or dt.date(1970, 1, 1)
+    last = _query(request, "to", _DAY.validate_python, date) or dt.date.max
+    since, until = _seconds(first), _seconds(last) + 86_400
 
     def table() -> str:
         with database.reading() as connection:
@@ -108,13 +129,13 @@ async def export(request: Request) -> Response:
 
 async def erase(request: Request) -> Response:
     """Delete true values: those that the client sent, or any with the role admin."""
-    found, name = require(request, "predict"), request.path_params["name"]
+    found, value = require(request, "predict"), request.path_params["id"]
     _, database = _state(request)
     client = None if "admin" in found.roles else found.client
 
     def deleted() -> int:
         with database.transaction() as connection:
-            return delete(connection, name, client)
+            return delete(connection, value, client)
 
     if not await run_in_threadpool(deleted):
         raise error("not-found", "no value of yours has this id; it is the id in the answer to your feedback")

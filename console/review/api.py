@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from console.addresses import Address
 from console.identity import identity, require
 from console.problems import error
 from console.review import appeals, present, queue, truths
@@ -24,7 +25,7 @@ from schemas.review.cases import Case, ExportRange, ReviewAnswer, ReviewFilter
 
 JSON = "application/json"
 RECEIPT = "x-receipt"  # header that proves that a photo is the client's
-_DAY = dt.timedelta(days=1)
+_DAY_S = 86_400
 
 
 def routes() -> list[Route]:
@@ -32,7 +33,7 @@ def routes() -> list[Route]:
     return [
         Route("/review", look, methods=["GET"]),
         Route("/review", take, methods=["POST"]),
-        Route("/review/export", export, methods=["GET"]),
+        Address("/review/export", export, methods=["GET"]),
         Route("/review/{case}", show, methods=["GET"]),
         Route("/review/{case}", answer, methods=["POST"]),
         Route("/review/{case}", erase, methods=["DELETE"]),
@@ -141,7 +142,7 @@ async def export(request: Request) -> Response:
     _reviewer(request)
     chosen = validated(dict(request.query_params), ExportRange)
     since = dt.datetime.combine(chosen.first or dt.date(1970, 1, 1), dt.time(), dt.UTC).timestamp()
-    until = dt.datetime.combine((chosen.last or dt.date(9998, 1, 1)) + _DAY, dt.time(), dt.UTC).timestamp()
+    until = dt.datetime.combine(chosen.last or dt.date.max, dt.time(), dt.UTC).timestamp() + _DAY_S
     database = review_of(request).database
 
     def lines() -> Iterator[str]:

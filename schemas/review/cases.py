@@ -3,7 +3,6 @@
 Requests are pydantic models, because they are validated. Answers are dataclasses, which come from our own code.
 """
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from schemas.pets.answer import ReviewReason
 from schemas.pets.request import MAX_NAME
 from schemas.review.text import Note
+from schemas.sales.request import Day
 
 Verdict = Literal["breed", "other_breed", "not_a_pet", "cant_tell"]
 SkipReason = Literal["unclear_photo", "private_content", "needs_an_expert", "other"]
@@ -40,8 +40,8 @@ class ExportRange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    first: dt.date | None = Field(default=None, alias="from", description="First day, UTC; the beginning if left out.")
-    last: dt.date | None = Field(default=None, alias="to", description="Last day, UTC; today if left out.")
+    first: Day | None = Field(default=None, alias="from", description="First day, UTC; the beginning if left out.")
+    last: Day | None = Field(default=None, alias="to", description="Last day, UTC; today if left out.")
 
 
 class ReviewAnswer(BaseModel):

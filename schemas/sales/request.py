@@ -64,8 +64,9 @@ Store = Annotated[
     ),
     Field(description="Id of the store, a number or a text as in the training tables."),
 ]
-Date = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="Day to forecast, YYYY-MM-DD.")]
-StartDate = Annotated[dt.date, BeforeValidator(_iso_date), Field(description="First day of the range, YYYY-MM-DD.")]
+Day = Annotated[dt.date, BeforeValidator(_iso_date)]
+Date = Annotated[Day, Field(description="Day to forecast, YYYY-MM-DD.")]
+StartDate = Annotated[Day, Field(description="First day of the range, YYYY-MM-DD.")]
 Holiday = Annotated[
     StateHoliday,
     BeforeValidator(_holiday_code),
