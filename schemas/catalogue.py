@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.bundle import NAME
 from schemas.openapi_parts import json_content, responses
 from schemas.pets.answer import SpeciesField
 from schemas.sales.options import Objective
@@ -121,7 +122,7 @@ _NAME = {
     "name": "name",
     "in": "path",
     "required": True,
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": NAME},
     "description": "Name of a model.",
 }
 _HISTORY = (

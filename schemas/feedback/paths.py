@@ -51,6 +51,7 @@ _DAYS = {
     "schema": {"type": "integer", "minimum": 1, "maximum": 3650},
 }
 _TABLE = {"text/csv": {"schema": {"type": "string"}}}
+_SENT_TABLE = {"text/csv": {"schema": {"type": "string", "minLength": 1}}}
 
 
 def paths() -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _model(kind: str, summary: str, description: str, problems: tuple[ProblemNam
             "tags": [TAG],
             "summary": summary,
             "description": description,
-            "requestBody": {"required": True, "content": json_content((f"{kind}Feedback",), {}) | _TABLE},
+            "requestBody": {"required": True, "content": json_content((f"{kind}Feedback",), {}) | _SENT_TABLE},
             "responses": responses(
                 "The result of each value.", json_content((f"{kind}FeedbackResults",), {}), problems
             ),

@@ -63,6 +63,7 @@ SHARED_TYPES: dict[str, Any] = {
 
 _PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
 _BODY: tuple[ProblemName, ...] = ("malformed-request", "invalid-request", "unsupported-media-type", "unknown-class")
+_ID = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
 _TOKEN = {
     "name": "x-appeal-token",
     "in": "header",
@@ -195,7 +196,7 @@ def _operation(
 
 
 def _path(name: str, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": _ID}
 
 
 def _query(model: type[ReviewFilter] | type[ExportRange]) -> list[dict[str, Any]]:
