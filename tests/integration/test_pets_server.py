@@ -27,7 +27,7 @@ from handlers.pets import PetsHandler
 from handlers.worker_settings import REVIEW_SHARE as REVIEW_SHARE_VARIABLE
 from handlers.worker_settings import worker_environment
 from pets.classifier import Classifier
-from pets.golden import TOLERANCE as GOLDEN_TOLERANCE
+from pets.golden import TOLERANCES
 from schemas.pets.request import PetRequest
 from serving.archives.archive import archive
 from serving.ports import HOST
@@ -133,10 +133,10 @@ def assert_alike(answer: Any, expected: Any) -> None:
     for path, value in other.items():
         if isinstance(value, np.ndarray):
             assert actual[path].shape == value.shape, path
-            tolerance = COLOUR_TOLERANCE if path.endswith("overlay") else GOLDEN_TOLERANCE * np.abs(value).max()
+            tolerance = COLOUR_TOLERANCE if path.endswith("overlay") else TOLERANCES["single"] * np.abs(value).max()
             assert np.abs(actual[path] - value).max() <= tolerance, path
         elif isinstance(value, float):
-            assert actual[path] == pytest.approx(value, rel=GOLDEN_TOLERANCE, abs=GOLDEN_TOLERANCE), path
+            assert actual[path] == pytest.approx(value, rel=TOLERANCES["single"], abs=TOLERANCES["single"]), path
         else:
             assert actual[path] == value, path
 
