@@ -2,12 +2,12 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from schemas.feedback.request import (
     MAX_ENTRIES,
@@ -129,6 +129,6 @@ def _truth_of_row(row: Mapping[str, str]) -> Mapping[str, Any]:
 def _number(text: str) -> Any:
     """Return the number that a cell has; the text itself if it has none, so that the error shows it."""
     try:
-        return json.loads(text)
+        return from_json(text)
     except ValueError:
         return text

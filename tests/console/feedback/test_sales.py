@@ -159,6 +159,7 @@ def test_a_table_may_have_the_sales(demo: Forecaster, key: bytes, console: Conso
         (b"\xff", "text/csv", 400),
         (b"store,date,sales\n", "text/csv", 422),
         (b'a,"b\n', "text/csv", 400),
+        (b"store,date,sales\n3,2015-08-04," + b"[" * 20_000, "text/csv", 422),
         (b"[" * 200_000, "application/json", 413),
     ],
 )

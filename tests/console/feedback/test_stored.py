@@ -51,6 +51,7 @@ def test_an_export_has_a_range_of_days(key: bytes, send: Send, console: Console)
         return len(exported.text.splitlines()) - 1
 
     assert [n_rows(query) for query in ("", "&from=2020-01-01", "&to=2020-01-01", "&from=9000-01-01")] == [1, 1, 0, 0]
+    assert n_rows("&from=0001-01-01&to=9999-12-31") == 1
     assert console.get("/feedback/export?model=pets&from=today", headers=REVIEW).status_code == 422
     assert console.get("/feedback/export", headers=REVIEW).status_code == 404
 

@@ -149,6 +149,7 @@ def test_the_export_says_how_each_answer_came_about(connect: Connect, shared: Da
     assert first["note"] == '\'=HYPERLINK("http://evil")'
     assert second["note"] == "<b>sure</b>, really\n2"
     assert list(csv.DictReader(io.StringIO(ann.get("/review/export?to=2000-01-01").text))) == []
+    assert len(ann.get("/review/export?from=0001-01-01&to=9999-12-31").text.splitlines()) > 1
     assert kind(ann.get("/review/export?from=yesterday")) == "invalid-request"
 
 
