@@ -1,11 +1,10 @@
 """Stored true values as a table to download."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
+from console.csv_lines import csv_line
 from console.feedback.stored import Table
 from console.storage import Connection
 
@@ -26,7 +25,6 @@ COLUMNS: Final[Mapping[str, tuple[Table, tuple[str, ...]]]] = {  # table and col
         ),
     ),
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters by which a spreadsheet takes a text for a formula
 
 
 def as_csv(connection: Connection, kind: str, name: str, since: int, until: int) -> Iterator[str]:
@@ -45,19 +43,8 @@ def as_csv(connection: Connection, kind: str, name: str, since: int, until: int)
         "WHERE model = ? AND received >= ? AND received < ? ORDER BY received, id",
         (name, since, until),
     )
-    yield _line(columns)
+    yield csv_line(columns)
     for row in rows:
         if kind == "sales":
             row["store"] = json.loads(row["store"])
-        yield _line([_safe(row[column]) for column in columns])
-
-
-def _safe(value: Any) -> Any:
-    """Return a value that no spreadsheet runs as a formula: such a text gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _line(values: Any) -> str:
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerow(values)
-    return file.getvalue()
+        yield csv_line(row[column] for column in columns)

@@ -1,9 +1,8 @@
 """Answers of reviewers as a table, with the way in which each was given."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from console.csv_lines import csv_line
 from console.storage import Connection, Row
 from schemas.feedback.claims import PetsClaims
 from schemas.review.times import utc
@@ -12,7 +11,6 @@ COLUMNS = (
     *("case", "model", "version", "answered_at", "reason", "propensity", "prediction", "probability", "decision"),
     *("opinion", "reviewer", "reviewed_at", "seconds", "how", "verdict", "breed", "right", "state", "note"),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # beginnings of a cell that a spreadsheet computes
 _PAGE = 1_000
 
 
@@ -24,7 +22,7 @@ def table(connection: Connection, since: float, until: float) -> Iterator[str]:
         since: first time of an answer, seconds since 1970.
         until: time before which the answers were given.
     """
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     last: tuple[float, str, int] = (since, "", 0)
     while True:
         answers = connection.execute(
@@ -35,7 +33,7 @@ def table(connection: Connection, since: float, until: float) -> Iterator[str]:
             (until, last[0], last[0], last[1], last[1], last[2], _PAGE),
         ).fetchall()
         for row in answers:
-            yield _line(_cells(row))
+            yield csv_line(_cells(row))
         if len(answers) < _PAGE:
             return
         last = answers[-1]["at"], answers[-1]["case_id"], answers[-1]["opinion"]
@@ -49,12 +47,3 @@ def _cells(row: Row) -> Iterator[object]:
     yield row["breed"]
     yield "" if claims is None or row["verdict"] == "cant_tell" else int(row["breed"] == claims.breed)
     yield from (row["state"], row["note"])
-
-
-def _line(cells: Iterable[object]) -> str:
-    """Return a line of the table. A text that a spreadsheet would compute begins with an apostrophe."""
-    file = io.StringIO()
-    csv.writer(file).writerow(
-        f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in cells
-    )
-    return file.getvalue()

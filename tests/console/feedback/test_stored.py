@@ -6,6 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sales.forecaster import Forecaster
 from tests.console.feedback.conftest import Console, Send, photo_receipt, receipt_of
 
@@ -60,6 +62,17 @@ def test_no_cell_of_an_export_is_a_formula(key: bytes, send: Send, console: Cons
     send("pets", {"receipt": photo_receipt(key), "breed": "Bengal", "note": '=HYPERLINK("http://x")'})
     (row,) = csv.DictReader(io.StringIO(console.get("/feedback/export?model=pets", headers=REVIEW).text))
     assert row["note"] == '\'=HYPERLINK("http://x")'
+
+
+@pytest.mark.parametrize("note", ["a;=1+1", "a;-1", "a\n=1+1", "a;\t@x", "\uff1d1+1", "a,=1+1", " =1+1"])
+def test_no_part_of_a_cell_is_a_formula(key: bytes, send: Send, console: Console, note: str) -> None:
+    """A spreadsheet that splits lines at semicolons, or ignores quotes, makes cells of the parts."""
+    send("pets", {"receipt": photo_receipt(key), "breed": "Bengal", "note": note})
+    text = console.get("/feedback/export?model=pets", headers=REVIEW).text
+    for delimiter in ",;\t":
+        cells = [cell.strip() for row in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\uff1d"))]
+    assert note.strip() in text.replace("'", "")
 
 
 def test_an_export_needs_the_role_review(console: Console) -> None:
