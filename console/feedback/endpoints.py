@@ -138,7 +138,9 @@ async def erase(request: Request) -> Response:
             return delete(connection, value, client)
 
     if not await run_in_threadpool(deleted):
-        raise error("not-found", "no value of yours has this id; it is the id in the answer to your feedback")
+        raise error(
+            "not-found", "no value that you alone sent has this id; it is the id in the answer to your feedback"
+        )
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

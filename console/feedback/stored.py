@@ -93,7 +93,7 @@ def delete(connection: Connection, name: str, client: str | None) -> int:
     Args:
         connection: connection of the transaction.
         name: id of a value, or of a receipt with all of its values; not empty.
-        client: delete only values that this client sent; None to delete those of all clients.
+        client: delete only values that this client alone sent; None to delete those of all clients.
     """
     deleted = 0
     for table in TABLES:
@@ -102,7 +102,11 @@ def delete(connection: Connection, name: str, client: str | None) -> int:
             (name, name),
         ).fetchall()
         for row in rows:
-            if client in (None, row["client"]):
+            others = connection.execute(
+                "SELECT 1 FROM feedback_revisions WHERE id = ? AND client <> ?", (row["id"], client or "")
+            ).fetchone()
+            # Otherwise a client could replace the value of another, and then delete it as its own.
+            if client is None or (client == row["client"] and others is None):
                 connection.execute("DELETE FROM feedback_revisions WHERE id = ?", (row["id"],))
                 connection.execute(f"DELETE FROM {table} WHERE id = ?", (row["id"],))  # noqa: S608
                 deleted += 1

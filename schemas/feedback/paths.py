@@ -119,7 +119,7 @@ def paths() -> dict[str, Any]:
                 "operationId": "deleteFeedback",
                 "tags": [TAG],
                 "summary": "Delete a true value with its answer, its note and its earlier values",
-                "description": "A client deletes what it sent itself; the role admin deletes what anybody sent. "
+                "description": "A client deletes what it alone sent; the role admin deletes what anybody sent. "
                 "A photo that is kept for people stays; `DELETE /review/{case}` erases it with its true values.",
                 "responses": gone,
             },

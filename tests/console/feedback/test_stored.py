@@ -79,6 +79,16 @@ def test_an_export_needs_the_role_review(console: Console) -> None:
     assert console.get("/feedback/export?model=sales").status_code == 403
 
 
+def test_a_replaced_value_of_another_client_stays(send: Send, console: Console) -> None:
+    """Otherwise a client could delete what another sent: it would replace the value first."""
+    value = {"store": 4, "date": "2015-08-05", "sales": 1}
+    (result,) = send("sales", value)["results"]
+    send("sales", value | {"sales": 9}, client="eve")
+    for client in ("eve", "shop"):
+        assert console.delete(f"/feedback/{result['id']}", headers={"x-shopcat-client": client}).status_code == 404
+    assert console.delete(f"/feedback/{result['id']}", headers=ADMIN).status_code == 204
+
+
 def test_a_client_deletes_its_own_values(demo: Forecaster, key: bytes, send: Send, console: Any) -> None:
     receipt, _ = receipt_of(demo, key)
     (first, second) = send("sales", {"receipt": receipt, "sales": [1, 2, *[None] * 12]})["results"]
