@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.pets.request import MAX_NAME
+from schemas.review.text import Note
 from schemas.sales.request import MAX_ITEMS, Date, Store
 
 MAX_ENTRIES: Final = 10_000  # true values in a request; a chain of 1,000 stores sends ten days at once
 MAX_RECEIPT: Final = 200_000  # characters; why: 1,000 items take 35,000, and ids of stores may be long
-MAX_NOTE: Final = 500  # characters
 
 Why = Literal["reviewer", "owner", "papers"]
 PetOutcome = Literal["breed", "other_breed", "not_a_pet", "unknown"]
@@ -96,9 +96,7 @@ class PetTruth(BaseModel):
         description="Source of the truth: `reviewer`, a person who looked at the photo because of its decision, which "
         "needs the role review; `owner`, somebody who knows the animal; `papers`, its pedigree.",
     )
-    note: str | None = Field(
-        default=None, strict=True, max_length=MAX_NOTE, description="Further words, plain text; they are stored."
-    )
+    note: Note | None = Field(default=None, description="Further words, plain text; they are stored.")
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> "PetTruth":

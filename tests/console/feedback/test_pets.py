@@ -68,6 +68,8 @@ def test_only_a_reviewer_can_say_that_a_reviewer_looked(key: bytes, send: Send) 
         {"unknown": "yes"},
         {"breed": "Bengal", "why": "me"},
         {"breed": "Bengal", "note": "x" * 501},
+        {"breed": "Bengal", "note": "a\u202eb"},
+        {"breed": "Bengal", "note": "a\0b"},
         {"breed": "Bengal", "colour": "red"},
     ],
 )
