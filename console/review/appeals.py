@@ -125,6 +125,8 @@ def advance(
     if given.action == "withdraw":
         if not is_sender:
             raise forbidden("only the sender of an appeal can withdraw it, with its token")
+    elif is_sender and given.action in ("assign", "decide"):
+        raise forbidden("whoever has the token of an appeal sent it; somebody else has to decide")
     elif given.action == "assign":
         if not may_decide(connection, appeal, who):
             raise forbidden("you answered about this photo, or sent the appeal; somebody else has to decide")

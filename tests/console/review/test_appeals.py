@@ -115,6 +115,14 @@ def test_only_the_sender_withdraws(database: Database) -> None:
     assert refused(database, row["id"], "ann", "assign") == "conflict"
 
 
+def test_the_sender_decides_nothing(database: Database) -> None:
+    """Also a reviewer who sent the appeal without a key, and so has its token."""
+    row, _ = file(database, claims())
+    assert refused(database, row["id"], "ann", "assign", is_sender=True) == "forbidden"
+    advance(database, row["id"], "ann", "assign")
+    assert refused(database, row["id"], "ann", DECISION, is_sender=True) == "forbidden"
+
+
 def test_a_decision_is_final(database: Database) -> None:
     row, _ = file(database, claims())
     advance(database, row["id"], "ann", "assign")
