@@ -8,7 +8,7 @@ from pets import bundle as pets_bundle
 from runtime.bundle import CARD, MANIFEST, kind_of
 from sales import bundle as sales_bundle
 from sales.panel import Panel
-from schemas.catalogue import BreedClass, ModelCard, Models, PetsModel, SalesModel
+from schemas.catalogue import BreedClass, ModelCard, ModelList, PetsModel, SalesModel
 from schemas.pets.manifest import PetsManifest
 from schemas.problems import Problem, ProblemError
 from schemas.sales.manifest import SalesManifest
@@ -16,9 +16,9 @@ from schemas.sales.manifest import SalesManifest
 Bundles = Mapping[str, Path]  # folders of the served bundles by the models' names
 
 
-def models_of(bundles: Bundles) -> Models:
+def models_of(bundles: Bundles) -> ModelList:
     """Return a summary of each model."""
-    return Models(models=[_summary(folder) for folder in bundles.values()])
+    return ModelList(models=[_summary(folder) for folder in bundles.values()])
 
 
 def card_of(bundles: Bundles, name: str) -> ModelCard:

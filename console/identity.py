@@ -103,6 +103,7 @@ class Guard:
             await send(message)
 
         try:
+            self._check_address(scope)
             self._check_host(headers := Headers(scope=scope))
             self._check_origin(scope["method"], headers)
             scope["identity"] = self._identity(headers)
@@ -113,6 +114,12 @@ class Guard:
             if has_begun:
                 raise
             await fault_response(Request(scope), raised)(scope, receive, send_with_headers)
+
+    @staticmethod
+    def _check_address(scope: Scope) -> None:
+        """Reject an address with a NUL character: no id has one, and PostgreSQL takes none in a text."""
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            raise error("not-found", "the address has a NUL character (%00), which no id and no name has; leave it out")
 
     def _identity(self, headers: Headers) -> Identity:
         if not self._options.keys:

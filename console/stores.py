@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sales.arrays import Bool, Int32
 from sales.calendar import FIELDS, STATE_HOLIDAYS
 from sales.panel import MISSING, Panel
-from schemas.catalogue import History, PlanDay, Store, Stores
+from schemas.catalogue import History, KnownStore, PlanDay, StoreList
 from schemas.problems import Problem, ProblemError, invalid_field
 from schemas.sales.manifest import SalesManifest
 from schemas.sales.request import Day
@@ -18,7 +18,7 @@ MAX_DAYS = 2_000  # of a history; why: a day takes 150 bytes of the answer
 _DAY: TypeAdapter[dt.date] = TypeAdapter(Day)
 
 
-def stores_of(manifest: SalesManifest, panel: Panel) -> Stores:
+def stores_of(manifest: SalesManifest, panel: Panel) -> StoreList:
     """Return the stores of a model."""
     known: Bool = ~np.isnan(panel.sales)
     first, last = known.argmax(axis=1), known.shape[1] - 1 - known[:, ::-1].argmax(axis=1)
@@ -27,11 +27,11 @@ def stores_of(manifest: SalesManifest, panel: Panel) -> Stores:
     def word(column: str, codes: Int32, store: int) -> str | None:
         return None if codes[store] == MISSING else str(panel.levels[column][codes[store]])
 
-    return Stores(
+    return StoreList(
         model=manifest.name,
         version=manifest.version,
         stores=[
-            Store(
+            KnownStore(
                 store=store_id,
                 type=word("StoreType", panel.store_type, store),
                 assortment=word("Assortment", panel.assortment, store),

@@ -58,7 +58,7 @@ class PetsModel(_ModelSummary):
     review_share: float = Field(description="Share of the accepted photos that go to review at random, 0 to 1.")
 
 
-class Models(_Answer):
+class ModelList(_Answer):
     """The models of the service."""
 
     models: list[Annotated[SalesModel | PetsModel, Field(discriminator="kind")]] = Field(
@@ -74,7 +74,7 @@ class ModelCard(_Answer):
     markdown: str = Field(description="The card, in Markdown.")
 
 
-class Store(_Answer):
+class KnownStore(_Answer):
     """A store that a sales model knows."""
 
     store: StoreId = Field(description="Id of the store, a number or a text as in the training tables.")
@@ -85,12 +85,12 @@ class Store(_Answer):
     last_sale: dt.date | None = Field(description="Last day with known sales; null without any.")
 
 
-class Stores(_Answer):
+class StoreList(_Answer):
     """Stores of a sales model."""
 
     model: str = Field(description="Name of the model.")
     version: str = Field(description="Version of the model.")
-    stores: list[Store] = Field(description="The stores, by id.")
+    stores: list[KnownStore] = Field(description="The stores, by id.")
 
 
 class PlanDay(_Answer):
@@ -116,7 +116,7 @@ class History(_Answer):
     days: list[PlanDay] = Field(description="The days, without a gap, as far as the model's calendar has them.")
 
 
-ANSWERS = (Models, ModelCard, Stores, History)
+ANSWERS = (ModelList, ModelCard, StoreList, History)
 
 _NAME = {
     "name": "name",
@@ -136,9 +136,9 @@ def paths() -> dict[str, Any]:
     """Return the path items by address."""
     query = [{**parameter, "in": "query", "required": True} for parameter in _HISTORY]
     return {
-        "/console/api/models": _get("listModels", "List the models of the service", Models, []),
+        "/console/api/models": _get("listModels", "List the models of the service", ModelList, []),
         "/console/api/models/{name}/card": _get("getModelCard", "Return the card of a model", ModelCard, [_NAME]),
-        "/console/api/sales/{name}/stores": _get("listStores", "List the stores of a sales model", Stores, [_NAME]),
+        "/console/api/sales/{name}/stores": _get("listStores", "List the stores of a sales model", StoreList, [_NAME]),
         "/console/api/sales/{name}/history": _get(
             "getHistory", "Return the known sales and the plan of a store", History, [_NAME, *query]
         ),

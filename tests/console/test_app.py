@@ -285,6 +285,13 @@ def test_a_database_that_does_not_answer_is_unavailable(console: Console) -> Non
     assert "db.example" not in response.text
 
 
+@pytest.mark.parametrize("path", ["/review/a%00b", "/feedback/a%00b", "/review?model=%00", "/appeals/a%00b"])
+def test_an_address_with_a_nul_character_names_nothing(console: Console, path: str) -> None:
+    answer = console().get(path)
+    assert problem(answer) == (404, "not-found")
+    assert "NUL" in answer.json()["detail"]
+
+
 def test_an_unknown_address_is_a_problem(console: Console) -> None:
     assert problem(console().get("/nothing")) == (404, "not-found")
 

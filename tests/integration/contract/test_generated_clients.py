@@ -58,6 +58,7 @@ def python_client(contract: bytes, tmp_path_factory: pytest.TempPathFactory) -> 
     """A folder with a generated Python client and the page's program."""
     folder = tmp_path_factory.mktemp("python")
     (folder / "openapi.json").write_bytes(contract)
+    (folder / "config.yml").write_text(BLOCKS["file: config.yml"], encoding="utf-8")
     command = shlex.split(BLOCKS["run: python"])
     run(sys.executable, "-m", command[0].replace("-", "_"), *command[1:], "--fail-on-warning", folder=folder)
     (folder / "example.py").write_text(BLOCKS["file: example.py"], encoding="utf-8")
