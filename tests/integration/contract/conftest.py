@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from console.settings import Options
+from handlers.worker_settings import worker_environment
+from runtime.receipts import make_key
+from schemas.session import ROLES
 from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
 from serving.gateway.keys import ApiKey
@@ -22,11 +26,17 @@ KEY = "a-key-of-the-contract-tests"
 def serving_both_models(runner: RunnerKind, store: Path) -> Iterator[GatewayConfig]:
     """Serve both models until the block ends, and yield the configuration of the gateway."""
     ports = Ports.any_free()
-    keys = constant(ApiKey("tests", KEY))
+    keys = constant(ApiKey("tests", KEY, roles=ROLES))
     config = GatewayConfig(ports.inference, probes_port=ports.metrics, keys=keys, **runner.gateway)
     bundles = [ROOT / "model_store" / name for name in ("demo", "pets")]
-    service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], runner.make(workers=1))
+    key = store / "receipt.key"
+    make_key(key)
+    workers = runner.make(1, worker_environment(receipt_key=key))
+    console = Options(data=store, gateway=config.url, keys=True, receipt_key=key).model_dump(mode="json")
+    service = Service(config, lambda: [archive(bundle, store) for bundle in bundles], workers, console=console)
     with service.running():
+        assert service.console is not None
+        service.console.wait_until_started()
         yield config
 
 
