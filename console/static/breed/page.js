@@ -37,6 +37,8 @@ class BreedPage extends LitElement {
     super();
     /** @type {PetsModel | null} */
     this.model = null;
+    /** A photo that came before the page knew the model. @type {File | null} */
+    this.early = null;
     /** @type {Answers | null} */
     this.answers = null;
     /** The photo as the browser decodes it; null if it can't. @type {ImageBitmap | null} */
@@ -62,6 +64,7 @@ class BreedPage extends LitElement {
     try {
       this.model = (await petsModel()) ?? null;
       if (this.model === null) this.error = "This service has no pets model.";
+      else if (this.early) this.take(this.early);
     } catch (error) {
       this.fail(error);
     }
@@ -77,7 +80,10 @@ class BreedPage extends LitElement {
    * @param {File} file
    */
   async take(file) {
-    if (this.model === null) return;
+    if (this.model === null) {
+      this.early = file; // until the page knows the model's name
+      return;
+    }
     this.answers = new Answers(this.model, file);
     this.answer = null;
     this.question = { ...this.question, class: "", versus: "" };

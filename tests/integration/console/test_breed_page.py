@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.integration.console.conftest import ROOT, OpenPage, violations
 from tests.pets.hostile import hostile_inputs
@@ -56,6 +56,18 @@ def test_a_photo_gets_its_breeds_and_the_reason_for_a_review(open_page: OpenPage
     bars = page.locator(".share .value").evaluate_all("bars => bars.map((bar) => Number(bar.getAttribute('width')))")
     assert bars == pytest.approx([max(0.6, 100 * breed["probability"]) for breed in answer["top"]])
     assert violations(page) == []
+
+
+def test_a_photo_that_comes_before_the_models_are_known_gets_an_answer(open_page: OpenPage) -> None:
+    page = open_page("/console/breed").page
+    held: list[Route] = []
+    page.route("**/console/api/models", lambda route: held.append(route))
+    page.reload()
+    choose(page, CAT)
+    expect(page.locator(".verdict")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".verdict")).to_be_visible()
 
 
 def test_a_contrast_heatmap_is_asked_for_once_and_its_strength_never(open_page: OpenPage) -> None:
