@@ -185,7 +185,8 @@ def running_server(
         shared = shared or WorkerPaths.create(folder / "shared")
         gateway = {BEHIND_GATEWAY: "1"} if port is None else {}
         variables = {**environment, **gateway, **gpu_environment(gpus), **shared.environment()}
-        variables["PYTHONPATH"] = str(_WITHOUT_TORCH)
+        paths = (str(_WITHOUT_TORCH), variables.get("PYTHONPATH", os.environ.get("PYTHONPATH")))
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         with running_process(command, folder, output, WORKER_DEFAULTS, variables) as process:
             server = Server(address, folder, models, shared.request_log, process, output, instance)
             _wait_until_ready(server, shared.ready, timeout, cancelled)

@@ -50,6 +50,13 @@ def ask(request: pytest.FixtureRequest, config: GatewayConfig) -> Ask:
     return ask
 
 
+def unsigned(answer: Any) -> Any:
+    """Return an answer, or several, without the receipts that only a service signs."""
+    if isinstance(answer, list):
+        return [unsigned(part) for part in answer]
+    return dataclasses.replace(answer, receipt=None) if getattr(answer, "receipt", None) else answer
+
+
 def assert_alike(answer: Any, expected: Any) -> None:
     """Check that answers have the same types and values. Floats may differ in rounding."""
     if isinstance(expected, dt.date):  # JSON has no dates, so that a rejected item's date comes back as a text
@@ -147,7 +154,7 @@ def test_a_frame_gets_a_frame(ask: Ask, sales: shopcat.Forecaster, method: str) 
 def test_a_photo_gets_the_answer_of_the_loaded_model(
     ask: Ask, pets: shopcat.Classifier, photo: Any, options: dict[str, Any]
 ) -> None:
-    assert_alike(ask("classify", photo, **options), pets.classify(photo, **options))
+    assert_alike(unsigned(ask("classify", photo, **options)), pets.classify(photo, **options))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
