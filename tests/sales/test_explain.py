@@ -315,7 +315,11 @@ def test_an_explanation_does_not_depend_on_the_batch(forecaster: Forecaster, dem
     assert isinstance(together, Explanations)
     assert alone == again
     assert [vars(item) for item in together.items] == [
-        {name: value for name, value in each.items() if name not in ("model", "version", "cutoff", "objective")}
+        {
+            name: value
+            for name, value in each.items()
+            if name not in ("model", "version", "cutoff", "objective", "receipt")
+        }
         for each in alone
     ]
 

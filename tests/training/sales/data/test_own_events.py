@@ -27,7 +27,7 @@ def test_events_are_days_of_their_stores(demo_folder: Path, tmp_path: Path) -> N
         "name,date,to,store,state\nFair,2015-08-10,2015-08-12,3,\nOpening,2015-09-01,,,NW\nFair,2016-01-04,,,\n",
     )
     assert panel.levels["OwnEvent"] == ("", "Fair", "Opening")
-    code = own_event_columns(panel)["OwnEvent"]
+    code = own_event_columns(panel, np.arange(panel.calendar.open.shape[1]))["OwnEvent"]
     days = panel.calendar.day
     fair = days(np.datetime64("2015-08-10").item())
     assert code[2, fair - 1 : fair + 4].tolist() == [0, 1, 1, 1, 0]
