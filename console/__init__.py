@@ -1,1 +1,1 @@
-"""The pages of a service and their API, in a process of its own behind the gateway."""
+"""The pages of a service and their API, in a separate process behind the gateway."""

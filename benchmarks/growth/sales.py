@@ -63,7 +63,7 @@ def sizes_of_requests(bundle: Path, rounds: int) -> list[Curve]:
 
 
 def stores(bundle: Path, rounds: int, sizes: tuple[int, ...] = STORES) -> list[Curve]:
-    """Measure the load of bundles of many stores, its memory, and a request, each number in a process of its own."""
+    """Measure the load of bundles of many stores, its memory, and a request, each number in a separate process."""
     figures = []
     for n_stores in sizes:
         command = [sys.executable, "-m", "benchmarks.growth.stores", str(bundle), str(n_stores)]

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from console.feedback.receipts import MAX_AGE_DAYS
 from console.problems import error
 from console.review.photos import PhotoStore, keep_up
 from console.settings import Settings
@@ -20,7 +21,6 @@ from schemas.bundle import FORMAT_VERSION
 from schemas.feedback.claims import PetsClaims
 from schemas.pets.manifest import PetsManifest
 
-MAX_AGE_DAYS: Final = 400  # of an answer that somebody doubts
 DAY_S: Final = 86_400.0
 
 Result = TypeVar("Result")
