@@ -1,0 +1,1 @@
+"""Photos without labels: spaces, maps, search, suggestions and an honest estimate, without a page."""
