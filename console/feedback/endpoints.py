@@ -24,6 +24,7 @@ from console.problems import error
 from console.settings import Settings
 from console.storage import Database
 from runtime.bundle import kind_of
+from runtime.receipts import read_key
 from schemas.feedback.answer import PetsFeedbackResults, SalesFeedbackResults
 from schemas.feedback.parse import parse_pets, parse_sales
 from schemas.problems import invalid_field
@@ -78,7 +79,7 @@ def _take_sales(
 ) -> SalesFeedbackResults:
     folder, client = settings.bundles[name], sender.client
     assert client is not None
-    verifier = Verifier(name, settings.receipt_key)
+    verifier = _verifier(settings, name)
     entries = parse_sales(body, content_type)
     return take_sales(database, entries, verifier, lambda: BUNDLES.forecaster(folder), client)
 
@@ -88,7 +89,7 @@ def _take_pets(
 ) -> PetsFeedbackResults:
     client = sender.client
     assert client is not None
-    verifier = Verifier(name, settings.receipt_key)
+    verifier = _verifier(settings, name)
     entries = parse_pets(body, content_type)
     classes = [breed.name for breed in BUNDLES.pets(settings.bundles[name]).classes]
     return take_pets(database, entries, verifier, classes, client, reviews="review" in sender.roles)
@@ -142,6 +143,10 @@ async def erase(request: Request) -> Response:
             "not-found", "no value that you alone sent has this id; it is the id in the answer to your feedback"
         )
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _verifier(settings: Settings, name: str) -> Verifier:
+    return Verifier(read_key(settings.receipt_key) if settings.receipt_key else None, name)
 
 
 def _state(request: Request) -> tuple[Settings, Database]:

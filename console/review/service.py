@@ -1,27 +1,22 @@
 """The review as one part of the console: photos, settings and classes that its addresses share."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from console.feedback.receipts import MAX_AGE_DAYS
-from console.problems import error
+from console.feedback.receipts import Verifier
 from console.review.photos import PhotoStore, keep_up
 from console.settings import Settings
 from console.storage import Connection, Database
 from runtime.bundle import read_manifest
-from runtime.receipts import ReceiptError, read_key, verify
+from runtime.receipts import read_key
 from schemas.bundle import FORMAT_VERSION
 from schemas.feedback.claims import PetsClaims
 from schemas.pets.manifest import PetsManifest
-
-DAY_S: Final = 86_400.0
 
 Result = TypeVar("Result")
 
@@ -69,17 +64,7 @@ class Review:
         Raises:
             ProblemError: if the receipt is forged, altered, too old, or not about a photo.
         """
-        if self.key is None:
-            raise error("invalid-receipt", "this service signs no receipts; it has no receipt key")
-        try:
-            claims = PetsClaims.model_validate(verify(receipt, self.key))
-        except ReceiptError as failed:
-            raise error("invalid-receipt", f"the receipt {failed}; send it as the answer had it") from None
-        except ValidationError:
-            raise error("invalid-receipt", "the receipt is not about a photo; an appeal is about a breed") from None
-        if time.time() - claims.time > MAX_AGE_DAYS * DAY_S:
-            raise error("expired-receipt", f"the answer is more than {MAX_AGE_DAYS} days old; send the photo again")
-        return claims
+        return Verifier(self.key).claims(receipt, PetsClaims)
 
 
 def classes(request: Request, model: str) -> list[str]:
