@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 
 @dataclass
@@ -25,14 +27,15 @@ class Server:
     folder: Path
     programs: Path
 
-    def address(self, database: str = "postgres") -> str:
-        """Return the address of a database, as --database takes it."""
-        return f"postgresql://shopcat:secret@/{database}?host={self.folder}"
+    def address(self) -> str:
+        """Return the address of its database, as --database takes it."""
+        return f"postgresql://shopcat:secret@/postgres?host={self.folder}"
 
-    def create(self, database: str) -> str:
-        """Make an empty database and return its address."""
-        self.run("createdb", "--host", str(self.folder), "--username", "shopcat", database)
-        return self.address(database)
+    def create(self, schema: str) -> str:
+        """Make an empty schema, which is faster than a database, and return the address that uses it alone."""
+        with psycopg.connect(self.address(), autocommit=True) as connection:
+            connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(schema)))
+        return f"{self.address()}&options=-csearch_path%3D{schema}"
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""

@@ -18,7 +18,7 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
 def database_address(request: pytest.FixtureRequest) -> str:
     """Address of an empty database: "" for a file of SQLite, or one of PostgreSQL."""
     if request.param == "sqlite":

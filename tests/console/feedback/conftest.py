@@ -41,9 +41,10 @@ def key(tmp_path: Path) -> bytes:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, key: bytes) -> Settings:
+def settings(tmp_path: Path, key: bytes, database_address: str) -> Settings:
     return Settings(
         data=tmp_path,
+        database=database_address,
         gateway="http://127.0.0.1:8080",
         receipt_key=tmp_path / "receipt.key",
         keys=True,

@@ -42,8 +42,8 @@ def metrics() -> Iterator[Metrics]:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(tmp_path)
+def database(tmp_path: Path, database_address: str) -> Iterator[Database]:
+    opened = open_database(tmp_path, database_address)
     yield opened
     opened.close()
 

@@ -2,31 +2,31 @@
 
 import csv
 import io
-import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sales.forecaster import Forecaster
+from tests.console.contents import contents
 from tests.console.feedback.conftest import Console, Send, photo_receipt, receipt_of
 
 ADMIN, REVIEW = {"x-shopcat-roles": "predict,review,label,admin"}, {"x-shopcat-roles": "review"}
 
 
-def test_nothing_is_stored_that_nobody_sent(demo: Forecaster, key: bytes, send: Send, tmp_path: Path) -> None:
+def test_nothing_is_stored_that_nobody_sent(demo: Forecaster, key: bytes, send: Send, console: Any) -> None:
     """A receipt of 14 forecasts comes back with one value: the other 13 forecasts are not stored."""
     receipt, answer = receipt_of(demo, key)
     send("sales", {"receipt": receipt, "item": 4, "sales": 5000})
     send("sales", {"receipt": "forged", "sales": 1}, status=400)
-    with sqlite3.connect(tmp_path / "console.db") as database:
-        dump = "\n".join(database.iterdump())
-        rows = database.execute("SELECT date, forecast, sales, client FROM feedback_sales").fetchall()
-    assert rows == [("2015-08-07", answer["items"][4]["sales"], 5000, "shop")]
-    assert receipt not in dump
-    assert "forged" not in dump
+    database = console.app.state.database
+    with database.reading() as connection:
+        rows = connection.execute("SELECT date, forecast, sales, client FROM feedback_sales").fetchall()
+    assert [(*row.values(),) for row in rows] == [("2015-08-07", answer["items"][4]["sales"], 5000, "shop")]
+    stored = contents(database)
+    assert receipt not in stored
+    assert "forged" not in stored
     others = [item["sales"] for item in answer["items"] if item["sales"] and item is not answer["items"][4]]
-    assert not any(str(sales) in dump for sales in others)
+    assert not any(str(sales) in stored for sales in others)
 
 
 def test_export_is_a_table_of_what_was_learnt(demo: Forecaster, key: bytes, send: Send, console: Console) -> None:

@@ -18,18 +18,19 @@ Connect = Callable[..., TestClient]
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = open_database(tmp_path)
+def database(tmp_path: Path, database_address: str) -> Iterator[Database]:
+    found = open_database(tmp_path, database_address)
     yield found
     found.close()
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, database_address: str) -> Settings:
     key = tmp_path / "receipt.key"
     key.write_bytes(KEY)
     return Settings(
         data=tmp_path,
+        database=database_address,
         gateway="http://127.0.0.1:8080",
         keys=True,
         receipt_key=key,
@@ -38,6 +39,14 @@ def settings(tmp_path: Path) -> Settings:
         socket=tmp_path / "socket",
         bundles={"pets": BUNDLE},
     )
+
+
+@pytest.fixture
+def shared(settings: Settings) -> Iterator[Database]:
+    """The application's database, opened a second time."""
+    found = open_database(settings.data, settings.database)
+    yield found
+    found.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from console.settings import Settings
-from console.storage import Database, open_database
+from console.storage import Database
 from runtime.receipts import sign
 from schemas.feedback.claims import PetsClaims
 from tests.console.review.cases import KEY, claims, fresh, keep_photo, receive
@@ -22,13 +22,6 @@ def waits_for(client: TestClient, number: int) -> None:
     while client.get("/review").json()["waiting"] != number:
         assert time.monotonic() < end, "the photos were not taken in"
         time.sleep(0.05)
-
-
-@pytest.fixture
-def shared(connect: Connect, settings: Settings) -> Database:
-    """The application's database, opened a second time."""
-    assert connect
-    return open_database(settings.data)
 
 
 def kind(response: object) -> str:

@@ -211,7 +211,7 @@ def test_a_console_that_dies_anywhere_takes_the_photo_in_later(
 
 
 @pytest.mark.integration
-def test_a_killed_console_loses_no_photo(store: PhotoStore, tmp_path: Path) -> None:
+def test_a_killed_console_loses_no_photo(store: PhotoStore, tmp_path: Path, database_address: str) -> None:
     """SIGKILL the process that takes photos in, again and again at other moments, until all are in."""
     script = """
 import sys, time
@@ -219,7 +219,8 @@ from pathlib import Path
 from console.review.photos import PhotoStore
 from console.storage import open_database
 data = Path(sys.argv[1])
-store, database = PhotoStore(data, bytes(range(32)), retention_days=30, second_share=0.0), open_database(data)
+store = PhotoStore(data, bytes(range(32)), retention_days=30, second_share=0.0)
+database = open_database(data, sys.argv[3])
 print("begins", flush=True)
 while True:
     store.take_in(database, float(sys.argv[2]))
@@ -229,13 +230,13 @@ while True:
         keep_photo(tmp_path, one)
     for delay in (0.0, 0.01, 0.03, 0.05, 0.08, 0.1):
         with subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path), str(NOW)], cwd=ROOT, stdout=subprocess.PIPE
+            [sys.executable, "-c", script, str(tmp_path), str(NOW), database_address], cwd=ROOT, stdout=subprocess.PIPE
         ) as process:
             assert process.stdout
             process.stdout.readline()
             time.sleep(delay)  # the moment of death is meant to be arbitrary
             process.kill()
-    database = open_database(tmp_path)
+    database = open_database(tmp_path, database_address)
     store.take_in(database, NOW)
     assert waiting(database) == len(found)
     assert {path.stem for path in (tmp_path / "review" / "photos").glob("*.jpg")} == {one.id for one in found}

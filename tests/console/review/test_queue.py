@@ -238,11 +238,13 @@ def test_reviewers_at_once_never_get_the_same_case(database: Database) -> None:
     assert len(done) == len({*done}) == 30
 
 
-def test_an_acknowledged_answer_is_there_when_the_file_is_opened_again(database: Database, tmp_path: Path) -> None:
+def test_an_acknowledged_answer_is_there_when_the_database_is_opened_again(
+    database: Database, tmp_path: Path, database_address: str
+) -> None:
     receive(database, found := claims())
     take(database, "ann")
     say(database, found.id, "ann")
-    other = open_database(tmp_path)
+    other = open_database(tmp_path, database_address)
     with other.reading() as connection:
         assert [row["breed"] for row in queue.opinions(connection, found.id)] == ["Bengal"]
     other.close()

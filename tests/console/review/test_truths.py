@@ -3,19 +3,11 @@
 import pytest
 from starlette.testclient import TestClient
 
-from console.settings import Settings
-from console.storage import Database, Row, open_database
+from console.storage import Database, Row
 from runtime.receipts import sign
 from schemas.feedback.claims import PetsClaims
 from tests.console.review.cases import KEY, fresh, receive
 from tests.console.review.conftest import Connect
-
-
-@pytest.fixture
-def shared(connect: Connect, settings: Settings) -> Database:
-    """The application's database, opened a second time."""
-    assert connect
-    return open_database(settings.data)
 
 
 def truths(shared: Database) -> list[Row]:

@@ -183,7 +183,7 @@ def test_the_tables_are_the_same_on_both_engines(tmp_path: Path, postgres: Serve
             for column in connection.execute(f"PRAGMA table_info({table})")
         }
     with open_database(tmp_path, postgres.create("tables")).reading() as connection:
-        sql = "SELECT * FROM information_schema.columns WHERE table_schema = 'public'"
+        sql = "SELECT * FROM information_schema.columns WHERE table_schema = current_schema()"
         theirs = {(row["table_name"], row["column_name"], row["data_type"].upper()) for row in connection.execute(sql)}
     assert ours == theirs
 
