@@ -1,11 +1,12 @@
 /** The page about the models: what they are for, where they fail, who is missing from their data, and the service's health. */
 
-import { request, ServiceError } from "../shared/api.js";
+import { request } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { breedName, count, percent, plainDay, whole } from "../shared/format.js";
 import { renderSection } from "../shared/markdown.js";
 import { sectionsOf } from "../shared/sections.js";
 import { models } from "../shared/service.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 
 /** @import {Model, PetsModel, SalesModel} from "../shared/answers.js" */
 /** @import {Section} from "../shared/sections.js" */
@@ -17,13 +18,12 @@ const OPEN = new Map([
   ["Caveats and recommendations", "Limits"],
 ]);
 
-class AboutPage extends LitElement {
+class AboutPage extends AskingElement {
   static properties = {
     query: { attribute: false },
     models: { state: true },
     cards: { state: true },
     health: { state: true },
-    error: { state: true },
   };
 
   constructor() {
@@ -34,11 +34,6 @@ class AboutPage extends LitElement {
     this.cards = new Map();
     /** Health by the model's name; the models that are not in it were not asked yet. @type {Map<string, boolean>} */
     this.health = new Map();
-    this.error = "";
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   connectedCallback() {
@@ -46,17 +41,14 @@ class AboutPage extends LitElement {
     this.load();
   }
 
-  async load() {
-    try {
+  load() {
+    return this.attempt(async () => {
       const found = await models();
       this.askHealth(found);
       const cards = await Promise.all(found.map((model) => request(`/console/api/models/${model.name}/card`)));
       this.cards = new Map(cards.map((card) => [card.name, sectionsOf(card.markdown)]));
       this.models = found;
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      this.error = error.message;
-    }
+    });
   }
 
   /** @param {Model[]} found */
@@ -71,7 +63,7 @@ class AboutPage extends LitElement {
         <h1>About the models</h1>
         <p class="lead">What they are for, what they can't do, and whose data they learned from.</p>
       </div>
-      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.renderError()}
       <section class="card" aria-labelledby="service-title">
         <h2 id="service-title">The service</h2>
         <ul class="facts">

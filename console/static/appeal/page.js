@@ -1,10 +1,11 @@
 /** The appeal page of the client: doubt an answer with its receipt, and follow it by case number and token. */
 
 import { APPEAL_STATES, moment, STEPS } from "../review/words.js";
-import { post, request, ServiceError } from "../shared/api.js";
+import { post, request } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { breedName, percent } from "../shared/format.js";
 import { announce } from "../shared/live.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 
 /** @import {Appeal} from "../review/answers.js" */
 
@@ -14,11 +15,10 @@ function ofAddress() {
   return { number: decodeURIComponent(number), token };
 }
 
-class AppealPage extends LitElement {
+class AppealPage extends AskingElement {
   static properties = {
     query: { attribute: false },
     appeal: { state: true },
-    error: { state: true },
     sent: { state: true },
   };
 
@@ -27,13 +27,8 @@ class AppealPage extends LitElement {
     this.query = new URLSearchParams();
     /** @type {Appeal | null} */
     this.appeal = null;
-    this.error = "";
     this.sent = false;
     this.token = "";
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   connectedCallback() {
@@ -55,17 +50,10 @@ class AppealPage extends LitElement {
     });
   }
 
-  /** @param {() => Promise<any>} run */
-  async attempt(run) {
-    this.error = "";
-    try {
-      await run();
-    } catch (error) {
-      if (error instanceof TypeError)
-        this.error = "A token has only digits and the letters a to f. Check what you pasted.";
-      else if (error instanceof ServiceError) this.error = error.message;
-      else throw error;
-    }
+  /** @param {unknown} error */
+  describe(error) {
+    if (error instanceof TypeError) return "A token has only digits and the letters a to f. Check what you pasted.";
+    return super.describe(error);
   }
 
   /** @param {SubmitEvent} event */
@@ -107,7 +95,7 @@ class AppealPage extends LitElement {
         <h1>Doubt an answer</h1>
         <p class="lead">A person who has not answered about your photo before looks at it and decides.</p>
       </div>
-      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.renderError()}
       ${this.appeal === null ? this.renderForms() : this.renderAppeal(this.appeal)}`;
   }
 

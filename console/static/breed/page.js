@@ -1,10 +1,10 @@
 /** The page that names the breed in a photo, and shows where the network looked. */
 
-import { ServiceError } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { breedName, percent } from "../shared/format.js";
 import { announce } from "../shared/live.js";
 import { petsModel } from "../shared/service.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 import { Answers } from "./ask.js";
 import { controls } from "./controls.js";
 import { paint, paintScale } from "./heatmap.js";
@@ -19,7 +19,7 @@ const LONGEST = 720;
 /** A photo that anybody may use: "Chelsea", photographed by Stefan van der Walt, CC0. */
 const SAMPLE = "/console/breed/sample.jpg";
 
-class BreedPage extends LitElement {
+class BreedPage extends AskingElement {
   static properties = {
     query: { attribute: false },
     model: { state: true },
@@ -28,8 +28,6 @@ class BreedPage extends LitElement {
     question: { state: true },
     answer: { state: true },
     opacity: { state: true },
-    error: { state: true },
-    waiting: { state: true },
     over: { state: true },
   };
 
@@ -48,14 +46,8 @@ class BreedPage extends LitElement {
     /** @type {Prediction | null} */
     this.answer = null;
     this.opacity = 0.6;
-    this.error = "";
-    this.waiting = false;
     this.over = false;
     this.onPaste = this.onPaste.bind(this);
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   async connectedCallback() {
@@ -116,8 +108,7 @@ class BreedPage extends LitElement {
   /** @param {unknown} error */
   fail(error) {
     this.waiting = false;
-    if (!(error instanceof ServiceError)) throw error;
-    this.error = error.message;
+    this.error = this.describe(error);
   }
 
   /** @param {Partial<Question>} change */
@@ -141,7 +132,7 @@ class BreedPage extends LitElement {
         </section>
         <section class="card" aria-labelledby="answer-title" aria-busy=${this.waiting}>
           <h2 id="answer-title" class="unseen">Answer</h2>
-          ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing} ${this.renderAnswer()}
+          ${this.renderError()} ${this.renderAnswer()}
         </section>
       </div>`;
   }

@@ -1,9 +1,10 @@
 /** The form that says what a photo really shows: as feedback, or as a doubt that a person decides. */
 
 import { post, ServiceError } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { breedName } from "../shared/format.js";
 import { announce } from "../shared/live.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 
 /** @import {BreedClass} from "../shared/answers.js" */
 
@@ -15,13 +16,12 @@ const OTHER = new Map([
 ]);
 const MAX_NOTE = 500;
 
-class WrongForm extends LitElement {
+class WrongForm extends AskingElement {
   static properties = {
     receipt: {},
     model: {},
     classes: { attribute: false },
     said: { state: true },
-    error: { state: true },
     follow: { state: true },
   };
 
@@ -33,13 +33,8 @@ class WrongForm extends LitElement {
     this.classes = [];
     /** Confirmation of what was sent. */
     this.said = "";
-    this.error = "";
     /** Address that follows an appeal; "" without one. */
     this.follow = "";
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   /** @param {Map<string, unknown>} changed */
@@ -62,7 +57,7 @@ class WrongForm extends LitElement {
           <textarea name="note" rows="3" maxlength=${MAX_NOTE}></textarea>
         </label>
         <p class="hint">Both are stored with the answer's receipt. The photo is not.</p>
-        ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+        ${this.renderError()}
         ${this.said ? html`<p class="notice good" role="status">${this.said}</p>` : nothing}
         ${this.follow ? html`<p><a href=${this.follow}>Follow your case; keep this link, it is yours alone</a></p>` : nothing}
         <div class="buttons">
@@ -81,14 +76,10 @@ class WrongForm extends LitElement {
     const truth = String(form.get("truth"));
     const note = String(form.get("note")).trim();
     const breed = truth.startsWith("breed ") ? truth.slice(6) : null;
-    this.error = "";
-    try {
+    await this.attempt(async () => {
       await (appeals ? this.appeal(breed, truth, note) : this.feedback(breed, truth, note));
       announce(this.said);
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      this.error = error.message;
-    }
+    });
   }
 
   /**

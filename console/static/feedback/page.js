@@ -1,9 +1,10 @@
 /** The page about true values: how good the answers were, with bounds, and the upload of more true values. */
 
-import { request, ServiceError } from "../shared/api.js";
+import { request } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { count, percent } from "../shared/format.js";
 import { models, session } from "../shared/service.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 import { petsFigures, salesFigures } from "./figures.js";
 import "./upload.js";
 
@@ -13,14 +14,13 @@ import "./upload.js";
 /** Numbers of days that a person may choose from. */
 const PERIODS = [7, 28, 90, 365];
 
-class FeedbackPage extends LitElement {
+class FeedbackPage extends AskingElement {
   static properties = {
     query: { attribute: false },
     models: { state: true },
     reports: { state: true },
     days: { state: true },
     mayExport: { state: true },
-    error: { state: true },
   };
 
   constructor() {
@@ -32,11 +32,6 @@ class FeedbackPage extends LitElement {
     this.reports = new Map();
     this.days = 28;
     this.mayExport = false;
-    this.error = "";
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   connectedCallback() {
@@ -47,18 +42,14 @@ class FeedbackPage extends LitElement {
     this.load();
   }
 
-  async load() {
-    try {
+  load() {
+    return this.attempt(async () => {
       const [found, who] = await Promise.all([models(), session()]);
       const reports = await Promise.all(found.map(({ name }) => request(`/feedback/${name}?days=${this.days}`)));
       this.mayExport = who.roles.includes("review");
       this.reports = new Map(reports.map((report) => [report.model, report]));
       this.models = found;
-      this.error = "";
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      this.error = error.message;
-    }
+    });
   }
 
   render() {
@@ -67,7 +58,7 @@ class FeedbackPage extends LitElement {
         <h1>How good it is</h1>
         <p class="lead">What true sales and true breeds say about the answers, each with a 95 % range.</p>
       </div>
-      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.renderError()}
       <div class="controls period">
         <label>True values of the last
           <select @change=${this.choose}>

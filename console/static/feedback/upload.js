@@ -1,9 +1,10 @@
 /** Upload of a table with true values, and the report of rows that were rejected. */
 
-import { request, ServiceError } from "../shared/api.js";
+import { request } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { count } from "../shared/format.js";
 import { announce } from "../shared/live.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 
 /** @import {Model} from "../shared/answers.js" */
 /** @import {Results} from "./types.js" */
@@ -11,12 +12,10 @@ import { html, LitElement, nothing } from "../vendor/lit.js";
 /** Number of rejected rows that are shown. */
 const SHOWN = 50;
 
-class Upload extends LitElement {
+class Upload extends AskingElement {
   static properties = {
     model: { attribute: false },
     results: { state: true },
-    error: { state: true },
-    waiting: { state: true },
   };
 
   constructor() {
@@ -25,12 +24,6 @@ class Upload extends LitElement {
     this.model = null;
     /** @type {Results | null} */
     this.results = null;
-    this.error = "";
-    this.waiting = false;
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   render() {
@@ -47,7 +40,7 @@ class Upload extends LitElement {
         <input id="table-${name}" name="table" type="file" accept=".csv,text/csv" required>
         <button class="primary" ?disabled=${this.waiting}>${this.waiting ? "Sending…" : "Send"}</button>
       </form>
-      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.renderError()}
       ${this.results ? this.renderResults(this.results) : nothing}
     </details>`;
   }
@@ -81,21 +74,14 @@ class Upload extends LitElement {
     event.preventDefault();
     const form = /** @type {HTMLFormElement} */ (event.target);
     const table = /** @type {File} */ (new FormData(form).get("table"));
-    this.error = "";
     this.results = null;
-    this.waiting = true;
-    try {
+    await this.attempt(async () => {
       const headers = { "content-type": "text/csv" };
       this.results = await request(`/feedback/${this.model?.name}`, { method: "POST", headers, body: table });
       announce(summary(/** @type {Results} */ (this.results)));
       form.reset();
       this.dispatchEvent(new Event("shopcat:taken", { bubbles: true }));
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      this.error = error.message;
-    } finally {
-      this.waiting = false;
-    }
+    });
   }
 }
 customElements.define("shopcat-upload", Upload);

@@ -1,7 +1,8 @@
 /** The forecast page. */
 
 import { ServiceError } from "../shared/api.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { AskingElement } from "../shared/element.js";
+import { html, nothing } from "../vendor/lit.js";
 import "../shared/chart/timeline.js";
 import { addDays, count, dayNumber, dayRange, longDay, plainDay, shortDay, signed, whole } from "../shared/format.js";
 import { announce } from "../shared/live.js";
@@ -21,7 +22,7 @@ import { take } from "./take.js";
 /** @import {Explanation, Forecasts, PlanDay, SalesModel, Session, Store} from "../shared/answers.js" */
 /** @import {Fact, FactValue, View} from "./plan.js" */
 
-class ForecastPage extends LitElement {
+class ForecastPage extends AskingElement {
   static properties = {
     query: { attribute: false },
     model: { state: true },
@@ -30,9 +31,7 @@ class ForecastPage extends LitElement {
     plan: { state: true },
     answer: { state: true },
     explanation: { state: true },
-    error: { state: true },
     explanationError: { state: true },
-    waiting: { state: true },
     table: { state: true },
     who: { state: true },
   };
@@ -52,9 +51,7 @@ class ForecastPage extends LitElement {
     this.answer = null;
     /** @type {Explanation | null} */
     this.explanation = null;
-    this.error = "";
     this.explanationError = "";
-    this.waiting = false;
     this.table = false;
     /** @type {Session | null} */
     this.who = null;
@@ -62,10 +59,6 @@ class ForecastPage extends LitElement {
     this.askedWhy = new AbortController();
     /** What the plan was asked for, so that a toggled fact asks for it no more. */
     this.planned = "";
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   connectedCallback() {
@@ -167,8 +160,7 @@ class ForecastPage extends LitElement {
   fail(error) {
     if (error instanceof DOMException && error.name === "AbortError") return;
     this.waiting = false;
-    if (!(error instanceof ServiceError)) throw error;
-    this.error = error.message;
+    this.error = this.describe(error);
     this.answer = null;
   }
 
@@ -197,14 +189,14 @@ class ForecastPage extends LitElement {
         <p class="lead">${this.renderLead()}</p>
       </div>
       ${this.model === null ? nothing : this.renderContent()}
-      ${this.model === null && this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}`;
+      ${this.model === null ? this.renderError() : nothing}`;
   }
 
   renderContent() {
     return html`
       ${this.model?.synthetic ? html`<p class="notice">These stores are invented, so that you can try the pages. The figures mean nothing.</p>` : nothing}
       ${controls(this.model, this.stores, this.view, (change) => this.change(change))}
-      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.renderError()}
       ${figures(this.view, this.plan, this.answer)}
       <section class="card chart-card" aria-labelledby="chart-title" aria-busy=${this.waiting}>
         <div class="card-head">

@@ -1,7 +1,8 @@
 /** The plan of the days: a row for each fact, a column for each day, and in each cell a button that changes the fact. */
 
+import { PlainElement } from "../shared/element.js";
 import { shortDay, weekday } from "../shared/format.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 import { FACTS, isOn } from "./plan.js";
 
 /** @import {PlanDay} from "../shared/answers.js" */
@@ -9,7 +10,7 @@ import { FACTS, isOn } from "./plan.js";
 
 const MARKS = { promo: "%", open: "●", state_holiday: "H", school_holiday: "S" };
 
-export class PlanStrip extends LitElement {
+export class PlanStrip extends PlainElement {
   static properties = {
     days: { attribute: false },
     changes: { attribute: false },
@@ -26,10 +27,6 @@ export class PlanStrip extends LitElement {
     this.selected = "";
     /** Row and column of the cell that has the strip's tab stop; row 0 are the days. */
     this.focused = [1, 0];
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   /** @param {Map<string, unknown>} changed */

@@ -1,9 +1,10 @@
 /** Appeals that wait: a reviewer takes one, looks at it, and decides with a reason. */
 
-import { post, request, ServiceError } from "../shared/api.js";
+import { post, request } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { breedName, percent } from "../shared/format.js";
 import { announce } from "../shared/live.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 import "./breed-search.js";
 import { APPEAL_STATES, moment, verdictWords } from "./words.js";
 
@@ -16,13 +17,12 @@ const DECISIONS = {
   declined: "It can't be decided",
 };
 
-class ReviewAppeals extends LitElement {
+class ReviewAppeals extends AskingElement {
   static properties = {
     list: { state: true },
     current: { state: true },
     decision: { state: true },
     breed: { state: true },
-    error: { state: true },
   };
 
   constructor() {
@@ -34,11 +34,6 @@ class ReviewAppeals extends LitElement {
     this.decision = "";
     /** @type {string | null} */
     this.breed = null;
-    this.error = "";
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   connectedCallback() {
@@ -50,19 +45,6 @@ class ReviewAppeals extends LitElement {
     return this.attempt(async () => {
       this.list = await request("/appeals");
     });
-  }
-
-  /** @param {() => Promise<any>} run */
-  async attempt(run) {
-    this.error = "";
-    try {
-      await run();
-      return true;
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      this.error = error.message;
-      return false;
-    }
   }
 
   /** @param {AppealSummary} appeal */
@@ -107,7 +89,7 @@ class ReviewAppeals extends LitElement {
     return html`<section class="card" aria-labelledby="appeals-title">
       <div class="card-head"><h2 id="appeals-title" tabindex="-1">Appeals</h2>
         <p class="hint">${this.list === null ? "Asking…" : `${appeals.length} wait, ${this.list.overdue} overdue.`}</p></div>
-      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.renderError()}
       ${appeals.length === 0 ? html`<p>No appeal waits for a decision.</p>` : this.renderList(appeals)}
       ${this.current === null ? nothing : this.renderAppeal(this.current)}
     </section>`;

@@ -1,7 +1,8 @@
 /** A field that finds a breed while one types: a combobox with a list, as WAI-ARIA describes it. */
 
+import { PlainElement } from "../shared/element.js";
 import { breedName } from "../shared/format.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 
 const MOST = 8;
 
@@ -9,7 +10,7 @@ const MOST = 8;
 const plain = (text) => text.toLowerCase().replaceAll("_", " ").trim();
 
 /** @fires breed with the chosen class as `detail` */
-class BreedSearch extends LitElement {
+class BreedSearch extends PlainElement {
   static properties = {
     classes: { attribute: false },
     label: {},
@@ -26,10 +27,6 @@ class BreedSearch extends LitElement {
     this.text = "";
     this.active = 0;
     this.open = false;
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   /** Classes that fit the text: those that begin with it first. */

@@ -1,15 +1,12 @@
 /** The review page: photos that wait for a person, and appeals. */
 
-import { html, LitElement } from "../vendor/lit.js";
+import { PlainElement } from "../shared/element.js";
+import { html } from "../vendor/lit.js";
 import "./appeals.js";
 import "./photos.js";
 
-class ReviewPage extends LitElement {
+class ReviewPage extends PlainElement {
   static properties = { query: { attribute: false } };
-
-  createRenderRoot() {
-    return this;
-  }
 
   render() {
     return html`

@@ -1,9 +1,10 @@
 /** Photos of the queue, one at a time: look, answer, see what the model said, go on. */
 
-import { post, request, ServiceError } from "../shared/api.js";
+import { post, request } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { breedName, count, percent } from "../shared/format.js";
 import { announce } from "../shared/live.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 import "./breed-search.js";
 import { clock, moment, period, REASONS, SHORT_REASONS, SKIPS, verdictWords } from "./words.js";
 
@@ -15,7 +16,7 @@ const SWITCH = "shopcat.review.keys";
 /** @type {Record<string, Verdict>} */
 const LETTERS = { o: "other_breed", n: "not_a_pet", c: "cant_tell" };
 
-class ReviewPhotos extends LitElement {
+class ReviewPhotos extends AskingElement {
   static properties = {
     queue: { state: true },
     current: { state: true },
@@ -23,8 +24,6 @@ class ReviewPhotos extends LitElement {
     answered: { state: true },
     skipping: { state: true },
     filters: { state: true },
-    error: { state: true },
-    loading: { state: true },
     keys: { state: true },
     help: { state: true },
   };
@@ -41,14 +40,8 @@ class ReviewPhotos extends LitElement {
     this.skipping = false;
     /** @type {Record<string, string>} */
     this.filters = {};
-    this.error = "";
-    this.loading = false;
     this.keys = localStorage.getItem(SWITCH) !== "off";
     this.help = false;
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   connectedCallback() {
@@ -99,22 +92,8 @@ class ReviewPhotos extends LitElement {
   async skip(reason) {
     const current = this.current;
     if (current === null) return;
-    await this.attempt(() => post(`/review/${current.id}`, { verdict: "skip", reason }));
-    if (!this.error) await this.next();
-  }
-
-  /** @param {() => Promise<any>} run */
-  async attempt(run) {
-    this.error = "";
-    this.loading = true;
-    try {
-      await run();
-    } catch (error) {
-      if (!(error instanceof ServiceError)) throw error;
-      this.error = error.message;
-    } finally {
-      this.loading = false;
-    }
+    const done = await this.attempt(() => post(`/review/${current.id}`, { verdict: "skip", reason }));
+    if (done) await this.next();
   }
 
   /** Return in words whether the model said the same. */
@@ -165,7 +144,7 @@ class ReviewPhotos extends LitElement {
   render() {
     return html`
       ${this.renderQueue()}
-      ${this.error ? html`<p class="notice bad" role="alert">${this.error}</p>` : nothing}
+      ${this.renderError()}
       ${this.current === null ? this.renderNothing() : this.renderCase(this.current)}`;
   }
 
@@ -279,7 +258,7 @@ class ReviewPhotos extends LitElement {
         <details><summary>Add a note</summary><label>Note for other reviewers and the export
           <textarea name="note" maxlength="500" rows="2"></textarea></label></details>
         <p class="chosen-words">${this.choice === null ? "Nothing chosen yet." : html`Your answer: <strong>${verdictWords(this.choice)}</strong>`}</p>
-        <button id="save" class="primary" ?disabled=${this.choice === null || this.loading}>Save</button>
+        <button id="save" class="primary" ?disabled=${this.choice === null || this.waiting}>Save</button>
       </form>`;
   }
 

@@ -1,32 +1,25 @@
 /** The sign-in page: it turns a key into a cookie that pages can't read. */
 
 import { request, ServiceError } from "../shared/api.js";
+import { AskingElement } from "../shared/element.js";
 import { announce } from "../shared/live.js";
 import { navigate } from "../shared/router.js";
 import { forget, session } from "../shared/service.js";
-import { html, LitElement, nothing } from "../vendor/lit.js";
+import { html, nothing } from "../vendor/lit.js";
 
 /** @import {Session} from "../shared/answers.js" */
 
-class SignInPage extends LitElement {
+class SignInPage extends AskingElement {
   static properties = {
     query: { attribute: false },
-    error: { state: true },
-    waiting: { state: true },
     who: { state: true },
   };
 
   constructor() {
     super();
     this.query = new URLSearchParams();
-    this.error = "";
-    this.waiting = false;
     /** @type {Session | null} */
     this.who = null;
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   async connectedCallback() {
@@ -54,19 +47,21 @@ class SignInPage extends LitElement {
   async signIn(event) {
     event.preventDefault();
     const key = String(new FormData(/** @type {HTMLFormElement} */ (event.target)).get("key")).trim();
-    this.error = "";
-    this.waiting = true;
-    try {
+    const done = await this.attempt(async () => {
       await request("/console/session", { method: "POST", headers: { "x-api-key": key } });
       forget();
       announce("Signed in.");
       navigate(nextAddress(this.query), { replace: true });
-    } catch (error) {
-      this.error = messageOf(error);
-      /** @type {HTMLInputElement | null} */ (this.querySelector("#key"))?.focus();
-    } finally {
-      this.waiting = false;
-    }
+    });
+    if (!done) /** @type {HTMLInputElement | null} */ (this.querySelector("#key"))?.focus();
+  }
+
+  /** @param {unknown} error */
+  describe(error) {
+    if (error instanceof TypeError) return "A key has only plain letters, digits and signs. Check what you pasted.";
+    if (error instanceof ServiceError && error.status === 401)
+      return "The service does not know this key. Check it, or ask who runs the service.";
+    return super.describe(error);
   }
 }
 customElements.define("shopcat-sign-in", SignInPage);
@@ -78,15 +73,6 @@ customElements.define("shopcat-sign-in", SignInPage);
 function nextAddress(query) {
   const next = new URL(query.get("next") ?? "/console/", location.origin);
   return next.origin === location.origin && next.pathname.startsWith("/console/") ? next.href : "/console/";
-}
-
-/** @param {unknown} error */
-function messageOf(error) {
-  if (error instanceof TypeError) return "A key has only plain letters, digits and signs. Check what you pasted.";
-  if (!(error instanceof ServiceError)) throw error;
-  return error.status === 401
-    ? "The service does not know this key. Check it, or ask who runs the service."
-    : error.message;
 }
 
 export default { title: "Sign in", path: "/console/sign-in", element: "shopcat-sign-in" };

@@ -1,6 +1,7 @@
 /** A chart of daily values: history, forecast with bands, and a second forecast. One day of it can be chosen. */
 
-import { html, LitElement, nothing, svg } from "../../vendor/lit.js";
+import { html, nothing, svg } from "../../vendor/lit.js";
+import { PlainElement } from "../element.js";
 import { between, dayNumber, shortDay, signed, weekday, whole } from "../format.js";
 import { area, linear, path, ticks } from "./scale.js";
 
@@ -22,7 +23,7 @@ const MARGIN = { top: 16, right: 16, bottom: 28, left: 56 };
 const HEIGHT = 340;
 const NARROW = { height: 260, width: 560, left: 44 };
 
-export class Timeline extends LitElement {
+export class Timeline extends PlainElement {
   static properties = {
     days: { attribute: false },
     cutoff: {},
@@ -45,10 +46,6 @@ export class Timeline extends LitElement {
     this.observer = new ResizeObserver(([entry]) => {
       this.width = Math.round(entry?.contentRect.width ?? 0);
     });
-  }
-
-  createRenderRoot() {
-    return this;
   }
 
   connectedCallback() {
