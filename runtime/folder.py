@@ -98,6 +98,13 @@ def _check_parent(target: Path) -> None:
         raise FolderError(f"{target} can't be written: {parent}: {error.strerror}; name another place") from None
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and its missing parents, for this user alone; `Path.mkdir` lets others read the parents."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
+
+
 def write_file(target: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file atomically; replace an existing one."""
     with new_file(target, mode=mode) as part:

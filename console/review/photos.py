@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from console.review import queue
 from console.storage import Connection, Database, StorageError
 from pets.review import kept_photos
-from runtime.folder import write_file
+from runtime.folder import make_private, write_file
 from runtime.receipts import ReceiptError, verify
 from schemas.feedback.claims import PetsClaims
 
@@ -81,7 +81,7 @@ class PhotoStore:
         if self._is_overdue(claims.time, now):  # the console was down for as long
             return
         photo = self.file(claims.id)
-        photo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(photo.parent)
         write_file(photo, kept.jpeg, mode=0o600)
         with database.transaction() as connection:
             wanted = queue.receive(

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from runtime.folder import make_private
+
 logger = logging.getLogger(__name__)
 
 INCOMING = Path("review", "incoming")  # within the data folder: files that workers write
@@ -64,7 +66,7 @@ def keep(folder: Path, receipt_id: str, receipt: str, image: Image.Image) -> boo
     if not _ID.fullmatch(receipt_id):
         raise ValueError(f"the id {receipt_id!r} of a receipt is no name for a file")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         if len(os.listdir(folder)) >= MAX_WAITING:
             logger.warning("a photo is not kept: %d wait in %s already; does the console run?", MAX_WAITING, folder)
             return False

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtime import folder as folders
-from runtime.folder import FolderError, check_file, check_target, new_folder, sha256, write_file
+from runtime.folder import FolderError, check_file, check_target, make_private, new_folder, sha256, write_file
 
 
 class Interrupted(BaseException):
@@ -31,6 +31,15 @@ def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
         assert not target.exists()
     assert (target / "file").read_text() == "new"
     assert names(target.parent) == ["target"]
+
+
+def test_a_private_folder_has_private_parents(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    for _ in range(2):
+        make_private(tmp_path / "shared" / "review" / "incoming")
+    modes = [path.stat().st_mode & 0o777 for path in sorted((tmp_path / "shared").rglob("*"))]
+    assert modes == [0o700, 0o700]
+    assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o755
 
 
 def test_everyone_may_read_a_new_folder(tmp_path: Path) -> None:

@@ -83,8 +83,9 @@ def test_a_kept_photo_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_nobody_else_on_the_machine_can_read_it(tmp_path: Path) -> None:
-    keep(tmp_path / "incoming", ID, RECEIPT, Image.new("RGB", (20, 10)))
-    for path in (tmp_path / "incoming", tmp_path / "incoming" / f"{ID}.photo"):
+    folder = tmp_path / "review" / "incoming"
+    keep(folder, ID, RECEIPT, Image.new("RGB", (20, 10)))
+    for path in (folder.parent, folder, folder / f"{ID}.photo"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 
 
