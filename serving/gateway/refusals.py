@@ -87,7 +87,10 @@ def _mappers(cause: Filter, kind: ProblemName, detail: str) -> Iterator[dict[str
 
 
 def _mapper(cause: Filter, problem: Problem, headers: Mapping[str, str]) -> dict[str, Any]:
-    added: list[dict[str, Any]] = [{"header": {"key": key, "value": value}} for key, value in headers.items()]
+    added: list[dict[str, Any]] = [
+        {"header": {"key": key, "value": value}}
+        for key, value in {"x-content-type-options": "nosniff", **headers}.items()  # a browser may have asked
+    ]
     # Bytes that Envoy can't parse as a request have no ID yet. Any other request keeps its own.
     added.append({"header": {"key": "x-request-id", "value": "%UNIQUE_ID%"}, "append_action": "ADD_IF_ABSENT"})
     return {

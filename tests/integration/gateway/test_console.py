@@ -99,7 +99,9 @@ def test_pages_and_the_session_need_no_key_and_the_api_does(keyed: Gateway) -> N
     assert ask(keyed, b"", path="/appeals").status == 200  # the console demands a receipt
     assert problem(ask(keyed, b"", path="/feedback/sales")) == (401, "unauthorized")
     for path in ("/review", "/review/7/photo", "/feedback/export"):
-        assert problem(ask(keyed, None, method="GET", path=path)) == (401, "unauthorized")
+        answer = ask(keyed, None, method="GET", path=path)
+        assert problem(answer) == (401, "unauthorized")
+        assert answer.headers["x-content-type-options"] == "nosniff"
     for cookie in ("wrong", "", SHOP.digest, f"{SHOP.key}; shopcat-key=other", "k" * 5000):
         answer = ask(keyed, None, method="GET", path="/review", headers=with_cookie(cookie))
         assert problem(answer) == (401, "unauthorized"), cookie

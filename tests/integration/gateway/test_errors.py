@@ -49,6 +49,7 @@ def test_a_rejected_request_is_answered_with_a_problem(
     forwarded = len(stand_in.paths)
     answer = ask(gateway, **{"body": b"{}", **request_})
     assert problem(answer) == expected
+    assert answer.headers["x-content-type-options"] == "nosniff"  # a browser may have asked
     if expected[0] == 405:
         assert answer.headers["allow"] == ("GET, HEAD" if request_["path"] == "/openapi.json" else "POST")
     assert len(stand_in.paths) == forwarded
