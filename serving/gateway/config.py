@@ -22,6 +22,7 @@ from serving.ports import HOST
 
 MAX_BODY = 10_485_760  # bytes of any request; equals max_request_size of config.properties
 CONSOLE_MAX_BODY = 1_048_576  # bytes of a request to the console
+KEYLESS_LIMIT = RateLimit(10, "min")  # new appeals of an address without a key, where others need one
 MAX_CONNECTIONS = 4096  # client connections
 MIN_MEMORY, MAX_MEMORY = 64 << 20, 1 << 30  # bytes of Envoy's heap, most of it incomplete request bodies
 HEADERS_KB = 7  # Envoy adds headers, and TorchServe accepts 8 KiB in total

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,17 @@ from schemas import openapi
 from schemas.console import SECTIONS as CONSOLE_SECTIONS
 from schemas.session import cookie_name
 from serving.gateway.certificate import Certificate
-from serving.gateway.config import CONSOLE_MAX_BODY, HEADERS_KB, MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
+from serving.gateway.config import (
+    CONSOLE_MAX_BODY,
+    HEADERS_KB,
+    KEYLESS_LIMIT,
+    MAX_BODY,
+    AdmissionLimit,
+    GatewayConfig,
+    ServedModel,
+)
 from serving.gateway.keys import ApiKey
-from serving.gateway.rate_limit import UNITS, RateLimit, describe
+from serving.gateway.rate_limit import UNITS, RateLimit, address_filter, client_filter, describe, keyless_filter
 from serving.gateway.refusals import access_log_rate, access_logs, refusals
 from serving.gateway.tracing import DRAW_HEADER
 
@@ -39,6 +47,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
     """
     by_address = bool(config.rate_limits) and config.keys is None
     limits = f"each address may send {describe(config.rate_limits)}" if by_address else ""
+    has_keyless = config.console is not None and config.keys is not None
     return _rendered(
         "envoy.yaml.jinja",
         config=config,
@@ -52,6 +61,7 @@ def render(config: GatewayConfig, models: Sequence[ServedModel], folder: Path) -
             HEADERS_KB,
             limits,
             CONSOLE_MAX_BODY if config.console else None,
+            f"each address may send {describe([KEYLESS_LIMIT])}" if has_keyless else "",
         ),
         access_logs=access_logs(folder / _RATE),
         draw_header=DRAW_HEADER,
@@ -78,6 +88,7 @@ def render_routes(config: GatewayConfig, models: Sequence[ServedModel]) -> str:
         console_max_body=CONSOLE_MAX_BODY,
         clients=_clients(config),
         rate_limits=_rate_limits(config),
+        keyless_limit=keyless_filter(KEYLESS_LIMIT) if config.keys else None,
         draw_header=DRAW_HEADER,
     )
 
@@ -109,14 +120,15 @@ def _clients(config: GatewayConfig) -> Mapping[str, str] | None:
     return clients
 
 
-def _rate_limits(config: GatewayConfig) -> Mapping[str, Sequence[tuple[str, RateLimit]]]:
-    """Return each period's limits by its unit, with their clients; without keys with "", for every address."""
-    if config.keys:
-        found = {(key.client, limit) for key in config.keys.value for limit in _limits(key, config)}
-    else:
-        found = {("", limit) for limit in config.rate_limits}
-    by_unit = {unit: sorted((limit for limit in found if limit[1].unit == unit), key=itemgetter(0)) for unit in UNITS}
-    return {unit: limits for unit, limits in by_unit.items() if limits}
+def _rate_limits(config: GatewayConfig) -> Mapping[str, Mapping[str, Any]]:
+    """Return the settings of the filter for each period that has limits, by the period's unit."""
+    if config.keys is None:
+        return {limit.unit: address_filter(limit) for limit in config.rate_limits}
+    by_unit: dict[str, dict[str, RateLimit]] = {unit: {} for unit in UNITS}
+    for key in sorted(config.keys.value, key=attrgetter("client")):
+        for limit in _limits(key, config):
+            by_unit[limit.unit][key.client] = limit  # all keys of a client have the same limits
+    return {unit: client_filter(limits) for unit, limits in by_unit.items() if limits}
 
 
 def _limits_resource(models: Sequence[ServedModel]) -> dict[str, Any]:

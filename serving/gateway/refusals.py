@@ -18,7 +18,12 @@ _Refusal = tuple[Filter, ProblemName, str]
 
 
 def refusals(
-    max_body: int, bodies: Mapping[str, int], headers_kb: int, address_limits: str, console_body: int | None = None
+    max_body: int,
+    bodies: Mapping[str, int],
+    headers_kb: int,
+    address_limits: str,
+    console_body: int | None = None,
+    keyless_limits: str = "",
 ) -> list[dict[str, Any]]:
     """Return the error responses as Envoy's response mappers, in the order in which Envoy matches them.
 
@@ -28,18 +33,24 @@ def refusals(
         headers_kb: largest accepted headers and address together in KiB, for the message.
         address_limits: rate limits of each address in words, for the message; empty if clients have the limits.
         console_body: largest accepted body of the console in bytes, for the message; None without a console.
+        keyless_limits: rate limits of an address without a key, in words; empty if a key is always or never needed.
     """
     overloaded = f"too many requests are in progress; {_WAIT}"
     timeout = "the model did not answer in time; ask for less at a time"
     # auth.lua writes the client's limits, whose words need no escape in JSON.
     limits = address_limits or "%DYNAMIC_METADATA(shopcat:limits)%"
     of_console: list[_Refusal] = []
+    without_key: list[_Refusal] = []
+    if keyless_limits:
+        cause = _all(_details("local_rate_limited"), _without_client())
+        without_key = [(cause, "rate-limited", f"without a key, {keyless_limits} here; {_WAIT}")]
     if console_body is not None:
         of_console = [
             (_all(_console(), _status(413)), "too-large", f"a body has at most {console_body:,} bytes here; send less"),
             (_all(_console(), _status(503)), "unavailable", f"the pages and their API are being started; {_WAIT}"),
         ]
     responses: list[_Refusal] = [
+        *without_key,
         (_details("local_rate_limited"), "rate-limited", f"{limits}; {_WAIT}"),
         # Rejections by the overload manager have no flag, only this detail.
         (_any(_flags("UO", "OM"), _details("overload")), "overloaded", overloaded),
@@ -122,6 +133,11 @@ def _console() -> Filter:
     """Return the filter of the console's addresses."""
     pattern = rf"/({'|'.join(CONSOLE_SECTIONS)})(/.*|\?.*)?"
     return {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": pattern}}}}}
+
+
+def _without_client() -> Filter:
+    """Return the filter of requests in which auth.lua found no key."""
+    return {"header_filter": {"header": {"name": "x-shopcat-client", "present_match": False}}}
 
 
 def _chance(percent: int) -> Filter:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from serving.gateway.config import KEYLESS_LIMIT
 from serving.gateway.envoy import Gateway, running_gateway
 from serving.gateway.keys import ApiKey
 from serving.gateway.rate_limit import parse_rate_limits
@@ -228,3 +229,20 @@ def test_while_the_console_is_down_only_its_addresses_are(
             assert "pages" in answer.content["detail"]
             assert answer.headers["retry-after"] in ("1", "2", "3")
         assert ask(gateway, b"{}").status == 200
+
+
+# Appeals without a key
+
+
+def test_an_address_without_a_key_files_few_appeals_at_once(shared_stand_in: StandIn, console: StandIn) -> None:
+    config = settings(keys=constant(SHOP), probes_port=shared_stand_in.port, console=console.socket)
+    with running_gateway(config, MODELS, [shared_stand_in.socket]) as gateway:
+        answers = [ask(gateway, b"{}", path="/appeals") for _ in range(KEYLESS_LIMIT.requests + 1)]
+        assert [answer.status for answer in answers[:-1]] == [200] * KEYLESS_LIMIT.requests
+        assert problem(answers[-1]) == (429, "rate-limited")
+        assert "without a key, each address may send 10 requests per minute" in answers[-1].content["detail"]
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        for headers in ({"X-API-Key": SHOP.key}, with_cookie(SHOP, Origin=origin(gateway))):
+            assert {ask(gateway, b"{}", path="/appeals", headers=headers).status for _ in range(15)} == {200}
+        assert ask(gateway, None, method="GET", path="/appeals/7").status == 200  # those who wait may look
+        assert ask(gateway, b"{}", path="/appeals/7").status == 200  # and withdraw
