@@ -16,9 +16,14 @@ from schemas.sales.manifest import SalesManifest
 Bundles = Mapping[str, Path]  # folders of the served bundles by the models' names
 
 
-def models_of(bundles: Bundles) -> ModelList:
-    """Return a summary of each model."""
-    return ModelList(models=[_summary(folder) for folder in bundles.values()])
+def models_of(bundles: Bundles, kept_days: int | None = None) -> ModelList:
+    """Return a summary of each model.
+
+    Args:
+        bundles: folders of the bundles.
+        kept_days: number of days for which photos are kept if their senders agree; None if the service keeps none.
+    """
+    return ModelList(models=[_summary(folder, kept_days) for folder in bundles.values()])
 
 
 def card_of(bundles: Bundles, name: str) -> ModelCard:
@@ -29,7 +34,7 @@ def card_of(bundles: Bundles, name: str) -> ModelCard:
     """
     folder = _folder(bundles, name)
     markdown = (folder / CARD).read_text(encoding="utf-8")
-    return ModelCard(name=name, version=_summary(folder).version, markdown=markdown)
+    return ModelCard(name=name, version=_summary(folder, None).version, markdown=markdown)
 
 
 def panel_of(bundles: Bundles, name: str) -> tuple[SalesManifest, Panel]:
@@ -61,11 +66,11 @@ def _not_found(detail: str) -> ProblemError:
     return ProblemError(Problem.of("not-found", detail))
 
 
-def _summary(folder: Path) -> SalesModel | PetsModel:
+def _summary(folder: Path, kept_days: int | None) -> SalesModel | PetsModel:
     """Return the summary of a bundle, by its manifest alone."""
     if kind_of(folder) == "sales":
         return _sales_summary(sales_bundle.read_manifest(folder))
-    return _pets_summary(pets_bundle.read_manifest(folder))
+    return _pets_summary(pets_bundle.read_manifest(folder), kept_days)
 
 
 def _sales_summary(manifest: SalesManifest) -> SalesModel:
@@ -87,7 +92,7 @@ def _sales_summary(manifest: SalesManifest) -> SalesModel:
     )
 
 
-def _pets_summary(manifest: PetsManifest) -> PetsModel:
+def _pets_summary(manifest: PetsManifest, kept_days: int | None) -> PetsModel:
     classes = sorted(manifest.classes, key=lambda breed: breed.name.casefold())
     return PetsModel(
         kind="pets",
@@ -98,4 +103,5 @@ def _pets_summary(manifest: PetsManifest) -> PetsModel:
         threshold=manifest.threshold,
         notices_unknown=manifest.known_threshold is not None,
         review_share=manifest.review_share,
+        kept_days=kept_days,
     )

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from console.catalogue import Bundles, card_of, models_of, panel_of
 from console.identity import require
+from console.settings import Settings
 from console.stores import history_of, stores_of
 from schemas.problems import invalid_field
 
@@ -17,7 +18,7 @@ from schemas.problems import invalid_field
 def routes() -> list[Route]:
     """Return the routes, which all read and change nothing."""
     return [
-        _route("/console/api/models", lambda bundles, _: models_of(bundles)),
+        _route("/console/api/models", _models),
         _route("/console/api/models/{name}/card", lambda bundles, request: card_of(bundles, _name(request))),
         _route("/console/api/sales/{name}/stores", _stores),
         _route("/console/api/sales/{name}/history", _history),
@@ -32,6 +33,11 @@ def _route(path: str, answer: Callable[[Bundles, Request], BaseModel]) -> Route:
         return Response(found.model_dump_json(), media_type="application/json")
 
     return Route(path, endpoint, methods=["GET"])
+
+
+def _models(bundles: Bundles, request: Request) -> BaseModel:
+    settings: Settings = request.app.state.settings
+    return models_of(bundles, settings.retention_days if settings.keep_for_review else None)
 
 
 def _stores(bundles: Bundles, request: Request) -> BaseModel:

@@ -56,6 +56,9 @@ class PetsModel(_ModelSummary):
     threshold: float = Field(description="Probability below which a prediction is for review.")
     notices_unknown: bool = Field(description="True if the model notices photos that are unlike its training photos.")
     review_share: float = Field(description="Share of the accepted photos that go to review at random, 0 to 1.")
+    kept_days: int | None = Field(
+        description="Number of days for which a photo is kept if its sender agrees; null if the service keeps none."
+    )
 
 
 class ModelList(_Answer):

@@ -38,6 +38,8 @@ def test_models_are_summarised_as_their_manifests_say() -> None:
     assert {breed["breed"]: breed["species"] for breed in pets["classes"]} == {
         breed["name"]: breed["species"] for breed in manifest["classes"]
     }
+    assert pets["kept_days"] is None
+    assert models_of(BUNDLES, kept_days=30).model_dump(mode="json")["models"][1]["kept_days"] == 30
 
 
 def test_a_card_is_the_text_of_the_bundle() -> None:

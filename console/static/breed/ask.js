@@ -47,7 +47,26 @@ export class Answers {
    * @returns {Promise<Prediction>}
    */
   ask(question) {
-    const query = parametersOf(question).toString();
+    return this.send(parametersOf(question));
+  }
+
+  /**
+   * Send the photo again, to be kept for the person who decides an appeal. Return the answer, whose receipt the photo has.
+   * @param {Question} question
+   * @returns {Promise<Prediction>}
+   */
+  keep(question) {
+    const parameters = parametersOf({ ...question, method: "none" });
+    parameters.set("retain", "appeal");
+    return this.send(parameters);
+  }
+
+  /**
+   * @param {URLSearchParams} parameters
+   * @returns {Promise<Prediction>}
+   */
+  send(parameters) {
+    const query = parameters.toString();
     const known = this.known.get(query);
     if (known) return known;
     const answer = request(`/predictions/${this.model.name}?${query}`, {

@@ -189,7 +189,7 @@ class BreedPage extends AskingElement {
       })}
       ${
         answer.receipt
-          ? html`<shopcat-wrong .receipt=${answer.receipt} .model=${model.name} .classes=${model.classes}></shopcat-wrong>`
+          ? html`<shopcat-wrong .receipt=${answer.receipt} .answers=${this.answers} .question=${this.question}></shopcat-wrong>`
           : nothing
       }
       <p class="hint">Model ${answer.model}, version ${answer.version}. A breed by looks says little about an animal's

@@ -2,11 +2,11 @@
 
 import { post, ServiceError } from "../shared/api.js";
 import { AskingElement } from "../shared/element.js";
-import { breedName } from "../shared/format.js";
+import { breedName, count } from "../shared/format.js";
 import { announce } from "../shared/live.js";
 import { html, nothing } from "../vendor/lit.js";
 
-/** @import {BreedClass} from "../shared/answers.js" */
+/** @import {Answers, Question} from "./ask.js" */
 
 /** Truths that are no breed of the model, by the field that says so. */
 const OTHER = new Map([
@@ -19,8 +19,8 @@ const MAX_NOTE = 500;
 class WrongForm extends AskingElement {
   static properties = {
     receipt: {},
-    model: {},
-    classes: { attribute: false },
+    answers: { attribute: false },
+    question: { attribute: false },
     said: { state: true },
     follow: { state: true },
   };
@@ -28,9 +28,10 @@ class WrongForm extends AskingElement {
   constructor() {
     super();
     this.receipt = "";
-    this.model = "";
-    /** @type {BreedClass[]} */
-    this.classes = [];
+    /** @type {Answers | null} */
+    this.answers = null;
+    /** @type {Question | null} */
+    this.question = null;
     /** Confirmation of what was sent. */
     this.said = "";
     /** Address that follows an appeal; "" without one. */
@@ -43,20 +44,29 @@ class WrongForm extends AskingElement {
   }
 
   render() {
+    const { answers } = this;
+    if (answers === null) return nothing;
+    const { classes, kept_days: days } = answers.model;
     return html`<details class="wrong">
       <summary>Is this wrong? Say what the photo shows</summary>
       <form @submit=${this.send}>
         <label>The photo shows
           <select name="truth" required>
             <option value="">choose</option>
-            ${this.classes.map(({ breed }) => html`<option value=${`breed ${breed}`}>${breedName(breed)}</option>`)}
+            ${classes.map(({ breed }) => html`<option value=${`breed ${breed}`}>${breedName(breed)}</option>`)}
             ${[...OTHER].map(([name, label]) => html`<option value=${name}>${label}</option>`)}
           </select>
         </label>
         <label>How you know it, or why the answer is wrong
           <textarea name="note" rows="3" maxlength=${MAX_NOTE}></textarea>
         </label>
-        <p class="hint">Both are stored with the answer's receipt. The photo is not.</p>
+        <p class="hint">Both are stored with the answer's receipt. The photo is not${days === null ? "" : ", unless you agree"}.</p>
+        ${
+          days === null
+            ? nothing
+            : html`<label class="switch"><input type="checkbox" name="keep">
+                Keep the photo for ${count(days, "day")}, so that the person who decides sees it</label>`
+        }
         ${this.renderError()}
         ${this.said ? html`<p class="notice good" role="status">${this.said}</p>` : nothing}
         ${this.follow ? html`<p><a href=${this.follow}>Follow your case; keep this link, it is yours alone</a></p>` : nothing}
@@ -77,7 +87,7 @@ class WrongForm extends AskingElement {
     const note = String(form.get("note")).trim();
     const breed = truth.startsWith("breed ") ? truth.slice(6) : null;
     await this.attempt(async () => {
-      await (appeals ? this.appeal(breed, truth, note) : this.feedback(breed, truth, note));
+      await (appeals ? this.appeal(breed, truth, note, form.has("keep")) : this.feedback(breed, truth, note));
       announce(this.said);
     });
   }
@@ -89,7 +99,7 @@ class WrongForm extends AskingElement {
    */
   async feedback(breed, truth, note) {
     const item = { receipt: this.receipt, ...(breed ? { breed } : { [truth]: true }), ...(note && { note }) };
-    const answer = await post(`/feedback/${this.model}`, { items: [item] });
+    const answer = await post(`/feedback/${this.answers?.model.name}`, { items: [item] });
     const [result] = answer.results;
     if (result.problem) throw new ServiceError(result.problem.detail, result.problem.status, result.problem);
     this.said =
@@ -100,13 +110,18 @@ class WrongForm extends AskingElement {
    * @param {string | null} breed
    * @param {string} truth
    * @param {string} note
+   * @param {boolean} keeps true if the photo may be kept
    */
-  async appeal(breed, truth, note) {
+  async appeal(breed, truth, note, keeps) {
     const shown = breed ? breedName(breed) : OTHER.get(truth);
     const claim = note || `The photo shows: ${shown}.`;
-    const filed = await post("/appeals", { receipt: this.receipt, claim, ...(breed && { breed }) });
+    const { answers, question } = this;
+    const kept = keeps && answers && question ? await answers.keep(question) : null;
+    const receipt = kept?.receipt ?? this.receipt;
+    const filed = await post("/appeals", { receipt, claim, ...(breed && { breed }) });
     this.follow = `/console/appeal#${filed.case}:${filed.token}`;
-    this.said = `Sent. Your case number is ${filed.case}.`;
+    const without = kept?.retained === false ? ", but the service has no room for the photo" : "";
+    this.said = `Sent${without}. Your case number is ${filed.case}.`;
   }
 }
 customElements.define("shopcat-wrong", WrongForm);

@@ -34,7 +34,7 @@
  *   stores: number, coverage: Record<string, number>}} SalesModel
  * @typedef {{breed: string, species: "cat" | "dog" | null}} BreedClass
  * @typedef {{name: string, kind: "pets", version: string, created: string, threshold: number,
- *   notices_unknown: boolean, review_share: number, classes: BreedClass[]}} PetsModel
+ *   notices_unknown: boolean, review_share: number, kept_days: number | null, classes: BreedClass[]}} PetsModel
  * @typedef {SalesModel | PetsModel} Model
  *
  * @typedef {{left: number, top: number, right: number, bottom: number}} Box
@@ -43,7 +43,7 @@
  * @typedef {{breed: string, species: string | null, probability: number}} Breed
  * @typedef {{breed: string, species: string | null, probability: number, top: Breed[], known: boolean,
  *   decision: "accept" | "review", review_reason: string | null, look: string, box: Box, heatmap: Heatmap | null,
- *   warnings: {code: string, detail: string}[], model: string, version: string, receipt?: string}} Prediction
+ *   warnings: {code: string, detail: string}[], model: string, version: string, receipt?: string, retained?: boolean}} Prediction
  *
  * @typedef {{client: string | null, roles: string[], keys: boolean}} Session
  */

@@ -144,6 +144,11 @@ def open_page(browser: Browser, console_service: str) -> Iterator[OpenPage]:
         watched.page.context.close()
 
 
+def choose(page: Page, *files: Path | dict[str, Any]) -> None:
+    """Give the page of breeds a photo."""
+    page.locator(".file:not(.camera) input").set_input_files(files)  # type: ignore[arg-type]
+
+
 def violations(page: Page) -> list[str]:
     """Return the violations of WCAG 2.2 AA that axe finds on a page, with the elements."""
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": LEVELS}}).response["violations"]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.integration.console.conftest import ROOT, OpenPage, violations
+from tests.integration.console.conftest import ROOT, OpenPage, choose, violations
 from tests.pets.hostile import hostile_inputs
 
 pytestmark = pytest.mark.integration
@@ -27,10 +27,6 @@ def classify(address: str, **options: str) -> Any:
     )
     with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)
-
-
-def choose(page: Page, *files: Path | dict[str, Any]) -> None:
-    page.locator(".file:not(.camera) input").set_input_files(files)  # type: ignore[arg-type]
 
 
 def requests_of(page: Page) -> list[str]:
@@ -205,6 +201,7 @@ def test_a_doubt_is_a_case_that_its_sender_can_follow(open_page: OpenPage) -> No
     page.get_by_text("Is this wrong?").click()
     form = page.locator(".wrong")
     form.get_by_role("combobox").select_option("breed Egyptian_Mau")
+    expect(form.get_by_role("checkbox")).to_have_count(0)  # this service keeps no photos
     form.get_by_role("button", name="Ask a person to decide").click()
     expect(form.locator(".notice.good")).to_contain_text("Your case number is")
     case = form.locator(".notice.good").inner_text().removesuffix(".").rpartition(" ")[2]

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.console.review.cases import fresh, keep_photo
-from tests.integration.console.conftest import OpenPage, service, violations
+from tests.integration.console.conftest import OpenPage, choose, service, violations
 from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -47,6 +47,10 @@ class Reviewed(NamedTuple):
         headers = {"x-api-key": KEYS["bob"]}
         response = httpx.get(f"{self.address}/review?reason={reason}", headers=headers, timeout=30)
         return int(response.json()["waiting"]) if response.status_code == 200 else None
+
+    def has_taken_all_photos_in(self) -> bool:
+        """Return True if no photo waits for the console."""
+        return not [*(self.data / "review" / "incoming").iterdir()]
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +214,44 @@ def test_an_appeal_is_decided_by_somebody_who_did_not_answer(
     assert "Siamese" in text
     assert "bob" not in text
     assert [page.title() for page in (sender, bob)] == ["Doubt an answer – Shopcat", "Review photos – Shopcat"]
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_the_person_who_decides_sees_the_photo_if_its_sender_agrees(
+    reviewed: Reviewed, open_as: OpenAs, open_page: OpenPage, agrees: bool
+) -> None:
+    watched = open_page("/console/sign-in?next=/console/breed", reviewed.address)
+    watched.expected.append("401")
+    sender, sent = watched.page, list[str]()
+    sender.on("request", lambda request: sent.append(request.url))
+    sender.get_by_label("Your key").fill(KEYS["shop"])
+    sender.keyboard.press("Enter")
+    photo = CAT + (b"\1" if agrees else b"\2")  # another file than those that other tests keep
+    choose(sender, {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo})
+    sender.get_by_text("Is this wrong?").click()
+    form = sender.locator(".wrong")
+    form.get_by_role("combobox").select_option("breed Egyptian_Mau")
+    box = form.get_by_label("Keep the photo for 30 days, so that the person who decides sees it")
+    expect(box).not_to_be_checked()
+    assert violations(sender) == []
+    box.set_checked(agrees)
+    form.get_by_role("button", name="Ask a person to decide").click()
+    expect(form.locator(".notice.good")).to_contain_text("Sent. Your case number is")
+    case = form.locator(".notice.good").inner_text().removesuffix(".").rpartition(" ")[2]
+    assert ["retain=appeal" in url for url in sent if "/predictions/" in url] == [False, True][: 1 + agrees]
+    assert until(reviewed.has_taken_all_photos_in, 60)
+
+    bob = open_as("bob")
+    bob.get_by_role("button", name=f"Take {case}").press("Enter")
+    expect(bob.locator(".appeal img")).to_have_count(int(agrees))
+    if agrees:
+        expect(bob.locator(".appeal img")).to_have_js_property("naturalWidth", 451)
+    else:
+        expect(bob.locator(".appeal")).to_contain_text("No photo is kept for this answer.")
+    bob.get_by_label("It can't be decided").check()
+    bob.get_by_label("Reason, which the sender reads").fill("It is too dark.")
+    bob.get_by_role("button", name="Decide").press("Enter")
+    expect(bob.get_by_text("No appeal waits for a decision.")).to_be_visible()
 
 
 def test_a_wrong_token_opens_nothing(reviewed: Reviewed, open_page: OpenPage) -> None:
