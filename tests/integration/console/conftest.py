@@ -54,7 +54,7 @@ def service(folder: Path, *options: str) -> Iterator[str]:
         ready = until(lambda: "Ctrl-C stops it" in log.read_text() or process.poll() is not None, 180)
         assert ready, log.read_text()
         assert process.poll() is None, log.read_text()
-        yield f"http://{HOST}:{ports.inference}"
+        yield f"{'https' if '--tls-cert' in options else 'http'}://{HOST}:{ports.inference}"
     finally:
         process.terminate()
         process.wait(60)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from serving.ports import HOST
 from tests.integration.console.conftest import ROOT, OpenPage, service, violations
 
 pytestmark = pytest.mark.integration
@@ -86,11 +87,16 @@ def test_the_about_page_has_versions_limits_health_and_who_is_missing(open_page:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a service that asks for keys."""
     folder = tmp_path_factory.mktemp("guarded")
+    with service(folder, "--api-keys", write_keys(folder)) as address:
+        yield address
+
+
+def write_keys(folder: Path) -> str:
+    """Write a file with one key, and return its path."""
     keys = folder / "keys"
     keys.write_text(f"anna: {KEY} roles=predict\n")
     keys.chmod(0o600)
-    with service(folder, "--api-keys", str(keys)) as address:
-        yield address
+    return str(keys)
 
 
 def test_a_key_signs_in_leads_back_and_signs_out(open_page: OpenPage, guarded: str) -> None:
@@ -116,6 +122,28 @@ def test_a_key_signs_in_leads_back_and_signs_out(open_page: OpenPage, guarded: s
     page.get_by_role("button", name="Sign out").click()
     expect(page.locator("h1")).to_have_text("Sign in")
     assert page.context.cookies() == []
+
+
+def test_over_tls_the_cookie_belongs_to_this_host_alone(
+    open_page: OpenPage, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    tls = ("--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1]))
+    with service(tmp_path, "--api-keys", write_keys(tmp_path), *tls) as address:
+        watched = open_page("/console/forecast", host=address, ignore_https_errors=True)  # it signed itself
+        watched.expected = ["401"]
+        page = watched.page
+        page.get_by_label("Your key").fill(KEY)
+        page.get_by_label("Your key").press("Enter")
+        expect(page.locator(".figure.main b")).to_have_text(re.compile(r"\d"))
+        (cookie,) = page.context.cookies()
+        assert (cookie["name"], cookie["secure"], cookie["path"]) == ("__Host-shopcat-key", True, "/")
+        assert (cookie["httpOnly"], cookie["sameSite"], cookie["domain"]) == (True, "Strict", HOST)
+        page.get_by_role("combobox", name="Length").select_option("7")  # a write, which needs the page's origin
+        expect(page.locator(".lead")).to_contain_text("1 Aug 2015 to 7 Aug 2015")
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("h1")).to_have_text("Sign in")
+        assert page.context.cookies() == []
 
 
 def test_the_sign_in_page_leads_to_no_other_host(open_page: OpenPage, guarded: str) -> None:
