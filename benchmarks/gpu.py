@@ -29,7 +29,7 @@ from pets.graph import Rival, Target
 from pets.images import open_photo
 from pets.network import Run, gpu_network, onnx_network
 from runtime.cores import n_cores
-from runtime.gpu_network import PHOTO_SIZES
+from runtime.gpu.network import PHOTO_SIZES
 from sales import bundle as sales_bundle
 from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig

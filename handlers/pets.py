@@ -26,7 +26,7 @@ class PetsHandler:
     """Handler of a worker that classifies photos.
 
     On a GPU, one worker has to decode photos on all cores to keep the GPU busy. Pillow, numpy and onnxruntime release
-    the interpreter's lock, and `runtime.gpu_network` makes one batch of the photos that wait.
+    the interpreter's lock, and `runtime.gpu.network` makes one batch of the photos that wait.
 
     Attributes:
         model: classifier of the bundle.

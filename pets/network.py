@@ -15,8 +15,8 @@ from pets.bundle import INT8_NETWORK
 from pets.graph import INPUTS, OUTPUTS
 from pets.images import normalise, scale_and_shift
 from runtime.bundle import NETWORK
-from runtime.gpu_graphs import photo_graph
-from runtime.gpu_network import PHOTO_SIZES, FixedBatches, MergedCalls
+from runtime.gpu.graphs import photo_graph
+from runtime.gpu.network import PHOTO_SIZES, FixedBatches, MergedCalls
 from runtime.session import CUDA_GRAPHS, TENSOR_CORES, int8_is_fast, open_session
 from schemas.pets.manifest import ImageSpec, PetsManifest
 

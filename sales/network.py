@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from runtime.bundle import NETWORK
-from runtime.gpu_graphs import row_graph
-from runtime.gpu_network import ROW_SIZES, FixedBatches, MergedCalls
+from runtime.gpu.graphs import row_graph
+from runtime.gpu.network import ROW_SIZES, FixedBatches, MergedCalls
 from runtime.session import CUDA_GRAPHS, open_session
 from sales.arrays import Float32, Int32
 from sales.bundle import Bundle

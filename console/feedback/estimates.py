@@ -15,19 +15,18 @@ and the weights are divided by their sum (Hajek 1971).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.shares import Z95, wilson
+
 Numbers = NDArray[np.float64]
 Groups = NDArray[np.int64]  # number of each row's group, from 0
 
-LEVEL = 0.95
 MIN_ROWS = 30  # answers; with fewer, there is a point and no interval
 MIN_GROUPS = 5  # days; the error of fewer days says little about other days
-_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ def share(hits: NDArray[np.bool_], weights: Numbers | None = None, groupings: Se
         effective = min(point * (1 - point) / variance, kish)
     else:  # all alike: no variance can be seen, so that each group counts as one answer
         effective = min([kish, *(total**2 / float(np.square(np.bincount(group, weight)).sum()) for group in groupings)])
-    return Estimate(rows, point, *wilson(point, effective * (_Z / student(degrees)) ** 2))
+    number = effective * (Z95 / student(degrees)) ** 2
+    return Estimate(rows, point, *wilson(point * number, number))
 
 
 def combined(strata: Sequence[tuple[NDArray[np.bool_], Numbers]]) -> Estimate:
@@ -93,8 +93,8 @@ def combined(strata: Sequence[tuple[NDArray[np.bool_], Numbers]]) -> Estimate:
     point = float(part @ points)
     if rows < MIN_ROWS:
         return Estimate(rows, point)
-    bounds = np.array([wilson(*of_stratum) for of_stratum in zip(points.tolist(), numbers.tolist(), strict=True)])
-    of_sizes = _Z**2 * float((np.square(part * (points - point)) / numbers).sum())
+    bounds = np.array([wilson(*pair) for pair in zip(points * numbers, numbers, strict=True)])
+    of_sizes = Z95**2 * float((np.square(part * (points - point)) / numbers).sum())
     below, above = (np.square(part * (points - bounds[:, side])).sum() + of_sizes for side in (0, 1))
     return Estimate(rows, point, max(point - float(np.sqrt(below)), 0.0), min(point + float(np.sqrt(above)), 1.0))
 
@@ -120,20 +120,13 @@ def ratio(above: Numbers, below: Numbers, groupings: Sequence[Groups] = (), *, l
     return Estimate(rows, point - less, float(point / width) - less, float(point * width) - less)
 
 
-def wilson(point: float, number: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share of a number of answers, which need not be whole."""
-    middle = (point + _Z**2 / (2 * number)) / (1 + _Z**2 / number)
-    half = _Z / (1 + _Z**2 / number) * float(np.sqrt(point * (1 - point) / number + _Z**2 / (4 * number**2)))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
 def student(degrees: float) -> float:
     """Return the quantile of Student's t distribution for the level (Abramowitz and Stegun 1964, 26.7.5).
 
     >>> round(student(10), 3), round(student(1e9), 3)
     (2.228, 1.96)
     """
-    z = _Z
+    z = Z95
     terms = (
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.pets.metrics import Floats, Ints, wilson
+from runtime.shares import wilson
+from training.pets.metrics import Floats, Ints
 from training.pets.novelty import known_threshold
 
 BINS = 15

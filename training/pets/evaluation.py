@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pets.classifier import Classifier
 from runtime.errors import UserError
+from runtime.shares import Interval, wilson
 from schemas.pets.request import class_key
 from training.pets.calibration import (
     Curve,
@@ -26,14 +27,12 @@ from training.pets.data.batches import crops
 from training.pets.data.photos import PetData
 from training.pets.metrics import (
     Floats,
-    Interval,
     Ints,
     accuracy,
     confusion_matrix,
     mean_over_classes,
     most_confused,
     top_k_accuracy,
-    wilson,
 )
 from training.pets.novelty import separation
 

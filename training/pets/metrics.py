@@ -6,24 +6,15 @@ Shapes: ``labels`` and ``predicted`` are ``[photo]``, indices of the true and th
 Every share comes with an interval, because test photos are few: 100 right of 100 leaves room for 3.7 % mistakes.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Z95 = 1.959963984540054
-"""Half width of a 95 % interval in standard errors: the 97.5 % point of the normal distribution."""
+from runtime.shares import Interval, wilson
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-class Interval(NamedTuple):
-    """A range of shares, 0 to 1."""
-
-    low: float
-    high: float
 
 
 class Confusion(NamedTuple):
@@ -32,33 +23,6 @@ class Confusion(NamedTuple):
     actual: int
     predicted: int
     photos: int
-
-
-def wilson(right: float, photos: float, z: float = Z95) -> Interval:
-    """Return Wilson's score interval of a share.
-
-    It is ``(p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)`` with ``p = right/n``.
-
-    Unlike ``p ± z √(p(1-p)/n)`` it holds for few photos and for shares of 0 and 1. Wilson, "Probable Inference, the
-    Law of Succession, and Statistical Inference", 1927; Brown, Cai and DasGupta, "Interval Estimation for a Binomial
-    Proportion", 2001.
-
-    Args:
-        right: number of right photos; may be fractional.
-        photos: number of photos; may be fractional. For 0 the interval is 0 to 1.
-        z: half width of the interval in standard errors.
-
-    >>> [round(end, 4) for end in wilson(343, 355)]
-    [0.9419, 0.9806]
-    >>> [round(end, 4) for end in wilson(1, 1)]
-    [0.2065, 1.0]
-    """
-    if photos <= 0:
-        return Interval(0.0, 1.0)
-    share, square = right / photos, z * z / photos
-    half = z * math.sqrt(share * (1 - share) / photos + square / (4 * photos))
-    low, high = ((share + square / 2 + side * half) / (1 + square) for side in (-1, 1))
-    return Interval(max(min(low, share), 0.0), min(max(high, share), 1.0))
 
 
 def accuracy(labels: ArrayLike, predicted: ArrayLike) -> float:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from training.pets.metrics import Z95, Interval
+from runtime.shares import Z95, Interval
 
 FALSE_ALARMS = 0.05
 """Share of the known photos that is flagged where ``Novelty.flagged`` is measured."""

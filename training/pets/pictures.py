@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 from PIL import Image
 
+from runtime.shares import wilson
 from training.pets.calibration import expected_calibration_error, reliability, softmax
 from training.pets.card.figures import share
 from training.pets.evaluation import Evaluation, Mistake, Share
-from training.pets.metrics import Floats, wilson
+from training.pets.metrics import Floats
 from training.plots import BLACK, BLUE, GREY, ORANGE, PALE, SKY, style
 
 FULL = 40  # largest number of classes of which the confusion matrix shows all

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pets import bundle as bundles
 from pets.classifier import Classifier
 from pets.images import normalise
+from runtime.shares import wilson
 from schemas.pets.manifest import BreedSpec, ImageSpec, PetsManifest
 from training.checkpoint_folder import checkpoints
 from training.export import refer_to_weights
@@ -35,7 +36,7 @@ from training.pets.evaluation import Evaluation
 from training.pets.export import exported_network, golden_pictures, rounded_weights
 from training.pets.fit import Fitted, fit
 from training.pets.int8 import MAX_FALL, PHOTOS, int8_network, logits
-from training.pets.metrics import mean_over_classes, wilson
+from training.pets.metrics import mean_over_classes
 from training.pets.novelty import Novelty
 from training.pets.options import Options
 from training.pets.probe.cross_validation import LeftOut, cross_validate, leave_classes_out

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from runtime.shares import wilson
 from training.pets.calibration import (
     T_RANGE,
     abstention,
@@ -17,7 +18,6 @@ from training.pets.calibration import (
     reliability,
     softmax,
 )
-from training.pets.metrics import wilson
 
 
 def drawn(photos, temperature=1.0, classes=6, seed=0):

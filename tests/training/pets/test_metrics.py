@@ -2,18 +2,15 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from runtime.shares import wilson
 from training.pets.metrics import (
-    Z95,
     accuracy,
     confusion_matrix,
     mean_over_classes,
     most_confused,
     top_k_accuracy,
-    wilson,
 )
 
 
@@ -23,31 +20,6 @@ def said():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 6, 300)
     return labels, np.where(rng.random(300) < 0.67, labels, rng.integers(0, 7, 300))
-
-
-@given(st.integers(1, 2_000), st.floats(0, 1))
-def test_wilsons_ends_solve_the_score_test(photos, share):
-    """By definition the ends are shares q whose distance from p is z standard errors of q."""
-    right = round(share * photos)
-    low, high = wilson(right, photos)
-    for end in (low, high):
-        distance = (right / photos - end) ** 2
-        assert distance == pytest.approx(Z95**2 * end * (1 - end) / photos, abs=1e-9)
-    assert 0 <= low <= right / photos <= high <= 1
-
-
-def test_wilson_agrees_with_scipy_and_published_figures():
-    stats = pytest.importorskip("scipy.stats")
-    for right, photos in ((0, 1), (1, 1), (81, 263), (343, 355), (100, 100)):
-        theirs = stats.binomtest(right, photos).proportion_ci(0.95, method="wilson")
-        assert wilson(right, photos) == pytest.approx((theirs.low, theirs.high))
-    # Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I
-    assert [round(end, 4) for end in wilson(81, 263)] == [0.2553, 0.3662]
-    assert [round(end, 4) for end in wilson(0, 20)] == [0.0, 0.1611]
-
-
-def test_wilsons_interval_without_photos_is_0_to_1():
-    assert wilson(0, 0) == (0, 1)
 
 
 def test_accuracy_and_confusion_equal_scikit_learn(said):

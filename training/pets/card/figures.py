@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from runtime.shares import wilson
 from training.cards import Metric, percent, table
-from training.pets.metrics import wilson
 
 
 def share(value: float) -> str:

@@ -1,4 +1,4 @@
-"""runtime.gpu_graphs: the rewritten graphs compute what the bundle's graph computes."""
+"""runtime.gpu.graphs: the rewritten graphs compute what the bundle's graph computes."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import SessionError
-from runtime.gpu_graphs import photo_graph, row_graph
+from runtime.gpu.graphs import photo_graph, row_graph
 from sales.preprocess import Prepared
 from training.sales.model.trees import Trees, with_trees
 

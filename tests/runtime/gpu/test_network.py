@@ -1,4 +1,4 @@
-"""runtime.gpu_network: padded batches in fixed buffers, and calls of many threads as one batch.
+"""runtime.gpu.network: padded batches in fixed buffers, and calls of many threads as one batch.
 
 The CPU's provider binds buffers as CUDA's does, so that only the CUDA graphs themselves need a GPU.
 """
@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from runtime.gpu_network import FixedBatches, MergedCalls
+from runtime.gpu.network import FixedBatches, MergedCalls
 from runtime.session import open_session
 
 SIZES = (1, 4, 8)

@@ -1,0 +1,1 @@
+"""Networks on a GPU: graphs that suit it, and batches in fixed buffers."""
