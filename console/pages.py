@@ -1,13 +1,16 @@
 """The pages: files that are read once, at the start, and delivered by their names.
 
-A path only looks up a table of these files, so that no other file can be reached.
+A path only looks up a table of these files, so that no other file can be reached. The shell of a page names all modules
+that the page imports, so that a browser asks for them at once and not one after another.
 """
 
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +21,9 @@ from console.problems import error
 STATIC = Path(__file__).with_name("static")
 SHELL = "index.html"
 PAGE = "page.js"  # module of a page, in a folder with the page's name
+APP = "shared/app.js"  # module of the shell
+_PLACE = b"<!-- modules -->"  # in the shell, for the links to the modules
+_IMPORT = re.compile(rb"""^import\b(?!\()[^;"]*"(\.[^"]+)";""", re.MULTILINE)
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -49,13 +55,12 @@ class Asset:
     tag: str
 
     @classmethod
-    def read(cls, file: Path) -> "Asset":
-        """Return a file."""
-        content = file.read_bytes()
-        compressed = gzip.compress(content, mtime=0) if file.suffix in _COMPRESSED else None
+    def of(cls, content: bytes, suffix: str) -> "Asset":
+        """Return a file with some content and the suffix of its name."""
+        compressed = gzip.compress(content, mtime=0) if suffix in _COMPRESSED else None
         if compressed and len(compressed) >= len(content):
             compressed = None
-        return cls(content, compressed, _TYPES[file.suffix], hashlib.sha256(content).hexdigest()[:24])
+        return cls(content, compressed, _TYPES[suffix], hashlib.sha256(content).hexdigest()[:24])
 
     def response(self, request: Request) -> Response:
         """Return the response to GET or HEAD."""
@@ -77,10 +82,32 @@ class Asset:
 def read_assets(folder: Path = STATIC) -> Mapping[str, Asset]:
     """Return the files of a folder by their addresses below ``/console/``, and the shell by those of the pages."""
     files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.suffix in _TYPES}
-    assets = {name: Asset.read(file) for name, file in files.items()}
-    shell = assets[SHELL]
-    pages = [name.removesuffix(f"/{PAGE}") for name in assets if name.endswith(f"/{PAGE}")]
-    return assets | dict.fromkeys(["", *pages], shell)
+    contents = {name: file.read_bytes() for name, file in files.items()}
+    assets = {name: Asset.of(content, files[name].suffix) for name, content in contents.items()}
+    pages = {name.removesuffix(f"/{PAGE}"): name for name in contents if name.endswith(f"/{PAGE}")}
+    shells = {"": _shell(contents), **{page: _shell(contents, module) for page, module in pages.items()}}
+    return assets | {page: Asset.of(content, Path(SHELL).suffix) for page, content in shells.items()}
+
+
+def modules_of(contents: Mapping[str, bytes], name: str) -> list[str]:
+    """Return the names of a module and of all modules that it imports, directly or through others.
+
+    Args:
+        contents: contents of the files by name.
+        name: name of the module. Modules that are imported by a call, when they are needed, do not count.
+    """
+    found = [name]
+    for module in found:  # grows meanwhile
+        imported = [normpath(join(dirname(module), path.decode())) for path in _IMPORT.findall(contents[module])]
+        found += [new for new in dict.fromkeys(imported) if new not in found]
+    return found
+
+
+def _shell(contents: Mapping[str, bytes], *modules: str) -> bytes:
+    """Return the shell with links to its modules and to those of a page."""
+    names = dict.fromkeys(name for module in (APP, *modules) for name in modules_of(contents, module))
+    links = [f'<link rel="modulepreload" href="/console/{name}">'.encode() for name in names]
+    return contents[SHELL].replace(_PLACE, b"\n    ".join(links))
 
 
 def routes(assets: Mapping[str, Asset]) -> list[Route]:

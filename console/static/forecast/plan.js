@@ -41,6 +41,12 @@ export const noChanges = () => ({
 });
 
 /**
+ * Return true if a view has changes, also such that the plan already has.
+ * @param {View} view
+ */
+export const hasChanges = (view) => FACTS.some(({ fact }) => view.changes[fact].size > 0);
+
+/**
  * Return true if a value of a fact means "yes".
  * @param {FactValue} value
  */
