@@ -31,32 +31,8 @@ def columns_of(tables: CellTables, n_columns: int, store: np.ndarray, day: np.nd
     return columns
 
 
-@pytest.mark.parametrize("few", [0, 64])
-def test_columns_of_few_rows_equal_those_of_all(
-    panel: Panel, names: list[str], few: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rows before, in and after the horizon, each alone and all together."""
-    rng = np.random.default_rng(0)
-    n_stores, days = len(panel.store_ids), panel.calendar.days
-    store, day = rng.integers(n_stores, size=300), rng.integers(days, size=300)
-    day[:100] = panel.cutoff + 1 + rng.integers(HORIZON, size=100)
-    day[100:104] = (0, days - 1, panel.cutoff, panel.cutoff + HORIZON + 1)
-    monkeypatch.setattr(cells, "_FEW", -1)
-    expected = columns_of(CellTables(panel, names, HORIZON), len(names), store, day)
-    assert not np.isnan(expected).any()
-    monkeypatch.setattr(cells, "_FEW", n_stores - 1 if few else -1)
-    tables = CellTables(panel, names, HORIZON)
-    alone = [columns_of(tables, len(names), store[[row]], day[[row]])[0] for row in range(len(store))]
-    np.testing.assert_array_equal(alone, expected)
-    some = np.flatnonzero(store < 5)  # several stores and days in a call, fewer than all
-    np.testing.assert_array_equal(
-        columns_of(CellTables(panel, names, HORIZON), len(names), store[some], day[some]), expected[some]
-    )
-
-
-def test_a_model_that_forecasts_the_horizon_computes_no_other_days(
-    panel: Panel, names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def count_days(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of days of each table that is computed from now on."""
     computed: list[int] = []
     cell_columns = events.cell_columns
 
@@ -65,12 +41,55 @@ def test_a_model_that_forecasts_the_horizon_computes_no_other_days(
         return cell_columns(panel, day, moving_days)
 
     monkeypatch.setattr(events, "cell_columns", counting)
+    return computed
+
+
+def test_columns_of_few_rows_equal_those_of_all(
+    panel: Panel, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows before, in and after the horizon: alone, in blocks of days, and all together."""
+    rng = np.random.default_rng(0)
+    n_stores, days = len(panel.store_ids), panel.calendar.days
+    store, day = rng.integers(n_stores, size=300), rng.integers(days, size=300)
+    day[:100] = panel.cutoff + 1 + rng.integers(HORIZON, size=100)
+    day[100:104] = (0, days - 1, panel.cutoff, panel.cutoff + HORIZON + 1)
+    expected = columns_of(CellTables(panel, names, HORIZON), len(names), store, day)
+    assert not np.isnan(expected).any()
+    for few, calls in ((n_stores - 1, 10_000), (n_stores - 1, 0), (0, 0)):  # for the call, in blocks for few and all
+        monkeypatch.setattr(cells, "_FEW", few)
+        monkeypatch.setattr(cells, "_CALLS", calls)
+        tables = CellTables(panel, names, HORIZON)
+        alone = [columns_of(tables, len(names), store[[row]], day[[row]])[0] for row in range(len(store))]
+        np.testing.assert_array_equal(alone, expected)
+        some = np.flatnonzero((store < 5) & (day < 100))  # several stores and days in a call, fewer than half of all
+        assert len(some) > 3
+        np.testing.assert_array_equal(columns_of(tables, len(names), store[some], day[some]), expected[some])
+
+
+def test_days_that_are_asked_for_again_are_computed_for_their_four_weeks_once(
+    panel: Panel, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "_FEW", len(panel.store_ids) - 1)
+    tables = CellTables(panel, names, HORIZON)
+    computed = count_days(monkeypatch)
+    for _ in range(8):
+        columns_of(tables, len(names), np.array([1]), np.array([30]))
+    assert computed == [1, 1, 1, 1, 28]
+    columns_of(tables, len(names), np.array([0, 2]), np.array([28, 55]))
+    assert computed == [1, 1, 1, 1, 28]  # the same four weeks
+
+
+def test_a_model_that_forecasts_the_horizon_computes_no_other_days(
+    panel: Panel, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = count_days(monkeypatch)
     tables = CellTables(panel, names, HORIZON)
     store, ahead = np.indices((len(panel.store_ids), HORIZON)).reshape(2, -1)
     columns_of(tables, len(names), store, panel.cutoff + 1 + ahead)
     assert computed == [HORIZON]
-    columns_of(tables, len(names), store, ahead)
-    columns_of(tables, len(names), store, ahead + 1)
+    past = np.linspace(0, panel.cutoff, HORIZON).astype(int)[ahead]
+    columns_of(tables, len(names), store, past)
+    columns_of(tables, len(names), store, past + 1)
     assert computed == [HORIZON, panel.calendar.days]  # all days, once
 
 
