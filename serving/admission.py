@@ -11,8 +11,6 @@ from runtime.bundle import kind_of
 from serving.gateway.config import MAX_BODY, AdmissionLimit, ServedModel
 from serving.gateway.errors import GatewayError
 
-QUEUE = 1000  # requests; equals job_queue_size of config.properties
-
 # Default number of requests in progress for each worker: two batches, and at least four requests.
 _BATCHES, _MIN_REQUESTS = 2, 4
 _EXTRA_S = 5  # seconds that Envoy waits longer than TorchServe, whose timeout then comes first
@@ -57,7 +55,9 @@ def model_settings(archive: Path) -> ModelSettings:
         raise GatewayError(f"the settings in {file} are invalid: {error}") from error
 
 
-def served_models(archives: Mapping[str, Path], workers: Mapping[str, int]) -> list[ServedModel]:
+def served_models(
+    archives: Mapping[str, Path], workers: Mapping[str, int], *, queue: int | None = None
+) -> list[ServedModel]:
     """Return models with their admission limits.
 
     By default each worker may have two batches, one in progress and one waiting, so that it is never idle. Further
@@ -67,6 +67,7 @@ def served_models(archives: Mapping[str, Path], workers: Mapping[str, int]) -> l
     Args:
         archives: archive of each model, by name.
         workers: number of workers of each model in all instances together.
+        queue: number of requests of a model that the runner can hold; None for any number.
 
     Raises:
         GatewayError: if a model's settings are invalid; it names their file.
@@ -74,7 +75,9 @@ def served_models(archives: Mapping[str, Path], workers: Mapping[str, int]) -> l
     models = []
     for name, archive in archives.items():
         settings = model_settings(archive)
-        max_concurrent = min(settings.concurrent_per_worker * workers[name], QUEUE)
+        max_concurrent = settings.concurrent_per_worker * workers[name]
+        if queue is not None:
+            max_concurrent = min(max_concurrent, queue)
         limits = [
             _admission_limit(path, limit, workers[name], max_concurrent)
             for path, limit in settings.admission_limits.items()

@@ -34,6 +34,7 @@ class Instance(Supervised[Server]):
         archives: one archive for each model.
         role: stage of its life.
         footprint: memory of its processes in bytes, when it was ready; memory that processes share is not included.
+        workers: number of workers of each model, when it was ready.
     """
 
     def __init__(self, number: int, archives: Collection[Path], pool: "InstancePool") -> None:
@@ -44,6 +45,7 @@ class Instance(Supervised[Server]):
             archives: one archive for each model, which nobody changes.
             pool: the pool, with the settings of all instances.
         """
+        self.workers: Mapping[str, int] = {}
 
         @contextlib.contextmanager
         def start(cancelled: threading.Event) -> Iterator[Server]:
@@ -57,6 +59,7 @@ class Instance(Supervised[Server]):
                 try:
                     running = stack.enter_context(server)
                     self.footprint = memory_of(running.process.pid)
+                    self.workers = {name: running.workers(name) for name in running.models}
                 finally:
                     pool.starts.release()
                 yield running
@@ -213,8 +216,4 @@ def archives_of(instances: Collection[Instance]) -> dict[str, Path]:
 
 def count_workers(instances: Collection[Instance]) -> dict[str, int]:
     """Return the number of workers of each model, in instances that have been started."""
-    servers = [instance.wait_until_started() for instance in instances]
-    return {
-        name: sum(server.workers(name) for server in servers if name in server.models)
-        for name in archives_of(instances)
-    }
+    return {name: sum(instance.workers.get(name, 0) for instance in instances) for name in archives_of(instances)}

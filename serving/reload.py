@@ -2,9 +2,11 @@
 
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runtime.errors import UserError
 from runtime.memory import available_memory
@@ -34,15 +36,16 @@ class ReloadedService(Protocol):
         ...
 
     def update_limits(self, instances: Collection[Instance]) -> None:
-        """Apply the admission limits of some instances' models."""
+        """Apply the admission limits of the instances that serve from now on."""
         ...
 
 
 def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> bool:
-    """Replace all instances by new ones with the current contents of the bundles.
+    """Replace all instances by new ones with the current contents of the bundles, and with the current settings.
 
     New instances are started side by side while the old ones answer. They take over once the gateway finds them
-    healthy. Then the old ones answer their last requests and are stopped.
+    healthy. Then the old ones answer their last requests and are stopped. If the settings name another number of
+    workers, there are more or fewer instances afterwards.
 
     Args:
         service: the running service.
@@ -54,19 +57,18 @@ def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> b
     old = [instance for instance in service.pool.instances if instance.role == "serving"]
     replaced = 0
     try:
-        archives = _archives(service.pool, archive, old)
-        while replaced < len(old):
-            size = _group_size(old, len(old) - replaced)
-            group = old[replaced : replaced + size]
-            _replace(service, group, archives)
-            replaced += size
+        pairs = list(_pairs(old, service.pool.runner.archives_by_instance(_archives(service.pool, archive, old))))
+        while replaced < len(pairs):
+            group = pairs[replaced : replaced + _group_size(old, len(pairs) - replaced)]
+            _replace(service, [pair.old for pair in group if pair.old], [pair.new for pair in group if pair.new])
+            replaced += len(group)
     except Exception as error:
         service.pool.remove_unused()
         if service.pool.is_closed:
             return False
         outcome = "not reloaded; the previous bundles are still served"
         if replaced:
-            outcome = f"{replaced} of {len(old)} instances are reloaded; the others serve the previous bundles"
+            outcome = f"{replaced} of {len(pairs)} instances are reloaded; the others serve the previous bundles"
         if isinstance(error, (UserError, OSError)):
             logger.error("%s: %s", outcome, error)
         else:
@@ -74,6 +76,24 @@ def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> b
         return False
     logger.info("reloaded")
     return True
+
+
+class _Pair(NamedTuple):
+    """An instance and the archives of the one that replaces it; None if there is no such instance."""
+
+    old: Instance | None
+    new: Sequence[Path] | None
+
+
+def _pairs(old: Collection[Instance], new: Collection[Sequence[Path]]) -> Iterator[_Pair]:
+    """Yield each instance with the archives of the one that replaces it, which has the same models."""
+    old_by_models, new_by_models = defaultdict(list), defaultdict(list)
+    for instance in old:
+        old_by_models[frozenset(path.stem for path in instance.archives)].append(instance)
+    for archives in new:
+        new_by_models[frozenset(path.stem for path in archives)].append(archives)
+    for models, archives_of_models in new_by_models.items():
+        yield from (_Pair(*pair) for pair in zip_longest(old_by_models[models], archives_of_models))
 
 
 def _archives(pool: InstancePool, archive: Callable[[], Sequence[Path]], old: Sequence[Instance]) -> list[Path]:
@@ -105,23 +125,28 @@ def _group_size(old: Collection[Instance], count: int) -> int:
     return min(count, available // needed) if needed else count
 
 
-def _replace(service: ReloadedService, old: Collection[Instance], archives: Collection[Path]) -> None:
-    """Start as many new instances as there are old ones here, let them take over, and stop the old ones.
+def _replace(service: ReloadedService, old: Collection[Instance], archives: Collection[Sequence[Path]]) -> None:
+    """Start new instances, let them take over from some old ones, and stop these.
+
+    Args:
+        service: the running service.
+        old: instances to stop.
+        archives: archives of each new instance.
 
     Raises:
         Exception: if the new instances can't take over; then they are stopped and the old ones continue.
     """
-    by_name = {path.stem: path for path in archives}
-    new = service.pool.start([[by_name[path.stem] for path in instance.archives] for instance in old])
+    serving = [instance for instance in service.pool.instances if instance.role == "serving"]
+    new = service.pool.start(archives)
     try:
-        service.update_limits(new)
+        service.update_limits([*(instance for instance in serving if instance not in old), *new])
         gateway = _switch(service, new)
     except BaseException:
         for instance in new:
             instance.role = "starting"
         service.update_routes()
         with contextlib.suppress(UserError, OSError):
-            service.update_limits(old)
+            service.update_limits(serving)
         service.pool.stop(new)
         raise
     for instance in old:

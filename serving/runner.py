@@ -88,6 +88,11 @@ class Runner(Protocol):
         """Return the kind of an instance's first process in metrics: ``frontend`` or ``worker``."""
         ...
 
+    @property
+    def queue(self) -> int | None:
+        """Return the number of requests of a model that may wait for its workers; None for any number."""
+        ...
+
     def archives_by_instance(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
         """Return the archives of each instance that a service of these models consists of."""
         ...

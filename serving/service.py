@@ -71,7 +71,6 @@ class Service:
         self.config = config
         self._archive, self._runner, self._ready, self._console_options = archive, runner, ready, console
         self._console: Console | None = None
-        self._workers: dict[str, int] = {}  # number of workers of each model
         self._models: list[ServedModel] = []
         self._are_limits_uncertain = False
         self._up, self._stopping, self._ended = False, False, threading.Event()
@@ -115,8 +114,7 @@ class Service:
             try:
                 with exporting(exporter, self.config.probes_port, self.config.probes_host):
                     started = self.pool.start(self._runner.archives_by_instance(self.pool.copy(self._archive())))
-                    self._workers = count_workers(started)
-                    self._models = served_models(archives_of(started), self._workers)
+                    self._models = self._served(started)
                     for instance in started:
                         instance.role = "serving"
                     with self._routing():
@@ -220,20 +218,21 @@ class Service:
         return is_reloaded
 
     def update_limits(self, instances: Collection[Instance]) -> None:
-        """Apply the admission limits of some instances' models, which a reload may change.
+        """Apply the admission limits of the instances that serve from now on, which a reload may change.
 
         Raises:
             OSError: if the limits can't be written.
             GatewayError: if the models' settings are invalid.
         """
-        archives = archives_of(instances)
-        current = {model.name: model for model in self._models}
-        current |= {model.name: model for model in served_models(archives, self._workers)}
-        models = list(current.values())
+        models = self._served(instances)
         if models != self._models or self._are_limits_uncertain:
             self._are_limits_uncertain = True  # until all files are written
             self._gateway_folder.files.change_limits(models)
             self._models, self._are_limits_uncertain = models, False
+
+    def _served(self, instances: Collection[Instance]) -> list[ServedModel]:
+        """Return the models of some instances, which have been started, with their admission limits."""
+        return served_models(archives_of(instances), count_workers(instances), queue=self._runner.queue)
 
     def _watched(self) -> Watched:
         """Return the state that metrics and probes report."""

@@ -87,6 +87,7 @@ class PythonRunner:
         idle_at_stop: seconds that a stop waits for requests on open connections, without a gateway.
         title: as for `serving.runner.Runner`.
         process_kind: as for `serving.runner.Runner`.
+        queue: as for `serving.runner.Runner`. Requests wait in the gateway or the kernel.
     """
 
     workers: int = 0
@@ -96,6 +97,7 @@ class PythonRunner:
     idle_at_stop: float = 10.0
     title: str = "worker"
     process_kind: str = "worker"
+    queue: int | None = None
     _used: Counter[int] = field(default_factory=Counter, init=False, repr=False, compare=False)
     _choosing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 

@@ -10,6 +10,8 @@ from handlers.worker_paths import WorkerPaths
 from handlers.worker_settings import INSTANCE
 from serving.torchserve.server import Server, running_server
 
+QUEUE = 1000  # requests of a model; equals job_queue_size of config.properties
+
 
 @dataclass(frozen=True)
 class TorchServeRunner:
@@ -22,6 +24,7 @@ class TorchServeRunner:
         environment: more environment variables for the workers; see `handlers.worker_settings`.
         title: as for `serving.runner.Runner`.
         process_kind: as for `serving.runner.Runner`.
+        queue: as for `serving.runner.Runner`.
     """
 
     count: int = 1
@@ -30,6 +33,7 @@ class TorchServeRunner:
     environment: Mapping[str, str] = field(default_factory=dict)
     title: str = "TorchServe instance"
     process_kind: str = "frontend"
+    queue: int | None = QUEUE
 
     def archives_by_instance(self, archives: Sequence[Path]) -> list[Sequence[Path]]:
         """Return the archives of each instance: all models, as often as there are instances."""

@@ -17,8 +17,8 @@ import pytest
 
 from schemas.problems import ProblemError
 from schemas.sales.parse import parse_request
-from serving import local_http
-from serving.admission import QUEUE, served_models
+from serving import local_http, torchserve
+from serving.admission import served_models
 from serving.archives.archive import SETTINGS
 from serving.gateway import envoy
 from serving.gateway.config import MAX_BODY, AdmissionLimit, GatewayConfig, ServedModel
@@ -28,11 +28,12 @@ from serving.gateway.errors import GatewayError
 from serving.gateway.files import EnvoyFiles
 from serving.monitoring import recent
 from serving.output import ProcessOutput
+from serving.python.runner import PythonRunner
 from serving.service import Service, serve
 from serving.torchserve.runner import TorchServeRunner
 
 
-def models_served(folder: Path, workers: int, settings: str = "") -> dict[str, ServedModel]:
+def models_served(folder: Path, workers: int, settings: str = "", queue: int | None = None) -> dict[str, ServedModel]:
     """Return both models by name, the sales model with other settings if they are given."""
     models = {name: folder / name for name in ("sales", "pets")}
     for name, archive in models.items():
@@ -41,7 +42,7 @@ def models_served(folder: Path, workers: int, settings: str = "") -> dict[str, S
         shutil.copyfile(SETTINGS / f"{name}.yaml", archive / "model-config.yaml")
     if settings:
         (models["sales"] / "model-config.yaml").write_text(settings)
-    return {model.name: model for model in served_models(models, dict.fromkeys(models, workers))}
+    return {model.name: model for model in served_models(models, dict.fromkeys(models, workers), queue=queue)}
 
 
 def test_limits_grow_with_workers(tmp_path: Path) -> None:
@@ -139,8 +140,15 @@ def test_an_error_of_the_first_answers_does_not_end_the_service(
 
 
 def test_no_limit_exceeds_the_queue_of_torchserve(tmp_path: Path) -> None:
-    sales = models_served(tmp_path, workers=64)["sales"]
-    assert (sales.max_concurrent, max(limit.max_concurrent for limit in sales.limits)) == (QUEUE, QUEUE)
+    properties = (Path(torchserve.__file__).parent / "settings" / "config.properties").read_text()
+    assert f"job_queue_size={TorchServeRunner().queue}\n" in properties
+    sales = models_served(tmp_path, workers=64, queue=TorchServeRunner().queue)["sales"]
+    assert (sales.max_concurrent, max(limit.max_concurrent for limit in sales.limits)) == (1000, 1000)
+
+
+def test_a_runner_without_a_queue_has_as_many_requests_as_its_workers_take(tmp_path: Path) -> None:
+    sales = models_served(tmp_path, workers=64, queue=PythonRunner().queue)["sales"]
+    assert (sales.max_concurrent, sales.limits[0].max_concurrent) == (64 * 64, 64 * 32)
 
 
 def test_the_default_limit_is_two_batches_for_each_worker(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from handlers.readiness import ready_workers
 from serving import reload
 from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
@@ -107,6 +109,40 @@ def test_limits_follow_a_reload_and_parts_are_supervised_meanwhile(service: Serv
     assert runtime["circuit_breakers.sales.default.max_requests"]["final_value"] == "33"
     assert until(lambda: '"timeout": "36s"' in routes(service))
     assert len(list(service.pool.folder.glob("archives-*"))) == 1
+
+
+def test_a_reload_follows_another_number_of_workers_while_requests_are_answered(
+    runner: RunnerKind, archived: Path
+) -> None:
+    settings, ports = archived / "model-config.yaml", Ports.any_free()
+    given = settings.read_text()
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, **runner.gateway)
+    settings.write_text(f"{given}\nminWorkers: 1\nmaxWorkers: 1\n")
+    statuses: list[int] = []
+    done = threading.Event()
+
+    def send() -> None:
+        while not done.is_set():
+            statuses.append(ask(running, DAY).status)
+
+    def serves(workers: int) -> bool:
+        (model,) = running._models
+        ready = [worker for worker in ready_workers(running._shared.ready) if worker.model == "sales"]
+        return (model.workers, model.max_concurrent, len(ready)) == (workers, 33 * workers, workers)
+
+    with Service(config, lambda: [archived], runner.make()).running() as running:
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for workers in (1, 3, 2):
+                settings.write_text(f"{given}\nminWorkers: {workers}\nmaxWorkers: {workers}\n")
+                assert running.reload()
+                assert until(lambda number=workers: serves(number))
+        finally:
+            done.set()
+            sender.join()
+            settings.write_text(given)
+    assert set(statuses) == {200}
 
 
 def routes(service: Service) -> str:
