@@ -5,12 +5,9 @@ The parser is httptools, which wraps Node.js's. docs/concepts/runners.md has wha
 
 import asyncio
 import logging
-import os
 import select
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from email.utils import formatdate
 from http import HTTPStatus
 from itertools import count
 from typing import cast
@@ -18,9 +15,10 @@ from typing import cast
 import httptools
 
 from handlers.http import Response
-from handlers.python.batcher import Batcher, OverloadedError
-from handlers.python.incoming import MAX_HEAD, Addresses, Incoming
+from handlers.python.batcher import OverloadedError
+from handlers.python.incoming import MAX_HEAD, Incoming
 from handlers.python.response_bytes import response_bytes
+from handlers.python.shared import Shared
 from schemas.problem_kinds import ProblemName
 
 logger = logging.getLogger(__name__)
@@ -34,38 +32,6 @@ _WAIT = "wait as many seconds as Retry-After says and send it again"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PONG = Response(HTTPStatus.OK, "application/json", b'{"status":"ok"}')
 _NONE = Incoming()
-
-
-@dataclass
-class Shared:
-    """State that all connections of a worker share.
-
-    Attributes:
-        addresses: addresses of the worker.
-        batcher: takes the requests.
-        connections: open connections.
-        accepted: number of connections that were ever accepted.
-        arriving: bytes of the bodies of all requests that are not answered yet.
-        is_draining: True once the worker takes no more connections.
-        pid: PID of the worker, for the ids of requests.
-        date: time of responses, to the second.
-    """
-
-    addresses: Addresses
-    batcher: Batcher
-    connections: "set[Connection]" = field(default_factory=set)
-    accepted: int = 0
-    arriving: int = 0
-    is_draining: bool = False
-    pid: bytes = field(default_factory=lambda: b"%x" % os.getpid())
-    date: bytes = field(default_factory=lambda: formatdate(usegmt=True).encode())
-
-    def close_stale(self) -> None:
-        """Set the date, and close the connections of clients that neither send nor read; to be called each second."""
-        self.date = formatdate(usegmt=True).encode()
-        now = time.monotonic()
-        for connection in list(self.connections):
-            connection.close_if_stale(now)
 
 
 class _RejectedError(Exception):
@@ -288,6 +254,8 @@ class Connection(asyncio.Protocol):
         """Write the response to the first request."""
         incoming = self._requests.popleft()
         self._shared.arriving -= incoming.size
+        if incoming.refusal:
+            self._shared.refusals[incoming.kind] += 1
         is_last = self._shared.is_draining and not self._requests and not self._is_arriving
         keep_alive = incoming.keep_alive and not is_last
         headers = b""

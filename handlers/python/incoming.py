@@ -51,14 +51,15 @@ class Incoming:
         is_http_1_0: True for HTTP/1.0.
         keep_alive: True if the client wants to send further requests on the connection.
         allow: methods of the address, if the request has another one.
+        kind: kind of the problem, if the request is refused.
         refusal: response to a request that is refused.
         server_id: id that the worker gave the request.
         waiting: handle of the batcher, once the request was passed on.
     """
 
     __slots__ = (
-        *("allow", "body", "explain", "has_head", "headers", "is_head", "is_http_1_0", "keep_alive", "query"),
-        *("refusal", "server_id", "size", "url", "waiting"),
+        *("allow", "body", "explain", "has_head", "headers", "is_head", "is_http_1_0", "keep_alive", "kind"),
+        *("query", "refusal", "server_id", "size", "url", "waiting"),
     )
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class Incoming:
         self.size = 0
         self.explain: bool | None = None
         self.has_head, self.is_head, self.keep_alive, self.is_http_1_0 = False, False, False, False
+        self.kind = ""
         self.refusal: Response | None = None
         self.waiting: Any = None
 
@@ -128,7 +130,7 @@ class Incoming:
 
     def refuse(self, kind: ProblemName, detail: str, *, allow: bytes = b"") -> None:
         """Keep a problem as the response to this request, and forget its body."""
-        problem = Problem.of(kind, detail)
+        problem, self.kind = Problem.of(kind, detail), kind
         self.refusal, self.allow = Response(problem.status, _PROBLEM, problem.to_json()), allow
         self.body.clear()
 

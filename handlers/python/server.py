@@ -14,9 +14,10 @@ import uvloop
 from handlers.gpus import select_gpu
 from handlers.http import Request, Response
 from handlers.python.batcher import Batcher
-from handlers.python.connection import Connection, Shared
+from handlers.python.connection import Connection
 from handlers.python.incoming import Addresses
 from handlers.python.settings import Settings
+from handlers.python.shared import Shared
 from handlers.worker import Worker
 
 _BACKLOG = 4096
@@ -64,11 +65,13 @@ async def _serve(worker: Worker, settings: Settings) -> None:
     while not stopping.is_set():
         _show_life(settings)
         shared.close_stale()
+        worker.telemetry.count_refusals(shared.take_refusals())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), _TICK_S)
     await _accept_waiting(shared)
     listening.close()
     await _drain(shared, hurrying, settings)
+    worker.telemetry.count_refusals(shared.take_refusals())
     worker.telemetry.flush(last=True)
 
 

@@ -46,6 +46,11 @@ BATCH_SIZE = BatchHistogram(
     "shopcat_batch_size", "Requests in a batch.", ("model",), buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64)
 )
 REQUESTS = Counter("shopcat_requests", "Requests answered by a worker.", ("model", "status", "client"))
+REFUSALS = Counter(
+    "shopcat_refusals",
+    "Requests that a worker refused without asking the model, by kind of problem.",
+    ("model", "kind"),
+)
 LOG_LINES = Counter(
     "shopcat_request_log_lines",
     "Lines of the request log: written, left_out by its rate, or failed because the file took none.",

@@ -189,6 +189,13 @@ class Telemetry:
             total = float(totals[index])
             self._log.append(self._line(requests[index], index, *outcomes[index], record, total))
 
+    def count_refusals(self, refusals: Tally[str]) -> None:
+        """Count requests that the worker refused without asking the model, by kind of problem, and log them."""
+        if refusals:
+            metrics.add(metrics.REFUSALS, self._model, refusals)
+            kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(refusals.items()))
+            logger.warning("refused without asking the model: %s", kinds)
+
     def flush(self, *, last: bool = False) -> None:
         """Count all records and write all lines. An error is logged, since no client is concerned."""
         self._count_records()

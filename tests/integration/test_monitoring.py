@@ -49,7 +49,11 @@ CONSOLE = (
     "shopcat_kept_photos",
     "shopcat_review",
 )
-OPTIONAL = {"shopcat_gpu_": "a GPU", **dict.fromkeys(CONSOLE, "the console")}
+OPTIONAL = {
+    "shopcat_gpu_": "a GPU",
+    "shopcat_refusals": "a request that a worker refused",
+    **dict.fromkeys(CONSOLE, "the console"),
+}
 INCIDENTS = {
     'shopcat_requests_total{status=~"5.."}': "an answer with a 5xx",
     'envoy_cluster_upstream_rq_xx{envoy_response_code_class="5", envoy_cluster_name!~"_.*"}': "an answer with a 5xx",

@@ -36,7 +36,9 @@ class FakeWorker:
         if (bundle / "hangs").exists():
             event("hangs")
             signal.pause()
-        self.telemetry = SimpleNamespace(flush=lambda *, last: event(f"flush {last}"))
+        self.telemetry = SimpleNamespace(
+            flush=lambda *, last: event(f"flush {last}"), count_refusals=lambda refusals: None
+        )
         self.safeguards = SimpleNamespace(end=self.end)
 
     def answer(self, requests: Sequence[Request]) -> AnsweredBatch:

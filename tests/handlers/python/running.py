@@ -15,9 +15,10 @@ import uvloop
 from handlers.batch import AnsweredBatch
 from handlers.http import Request, Response
 from handlers.python.batcher import Batcher
-from handlers.python.connection import Connection, Shared
+from handlers.python.connection import Connection
 from handlers.python.incoming import Addresses
 from handlers.python.settings import Limits
+from handlers.python.shared import Shared
 
 MAX_BODY = 20_000
 PING = b"GET /ping HTTP/1.1\r\nhost: test\r\n\r\n"

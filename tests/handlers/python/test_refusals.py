@@ -156,3 +156,18 @@ def test_other_bytes_than_a_request_are_refused(server: Running, client: Client,
     assert (answer.status, answer.headers["connection"]) == (expected, "close")
     assert client.is_closed()
     assert server.model.batches == []
+
+
+def test_refused_requests_are_counted_by_kind(server: Running, client: Client) -> None:
+    server.call(server.shared.take_refusals)  # of other tests
+    client.send(b"GET /none HTTP/1.1\r\n\r\n").receive()
+    client.send(b"GET /predictions/pets HTTP/1.1\r\n\r\n").receive()
+    client.send(PING).receive()
+    client.send(POST + b"content-length: 3\r\n\r\nabc").receive()
+    client.send(POST + b"content-length: 99999999999\r\n\r\n").receive()
+    assert client.is_closed()
+    with server.connect() as other:
+        other.send(b"no HTTP\r\n\r\n").receive()
+    expected = {"not-found": 1, "method-not-allowed": 1, "too-large": 1, "malformed-request": 1}
+    assert server.call(server.shared.take_refusals) == expected
+    assert server.call(server.shared.take_refusals) == {}

@@ -9,6 +9,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ import pytest
 
 from serving.ports import HOST
 from tests.integration.collector import Collector, collecting
-from tests.integration.runners.kinds import RunnerKind, only_torchserve
+from tests.integration.runners.kinds import RunnerKind, only_python, only_torchserve
 from tests.integration.service.shopcat import DAY, ENVOY, Running, probe, serving
 from tests.integration.waiting import until
 
@@ -205,6 +206,19 @@ def test_old_names_of_options_work_and_name_the_new_ones(runner: RunnerKind, dem
     assert "Ctrl-C stops it" in log.read_text()
     assert request_log.read_text()
     assert not [process for process in processes if process.is_running()]
+
+
+@only_python
+def test_refusals_of_workers_without_a_gateway_are_counted_and_logged(
+    runner: RunnerKind, demo_bundle: Path, tmp_path: Path
+) -> None:
+    with serving(demo_bundle, tmp_path, runner, "--no-gateway", "--workers", "1", "--cpu") as service:
+        for path in ("/none", "/predictions/sales"):
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(f"http://{HOST}:{service.port}{path}", timeout=10)
+        counted = 'shopcat_refusals_total{kind="not-found",model="sales"} 1.0'
+        assert until(lambda: counted in service.metrics())
+    assert re.search(r"refused without asking the model: (1 method-not-allowed|1 not-found)", service.output())
 
 
 def run(bundle: Path, *options: str, environment: Mapping[str, str] = {}) -> subprocess.CompletedProcess[str]:
