@@ -288,6 +288,7 @@ def _photo_batches(job: _Job, size: int) -> PhotoBatches:
         balanced=options.balanced,
         # On a CPU the network has the other cores; a GPU waits for photos.
         threads=1 if job.device == "cpu" else n_cores(),
+        device=job.device,
     )
 
 

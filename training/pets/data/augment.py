@@ -149,13 +149,20 @@ def _rectangle(area: float, ratio: float, row: float, column: float) -> tuple[fl
 
 
 def augment(
-    photo: NDArray[np.uint8], draw: Draw, *, size: int, shorter: int, mean: Sequence[float], std: Sequence[float]
+    photo: NDArray[np.uint8] | Tensor,
+    draw: Draw,
+    *,
+    size: int,
+    shorter: int,
+    mean: Sequence[float],
+    std: Sequence[float],
 ) -> Tensor:
     """Return the network's input for a transformed photo.
 
     Args:
-        photo: whole photo, ``[3, height, width]``. It should be a little larger than ``shorter``, so that a zoom does
-            not enlarge it, but not much larger, because the resampling reads only four pixels.
+        photo: whole photo, ``[3, height, width]``; a tensor is transformed on its device. It should be a little larger
+            than ``shorter``, so that a zoom does not enlarge it, but not much larger, because the resampling reads only
+            four pixels.
         draw: transforms to apply.
         size: side of the crop, pixels.
         shorter: length of the photo's shorter side at the crop, pixels; at least ``size``.
@@ -163,7 +170,7 @@ def augment(
         std: standard deviation of each channel, for the normalisation.
 
     Returns:
-        Normalised crop, ``[3, size, size]``, float32.
+        Normalised crop, ``[3, size, size]``, float32, on the photo's device.
 
     Raises:
         ValueError: if ``shorter`` is less than ``size``.
@@ -172,14 +179,17 @@ def augment(
         raise ValueError(f"a crop of {size} pixels can't be taken from a photo whose shorter side is {shorter}")
     height, width = photo.shape[1:]
     scale = shorter / min(height, width)
-    grid = _grid(homography(draw, size, height * scale, width * scale), size)
-    lit = np.empty(photo.shape, np.float32)
-    table = lighting(draw)
-    for i in range(3):  # mode clip, because the default checks the indices and copies the output
-        np.take(((table - mean[i]) / std[i]).astype(np.float32), photo[i], out=lit[i], mode="clip")
-    sampled = grid_sample(
-        torch.from_numpy(lit)[None], torch.from_numpy(grid)[None], padding_mode="reflection", align_corners=False
-    )[0]
+    matrix = homography(draw, size, height * scale, width * scale)
+    tables = ((lighting(draw) - np.array(mean)[:, None]) / np.array(std)[:, None]).astype(np.float32)
+    if isinstance(photo, Tensor):
+        lit = torch.from_numpy(tables).to(photo.device).gather(1, photo.flatten(1).long()).view(photo.shape)
+        grid = _grid(torch.from_numpy(matrix).to(photo.device), size)
+    else:
+        looked_up = np.empty(photo.shape, np.float32)
+        for i in range(3):  # mode clip, because the default checks the indices and copies the output
+            np.take(tables[i], photo[i], out=looked_up[i], mode="clip")
+        lit, grid = torch.from_numpy(looked_up), _grid(torch.from_numpy(matrix), size)
+    sampled = grid_sample(lit[None], grid[None], padding_mode="reflection", align_corners=False)[0]
     if draw.erase is not None:
         top, left, tall, wide = (round(share * size) for share in draw.erase)
         sampled[:, top : top + tall, left : left + wide] = 0
@@ -240,14 +250,9 @@ def _warp(magnitudes: Sequence[float]) -> NDArray[np.float64]:
     return np.append(np.linalg.solve(rows, np.ravel(corners)), 1).reshape(3, 3)
 
 
-def _grid(matrix: NDArray[np.float64], size: int) -> NDArray[np.float32]:
-    """Return the place to which ``matrix`` sends each pixel: ``[row, column, (x, y)]``."""
-    at = np.arange(size)
-    x, y, depth = (
-        (line[0] * at).astype(np.float32) + (line[1] * at + line[2]).astype(np.float32)[:, None] for line in matrix
-    )
-    np.maximum(depth, _HORIZON, out=depth)
-    grid = np.empty((size, size, 2), np.float32)
-    np.divide(x, depth, out=grid[..., 0])
-    np.divide(y, depth, out=grid[..., 1])
-    return grid
+def _grid(matrix: Tensor, size: int) -> Tensor:
+    """Return the place to which ``matrix`` sends each pixel: ``[row, column, (x, y)]``, on the matrix's device."""
+    at = torch.arange(size, dtype=matrix.dtype, device=matrix.device)
+    x, y, depth = ((line[0] * at).float() + (line[1] * at + line[2]).float()[:, None] for line in matrix)
+    depth.clamp_(min=_HORIZON)
+    return torch.stack((x / depth, y / depth), -1)

@@ -33,7 +33,7 @@ class PhotoBatches:
 
     A photo is decoded once and cached at the largest size that the augmentation can use, until ``cache_mb`` is full.
     Other photos are decoded each time, at ten times the cost. At 224 pixels and the strengths ``lesson``, a cached
-    photo takes about 0.4 MB.
+    photo takes about 0.4 MB. On a GPU the cache is in its memory, and so is all work after the decoding.
 
     Args:
         photos: photos to train on.
@@ -46,6 +46,7 @@ class PhotoBatches:
         balanced: draw each class equally often; the length of an epoch stays the same.
         threads: number of threads that prepare batches; with 0 the caller prepares each batch.
         cache_mb: size of the cache, MB.
+        device: device of the cache, the augmentation and the batches.
 
     Raises:
         ValueError: if there are fewer than 2 photos or ``batch_size`` is below 2.
@@ -64,6 +65,7 @@ class PhotoBatches:
         balanced: bool = False,
         threads: int = 0,
         cache_mb: int = 2048,
+        device: str = "cpu",
     ) -> None:
         self.photos, self.strengths, self.balanced, self.threads = photos, strengths, balanced, threads
         if len(photos.files) < 2 or batch_size < 2:
@@ -74,7 +76,8 @@ class PhotoBatches:
         self._crop_pct = crop_pct
         shorter = round(size / crop_pct) if strengths.moves else size
         self._input: dict[str, Any] = {"size": size, "shorter": shorter, "mean": mean, "std": std}
-        self._cache: dict[int, NDArray[np.uint8]] = {}
+        self._device = torch.device(device)
+        self._cache: dict[int, NDArray[np.uint8] | Tensor] = {}
         self._free_bytes = cache_mb * 1_000_000
         self._lock = Lock()
 
@@ -100,9 +103,9 @@ class PhotoBatches:
         waiting: deque[tuple[Tensor, Tensor, Iterator[None]]] = deque()
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
-            batch = np.empty((len(rows), 3, self._input["size"], self._input["size"]), np.float32)
+            batch = torch.empty((len(rows), 3, self._input["size"], self._input["size"]), device=self._device)
             work = run(self._fill, batch, rows.tolist(), draws[start : start + self.batch_size])
-            waiting.append((torch.from_numpy(batch), self.labels[rows], work))
+            waiting.append((batch, self.labels[rows].to(self._device), work))
             if len(waiting) > ahead:
                 yield _done(*waiting.popleft())
         while waiting:
@@ -125,22 +128,27 @@ class PhotoBatches:
         order = torch.cat(chosen)
         return order[torch.randperm(len(order))]
 
-    def _fill(self, out: NDArray[np.float32], row: int, draw: Draw) -> None:
-        out[:] = augment(self._photo(row), draw, **self._input).numpy()  # torch would copy with more threads
+    def _fill(self, out: Tensor, row: int, draw: Draw) -> None:
+        augmented = augment(self._photo(row), draw, **self._input)
+        if self._device.type == "cpu":
+            out.numpy()[:] = augmented.numpy()  # torch would copy with more threads
+        else:
+            out.copy_(augmented)
 
-    def _photo(self, row: int) -> NDArray[np.uint8]:
-        photo = self._cache.get(row)
-        if photo is None:
+    def _photo(self, row: int) -> NDArray[np.uint8] | Tensor:
+        found = self._cache.get(row)
+        if found is None:
             opened = load_photo(self.photos.files[row])
             if self.strengths.moves:
                 photo = reduced(opened, self._input["shorter"], self.strengths.zoom)
             else:  # exactly what evaluation sees
                 photo = _planes(crop(opened, self._input["size"], self._crop_pct)[0])
+            found = photo if self._device.type == "cpu" else torch.from_numpy(photo).to(self._device)
             with self._lock:
                 if row not in self._cache and photo.nbytes <= self._free_bytes:
-                    self._cache[row] = photo
+                    self._cache[row] = found
                     self._free_bytes -= photo.nbytes
-        return photo
+        return found
 
 
 def _done(batch: Tensor, labels: Tensor, work: Iterator[None]) -> tuple[Tensor, Tensor]:

@@ -159,6 +159,14 @@ def test_a_photo_with_more_pixels_gives_the_same_crop() -> None:
     assert far(large, small) < 0.02
 
 
+def test_a_tensor_is_transformed_as_an_array_is() -> None:
+    """Tensors take another way, which a GPU can go."""
+    torch.manual_seed(0)
+    oblong, options = photo(SIZE, 130), {**RAW, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
+    for drawn in draw(dataclasses.replace(LESSON, erase=0.5), 20):
+        assert far(augment(torch.from_numpy(oblong), drawn, **options), augment(oblong, drawn, **options)) < 1e-5
+
+
 def test_the_photo_is_mirrored_beyond_its_edge() -> None:
     """A white photo stays white at any strength; with zeros beyond its edge it would have black corners."""
     torch.manual_seed(0)

@@ -177,3 +177,16 @@ def test_crops_equal_the_crop_of_each_photo(photos: Split) -> None:
     got = crops(photos.files, 24, 0.8, threads=2)
     expected = [crop(open_photo(file.read_bytes()), 24, 0.8)[0] for file in photos.files]
     np.testing.assert_array_equal(got, np.stack(expected))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("threads", [0, 4])
+@pytest.mark.parametrize("cache_mb", [0, 2048])
+def test_batches_of_a_gpu_equal_those_of_the_cpu(photos: Split, threads: int, cache_mb: int) -> None:
+    expected, labels = epoch(PhotoBatches(photos, **OPTIONS))
+    batches = PhotoBatches(photos, **OPTIONS, threads=threads, cache_mb=cache_mb, device="cuda:0")
+    assert next(iter(batches))[0].device.type == "cuda"
+    for _ in range(2):  # the second time from the cache
+        got, got_labels = epoch(batches)
+        torch.testing.assert_close(got.cpu(), expected, atol=1e-3, rtol=0)
+        assert got_labels.tolist() == labels.tolist()
