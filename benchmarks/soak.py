@@ -35,6 +35,7 @@ from serving.ports import HOST, Ports
 
 WARM_UP, MARGIN, GROWTH = 0.2, 0.1, 0.03  # shares: of the whole time, of the time after the warm-up, of the memory
 SAMPLE_S = 2.0  # seconds between two samples of the memory
+MIN_MINUTES = 1.0  # with two samples in the first and in the last tenth after the warm-up
 REJECTED = 503  # status of the gateway's answer at its admission limit, which is right too
 # Least share of a kind's requests with the expected status; a service that rejects all of them fails. Measured: 60 % of
 # photos at 32 connections, two busy cores, while the other kinds had 97 % or more.
@@ -175,6 +176,8 @@ def parse_arguments(about: str | None, *, minutes: float, connections: int, log:
 def main() -> None:
     """Run the service under load, print two tables, and exit with the verdict."""
     args = parse_arguments(__doc__, minutes=10, connections=32, log=Path("build/soak.log"))
+    if args.minutes < MIN_MINUTES:
+        raise SystemExit(f"--minutes {args.minutes:g} is all warm-up; use at least {MIN_MINUTES:g}")
     kinds, answers = request_kinds(args.sales), Answers()
     samples: dict[str, list[tuple[float, int]]] = {}
     with serving([args.sales, args.pets], args.log) as (pid, port):

@@ -20,9 +20,10 @@ from benchmarks.table.record import Result
 from runtime.bundle import WEIGHTS
 from sales.bundle import read_manifest
 from sales.forecaster import Forecaster
-from sales.preprocess import Prepared
+from sales.preprocess import Prepared, Run
 from schemas.sales.parse import parse_request
 from training.sales.forecast_files.forecast import CHUNK, forecast_file
+from training.sales.model.reference import reference_of
 from training.sales.model.trees import Trees
 
 N_ROWS = 50_000
@@ -55,6 +56,7 @@ def rows(bundle: Path, *, rounds: int) -> tuple[list[Result], str]:
         result("file to file", "files", "the network's matrix products", "products", 0.5),
         result("file to file", "files", "the network and its trees", "network"),
         result("the network and its trees", "network", "the network's matrix products", "products"),
+        result("the network and its trees", "network", "torch eager and LightGBM", "eager"),
         result("one row in a process", "one", "fastai's predict", "fastai one", 50),
     ]
     about = (
@@ -76,6 +78,7 @@ class _Work:
         self.forecaster = Forecaster.load(bundle, device="cpu")
         weights = load_file(bundle / WEIGHTS)
         self._trees = Trees.of(weights) if self.network.tree_share else None
+        self._eager = reference_of(weights, self.network)
         model = self.forecaster.model
         panel, horizon = model.panel, model.horizon
         n_stores = len(panel.store_ids)
@@ -96,7 +99,8 @@ class _Work:
         command = [sys.executable, "-m", "shopcat", "forecast", str(self.bundle), "--out", str(out)]
         figures = {
             "files": self.n_rows / _cpu(lambda: forecast_file(self.forecaster, self.folder / "rows.csv", out)),
-            "network": self.n_rows / _cpu(self._run_network),
+            "network": self.n_rows / _cpu(partial(self._run, self.forecaster.model.run)),
+            "eager": self.n_rows / _cpu(partial(self._run, self._eager)),
             "products": machine.limits()["matrix product, GFLOP/s"] * 1e9 / self._operations,
             "command": self.n_rows / _cpu_of_child([*command, str(self.folder / "rows.csv")]),
             "start": _cpu_of_child([*command, str(self.folder / "one.csv")]),
@@ -108,10 +112,10 @@ class _Work:
         trees = 0.0 if self._trees is None else _cpu(partial(self._trees.predict, self.prepared))
         return figures | {"fastai and trees": self.n_rows / (seconds["all"] + trees)}
 
-    def _run_network(self) -> None:
+    def _run(self, run: Run) -> None:
         for first in range(0, self.n_rows, CHUNK):
             rows = slice(first, first + CHUNK)
-            self.forecaster.model.run(self.prepared.cats[rows], self.prepared.conts[rows])
+            run(self.prepared.cats[rows], self.prepared.conts[rows])
 
     def _single_rows(self) -> None:
         for _ in range(SINGLE_ROWS):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.heatmaps.cost import CLOSED, LIBRARY, export_plain, in_turns, networks, request_calls
+from benchmarks.heatmaps.cost import CLOSED, LIBRARY, PLAIN, TORCH, export_plain, in_turns, networks, request_calls
 from benchmarks.heatmaps.networks import open_net
 from benchmarks.load_generator.photos import read_photos
 from benchmarks.servers.plain_pets import PlainClassifier
@@ -85,8 +85,7 @@ def step_rows(bundle: Path, data: Path | None, *, rounds: int) -> tuple[list[Res
             FASTAPI: partial(PlainClassifier(bundle, plain).answer, photo),
             INT8_FASTAPI: partial(PlainClassifier(bundle, bundle / INT8_NETWORK).answer, photo),
             "network": lambda: classifier.run_network([pixels]),
-            CLOSED: heatmaps[CLOSED],
-            LIBRARY: heatmaps[LIBRARY],
+            **{name: heatmaps[name] for name in (PLAIN, TORCH, CLOSED, LIBRARY)},
         }
         times = in_turns(calls, 3 * rounds)
 
@@ -100,6 +99,7 @@ def step_rows(bundle: Path, data: Path | None, *, rounds: int) -> tuple[list[Res
         faster("a photo", plain_request, "the same with the network in 8 bits", INT8_FASTAPI),
         faster("a photo", plain_request, "the same in single precision", "single precision"),
         faster("a photo with heatmap and overlay", painted, "a photo", plain_request, 0.7),
+        faster("the network in single precision", PLAIN, "torch eager", TORCH),
         faster("Grad-CAM as served, with preparation", "network", "grad-cam library on torch", LIBRARY, 3),
         faster("Grad-CAM in closed form on torch", CLOSED, "grad-cam library on torch", LIBRARY, 3),
     ]
