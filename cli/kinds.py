@@ -87,6 +87,7 @@ KIND_COMMANDS: Mapping[str, KindCommands] = {
         train=pets.train_pets,
         lr_find=pets.lr_find_pets,
         show=(pets.show_augmentations,),
+        judge=(pets.add_features,),
         predict=(classify,),
         check=pets.check,
         evaluate=pets.evaluate,

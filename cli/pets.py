@@ -137,6 +137,20 @@ def lr_find_pets(data: Path, out: Path, device: str | None, **given: Any) -> Non
     plot_and_print(found, out)
 
 
+@click.command("add-features")
+@click.argument("bundle", type=FOLDER)
+@command
+def add_features(bundle: Path) -> None:
+    """Add the features graph to a pets BUNDLE of an older version, in place and without training.
+
+    The graph is for labelling photos. No answer of the model changes, and its version stays.
+    """
+    from training.pets.export.features import add_features as add
+
+    manifest = add(bundle)
+    click.echo(f"{bundle}: {manifest.name} {manifest.version} has a features graph")
+
+
 @click.command("augmentations")
 @click.argument("data", type=FOLDER)
 @click.option(

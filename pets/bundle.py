@@ -5,6 +5,8 @@
 - ``model.onnx``: the network with its heatmaps, as a graph that refers to ``weights.safetensors``.
 - ``model.int8.onnx``: the same network with convolutions in 8 bits, for CPUs. It refers to the same weights and rounds
   them when it is loaded. Optional.
+- ``features.onnx``: pooled feature maps of the backbone, for labelling photos. It refers to the same weights. Optional;
+  no answer depends on it, so neither does the bundle's version.
 - ``golden.json``: small synthetic pictures and the outputs that training computed for them.
 - ``MODEL_CARD.md``: intended use and limits.
 
@@ -12,6 +14,7 @@
 """
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +26,13 @@ from safetensors.numpy import save_file
 
 from runtime import bundle
 from runtime.bundle import CARD, GOLDEN, NETWORK, WEIGHTS, BundleError, Golden, check_files
-from runtime.folder import new_folder
+from runtime.folder import new_folder, sha256
 from schemas.bundle import FORMAT_VERSION
 from schemas.pets.manifest import PetsManifest
 
 FILES = (WEIGHTS, NETWORK, GOLDEN, CARD)
 INT8_NETWORK = "model.int8.onnx"
+FEATURES = "features.onnx"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def save(
     golden: Golden,
     card: str,
     int8_network: Callable[[Path], bytes] | None = None,
+    features: Callable[[Path], bytes] | None = None,
     replace: bool = False,
 ) -> PetsManifest:
     """Write a bundle, atomically.
@@ -61,6 +66,7 @@ def save(
         golden: by golden picture, its ``png`` in base64 and the ``logits``, ``activation`` and ``gradcam`` of training.
         card: text of the model card.
         int8_network: returns the content of the ONNX file with 8 bits, if there is one, as ``network`` does.
+        features: returns the content of the features graph, if there is one, as ``network`` does.
         replace: replace an existing bundle.
 
     Raises:
@@ -68,12 +74,40 @@ def save(
     """
     with new_folder(folder, replace=replace) as part:
         save_file({name: np.asarray(array, order="C") for name, array in weights.items()}, part / WEIGHTS)
-        (part / NETWORK).write_bytes(network(part / WEIGHTS))
-        files = [*FILES]
-        if int8_network is not None:
-            (part / INT8_NETWORK).write_bytes(int8_network(part / WEIGHTS))
-            files.append(INT8_NETWORK)
-        return bundle.finish(part, PetsManifest, manifest, files, golden=golden, card=card, date=manifest["created"])
+        graphs = {NETWORK: network, INT8_NETWORK: int8_network, FEATURES: features}
+        written = {file: graph for file, graph in graphs.items() if graph is not None}
+        for file, graph in written.items():
+            (part / file).write_bytes(graph(part / WEIGHTS))
+        return bundle.finish(
+            part,
+            PetsManifest,
+            manifest,
+            [*FILES, *(file for file in written if file not in FILES)],
+            golden=golden,
+            card=card,
+            date=manifest["created"],
+            unversioned=(FEATURES,),
+        )
+
+
+def add_features(old: Bundle, features: Callable[[Path], bytes]) -> PetsManifest:
+    """Replace a bundle, atomically, by a copy with a features graph; its version stays.
+
+    Args:
+        old: the bundle.
+        features: returns the content of the features graph, given the path of the weights that it refers to.
+
+    Returns:
+        The manifest of the new bundle.
+    """
+    with new_folder(old.folder, replace=True) as part:
+        for file in old.manifest.files:
+            shutil.copyfile(old.folder / file, part / file)
+        (part / FEATURES).write_bytes(features(part / WEIGHTS))
+        files = {**old.manifest.files, FEATURES: sha256(part / FEATURES)}
+        manifest = old.manifest.model_copy(update={"files": files})
+        bundle.write_manifest(part, manifest)
+    return manifest
 
 
 def load(folder: Path) -> Bundle:

@@ -1,9 +1,28 @@
-"""The exported pets graph: names of its inputs and outputs, and the special values of its class inputs."""
+"""The exported graphs of pets: names of their inputs and outputs, and the special values of the class inputs.
+
+The features graph is for photos without labels. It runs the first network of the backbone, and returns the feature maps
+of several stages, pooled in two ways.
+"""
 
 from enum import IntEnum
 
 INPUTS = ("images", "target", "rival")
 OUTPUTS = ("logits", "activation", "gradcam", "explained", "told_from")
+
+STAGES = ("early", "low", "middle", "upper", "high", "last", "final")
+"""Stages of the features graph, from the input to the end. A network with fewer has some, the final one too."""
+POOLINGS = ("what", "where")
+"""Means over the photo, ``[photo, channel]``, and over the cells of a grid, ``[photo, channel, row, column]``."""
+GRID = 3  # rows, and columns, of the grid
+
+
+def feature_name(stage: str, pooling: str) -> str:
+    """Return the name of an output of the features graph.
+
+    >>> feature_name("final", "what")
+    'final-what'
+    """
+    return f"{stage}-{pooling}"
 
 
 class Target(IntEnum):

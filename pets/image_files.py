@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from schemas.problems import Problem, ProblemError
 
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})  # names of files to look into
 MAX_PIXELS = 26_000_000  # pixels; why: phones take 12, 24 and 50 million, and a decoder needs 4 to 8 bytes for each
 MAX_SIDE = 65_535  # pixels, the limit of JPEG and GIF; why: a million short rows cost more than their pixels
 MAX_PARTS = 65_536  # chunks, segments, blocks or strips; why: each costs a decoder microseconds, even an empty one

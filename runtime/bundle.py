@@ -14,7 +14,7 @@ The functions raise `BundleError` if a folder is not a bundle, is damaged, or ha
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -97,6 +97,7 @@ def finish(
     golden: Golden,
     card: str,
     date: dt.date,
+    unversioned: Collection[str] = (),
 ) -> M:
     """Complete a bundle: write the golden rows, the model card and the manifest.
 
@@ -109,15 +110,22 @@ def finish(
         golden: golden rows.
         card: text of the model card.
         date: date at the start of the version.
+        unversioned: names of further files that the version does not depend on, because no answer does.
     """
     (folder / GOLDEN).write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card, encoding="utf-8")
     hashes = {name: sha256(folder / name) for name in files}
-    content = hashlib.sha256("".join(hashes[name] for name in sorted(hashes) if name != CARD).encode())
+    versioned = sorted(hashes.keys() - {CARD, *unversioned})
+    content = hashlib.sha256("".join(hashes[name] for name in versioned).encode())
     version = f"{date:%Y%m%d}-{content.hexdigest()[:8]}"
     completed = model.model_validate({**manifest, "version": version, "files": hashes})
-    (folder / MANIFEST).write_text(completed.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_manifest(folder, completed)
     return completed
+
+
+def write_manifest(folder: Path, manifest: BaseModel) -> None:
+    """Write the manifest of a bundle that is being made."""
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def check_files(folder: Path, manifest: _Manifest, expected: Sequence[str]) -> None:

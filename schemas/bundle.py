@@ -24,6 +24,6 @@ class BundleManifest(StrictModel):
     name: str = Field(pattern=NAME, description="Name of the model, as in /predictions/NAME.")
     version: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$",
-        description="Version of the model: date, and hash of the bundle's files without the model card.",
+        description="Version of the model: date, and hash of the bundle's files that answers depend on.",
     )
     created: dt.datetime = Field(description="Time when the bundle was written.")

@@ -202,7 +202,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> No
 
 
 def fix_hashes(folder: Path) -> None:
-    edit(folder, lambda content: content | {"files": {name: sha256(folder / name) for name in FILES}})
+    edit(folder, lambda content: content | {"files": {name: sha256(folder / name) for name in content["files"]}})
 
 
 @pytest.mark.parametrize(

@@ -27,15 +27,16 @@ from training.export import refer_to_weights
 from training.loop.history import History
 from training.loop.lr_finder import FoundLR
 from training.options import OptionsError, check_name
-from training.pets.batchnorm_folding import fold_norms
 from training.pets.calibration import Calibration, calibrate
 from training.pets.card import OXFORD, model_card
 from training.pets.data.batches import crops
 from training.pets.data.photos import PetData, Split
 from training.pets.evaluation import Evaluation
-from training.pets.export import exported_network, golden_pictures, rounded_weights
+from training.pets.export.batchnorm_folding import fold_norms
+from training.pets.export.bundle_parts import exported_network, golden_pictures, rounded_weights
+from training.pets.export.features import features_network
+from training.pets.export.int8 import MAX_FALL, PHOTOS, int8_network, logits
 from training.pets.fit import Fitted, fit
-from training.pets.int8 import MAX_FALL, PHOTOS, int8_network, logits
 from training.pets.metrics import mean_over_classes
 from training.pets.novelty import Novelty
 from training.pets.options import Options
@@ -147,6 +148,7 @@ def train(data: PetData, out: Path, options: Options, run: Run[Trained]) -> Trai
             weights=weights,
             network=partial(refer, network),
             int8_network=partial(refer, int8.network) if int8 else None,
+            features=partial(refer, features_network(final.net, image.size)),
             golden=golden_pictures(final.net, image),
             card=model_card(manifest),
             replace=run.replace,

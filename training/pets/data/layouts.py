@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pets.image_files import SUFFIXES
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ Species = Literal["cat", "dog"]
 
 PATTERN = r"([^/]+)_\d+.jpg$"
 """Pattern of the fast.ai lesson: the breed is the file name without the number."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _TRAIN, _VALID = ("train",), ("valid", "val", "validation", "test")  # the first that exists counts
 _OXFORD = "oxford-iiit-pet"
 _SPECIES: dict[str, Species] = {"1": "cat", "2": "dog"}

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from schemas.pets.manifest import HeadSpec
 from training.pets.backbones import make_backbone
-from training.pets.batchnorm_folding import fold_norms
+from training.pets.export.batchnorm_folding import fold_norms
 from training.pets.network import Head, PetNet
 
 

@@ -60,7 +60,7 @@ def test_both_networks_answer_alike(trained: tuple[Path, Trained], pet_data: Pet
 def test_the_correction_of_the_biases_lowers_the_error(
     trained: tuple[Path, Trained], pet_data: PetData, tmp_path: Path, fast: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.pets import int8
+    from training.pets.export import int8
 
     monkeypatch.setattr(int8, "_round_weights", lambda *arguments: None)
     monkeypatch.setattr(module, "MAX_FALL", 1)
