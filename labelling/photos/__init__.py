@@ -1,0 +1,1 @@
+"""Photos of a folder in place: files, broken ones among them, copies and near duplicates."""
