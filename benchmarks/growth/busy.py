@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.growth.serving import served_worker
 from benchmarks.growth.training import epoch
 from sales.forecaster import Forecaster
 from training.sales.forecast_files.forecast import forecast_file
@@ -48,7 +49,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def measure(bundle: Path, rounds: int) -> list[Beside]:
-    """Measure forecasts of a file and training, alone and beside busy processes, in turns."""
+    """Measure forecasts of a file, training and requests, alone and beside busy processes, in turns."""
     forecaster = Forecaster.load(bundle)
     panel = forecaster.model.panel
     store, day = panel.store_ids[0], panel.calendar.date(panel.cutoff + 1)
@@ -59,7 +60,21 @@ def measure(bundle: Path, rounds: int) -> list[Beside]:
             beside("forecasts of a file", partial(forecast_file, forecaster, file, Path(folder, "out.csv")), rounds),
             beside("training, batches of 256 rows", partial(epoch, 64_000, 256), rounds),
             beside("training, batches of 1,024 rows", partial(epoch, 256_000, 1_024), rounds),
+            served(bundle, rounds),
         ]
+
+
+def served(bundle: Path, rounds: int) -> Beside:
+    """Return the median ratios of a request to a worker that is fully used."""
+    ratios = []
+    with served_worker(bundle) as worker:
+        for _ in range(rounds):
+            alone = worker.load(32)
+            with busy(BUSY):
+                crowded = worker.load(32)
+            ratios.append([after / before for before, after in zip(alone, crowded, strict=True)])
+    wall, cpu = (statistics.median(column) for column in zip(*ratios, strict=True))
+    return Beside("requests to a worker, 32 connections", cpu, wall)
 
 
 def beside(name: str, work: Callable[[], object], rounds: int) -> Beside:
