@@ -38,8 +38,11 @@ class Header extends LitElement {
   /** Ask who is signed in and which pages there are. Without an answer, all pages stay in the navigation. */
   async load() {
     try {
-      this.who = await session();
-      const kinds = new Set((await models()).map((model) => model.kind));
+      // Both at once: the shell's HTML has told the browser to ask for them.
+      const [who, found] = [session(), models()];
+      await Promise.allSettled([who, found]);
+      this.who = await who;
+      const kinds = new Set((await found).map((model) => model.kind));
       const roles = this.who.roles;
       this.pages = PAGES.filter(
         (page) => (page.kind === null || kinds.has(page.kind)) && (page.role === null || roles.includes(page.role)),

@@ -28,6 +28,7 @@ QUIET = (  # a browser of its own, which asks no other host for anything
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-3d-apis",  # no WebGL, as on a machine without a GPU: no page here needs it
 )
 # Counts layout shifts and violations of the content security policy from the first moment of a page.
 OBSERVE = """
