@@ -22,7 +22,7 @@ def chance(spaces: Iterable[NDArray[np.float64]], labels: NDArray[np.int64], ran
     most 0.001 once in 1,000 times.
 
     Args:
-        spaces: labelled rows in each space, centred, (n, dimensions).
+        spaces: labelled rows in each space, (n, dimensions).
         labels: label of each row, 0 to the number of labels less 1.
         random: generator of the permutations.
     """
@@ -47,7 +47,7 @@ def _distances(
 
     The squares of single rows are left out. They say nothing about labels, and would add noise where labels are few.
     """
-    left, strengths, _ = np.linalg.svd(rows, full_matrices=False)
+    left, strengths, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
     variances = strengths**2
     scales = np.array([(1 - share) * variances + share * variances.mean() for share in SHRINKAGES])
     scales = np.maximum(scales, 1e-9 * scales.max() + np.finfo(np.float32).tiny).T

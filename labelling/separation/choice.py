@@ -21,19 +21,15 @@ class Choice:
         shrinkage: shrinkage with the best score in this space.
         score: score when space and shrinkage are chosen anew in each fold.
         ranking: spaces, best first, with the score when the shrinkage is chosen anew in each fold.
-        held: rows that each fold holds out, (folds, n).
     """
 
     space: str
     shrinkage: float
     score: float
     ranking: tuple[tuple[str, float], ...]
-    held: NDArray[np.bool_]
 
 
-def choose(
-    spaces: Mapping[str, NDArray[np.float64]], labels: NDArray[np.int64], size: int, random: np.random.Generator
-) -> Choice:
+def choose(spaces: Mapping[str, NDArray[np.float64]], labels: NDArray[np.int64], random: np.random.Generator) -> Choice:
     """Choose the space and the shrinkage that order the most held-out pairs of rows.
 
     The best of many cross-validated scores is too good, most of all with few labels. So inner folds within the training
@@ -43,14 +39,14 @@ def choose(
     other, as in leave-one-out, score below 0.5.
 
     Args:
-        spaces: labelled rows in each space, centred, (n, dimensions).
+        spaces: labelled rows in each space, (n, dimensions).
         labels: label of each row, 0 to the number of labels less 1; each has two rows or more.
-        size: dimensions of the spaces, if rows are coordinates within their span.
         random: generator of the folds.
     """
     splits = list(nested(labels, random))
     outer, inner = [], []  # by space: tallies by fold and shrinkage, and the merit of their inner folds
-    for rows in spaces.values():
+    for features in spaces.values():
+        rows, size = _within_span(features), features.shape[1]
         tallies = [
             compare(discriminants(rows, labels, split.training, dimensions=size), rows, split) for split in splits
         ]
@@ -65,8 +61,17 @@ def choose(
         shrinkage=SHRINKAGES[merits[order[0]].argmax()],
         score=_nested(np.concatenate(outer, axis=1), np.concatenate(inner, axis=1)),
         ranking=tuple((names[row], float(scores[row])) for row in order),
-        held=np.array([~split.training[0] for split in splits]),
     )
+
+
+def _within_span(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return centred coordinates within the span of the rows, which has fewer dimensions if there are few rows."""
+    rows: NDArray[np.float64] = features - features.mean(axis=0)
+    if len(rows) > rows.shape[1]:
+        return rows
+    left, strengths, _ = np.linalg.svd(rows, full_matrices=False)
+    inside: NDArray[np.float64] = left * strengths
+    return inside
 
 
 def _nested(tallies: NDArray[np.float64], merits: NDArray[np.float64]) -> float:

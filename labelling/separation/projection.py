@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from labelling.maps.alignment import align
 from labelling.separation.chance import chance
-from labelling.separation.choice import Choice, choose
+from labelling.separation.choice import choose
 from labelling.separation.discriminant import discriminants
+from labelling.separation.splits import hold_out
 
 DIMENSIONS = 50  # principal components that take part
+MOST = 200  # labelled photos that choose and score; why: half a second of CPU for 14 spaces
+REPEATS = 4  # folds of each labelled photo, whose positions are averaged
 WEAK = 0.6  # score below which the labels are not separated
 RARE = 0.001  # p-value above which chance may have separated them
 
@@ -77,60 +80,55 @@ def separate(spaces: Mapping[str, NDArray[np.floating]], labels: NDArray[np.inte
     used = found[counts >= 2]
     if len(used) < 2:
         raise ValueError("separating needs two labels with two photos each; label more photos")
-    rows = np.flatnonzero(np.isin(labels, used))
-    code = np.searchsorted(used, labels[rows])
+    labelled = np.flatnonzero(np.isin(labels, used))
+    code = np.searchsorted(used, labels[labelled])
     random = np.random.default_rng(seed)
-    frames = {name: Frame.of(features, rows) for name, features in spaces.items()}
-    choice = choose({name: frame.rows for name, frame in frames.items()}, code, DIMENSIONS, random)
-    frame = frames[choice.space]
+    judged = _some(code, random)
+    rows = {name: features[labelled[judged], :DIMENSIONS].astype(np.float64) for name, features in spaces.items()}
+    choice = choose(rows, code[judged], random)
     return Separation(
         space=choice.space,
         shrinkage=choice.shrinkage,
-        positions=_positions(spaces[choice.space], frame, code, rows, choice),
+        positions=_positions(spaces[choice.space][:, :DIMENSIONS], code, labelled, choice.shrinkage, random),
         score=choice.score,
-        p_value=chance((frame.rows for frame in frames.values()), code, random),
+        p_value=chance(rows.values(), code[judged], random),
         ranking=choice.ranking,
         n_labelled=dict(zip(used.tolist(), counts[counts >= 2].tolist(), strict=True)),
     )
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Coordinates of the labelled rows of a space within their span, which may have few dimensions."""
-
-    rows: NDArray[np.float64]  # (labelled, span), centred
-    centre: NDArray[np.float64]  # (dimensions,)
-    axes: NDArray[np.float64]  # (dimensions, span), orthonormal
-
-    @classmethod
-    def of(cls, features: NDArray[np.floating], labelled: NDArray[np.int64]) -> Frame:
-        """Return the frame of the labelled rows."""
-        rows = features[labelled, :DIMENSIONS].astype(np.float64)
-        centre = rows.mean(axis=0)
-        rows -= centre
-        if len(rows) > rows.shape[1]:
-            return cls(rows, centre, np.eye(rows.shape[1]))
-        axes = np.linalg.svd(rows, full_matrices=False)[2].T
-        return cls(rows @ axes, centre, axes)
+def _some(code: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Return the rows that choose and score: all, or as many of each label at most as make 200 together."""
+    if len(code) <= MOST:
+        return np.arange(len(code))
+    share = max(2, MOST // (int(code.max()) + 1))
+    shuffled = random.permutation(len(code))
+    parts = [shuffled[code[shuffled] == label][:share] for label in range(code.max() + 1)]
+    return np.sort(np.concatenate(parts))
 
 
 def _positions(
-    features: NDArray[np.floating], frame: Frame, code: NDArray[np.int64], labelled: NDArray[np.int64], choice: Choice
+    features: NDArray[np.floating],
+    code: NDArray[np.int64],
+    labelled: NDArray[np.int64],
+    shrinkage: float,
+    random: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Return the map: rows along the axes of all labels, and labelled rows along the axes of their folds."""
-    size = len(frame.centre)
-    known = np.ones((1, len(code)), np.bool_)
-    final = discriminants(frame.rows, code, known, (choice.shrinkage,), size)
-    axes, centres = frame.axes @ final.axes[0, 0], final.centres[0, 0]
-    target = np.array([[-1.0], [1.0]]) if len(centres) == 2 else centres
-    rows = features[:, :size] - frame.centre
-    positions = _moved(rows @ axes, centres, target)
-    folds = discriminants(frame.rows, code, ~choice.held, (choice.shrinkage,), size)
+    """Return the map: rows along the axes of all labels, and labelled rows along the axes of folds without them."""
+    rows = features - features[labelled].mean(axis=0, dtype=np.float64)
+    known = rows[labelled]
+    held = hold_out(code, random, REPEATS)
+    found = discriminants(known, code, np.vstack([np.ones_like(held[:1]), ~held]), (shrinkage,))
+    axes, centres = found.axes[:, 0], found.centres[:, 0]  # the first of all labels, the others of folds
+    target = np.array([[-1.0], [1.0]]) if centres.shape[1] == 2 else centres[0]
+    positions = _moved(rows @ axes[0], centres[0], target)
     unseen = np.zeros((len(code), target.shape[1]))
-    for held, fold_axes, fold_centres in zip(choice.held, folds.axes[:, 0], folds.centres[:, 0], strict=True):
-        unseen[held] += _moved(frame.rows[held] @ fold_axes, fold_centres, target)
-    positions[labelled] = unseen / choice.held.sum(axis=0)[:, None]
-    return positions if positions.shape[1] == 2 else np.hstack([positions, _across(rows, axes[:, 0], positions.std())])
+    for out, fold_axes, fold_centres in zip(held, axes[1:], centres[1:], strict=True):
+        unseen[out] += _moved(known[out] @ fold_axes, fold_centres, target)
+    positions[labelled] = unseen / REPEATS
+    if len(target) > 2:
+        return positions
+    return np.hstack([positions, _across(rows, axes[0, :, 0], positions.std())])
 
 
 def _moved(

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDS, FEW = 5, 10  # folds, and labels a side below which each fold holds one of them
-SETS = 20  # training sets of all repeats together, at least
+SETS, SETS_OF_MANY = 20, 10  # outer training sets of all repeats together, at least
+MANY = 100  # labelled rows from which on fewer repeats are enough
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ def hold_out(labels: NDArray[np.int64], random: np.random.Generator, repeats: in
     There are 5 folds. Below 10 labels a side there are more, up to 9, so that each fold holds at most one of that side.
 
     Args:
-        labels: label of each row, 0 to the number of labels less 1. Each label has at least 2 rows.
+        labels: label of each row, 0 to the number of labels less 1. The row of a label with one row is never held out.
         random: generator that shuffles the rows.
         repeats: number of times that the folds are made.
     """
-    smallest = int(np.bincount(labels).min())
+    sizes = np.bincount(labels)
+    smallest = int(sizes[sizes > 1].min(initial=FEW))
     count = FOLDS if smallest >= FEW else max(smallest, FOLDS)
     masks = []
     for _ in range(repeats):
@@ -55,7 +57,7 @@ def hold_out(labels: NDArray[np.int64], random: np.random.Generator, repeats: in
         firsts = np.searchsorted(labels[shuffled], labels[shuffled])  # place of the first row of the same label
         fold = np.empty(len(labels), np.int64)
         fold[shuffled] = (np.arange(len(labels)) - firsts) % count
-        masks.append(fold == np.arange(count)[:, None])
+        masks.append((fold == np.arange(count)[:, None]) & (sizes[labels] > 1))
     held = np.concatenate(masks)
     return held[held.any(axis=1)]
 
@@ -63,17 +65,12 @@ def hold_out(labels: NDArray[np.int64], random: np.random.Generator, repeats: in
 def nested(labels: NDArray[np.int64], random: np.random.Generator) -> Iterator[Splits]:
     """Yield splits of which the first is an outer one, and the others divide its training rows again.
 
-    Where a label has a single training row, there are no inner splits.
+    There are no inner splits where all labels have a single training row.
     """
+    sets = SETS if len(labels) < MANY else SETS_OF_MANY
     folds = len(hold_out(labels, np.random.default_rng(0)))
-    for held in hold_out(labels, random, -(-SETS // folds)):
-        rest = ~held
-        training, out = [rest], [held]
-        if np.bincount(labels[rest]).min() >= 2:
-            inner = np.zeros((0, len(labels)), np.bool_)
-            part = hold_out(labels[rest], random)
-            inner = np.zeros((len(part), len(labels)), np.bool_)
-            inner[:, rest] = part
-            training.extend(rest & ~inner)
-            out.extend(inner)
-        yield Splits.of(np.array(training), np.array(out), labels)
+    for held in hold_out(labels, random, -(-sets // folds)):
+        part = hold_out(labels[~held], random)
+        inner = np.zeros((len(part), len(labels)), np.bool_)
+        inner[:, ~held] = part
+        yield Splits.of(np.vstack([~held[None], ~held & ~inner]), np.vstack([held[None], inner]), labels)

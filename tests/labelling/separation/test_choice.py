@@ -36,7 +36,7 @@ def in_range(score, won, inner, total):
 
 def test_space_shrinkage_and_scores_are_those_of_a_slow_reference():
     spaces, labels = made(44, 1.2, seed=3)
-    choice = choose(spaces, labels, 6, np.random.default_rng(5))
+    choice = choose(spaces, labels, np.random.default_rng(5))
     candidates = [(name, shrinkage) for name in spaces for shrinkage in SHRINKAGES]
     outer, inner, total = [], [], 0
     for split in nested(labels, np.random.default_rng(5)):
@@ -64,7 +64,7 @@ def test_labels_that_mean_nothing_score_one_half_on_average(n):
     scores, best = [], []
     for seed in range(60):
         spaces, labels = made(n, 0, seed, n_spaces=5)
-        choice = choose(spaces, labels, 6, np.random.default_rng(seed))
+        choice = choose(spaces, labels, np.random.default_rng(seed))
         scores.append(choice.score)
         best.append(choice.ranking[0][1])
     assert np.mean(scores) == pytest.approx(0.5, abs=3 * np.std(scores) / 60**0.5)
@@ -74,7 +74,7 @@ def test_labels_that_mean_nothing_score_one_half_on_average(n):
 def test_the_space_that_knows_the_labels_is_ranked_first():
     for seed in range(5):
         spaces, labels = made(30, 5, seed, n_spaces=6)
-        choice = choose(spaces, labels, 6, np.random.default_rng(0))
+        choice = choose(spaces, labels, np.random.default_rng(0))
         assert choice.space == "space 1"
         assert choice.score > 0.9
         assert len(choice.ranking) == 6

@@ -147,3 +147,18 @@ def test_2_against_many_labels_are_possible():
     found = separate(spaces, labels)
     assert np.isfinite(found.positions).all()
     assert found.n_labelled == {0: 40, 1: 2}
+
+
+@pytest.mark.parametrize("n_labels", [2, 3])
+def test_of_many_labelled_photos_some_choose_and_all_are_drawn(monkeypatch, n_labels):
+    monkeypatch.setattr("labelling.separation.projection.MOST", 20 * n_labels)
+    spaces, labels, _ = made(n_labels, a_side=50, n=300)
+    found = separate(spaces, labels)
+    assert found.space == "knows"
+    assert found.n_labelled == dict.fromkeys(range(n_labels), 50)
+    rows = labels >= 0
+    centres = np.array([found.positions[labels == label].mean(axis=0) for label in range(n_labels)])
+    nearest = (
+        ((found.positions[rows, None, : n_labels - 1] - centres[:, : n_labels - 1]) ** 2).sum(axis=2).argmin(axis=1)
+    )
+    assert (nearest == labels[rows]).mean() > 0.85

@@ -54,5 +54,18 @@ def test_inner_folds_neither_know_nor_hold_the_outer_rows(counts):
         assert np.array_equal(split.n_pairs[:, :, 1], counts_of_pairs)
 
 
+def test_a_label_of_one_row_is_always_in_training():
+    labels = labels_of(1, 6, 7)
+    held = hold_out(labels, np.random.default_rng(0))
+    assert not held[:, labels == 0].any()
+    assert (held[:, labels > 0].sum(axis=0) == 1).all()
+    assert all(len(split.training) > 1 for split in nested(labels_of(2, 6, 7), np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize(("counts", "sets"), [((49, 50), 20), ((50, 50), 10)])
+def test_many_labels_need_fewer_repeats(counts, sets):
+    assert len(list(nested(labels_of(*counts), np.random.default_rng(0)))) == sets
+
+
 def test_two_labels_a_side_leave_no_inner_folds():
     assert [len(split.training) for split in nested(labels_of(2, 2), np.random.default_rng(0))] == [1] * 20
