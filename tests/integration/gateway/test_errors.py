@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ import pytest
 
 from handlers.torchserve.protocol import NO_RETRY
 from schemas.problems import Problem
-from serving.gateway.config import MAX_BODY
+from serving.gateway.config import MAX_BODY, ServedModel
 from serving.gateway.envoy import Gateway, running_gateway
 from tests.integration.client import PROBLEM, ask
 from tests.integration.gateway.helpers import MODELS, POST, exchange, problem, request_ids, settings
-from tests.integration.gateway.standin import StandIn, echo, held, standing_in
+from tests.integration.gateway.standin import StandIn, echo, held, sleeping, standing_in
 
 pytestmark = pytest.mark.integration
 
@@ -155,6 +156,26 @@ def test_a_request_whose_worker_died_is_retried(gateway: Gateway, stand_in: Stan
     photo = b"x" * MAX_BODY
     answer = ask(gateway, photo, path="/predictions/pets")
     assert (answer.status, answer.content["bytes"]) == (200, MAX_BODY)
+
+
+def test_a_request_whose_instance_died_is_answered_by_the_other() -> None:
+    """An instance that died has no requests in progress, so that the balancer prefers it, also for the retry."""
+
+    def die(request: BaseHTTPRequestHandler, _: bytes) -> tuple[int, str, bytes]:
+        raise ConnectionAbortedError(request.path)  # closes the connection
+
+    # Many models, because Envoy soon sends a model's requests to the other instance alone.
+    models = [ServedModel(f"model{number}", workers=2, max_concurrent=16, timeout=5.0) for number in range(20)]
+    paths = [f"/predictions/{model.name}" for model in models for _ in range(8)]
+    with standing_in(sleeping(0.05)) as living, standing_in(die) as dying:
+        config = settings(probes_port=living.port, health_check_interval=None)
+        with (
+            running_gateway(config, models, [living.socket, dying.socket]) as gateway,
+            ThreadPoolExecutor(8) as clients,
+        ):
+            answers = clients.map(lambda path: ask(gateway, b"{}", path=path), paths)
+            assert {answer.status for answer in answers} == {200}
+    assert len(dying.paths) > 20
 
 
 def test_a_request_that_a_worker_failed_is_not_retried(gateway: Gateway, stand_in: StandIn) -> None:
