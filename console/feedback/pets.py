@@ -47,7 +47,7 @@ def record_truth(recorder: Recorder, claims: PetsClaims, truth: Truth) -> tuple[
     """Store the truth about a photo; return the outcome and the number of the revision."""
     right = truth.is_right(claims)
     row: Mapping[str, Any] = {
-        "id": _id(claims, truth.why),
+        "id": truth_id(claims, truth.why),
         "receipt": claims.id,
         "model": claims.model,
         "version": claims.version,
@@ -64,10 +64,10 @@ def record_truth(recorder: Recorder, claims: PetsClaims, truth: Truth) -> tuple[
         "note": truth.note,
         "answered": claims.time,
     }
-    return recorder.record("feedback_pets", "receipt", row)
+    return recorder.record("receipt", row)
 
 
-def _id(claims: PetsClaims, why: Why) -> str:
+def truth_id(claims: PetsClaims, why: Why) -> str:
     """Return the id of a truth: the word of an owner does not replace that of a reviewer."""
     return claims.id if why == "reviewer" else f"{claims.id}.owner"
 
@@ -113,7 +113,8 @@ def take_pets(
         raise first_problem(value for value in found if isinstance(value, RejectedEntry))
     results: list[PetResult | RejectedEntry] = []
     with database.transaction() as connection:
-        recorder = Recorder(connection, client)
+        ids = [truth_id(value[0], value[1].why) for value in found if not isinstance(value, RejectedEntry)]
+        recorder = Recorder(connection, "feedback_pets", client, ids)
         for place, value in enumerate(found):
             if isinstance(value, RejectedEntry):
                 results.append(value)
@@ -121,7 +122,7 @@ def take_pets(
             claims, truth = value
             outcome, revision = record_truth(recorder, claims, truth)
             shown = truth.breed or truth.outcome
-            name, right = _id(claims, truth.why), truth.is_right(claims)
+            name, right = truth_id(claims, truth.why), truth.is_right(claims)
             results.append(PetResult(place, name, outcome, revision, claims.breed, shown, right))
-        recorder.save_counts()
+        recorder.save()
     return PetsFeedbackResults(**tally(results), results=results)

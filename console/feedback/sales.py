@@ -70,10 +70,14 @@ def take_sales(
             found.append(recomputed[place])
     if all(isinstance(value, RejectedEntry) for value in found):
         raise first_problem(value for value in found if isinstance(value, RejectedEntry))
+    rows = {index: _row(value) for index, value in enumerate(found) if isinstance(value, _Value)}
     with database.transaction() as connection:
-        recorder = Recorder(connection, client)
-        results = [value if isinstance(value, RejectedEntry) else _record(recorder, value) for value in found]
-        recorder.save_counts()
+        recorder = Recorder(connection, "feedback_sales", client, [row["id"] for row in rows.values()])
+        results = [
+            _record(recorder, value, rows[index]) if isinstance(value, _Value) else value
+            for index, value in enumerate(found)
+        ]
+        recorder.save()
     return SalesFeedbackResults(**tally(results), results=results)
 
 
@@ -149,9 +153,8 @@ def _reason_to_reject(forecaster: Forecaster, item: Item, place: int) -> Problem
     return None
 
 
-def _record(recorder: Recorder, value: _Value) -> SalesResult:
-    row = _row(value)
-    outcome, revision = recorder.record("feedback_sales", value.source, row)
+def _record(recorder: Recorder, value: _Value, row: Mapping[str, Any]) -> SalesResult:
+    outcome, revision = recorder.record(value.source, row)
     claims, item = value.claims, value.item
     store = claims.stores[item]
     assert store is not None

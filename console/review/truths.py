@@ -1,6 +1,6 @@
 """Answers of reviewers as true values, from which the figures of feedback come."""
 
-from console.feedback.pets import Truth, record_truth
+from console.feedback.pets import Truth, record_truth, truth_id
 from console.feedback.stored import Recorder, delete
 from console.storage import Connection, Row
 from schemas.feedback.claims import PetsClaims
@@ -33,6 +33,7 @@ def erase(connection: Connection, receipt_id: str) -> bool:
 
 
 def _record(connection: Connection, row: Row, truth: Truth, who: str) -> None:
-    recorder = Recorder(connection, who)
-    record_truth(recorder, PetsClaims.model_validate_json(row["claims"]), truth)
-    recorder.save_counts()
+    claims = PetsClaims.model_validate_json(row["claims"])
+    recorder = Recorder(connection, "feedback_pets", who, [truth_id(claims, truth.why)])
+    record_truth(recorder, claims, truth)
+    recorder.save()

@@ -46,6 +46,14 @@ class Connection(Protocol):
         """
         ...
 
+    def execute_many(self, sql: str, rows: Sequence[Parameters], /) -> None:
+        """Run a statement once for each row of parameters, which is faster than one call for each.
+
+        Raises:
+            StorageError: as for `execute`.
+        """
+        ...
+
 
 class Engine(Protocol):
     """Kind of database, and the way to connect to it."""

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -100,6 +100,11 @@ class PostgresConnection:
         with _errors(self._address):
             query = _translated(sql)
             return cast(Result, self._connection.execute(query, parameters))
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters], /) -> None:
+        """Run a statement for each row of parameters, without waiting for each."""
+        with _errors(self._address), self._connection.cursor() as cursor:
+            cursor.executemany(_translated(sql), rows)
 
     def begin(self) -> None:
         """Begin a transaction; a writer waits until the writers of other processes have ended theirs."""

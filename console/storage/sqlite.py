@@ -1,7 +1,7 @@
 """SQLite as the console's database: one file, written ahead of a log (WAL)."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -46,6 +46,11 @@ class SqliteConnection:
         """Run a statement."""
         with _errors(self._file):
             return cast(Result, self._connection.execute(sql, parameters))
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters], /) -> None:
+        """Run a statement for each row of parameters."""
+        with _errors(self._file):
+            self._connection.executemany(sql, rows)
 
     def begin(self) -> None:
         """Begin a transaction."""

@@ -75,6 +75,20 @@ def test_no_part_of_a_cell_is_a_formula(key: bytes, send: Send, console: Console
     assert note.strip() in text.replace("'", "")
 
 
+def test_a_value_that_a_request_sends_twice_is_replaced_once(send: Send, console: Any) -> None:
+    value = {"store": 4, "date": "2015-08-05"}
+    results = send("sales", *(value | {"sales": sales} for sales in (1, 2, 2)))["results"]
+    assert [(result["outcome"], result["revision"]) for result in results] == [
+        ("counted", 1),
+        ("replaced", 2),
+        ("unchanged", 2),
+    ]
+    with console.app.state.database.reading() as connection:
+        (row,) = connection.execute("SELECT sales, revision FROM feedback_sales").fetchall()
+        (earlier,) = connection.execute("SELECT value, revision FROM feedback_revisions").fetchall()
+    assert (row, earlier) == ({"sales": 2, "revision": 2}, {"value": "1.0", "revision": 1})
+
+
 def test_an_export_needs_the_role_review(console: Console) -> None:
     assert console.get("/feedback/export?model=sales").status_code == 403
 
