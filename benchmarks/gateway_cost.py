@@ -7,7 +7,6 @@ options, in turns. The CPU time for a request has less noise than the
 rate. Spans go to a collector (Rotel) that drops them.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import socket
@@ -23,6 +22,7 @@ import psutil
 from benchmarks.load_generator.closed_loop import generator, measure
 from benchmarks.servers.running import warm
 from benchmarks.table.sales import one_day
+from benchmarks.turns import cpu_seconds, parser
 from serving.admission import served_models
 from serving.archives.archive import archive
 from serving.gateway.config import GatewayConfig
@@ -56,13 +56,9 @@ class Turn(NamedTuple):
 
 def main() -> None:
     """Measure and print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--workers", type=int, default=2)
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--workers", type=int, default=2)
+    args = options.parse_args()
     bodies = one_day(args.bundle)
     pairs: dict[str, list[tuple[Turn, Turn]]] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as running:
@@ -76,16 +72,17 @@ def main() -> None:
         }
         (model,) = server.models
         java = psutil.Process(server.process.pid)
-        torchserve = [java.pid, *(process.pid for process in java.children(recursive=True))]
+        torchserve = [java, *java.children(recursive=True)]
 
         def turn(name: str, seconds: float) -> Turn:
             gateway = gateways[name]
-            before, all_before = cpu_seconds([gateway.process.pid]), cpu_seconds([gateway.process.pid, *torchserve])
+            envoy = psutil.Process(gateway.process.pid)
+            before, all_before = cpu_seconds([envoy]), cpu_seconds([envoy, *torchserve])
             url = f"{gateway.config.url}/predictions/{model}"
             headers = {"X-API-Key": KEY} if gateway.config.keys else {}
             load = measure(url, bodies, connections=args.connections, seconds=seconds, headers=headers)
-            cpu = cpu_seconds([gateway.process.pid]) - before
-            total = cpu_seconds([gateway.process.pid, *torchserve]) - all_before
+            cpu = cpu_seconds([envoy]) - before
+            total = cpu_seconds([envoy, *torchserve]) - all_before
             return Turn(load.rate, load.p99, 1e6 * cpu / load.requests, 1e6 * total / load.requests)
 
         warm(f"{gateways[PLAIN].config.url}/predictions/{model}", len(bodies[0]))
@@ -97,11 +94,6 @@ def main() -> None:
                 pairs.setdefault(name, []).append((pair[name], pair[PLAIN]))
     print(f"{args.connections} connections, {args.workers} workers; load by {generator()}; {args.rounds} rounds\n")
     print_table(pairs)
-
-
-def cpu_seconds(pids: Sequence[int]) -> float:
-    """Return the CPU time that processes have used."""
-    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
 def configs(endpoint: str) -> dict[str, GatewayConfig]:

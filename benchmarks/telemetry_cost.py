@@ -29,6 +29,7 @@ import psutil
 from benchmarks.load_generator.closed_loop import Load, generator, measure
 from benchmarks.servers.running import service, torchserve, warm
 from benchmarks.table.sales import one_day
+from benchmarks.turns import cpu_seconds
 
 CONNECTIONS, SECONDS = 32, 1.0
 HANDLER = "in_turns_handler.py"
@@ -111,11 +112,8 @@ def in_turns(url: str, bodies: Sequence[bytes], number: int) -> list[dict[str, T
 
     server = [process for process in psutil.Process().children(recursive=True) if RECEIVER not in process.cmdline()]
 
-    def cpu_seconds() -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in server)
-
     def turn(name: str) -> Turn:
-        before, headers = cpu_seconds(), TRACE if name == TRACED else {}
+        before, headers = cpu_seconds(server), TRACE if name == TRACED else {}
         load = measure(
             url,
             bodies,
@@ -125,7 +123,7 @@ def in_turns(url: str, bodies: Sequence[bytes], number: int) -> list[dict[str, T
             seconds=SECONDS,
         )
         time.sleep(0.3)  # until the worker has recorded the last batch
-        return Turn(load, 1e6 * (cpu_seconds() - before) / load.requests)
+        return Turn(load, 1e6 * (cpu_seconds(server) - before) / load.requests)
 
     names = [*CONTENT_TYPES]
     return [{name: turn(name) for name in names[:: 1 if index % 2 else -1]} for index in range(number)]

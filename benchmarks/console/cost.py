@@ -6,7 +6,6 @@ Two gateways stand before the same worker: one with the console and its addresse
 turns. While the one without is measured, the console's process is stopped (SIGSTOP), so that it costs nothing.
 """
 
-import argparse
 import contextlib
 import functools
 import signal
@@ -22,6 +21,7 @@ import psutil
 from benchmarks.load_generator.closed_loop import generator, measure
 from benchmarks.servers.running import warm
 from benchmarks.table.sales import one_day
+from benchmarks.turns import cpu_seconds, parser
 from handlers.worker_paths import WorkerPaths
 from serving.admission import served_models
 from serving.archives.archive import archive
@@ -47,12 +47,7 @@ class Turn(NamedTuple):
 
 def main() -> None:
     """Measure and print the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=2)
-    args = parser.parse_args()
+    args = parser(__doc__).parse_args()
     bodies = one_day(args.bundle)
     with contextlib.ExitStack() as running:
         folder = running.enter_context(private_folder())
@@ -107,11 +102,6 @@ def measured_turn(
     url = f"{gateway.config.url}/predictions/{model}"
     load = measure(url, bodies, connections=connections, seconds=seconds)
     return Turn(load.rate, 1e6 * (cpu_seconds(processes) - before) / load.requests)
-
-
-def cpu_seconds(processes: list[psutil.Process]) -> float:
-    """Return the CPU time that processes have used."""
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 @contextlib.contextmanager
