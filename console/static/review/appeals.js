@@ -126,7 +126,7 @@ class ReviewAppeals extends AskingElement {
             ? html`<img src=${appeal.photo} alt="Photo of the appeal">`
             : html`<p class="notice">No photo is kept for this answer. The sender can send it again, to be kept for an appeal.</p>`
         }</div>
-        <div class="choices">
+        <div class="answering">
           <dl class="pairs">
             <dt>The sender says</dt><dd><q class="claim">${appeal.claim}</q></dd>
             ${appeal.breed ? html`<dt>Breed according to the sender</dt><dd>${breedName(appeal.breed)}</dd>` : nothing}

@@ -216,7 +216,7 @@ class ReviewPhotos extends AskingElement {
             ? html`<img src=${current.photo} alt="Photo to review">`
             : html`<p class="notice">The photo is deleted.</p>`
         }</div>
-        <div class="choices">
+        <div class="answering">
           ${
             prediction === null
               ? html`<p class="notice" id="blind">The model's answer is hidden until you have answered, so that it can't sway you.</p>`
