@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from labelling.learning.arrays import Floats, Ints, Rows
 
-STRENGTH = 20.0  # C: weight of the data against the penalty; why: console.md, 25 to 150 labels
+STRENGTH = 20.0  # C, weight of the data against the penalty
 MEMORY, STEPS, TOLERANCE = 10, 300, 1e-6  # pairs kept, iterations at most, largest gradient at the end
 
 Objective = Callable[[Floats], tuple[float, Floats]]
