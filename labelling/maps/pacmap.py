@@ -158,8 +158,9 @@ def _weights(step: int) -> tuple[float, float]:
 def _gradient(positions: NDArray[np.float32], pairs: Pairs, near: float, middle: float) -> NDArray[np.float32]:
     """Return the gradient of the loss, (2, n).
 
-    With d = 1 + squared distance on the map, the loss of a pair is its weight times d / (10 + d) if it is near,
-    d / (10,000 + d) if it is middle, and 1 / (1 + d) if it is far. Each derivative is factor / (offset + d)².
+    With d = 1 + squared distance on the map, the loss of a pair is its weight times a function of d. It is d / (10 + d)
+    for near pairs, d / (10,000 + d) for middle ones, and 1 / (1 + d) for far ones. Each derivative is
+    factor / (offset + d)².
     """
     terms = [(pairs.near, 20 * near, 10), (pairs.far, -2, 1)]
     if middle:
