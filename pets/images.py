@@ -46,8 +46,8 @@ class Photo:
     """A decoded photo.
 
     Attributes:
-        image: the upright photo in RGB. If the original's shorter side has 2 * KEEP pixels or more, the photo is
-            reduced to KEEP pixels on that side.
+        image: the upright photo in RGB. If the original's shorter side has 2 * ``keep`` pixels or more, the photo is
+            reduced to ``keep`` pixels on that side.
         width: width of the upright original, in pixels.
         height: height of the upright original, in pixels.
         format: format found in the bytes: JPEG, PNG, WEBP, GIF, BMP or TIFF.
@@ -59,13 +59,14 @@ class Photo:
     format: str
 
 
-def open_photo(content: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> Photo:
+def open_photo(content: bytes | bytearray, max_pixels: int = MAX_PIXELS, *, keep: int = KEEP) -> Photo:
     """Decode a photo, or the first frame of an animation.
 
     Args:
         content: a JPEG, PNG, WebP, GIF, BMP or TIFF file. The bytes alone decide its format.
         max_pixels: number of pixels that may be decoded. Decoding takes up to 8 bytes of memory for each. A JPEG that
             can be decoded at half its size may have twice as many pixels, and a WebP half as many.
+        keep: pixels of a reduced photo's shorter side.
 
     Raises:
         ProblemError: malformed-request if there are no bytes; not-an-image for another format; damaged-image if the
@@ -78,7 +79,7 @@ def open_photo(content: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> Phot
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
-            return _decode(name, content, max_pixels)
+            return _decode(name, content, max_pixels, keep)
         except ProblemError:
             raise
         except (Image.DecompressionBombError, MemoryError) as error:
@@ -148,14 +149,14 @@ def scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[NDArra
     return scale, (np.asarray(mean, dtype=np.float64)[:, None, None] / deviation).astype(np.float32)
 
 
-def _decode(name: str, content: bytes, max_pixels: int) -> Photo:
+def _decode(name: str, content: bytes, max_pixels: int, keep: int) -> Photo:
     """Decode a file from ``extract``; errors of Pillow are not caught."""
     with Image.open(io.BytesIO(content), formats=[name]) as file:
         width, height = file.size
         check_size(name, width, height, max_pixels_of(name, max_pixels))
         # libjpeg decodes at 1/2, 1/4 or 1/8 of the size in a fraction of the time. The result may have padding at its
         # right and bottom edges; the second value of ``drafted`` is the picture's extent without it.
-        drafted = file.draft(None, (KEEP, KEEP))
+        drafted = file.draft(None, (keep, keep))
         if file.size == (width, height):
             check_size(name, width, height, max_pixels, "narrow ")
             drafted = None
@@ -163,24 +164,24 @@ def _decode(name: str, content: bytes, max_pixels: int) -> Photo:
         orientation = _orientation(file)
         upright = (height, width) if orientation >= 5 else (width, height)
         if drafted:
-            image = _rgb(file).resize(_kept(width, height), Image.Resampling.BICUBIC, drafted[1])
+            image = _rgb(file).resize(_kept(width, height, keep), Image.Resampling.BICUBIC, drafted[1])
             image = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-        elif min(upright) < 2 * KEEP:
+        elif min(upright) < 2 * keep:
             image = _rgb(file, orientation)
         else:
             # Reduce after turning, so that a photo and its rotated copy give the same pixels. These are the two steps
             # of Pillow's resize with a reducing gap of 2.
-            size = _kept(*upright)
+            size = _kept(*upright, keep)
             factors = max(int(upright[0] / size[0] / 2), 1), max(int(upright[1] / size[1] / 2), 1)
             box = (0, 0, upright[0] / factors[0], upright[1] / factors[1])
             image = _rgb(file, orientation, factors).resize(size, Image.Resampling.BICUBIC, box)
     return Photo(image, *upright, name)
 
 
-def _kept(width: int, height: int) -> tuple[int, int]:
-    """Return the size of a photo whose shorter side is reduced to KEEP pixels."""
+def _kept(width: int, height: int, keep: int) -> tuple[int, int]:
+    """Return the size of a photo whose shorter side is reduced to ``keep`` pixels."""
     shorter = min(width, height)
-    return round(width * KEEP / shorter), round(height * KEEP / shorter)
+    return round(width * keep / shorter), round(height * keep / shorter)
 
 
 def _orientation(file: Image.Image) -> int:

@@ -17,9 +17,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from runtime.errors import UserError
 from runtime.lock import lock
+
+Rights = Literal["shared", "private", "kept"]
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -29,12 +32,14 @@ class FolderError(UserError):
 
 
 @contextmanager
-def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+def new_folder(target: Path, *, replace: bool = False, rights: Rights = "shared") -> Iterator[Path]:
     """Write a folder atomically.
 
     Args:
         target: path of the new folder; missing parents are created.
         replace: replace an existing folder. An empty folder is always replaced.
+        rights: everyone may read a shared folder and its files, and only the owner private ones. Files whose rights are
+            kept are not changed at all, since they may be hard links to others; their folder is the owner's.
 
     Yields:
         A temporary folder beside the target. If the block ends without an error, it is renamed to the target, otherwise
@@ -48,10 +53,12 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part(target, tempfile.mkdtemp) as part:
         yield part
-        part.chmod(0o755)  # mkdtemp and safetensors create private files; other users read a served folder
+        # mkdtemp and safetensors create private files; other users read a served folder
+        part.chmod(0o755 if rights == "shared" else 0o700)
         for file in part.rglob("*"):
             if file.is_file():
-                file.chmod(0o644)
+                if rights != "kept":
+                    file.chmod(0o644 if rights == "shared" else 0o600)
                 fsync(file)
         _swap(part, target)
         fsync(target.parent)

@@ -50,6 +50,23 @@ def test_everyone_may_read_a_new_folder(tmp_path: Path) -> None:
     assert (tmp_path / "target" / "file").stat().st_mode & 0o777 == 0o644
 
 
+def test_nobody_else_may_read_a_private_folder(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "target", rights="private") as part:
+        (part / "file").write_text("new")
+        (part / "file").chmod(0o644)
+    assert (tmp_path / "target").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "target" / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_linked_files_keep_their_rights(tmp_path: Path) -> None:
+    (tmp_path / "original").touch(mode=0o640)
+    (tmp_path / "original").chmod(0o640)
+    with new_folder(tmp_path / "target", rights="kept") as part:
+        os.link(tmp_path / "original", part / "file")
+    assert (tmp_path / "target").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "original").stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("error", [ValueError, Interrupted])
 @pytest.mark.parametrize("old", [False, True])
 def test_an_error_changes_nothing(tmp_path: Path, error: type[BaseException], old: bool) -> None:

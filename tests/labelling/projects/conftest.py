@@ -1,0 +1,28 @@
+"""A project with some small photos."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labelling.projects.store import Project, ProjectStore
+from tests.labelling.projects.pictures import save_photos
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ProjectStore:
+    return ProjectStore(tmp_path / "store")
+
+
+@pytest.fixture
+def project(store: ProjectStore) -> Iterator[Project]:
+    """A project without photos."""
+    opened = store.create("Cats")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def photos(project: Project, tmp_path: Path) -> list[str]:
+    """Hashes of eight photos in the project."""
+    return list(project.photos.add_folder(save_photos(tmp_path / "photos", 8)).new)
