@@ -23,7 +23,19 @@ class Commands(click.Group):
         return list(self.commands)
 
 
-OURS = {"cli", "console", "handlers", "pets", "runtime", "sales", "schemas", "serving", "shopcat", "training"}
+OURS = {
+    "cli",
+    "console",
+    "handlers",
+    "labelling",
+    "pets",
+    "runtime",
+    "sales",
+    "schemas",
+    "serving",
+    "shopcat",
+    "training",
+}
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 FILE_OR_FOLDER = click.Path(path_type=Path)
