@@ -7,6 +7,9 @@
 
 The components are fitted on some photos and stay, so that photos that come later are along the same axes. They may be
 fitted anew when there are many more photos; then all photos are projected again.
+
+Matrix products take all threads that BLAS may use. A process beside a service limits them (OPENBLAS_NUM_THREADS=1): on a
+busy machine, a fit on two threads took ten times the CPU time of one.
 """
 
 import hashlib
