@@ -117,6 +117,20 @@ def test_the_specification_has_the_networks_inputs_and_outputs() -> None:
         assert rows == actual + [(node.name, "output", types[node.type]) for node in session.get_outputs()]
 
 
+def test_the_specification_has_the_outputs_of_the_features_graph() -> None:
+    page = (DOCS / "concepts" / "bundles-and-archives.md").read_text(encoding="utf-8")
+    section = page.partition("## The features of a pets bundle")[2].partition("\n## ")[0]
+    shapes = dict(
+        re.findall(r"^\| `(STAGE-\w+)` \| output \| float32 \| rows, channels([, 3]*):", section, re.MULTILINE)
+    )
+    session = onnxruntime.InferenceSession(str(ROOT / "model_store" / "pets" / "features.onnx"))
+    assert [node.name for node in session.get_inputs()] == ["images"]
+    for node in session.get_outputs():
+        stage, _, pooling = node.name.partition("-")
+        assert f"`{stage}`" in section
+        assert "".join(f", {side}" for side in node.shape[2:]) == shapes[f"STAGE-{pooling}"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     if page.name == "add-a-model.md":

@@ -29,7 +29,7 @@ def photos(n_photos: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     dhashes = rng.integers(0, 1 << 63, n_photos, np.uint64)
     features = rng.normal(0, 1, (n_photos, 16)).astype(np.float32)
-    for copy in range(n_photos // 3, n_photos):
+    for copy in range(max(n_photos // 3, 1), n_photos):
         original = rng.integers(0, copy)
         flipped = rng.integers(0, 64, rng.integers(0, 9)).astype(np.uint64)
         dhashes[copy] = dhashes[original] ^ np.bitwise_xor.reduce(np.uint64(1) << flipped, initial=np.uint64(0))
