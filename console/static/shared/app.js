@@ -38,15 +38,10 @@ class Header extends LitElement {
   /** Ask who is signed in and which pages there are. Without an answer, all pages stay in the navigation. */
   async load() {
     try {
-      // Both at once: the shell's HTML has told the browser to ask for them.
-      const [who, found] = [session(), models()];
-      await Promise.allSettled([who, found]);
-      this.who = await who;
-      const kinds = new Set((await found).map((model) => model.kind));
-      const roles = this.who.roles;
-      this.pages = PAGES.filter(
-        (page) => (page.kind === null || kinds.has(page.kind)) && (page.role === null || roles.includes(page.role)),
-      );
+      const pages = usablePages();
+      await pages.catch(() => null); // then the session is known, too
+      this.who = await session();
+      this.pages = await pages;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
     }
@@ -131,14 +126,29 @@ async function show(url) {
 }
 
 /**
+ * Return the pages that are of use to whoever is signed in.
+ * @returns {Promise<Page[]>}
+ */
+async function usablePages() {
+  // Both at once: the shell's HTML has told the browser to ask for them.
+  const [who, found] = [session(), models()];
+  await Promise.allSettled([who, found]);
+  const { client, roles } = await who;
+  // A key without the role predict does not learn of the models.
+  const kinds = client === null || roles.includes("predict") ? new Set((await found).map(({ kind }) => kind)) : null;
+  return PAGES.filter(
+    ({ kind, role }) => (kind === null || kinds === null || kinds.has(kind)) && (role === null || roles.includes(role)),
+  );
+}
+
+/**
  * Return the page that opens first.
  * @returns {Promise<Page>}
  */
 async function homePage() {
   const fallback = /** @type {Page} */ (PAGES[0]);
   try {
-    const kinds = new Set((await models()).map((model) => model.kind));
-    return PAGES.find((page) => page.kind === null || kinds.has(page.kind)) ?? fallback;
+    return (await usablePages())[0] ?? fallback;
   } catch {
     return fallback;
   }
@@ -158,7 +168,10 @@ function showMissing(main, url) {
 }
 
 onNavigation(show);
-window.addEventListener("shopcat:unauthorized", () => {
+window.addEventListener("shopcat:unauthorized", async () => {
+  // The answer to a request from before the sign-in may come after it.
+  const who = await request("/console/session").catch(() => null);
+  if (who?.client) return;
   if (!OPEN.includes(location.pathname)) navigate(signInAddress(), { replace: true });
 });
 show(new URL(location.href));

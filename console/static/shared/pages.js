@@ -17,20 +17,20 @@ export const PAGES = [
     path: "/console/forecast",
     label: "Forecast",
     kind: "sales",
-    role: null,
+    role: "predict",
     load: () => import("../forecast/page.js"),
   },
-  { path: "/console/breed", label: "Breed", kind: "pets", role: null, load: () => import("../breed/page.js") },
+  { path: "/console/breed", label: "Breed", kind: "pets", role: "predict", load: () => import("../breed/page.js") },
   { path: "/console/review", label: "Review", kind: "pets", role: "review", load: () => import("../review/page.js") },
   { path: "/console/appeal", label: "Appeal", kind: "pets", role: null, load: () => import("../appeal/page.js") },
   {
     path: "/console/feedback",
     label: "How good it is",
     kind: null,
-    role: null,
+    role: "predict",
     load: () => import("../feedback/page.js"),
   },
-  { path: "/console/about", label: "About", kind: null, role: null, load: () => import("../about/page.js") },
+  { path: "/console/about", label: "About", kind: null, role: "predict", load: () => import("../about/page.js") },
 ];
 
 /** @type {Page} */

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.console.review.cases import fresh, keep_photo
 from tests.integration.console.conftest import OpenPage, choose, service, violations
@@ -16,7 +16,7 @@ from tests.integration.waiting import until
 pytestmark = pytest.mark.integration
 
 CAT = (Path(__file__).parents[3] / "docs" / "cat.jpg").read_bytes()
-KEYS = {"ann": "key-of-ann-0123456789", "bob": "key-of-bob-0123456789", "shop": "key-of-shop-0123456789"}
+KEYS = {name: f"key-of-{name}-0123456789" for name in ("ann", "bob", "shop", "vet")}
 CLAIM = "<img src=x onerror=\"document.title='run'\"> It is a <b>Savannah</b>."
 
 
@@ -56,7 +56,7 @@ class Reviewed(NamedTuple):
 @pytest.fixture(scope="module")
 def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reviewed]:
     folder = tmp_path_factory.mktemp("reviewed")
-    roles = {"ann": "predict,review", "bob": "predict,review", "shop": "predict"}
+    roles = {"ann": "predict,review", "bob": "predict,review", "shop": "predict", "vet": "review"}
     keys = folder / "keys"
     keys.write_text("".join(f"{name}: {key} roles={roles[name]}\n" for name, key in KEYS.items()))
     keys.chmod(0o600)
@@ -271,6 +271,34 @@ def test_the_page_is_not_for_clients_without_the_role(reviewed: Reviewed, open_p
     watched.page.keyboard.press("Enter")
     expect(watched.page.get_by_role("link", name="Appeal")).to_be_visible()
     expect(watched.page.get_by_role("link", name="Review")).to_have_count(0)
+
+
+def test_a_key_sees_the_pages_that_its_roles_can_use(reviewed: Reviewed, open_page: OpenPage) -> None:
+    for name, pages in {
+        "vet": ["Review", "Appeal"],
+        "shop": ["Forecast", "Breed", "Appeal", "How good it is", "About"],
+    }.items():
+        watched = open_page("/console/sign-in", reviewed.address)
+        watched.expected += ["401", "403"]  # the shell asks for the models
+        watched.page.get_by_label("Your key").fill(KEYS[name])
+        watched.page.keyboard.press("Enter")
+        expect(watched.page.locator(".who")).to_contain_text(name)
+        expect(watched.page.get_by_role("navigation").get_by_role("link")).to_have_text(pages)
+        expect(watched.page.get_by_role("link", name=pages[0], exact=True)).to_have_attribute("aria-current", "page")
+
+
+def test_an_answer_from_before_the_sign_in_does_not_lead_back_to_it(reviewed: Reviewed, open_page: OpenPage) -> None:
+    watched = open_page("/console/appeal", reviewed.address)
+    watched.expected.append("401")
+    page, held = watched.page, list[Route]()
+    page.route("**/console/api/models", lambda route: held.append(route) if not held else route.continue_())
+    page.goto(f"{reviewed.address}/console/sign-in?next=/console/review", wait_until="commit")
+    page.get_by_label("Your key").fill(KEYS["ann"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Review photos")).to_be_visible()
+    with page.expect_response("**/console/session"):
+        held[0].fulfill(status=401)
+    expect(page.get_by_role("heading", name="Review photos")).to_be_visible()
 
 
 def test_a_killed_console_keeps_the_lease_and_the_queue(reviewed: Reviewed) -> None:
