@@ -39,7 +39,7 @@ def choose(spaces: Mapping[str, NDArray[np.float64]], labels: NDArray[np.int64],
     other, as in leave-one-out, score below 0.5.
 
     Args:
-        spaces: labelled rows in each space, (n, dimensions).
+        spaces: labelled rows in each space, (n, dimensions). Among equal ones, the first is taken.
         labels: label of each row, 0 to the number of labels less 1; each has two rows or more.
         random: generator of the folds.
     """

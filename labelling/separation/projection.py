@@ -48,15 +48,17 @@ class Separation:
     def text(self) -> str:
         """Return the score as a sentence.
 
-        It says "separates 94 of 100 pairs (cross-validated)" for a score of 0.94.
+        It says "separates 94 of 100 pairs (cross-validated)" for a score from 0.94 to 0.95, and never rounds up.
         """
-        return f"separates {100 * self.score:.0f} of 100 pairs (cross-validated)"
+        return f"separates {int(100 * self.score + 1e-9)} of 100 pairs (cross-validated)"
 
     @property
     def warning(self) -> str | None:
         """Return the reason not to trust the map, or None."""
         if self.score < WEAK:
-            return "these labels are not separated here; try a *where* space, or label more photos"
+            alone = len(self.ranking) == 1
+            remedy = "try all spaces" if alone else "no space tells them apart yet, so label more photos"
+            return f"these labels are not separated here; {remedy}"
         if self.p_value > RARE:
             return "so few labels may lie apart by chance; label more photos to be sure"
         return None
@@ -118,17 +120,25 @@ def _positions(
     rows = features - features[labelled].mean(axis=0, dtype=np.float64)
     known = rows[labelled]
     held = hold_out(code, random, REPEATS)
-    found = discriminants(known, code, np.vstack([np.ones_like(held[:1]), ~held]), (shrinkage,))
-    axes, centres = found.axes[:, 0], found.centres[:, 0]  # the first of all labels, the others of folds
-    target = np.array([[-1.0], [1.0]]) if centres.shape[1] == 2 else centres[0]
-    positions = _moved(rows @ axes[0], centres[0], target)
+    axes, centres = _axes(known, code, np.ones(len(code), np.bool_), shrinkage)
+    target = np.array([[-1.0], [1.0]]) if len(centres) == 2 else centres
+    positions = _moved(rows @ axes, centres, target)
     unseen = np.zeros((len(code), target.shape[1]))
-    for out, fold_axes, fold_centres in zip(held, axes[1:], centres[1:], strict=True):
+    for out in held:
+        fold_axes, fold_centres = _axes(known, code, ~out, shrinkage)
         unseen[out] += _moved(known[out] @ fold_axes, fold_centres, target)
     positions[labelled] = unseen / REPEATS
     if len(target) > 2:
         return positions
-    return np.hstack([positions, _across(rows, axes[0, :, 0], positions.std())])
+    return np.hstack([positions, _across(rows, axes[:, 0], positions.std())])
+
+
+def _axes(
+    rows: NDArray[np.float64], code: NDArray[np.int64], training: NDArray[np.bool_], shrinkage: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the axes of one training set, (dimensions, axes), and the means of the labels on them."""
+    found = discriminants(rows, code, training[None], (shrinkage,))
+    return found.axes[0, 0], found.centres[0, 0]
 
 
 def _moved(

@@ -29,11 +29,32 @@ def test_the_space_that_knows_the_labels_is_found_and_shown():
     assert found.score > 0.9
     assert found.p_value <= 0.001
     assert found.warning is None
-    assert found.text == f"separates {100 * found.score:.0f} of 100 pairs (cross-validated)"
+    assert found.text == f"separates {np.floor(100 * found.score):.0f} of 100 pairs (cross-validated)"
     assert found.n_labelled == {0: 15, 1: 15}
     assert found.positions.dtype == np.float32
     rest = labels < 0
     assert roc_auc_score(truth[rest], found.positions[rest, 0]) > 0.95
+
+
+@pytest.mark.parametrize(("score", "pairs"), [(0.94, 94), (0.997, 99), (1.0, 100), (0.29, 29), (0.0, 0)])
+def test_a_score_in_words_is_never_rounded_up(score, pairs):
+    found = Separation("a", 1.0, np.zeros((0, 2), np.float32), score, 0.0005, (("a", score),), {})
+    assert found.text == f"separates {pairs} of 100 pairs (cross-validated)"
+
+
+@pytest.mark.parametrize(
+    ("score", "p_value", "spaces", "words"),
+    [
+        (0.59, 0.0005, 1, "try all spaces"),
+        (0.59, 0.0005, 2, "no space tells them apart"),
+        (0.99, 0.0015, 2, "by chance"),
+    ],
+)
+def test_a_warning_says_what_to_do(score, p_value, spaces, words):
+    ranking = tuple((str(index), score) for index in range(spaces))
+    warning = Separation("0", 1.0, np.zeros((0, 2), np.float32), score, p_value, ranking, {}).warning
+    assert warning is not None
+    assert words in warning
 
 
 def test_unlabelled_photos_lie_along_one_direction_and_the_second_axis_is_orthogonal():
