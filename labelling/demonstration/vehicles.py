@@ -74,7 +74,8 @@ def draw(vehicle: Vehicle) -> Image.Image:
     """Draw a photo."""
     rng = np.random.default_rng([*vehicle.seed, 1])
     width, height = int(rng.integers(340, 440)), int(rng.integers(280, 330))
-    red, green, blue = np.clip(np.array(COLOURS[vehicle.colour]) * rng.uniform(0.88, 1.1, 3), 0, 255).tolist()
+    paint = np.array(COLOURS[vehicle.colour]) * rng.uniform(0.85, 1.1) * rng.uniform(0.97, 1.03, 3)
+    red, green, blue = np.clip(paint, 0, 255).tolist()
     model = MODELS[vehicle.kind]((red, green, blue), rng)
     light = Light.draw(rng)
     size = (round(width * _MARGIN), round(height * _MARGIN))
