@@ -9,8 +9,9 @@ from labelling.learning.arrays import UNLABELLED, Bools, Floats, Ints, Labels, R
 from labelling.learning.checks import review_order
 from labelling.learning.classifier import Classifier
 
-# Labels; why: chosen on pools 0 to 7 of benchmarks/labelling/scripted_user.py, where the left photos judge.
-TYPICAL_UNTIL, DOUBTFUL_UNTIL = 25, 75
+# Labels; why: chosen on pools 0 to 9 of benchmarks/labelling/scripted_user.py, where the left photos judge.
+TYPICAL_UNTIL, DOUBTFUL_UNTIL = 25, 100
+EARLY = 0.15  # expected clicks for a label on a page that comes before DOUBTFUL_UNTIL, at most
 PAGE = 24  # photos of a page of groups at most
 GROUP_CLICKS = 2  # to choose a page and to confirm it; another for each photo that is deselected
 
@@ -84,7 +85,8 @@ def suggest(
     _refuse(probabilities, photos, classifier.labels, refused)
     order = np.argsort(-probabilities, axis=1, kind="stable")
     best = np.take_along_axis(probabilities, order[:, :2], axis=1)
-    if n_labelled >= DOUBTFUL_UNTIL and (page := _page(rows, photos, classifier.labels[order[:, 0]], best[:, 0])):
+    page, clicks = _page(rows, photos, classifier.labels[order[:, 0]], best[:, 0])
+    if clicks <= (EARLY if n_labelled < DOUBTFUL_UNTIL else 1):
         return page
     doubt = 1 - (best[:, 0] - best[:, 1])
     if n_labelled < DOUBTFUL_UNTIL:
@@ -127,11 +129,8 @@ def _refuse(probabilities: Floats, photos: Ints, labels: Ints, refused: Collecti
     probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(float).tiny)
 
 
-def _page(rows: Rows, photos: Ints, predicted: Ints, confidence: Floats) -> list[Suggestion]:
-    """Return groups of photos of the same predicted label that fit on a page, the surest first.
-
-    There are none if the page is expected to cost more clicks than it gives labels.
-    """
+def _page(rows: Rows, photos: Ints, predicted: Ints, confidence: Floats) -> tuple[list[Suggestion], float]:
+    """Return groups of photos of the same predicted label that fit on a page, and the expected clicks for a label."""
     groups = []
     for label in np.unique(predicted[confidence > 0]):
         members = np.flatnonzero((predicted == label) & (confidence > 0))  # 0: all labels were refused
@@ -144,7 +143,7 @@ def _page(rows: Rows, photos: Ints, predicted: Ints, confidence: Floats) -> list
         if len(wider) <= PAGE and (not page or _clicks(confidence[wider]) <= _clicks(confidence[shown])):
             page.append(Suggestion("group", review_order(rows, photos[members]), (label,)))
             shown = wider
-    return page if page and _clicks(confidence[shown]) <= 1 else []
+    return page, _clicks(confidence[shown])
 
 
 def _clicks(confidence: Floats) -> float:

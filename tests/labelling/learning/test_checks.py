@@ -7,19 +7,20 @@ from labelling.learning.checks import doubtful_labels, odd_photos, review_order,
 from tests.labelling.learning.photos import Photos
 
 
-def test_typicality_is_the_mean_cosine_to_ten_neighbours_outside_the_audit(photos: Photos) -> None:
-    typical = typicality(photos.rows, photos.audit)
+@pytest.mark.parametrize("neighbours", [1, 5, 10])
+def test_typicality_is_the_mean_cosine_to_neighbours_outside_the_audit(photos: Photos, neighbours: int) -> None:
+    typical = typicality(photos.rows, photos.audit, neighbours=neighbours)
     free = np.flatnonzero(~photos.audit)
     cosines = cosine_similarity(photos.rows[free].astype(float))
     np.fill_diagonal(cosines, -9)
-    np.testing.assert_allclose(typical[free], np.sort(cosines, axis=1)[:, -10:].mean(axis=1), atol=1e-5)
+    np.testing.assert_allclose(typical[free], np.sort(cosines, axis=1)[:, -neighbours:].mean(axis=1), atol=1e-5)
     assert np.isnan(typical[photos.audit]).all()
 
 
 def test_neighbours_from_a_sample_give_nearly_the_same_order(photos: Photos) -> None:
     free = ~photos.audit
-    everything = typicality(photos.rows, photos.audit)[free]
-    sampled = typicality(photos.rows, photos.audit, among=150)[free]
+    everything = typicality(photos.rows, photos.audit, neighbours=10)[free]
+    sampled = typicality(photos.rows, photos.audit, neighbours=10, among=150)[free]
     assert np.corrcoef(everything, sampled)[0, 1] > 0.9
 
 
@@ -43,10 +44,10 @@ def test_odd_photos_are_those_of_another_kind_and_never_of_the_audit(photos: Pho
     rows[strangers] = np.random.default_rng(3).normal(size=(3, 160)) * 9
     audit = photos.audit.copy()
     audit[strangers] = [False, False, True]
-    odd = odd_photos(typicality(rows, audit), 10)
+    odd = odd_photos(rows, audit, count=10)
     assert set(odd[:2]) == {7, 70}
     assert not audit[odd].any()
-    assert len(odd_photos(typicality(rows, audit), 1_000)) == (~audit).sum()
+    assert len(odd_photos(rows, audit, count=1_000)) == (~audit).sum()
 
 
 def test_a_review_begins_with_the_photos_that_do_not_belong(photos: Photos) -> None:
