@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from labelling.projects.audit import Audits
 from labelling.projects.database import Database
 from labelling.projects.errors import ProjectError, UnknownError
 from labelling.projects.texts import checked_text
@@ -79,10 +80,11 @@ class Events:
 
     Args:
         database: the project's database.
+        audits: photos that are held back.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, audits: Audits) -> None:
+        self._database, self._audits = database, audits
 
     def label(self, labels: Mapping[str, int | None], *, who: str, how: str, space: str | None = None) -> Batch:
         """Give photos labels, in one batch. When the call returns, the batch is on the disk.
@@ -95,7 +97,8 @@ class Events:
 
         Raises:
             UnknownError: if there is no such photo or label.
-            ProjectError: if there are no photos, one is broken, a label is retired, or ``how`` is another word.
+            ProjectError: if there are no photos, one is broken, a label is retired, ``how`` is another word, or
+                it is ``audit`` for other photos than those of the audit, or these are labelled otherwise.
         """
         who = checked_text("who", who)
         if how not in _GIVEN:
@@ -105,6 +108,7 @@ class Events:
         with self._database.writing() as connection:
             _check_labels(connection, set(labels.values()))
             photos = _numbers(connection, labels)
+            self._audits.check(connection, photos, how)
             batch = new_batch(connection, who, how, space=space)
             append(connection, batch, ((number, labels[photo], None) for photo, number in photos.items()))
             return Batch(batch, how, dict(labels), _last_event(connection))

@@ -13,6 +13,7 @@ from labelling.features.table import PhotoFacts
 from labelling.photos.files import BrokenFile, FolderPhotos, NoPhotosError, PhotoFile, list_photos, read_content
 from labelling.projects.database import Database
 from labelling.projects.errors import BrokenPhotoError, FullError, UnknownError, disk_errors
+from runtime.folder import make_private
 
 PHOTOS = "photos"  # folder of the uploaded photos
 _DEMONSTRATION = "demonstration"
@@ -267,6 +268,17 @@ class Photos:
             None if row["dhash"] is None else row["dhash"] % (1 << 64),
             row["twin_sha256"],
         )
+
+
+def make_inside(project: Path, folder: Path) -> None:
+    """Make a private folder within a project's folder, unless the project has been deleted.
+
+    Raises:
+        UnknownError: if it has.
+    """
+    if not project.is_dir():
+        raise UnknownError(f"the project in {project} has been deleted; open another one")
+    make_private(folder)
 
 
 def uploaded_path(folder: Path, sha256: str) -> Path:

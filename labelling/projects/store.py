@@ -5,7 +5,8 @@
     FOLDER/PROJECT/project.sqlite   photos, labels, events, audit and models
     FOLDER/PROJECT/photos/          uploaded photos, by hash
     FOLDER/PROJECT/thumbnails/      cache of small pictures
-    FOLDER/PROJECT/features/        cache of features and components
+    FOLDER/PROJECT/features/        cache of features
+    FOLDER/PROJECT/components/      cache of their principal components
 
 A project's folder is created whole by a rename, and only its owner may read it.
 """
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from labelling.projects.audit import Audits
 from labelling.projects.database import Database, create
 from labelling.projects.errors import ProjectError, UnknownError, disk_errors
 from labelling.projects.events import Events
@@ -74,6 +76,7 @@ class Project:
         photos: the photos.
         thumbnails: small pictures of them.
         labels: the labels.
+        audits: photos that are held back.
         events: labels that photos got, with undo and history.
 
     Raises:
@@ -93,7 +96,8 @@ class Project:
         self.photos = Photos(self.database, folder, limits)
         self.thumbnails = Thumbnails(self.photos, folder / "thumbnails")
         self.labels = Labels(self.database)
-        self.events = Events(self.database)
+        self.audits = Audits(self.database, self.seed)
+        self.events = Events(self.database, self.audits)
 
     def upload(self, name: str, *, sha256: str | None = None, size: int | None = None) -> Upload:
         """Begin the upload of a photo; see `Upload`."""

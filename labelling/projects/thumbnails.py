@@ -12,9 +12,9 @@ from pathlib import Path
 from PIL import Image
 
 from labelling.projects.errors import BrokenPhotoError, ProjectError, UnknownError, disk_errors
-from labelling.projects.photos import Photos
+from labelling.projects.photos import Photos, make_inside
 from pets.images import KEEP, Photo, open_photo
-from runtime.folder import make_private, write_file
+from runtime.folder import write_file
 from schemas.problems import ProblemError
 
 SIZES = (64, 256, 1024)  # pixels of the longer side
@@ -29,7 +29,7 @@ class Thumbnails:
 
     Args:
         photos: the project's photos.
-        folder: folder of the cache; it may be deleted at any time.
+        folder: folder of the cache in that of the project; it may be deleted at any time.
     """
 
     def __init__(self, photos: Photos, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Thumbnails:
         made = [_encode(photo.image, size) for size in paths]
         for path, thumbnail in zip(paths.values(), made, strict=True):
             with disk_errors(self._folder):
-                make_private(path.parent)
+                make_inside(self._folder.parent, path.parent)
                 write_file(path, thumbnail, mode=0o600)
         return made
 

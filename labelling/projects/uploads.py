@@ -14,9 +14,17 @@ from typing import Self
 from labelling.photos.files import PhotoFile
 from labelling.projects.database import Database
 from labelling.projects.errors import FullError, ProjectError, disk_errors
-from labelling.projects.photos import PHOTOS, Photos, StoredPhoto, changed_photos, insert_photo, uploaded_path
+from labelling.projects.photos import (
+    PHOTOS,
+    Photos,
+    StoredPhoto,
+    changed_photos,
+    insert_photo,
+    make_inside,
+    uploaded_path,
+)
 from labelling.projects.texts import checked_text
-from runtime.folder import fsync, make_private
+from runtime.folder import fsync
 
 RESERVE = 64_000_000  # bytes that stay free on the disk; why: labels must be saved when photos no longer fit
 _ABANDONED_S = 86_400.0  # age of a part that no upload writes to any more
@@ -47,10 +55,10 @@ class Upload:
         self._database, self._folder, self._photos, self._expected = database, folder, photos, sha256
         self._hash, self._size = hashlib.sha256(), 0
         self._check_size(size or 0)
-        self._check_room(size or 0)
         incoming = folder / PHOTOS / "incoming"
         with disk_errors(folder):
-            make_private(incoming)
+            make_inside(folder, incoming)
+            self._check_room(size or 0)
             for part in incoming.iterdir():
                 with suppress(FileNotFoundError):
                     if time.time() - part.stat().st_mtime > _ABANDONED_S:
@@ -99,7 +107,7 @@ class Upload:
         target = uploaded_path(self._folder, sha256)
         with disk_errors(self._folder):
             os.fsync(self._descriptor)
-            make_private(target.parent)
+            make_inside(self._folder, target.parent)
         with self._database.writing() as connection:
             known = connection.execute("SELECT path FROM photos WHERE sha256 = ?", (sha256,)).fetchone()
             if known is None:

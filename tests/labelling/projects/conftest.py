@@ -24,5 +24,6 @@ def project(store: ProjectStore) -> Iterator[Project]:
 
 @pytest.fixture
 def photos(project: Project, tmp_path: Path) -> list[str]:
-    """Hashes of eight photos in the project."""
-    return list(project.photos.add_folder(save_photos(tmp_path / "photos", 8)).new)
+    """Hashes of the eight photos of sixteen that the project does not hold back for the audit."""
+    added = project.photos.add_folder(save_photos(tmp_path / "photos", 16)).new
+    return [photo for photo in added if photo not in project.audits.current().held]

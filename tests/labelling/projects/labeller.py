@@ -11,9 +11,10 @@ from labelling.projects.store import Project
 
 
 def label_for_ever(folder: Path, who: str) -> None:
-    """Label all photos again and again; print the number of the last event after each batch, at once."""
+    """Label the photos again and again; print the number of the last event after each batch, at once."""
     project = Project(folder)
-    photos = [photo.sha256 for photo in project.photos]
+    held = project.audits.current().held
+    photos = [photo.sha256 for photo in project.photos if photo.sha256 not in held]
     for number in count():
         batch = project.events.label(dict.fromkeys(photos, number % 2), who=who, how="lasso")
         print(batch.id, batch.last_event, number % 2, flush=True)

@@ -201,11 +201,14 @@ def test_any_chain_of_labels_undos_and_redos_equals_the_model(
     store: ProjectStore, photos: list[str], steps: list[tuple[str, str, dict[int, int | None] | None]]
 ) -> None:
     project = store.open("cats")
-    fresh = store.create("chain")
+    created = store.create("chain")
+    with created.database.writing() as connection, project.database.reading() as source:
+        for row in source.execute("SELECT * FROM photos").fetchall():
+            connection.execute(f"INSERT INTO photos VALUES ({','.join('?' * len(row))})", tuple(row))
+        connection.execute("UPDATE project SET seed = ?", (project.seed,))  # so that it holds back the same
+    created.close()
+    fresh = store.open(created.id)
     try:
-        with fresh.database.writing() as connection, project.database.reading() as source:
-            for row in source.execute("SELECT * FROM photos").fetchall():
-                connection.execute(f"INSERT INTO photos VALUES ({','.join('?' * len(row))})", tuple(row))
         for name in ("cat", "dog"):
             fresh.labels.create(name)
         model = Model()

@@ -78,7 +78,7 @@ def test_facts_and_problems_of_photos_are_kept(project: Project, photos: list[st
     stored = project.photos[photos[1]]
     assert (stored.state, stored.kind, stored.reason) == ("broken", "damaged-image", "its end is missing")
     assert project.photos[photos[4]].state == "new"
-    assert project.photos.counts() == {"new": 6, "ok": 1, "broken": 1}
+    assert project.photos.counts() == {"new": 14, "ok": 1, "broken": 1}
     assert [project.photos[photo].twin for photo in photos[2:5]] == [photos[2], photos[2], photos[4]]
     with pytest.raises(ProjectError, match=r"can't be labelled, because its end is missing"):
         project.events.label({photos[0]: 0, photos[1]: 0}, who="ann", how="lasso")

@@ -28,7 +28,7 @@ def test_a_summary_counts_photos_and_labels(project: Project, photos: list[str])
     label = project.labels.create("tabby").id
     project.events.label({photos[0]: label, photos[1]: 0}, who="ann", how="click")
     project.events.label({photos[0]: None}, who="ann", how="click")
-    assert (project.summary.photos, project.summary.labelled) == (8, 1)
+    assert (project.summary.photos, project.summary.labelled) == (16, 1)
 
 
 def test_only_the_owner_may_read_a_project(store: ProjectStore) -> None:
@@ -74,7 +74,7 @@ def test_a_deleted_project_is_gone_with_its_data(store: ProjectStore, project: P
     folder = Path(other.photos[photos[0]].file.path).parent
     store.delete(project.id)
     assert list(store.folder.iterdir()) == []
-    assert len(list(folder.iterdir())) == 8  # photos in place stay
+    assert len(list(folder.iterdir())) == 16  # photos in place stay
     with pytest.raises(UnknownError, match="has been deleted"):
         other.events.label({photos[0]: 0}, who="ann", how="click")
     with pytest.raises(UnknownError, match="no project 'cats'"):

@@ -1,0 +1,232 @@
+"""Embedding of a project's photos: a process of its own, at the lowest priority, that may be killed at any time.
+
+``python -m labelling.projects.embedding PROJECT BUNDLE`` embeds the photos of a project in a random order, makes their
+thumbnails, and fits the components of the spaces on the first 64 photos and again when there are twice as many. Then it
+groups near duplicates. Photos that a killed process has embedded are not embedded again.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from labelling.features.arrays import SAMPLE, SpaceArrays
+from labelling.features.embedding import embed
+from labelling.features.network import FeatureNetwork
+from labelling.features.spaces import BY_NAME
+from labelling.features.table import FeatureTable
+from labelling.photos.duplicates import near_duplicates
+from labelling.photos.files import BrokenFile
+from labelling.projects.errors import ProjectError, disk_errors
+from labelling.projects.photos import StoredPhoto
+from labelling.projects.store import Project
+from runtime.errors import UserError
+from runtime.folder import write_file
+from runtime.lock import lock
+
+FIRST = 64  # photos that the first components are fitted on
+_SIZES = (64, 256)  # of the thumbnails that are made at once; the large ones are made when they are asked for
+_PROGRESS, _LOCK = "embedding.json", "embedding.lock"
+
+
+class Progress(NamedTuple):
+    """Progress of the embedding of a project.
+
+    Attributes:
+        running: True while a process embeds.
+        photos: number of the project's photos.
+        embedded: number of photos with features.
+        broken: number of photos that can't be decoded, or whose files are gone.
+        fitted: number of photos that the components were fitted on; 0 before there is a map to show.
+        finished: True when all photos are embedded or broken, and near duplicates are grouped.
+        error: reason why the last process ended early.
+    """
+
+    running: bool = False
+    photos: int = 0
+    embedded: int = 0
+    broken: int = 0
+    fitted: int = 0
+    finished: bool = False
+    error: str | None = None
+
+
+def start_embedding(project: Project, bundle: Path) -> "subprocess.Popen[bytes]":
+    """Start the process that embeds a project's photos. It ends by itself, at once if another one is running.
+
+    Start it again while it is not running and the project has photos in the state ``new``.
+
+    Args:
+        project: the project.
+        bundle: bundle with the network of the features.
+    """
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "labelling.projects.embedding", str(project.folder), str(bundle)]
+    return subprocess.Popen(command, env=os.environ | threads, stdin=subprocess.DEVNULL)  # noqa: S603
+
+
+def read_progress(project: Project) -> Progress:
+    """Return the progress of the embedding, which another process may be doing."""
+    saved = Progress()
+    with suppress(FileNotFoundError):
+        saved = Progress(**json.loads((project.folder / _PROGRESS).read_text(encoding="utf-8")))
+    try:
+        with lock(project.folder / _LOCK, shared=True) as free:
+            return saved._replace(running=free is False)
+    except FileNotFoundError:
+        return saved
+
+
+def save_progress(project: Project, progress: Progress) -> None:
+    """Write the progress for other processes, unless the project has been deleted."""
+    if project.folder.is_dir():
+        write_file(project.folder / _PROGRESS, json.dumps(progress._asdict()).encode(), mode=0o600)
+
+
+def features(project: Project, network: FeatureNetwork) -> tuple[FeatureTable, SpaceArrays]:
+    """Return the cached features of a project's photos, and their components."""
+    table = FeatureTable(project.folder / "features", network.key, network.width)
+    return table, SpaceArrays(project.folder / "components", table, network.columns)
+
+
+def embed_project(project: Project, network: FeatureNetwork) -> bool:
+    """Embed all photos of a project, those too that are added meanwhile.
+
+    Returns:
+        False if another process embeds already.
+
+    Raises:
+        ProjectError: if the project has been archived or deleted meanwhile.
+        FullError: if the disk is full.
+    """
+    lock_file = project.folder / _LOCK
+    with disk_errors(project.folder):
+        lock_file.touch(mode=0o600)
+        with lock(lock_file) as free:
+            if free is False:
+                return False
+            try:
+                with disk_errors(project.folder):
+                    _Work(project, network).run()
+            except UserError as error:
+                with suppress(OSError):
+                    save_progress(project, read_progress(project)._replace(finished=False, error=str(error)))
+                raise
+            return True
+
+
+def lower_priority() -> None:
+    """Let this process run only while no other process wants the processor."""
+    with suppress(OSError):
+        os.nice(19)
+    if hasattr(os, "SCHED_IDLE"):  # Linux
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+class _Work:
+    """One run of the embedding."""
+
+    def __init__(self, project: Project, network: FeatureNetwork) -> None:
+        self._project, self._network = project, network
+        self._table, self._arrays = features(project, network)
+        self._tried: set[str] = set()
+
+    def run(self) -> None:
+        """Embed until there are no more photos; save the progress after each batch."""
+        while waiting := self._waiting():
+            hashes = {photo.file.path: photo.sha256 for photo in waiting}
+            for step in embed(self._network, self._table, (photo.file for photo in waiting)):
+                self._record(step.photos, {hashes[file.path]: file for file in step.broken})
+                self._project_components(step.photos)
+                self._save()
+        self._project_components((), last=True)
+        self._group()
+        self._save(finished=True)
+
+    def _waiting(self) -> list[StoredPhoto]:
+        """Return the photos to embed in a random order, which is always the same; those of earlier runs are first."""
+        new = [
+            photo
+            for photo in self._project.photos
+            if photo.sha256 not in self._tried and (photo.state != "broken" or photo.kind == "unreadable")
+        ]
+        self._tried.update(photo.sha256 for photo in new)
+        return sorted(new, key=lambda photo: (photo.sha256 not in self._table, self._key(photo)))
+
+    def _key(self, photo: StoredPhoto) -> bytes:
+        return hashlib.sha256(f"embedding {self._project.seed} {photo.sha256}".encode()).digest()
+
+    def _record(self, photos: Sequence[str], broken: Mapping[str, BrokenFile]) -> None:
+        """Record a batch, and make its thumbnails."""
+        numbers = self._table.numbers(photos).tolist()
+        self._project.photos.record([self._table.facts[number] for number in numbers], broken)
+        for photo in photos:
+            if self._project.thumbnails.cached(photo, _SIZES[0]) is None:
+                with suppress(ProjectError):  # a file that has changed since; its features are there
+                    self._project.thumbnails.make(photo, _SIZES)
+
+    def _project_components(self, photos: Sequence[str], *, last: bool = False) -> None:
+        """Project photos along the components; fit these first if there are enough more photos than they know.
+
+        They are fitted on photos that may be seen, and the held-back ones are projected like photos that come later.
+        """
+        fitted, embedded = self._arrays.fitted_on, self._project.photos.counts()["ok"]
+        if fitted < min(embedded, SAMPLE) and (last or embedded >= max(FIRST, 2 * fitted)):
+            held = self._project.audits.current().held
+            photos = [photo.sha256 for photo in self._project.photos if photo.state == "ok"]
+            seen = [photo for photo in photos if photo not in held]
+            if len(seen) >= 2 and min(len(seen), SAMPLE) > fitted:
+                self._arrays.fit(seen)
+        if self._arrays.fitted_on:
+            self._arrays.add(photos)
+
+    def _group(self) -> None:
+        """Group near duplicates among the embedded photos."""
+        photos = [photo for photo in self._project.photos if photo.state == "ok"]
+        if not photos or not self._arrays.fitted_on:
+            return
+        hashes = [photo.sha256 for photo in photos]
+        looks = np.array([photo.dhash for photo in photos], np.uint64)
+        groups = near_duplicates(looks, self._arrays.array(BY_NAME["final-what"], hashes))
+        twins = {hashes[row]: hashes[first] for row, first in enumerate(groups.tolist())}
+        if any(photo.twin != twins[photo.sha256] for photo in photos):
+            self._project.photos.group(twins)
+
+    def _save(self, *, finished: bool = False) -> None:
+        counts = self._project.photos.counts()
+        progress = Progress(
+            photos=sum(counts.values()),
+            embedded=counts["ok"],
+            broken=counts["broken"],
+            fitted=self._arrays.fitted_on,
+            finished=finished,
+        )
+        save_progress(self._project, progress)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Embed the photos of a project at the lowest priority."""
+    parser = argparse.ArgumentParser(prog="python -m labelling.projects.embedding", description=main.__doc__)
+    parser.add_argument("project", type=Path, help="folder of the project")
+    parser.add_argument("bundle", type=Path, help="bundle with the network of the features")
+    options = parser.parse_args(arguments)
+    lower_priority()
+    try:
+        embed_project(Project(options.project), FeatureNetwork.load(options.bundle))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Photos that may be seen, and the answers of the audit: the only source of what is shown, searched and trained on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelling.learning.arrays import CANT_TELL, UNLABELLED, Bools, Ints
+from labelling.projects import labels as project_labels
+from labelling.projects.events import Current, current_events
+from labelling.projects.store import Project
+
+
+@dataclass(frozen=True)
+class SeenRows:
+    """Photos that may be seen: those with features that are not held back for the audit.
+
+    Maps, search, suggestions and training read these and no others.
+
+    Attributes:
+        photos: their hashes, oldest first.
+        labels: ``[photo]``, number of the label, or UNLABELLED, or CANT_TELL.
+        groups: ``[photo]``, number of each photo's group of near duplicates.
+    """
+
+    photos: tuple[str, ...]
+    labels: Ints
+    groups: Ints
+
+    @property
+    def audit(self) -> Bools:
+        """Return the mark of photos that are held back, which is false for all, as functions of learning take it."""
+        return np.zeros(len(self.photos), np.bool_)
+
+
+@dataclass(frozen=True)
+class AuditRows:
+    """Photos of the audit, in the order to ask.
+
+    Attributes:
+        photos: their hashes.
+        answers: ``[photo]``, number of the label that was answered blind, or UNLABELLED, or CANT_TELL.
+    """
+
+    photos: tuple[str, ...]
+    answers: Ints
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Return the photos without an answer, in the order to ask."""
+        return tuple(
+            photo for photo, answer in zip(self.photos, self.answers.tolist(), strict=True) if answer == UNLABELLED
+        )
+
+
+def seen_rows(project: Project) -> SeenRows:
+    """Return the photos that may be seen."""
+    with project.database.reading() as connection:
+        held = project.audits.within(connection).held
+        photos = [row for row in connection.execute(_DECODED) if row["sha256"] not in held]
+        current = current_events(connection)
+    places = {row["number"]: place for place, row in enumerate(photos)}
+    return SeenRows(
+        tuple(row["sha256"] for row in photos),
+        np.array([_label(current.get(number)) for number in places], np.int64),
+        np.array([places.get(row["first"], place) for place, row in enumerate(photos)], np.int64),
+    )
+
+
+def audit_rows(project: Project) -> AuditRows:
+    """Return the photos of the audit with their blind answers. Labels that they got otherwise don't count."""
+    asked = project.audits.current().asked
+    current = project.events.labels()
+    blind = {photo: event for photo, event in current.items() if event.how == "audit"}
+    return AuditRows(asked, np.array([_label(blind.get(photo)) for photo in asked], np.int64))
+
+
+def _label(current: Current | None) -> int:
+    """Return a label as the functions of learning take it."""
+    if current is None or current.label is None:
+        return UNLABELLED
+    return CANT_TELL if current.label == project_labels.CANT_TELL else current.label
+
+
+_DECODED = "SELECT number, sha256, IFNULL(twin, number) AS first FROM photos WHERE state = 'ok' ORDER BY number"
