@@ -8,8 +8,8 @@
 The components are fitted on some photos and stay, so that photos that come later are along the same axes. They may be
 fitted anew when there are many more photos; then all photos are projected again.
 
-Matrix products take all threads that BLAS may use. A process beside a service sets OPENBLAS_NUM_THREADS=1, because a
-fit of 2,000 photos by 11,520 columns took 21.7 s of CPU time on two threads of a busy machine, and 1.7 s on one.
+Matrix products take all threads that BLAS may use. A process beside a service sets OPENBLAS_NUM_THREADS=1. A fit of
+2,000 photos by 11,520 columns took 21.7 s of CPU time on two threads of a busy machine, and 1.7 s on one.
 """
 
 import hashlib
