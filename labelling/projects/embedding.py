@@ -1,8 +1,8 @@
 """Embedding of a project's photos: a process of its own, at the lowest priority, that may be killed at any time.
 
-``python -m labelling.projects.embedding PROJECT BUNDLE`` embeds the photos of a project in a random order, makes their
-thumbnails, and fits the components of the spaces on the first 64 photos and again when there are twice as many. Then it
-groups near duplicates. Photos that a killed process has embedded are not embedded again.
+``python -m labelling.projects.embedding PROJECT BUNDLE`` embeds the photos of a project in a random order, and makes
+their thumbnails. It fits the components of the spaces on the first 64 photos, and again when there are twice as many.
+Then it groups near duplicates. Photos that a killed process has embedded are not embedded again.
 """
 
 import argparse

@@ -128,7 +128,7 @@ def test_other_versions_and_foreign_files_are_named(store: ProjectStore) -> None
     assert [summary.id for summary in store.list()] == ["good"]
 
 
-def test_what_a_killed_process_left_is_no_project_and_is_removed(store: ProjectStore) -> None:
+def test_folders_of_killed_processes_are_no_projects_and_are_removed(store: ProjectStore) -> None:
     whole = store.create("whole")
     shutil.copytree(whole.folder, store.folder / ".cats.abcdefgh.part")
     shutil.copytree(whole.folder, store.folder / ".deleted-0123")
