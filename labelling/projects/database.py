@@ -79,6 +79,7 @@ CREATE TABLE models (
     id INTEGER PRIMARY KEY,
     time REAL NOT NULL,
     labels_hash TEXT NOT NULL,
+    draw INTEGER NOT NULL,  -- of the audit that judged it
     figures TEXT NOT NULL
 ) STRICT;
 """

@@ -1,0 +1,31 @@
+"""labelling.projects.models: a model is recorded with its labels, and each draw of the audit counts its models."""
+
+from labelling.features.table import PhotoFacts
+from labelling.projects.models import Models, labels_hash
+from labelling.projects.rows import seen_rows
+from labelling.projects.store import Project, ProjectStore
+
+
+def test_models_are_kept_with_their_figures(store: ProjectStore, project: Project, photos: list[str]) -> None:
+    project.photos.record([PhotoFacts(photo, 24, 16, 0) for photo in photos])
+    models = Models(project.database, project.audits)
+    rows = seen_rows(project)
+    first = models.record(rows, {"right": 30, "interval": [0.5, 0.75]})
+    project.events.label({photos[0]: 0}, who="ann", how="click")
+    second = models.record(seen_rows(project), {})
+    other = store.open(project.id)
+    assert Models(other.database, other.audits).list() == [first, second]
+    assert first.labels_hash == labels_hash(rows) != second.labels_hash
+    project.events.undo("ann")
+    assert labels_hash(seen_rows(project)) == first.labels_hash
+
+
+def test_looks_begin_again_with_a_fresh_draw(project: Project, photos: list[str]) -> None:
+    models = Models(project.database, project.audits)
+    assert models.looks() == 0
+    for _ in range(3):
+        models.record(seen_rows(project), {})
+    assert models.looks() == 3
+    project.audits.draw_fresh()
+    assert models.looks() == 0
+    assert len(models.list()) == 3
