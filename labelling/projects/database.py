@@ -67,7 +67,7 @@ CREATE TABLE events (
     batch INTEGER NOT NULL REFERENCES batches,
     photo INTEGER NOT NULL REFERENCES photos,
     label INTEGER REFERENCES labels,
-    source INTEGER REFERENCES events,  -- event that an undo or redo restores; NULL with a NULL label if there was none
+    source INTEGER REFERENCES events,  -- event that an undo or redo restores, or whose label a merge replaces
     UNIQUE (batch, photo)
 ) STRICT;
 CREATE INDEX events_of ON events (photo, id);

@@ -47,7 +47,8 @@ class Event(NamedTuple):
         label: number of its label from then on; None for none.
         how: how the label was given, or ``undo`` or ``redo``.
         space: name of the space that the person looked at, if any.
-        source: for an undo or redo, number of the event whose label came back; None if there was none.
+        source: for an undo or redo, number of the event whose label came back; None if there was none. For a merge of
+            labels, number of the event that gave the photo its label.
     """
 
     id: int
@@ -67,7 +68,7 @@ class Current(NamedTuple):
     Attributes:
         label: its number; None for none.
         event: number of the event that gave it, never that of an undo or redo; None if there was none.
-        how: how that event gave it.
+        how: how that event gave it. A merge of labels does not count: an answer of the audit stays one.
     """
 
     label: int | None
@@ -181,7 +182,7 @@ def new_batch(
 
 
 def append(connection: sqlite3.Connection, batch: int, events: Iterable[tuple[int, int | None, int | None]]) -> None:
-    """Append events to a batch: number of the photo, its new label, and the event that an undo or redo restores."""
+    """Append events to a batch: number of the photo, its new label, and source; see `Event`."""
     connection.executemany(
         "INSERT INTO events (batch, photo, label, source) VALUES (?, ?, ?, ?)",
         ((batch, *event) for event in events),
@@ -244,7 +245,9 @@ SELECT f.photo, f.sha256, f.source, (SELECT label FROM events WHERE id = f.sourc
 """
 # SQLite takes the other columns from the row of the maximum.
 _CURRENT = """
-SELECT last.photo, last.label, last.event, s.how FROM (
+SELECT last.photo, last.label, last.event, CASE s.how WHEN 'merge' THEN
+    (SELECT how FROM events first JOIN batches ON batches.id = first.batch WHERE first.id = o.source)
+    ELSE s.how END AS how FROM (
     SELECT e.photo, e.label, CASE WHEN b.target IS NULL THEN e.id ELSE e.source END AS event
     FROM (SELECT photo, label, batch, source, MAX(id) AS id FROM events {some} GROUP BY photo) e
     JOIN batches b ON b.id = e.batch

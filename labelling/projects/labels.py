@@ -118,11 +118,16 @@ class Labels:
             find_label(connection, label)
             if find_label(connection, into).retired:
                 raise ProjectError(f"into: label {into} is retired; choose another label")
-            photos = [photo for photo, event in current_events(connection).items() if event.label == label]
+            current = current_events(connection)
+            sources = {
+                photo: connection.execute(_ORIGIN, (event.event,)).fetchone()[0]
+                for photo, event in current.items()
+                if event.label == label
+            }
             batch = new_batch(connection, who, "merge")
-            append(connection, batch, ((photo, into, None) for photo in photos))
+            append(connection, batch, ((photo, into, source) for photo, source in sources.items()))
             connection.execute("UPDATE labels SET retired = 1 WHERE id = ?", (label,))
-            return len(photos)
+            return len(sources)
 
     def retire(self, label: int) -> Label:
         """Stop a label from being given.
@@ -194,3 +199,7 @@ def _label(row: sqlite3.Row) -> Label:
 
 
 _SELECT = "SELECT id, name, colour, retired FROM labels"
+# The event that gave a photo its label, before any merges.
+_ORIGIN = """
+SELECT CASE how WHEN 'merge' THEN source ELSE e.id END FROM events e JOIN batches b ON b.id = e.batch WHERE e.id = ?
+"""

@@ -70,7 +70,7 @@ def decisions(project: Project, predictions: Mapping[str, Prediction] | None = N
         split = "valid" if photo.sha256 in held else "train"
         label = "" if event is None else names.get(event.label or CANT_TELL, "")
         state = "label" if label else "unlabelled" if event is None else "can't tell"
-        how = "" if event is None else event.how
+        how = "" if now is None or now.how is None else now.how
         found.append(
             Decision(
                 photo,

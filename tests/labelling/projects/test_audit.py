@@ -77,6 +77,22 @@ def test_only_blind_answers_count(project: Project, photos: list[str]) -> None:
     assert audit_rows(project).answers.tolist()[:3] == [label, CANT_TELL, UNLABELLED]
 
 
+def test_a_merge_of_labels_leaves_answers_blind(project: Project, photos: list[str]) -> None:
+    one, two, three = (project.labels.create(name).id for name in ("cat", "kitten", "kitty"))
+    asked = project.audits.current().asked
+    project.events.label({asked[0]: three, asked[1]: one}, who="ann", how="audit")
+    project.events.label({photos[0]: three}, who="ann", how="lasso")
+    project.labels.merge(three, two, who="bob")
+    project.labels.merge(two, one, who="bob")
+    assert audit_rows(project).answers.tolist()[:3] == [one, one, UNLABELLED]
+    assert {event.how for event in project.events.labels().values()} == {"audit", "lasso"}
+    project.events.undo("bob")
+    assert audit_rows(project).answers.tolist()[:3] == [two, one, UNLABELLED]
+    project.events.undo("bob")
+    project.events.redo("bob")
+    assert audit_rows(project).answers.tolist()[:3] == [two, one, UNLABELLED]
+
+
 def test_seen_rows_never_have_a_held_back_photo(project: Project, photos: list[str]) -> None:
     label = project.labels.create("cat").id
     hashes = decode(project)
