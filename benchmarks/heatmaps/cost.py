@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pytorch_grad_cam import GradCAM
+from threadpoolctl import threadpool_limits
 
 from benchmarks.heatmaps.networks import open_net
 from benchmarks.load_generator.photos import read_photos
@@ -44,22 +45,28 @@ PLAIN, BOTH, TORCH, CLOSED, LIBRARY = (
 )
 BASE = {BOTH: PLAIN, CLOSED: TORCH, LIBRARY: TORCH}  # variant: the variant that it is compared with
 
+CALLS = 4  # in a row
+
 Calls = Mapping[str, Callable[[], object]]
 Times = Mapping[str, list[float]]  # milliseconds of each round, by variant
 
 
 def in_turns(calls: Calls, rounds: int) -> Times:
-    """Return milliseconds of CPU time of each call in each round.
+    """Return milliseconds of CPU time of each call in each round, the mean of some calls.
 
-    An uncounted call before it warms the caches.
+    Uncounted calls before them warm the caches, and bring back the memory that other calls have given up.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            call()
-            start = time.process_time()
-            call()
-            times[name].append(1e3 * (time.process_time() - start))
+    # One thread, as in a worker: otherwise a second one of BLAS would wait in a loop, beside calls of others too.
+    with threadpool_limits(1, "blas"):
+        for _ in range(rounds):
+            for name, call in calls.items():
+                for _ in range(CALLS):
+                    call()
+                start = time.process_time()
+                for _ in range(CALLS):
+                    call()
+                times[name].append(1e3 * (time.process_time() - start) / CALLS)
     return times
 
 
