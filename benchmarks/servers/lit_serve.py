@@ -23,7 +23,8 @@ SALES_BATCH = 16  # as in serving/archives/settings/sales.yaml
 
 
 async def _body(request: Request) -> bytes:
-    return await request.body()
+    body: bytes = await request.body()
+    return body
 
 
 Body = Annotated[bytes, Depends(_body)]
