@@ -65,7 +65,7 @@ class Asset:
     def response(self, request: Request) -> Response:
         """Return the response to GET or HEAD."""
         is_compressed = self.compressed is not None and _takes_gzip(request.headers.get("accept-encoding", ""))
-        # A tag of its own for each form, as a strong tag names exact bytes.
+        # Each form has another tag, as a strong tag names exact bytes.
         tag = f'"{self.tag}{"-gzip" * is_compressed}"'
         # Names stay when the content changes, so a browser asks each time, and mostly gets a 304.
         headers = {"etag": tag, "cache-control": "no-cache"}

@@ -2,7 +2,7 @@
 
 The wheel has Triton's server and its Python backend, and no backend for ONNX. So a model here is Python that calls
 onnxruntime, as it would be for anything but a bare network. Triton batches what arrives, and each instance of a model
-is a process. The wheel needs Linux on x86_64 and numpy 1, hence an environment of its own:
+is a process. The wheel needs Linux on x86_64 and numpy 1, hence a separate environment:
 
     python -m venv .venv/triton && .venv/triton/bin/pip install -r benchmarks/servers/triton-requirements.txt
 """

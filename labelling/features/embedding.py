@@ -1,6 +1,6 @@
 """Embed photos: decode each once, and append its features and facts to a table.
 
-A photo that can't be read or decoded gets an error of its own, and the others go on.
+A photo that can't be read or decoded is listed with its error, and the others are embedded.
 """
 
 from collections.abc import Iterable, Iterator

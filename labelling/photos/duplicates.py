@@ -27,7 +27,7 @@ def near_duplicates(
         min_cosine: smallest cosine of the features of a pair.
 
     Returns:
-        ``[photo]``: the number of the first photo of its group. A photo that no other is like is a group of its own.
+        ``[photo]``: the number of the first photo of its group. A photo that is like no other is a group alone.
         Pairs join their groups, so that two photos of a group may differ by more than a pair.
     """
     dhashes = np.asarray(dhashes, np.uint64)

@@ -1,4 +1,4 @@
-"""Embedding of a project's photos: a process of its own, at the lowest priority, that may be killed at any time.
+"""Embedding of a project's photos: a separate process, at the lowest priority, that may be killed at any time.
 
 ``python -m labelling.projects.embedding PROJECT BUNDLE`` embeds the photos of a project in a random order, and makes
 their thumbnails. It fits the components of the spaces on the first 64 photos, and again when there are twice as many.
@@ -60,7 +60,7 @@ class Progress(NamedTuple):
 
 
 def start_embedding(project: Project, bundle: Path) -> "subprocess.Popen[bytes]":
-    """Start the process that embeds a project's photos. It ends by itself, at once if another one is running.
+    """Start the process that embeds a project's photos. It ends when all are done, or at once if another one runs.
 
     Start it again while it is not running and the project has photos in the state ``new``.
 

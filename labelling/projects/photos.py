@@ -39,7 +39,7 @@ class StoredPhoto(NamedTuple):
     Attributes:
         file: path, hash, size and time of its file.
         name: name for people: the path within its folder, or the name that it was uploaded with.
-        uploaded: True if the project has a copy of its own.
+        uploaded: True if the project has a copy of the file.
         state: ``new`` until it is decoded, then ``ok`` or ``broken``.
         kind: name of a broken photo's problem, such as ``damaged-image``.
         reason: cause and remedy of that problem.

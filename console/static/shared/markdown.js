@@ -1,6 +1,6 @@
 /**
  * Markdown as far as model cards use it: headings, paragraphs, lists, tables, bold, code and links. Everything else
- * stays text, so that a card can't bring markup of its own.
+ * stays text, so that a card can't bring markup.
  */
 
 import { html } from "../vendor/lit.js";
