@@ -79,7 +79,7 @@ def open_as(open_page: OpenPage, reviewed: Reviewed) -> OpenAs:
         expect(watched.page.get_by_role("heading", name="Review photos")).to_be_visible()
         # A photo that is still on its way when another is asked for is no longer the reviewer's: 404.
         expect(watched.page.get_by_text("Asking…")).to_have_count(0)
-        watched.page.wait_for_function("document.querySelector('.case img')?.complete ?? true")
+        watched.page.evaluate("document.querySelector('.case img')?.decode().catch(() => null)")
         return watched.page
 
     return open_review
