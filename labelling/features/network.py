@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
+from labelling.features.layout import FeatureLayout
 from labelling.features.spaces import BY_NAME, Space
 from pets import bundle as bundles
 from pets.bundle import FEATURES
@@ -72,9 +73,9 @@ class FeatureNetwork:
         return cls(session, manifest.image, {name: files[name] for name in (FEATURES, WEIGHTS)})
 
     @property
-    def spaces(self) -> tuple[Space, ...]:
-        """Return the network's spaces, from early to final."""
-        return tuple(self.columns)
+    def layout(self) -> FeatureLayout:
+        """Return the layout of the features, which other processes can use without the network."""
+        return FeatureLayout(self.key, self.columns, self.width)
 
     def crop(self, photo: Photo) -> NDArray[np.uint8]:
         """Return the network's input from a photo, ``[size, size, 3]``, as serving crops it."""

@@ -7,94 +7,29 @@ Then it groups near duplicates. Photos that a killed process has embedded are no
 
 import argparse
 import hashlib
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from labelling.features.arrays import SAMPLE, SpaceArrays
+from labelling.features.arrays import SAMPLE
 from labelling.features.embedding import embed
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
-from labelling.features.table import FeatureTable
 from labelling.photos.duplicates import near_duplicates
 from labelling.photos.files import BrokenFile
 from labelling.projects.errors import ProjectError, disk_errors
 from labelling.projects.photos import StoredPhoto
+from labelling.projects.progress import LOCK, Progress, features, read_progress, save_progress
 from labelling.projects.store import Project
 from runtime.errors import UserError
-from runtime.folder import write_file
 from runtime.lock import lock
 
 FIRST = 64  # photos that the first components are fitted on
 _SIZES = (64, 256)  # of the thumbnails that are made at once; the large ones are made when they are asked for
-_PROGRESS, _LOCK = "embedding.json", "embedding.lock"
-
-
-class Progress(NamedTuple):
-    """Progress of the embedding of a project.
-
-    Attributes:
-        running: True while a process embeds.
-        photos: number of the project's photos.
-        embedded: number of photos with features.
-        broken: number of photos that can't be decoded, or whose files are gone.
-        fitted: number of photos that the components were fitted on; 0 before there is a map to show.
-        finished: True when all photos are embedded or broken, and near duplicates are grouped.
-        error: reason why the last process ended early.
-    """
-
-    running: bool = False
-    photos: int = 0
-    embedded: int = 0
-    broken: int = 0
-    fitted: int = 0
-    finished: bool = False
-    error: str | None = None
-
-
-def start_embedding(project: Project, bundle: Path) -> "subprocess.Popen[bytes]":
-    """Start the process that embeds a project's photos. It ends when all are done, or at once if another one runs.
-
-    Start it again while it is not running and the project has photos in the state ``new``.
-
-    Args:
-        project: the project.
-        bundle: bundle with the network of the features.
-    """
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "labelling.projects.embedding", str(project.folder), str(bundle)]
-    return subprocess.Popen(command, env=os.environ | threads, stdin=subprocess.DEVNULL)  # noqa: S603
-
-
-def read_progress(project: Project) -> Progress:
-    """Return the progress of the embedding, which another process may be doing."""
-    saved = Progress()
-    with suppress(FileNotFoundError):
-        saved = Progress(**json.loads((project.folder / _PROGRESS).read_text(encoding="utf-8")))
-    try:
-        with lock(project.folder / _LOCK, shared=True) as free:
-            return saved._replace(running=free is False)
-    except FileNotFoundError:
-        return saved
-
-
-def save_progress(project: Project, progress: Progress) -> None:
-    """Write the progress for other processes, unless the project has been deleted."""
-    if project.folder.is_dir():
-        write_file(project.folder / _PROGRESS, json.dumps(progress._asdict()).encode(), mode=0o600)
-
-
-def features(project: Project, network: FeatureNetwork) -> tuple[FeatureTable, SpaceArrays]:
-    """Return the cached features of a project's photos, and their components."""
-    table = FeatureTable(project.folder / "features", network.key, network.width)
-    return table, SpaceArrays(project.folder / "components", table, network.columns)
 
 
 def embed_project(project: Project, network: FeatureNetwork) -> bool:
@@ -107,7 +42,7 @@ def embed_project(project: Project, network: FeatureNetwork) -> bool:
         ProjectError: if the project has been archived or deleted meanwhile.
         FullError: if the disk is full.
     """
-    lock_file = project.folder / _LOCK
+    lock_file = project.folder / LOCK
     with disk_errors(project.folder):
         lock_file.touch(mode=0o600)
         with lock(lock_file) as free:
@@ -137,7 +72,7 @@ class _Work:
 
     def __init__(self, project: Project, network: FeatureNetwork) -> None:
         self._project, self._network = project, network
-        self._table, self._arrays = features(project, network)
+        self._table, self._arrays = features(project, network.layout)
         self._tried: set[str] = set()
 
     def run(self) -> None:

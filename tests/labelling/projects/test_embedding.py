@@ -14,8 +14,9 @@ import pytest
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
 from labelling.projects import embedding
-from labelling.projects.embedding import embed_project, features, read_progress, start_embedding
+from labelling.projects.embedding import embed_project
 from labelling.projects.errors import UnknownError
+from labelling.projects.progress import features, read_progress, start_embedding
 from labelling.projects.rows import seen_rows
 from labelling.projects.store import Project, ProjectStore
 from tests.pets.fake_classifier import BUNDLE
@@ -64,7 +65,7 @@ def test_all_photos_get_features_and_broken_ones_a_reason(
     assert 9 <= progress.fitted <= 13  # half of the files are held back
     kinds = {photo.name: photo.kind for photo in project.photos if photo.state == "broken"}
     assert kinds == {"text.jpg": "not-an-image", "cut.png": "damaged-image"}
-    table, arrays = features(project, network)
+    table, arrays = features(project, network.layout)
     embedded = [photo.sha256 for photo in project.photos if photo.state == "ok"]
     for photo, number in zip(embedded, table.numbers(embedded), strict=True):
         assert table.facts[number][1:] == (
@@ -121,7 +122,7 @@ def test_a_killed_process_continues_where_it_stopped(project: Project, network: 
         process.wait()
     stopped = read_progress(project)
     assert not stopped.running
-    table, _ = features(project, network)
+    table, _ = features(project, network.layout)
     kept = list(table.facts)
     assert len(kept) >= stopped.embedded > 0
     with started(project) as process:
