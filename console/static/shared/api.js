@@ -36,9 +36,17 @@ export async function request(path, options = {}) {
     throw new ServiceError("The service can't be reached. Check that it is running, then try again.", 0);
   }
   if (response.ok) return response.status === 204 ? null : response.json();
+  throw await failure(response);
+}
+
+/**
+ * Return the error of a response that is no success.
+ * @param {Response} response
+ */
+export async function failure(response) {
   const problem = await readProblem(response);
   if (response.status === 401) window.dispatchEvent(new Event("shopcat:unauthorized"));
-  throw new ServiceError(messageOf(response, problem), response.status, problem);
+  return new ServiceError(messageOf(response, problem), response.status, problem);
 }
 
 /**

@@ -21,6 +21,7 @@ export const PAGES = [
     load: () => import("../forecast/page.js"),
   },
   { path: "/console/breed", label: "Breed", kind: "pets", role: "predict", load: () => import("../breed/page.js") },
+  { path: "/console/label", label: "Label", kind: null, role: "label", load: () => import("../label/page.js") },
   { path: "/console/review", label: "Review", kind: "pets", role: "review", load: () => import("../review/page.js") },
   { path: "/console/appeal", label: "Appeal", kind: "pets", role: null, load: () => import("../appeal/page.js") },
   {
