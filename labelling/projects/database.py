@@ -12,11 +12,40 @@ from urllib.parse import quote
 
 from labelling.projects.errors import FullError, ProjectError, UnknownError
 
-VERSION = 1  # of the tables
+VERSION = 2  # of the tables
 _APPLICATION = 0x53684C62  # "ShLb", in the file's header; why: a file of another program is rejected
 _LOCKED_S = 20.0  # time to wait for the writer of another process
 
-_TABLES = """
+_BATCHES = """
+CREATE TABLE batches (
+    id INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    who TEXT NOT NULL,
+    how TEXT NOT NULL CHECK (how IN
+        ('lasso', 'click', 'similar', 'suggestion', 'confirm', 'second', 'audit', 'import', 'merge', 'undo', 'redo')),
+    space TEXT,
+    target INTEGER REFERENCES batches,  -- batch that is undone or redone
+    CHECK ((target IS NOT NULL) = (how IN ('undo', 'redo')))
+) STRICT
+"""
+_OF_BATCHES = (
+    "CREATE INDEX batches_of ON batches (who, id)",
+    "CREATE INDEX batches_to ON batches (target, id) WHERE target IS NOT NULL",
+    """
+CREATE VIEW live AS  -- batches of labels that are not undone
+    SELECT * FROM batches b WHERE target IS NULL
+    AND IFNULL((SELECT how FROM batches WHERE target = b.id ORDER BY id DESC LIMIT 1), 'redo') = 'redo'
+""",
+)
+_REFUSALS = """
+CREATE TABLE refusals (  -- photos that somebody has deselected from a label, in a batch of that label
+    batch INTEGER NOT NULL REFERENCES batches,
+    photo INTEGER NOT NULL REFERENCES photos,
+    label INTEGER NOT NULL REFERENCES labels,
+    PRIMARY KEY (batch, photo)
+) STRICT, WITHOUT ROWID
+"""
+_TABLES = f"""
 CREATE TABLE project (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     name TEXT NOT NULL,
@@ -47,21 +76,8 @@ CREATE TABLE labels (
     colour TEXT NOT NULL,
     retired INTEGER NOT NULL CHECK (retired IN (0, 1))
 ) STRICT;
-CREATE TABLE batches (
-    id INTEGER PRIMARY KEY,
-    time REAL NOT NULL,
-    who TEXT NOT NULL,
-    how TEXT NOT NULL CHECK (how IN
-        ('lasso', 'click', 'similar', 'suggestion', 'confirm', 'audit', 'import', 'merge', 'undo', 'redo')),
-    space TEXT,
-    target INTEGER REFERENCES batches,  -- batch that is undone or redone
-    CHECK ((target IS NOT NULL) = (how IN ('undo', 'redo')))
-) STRICT;
-CREATE INDEX batches_of ON batches (who, id);
-CREATE INDEX batches_to ON batches (target, id) WHERE target IS NOT NULL;
-CREATE VIEW live AS  -- batches of labels that are not undone
-    SELECT * FROM batches b WHERE target IS NULL
-    AND IFNULL((SELECT how FROM batches WHERE target = b.id ORDER BY id DESC LIMIT 1), 'redo') = 'redo';
+{_BATCHES};
+{"; ".join(_OF_BATCHES)};
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,
     batch INTEGER NOT NULL REFERENCES batches,
@@ -79,16 +95,39 @@ CREATE TABLE models (
     id INTEGER PRIMARY KEY,
     time REAL NOT NULL,
     labels_hash TEXT NOT NULL,
-    draw INTEGER NOT NULL,  -- of the audit that judged it
-    figures TEXT NOT NULL
+    draw INTEGER NOT NULL,  -- of the audit
+    figures TEXT NOT NULL,
+    judged INTEGER NOT NULL DEFAULT 0 CHECK (judged IN (0, 1))  -- 1 once somebody has seen what the audit says of it
 ) STRICT;
+{_REFUSALS};
 """
-_APPEND_ONLY = "".join(
-    f"CREATE TRIGGER {table}_{change.lower()} BEFORE {change} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END;\n"
-    for table in ("batches", "events")
-    for change in ("UPDATE", "DELETE")
-)
+
+
+def _append_only(*tables: str) -> list[str]:
+    """Return triggers that reject changes of tables."""
+    return [
+        f"CREATE TRIGGER {table}_{change.lower()} BEFORE {change} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
+        for table in tables
+        for change in ("UPDATE", "DELETE")
+    ]
+
+
+# Statements by the version that they upgrade. A new table takes the place of one whose checks have changed.
+_UPGRADES = {
+    1: (
+        "DROP VIEW live",
+        _BATCHES.replace("TABLE batches", "TABLE new_batches"),
+        "INSERT INTO new_batches SELECT * FROM batches",
+        "DROP TABLE batches",
+        "ALTER TABLE new_batches RENAME TO batches",
+        *_OF_BATCHES,
+        _REFUSALS,
+        *_append_only("batches", "refusals"),
+        "ALTER TABLE models ADD COLUMN judged INTEGER NOT NULL DEFAULT 0 CHECK (judged IN (0, 1))",
+        "UPDATE models SET judged = 1",  # each of them counted as seen
+    ),
+}
 
 
 class Database:
@@ -109,7 +148,9 @@ class Database:
         if not file.is_file():
             raise UnknownError(f"{file.parent} is no project, because it has no {file.name}; name another folder")
         with self._transaction(writes=False) as connection:
-            _check(file, connection)
+            version = _check(file, connection)
+        if version < VERSION:
+            _upgrade(file)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -184,7 +225,7 @@ def create(file: Path, name: str, *, created: float, seed: str) -> None:
         try:
             connection.executescript(
                 f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; PRAGMA journal_mode = WAL; "
-                f"BEGIN; {_TABLES} {_APPEND_ONLY} COMMIT"
+                f"BEGIN; {_TABLES} {'; '.join(_append_only('batches', 'events', 'refusals'))}; COMMIT"
             )
             connection.execute("INSERT INTO project VALUES (1, ?, ?, ?, 'open', 0)", (name, created, seed))
             connection.execute("INSERT INTO labels VALUES (0, 'can''t tell', 'can''t tell', '#888888', 0)")
@@ -204,18 +245,35 @@ def _connect(file: Path, *, writes: bool) -> sqlite3.Connection:
     return connection
 
 
-def _check(file: Path, connection: sqlite3.Connection) -> None:
-    """Check that a file is a project's database, of this version."""
+def _check(file: Path, connection: sqlite3.Connection) -> int:
+    """Return the version of a project's database, after a check that it is one that can be used or upgraded."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != _APPLICATION:
         raise ProjectError(f"{file} is a database of another program; name the folder of a project")
-    if version != VERSION:
+    if version not in (*_UPGRADES, VERSION):
         age, remedy = ("a later", "run that version") if version > VERSION else ("an older", "export it with that one")
         raise ProjectError(
             f"{file} was written by {age} version of Shopcat (format {version}, here {VERSION}); {remedy}, "
             "or name another project"
         )
+    return version
+
+
+def _upgrade(file: Path) -> None:
+    """Bring the tables to this version, in one transaction; another process may do the same."""
+    with _errors(file):
+        connection = _connect(file, writes=True)
+        try:
+            connection.execute("PRAGMA foreign_keys = OFF")  # why: a table is replaced by one of the same name
+            connection.execute("BEGIN IMMEDIATE")
+            for version in range(connection.execute("PRAGMA user_version").fetchone()[0], VERSION):
+                for statement in _UPGRADES[version]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ batch ends the redos of its author.
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from labelling.projects.audit import Audits
@@ -16,7 +17,7 @@ from labelling.projects.database import Database
 from labelling.projects.errors import ProjectError, UnknownError
 from labelling.projects.texts import checked_text
 
-_GIVEN = ("lasso", "click", "similar", "suggestion", "confirm", "audit", "import")
+_GIVEN = ("lasso", "click", "similar", "suggestion", "confirm", "second", "audit", "import")
 
 
 class Batch(NamedTuple):
@@ -87,14 +88,23 @@ class Events:
     def __init__(self, database: Database, audits: Audits) -> None:
         self._database, self._audits = database, audits
 
-    def label(self, labels: Mapping[str, int | None], *, who: str, how: str, space: str | None = None) -> Batch:
+    def label(
+        self,
+        labels: Mapping[str, int | None],
+        *,
+        who: str,
+        how: str,
+        space: str | None = None,
+        refused: Mapping[str, int] = MappingProxyType({}),
+    ) -> Batch:
         """Give photos labels, in one batch. When the call returns, the batch is on the disk.
 
         Args:
             labels: number of the new label of each photo, by hash; None takes the label away.
             who: name of the person, at most 100 characters.
-            how: ``lasso``, ``click``, ``similar``, ``suggestion``, ``confirm``, ``audit`` or ``import``.
+            how: ``lasso``, ``click``, ``similar``, ``suggestion``, ``confirm``, ``second``, ``audit`` or ``import``.
             space: name of the space that the person looked at.
+            refused: the label that the person has deselected each of some photos from, by hash.
 
         Raises:
             UnknownError: if there is no such photo or label.
@@ -104,14 +114,18 @@ class Events:
         who = checked_text("who", who)
         if how not in _GIVEN:
             raise ProjectError(f"how: {how!r} is none of {', '.join(_GIVEN)}")
-        if not labels:
+        if not labels and not refused:
             raise ProjectError("labels: there are no photos; choose one at least")
         with self._database.writing() as connection:
-            _check_labels(connection, set(labels.values()))
-            photos = _numbers(connection, labels)
+            _check_labels(connection, {*labels.values(), *refused.values()})
+            photos = _numbers(connection, {**labels, **refused})
             self._audits.check(connection, photos, how)
             batch = new_batch(connection, who, how, space=space)
-            append(connection, batch, ((number, labels[photo], None) for photo, number in photos.items()))
+            connection.executemany(
+                "INSERT INTO refusals (batch, photo, label) VALUES (?, ?, ?)",
+                ((batch, photos[photo], label) for photo, label in refused.items()),
+            )
+            append(connection, batch, ((photos[photo], label, None) for photo, label in labels.items()))
             return Batch(batch, how, dict(labels), _last_event(connection))
 
     def undo(self, who: str) -> Batch | None:
@@ -143,6 +157,11 @@ class Events:
         with self._database.reading() as connection:
             rows = connection.execute(_HISTORY, {"photo": photo, "after": after, "most": -1 if most is None else most})
             return [Event(*row) for row in rows]
+
+    def refused(self) -> set[tuple[str, int]]:
+        """Return the photos, by hash, and the labels that somebody has deselected them from, unless it is undone."""
+        with self._database.reading() as connection:
+            return {(row["sha256"], row["label"]) for row in connection.execute(_REFUSED)}
 
     def disagreements(self) -> dict[str, dict[str, int]]:
         """Return the photos to which several people have given different labels: the last label by person, by hash."""
@@ -258,6 +277,9 @@ _HISTORY = """
 SELECT e.id, b.time, b.who, b.id, p.sha256, e.label, b.how, b.space, e.source
 FROM events e JOIN batches b ON b.id = e.batch JOIN photos p ON p.number = e.photo
 WHERE e.id > :after AND (:photo IS NULL OR p.sha256 = :photo) ORDER BY e.id LIMIT :most
+"""
+_REFUSED = """
+SELECT DISTINCT p.sha256, r.label FROM refusals r JOIN live b ON b.id = r.batch JOIN photos p ON p.number = r.photo
 """
 _BY_PERSON = """
 SELECT p.sha256, b.who, e.label, MAX(e.id) FROM events e JOIN live b ON b.id = e.batch

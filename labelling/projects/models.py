@@ -41,19 +41,25 @@ class Models:
         self._database, self._audits = database, audits
 
     def record(self, rows: SeenRows, figures: Mapping[str, Any]) -> Model:
-        """Record a model that was trained on these rows, and judged by the audit of now.
+        """Record a model that was trained on these rows. Training again on the same labels gives the same record.
 
         Args:
             rows: the rows.
-            figures: figures that JSON can write.
+            figures: figures that JSON can write, such as the space.
         """
+        labels, text = labels_hash(rows), json.dumps(dict(figures))
         with self._database.writing() as connection:
             draw = self._audits.within(connection).draw
-            model = connection.execute(
-                "INSERT INTO models (time, labels_hash, draw, figures) VALUES (?, ?, ?, ?) RETURNING id, time",
-                (time.time(), labels_hash(rows), draw, json.dumps(dict(figures))),
-            ).fetchone()
-        return Model(model["id"], model["time"], labels_hash(rows), draw, dict(figures))
+            known = (labels, draw, text)
+            model = connection.execute(_KNOWN, known).fetchone()
+            if model is None:
+                model = connection.execute(_RECORD, (time.time(), *known)).fetchone()
+        return Model(model["id"], model["time"], labels, draw, dict(figures))
+
+    def judge(self, model: int) -> None:
+        """Record that somebody has seen what the audit says of a model."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE models SET judged = 1 WHERE id = ?", (model,))
 
     def list(self) -> list[Model]:
         """Return all models, oldest first."""
@@ -65,13 +71,18 @@ class Models:
             ]
 
     def looks(self) -> int:
-        """Return the number of models that the photos of the audit have judged so far, for `estimate`."""
+        """Return the number of models of which somebody has seen what the photos of the audit say, for `estimate`."""
         with self._database.reading() as connection:
             draw = self._audits.within(connection).draw
-            return int(connection.execute("SELECT COUNT(*) FROM models WHERE draw = ?", (draw,)).fetchone()[0])
+            return int(connection.execute(_LOOKS, (draw,)).fetchone()[0])
 
 
 def labels_hash(rows: SeenRows) -> str:
     """Return a hash of the photos and their labels, which tells if a model knows all labels of now."""
     pairs = sorted(zip(rows.photos, rows.labels.tolist(), strict=True))
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+
+
+_KNOWN = "SELECT id, time FROM models WHERE (labels_hash, draw, figures) = (?, ?, ?) ORDER BY id DESC LIMIT 1"
+_RECORD = "INSERT INTO models (time, labels_hash, draw, figures) VALUES (?, ?, ?, ?) RETURNING id, time"
+_LOOKS = "SELECT COUNT(*) FROM models WHERE draw = ? AND judged"

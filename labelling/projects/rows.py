@@ -1,5 +1,9 @@
-"""Photos that may be seen, and the answers of the audit: the only source of what is shown, searched and trained on."""
+"""Photos that may be seen, answers of the audit, and second opinions.
 
+These are the only source of what is shown, searched and trained on.
+"""
+
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +56,22 @@ class AuditRows:
         )
 
 
+SECOND_SHARE = 0.1  # of the labelled photos that a second person labels too
+
+
+@dataclass(frozen=True)
+class SecondOpinions:
+    """Labels that a second person gives without seeing the first.
+
+    Attributes:
+        pairs: first and second label of each photo that has both, as they were when the second was given.
+        waiting: hashes of the photos that wait for this person, in the order to ask.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    waiting: tuple[str, ...]
+
+
 def seen_rows(project: Project) -> SeenRows:
     """Return the photos that may be seen."""
     with project.database.reading() as connection:
@@ -74,6 +94,43 @@ def audit_rows(project: Project) -> AuditRows:
     return AuditRows(asked, np.array([_label(blind.get(photo)) for photo in asked], np.int64))
 
 
+def second_opinions(project: Project, who: str) -> SecondOpinions:
+    """Return the second opinions so far, and those that a person can give.
+
+    A tenth of the photos, which their hashes choose, waits for a second person once somebody has labelled them.
+
+    Args:
+        project: the project.
+        who: name of the person.
+    """
+    with project.database.reading() as connection:
+        held = project.audits.within(connection).held
+        events = connection.execute(_OPINIONS).fetchall()
+    people: dict[str, dict[str, int]] = {}  # label by person, by photo
+    pairs: dict[str, tuple[int, int]] = {}
+    for photo, person, how, label in events:
+        labels = people.setdefault(photo, {})
+        labels.pop(person, None)
+        others = list(labels.values())
+        if how == "second" and others and label is not None:
+            pairs[photo] = others[-1], label
+        if label is not None:
+            labels[person] = label
+    waiting = {
+        photo: key
+        for photo, labels in people.items()
+        if labels and who not in labels and photo not in pairs and photo not in held
+        if (key := _second_key(project.seed, photo)) < SECOND_SHARE
+    }
+    return SecondOpinions(tuple(pairs.values()), tuple(sorted(waiting, key=waiting.__getitem__)))
+
+
+def _second_key(seed: str, photo: str) -> float:
+    """Return the place of a photo in the random order of second opinions, 0 to 1."""
+    digest = hashlib.sha256(f"second opinion {seed} {photo}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
 def _label(current: Current | None) -> int:
     """Return a label as the functions of learning take it."""
     if current is None or current.label is None:
@@ -82,3 +139,7 @@ def _label(current: Current | None) -> int:
 
 
 _DECODED = "SELECT number, sha256, IFNULL(twin, number) AS first FROM photos WHERE state = 'ok' ORDER BY number"
+_OPINIONS = """
+SELECT p.sha256, b.who, b.how, e.label FROM events e JOIN live b ON b.id = e.batch JOIN photos p ON p.number = e.photo
+WHERE b.how NOT IN ('audit', 'merge') AND p.state = 'ok' ORDER BY e.id
+"""

@@ -231,3 +231,30 @@ def test_any_chain_of_labels_undos_and_redos_equals_the_model(
         fresh.close()
         project.close()
         store.delete(fresh.id)
+
+
+def test_refused_photos_are_kept_with_their_batch(project: Project, photos: list[str], names: list[int]) -> None:
+    cat, dog, _ = names
+    project.events.label({photos[0]: cat}, who="ann", how="confirm", refused={photos[1]: cat, photos[2]: cat})
+    project.events.label({}, who="bob", how="similar", refused={photos[1]: dog})  # all were deselected
+    assert project.events.refused() == {(photos[1], cat), (photos[2], cat), (photos[1], dog)}
+    assert labels(project) == {photos[0]: cat}
+    assert [event.photo for event in project.events.history()] == [photos[0]]
+    undone = project.events.undo("bob")
+    assert undone is not None
+    assert undone.labels == {}
+    project.events.undo("ann")
+    assert project.events.refused() == set()
+    project.events.redo("ann")
+    assert project.events.refused() == {(photos[1], cat), (photos[2], cat)}
+
+
+def test_refused_photos_are_checked_like_labelled_ones(project: Project, photos: list[str], names: list[int]) -> None:
+    held = project.audits.current().asked[0]
+    with pytest.raises(ProjectError, match="is held back for the audit"):
+        project.events.label({photos[0]: names[0]}, who="ann", how="confirm", refused={held: names[0]})
+    with pytest.raises(UnknownError, match="there is no photo"):
+        project.events.label({}, who="ann", how="confirm", refused={"f" * 64: names[0]})
+    with pytest.raises(UnknownError, match="there is no label 99"):
+        project.events.label({}, who="ann", how="confirm", refused={photos[0]: 99})
+    assert project.events.refused() == set()

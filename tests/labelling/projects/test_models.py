@@ -20,12 +20,27 @@ def test_models_are_kept_with_their_figures(store: ProjectStore, project: Projec
     assert labels_hash(seen_rows(project)) == first.labels_hash
 
 
-def test_looks_begin_again_with_a_fresh_draw(project: Project, photos: list[str]) -> None:
+def test_looks_count_the_models_that_somebody_has_seen_judged(project: Project, photos: list[str]) -> None:
     models = Models(project.database, project.audits)
     assert models.looks() == 0
-    for _ in range(3):
-        models.record(seen_rows(project), {})
-    assert models.looks() == 3
+    recorded = []
+    for photo in photos[:3]:
+        project.photos.record([PhotoFacts(photo, 24, 16, 0)])
+        recorded.append(models.record(seen_rows(project), {"space": "final-what"}))
+    assert models.looks() == 0
+    for model in (recorded[0], recorded[2], recorded[2]):
+        models.judge(model.id)
+    assert models.looks() == 2
     project.audits.draw_fresh()
     assert models.looks() == 0
     assert len(models.list()) == 3
+
+
+def test_training_again_on_the_same_labels_is_the_same_model(project: Project, photos: list[str]) -> None:
+    project.photos.record([PhotoFacts(photo, 24, 16, 0) for photo in photos])
+    models = Models(project.database, project.audits)
+    first = models.record(seen_rows(project), {"space": "final-what"})
+    assert models.record(seen_rows(project), {"space": "final-what"}) == first
+    assert models.record(seen_rows(project), {"space": "last-what"}).id != first.id
+    project.audits.draw_fresh()
+    assert models.record(seen_rows(project), {"space": "final-what"}).id != first.id

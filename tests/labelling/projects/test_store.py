@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from labelling.projects.errors import ProjectError, UnknownError
+from labelling.projects.models import Models
 from labelling.projects.store import Project, ProjectStore
 from tests.labelling.projects.pictures import picture
 
@@ -101,6 +102,9 @@ def test_a_folder_that_is_no_project_is_never_deleted(store: ProjectStore) -> No
     assert store.list()[0].error is not None
 
 
+VERSION_1 = Path(__file__).with_name("version_1.sql")
+
+
 def change(file: Path, pragma: str) -> None:
     connection = sqlite3.connect(file)
     connection.execute(f"PRAGMA {pragma}")
@@ -109,7 +113,7 @@ def change(file: Path, pragma: str) -> None:
 
 def test_other_versions_and_foreign_files_are_named(store: ProjectStore) -> None:
     files = {name: store.create(name).folder / "project.sqlite" for name in ("new", "old", "alien", "text", "cut")}
-    change(files["new"], "user_version = 2")
+    change(files["new"], "user_version = 3")
     change(files["old"], "user_version = 0")
     change(files["alien"], "application_id = 7")
     files["text"].write_text("dear diary, this is a text and no database")
@@ -118,8 +122,8 @@ def test_other_versions_and_foreign_files_are_named(store: ProjectStore) -> None
     store.create("good")
     errors = {summary.id: summary.error for summary in store.list()}
     assert errors.pop("good") is None
-    assert "a later version of Shopcat (format 2, here 1); run that version" in str(errors["new"])
-    assert "an older version of Shopcat (format 0, here 1)" in str(errors["old"])
+    assert "a later version of Shopcat (format 3, here 2); run that version" in str(errors["new"])
+    assert "an older version of Shopcat (format 0, here 2)" in str(errors["old"])
     assert "a database of another program" in str(errors["alien"])
     assert "is no database, or is damaged" in str(errors["text"])
     assert "is no database, or is damaged" in str(errors["cut"])
@@ -136,3 +140,55 @@ def test_folders_of_killed_processes_are_no_projects_and_are_removed(store: Proj
     assert [summary.id for summary in store.list()] == ["whole", "cats"]
     store.delete("cats")
     assert [path.name for path in store.folder.iterdir()] == ["whole"]
+
+
+def test_a_project_of_version_1_is_upgraded(store: ProjectStore) -> None:
+    """It keeps its labels, and can do what is new."""
+    file = store.create("Cats").folder / "project.sqlite"
+    for old in file.parent.glob("project.sqlite*"):
+        old.unlink()
+    connection = sqlite3.connect(file)
+    connection.executescript(VERSION_1.read_text(encoding="utf-8"))
+    connection.executescript(
+        "INSERT INTO project VALUES (1, 'Cats', 1.5, 'seed', 'archived', 0);"
+        "INSERT INTO labels VALUES (0, 'can''t tell', 'can''t tell', '#888888', 0), (1, 'cat', 'cat', '#0072B2', 0);"
+        "INSERT INTO photos (number, sha256, name, size, modified, state) VALUES "
+        f"(1, '{'a' * 64}', 'one', 9, 9, 'ok');"
+        "INSERT INTO batches VALUES (1, 2.5, 'ann', 'lasso', 'final-what', NULL), (2, 3.5, 'ann', 'undo', NULL, 1),"
+        "(3, 4.5, 'ann', 'redo', NULL, 1);"
+        "INSERT INTO events VALUES (1, 1, 1, 1, NULL), (2, 2, 1, NULL, NULL), (3, 3, 1, 1, 1);"
+        "INSERT INTO models VALUES (1, 5.5, 'hash', 1, '{}');"
+    )
+    connection.close()
+    project = store.open("cats")
+    assert project.summary.archived
+    project.restore()
+    assert [(event.how, event.label) for event in project.events.history()] == [
+        ("lasso", 1),
+        ("undo", None),
+        ("redo", 1),
+    ]
+    assert Models(project.database, project.audits).looks() == 1
+    project.events.label({"a" * 64: 0}, who="bob", how="second")
+    project.events.label({}, who="bob", how="similar", refused={"a" * 64: 1})
+    assert project.events.refused() == {("a" * 64, 1)}
+    project.events.undo("ann")
+    assert {photo: event.how for photo, event in project.events.labels().items()} == {"a" * 64: "second"}
+    for change in ("DELETE FROM batches", "UPDATE events SET label = NULL", "DELETE FROM refusals"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"), project.database.writing() as connection:
+            connection.execute(change)
+    assert store.open("cats").events.labels() == project.events.labels()
+    fresh = store.create("Dogs")
+    with project.database.reading() as one, fresh.database.reading() as other:
+        assert columns(one) == columns(other)
+
+
+def columns(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Return the columns of all tables, and the names of indexes, views and triggers."""
+    names = connection.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'").fetchall()
+    tables = [name for kind, name in names if kind == "table"]
+    found = {tuple(row) for row in names}
+    for table in tables:
+        found |= {(table, *map(str, row)) for row in connection.execute(f"PRAGMA table_info({table})")}
+        found |= {(table, *map(str, row[2:])) for row in connection.execute(f"PRAGMA foreign_key_list({table})")}
+    return found
