@@ -13,8 +13,6 @@ Matrix products take all threads that BLAS may use. A process beside a service s
 """
 
 import hashlib
-import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +24,7 @@ from safetensors.numpy import save
 
 from labelling.features.components import COMPONENTS, Components
 from labelling.features.spaces import Space
-from labelling.features.table import FeatureTable
+from labelling.features.table import FeatureTable, remove_others
 from runtime.folder import sha256, write_file
 
 SAMPLE = 2000  # photos that components are fitted on at most
@@ -58,6 +56,11 @@ class SpaceArrays:
         """Return the number of photos that the components were fitted on; 0 before the first fit."""
         return 0 if self._fit is None else self._fit.photos
 
+    @property
+    def drawn_from(self) -> int:
+        """Return the number of photos that those were drawn from; 0 before the first fit."""
+        return 0 if self._fit is None else self._fit.drawn_from
+
     def refresh(self) -> bool:
         """Read what other processes have fitted and projected; return True if the components are new."""
         if not self._file.exists():
@@ -74,7 +77,8 @@ class SpaceArrays:
                 space: Components(*(file.get_tensor(f"{space.name}.{field}") for field in _FIELDS))
                 for space in self._features
             }
-        self._fit = _Fit.of(self._folder, key, components, int(metadata["photos"]))
+        n_photos = int(metadata["photos"])
+        self._fit = _Fit.of(self._folder, key, components, n_photos, int(metadata.get("drawn_from", n_photos)))
         return True
 
     def fit(self, photos: Sequence[str], *, sample: int = SAMPLE, components: int = COMPONENTS) -> None:
@@ -95,14 +99,17 @@ class SpaceArrays:
             for space, columns in self._features.items()
         }
         tensors = {f"{space.name}.{field}": getattr(fitted[space], field) for space in fitted for field in _FIELDS}
-        content = save(tensors, {"table": self._table.folder.name, "photos": str(len(chosen))})
-        fit = _Fit.of(self._folder, hashlib.sha256(content).hexdigest(), fitted, len(chosen))
+        numbers = {"photos": str(len(chosen)), "drawn_from": str(len(photos))}
+        content = save(tensors, {"table": self._table.folder.name, **numbers})
+        fit = _Fit.of(self._folder, hashlib.sha256(content).hexdigest(), fitted, len(chosen), len(photos))
         self._project(fit, photos)
         write_file(self._file, content, mode=0o600)
         self._fit = fit
-        for folder in self._folder.iterdir():
-            if re.fullmatch(r"[0-9a-f]{64}", folder.name) and folder != fit.projected.folder:
-                shutil.rmtree(folder, ignore_errors=True)
+        self.remove_others()
+
+    def remove_others(self) -> None:
+        """Remove the photos along the axes of earlier fits, except for those that somebody has open."""
+        remove_others(self._folder, self._fitted().projected.folder.name)
 
     def add(self, photos: Sequence[str]) -> None:
         """Project photos along the fitted axes, those that are not projected yet.
@@ -149,21 +156,22 @@ class SpaceArrays:
 
 
 class _Fit(NamedTuple):
-    """Components of each space, their columns in the table of projected photos, and the number of photos fitted on."""
+    """Components of each space, their columns in the table of projected photos, and numbers of photos: see `fit`."""
 
     components: dict[Space, Components]
     columns: dict[Space, slice]
     projected: FeatureTable
     photos: int
+    drawn_from: int
 
     @classmethod
-    def of(cls, folder: Path, key: str, components: dict[Space, Components], photos: int) -> "_Fit":
+    def of(cls, folder: Path, key: str, components: dict[Space, Components], photos: int, drawn_from: int) -> "_Fit":
         """Return a fit with its table; the key is its hash."""
         columns, width = {}, 0
         for space, fitted in components.items():
             columns[space] = slice(width, width + len(fitted.axes))
             width += len(fitted.axes)
-        return cls(components, columns, FeatureTable(folder, key, width), photos)
+        return cls(components, columns, FeatureTable(folder, key, width), photos, drawn_from)
 
 
 _FIELDS = ("mean", "axes", "variances")

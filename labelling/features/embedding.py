@@ -3,7 +3,8 @@
 A photo that can't be read or decoded is listed with its error, and the others are embedded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ def embed(
     *,
     batch: int = BATCH,
     max_pixels: int = MAX_PIXELS,
+    decoding: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[Embedded]:
     """Append the features of photos to a table, batch by batch. Photos that it has are not decoded again.
 
@@ -49,6 +51,7 @@ def embed(
         photos: the photos, in the order in which they are wanted.
         batch: number of photos that the network computes at once.
         max_pixels: number of pixels of a photo that may be decoded; see `open_photo`.
+        decoding: context in which a photo is decoded, by its hash.
 
     Yields:
         The result of each batch, when its rows are on the disk. The caller may stop between batches.
@@ -65,7 +68,8 @@ def embed(
             if file.sha256 in table:
                 continue
             try:
-                fact, pixels = _decode(network, file, max_pixels)
+                with decoding(file.sha256):
+                    fact, pixels = _decode(network, file, max_pixels)
             except (ProblemError, OSError) as error:
                 broken.append(BrokenFile.of(file.path, error))
             else:

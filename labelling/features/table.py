@@ -7,12 +7,17 @@
 
 The key names what the rows depend on, such as a network. Tables of several keys lie side by side, and none reads the
 rows of another. A row is written and flushed before its entry, so that a row without a valid entry does not count. A
-killed writer therefore loses its last rows and nothing else. Several processes may append: each takes a lock.
+killed writer therefore loses its last rows and nothing else. Several processes may append: each takes a lock. An open
+table has a shared lock of its entries, so that `remove_others` leaves it.
 """
 
 import os
+import re
+import shutil
+import weakref
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +30,7 @@ from runtime.lock import lock
 _ENTRY = np.dtype(
     [("sha256", "u1", 32), ("width", "<u4"), ("height", "<u4"), ("dhash", "<u8"), ("row", "<u4"), ("check", "<u4")]
 )
+_ENTRIES = "photos.bin"
 _LARGEST = float(np.finfo(np.float16).max)
 _BLOCK = 1 << 24  # values that are read at once; why: a table may be larger than the memory
 
@@ -59,17 +65,28 @@ class FeatureTable:
 
     def __init__(self, folder: Path, key: str, width: int) -> None:
         self.folder, self.width = folder / key, width
-        self._rows, self._entries = self.folder / "rows.f16", self.folder / "photos.bin"
+        self._rows, self._entries = self.folder / "rows.f16", self.folder / _ENTRIES
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for file in (self._rows, self._entries):
-                file.touch(mode=0o600)
+            self._open()
         except OSError as error:
             raise FolderError(f"{self.folder} can't be written: {error.strerror}; name another folder") from None
         self.facts: list[PhotoFacts] = []
         self._numbers: dict[str, int] = {}
         self._mapped: NDArray[np.float16] = np.empty((0, width), np.float16)
         self.refresh()
+
+    def _open(self) -> None:
+        """Create the files that are missing, and hold the lock of the entries as long as this table lives."""
+        opened = ExitStack()
+        weakref.finalize(self, opened.close)
+        is_there: bool | None = False
+        while is_there is False:  # another process has removed the table meanwhile
+            opened.close()
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with suppress(FileNotFoundError):
+                for file in (self._rows, self._entries):
+                    file.touch(mode=0o600)
+                is_there = opened.enter_context(lock(self._entries, wait=True, shared=True))
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -141,6 +158,16 @@ class FeatureTable:
     @property
     def _row_bytes(self) -> int:
         return self.width * 2
+
+
+def remove_others(folder: Path, key: str) -> None:
+    """Remove the tables of other keys from a folder, except for those that somebody has open."""
+    for other in folder.iterdir():
+        if other.name == key or not re.fullmatch(r"[0-9a-f]{64}", other.name):
+            continue
+        with suppress(OSError), lock(other / _ENTRIES) as is_free:
+            if is_free:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _check(entry: np.void) -> int:

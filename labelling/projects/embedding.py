@@ -1,13 +1,18 @@
 """Embedding of a project's photos: a separate process, at the lowest priority, that may be killed at any time.
 
 ``python -m labelling.projects.embedding PROJECT BUNDLE`` embeds the photos of a project in a random order, and makes
-their thumbnails. It fits the components of the spaces on the first 64 photos, and again when there are twice as many.
-Then it groups near duplicates. Photos that a killed process has embedded are not embedded again.
+their thumbnails. It fits the components of the spaces on the first 64 photos, again when there are twice as many, and
+at its end if there are a tenth more: fewer new photos lie along the axes of before, so that the maps stay. Then it
+groups near duplicates, and removes the features of earlier networks.
+
+Photos that a killed process has embedded are not embedded again. The photo that it was decoding is the last one of the
+next process, and if that process ends there too, it is broken.
 """
 
 import argparse
 import hashlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,10 +20,11 @@ from pathlib import Path
 
 import numpy as np
 
-from labelling.features.arrays import SAMPLE
 from labelling.features.embedding import embed
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
+from labelling.features.table import remove_others
+from labelling.photos.decoding import DEADLY, DecodingMarks
 from labelling.photos.duplicates import near_duplicates
 from labelling.photos.files import BrokenFile
 from labelling.projects.errors import ProjectError, disk_errors
@@ -29,7 +35,12 @@ from runtime.errors import UserError
 from runtime.lock import lock
 
 FIRST = 64  # photos that the first components are fitted on
+GROWTH = 1.1  # more photos than at the last fit, at the end; why: the maps of a project that hardly grows stay
 _SIZES = (64, 256)  # of the thumbnails that are made at once; the large ones are made when they are asked for
+_DECODING = "decoding.txt"
+_DEADLY = (
+    "the program that reads photos ended twice while it read this one; save it with another program, or leave it out"
+)
 
 
 def embed_project(project: Project, network: FeatureNetwork) -> bool:
@@ -51,17 +62,20 @@ def embed_project(project: Project, network: FeatureNetwork) -> bool:
             try:
                 with disk_errors(project.folder):
                     _Work(project, network).run()
-            except UserError as error:
+            except Exception as error:
+                text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
                 with suppress(OSError):
-                    save_progress(project, read_progress(project)._replace(finished=False, error=str(error)))
+                    save_progress(project, read_progress(project)._replace(finished=False, error=text))
                 raise
             return True
 
 
 def lower_priority() -> None:
-    """Let this process run only while no other process wants the processor."""
+    """Let this process run only while no other process wants the processor, and end first if the memory is full."""
     with suppress(OSError):
         os.nice(19)
+    with suppress(OSError):  # Linux
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     if hasattr(os, "SCHED_IDLE"):  # Linux
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
@@ -73,32 +87,50 @@ class _Work:
     def __init__(self, project: Project, network: FeatureNetwork) -> None:
         self._project, self._network = project, network
         self._table, self._arrays = features(project, network.layout)
+        self._marks = DecodingMarks(project.folder / _DECODING)
         self._tried: set[str] = set()
 
     def run(self) -> None:
         """Embed until there are no more photos; save the progress after each batch."""
+        self._give_up()
         while waiting := self._waiting():
             hashes = {photo.file.path: photo.sha256 for photo in waiting}
-            for step in embed(self._network, self._table, (photo.file for photo in waiting)):
+            files = (photo.file for photo in waiting)
+            for step in embed(self._network, self._table, files, decoding=self._marks.decoding):
                 self._record(step.photos, {hashes[file.path]: file for file in step.broken})
                 self._project_components(step.photos)
                 self._save()
         self._project_components((), last=True)
         self._group()
+        remove_others(self._table.folder.parent, self._network.key)
+        if self._arrays.fitted_on:
+            self._arrays.remove_others()
         self._save(finished=True)
 
+    def _give_up(self) -> None:
+        """Record the photos that have ended too many processes as broken."""
+        deadly = [photo for photo, deaths in self._marks.deaths.items() if deaths >= DEADLY]
+        files = {photo: self._project.photos[photo].file.path for photo in deadly if photo in self._project.photos}
+        self._project.photos.record((), {photo: BrokenFile(path, "crash", _DEADLY) for photo, path in files.items()})
+        for photo in deadly:
+            self._marks.forget(photo)
+
     def _waiting(self) -> list[StoredPhoto]:
-        """Return the photos to embed in a random order, which is always the same; those of earlier runs are first."""
+        """Return the photos to embed in a random order, which is always the same.
+
+        Those of earlier runs are first, and those that may have ended an earlier process are last.
+        """
         new = [
             photo
             for photo in self._project.photos
             if photo.sha256 not in self._tried and (photo.state != "broken" or photo.kind == "unreadable")
         ]
         self._tried.update(photo.sha256 for photo in new)
-        return sorted(new, key=lambda photo: (photo.sha256 not in self._table, self._key(photo)))
+        return sorted(new, key=self._order)
 
-    def _key(self, photo: StoredPhoto) -> bytes:
-        return hashlib.sha256(f"embedding {self._project.seed} {photo.sha256}".encode()).digest()
+    def _order(self, photo: StoredPhoto) -> tuple[bool, bool, bytes]:
+        drawn = hashlib.sha256(f"embedding {self._project.seed} {photo.sha256}".encode()).digest()
+        return photo.sha256 in self._marks.deaths, photo.sha256 not in self._table, drawn
 
     def _record(self, photos: Sequence[str], broken: Mapping[str, BrokenFile]) -> None:
         """Record a batch, and make its thumbnails."""
@@ -106,7 +138,8 @@ class _Work:
         self._project.photos.record([self._table.facts[number] for number in numbers], broken)
         for photo in photos:
             if self._project.thumbnails.cached(photo, _SIZES[0]) is None:
-                with suppress(ProjectError):  # a file that has changed since; its features are there
+                # A file may have changed since; its features are there.
+                with suppress(ProjectError), self._marks.decoding(photo):
                     self._project.thumbnails.make(photo, _SIZES)
 
     def _project_components(self, photos: Sequence[str], *, last: bool = False) -> None:
@@ -114,15 +147,21 @@ class _Work:
 
         They are fitted on photos that may be seen, and the held-back ones are projected like photos that come later.
         """
-        fitted, embedded = self._arrays.fitted_on, self._project.photos.counts()["ok"]
-        if fitted < min(embedded, SAMPLE) and (last or embedded >= max(FIRST, 2 * fitted)):
+        if self._project.photos.counts()["ok"] >= self._enough(last=last):
             held = self._project.audits.current().held
-            photos = [photo.sha256 for photo in self._project.photos if photo.state == "ok"]
-            seen = [photo for photo in photos if photo not in held]
-            if len(seen) >= 2 and min(len(seen), SAMPLE) > fitted:
+            embedded = [photo.sha256 for photo in self._project.photos if photo.state == "ok"]
+            seen = [photo for photo in embedded if photo not in held]
+            if len(seen) >= (self._enough(last=last) if self._arrays.fitted_on else 2):
                 self._arrays.fit(seen)
+                photos = embedded
         if self._arrays.fitted_on:
             self._arrays.add(photos)
+
+    def _enough(self, *, last: bool) -> float:
+        """Return the number of photos from which on the components are fitted anew."""
+        if not (known := self._arrays.drawn_from):
+            return 2 if last else FIRST
+        return known * (GROWTH if last else 2)
 
     def _group(self) -> None:
         """Group near duplicates among the embedded photos."""
@@ -155,6 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("bundle", type=Path, help="bundle with the network of the features")
     options = parser.parse_args(arguments)
     lower_priority()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the photo that is being decoded keeps no mark
     try:
         embed_project(Project(options.project), FeatureNetwork.load(options.bundle))
     except UserError as error:

@@ -114,6 +114,9 @@ def test_a_killed_fit_leaves_the_old_one(
     assert again.fitted_on == 60
     np.testing.assert_array_equal(again.array(WHERE, PHOTOS[:60]), before)
     again.fit(PHOTOS)
+    np.testing.assert_array_equal(arrays.array(WHERE, PHOTOS[:60]), before)  # as long as somebody has it open
+    arrays.refresh()
+    again.remove_others()
     assert sorted(path.is_dir() for path in (tmp_path / "project").iterdir()) == [False, True]
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +11,13 @@ from pathlib import Path
 from subprocess import Popen
 
 import numpy as np
+import psutil
 import pytest
 
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
+from labelling.features.table import FeatureTable, PhotoFacts
+from labelling.photos.decoding import DecodingMarks
 from labelling.projects import embedding
 from labelling.projects.embedding import embed_project
 from labelling.projects.errors import UnknownError
@@ -21,6 +26,8 @@ from labelling.projects.rows import seen_rows
 from labelling.projects.store import Project, ProjectStore
 from tests.pets.fake_classifier import BUNDLE
 from tests.training.pets.drawn import draw_photos
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +103,89 @@ def test_near_duplicates_are_grouped(project: Project, network: FeatureNetwork, 
     assert (copy in held) == (twin in held)
 
 
-def test_photos_that_are_added_later_are_embedded_next(
-    project: Project, network: FeatureNetwork, folder: Path, tmp_path: Path
+def test_few_photos_that_are_added_later_leave_the_maps_and_many_do_not(
+    project: Project, network: FeatureNetwork, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def axes() -> bytes:
+        return (project.folder / "components" / "components.safetensors").read_bytes()
+
+    monkeypatch.setattr(embedding, "GROWTH", 1.5)
+    project.photos.add_folder(folder)
+    embed_project(project, network)
+    before, fitted = axes(), read_progress(project).fitted
+    project.photos.add_folder(draw_photos(tmp_path / "few", photos=9))
+    embed_project(project, network)
+    assert read_progress(project)[1:5] == (29, 27, 2, fitted)
+    assert axes() == before
+    _, arrays = features(project, network.layout)
+    everybody = [photo.sha256 for photo in project.photos if photo.state == "ok"]
+    assert len(arrays.array(BY_NAME["final-what"], everybody)) == 27
+    project.photos.add_folder(draw_photos(tmp_path / "many", photos=16))
+    embed_project(project, network)
+    assert read_progress(project).fitted > 1.5 * fitted
+    assert axes() != before
+
+
+def test_features_of_an_earlier_network_go_when_a_later_one_has_embedded_all_and_nobody_reads_them(
+    project: Project, network: FeatureNetwork, folder: Path
 ) -> None:
     project.photos.add_folder(folder)
     embed_project(project, network)
-    keys = {path.name for path in (project.folder / "components").iterdir()}
-    project.photos.add_folder(draw_photos(tmp_path / "more", photos=9))
+    earlier = [FeatureTable(project.folder / "features", digit * 64, 4) for digit in "ab"]
+    facts = [PhotoFacts("c" * 64, 3, 2, 1)]
+    for table in earlier:
+        table.append(facts, np.ones((1, 4)))
+    gone, read = (table.folder for table in earlier)
+    del table, earlier[0]
     embed_project(project, network)
-    assert read_progress(project)[1:4] == (29, 27, 2)
-    assert {path.name for path in (project.folder / "components").iterdir()} != keys
+    assert not gone.exists()
+    earlier[0].refresh()
+    assert earlier[0].read(np.array([0]), slice(0, 4)).tolist() == [[1, 1, 1, 1]]
+    assert {path.name for path in read.parent.iterdir()} == {read.name, network.key}
+    earlier.clear()
+    embed_project(project, network)
+    assert [path.name for path in read.parent.iterdir()] == [network.key]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("deadly", ["SIGSEGV", "SIGKILL"])
+def test_photos_that_kill_the_process_become_broken_and_all_others_are_embedded(
+    project: Project, folder: Path, tmp_path: Path, deadly: str
+) -> None:
+    photo = next(path for path in sorted(folder.rglob("*.jpg")) if path.name != "text.jpg").read_bytes()
+    for number in range(2):
+        (tmp_path / f"deadly-{number}.jpg").write_bytes(photo + b"%d!" % number)
+    project.photos.add_folder(tmp_path)
+    project.photos.add_folder(folder)
+    command = [sys.executable, "-m", "tests.labelling.projects.deadly", deadly, str(project.folder), str(BUNDLE)]
+    statuses = [subprocess.run(command, cwd=ROOT).returncode for _ in range(5)]
+    assert statuses == [-signal.Signals[deadly]] * 4 + [0]
+    assert read_progress(project)[:4] == (False, 28, 24, 4)
+    found = {photo.name: photo for photo in project.photos if photo.state == "broken"}
+    assert sorted(found) == ["cut.png", "deadly-0.jpg", "deadly-1.jpg", "text.jpg"]
+    assert found["deadly-0.jpg"].kind == "crash"
+    assert "save it with another program" in str(found["deadly-0.jpg"].reason)
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
+
+
+@pytest.mark.integration
+def test_a_stop_is_no_death_of_a_photo(project: Project, folder: Path) -> None:
+    project.photos.add_folder(folder)
+    for _ in range(3):
+        with started(project) as process:
+            wait_until(lambda: read_progress(project).running, process)
+            process.terminate()
+            process.wait()
+    assert DecodingMarks(project.folder / "decoding.txt").deaths.total() == 0
+
+
+@pytest.mark.integration
+def test_matrices_take_one_thread(project: Project, folder: Path) -> None:
+    project.photos.add_folder(folder)
+    with started(project) as process:
+        wait_until(lambda: read_progress(project).embedded > 0, process)
+        environment = psutil.Process(process.pid).environ()
+    assert {environment[f"{name}_NUM_THREADS"] for name in ("OMP", "OPENBLAS", "MKL")} == {"1"}
 
 
 @pytest.mark.integration
