@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from console.csv_lines import csv_line
 from console.feedback.stored import Table
 from console.storage import Connection
+from runtime.csv_lines import csv_line
 
 COLUMNS: Final[Mapping[str, tuple[Table, tuple[str, ...]]]] = {  # table and columns by kind of model
     "sales": (

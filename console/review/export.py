@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from console.csv_lines import csv_line
 from console.storage import Connection, Row
+from runtime.csv_lines import csv_line
 from schemas.feedback.claims import PetsClaims
 from schemas.review.times import utc
 

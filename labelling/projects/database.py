@@ -91,6 +91,13 @@ CREATE TABLE audit (
     photo INTEGER PRIMARY KEY REFERENCES photos,
     draw INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE predictions (  -- of other models, which were imported
+    model TEXT NOT NULL,
+    photo INTEGER NOT NULL REFERENCES photos,
+    label TEXT NOT NULL,
+    probability REAL NOT NULL,
+    PRIMARY KEY (model, photo)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE models (
     id INTEGER PRIMARY KEY,
     time REAL NOT NULL,

@@ -107,8 +107,11 @@ class Photos:
     def __iter__(self) -> Iterator[StoredPhoto]:
         """Yield all photos, oldest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(f"{_SELECT} ORDER BY p.number").fetchall()
-        return (self._stored(row) for row in rows)
+            return iter(self.within(connection))
+
+    def within(self, connection: sqlite3.Connection) -> list[StoredPhoto]:
+        """Return all photos at the time of a transaction, oldest first."""
+        return [self._stored(row) for row in connection.execute(f"{_SELECT} ORDER BY p.number")]
 
     def __getitem__(self, sha256: str) -> StoredPhoto:
         """Return a photo by its hash.

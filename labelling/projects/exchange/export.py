@@ -1,4 +1,4 @@
-"""Export of a project: a folder that `shopcat train pets --labels folders` reads, or tasks of Label Studio.
+"""Export of a project: a folder that `shopcat train pets --labels folders` reads.
 
 ::
 
@@ -15,18 +15,20 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from xml.sax.saxutils import quoteattr
 
 from labelling.projects.errors import ProjectError, disk_errors
-from labelling.projects.exchange.decisions import Decision, Prediction, decisions, decisions_csv, iso_time
+from labelling.projects.exchange.decisions import Decision, Prediction, decisions
+from labelling.projects.exchange.tables import decisions_csv
 from labelling.projects.labels import RESERVED
 from labelling.projects.photos import StoredPhoto, is_unchanged
 from labelling.projects.store import Project
 from pets.image_files import SUFFIXES
 from runtime.folder import new_folder, sha256
+from schemas.pets.request import class_key
 
 TABLE = "labels.csv"
 _SHOWN = 5  # names in a message
@@ -58,9 +60,57 @@ class ExportError(ProjectError):
         super().__init__("the labels are not enough to train on:\n" + "\n".join(f"  {line}" for line in missing))
 
 
-def missing_labels(project: Project) -> list[str]:
-    """Return what a project lacks before one can train on it, a line for each; nothing if it is ready."""
-    return _missing([row for row in decisions(project) if row.trainable])
+@dataclass(frozen=True)
+class Plan:
+    """Content of an export, decided at one moment; labels that change later do not count.
+
+    Attributes:
+        rows: decisions about all photos.
+        folders: name of the folder of each label, by the label's name.
+        missing: what the project lacks before one can train on it, a line for each; empty if it is ready.
+        warnings: photos that are left out, and labels without a photo to judge by.
+    """
+
+    rows: list[Decision]
+    folders: dict[str, str]
+    missing: list[str]
+    warnings: list[str]
+
+    @property
+    def chosen(self) -> list[Decision]:
+        """Return the decisions about the photos to train on and to judge by."""
+        return [row for row in self.rows if row.trainable]
+
+    def count(self, split: str) -> int:
+        """Return the number of photos of a side of the split, ``train`` or ``valid``."""
+        return sum(row.split == split for row in self.chosen)
+
+    def place(self, row: Decision) -> str:
+        """Return the path of a chosen photo in the exported folder."""
+        return f"{row.split}/{self.folders[row.label]}/{row.photo.sha256[:16]}{_suffix(row.photo)}"
+
+    def table(self) -> Iterator[str]:
+        """Yield the table of all decisions."""
+        return decisions_csv(self.rows, self.folders)
+
+    def check(self) -> None:
+        """Raise `ExportError` if labels are missing."""
+        if self.missing:
+            raise ExportError(self.missing)
+
+
+def plan_export(project: Project, predictions: Mapping[str, Prediction] | None = None) -> Plan:
+    """Return the content that an export of a project would have.
+
+    Args:
+        project: the project.
+        predictions: predictions of a model for the table, by hash.
+    """
+    rows = decisions(project, predictions)
+    gone = {row.photo.sha256 for row in rows if row.trainable and not _is_whole(row.photo)}
+    rows = [row._replace(trainable=row.trainable and row.photo.sha256 not in gone) for row in rows]
+    chosen = [row for row in rows if row.trainable]
+    return Plan(rows, folder_names(row.label for row in chosen), _missing(chosen), _warnings(rows, gone))
 
 
 def export_folder(project: Project, target: Path, *, predictions: Mapping[str, Prediction] | None = None) -> Exported:
@@ -76,49 +126,16 @@ def export_folder(project: Project, target: Path, *, predictions: Mapping[str, P
         FolderError: if the target exists and is not empty, or can't be written.
         FullError: if the disk is full.
     """
-    rows = decisions(project, predictions)
-    gone = {row.photo.sha256 for row in rows if row.trainable and not _is_whole(row.photo)}
-    rows = [row._replace(trainable=row.trainable and row.photo.sha256 not in gone) for row in rows]
-    chosen = [row for row in rows if row.trainable]
-    missing = _missing(chosen)
-    if missing:
-        raise ExportError(missing)
-    folders = folder_names(row.label for row in chosen)
+    plan = plan_export(project, predictions)
+    plan.check()
     with disk_errors(target), new_folder(target, rights="kept") as part:
-        for row in chosen:
-            place = part / row.split / folders[row.label]
-            place.mkdir(parents=True, exist_ok=True)
-            _link(row.photo.file.path.resolve(), place / f"{row.photo.sha256[:16]}{_suffix(row.photo)}")
-        (part / TABLE).write_text(decisions_csv(rows, folders), encoding="utf-8")
-    sides = Counter(row.split for row in chosen)
-    return Exported(target, sides["train"], sides["valid"], folders, _warnings(rows, gone))
-
-
-def label_studio_tasks(project: Project, *, predictions: Mapping[str, Prediction] | None = None) -> list[object]:
-    """Return the labelled photos as tasks of Label Studio, to be written as JSON; see `label_studio_config`."""
-    tasks: list[object] = []
-    for row in decisions(project, predictions):
-        if row.state != "label":
-            continue
-        task: dict[str, object] = {
-            "data": {"image": row.photo.name, "sha256": row.photo.sha256, "who": row.who, "how": row.how},
-            "annotations": [{"created_at": iso_time(row.time or 0), "result": [_choice(row.label)]}],
-        }
-        if row.prediction is not None:
-            model, score = row.prediction.model, row.prediction.probability
-            guess = {"model_version": model, "score": score, "result": [_choice(row.prediction.label)]}
-            task["predictions"] = [guess]
-        tasks.append(task)
-    return tasks
-
-
-def label_studio_config(labels: Iterable[str]) -> str:
-    """Return the labelling interface of Label Studio for these labels, XML."""
-    choices = "".join(f"<Choice value={quoteattr(label)}/>" for label in labels)
-    return (
-        '<View><Image name="image" value="$image"/>'
-        f'<Choices name="label" toName="image" choice="single">{choices}</Choices></View>'
-    )
+        for row in plan.chosen:
+            place = part / plan.place(row)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _link(row.photo.file.path.resolve(), place)
+        with (part / TABLE).open("w", encoding="utf-8", newline="") as table:
+            table.writelines(plan.table())
+    return Exported(target, plan.count("train"), plan.count("valid"), plan.folders, plan.warnings)
 
 
 def folder_names(labels: Iterable[str]) -> dict[str, str]:
@@ -148,6 +165,14 @@ def _missing(chosen: list[Decision]) -> list[str]:
     lines = []
     if len(train) < 2:
         lines.append(f"{len(train)} labels have photos to train on; give at least two labels")
+    elif max(train.values()) < 2:
+        lines.append("no label has two photos to train on; label more photos")
+    names: dict[str, list[str]] = {}
+    for label, folder in folder_names(row.label for row in chosen).items():
+        names.setdefault(class_key(folder), []).append(label)
+    alike = [label for labels in names.values() if len(labels) > 1 for label in labels]
+    if alike:
+        lines.append(f"labels that a request to the model can't tell apart: {_some(alike)}; rename or merge them")
     only_valid = sorted(valid.keys() - train.keys())
     if only_valid:
         lines.append(f"labels with photos of the audit alone: {_some(only_valid)}; label photos outside the audit too")
@@ -199,7 +224,3 @@ def _link(source: Path, target: Path) -> None:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES):
             raise
         shutil.copyfile(source, target)
-
-
-def _choice(label: str) -> dict[str, object]:
-    return {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [label]}}

@@ -1,7 +1,5 @@
 """Import of labels from a CSV file, from tasks of Label Studio, or from folders named after labels."""
 
-import csv
-import io
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -12,6 +10,7 @@ from labelling.photos.files import list_photos
 from labelling.projects.errors import ProjectError
 from labelling.projects.events import Batch
 from labelling.projects.exchange.export import TABLE
+from labelling.projects.exchange.reading import photo_hashes, read_rows
 from labelling.projects.labels import CANT_TELL, checked_name, create_labels
 from labelling.projects.store import Project
 
@@ -38,18 +37,14 @@ def import_csv(project: Project, text: str, *, who: str) -> Imported:
 
     Args:
         project: the project.
-        text: the text, such as that of `decisions_csv`. A column ``state`` may say ``can't tell``.
+        text: the text, such as that of `tables.decisions_csv`. A column ``state`` may say ``can't tell``.
         who: name of the person who imports.
 
     Raises:
         ProjectError: if a column is missing, or a label's name can't be used; nothing is imported then.
     """
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    columns = set(reader.fieldnames or ())
-    if "label" not in columns or not columns & {"sha256", "name"}:
-        raise ProjectError(f"columns: there are {sorted(columns)}; give label, and sha256 or name")
     rows = []
-    for row in reader:
+    for _, row in read_rows(text, "label"):
         label = _CANT_TELL if row.get("state") == _CANT_TELL else row["label"]
         if label:
             rows.append((row.get("sha256") or row.get("name") or "", label))
@@ -72,7 +67,7 @@ def import_label_studio(project: Project, text: str, *, who: str) -> Imported:
     try:
         tasks = json.loads(text)
         rows = [row for task in tasks for row in _task(task)]
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise ProjectError(f"tasks: Label Studio exports others ({error!r}); export them there as JSON") from error
     return _import(project, rows, who)
 
@@ -91,7 +86,7 @@ def import_folder(project: Project, folder: Path, *, who: str) -> Imported:
     labels = {}
     if (folder / TABLE).is_file():
         with (folder / TABLE).open(encoding="utf-8", newline="") as file:
-            labels = {row["folder"]: row["label"] for row in csv.DictReader(file) if row.get("folder")}
+            labels = {row["folder"]: row["label"] for _, row in read_rows(file.read(), "label") if row.get("folder")}
     rows = []
     for photo in listed.photos:
         for path in (photo.path, *listed.copies.get(photo.sha256, ())):
@@ -113,18 +108,12 @@ def _task(task: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def _import(project: Project, rows: Iterable[tuple[str, str]], who: str) -> Imported:
     """Label photos by hash or name; of several labels for one photo, the last counts."""
-    hashes: dict[str, str | None] = {}
-    broken = set()
-    for photo in project.photos:
-        hashes[photo.sha256] = photo.sha256
-        hashes[photo.name] = None if photo.name in hashes else photo.sha256
-        if photo.state == "broken":
-            broken.add(photo.sha256)
+    hashes = photo_hashes(project)
     found: dict[str, str] = {}
     unknown = []
     for key, label in rows:
         photo_hash = hashes.get(key)
-        if photo_hash is None or photo_hash in broken:
+        if photo_hash is None:
             unknown.append(key)
         else:
             found[photo_hash] = label

@@ -1,23 +1,26 @@
 """labelling.projects.exchange.export: the training reads the exported folder and finds exactly the labels."""
 
 import csv
-import io
+import itertools
 import os
 import shutil
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from labelling.projects.exchange.decisions import Prediction, decisions, decisions_csv, history_csv
+from labelling.projects.exchange.decisions import Prediction, decisions
 from labelling.projects.exchange.export import (
     ExportError,
     export_folder,
     folder_names,
-    label_studio_config,
-    label_studio_tasks,
-    missing_labels,
+    plan_export,
 )
+from labelling.projects.exchange.label_studio import label_studio_config, label_studio_tasks
+from labelling.projects.exchange.tables import decisions_csv, history_csv
 from labelling.projects.labels import RESERVED
 from labelling.projects.store import Project
 from runtime.folder import FolderError
@@ -42,8 +45,8 @@ def labelled(project: Project, photos: list[str]) -> dict[str, str]:
     return {photo: label.name for photo, label in (given | answers).items()}
 
 
-def table(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
+def table(lines: Iterable[str]) -> list[dict[str, str]]:
+    return list(csv.DictReader(lines))
 
 
 def test_the_training_finds_exactly_the_labels(project: Project, labelled: dict[str, str], tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_near_duplicates_are_on_one_side(project: Project, labelled: dict[str, s
 def test_all_that_is_missing_is_said_at_once(project: Project, photos: list[str], tmp_path: Path) -> None:
     with pytest.raises(ExportError) as caught:
         export_folder(project, tmp_path / "out")
-    assert caught.value.missing == missing_labels(project)
+    assert caught.value.missing == plan_export(project).missing
     assert [line.split(";")[1] for line in caught.value.missing] == [
         " give at least two labels",
         " answer questions of the audit",
@@ -113,14 +116,26 @@ def test_all_that_is_missing_is_said_at_once(project: Project, photos: list[str]
     cat, dog, fox = (project.labels.create(name).id for name in ("cat", "dog", "fox"))
     project.events.label({photos[0]: cat, photos[1]: dog}, who="ann", how="click")
     project.events.label({asked[0]: fox}, who="ann", how="audit")
-    assert missing_labels(project) == ["labels with photos of the audit alone: fox; label photos outside the audit too"]
+    assert plan_export(project).missing == [
+        "no label has two photos to train on; label more photos",
+        "labels with photos of the audit alone: fox; label photos outside the audit too",
+    ]
+    project.events.label({photos[3]: dog}, who="ann", how="click")
     assert not (tmp_path / "out").exists()
     project.events.label({photos[2]: fox}, who="ann", how="click")
-    assert missing_labels(project) == []
+    assert plan_export(project).missing == []
     exported = export_folder(project, tmp_path / "out")
     assert exported.warnings == ["labels without a photo to judge by: cat, dog; answer more of the audit"]
     with pytest.raises(FolderError, match="not empty"):
         export_folder(project, tmp_path / "out")
+
+
+def test_labels_that_a_request_can_not_tell_apart_are_named(project: Project, photos: list[str]) -> None:
+    for number, name in enumerate(("a b", "a_B", "c")):
+        label = project.labels.create(name).id
+        project.events.label({photos[number]: label, photos[number + 4]: label}, who="ann", how="click")
+    lines = plan_export(project).missing
+    assert "labels that a request to the model can't tell apart: a b, a_B; rename or merge them" in lines
 
 
 def test_photos_that_are_gone_or_have_changed_are_left_out_by_name(
@@ -145,6 +160,32 @@ def test_labels_of_the_audit_that_were_not_blind_are_left_out(
     rows = {row.photo.sha256: row for row in decisions(project)}
     assert {photo for photo in moved if rows[photo].trainable} == moved & blind
     assert all(rows[photo].trainable for photo in set(labelled) - moved)
+
+
+def test_an_export_is_of_one_moment(project: Project, photos: list[str]) -> None:
+    """A writer changes pairs of photos together: no export may see half of a change."""
+    labels = [project.labels.create(name).id for name in ("cat", "dog")]
+    stop = threading.Event()
+
+    def write() -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            label = labels[number % 2]
+            project.events.label({photos[0]: label, photos[1]: label}, who="ann", how="click")
+            if number % 5 == 4:
+                project.labels.merge(project.labels.create(f"new {number}").id, labels[0], who="ann")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            for _ in range(150):
+                rows = {row.photo.sha256: row for row in decisions(project)}
+                assert rows[photos[0]].label == rows[photos[1]].label
+                list(history_csv(project))
+        finally:
+            stop.set()
+        writing.result(30)
 
 
 def test_the_table_has_every_photo(project: Project, labelled: dict[str, str]) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from labelling.projects.errors import ProjectError
-from labelling.projects.exchange.decisions import decisions, decisions_csv
-from labelling.projects.exchange.export import export_folder, label_studio_tasks
+from labelling.projects.exchange.decisions import decisions
+from labelling.projects.exchange.export import export_folder
 from labelling.projects.exchange.imports import import_csv, import_folder, import_label_studio
+from labelling.projects.exchange.label_studio import label_studio_tasks
+from labelling.projects.exchange.tables import decisions_csv
 from labelling.projects.store import Project, ProjectStore
 from tests.labelling.projects.exchange.test_export import NAMES, labelled
 from tests.labelling.projects.pictures import save_photos
@@ -34,7 +36,7 @@ def folded(labels: dict[str, str]) -> dict[str, str]:
 
 
 def test_a_table_comes_back(project: Project, other: Project, labelled: dict[str, str]) -> None:
-    imported = import_csv(other, decisions_csv(decisions(project)), who="carl")
+    imported = import_csv(other, "".join(decisions_csv(decisions(project))), who="carl")
     assert imported.batch is not None
     assert named(other) == folded(labelled)
     assert sum(row.state == "can't tell" for row in decisions(other)) == 2
