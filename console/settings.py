@@ -20,6 +20,7 @@ class Options(BaseModel):
         retention_days: number of days after which kept photos are deleted.
         second_opinions: share of the kept photos that two people answer.
         appeal_days: number of days within which an appeal should be decided.
+        given_bundles: folders of the bundles of the command line by the models' names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +36,7 @@ class Options(BaseModel):
     retention_days: int = Field(30, ge=1)
     second_opinions: float = Field(0.1, ge=0, le=1)
     appeal_days: int = Field(14, ge=1)
+    given_bundles: dict[str, Path] = {}
 
     @property
     def is_secure(self) -> bool:
@@ -48,10 +50,16 @@ class Settings(Options):
     Attributes:
         socket: Unix socket to listen on.
         bundles: folders of the served bundles by the models' names.
+        service: id of the process that starts the console, which reloads the bundles on SIGHUP; None for no such one.
+        reloads: number of reloads so far.
+        reload_error: reason why the last reload has failed; empty if it has not.
     """
 
     socket: Path
     bundles: dict[str, Path] = {}
+    service: int | None = None
+    reloads: int = 0
+    reload_error: str = ""
 
     @classmethod
     def read(cls, file: Path) -> "Settings":

@@ -52,12 +52,12 @@ def kind_of(folder: Path) -> str:
     Raises:
         BundleError: if the manifest does not exist or is not a JSON object.
     """
-    return str(_read(folder).get("kind"))
+    return str(read_json(folder).get("kind"))
 
 
 def name_of(folder: Path) -> str:
     """Return the name of the model that a bundle's manifest gives; raise `BundleError` as `kind_of` does."""
-    return str(_read(folder).get("name"))
+    return str(read_json(folder).get("name"))
 
 
 def read_manifest(folder: Path, model: type[M], *, kind: str, format_version: int) -> M:
@@ -72,7 +72,7 @@ def read_manifest(folder: Path, model: type[M], *, kind: str, format_version: in
     Raises:
         BundleError: if the manifest does not exist, is invalid, or has another format version.
     """
-    content, file = _read(folder), folder / MANIFEST
+    content, file = read_json(folder), folder / MANIFEST
     if content.get("kind", kind) != kind:  # format versions are counted for each kind
         raise BundleError(f"{file} is not a {kind} bundle's: kind: it is {content['kind']!r}")
     if content.get("format_version") != format_version:
@@ -156,7 +156,8 @@ def check_files(folder: Path, manifest: _Manifest, expected: Sequence[str]) -> N
         raise BundleError(f"{folder} is not as its {MANIFEST} says ({'; '.join(faults)}); export it again")
 
 
-def _read(folder: Path) -> dict[str, object]:
+def read_json(folder: Path) -> dict[str, object]:
+    """Return the manifest of a bundle of any kind as it is, unchecked; raise `BundleError` if it is no JSON object."""
     file = folder / MANIFEST
     if not folder.is_dir():
         raise BundleError(f"{folder} is not a folder; name a bundle that shopcat train has written")

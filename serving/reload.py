@@ -40,7 +40,7 @@ class ReloadedService(Protocol):
         ...
 
 
-def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> bool:
+def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> str:
     """Replace all instances by new ones with the current contents of the bundles, and with the current settings.
 
     New instances are started side by side while the old ones answer. They take over once the gateway finds them
@@ -52,7 +52,7 @@ def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> b
         archive: makes the archives, one for each model.
 
     Returns:
-        True if all instances serve the new bundles. Otherwise the log has the cause.
+        The reason why not all instances serve the new bundles, which the log has too; empty if they do.
     """
     old = [instance for instance in service.pool.instances if instance.role == "serving"]
     replaced = 0
@@ -65,7 +65,7 @@ def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> b
     except Exception as error:
         service.pool.remove_unused()
         if service.pool.is_closed:
-            return False
+            return "the service is being stopped"
         outcome = "not reloaded; the previous bundles are still served"
         if replaced:
             outcome = f"{replaced} of {len(pairs)} instances are reloaded; the others serve the previous bundles"
@@ -73,9 +73,9 @@ def reload(service: ReloadedService, archive: Callable[[], Sequence[Path]]) -> b
             logger.error("%s: %s", outcome, error)
         else:
             logger.exception(outcome)
-        return False
+        return f"{outcome}: {error}"
     logger.info("reloaded")
-    return True
+    return ""
 
 
 class _Pair(NamedTuple):

@@ -212,10 +212,10 @@ class Service:
         Returns:
             True if new instances took over. Otherwise the old ones continue, and the log has the cause.
         """
-        is_reloaded = reload(self, self._archive)
+        error = reload(self, self._archive)
         if self._console is not None:
-            self._console.use(self._bundles())
-        return is_reloaded
+            self._console.use(self._bundles(), error)
+        return not error
 
     def update_limits(self, instances: Collection[Instance]) -> None:
         """Apply the admission limits of the instances that serve from now on, which a reload may change.

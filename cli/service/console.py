@@ -1,7 +1,7 @@
 """Options of `shopcat serve` about the console: the pages, what they keep, and who may open them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -153,8 +153,14 @@ class ConsoleOptions:
             raise click.UsageError(f"options that need the console: {names}; {self._remedy()}")
         return found
 
-    def console_settings(self, config: "GatewayConfig") -> dict[str, Any] | None:
+    def console_settings(
+        self, config: "GatewayConfig", given_bundles: Mapping[str, Path] = {}
+    ) -> dict[str, Any] | None:
         """Return the settings of the console, whose data folder is made; None if the service has none.
+
+        Args:
+            config: settings of the gateway.
+            given_bundles: folders of the bundles of the command line by the models' names.
 
         Raises:
             UserError: if the data folder can't be made, or psycopg is missing.
@@ -189,6 +195,7 @@ class ConsoleOptions:
             retention_days=self.retention_days,
             second_opinions=self.second_opinions,
             appeal_days=self.appeal_days,
+            given_bundles=dict(given_bundles),
         ).model_dump(mode="json")
 
     def kept_photos(self) -> Path | None:

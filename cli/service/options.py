@@ -106,6 +106,8 @@ class ServeOptions(ConsoleOptions):
         from serving.archives.archive import archive, check_bundles
 
         check_bundles(self.bundles)
+        bundles = [self._chosen(bundle) for bundle in self.bundles]
+        check_bundles(bundles)
         tuned = self.read_tuned()
         models = tuned.models if tuned else {}
         gpu = not self.cpu and count_gpus() > 0
@@ -113,8 +115,35 @@ class ServeOptions(ConsoleOptions):
             archive(bundle, self.model_store, settings.settings(with_workers=not self.workers), gpu=gpu)
             if (settings := models.get(name_of(bundle)))
             else archive(bundle, self.model_store, gpu=gpu)
-            for bundle in self.bundles
+            for bundle in bundles
         ]
+
+    def given_bundles(self) -> dict[str, Path]:
+        """Return the folders of the bundles of the command line by the models' names."""
+        from runtime.bundle import name_of
+
+        return {name_of(bundle): bundle.resolve() for bundle in self.bundles}
+
+    def _chosen(self, bundle: Path) -> Path:
+        """Return the folder to serve for a bundle: a bundle that people chose on a page, or itself. The log says so."""
+        from console.choices import chosen_folder, resolve
+        from runtime.bundle import name_of
+
+        name, data = name_of(bundle), self.data.resolve()
+        found = resolve(data, bundle)
+        folder, unused = chosen_folder(data, name), found.unused
+        if found.choice is not None and not self.has_console():
+            unused = "without the console nobody could take it back"
+        if unused:
+            logger.warning("%s: serving %s; %s is not served, because %s", name, bundle, folder, unused)
+            return bundle
+        if (choice := found.choice) is not None:
+            logger.warning(
+                "%s: serving version %s from %s, which %s made from the labels of %s, in place of version %s in %s; "
+                "take it back on the label page, or delete that folder and restart",
+                *(name, choice.version, folder, choice.who, choice.origin, choice.instead_of_version, bundle),
+            )
+        return found.bundle
 
     def read_tuned(self) -> "Tuned | None":
         """Return the measured settings; None without any.

@@ -244,7 +244,7 @@ def _serve_with_gateway(options: ServeOptions) -> None:
 
     config = options.gateway_config()
     find_envoy()
-    console = options.console_settings(config)
+    console = options.console_settings(config, options.given_bundles())
     options.warn(config)
 
     def on_ready(service: "Service") -> None:

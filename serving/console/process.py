@@ -58,7 +58,7 @@ class Console(Supervised[ConsoleProcess]):
             bundles: folders of the served bundles by the models' names.
         """
         (folder / "tmp").mkdir(parents=True)
-        self.folder, self._options = folder, options
+        self.folder, self._options, self._reloads = folder, options, 0
         self._write(bundles)
         super().__init__("the console", functools.partial(running_console, folder), retry_first=True)
 
@@ -68,9 +68,10 @@ class Console(Supervised[ConsoleProcess]):
         wait_for(lambda: self.current is not None or self.restarts > 0 or time.monotonic() > until)
         return self.current is not None
 
-    def use(self, bundles: Mapping[str, Path]) -> None:
-        """Let the console use other bundles of the same models, after a reload."""
-        self._write(bundles)
+    def use(self, bundles: Mapping[str, Path], error: str) -> None:
+        """Let the console use other bundles of the same models, after a reload; the error is that of the reload."""
+        self._reloads += 1
+        self._write(bundles, error)
         if (running := self.current) is not None and running.process.poll() is None:
             os.kill(running.process.pid, signal.SIGHUP)
 
@@ -82,9 +83,12 @@ class Console(Supervised[ConsoleProcess]):
         """
         return ask(self.folder / SOCKET, "/metrics", timeout=_METRICS_S)
 
-    def _write(self, bundles: Mapping[str, Path]) -> None:
+    def _write(self, bundles: Mapping[str, Path], error: str = "") -> None:
         settings = {
             **self._options,
+            "service": os.getpid(),
+            "reloads": self._reloads,
+            "reload_error": error,
             "socket": str(self.folder / SOCKET),
             "bundles": {name: str(folder) for name, folder in bundles.items()},
         }
