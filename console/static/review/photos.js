@@ -129,6 +129,7 @@ class ReviewPhotos extends AskingElement {
    * @param {string | null} [breed]
    */
   async choose(verdict, breed = null) {
+    if (this.waiting) return; // another photo is on its way, and the choice would be lost
     this.choice = { verdict, breed };
     announce(`Chosen: ${verdictWords(this.choice)}. Press Enter to save.`);
     await this.updateComplete;
@@ -206,7 +207,7 @@ class ReviewPhotos extends AskingElement {
   /** @param {Case} current */
   renderCase(current) {
     const { prediction } = current;
-    return html`<section class="card case" tabindex="-1" aria-labelledby="case-title">
+    return html`<section class="card case" tabindex="-1" aria-labelledby="case-title" aria-busy=${this.waiting}>
       <div class="card-head"><h2 id="case-title">Which breed is it?</h2>
         ${current.lease_until ? html`<p class="hint lease">Yours until ${clock(current.lease_until)}</p>` : nothing}</div>
       <p>${REASONS[current.reason]} <span class="muted">Asked on ${moment(current.since)}.</span></p>

@@ -93,7 +93,7 @@ def console_service(reviewed: Reviewed) -> str:
 
 def answer_first_guess(page: Page) -> None:
     """Choose the model's first guess and save it, by keys alone."""
-    expect(page.locator(".case img")).to_be_visible()
+    expect(page.locator(".case[aria-busy=false] img")).to_be_visible()
     page.locator(".case").focus()
     page.keyboard.press("1")
     expect(page.locator("#save")).to_be_focused()
