@@ -11,7 +11,7 @@ import click
 from cli import bundles
 from cli.common import OURS, Commands
 from cli.kinds import KIND_COMMANDS
-from cli.service import serve, tune
+from cli.service import label, serve, tune
 
 
 # Each option can also come from the environment, for containers: SHOPCAT_SERVE_WORKERS is `serve --workers`.
@@ -31,6 +31,7 @@ def main() -> None:
     First steps without data of your own:
       shopcat serve model_store/demo model_store/pets   serve both on 127.0.0.1:8080
       shopcat classify model_store/pets *.jpg           name the breeds of pets
+      shopcat label --demo                              label photos on a page, 600 drawn ones
       shopcat demo tables                               write seven synthetic tables
       shopcat train sales tables                        train on them; writes model_store/sales
       shopcat plan model_store/sales --out plan.csv     write the days to forecast, to fill in
@@ -69,7 +70,7 @@ def _add_commands() -> None:
         *(command for kind in KIND_COMMANDS.values() for command in kind.judge),
         bundles.evaluate,
         *(command for kind in KIND_COMMANDS.values() for command in kind.predict),
-        *(bundles.check, bundles.archive, tune.tune, serve.serve),
+        *(bundles.check, bundles.archive, tune.tune, serve.serve, label.label),
     ]
     for command in commands:
         main.add_command(command)

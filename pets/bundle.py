@@ -125,6 +125,21 @@ def load(folder: Path) -> Bundle:
     return Bundle(folder, manifest, golden)
 
 
+def load_with_features(folder: Path) -> Bundle:
+    """Read a bundle that has a features graph, and verify its files.
+
+    Raises:
+        BundleError: as `load`, or if there is no features graph.
+    """
+    found = load(folder)
+    if FEATURES not in found.manifest.files:
+        raise BundleError(
+            f"{folder} has no {FEATURES}, because an older version wrote it; "
+            f"run `shopcat add-features {folder}`, which needs the packages of training"
+        )
+    return found
+
+
 def read_manifest(folder: Path) -> PetsManifest:
     """Read ``bundle.json`` alone.
 

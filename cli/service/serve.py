@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,15 +174,7 @@ def _warn_of_old_log(_context: click.Context, _parameter: click.Parameter, value
 )
 @console_options
 @command
-def serve(
-    bundles: tuple[Path, ...],
-    no_gateway: bool,
-    no_edge: bool,
-    request_log: Path | None,
-    audit_log: Path | None,
-    log_format: "LogFormat | None",
-    **options: Any,
-) -> None:
+def serve(**given: Any) -> None:
     """Serve bundles until Ctrl-C.
 
     Without BUNDLES, model_store/sales is served.
@@ -195,6 +187,21 @@ def serve(
     SIGHUP           serve the current contents of the bundles, without a pause
     With --no-gateway, SIGHUP has no effect, and TorchServe ends at once on SIGTERM and SIGINT.
     """  # noqa: D301 - click's mark is the character, not a backslash and a b
+    run(**given)
+
+
+def run(
+    *,
+    bundles: tuple[Path, ...],
+    no_gateway: bool,
+    no_edge: bool,
+    request_log: Path | None,
+    audit_log: Path | None,
+    log_format: "LogFormat | None",
+    page: str = "",
+    **options: Any,
+) -> None:
+    """Serve until a signal, with the options of `serve`; ``page`` is the address, within the pages, to open."""
     from serving.archives.archive import check_bundles
     from serving.logs import logging_to
 
@@ -213,7 +220,7 @@ def serve(
         if serve_options.no_gateway:
             _serve_without_gateway(serve_options)
         else:
-            _serve_with_gateway(serve_options)
+            _serve_with_gateway(serve_options, page)
         _print(serve_options, "stopped")
 
 
@@ -237,8 +244,9 @@ def _print(options: ServeOptions, text: str) -> None:
         logger.info("%s", text)
 
 
-def _serve_with_gateway(options: ServeOptions) -> None:
+def _serve_with_gateway(options: ServeOptions, page: str) -> None:
     """Serve until a signal, with Envoy on the port and the runner behind it."""
+    from serving.console.address import announced
     from serving.gateway.envoy import find_envoy
     from serving.service import serve
 
@@ -247,19 +255,24 @@ def _serve_with_gateway(options: ServeOptions) -> None:
     console = options.console_settings(config, options.given_bundles())
     options.warn(config)
 
+    url = config.public_url or config.url
+
     def on_ready(service: "Service") -> None:
-        _show(options, config.url, service.servers, pages=_pages(service, config.public_url or config.url))
+        pages = _pages(service, f"{url}/console/{page}")
+        announce(url)
+        _show(options, config.url, service.servers, pages=pages)
 
     _print(options, f"starting {options.what_is_started()} with {_names(options)} ...")
-    serve(
-        config,
-        options.archives,
-        options.make_runner(),
-        on_ready,
-        request_log=options.request_log,
-        ready=options.ready,
-        console=console,
-    )
+    with announced(options.data) if console else nullcontext(str) as announce:
+        serve(
+            config,
+            options.archives,
+            options.make_runner(),
+            on_ready,
+            request_log=options.request_log,
+            ready=options.ready,
+            console=console,
+        )
 
 
 def _serve_without_gateway(options: ServeOptions) -> None:
@@ -292,8 +305,8 @@ def _pages(service: "Service", url: str) -> str:
     if service.console is None:
         return ""
     if service.console.wait_until_up(_PAGES_S):
-        return f"open {url}/console/ in a browser\n"
-    return f"the pages, {url}/console/, can't be opened yet; the log has the cause\n"
+        return f"open {url} in a browser\n"
+    return f"the pages, {url}, can't be opened yet; the log has the cause\n"
 
 
 def _names(options: ServeOptions) -> str:

@@ -15,7 +15,7 @@ from pets import bundle as bundles
 from pets.bundle import FEATURES
 from pets.graph import INPUTS
 from pets.images import Photo, crop, normalise
-from runtime.bundle import WEIGHTS, BundleError
+from runtime.bundle import WEIGHTS
 from runtime.session import open_session
 from schemas.pets.manifest import ImageSpec
 
@@ -62,13 +62,8 @@ class FeatureNetwork:
             BundleError: if the folder is no pets bundle, is damaged, or has no features graph.
             SessionError: if the graph can't run on the device.
         """
-        manifest = bundles.load(folder).manifest
+        manifest = bundles.load_with_features(folder).manifest
         files = manifest.files
-        if FEATURES not in files:
-            raise BundleError(
-                f"{folder} has no {FEATURES}, because an older version wrote it; "
-                f"run `shopcat add-features {folder}`, which needs the packages of training"
-            )
         session = open_session(folder / FEATURES, device, threads=threads)
         return cls(session, manifest.image, {name: files[name] for name in (FEATURES, WEIGHTS)})
 

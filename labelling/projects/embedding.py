@@ -194,7 +194,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("bundle", type=Path, help="bundle with the network of the features")
     options = parser.parse_args(arguments)
     lower_priority()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the photo that is being decoded keeps no mark
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # so that the photo that is being decoded keeps no mark
     try:
         embed_project(Project(options.project), FeatureNetwork.load(options.bundle))
     except UserError as error:

@@ -7,11 +7,13 @@
     FOLDER/PROJECT/thumbnails/      cache of small pictures
     FOLDER/PROJECT/features/        cache of features
     FOLDER/PROJECT/components/      cache of their principal components
+    FOLDER/PROJECT/origin           folder in place, or "demonstration"; copies and projects of uploads have none
 
 A project's folder is created whole by a rename, and only its owner may read it.
 """
 
 import itertools
+import os
 import re
 import secrets
 import shutil
@@ -36,6 +38,8 @@ from runtime.lock import lock
 
 LIMITS = Limits()
 FILE = "project.sqlite"
+DEMONSTRATION = "demonstration"  # origin of a project with drawn photos
+_ORIGIN = "origin"
 _DELETED = ".deleted-"
 
 
@@ -157,8 +161,12 @@ class ProjectStore:
         with disk_errors(folder):
             make_private(folder)
 
-    def create(self, name: str) -> Project:
+    def create(self, name: str, *, origin: str | None = None) -> Project:
         """Create a project. Two projects may have the same name; their ids differ.
+
+        Args:
+            name: name for people.
+            origin: folder whose photos are labelled in place, or ``DEMONSTRATION``; `find` finds the project by it.
 
         Raises:
             ProjectError: if the name is empty or too long, or the folder can't be written.
@@ -170,6 +178,8 @@ class ProjectStore:
             folder = next(path for path in map(self.folder.joinpath, numbered) if not path.exists())
             with new_folder(folder, rights="private") as part:
                 create(part / FILE, name, created=time.time(), seed=secrets.token_hex(16))
+                if origin is not None:
+                    (part / _ORIGIN).write_bytes(os.fsencode(origin))
         return Project(folder, limits=self._limits)
 
     def list(self) -> list[Summary]:
@@ -185,6 +195,21 @@ class ProjectStore:
             except ProjectError as error:
                 found.append(Summary(folder.name, folder.name, error=str(error)))
         return sorted(found, key=lambda summary: (summary.error is not None, summary.created, summary.id))
+
+    def find(self, origin: str) -> Project | None:
+        """Return the project with an origin, the oldest if there are several; None without one.
+
+        Raises:
+            ProjectError: if it belongs to another version, or is damaged.
+        """
+        with disk_errors(self.folder):
+            files = [
+                path
+                for path in self.folder.glob(f"*/{_ORIGIN}")
+                if not path.parent.name.startswith(".") and path.read_bytes() == os.fsencode(origin)
+            ]
+            file = min(files, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return None if file is None else self.open(file.parent.name)
 
     def open(self, project: str) -> Project:
         """Open a project by its id.

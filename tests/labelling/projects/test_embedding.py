@@ -157,7 +157,7 @@ def test_photos_that_kill_the_process_become_broken_and_all_others_are_embedded(
         (tmp_path / f"deadly-{number}.jpg").write_bytes(photo + b"%d!" % number)
     project.photos.add_folder(tmp_path)
     project.photos.add_folder(folder)
-    command = [sys.executable, "-m", "tests.labelling.projects.deadly", deadly, str(project.folder), str(BUNDLE)]
+    command = [sys.executable, "-m", "tests.labelling.photos.deadly", deadly, str(project.folder), str(BUNDLE)]
     statuses = [subprocess.run(command, cwd=ROOT).returncode for _ in range(5)]
     assert statuses == [-signal.Signals[deadly]] * 4 + [0]
     assert read_progress(project)[:4] == (False, 28, 24, 4)

@@ -192,3 +192,17 @@ def columns(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
         found |= {(table, *map(str, row)) for row in connection.execute(f"PRAGMA table_info({table})")}
         found |= {(table, *map(str, row[2:])) for row in connection.execute(f"PRAGMA foreign_key_list({table})")}
     return found
+
+
+def test_a_project_is_found_by_its_folder_and_not_by_another_one(store: ProjectStore, tmp_path: Path) -> None:
+    folder = str(tmp_path / os.fsdecode(b"caf\xe9, \xc3\xbc"))
+    assert store.find(folder) is None
+    project = store.create("Cats", origin=folder)
+    store.create("Cats")
+    store.create("Dogs", origin=f"{folder}/dogs")
+    found = store.find(folder)
+    assert found is not None
+    assert found.id == project.id
+    assert store.find(str(tmp_path)) is None
+    store.delete(project.id)
+    assert store.find(folder) is None

@@ -1,6 +1,6 @@
 """The process of the embedding, with a decoder that dies of some photos.
 
-``python -m tests.labelling.projects.deadly SIGNAL PROJECT BUNDLE``: photos whose file ends with ``!`` end the process
+``python -m tests.labelling.photos.deadly SIGNAL PROJECT BUNDLE``: photos whose file ends with ``!`` end the process
 by the signal: SIGSEGV as a crash of the decoder does, SIGKILL as the system does if the memory is full.
 """
 
