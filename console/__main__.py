@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from console.app import create_app
 from console.settings import Settings
@@ -48,7 +49,20 @@ async def run(file: Path) -> None:
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_STOP_S,
         )
-        await uvicorn.Server(config).serve([listening])
+        await _Server(config, app).serve([listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that ends the streams of labelling first, because it waits for the requests in progress."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._app.state.labelling.end_streams()
+        await super().shutdown(sockets)
 
 
 def main() -> None:

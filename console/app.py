@@ -15,6 +15,9 @@ from console.feedback import endpoints as feedback
 from console.feedback.answers import AnswerCounter
 from console.feedback.metrics import FeedbackCollector
 from console.identity import Guard
+from console.labels import api as labels
+from console.labels.problems import HANDLERS as LABEL_HANDLERS
+from console.labels.service import Labelling
 from console.metrics import REGISTRY
 from console.problems import HANDLERS
 from console.review import api as review
@@ -28,10 +31,12 @@ from console.storage import open_database
 def create_app(settings: Settings) -> Starlette:
     """Return the application.
 
-    Its state has ``settings``, which a reload replaces, ``database``, ``review`` and ``metrics``.
+    Its state has ``settings``, which a reload replaces, ``database``, ``review``,
+    ``labelling`` and ``metrics``.
 
     Raises:
         StorageError: if the database can't be opened.
+        ProjectError: if the folder of the labelling projects can't be made.
     """
     database = open_database(settings.data, settings.database)
 
@@ -42,7 +47,8 @@ def create_app(settings: Settings) -> Starlette:
             counter.start()
         try:
             with app.state.review.running():
-                yield
+                async with app.state.labelling.running():
+                    yield
         finally:
             if counter:
                 counter.stop()
@@ -57,15 +63,17 @@ def create_app(settings: Settings) -> Starlette:
             *review.routes(),
             *appeals_api.routes(),
             *feedback.routes(),
+            *labels.routes(),
             *pages.routes(pages.read_assets()),
         ],
         middleware=[Middleware(Guard, options=settings)],
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, **LABEL_HANDLERS},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
     app.state.settings, app.state.database = settings, database
     app.state.review = Review(settings, database)
+    app.state.labelling = Labelling(lambda: app.state.settings)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(ReviewCollector(app.state.review))
     app.state.metrics.register(FeedbackCollector(database, lambda: app.state.settings))

@@ -6,21 +6,24 @@ from pydantic.json_schema import JsonSchemaMode
 
 from schemas import catalogue
 from schemas.feedback import paths as feedback
+from schemas.labels import paths as labels
 from schemas.openapi_parts import PARAMETERS, json_content, ref, responses
 from schemas.problem_kinds import ProblemName
 from schemas.review import paths as review
 from schemas.session import Session
 
-SECTIONS = ("console", "feedback", "review", "appeals")  # first segments of its addresses
+SECTIONS = ("console", "feedback", "review", "appeals", "labels")  # first segments of its addresses
 TAGS = [
     {"name": "console", "description": "Sign-in of a browser. A service without a console lacks these addresses."},
     *feedback.TAGS,
     *review.TAGS,
+    *labels.TAGS,
 ]
 COMPONENTS: dict[type, JsonSchemaMode] = {
     **dict.fromkeys((Session, *catalogue.ANSWERS), "serialization"),
     **feedback.COMPONENTS,
     **review.COMPONENTS,
+    **labels.COMPONENTS,
 }
 _EVERYWHERE: tuple[ProblemName, ...] = (
     "unauthorized",
@@ -30,8 +33,8 @@ _EVERYWHERE: tuple[ProblemName, ...] = (
     "too-large",
     "unavailable",
 )
-PROBLEMS = tuple(dict.fromkeys((*_EVERYWHERE, *feedback.PROBLEMS, *review.PROBLEMS)))
-SHARED_TYPES = feedback.SHARED_TYPES | review.SHARED_TYPES
+PROBLEMS = tuple(dict.fromkeys((*_EVERYWHERE, *feedback.PROBLEMS, *review.PROBLEMS, *labels.PROBLEMS)))
+SHARED_TYPES = feedback.SHARED_TYPES | review.SHARED_TYPES | labels.SHARED_TYPES
 
 _PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
 
@@ -42,7 +45,7 @@ def paths() -> dict[str, Any]:
     signed_out = responses("The cookie is deleted.", {}, ())
     signed_out["204"] = signed_out.pop("200") | {"content": {}}
     del signed_out["204"]["content"]
-    others = catalogue.paths() | feedback.paths() | review.paths()
+    others = catalogue.paths() | feedback.paths() | review.paths() | labels.paths()
     return others | {
         "/console/session": {
             "parameters": _PARAMETERS,

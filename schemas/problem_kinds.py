@@ -23,6 +23,9 @@ ProblemName = Literal[
     "forbidden",
     "not-found",
     "conflict",
+    "precondition-failed",
+    "unusable-project",
+    "storage-full",
     "method-not-allowed",
     "too-large",
     "overloaded",
@@ -167,8 +170,27 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
     "conflict": ProblemKind(
         409,
         "Somebody else was faster, or this was done before",
-        "The case or the appeal is in another state by now.",
+        "The case, the appeal or the project is in another state by now.",
         "Load it again, and decide from what it says now.",
+    ),
+    # Labelling.
+    "precondition-failed": ProblemKind(
+        412,
+        "Somebody has changed this since it was loaded",
+        "The header If-Match has an ETag from before the last change.",
+        "Load it again, and send the change with the new ETag.",
+    ),
+    "unusable-project": ProblemKind(
+        409,
+        "The labelling project can't be used",
+        "Its database is damaged, was written by another version, or its disk can't be read.",
+        "Do as `detail` says, or delete the project.",
+    ),
+    "storage-full": ProblemKind(
+        507,
+        "There is no room for this",
+        "The disk is full, or the project has as many photos or bytes as it may have.",
+        "Free some space, or begin another project, as `detail` says.",
     ),
     "method-not-allowed": ProblemKind(
         405,

@@ -11,11 +11,11 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from console.addresses import Address
+from console.bodies import read_body, validated
 from console.identity import identity, require
 from console.problems import error
 from console.review import appeals, present, queue, truths
 from console.review.appeals import SENDER
-from console.review.bodies import read_body, validated
 from console.review.export import table
 from console.review.service import classes, reading, review_of, writing
 from console.review.states import not_found

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from console.bodies import read_body
 from console.identity import identity, require
 from console.problems import error
 from console.review import appeals, present, truths
-from console.review.bodies import read_body
 from console.review.service import classes, reading, review_of, writing
 from console.review.states import not_found
 from console.storage import Connection, Row

@@ -27,6 +27,7 @@ from labelling.features.spaces import Space
 from labelling.features.table import FeatureTable, remove_others
 from runtime.folder import sha256, write_file
 
+FILE = "components.safetensors"
 SAMPLE = 2000  # photos that components are fitted on at most
 _STEP = 1024  # photos that are projected at once
 
@@ -42,8 +43,9 @@ class SpaceArrays:
 
     def __init__(self, folder: Path, table: FeatureTable, columns: Mapping[Space, slice]) -> None:
         self._folder, self._table, self._features = folder, table, dict(columns)
-        self._file = folder / "components.safetensors"
+        self._file = folder / FILE
         self._fit: _Fit | None = None
+        self._status = (0, 0)  # inode and time of the file that was read
         self.refresh()
 
     @property
@@ -61,11 +63,27 @@ class SpaceArrays:
         """Return the number of photos that those were drawn from; 0 before the first fit."""
         return 0 if self._fit is None else self._fit.drawn_from
 
+    @property
+    def version(self) -> tuple[str, int]:
+        """Return the hash of the fitted components, empty before the first fit, and the number of projected photos."""
+        return ("", 0) if self._fit is None else (self._fit.projected.folder.name, len(self._fit.projected))
+
+    def projected(self, photos: Sequence[str]) -> NDArray[np.bool_]:
+        """Return the mark of the photos that are projected along the fitted axes."""
+        if self._fit is None:
+            return np.zeros(len(photos), np.bool_)
+        return self._fit.projected.numbers(photos) >= 0
+
     def refresh(self) -> bool:
         """Read what other processes have fitted and projected; return True if the components are new."""
-        if not self._file.exists():
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
             return False
-        key = sha256(self._file)
+        if self._fit is not None and self._status == (status.st_ino, status.st_mtime_ns):
+            self._fit.projected.refresh()
+            return False
+        self._status, key = (status.st_ino, status.st_mtime_ns), sha256(self._file)
         if self._fit is not None and self._fit.projected.folder.name == key:
             self._fit.projected.refresh()
             return False
@@ -153,6 +171,15 @@ class SpaceArrays:
                 for space, components in fit.components.items()
             ]
             fit.projected.append([self._table.facts[number] for number in step], np.concatenate(rows, axis=1))
+
+
+def network_of(folder: Path) -> str | None:
+    """Return the key of the network whose components a folder has; None if it has none."""
+    try:
+        with safe_open(folder / FILE, "numpy") as file:
+            return (file.metadata() or {}).get("table")
+    except FileNotFoundError:
+        return None
 
 
 class _Fit(NamedTuple):

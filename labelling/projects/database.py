@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from labelling.projects.errors import FullError, ProjectError, UnknownError
+from labelling.projects.errors import ArchivedError, FullError, ProjectError, UnknownError
 
 VERSION = 2  # of the tables
 _APPLICATION = 0x53684C62  # "ShLb", in the file's header; why: a file of another program is rejected
@@ -164,7 +164,8 @@ class Database:
         """Run a transaction that may write; it is durable when the block has ended, and undone if that raises an error.
 
         Raises:
-            ProjectError: if the project is archived or deleted, or the file can't be written.
+            ArchivedError: if the project is archived.
+            ProjectError: if the project is deleted, or the file can't be written.
             FullError: if the disk is full.
         """
         with self._writing, self._transaction(writes=True) as connection:
@@ -172,7 +173,7 @@ class Database:
             if state == "deleted":
                 raise UnknownError(f"the project in {self.file.parent} has been deleted; open another one")
             if state == "archived":
-                raise ProjectError(f"the project in {self.file.parent} is archived; restore it before you change it")
+                raise ArchivedError(f"the project in {self.file.parent} is archived; restore it before you change it")
             yield connection
 
     @contextmanager
@@ -190,6 +191,21 @@ class Database:
         """
         with self._transaction(writes=False) as connection:
             yield connection
+
+    def copy(self, file: Path) -> None:
+        """Write one state of the database to a new file. Writers do not wait for it.
+
+        Raises:
+            ProjectError: if a file can't be read or written.
+            FullError: if the disk is full.
+        """
+        file.touch(mode=0o600)
+        with self.reading() as connection, _errors(file):
+            copied = sqlite3.connect(file)
+            try:
+                connection.backup(copied)
+            finally:
+                copied.close()
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

@@ -4,6 +4,7 @@ Errors::
 
     ProjectError
     ├── UnknownError        a project, photo or label that does not exist
+    ├── ArchivedError       a change of an archived project
     ├── FullError           a full disk, or a limit of the project
     └── BrokenPhotoError    a photo that has vanished, has changed or can't be decoded
 """
@@ -24,6 +25,10 @@ class ProjectError(UserError):
 
 class UnknownError(ProjectError):
     """A labelling project, or its photo or label, does not exist."""
+
+
+class ArchivedError(ProjectError):
+    """An archived labelling project can't be changed before it is restored."""
 
 
 class FullError(ProjectError):

@@ -16,7 +16,7 @@ from labelling.projects.errors import BrokenPhotoError, FullError, UnknownError,
 from runtime.folder import make_private
 
 PHOTOS = "photos"  # folder of the uploaded photos
-_DEMONSTRATION = "demonstration"
+DEMONSTRATION = "demonstration"  # folder of the drawn photos
 
 
 class Limits(NamedTuple):
@@ -176,7 +176,7 @@ class Photos:
         Raises:
             FullError: if the disk is full, or the project would have too many photos.
         """
-        folder = self._folder / _DEMONSTRATION
+        folder = self._folder / DEMONSTRATION
         self._check_count(photos)
         with disk_errors(folder):
             if not (folder / TRUTH).exists():

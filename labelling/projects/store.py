@@ -1,4 +1,4 @@
-"""Projects in a folder: create, list, open, rename, archive and delete.
+"""Projects in a folder: create, list, open, rename, archive, copy and delete.
 
 ::
 
@@ -28,10 +28,11 @@ from labelling.projects.audit import Audits
 from labelling.projects.database import Database, create
 from labelling.projects.errors import ProjectError, UnknownError, disk_errors
 from labelling.projects.events import Events
+from labelling.projects.exchange.copies import copy_files, move_photos
 from labelling.projects.labels import Labels
 from labelling.projects.photos import Limits, Photos
+from labelling.projects.previews.thumbnails import Thumbnails
 from labelling.projects.texts import checked_text
-from labelling.projects.thumbnails import Thumbnails
 from labelling.projects.uploads import Upload
 from runtime.folder import make_private, new_folder
 from runtime.lock import lock
@@ -174,12 +175,44 @@ class ProjectStore:
         """
         name = checked_text("name", name)
         with self._locked():
-            numbered = itertools.chain([_slug(name)], (f"{_slug(name)}-{number}" for number in itertools.count(2)))
-            folder = next(path for path in map(self.folder.joinpath, numbered) if not path.exists())
+            folder = self._free_folder(name)
             with new_folder(folder, rights="private") as part:
                 create(part / FILE, name, created=time.time(), seed=secrets.token_hex(16))
                 if origin is not None:
                     (part / _ORIGIN).write_bytes(os.fsencode(origin))
+        return Project(folder, limits=self._limits)
+
+    def copy(self, project: str, name: str) -> Project:
+        """Copy a project: photos, labels, history and audit, and the caches.
+
+        Uploaded photos and thumbnails never change, so the two projects share their files as hard links.
+
+        Args:
+            project: id of the project, which may be archived.
+            name: name of the copy.
+
+        Raises:
+            UnknownError: if there is no such project.
+            ProjectError: if the name is empty or too long.
+            FullError: if the disk is full.
+        """
+        name = checked_text("name", name)
+        original = self.open(project)
+        try:
+            with self._locked():
+                folder = self._free_folder(name)
+                with new_folder(folder, rights="private") as part:
+                    copy_files(original.folder, part)
+                    original.database.copy(part / FILE)
+                    copied = Database(part / FILE)
+                    with copied.managing() as connection:
+                        connection.execute(
+                            "UPDATE project SET name = ?, created = ?, state = 'open'", (name, time.time())
+                        )
+                        move_photos(connection, original.folder, folder)
+                    copied.close()
+        finally:
+            original.close()
         return Project(folder, limits=self._limits)
 
     def list(self) -> list[Summary]:
@@ -241,6 +274,10 @@ class ProjectStore:
             folder.rename(self.folder / f"{_DELETED}{secrets.token_hex(8)}")
             for gone in self.folder.glob(f"{_DELETED}*"):  # those of a killed process too
                 shutil.rmtree(gone, ignore_errors=True)
+
+    def _free_folder(self, name: str) -> Path:
+        numbered = itertools.chain([_slug(name)], (f"{_slug(name)}-{number}" for number in itertools.count(2)))
+        return next(path for path in map(self.folder.joinpath, numbered) if not path.exists())
 
     def _path(self, project: str) -> Path:
         folder = self.folder / project

@@ -21,6 +21,7 @@ from typing import Any
 from serving.local_http import ask
 from serving.output import ProcessOutput
 from serving.process import ServerError, running_process
+from serving.runner import WORKER_DEFAULTS
 from serving.signals import wait_for
 from serving.supervised import Supervised
 
@@ -114,7 +115,7 @@ def running_console(folder: Path, cancelled: threading.Event) -> Iterator[Consol
     # Without the working directory on the path of modules (-P).
     command = [sys.executable, "-P", "-m", "console", "--settings", str(folder / _SETTINGS)]
     output = ProcessOutput("console")
-    with running_process(command, folder, output) as process:
+    with running_process(command, folder, output, defaults=WORKER_DEFAULTS) as process:
         console = ConsoleProcess(process, output, folder / SOCKET)
         _wait_until_ready(console, cancelled)
         yield console

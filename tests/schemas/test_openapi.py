@@ -32,7 +32,7 @@ POSTS: dict[str, Any] = {  # addresses of models
     for path, item in DOCUMENT["paths"].items()
     if "post" in item and {*item["post"]["tags"]} <= {*MODEL_KINDS}
 }
-METHODS = ("get", "put", "post", "delete")
+METHODS = ("get", "head", "put", "post", "patch", "delete")
 OPERATIONS: dict[str, Any] = {
     f"{method} {path}": operation
     for path, item in DOCUMENT["paths"].items()

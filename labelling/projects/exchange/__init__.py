@@ -1,1 +1,1 @@
-"""Labels of a project out of it and into it: folders for training, tables, and tasks of Label Studio."""
+"""Labels of a project out of it and into it: copies, folders for training, tables, and tasks of Label Studio."""

@@ -1,4 +1,4 @@
-"""labelling.projects.thumbnails: small upright pictures without anything but pixels, and a reason for all others."""
+"""labelling.projects.previews.thumbnails: small upright pictures of pixels alone, and a reason for all others."""
 
 import io
 from pathlib import Path
@@ -8,8 +8,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from labelling.projects.errors import BrokenPhotoError, ProjectError, UnknownError
+from labelling.projects.previews.thumbnails import SIZES
 from labelling.projects.store import Project
-from labelling.projects.thumbnails import SIZES
 from tests.labelling.projects.test_uploads import send
 from tests.pets.hostile import hostile_inputs
 

@@ -14,10 +14,15 @@ MAX_BODY = 64 << 10  # bytes
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[Model]) -> Model:
+async def read_body(request: Request, model: type[Model], *, most: int = MAX_BODY) -> Model:
     """Return the JSON body of a request.
 
     Only JSON is accepted, because a browser lets a form of another site send other content types without asking.
+
+    Args:
+        request: the request.
+        model: type of the body.
+        most: number of bytes at most.
 
     Raises:
         ProblemError: if the body is not JSON, too large, or not valid.
@@ -28,8 +33,8 @@ async def read_body(request: Request, model: type[Model]) -> Model:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise error("too-large", f"the body has more than {MAX_BODY:,} bytes; send less")
+        if len(body) > most:
+            raise error("too-large", f"the body has more than {most:,} bytes; send less")
     content = parse_json(body)
     if not isinstance(content, dict):
         raise error("malformed-request", "the body is not a JSON object")

@@ -1,0 +1,77 @@
+"""News of a project for its streams: labels, names, progress and rows, also those that another process has changed."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from console.labels.opened.hub import Hub
+from console.labels.opened.rows import SeenTable
+from labelling.projects.events import Event
+from labelling.projects.labels import Label
+from labelling.projects.progress import Progress
+from labelling.projects.store import Project
+
+
+class News:
+    """Publishes what has changed since the last time.
+
+    Args:
+        project: the project.
+        hub: its hub.
+        rows: returns the rows of now.
+        progress: returns the progress of the embedding.
+    """
+
+    def __init__(
+        self, project: Project, hub: Hub, rows: Callable[[], SeenTable], progress: Callable[[], Progress]
+    ) -> None:
+        self._project, self._hub, self._rows, self._progress = project, hub, rows, progress
+        self._lock = threading.Lock()
+        self._event = last_event(project)
+        self._published: dict[str, dict[str, Any]] = {"names": self._names()}
+
+    def publish(self) -> None:
+        """Publish all that has changed. It blocks: call it in a thread."""
+        with self._lock:
+            for batch in batches(self._project, after=self._event):
+                self._event = batch["last_event"]
+                self._hub.publish("labels", batch, last_event=self._event)
+            self._publish("names", self._names())
+            self._publish("progress", dict(self._progress()._asdict()))
+            self._publish("rows", {"rows_version": self._rows().version})
+
+    def _names(self) -> dict[str, Any]:
+        return {"labels": [label_of(label) for label in self._project.labels.list(retired=True)]}
+
+    def _publish(self, kind: str, data: dict[str, Any]) -> None:
+        if self._published.get(kind) != data:
+            self._published[kind] = data
+            self._hub.publish(kind, data)
+
+
+def label_of(label: Label) -> dict[str, Any]:
+    """Return a label as JSON has it."""
+    return {"id": label.id, "name": label.name, "colour": label.colour, "retired": label.retired}
+
+
+def last_event(project: Project) -> int:
+    """Return the number of the last event; 0 before the first."""
+    with project.database.reading() as connection:
+        return int(connection.execute("SELECT IFNULL(MAX(id), 0) FROM events").fetchone()[0])
+
+
+def batches(project: Project, *, after: int) -> list[dict[str, Any]]:
+    """Return the labels that photos got in later batches, without what the audit hides, oldest first."""
+    found: list[dict[str, Any]] = []
+    for event in shown(project, project.events.history(after=after)):
+        if not found or found[-1]["batch"] != event.batch:
+            found.append({"who": event.who, "batch": event.batch, "how": event.how, "labels": {}})
+        found[-1]["labels"][event.photo] = event.label
+        found[-1]["last_event"] = event.id
+    return found
+
+
+def shown(project: Project, events: Iterable[Event]) -> list[Event]:
+    """Return the events that people may see: no answers of the audit, and nothing of photos that are held back."""
+    held = project.audits.current().held
+    return [event for event in events if event.how != "audit" and event.photo not in held]

@@ -1,0 +1,56 @@
+"""Errors of projects as problems. Their messages name paths of the server's disk, which no client needs."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from console.labels.service import StaleError, WorkerError, labelling_of
+from console.problems import problem_response
+from labelling.projects.errors import ArchivedError, BrokenPhotoError, FullError, ProjectError, UnknownError
+from schemas.problem_kinds import PROBLEM_KINDS, ProblemName
+from schemas.problems import Problem, ProblemError, invalid_field
+
+logger = logging.getLogger(__name__)
+
+_FIELD = re.compile(r"([a-z][a-z0-9_]*): (.+)", re.DOTALL)
+_KINDS: Mapping[type[Exception], ProblemName] = {
+    UnknownError: "not-found",
+    ArchivedError: "conflict",
+    FullError: "storage-full",
+    StaleError: "conflict",
+    WorkerError: "fatal-request",
+}
+
+
+def problem_of(request: Request, raised: Exception) -> Problem:
+    """Return the problem for an error of a project or a worker."""
+    folder = labelling_of(request).store.folder
+    text = str(raised).replace(f"{folder}/", "").replace(str(folder), "the folder of the projects")
+    if isinstance(raised, BrokenPhotoError):
+        known = raised.kind in PROBLEM_KINDS
+        return Problem.of(cast("ProblemName", raised.kind) if known else "not-found", text)
+    for kind, name in _KINDS.items():
+        if isinstance(raised, kind):
+            return Problem.of(name, text)
+    if (field := _FIELD.fullmatch(text)) is not None:
+        return invalid_field(field[1], detail=field[2]).problem
+    logger.error("%s %s: %s", request.method, request.url.path, raised)
+    return Problem.of("unusable-project", text)
+
+
+def error_of(request: Request, raised: Exception) -> ProblemError:
+    """Return the error with the problem of another error."""
+    return ProblemError(problem_of(request, raised))
+
+
+def _answer(request: Request, raised: Exception) -> Response:
+    return problem_response(problem_of(request, raised))
+
+
+HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = dict.fromkeys(
+    (ProjectError, StaleError, WorkerError), _answer
+)

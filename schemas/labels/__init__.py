@@ -1,0 +1,1 @@
+"""Requests and answers of ``/labels``: projects in which people label photos."""
