@@ -44,6 +44,7 @@ class RunArguments(NamedTuple):
         fresh: True to start anew, although an interrupted run could be resumed.
         force: True to replace an existing bundle.
         device: device to train on; None for a GPU if there is one.
+        progress: True to show a progress bar; None for a terminal alone.
     """
 
     out: Path
@@ -52,6 +53,7 @@ class RunArguments(NamedTuple):
     fresh: bool
     force: bool
     device: str | None
+    progress: bool | None
 
     def checked_report(self) -> Path:
         """Return the report's folder, after a check that it and the bundle's folder can be written.
@@ -75,7 +77,7 @@ class RunArguments(NamedTuple):
         from training.device import pick_training_device
 
         device = pick_training_device(self.device)
-        return Run(self.name, device, replace=self.force, resume=not self.fresh, report=report)
+        return Run(self.name, device, replace=self.force, resume=not self.fresh, progress=self.progress, report=report)
 
 
 def training_command(kind: str) -> Decorator:
@@ -95,6 +97,11 @@ def training_command(kind: str) -> Decorator:
             click.option("--name", default=kind, show_default=True, help="The model's name."),
             click.option("--fresh", is_flag=True, help="Start anew, even if an interrupted run could be resumed."),
             FORCE,
+            click.option(
+                "--progress/--no-progress",
+                default=None,
+                help="Show a progress bar on stderr.  [default: on a terminal alone]",
+            ),
         ]
     )
 
