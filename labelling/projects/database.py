@@ -45,6 +45,15 @@ CREATE TABLE refusals (  -- photos that somebody has deselected from a label, in
     PRIMARY KEY (batch, photo)
 ) STRICT, WITHOUT ROWID
 """
+_PREDICTIONS = """
+CREATE TABLE predictions (  -- of other models, which were imported
+    model TEXT NOT NULL,
+    photo INTEGER NOT NULL REFERENCES photos,
+    label TEXT NOT NULL,
+    probability REAL NOT NULL,
+    PRIMARY KEY (model, photo)
+) STRICT, WITHOUT ROWID
+"""
 _TABLES = f"""
 CREATE TABLE project (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -91,13 +100,7 @@ CREATE TABLE audit (
     photo INTEGER PRIMARY KEY REFERENCES photos,
     draw INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE predictions (  -- of other models, which were imported
-    model TEXT NOT NULL,
-    photo INTEGER NOT NULL REFERENCES photos,
-    label TEXT NOT NULL,
-    probability REAL NOT NULL,
-    PRIMARY KEY (model, photo)
-) STRICT, WITHOUT ROWID;
+{_PREDICTIONS};
 CREATE TABLE models (
     id INTEGER PRIMARY KEY,
     time REAL NOT NULL,
@@ -130,6 +133,7 @@ _UPGRADES = {
         "ALTER TABLE new_batches RENAME TO batches",
         *_OF_BATCHES,
         _REFUSALS,
+        _PREDICTIONS,
         *_append_only("batches", "refusals"),
         "ALTER TABLE models ADD COLUMN judged INTEGER NOT NULL DEFAULT 0 CHECK (judged IN (0, 1))",
         "UPDATE models SET judged = 1",  # each of them counted as seen
