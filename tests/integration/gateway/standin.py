@@ -15,7 +15,7 @@ from typing import Any
 
 from serving.ports import HOST
 
-Behaviour = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes]]
+Behaviour = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, str, bytes] | None]  # None: it has answered itself
 
 
 def echo(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, str, bytes]:
@@ -77,7 +77,7 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            if self.path.startswith(("/console", "/feedback", "/review", "/appeals")):
+            if self.path.startswith(("/console", "/feedback", "/review", "/appeals", "/labels")):
                 self.do_POST()
             else:  # probes, and the gateway's health checks
                 self.reply(200, "text/plain", b"x" * 10)
@@ -89,13 +89,14 @@ def standing_in(behaviour: Behaviour = echo) -> Iterator[StandIn]:
                 stand_in.in_progress += 1
                 stand_in.max_in_progress = max(stand_in.max_in_progress, stand_in.in_progress)
             try:
-                status, kind, content = stand_in.behaviour(self, body)
+                answer = stand_in.behaviour(self, body)
             finally:
                 with lock:
                     stand_in.in_progress -= 1
-            self.reply(status, kind, content)
+            if answer is not None:
+                self.reply(*answer)
 
-        do_DELETE = do_POST  # noqa: N815 - the name that http.server looks up
+        do_DELETE = do_PUT = do_PATCH = do_HEAD = do_POST  # noqa: N815 - the names that http.server looks up
 
         def reply(self, status: int, kind: str, content: bytes) -> None:
             with contextlib.suppress(OSError):
