@@ -57,6 +57,10 @@ export class ProjectStore extends EventTarget {
     this.negatives = new Set();
     /** @type {number | null} */
     this.focus = null;
+    /** How the selection was made, for the history: "click" or "lasso". */
+    this.how = "click";
+    /** Rows of the list on the screen, in its order: the large preview goes through them. @type {number[]} */
+    this.order = [];
     /** @type {string[]} */
     this.people = [];
     /** @type {View} */
@@ -86,7 +90,8 @@ export class ProjectStore extends EventTarget {
       this.setView({ space: this.view.space || space, projection: this.view.projection || projection });
     }
     const again = () => this.attempt(() => Promise.all([this.loadProject(), this.loadPhotos()]));
-    this.stream = new Stream(`${this.api.address}/stream`, (kind, data) => this.onEvent(kind, data), again);
+    const address = () => `${this.api.address}/stream?after=${this.lastEvent}`;
+    this.stream = new Stream(address, (kind, data) => this.onEvent(kind, data), again);
     this.predictLater();
   }
 
@@ -142,6 +147,11 @@ export class ProjectStore extends EventTarget {
     this.emit("predictions");
   }
 
+  /** Take over the numbers of an answer of the audit. @param {{asked: number, answered: number, draw: number}} audit */
+  countAudit({ asked, answered, draw }) {
+    if (this.project) this.project = { ...this.project, audit: { asked, answered, draw } };
+  }
+
   /** @param {number} row */
   hash(row) {
     return /** @type {Photo} */ (this.photos[row]).sha256;
@@ -164,7 +174,7 @@ export class ProjectStore extends EventTarget {
     return `${this.api.address}/thumbs/${size}/${typeof photo === "number" ? this.hash(photo) : photo}.webp`;
   }
 
-  /** Return the name of the label of a row, for people. @param {number} id */
+  /** Return the name of a label, for people. @param {number} id */
   nameOf(id) {
     if (id === CANT_TELL) return "can't tell";
     return this.names.get(id)?.name ?? "no label";
@@ -194,6 +204,7 @@ export class ProjectStore extends EventTarget {
    * @param {"replace" | "add" | "remove" | "toggle"} [mode]
    */
   select(rows, mode = "replace") {
+    this.how = "click";
     if (mode === "replace") {
       this.selection = new Set(rows);
       this.negatives = new Set();
@@ -220,12 +231,12 @@ export class ProjectStore extends EventTarget {
   /**
    * Give photos a label, or take it away with null; by default to the selection, or else to the photo in focus.
    * @param {number | null} label
-   * @param {string} [how]
+   * @param {string} [how] by default how the selection was made
    * @param {Iterable<number>} [rows]
    * @param {Iterable<number>} [negatives] rows that were looked at and deselected
    * @returns {Promise<BatchAnswer | null>}
    */
-  label(label, how = "click", rows = this.chosen(), negatives = []) {
+  label(label, how = this.how, rows = this.chosen(), negatives = []) {
     const photos = Array.from(rows, (row) => this.hash(row));
     const refused = Array.from(negatives, (row) => this.hash(row));
     if (photos.length === 0) {
@@ -240,6 +251,24 @@ export class ProjectStore extends EventTarget {
       { photos, label, how, space: this.view.space || null, negatives: refused },
       (answer) => (answer.batch === null ? "Nothing to change." : `${subject}, ${change}. Undo: Ctrl+Z`),
     );
+  }
+
+  /** Return the label that the classifier predicts for a row, if any. @param {number} row */
+  predictedLabel(row) {
+    return this.names.get(this.predictions?.labels[row] ?? UNLABELLED);
+  }
+
+  /** Return true for a photo that the view fades. @param {number} row */
+  faded(row) {
+    const { by, threshold } = this.view.fade;
+    if (by === "labelled") return this.labels[row] !== UNLABELLED;
+    return by !== "none" && this.predictions !== null && (this.predictions[by][row] ?? 0) >= threshold;
+  }
+
+  /** Return true for a photo with a ring: the view fades by certainty, and this one is unsure. @param {number} row */
+  unsure(row) {
+    const { by } = this.view.fade;
+    return (by === "confidence" || by === "margin") && this.predictions !== null && !this.faded(row);
   }
 
   /** Return the selected rows, or the row in focus. */
@@ -336,10 +365,11 @@ export class ProjectStore extends EventTarget {
   /**
    * Look for the space and the direction that separate labels, and show that map.
    * @param {number[]} ids
+   * @param {string} [space] by default the space that separates them best
    * @returns {Promise<SeparationAnswer | null>}
    */
-  async separate(ids) {
-    const found = await this.attempt(() => this.api.send("POST", "/separation", { labels: ids }));
+  async separate(ids, space) {
+    const found = await this.attempt(() => this.api.send("POST", "/separation", { labels: ids, space }));
     if (found === null || found.rows_version !== this.rowsVersion) return null;
     this.separation = found;
     this.setView({ space: found.space, projection: "separate" });

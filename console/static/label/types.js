@@ -4,7 +4,7 @@
  * @typedef {{id: string, name: string, created: string, archived: boolean, photos: number, labelled: number,
  *   error: string | null}} ProjectSummary
  * @typedef {{projects: ProjectSummary[], bundle: string | null, bundle_error: string | null}} ProjectList
- * @typedef {{running: boolean, photos: number, embedded: number, broken: number, fitted: number | boolean,
+ * @typedef {{running: boolean, photos: number, embedded: number, broken: number, fitted: number,
  *   finished: boolean, error: string | null}} Progress
  * @typedef {{id: number, name: string, colour: string, retired: boolean, photos?: number}} LabelAnswer
  * @typedef {{id: string, name: string, created: string, archived: boolean, photos: number, labelled: number,
@@ -33,16 +33,20 @@
  *   ranking: {space: string, score: number}[], n_labelled: Record<string, number>, positions: string,
  *   rows_version: string}} SeparationAnswer
  * @typedef {{sha256: string, score: number, near_duplicate: boolean}} SimilarPhoto
- * @typedef {{kind: "typical" | "doubtful" | "group", why: string, photos: string[], labels: number[],
- *   stage: {labelled: number, of: number}, space: string}} SuggestionAnswer
+ * @typedef {"typical" | "doubtful" | "group" | "done"} SuggestionKind
+ * @typedef {{why: string, photos: string[], labels: number[]}} Suggestion
+ * @typedef {{kind: SuggestionKind, space: string, stage: {labelled: number, of: number},
+ *   suggestions: Suggestion[]}} SuggestionAnswer
  * @typedef {{noise: {sha256: string, label: number, probability: number}[],
  *   odd: {sha256: string, typicality: number}[], duplicates: string[][],
  *   disagreements: {sha256: string, labels: Record<string, number>}[]}} Checks
- * @typedef {{photos: number, agreed: number, kappa: number | null, interval: [number, number] | null}} LabelAgreement
+ * @typedef {{photos: number, agreed: number, kappa: number | null, interval: number[] | null,
+ *   waiting: number}} LabelAgreement
  * @typedef {{label: number, right: number, of: number, share: number | null, low: number | null,
  *   high: number | null}} LabelFigure
  * @typedef {{right: number, of: number, share: number, low: number, high: number, by_label: LabelFigure[]}} Figure
- * @typedef {{asked: number, answered: number, open: number, draw: number, due: boolean, looks: number,
+ * @typedef {{asked: number, answered: number, open: number, cant_tell: number, draw: number, due: boolean,
+ *   due_photos: number, looks: number,
  *   figure: Figure | null, text: string}} AuditAnswer
  *
  * A label as the page shows it. `number` is the key that gives it, from 1; `shape` an index of SHAPES.

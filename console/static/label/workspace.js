@@ -1,20 +1,38 @@
 /** An open project: its head, its parts, and the keys that work in all of them. */
 
 import { AskingElement } from "../shared/element.js";
-import { count, whole } from "../shared/format.js";
 import { announce } from "../shared/live.js";
 import { setQuery } from "../shared/router.js";
 import { html, nothing } from "../vendor/lit.js";
-import { ProjectStore } from "./store.js";
+import "./grid/grid.js";
+import "./grid/preview.js";
+import { renderHead } from "./head.js";
+import "./help/help.js";
+import "./learn/tools.js";
+import "./marks/bar.js";
+import "./review/review.js";
+import { CANT_TELL, ProjectStore } from "./store.js";
+import "./upload/upload.js";
 import { TABS } from "./words.js";
 
+/** @import {PhotoGrid} from "./grid/grid.js" */
+/** @import {LabelHelp} from "./help/help.js" */
+/** @import {LabelReview} from "./review/review.js" */
 /** @import {Message} from "./types.js" */
 /** @import {Tab} from "./words.js" */
 
-/** Modules of the parts that are loaded when they are opened. @type {Record<string, string>} */
-const MODULES = { map: "./map/map.js", out: "./out/out.js" };
-/** Parts in which a digit gives a label. */
-const KEYED = "shopcat-label-map, shopcat-label-grid, shopcat-label-review";
+/** Parts that come when they are opened. @type {Record<string, () => Promise<unknown>>} */
+const MODULES = {
+  map: () => import(/** @type {string} */ ("./map/map.js")),
+  next: () => import("./next/next.js"),
+  checks: () => import("./checks/checks.js"),
+  audit: () => import("./audit/audit.js"),
+  out: () => import(/** @type {string} */ ("./out/out.js")),
+};
+/** Parts that give labels in a way that is not that of the grid. */
+const GIVING = "shopcat-label-review, shopcat-label-next, shopcat-label-audit, shopcat-label-checks";
+/** Parts in which single keys work while they have the focus. */
+const KEYED = `shopcat-label-map, shopcat-label-grid, shopcat-label-preview, shopcat-label-bar, ${GIVING}`;
 const TYPED = "input:not([type=checkbox], [type=radio], [type=range]), textarea, select";
 const SWITCH = "shopcat.label.keys";
 
@@ -25,6 +43,9 @@ class LabelWorkspace extends AskingElement {
     message: { state: true },
     opened: { state: true },
     failed: { state: true },
+    review: { state: true },
+    adding: { state: true },
+    keys: { state: true },
   };
 
   constructor() {
@@ -33,13 +54,24 @@ class LabelWorkspace extends AskingElement {
     this.query = new URLSearchParams();
     /** @type {ProjectStore | null} */
     this.store = null;
-    /** @type {Message | null} */
-    this.message = null;
+    /** @type {Message} */
+    this.message = { text: "" };
     this.opened = false;
     /** Parts whose module did not come. @type {Set<string>} */
     this.failed = new Set();
+    /** Kind of the review that is open. @type {"" | "selection" | "similar"} */
+    this.review = "";
+    /** True while the part for uploads is open. */
+    this.adding = false;
+    /** True while single keys work. */
     this.keys = localStorage.getItem(SWITCH) !== "off";
     this.addEventListener("keydown", (event) => this.onKeyDown(event));
+    this.addEventListener("give", (event) => this.give(/** @type {CustomEvent<number | null>} */ (event).detail));
+    this.addEventListener("review", () => this.openReview("selection"));
+    this.addEventListener("similar", () => this.openReview("similar"));
+    this.addEventListener("dragenter", (event) => {
+      if (event.dataTransfer?.types.includes("Files")) this.adding = true;
+    });
   }
 
   disconnectedCallback() {
@@ -51,13 +83,16 @@ class LabelWorkspace extends AskingElement {
   willUpdate(changes) {
     if (changes.has("project") && this.store?.id !== this.project) this.openProject();
     if (changes.has("query") || changes.has("opened")) for (const part of this.parts()) this.load(part);
+    if (changes.has("query")) this.review = "";
   }
 
   openProject() {
     this.store?.close();
     const names = /** @type {const} */ (["space", "projection", "zoom"]);
-    const view = Object.fromEntries(names.map((name) => [name, this.query.get(name) ?? ""]));
-    const store = new ProjectStore(this.project, view);
+    const store = new ProjectStore(
+      this.project,
+      Object.fromEntries(names.map((name) => [name, this.query.get(name) ?? ""])),
+    );
     this.store = store;
     this.opened = false;
     for (const type of ["photos", "labels", "names", "progress", "people"])
@@ -70,6 +105,7 @@ class LabelWorkspace extends AskingElement {
     this.attempt(async () => {
       await store.open();
       this.opened = true;
+      this.adding = store.project?.photos === 0;
     });
   }
 
@@ -79,23 +115,23 @@ class LabelWorkspace extends AskingElement {
     return TABS.find(([name]) => name === named)?.[0] ?? "photos";
   }
 
-  /** Parts that the address shows beside each other. */
+  /** Parts that are beside each other. */
   get show() {
     const named = this.query.get("show");
     return named === "map" || named === "grid" ? named : "both";
   }
 
-  /** Return the parts on the screen whose modules are loaded on demand. */
+  /** Return the parts on the screen whose modules come when they are opened. */
   parts() {
     if (!this.opened) return [];
     if (this.tab === "photos") return this.show === "grid" ? [] : ["map"];
-    return this.tab in MODULES ? [this.tab] : [];
+    return [this.tab];
   }
 
   /** @param {string} part */
   async load(part) {
     try {
-      await import(/** @type {string} */ (MODULES[part]));
+      await MODULES[part]?.();
     } catch {
       this.failed = new Set([...this.failed, part]);
     }
@@ -119,6 +155,35 @@ class LabelWorkspace extends AskingElement {
     return `/console/label?${query}`;
   }
 
+  /** @param {"selection" | "similar"} kind */
+  async openReview(kind) {
+    const { store } = this;
+    if (store === null || (kind === "selection" ? store.selection.size : store.chosen().length) === 0) {
+      store?.say("Select photos first.");
+      return;
+    }
+    this.review = kind;
+  }
+
+  async closeReview() {
+    this.review = "";
+    await this.updateComplete;
+    this.focusOn("shopcat-label-grid, shopcat-label-map");
+  }
+
+  /**
+   * Give a label to what the open part shows.
+   * @param {number | null} label
+   */
+  async give(label) {
+    const { store } = this;
+    const preview = store?.view.preview ?? null;
+    const part = /** @type {LabelReview | null} */ (this.querySelector(GIVING));
+    if (preview !== null) await store?.label(label, "click", [preview]);
+    else if (part) await part.give(label);
+    else await store?.label(label);
+  }
+
   /** @param {KeyboardEvent} event */
   onKeyDown(event) {
     const target = /** @type {HTMLElement} */ (event.target);
@@ -128,12 +193,65 @@ class LabelWorkspace extends AskingElement {
       if (key === "z" && !event.shiftKey) this.store.undo();
       else if (key === "y" || key === "z") this.store.redo();
       else return;
-    } else if (/^\d$/.test(key) && this.keys && target.closest(KEYED)) {
-      const label = [...this.store.names.values()].find(({ number }) => number === Number(key));
-      if (key !== "0" && label === undefined) return;
-      this.store.label(label?.id ?? 0);
-    } else return;
+    } else if (event.key === "Escape") {
+      if (target.closest("dialog") || !this.goBack()) return;
+    } else if (!this.keys || !this.onSingleKey(key, target)) return;
     event.preventDefault();
+  }
+
+  /** Leave what is open, and return false if nothing is. */
+  goBack() {
+    const part = /** @type {any} */ (this.querySelector("shopcat-label-review, shopcat-label-audit"));
+    if (!part?.back) return false;
+    part.back();
+    return true;
+  }
+
+  /**
+   * Follow a key, and return false if it means nothing here.
+   * @param {string} key
+   * @param {HTMLElement} target
+   */
+  onSingleKey(key, target) {
+    if (key === "?") this.help.show();
+    else if (!target.closest(KEYED)) return false;
+    else if (/^\d$/.test(key)) return this.onDigit(Number(key), target);
+    else {
+      const part = /** @type {any} */ (this.querySelector(GIVING));
+      if (key === "a" && part?.accept) part.accept();
+      else if (key === "s" && part?.skip) part.skip();
+      else if (key === "f" && part?.findSimilar) part.findSimilar();
+      else if (key === "f" && this.tab === "photos") this.openReview("similar");
+      else if (key === "r" && this.tab === "photos" && !this.review) this.openReview("selection");
+      else return false;
+    }
+    return true;
+  }
+
+  /**
+   * @param {number} digit
+   * @param {HTMLElement} target
+   */
+  onDigit(digit, target) {
+    const { store } = this;
+    const label = [...(store?.names.values() ?? [])].find(({ number }) => number === digit);
+    if (store === null || (digit !== 0 && label === undefined)) return false;
+    const grid = /** @type {PhotoGrid | null} */ (target.closest("shopcat-label-grid"));
+    const single = store.selection.size < 2;
+    this.give(digit === 0 ? CANT_TELL : (label?.id ?? null)).then(() => {
+      if (grid && single) grid.next();
+    });
+    return true;
+  }
+
+  get help() {
+    return /** @type {LabelHelp} */ (this.querySelector("shopcat-label-help"));
+  }
+
+  /** @param {CustomEvent<boolean>} event */
+  switchKeys({ detail }) {
+    this.keys = detail;
+    localStorage.setItem(SWITCH, detail ? "on" : "off");
   }
 
   render() {
@@ -141,53 +259,43 @@ class LabelWorkspace extends AskingElement {
     if (store === null || !this.opened)
       return html`<p><a href="/console/label">All projects</a></p>${this.renderError()}
         ${this.error ? nothing : html`<p class="waiting">Opening the project…</p>`}`;
+    const { text, bad } = this.message;
     return html`
-      ${this.renderHead(store)}
-      ${this.renderMessage()}
-      ${this.tab === "photos" ? this.renderPhotos(store) : this.renderTab(store)}`;
-  }
-
-  /** @param {ProjectStore} store */
-  renderHead(store) {
-    const { name, photos, labelled } = /** @type {import("./types.js").ProjectAnswer} */ (store.project);
-    return html`<div class="project-head">
-      <p class="crumb"><a href="/console/label">All projects</a></p>
-      <h1>${name}</h1>
-      <p class="hint">${count(photos, "photo")}, ${whole(labelled)} labelled</p>
-      <nav class="tabs" aria-label="Parts of the project"><ul>${TABS.map(
-        ([tab, words]) => html`<li><a href=${this.address({ tab })}
-          aria-current=${this.tab === tab ? "page" : "false"}>${words}</a></li>`,
-      )}</ul></nav>
-    </div>`;
-  }
-
-  renderMessage() {
-    const { text, bad } = this.message ?? { text: "", bad: false };
-    return html`<p class=${bad ? "message bad" : "message"}>${text}</p>`;
+      ${renderHead(this, store)}
+      <shopcat-label-help .keys=${this.keys} @keys=${this.switchKeys}></shopcat-label-help>
+      ${this.adding ? html`<shopcat-label-upload .store=${store}></shopcat-label-upload>` : nothing}
+      ${this.tab === "out" ? nothing : html`<shopcat-label-bar .store=${store} .keys=${this.keys}></shopcat-label-bar>`}
+      <p class=${bad ? "message bad" : "message"}>${text}</p>
+      ${this.tab === "photos" ? this.renderPhotos(store) : this.renderTab(store)}
+      <shopcat-label-preview .store=${store}></shopcat-label-preview>`;
   }
 
   /** @param {ProjectStore} store */
   renderPhotos(store) {
     const show = this.show;
-    return html`<nav class="show" aria-label="Parts side by side"><ul>${[
-      ["both", "Map and grid"],
-      ["map", "Map"],
-      ["grid", "Grid"],
-    ].map(
-      ([value, words]) => html`<li><a href=${this.address({ show: value ?? "" })}
-        aria-current=${show === value ? "true" : "false"}>${words}</a></li>`,
-    )}</ul></nav>
-    <div class=${`panes ${show}`}>
-      ${show === "grid" ? nothing : this.renderPart("map", html`<shopcat-label-map .store=${store}></shopcat-label-map>`)}
-      ${show === "map" ? nothing : html`<shopcat-label-grid .store=${store}></shopcat-label-grid>`}
-    </div>`;
+    return html`
+      <shopcat-label-tools .store=${store} ?hidden=${this.review !== ""}></shopcat-label-tools>
+      ${
+        this.review === ""
+          ? nothing
+          : html`<shopcat-label-review .store=${store} kind=${this.review} @close=${this.closeReview}></shopcat-label-review>`
+      }
+      <div class=${`panes ${show}`} ?hidden=${this.review !== ""}>
+        ${show === "grid" ? nothing : this.renderPart("map", html`<shopcat-label-map .store=${store}></shopcat-label-map>`)}
+        ${show === "map" ? nothing : html`<shopcat-label-grid .store=${store}></shopcat-label-grid>`}
+      </div>`;
   }
 
   /** @param {ProjectStore} store */
   renderTab(store) {
-    if (this.tab === "out")
-      return this.renderPart("out", html`<shopcat-label-out .store=${store}></shopcat-label-out>`);
-    return nothing;
+    const elements = {
+      photos: nothing,
+      next: html`<shopcat-label-next .store=${store}></shopcat-label-next>`,
+      checks: html`<shopcat-label-checks .store=${store}></shopcat-label-checks>`,
+      audit: html`<shopcat-label-audit .store=${store}></shopcat-label-audit>`,
+      out: html`<shopcat-label-out .store=${store}></shopcat-label-out>`,
+    };
+    return this.renderPart(this.tab, elements[this.tab]);
   }
 
   /**
@@ -200,3 +308,5 @@ class LabelWorkspace extends AskingElement {
   }
 }
 customElements.define("shopcat-label-workspace", LabelWorkspace);
+
+export { LabelWorkspace };

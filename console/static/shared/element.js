@@ -8,6 +8,15 @@ export class PlainElement extends LitElement {
   createRenderRoot() {
     return this;
   }
+
+  /**
+   * Focus the first element of a selector, if there is one.
+   * @param {string} selector
+   */
+  focusOn(selector) {
+    const found = this.querySelector(selector);
+    if (found instanceof HTMLElement) found.focus();
+  }
 }
 
 /** An element that asks the service, and shows its problems in words. */

@@ -52,6 +52,7 @@ class LabelProjects extends AskingElement {
   }
 
   demonstrate() {
+    announce("Drawing the vehicles.");
     this.attempt(async () => {
       const project = await post("/labels", { name: DEMONSTRATION, demonstration: true });
       navigate(projectAddress(project.id));
@@ -69,7 +70,7 @@ class LabelProjects extends AskingElement {
     await this.load();
     announce(message);
     await this.updateComplete;
-    /** @type {HTMLElement | null} */ (this.querySelector("#projects-title"))?.focus();
+    this.focusOn("#projects-title");
   }
 
   /**
@@ -79,7 +80,7 @@ class LabelProjects extends AskingElement {
   async ask(project, action) {
     this.asked = { id: project.id, action };
     await this.updateComplete;
-    const field = /** @type {HTMLElement | null} */ (this.querySelector(".asked input, .asked button"));
+    const field = /** @type {HTMLElement | null} */ (this.querySelector(".asked input, .asked button[type=button]"));
     field?.focus();
     if (field instanceof HTMLInputElement) field.select();
   }
@@ -88,7 +89,7 @@ class LabelProjects extends AskingElement {
     const id = this.asked?.id;
     this.asked = null;
     await this.updateComplete;
-    if (id) /** @type {HTMLElement | null} */ (this.querySelector(`[data-project="${CSS.escape(id)}"] a`))?.focus();
+    if (id) this.focusOn(`[data-project="${CSS.escape(id)}"] a`);
   }
 
   /**
@@ -147,11 +148,13 @@ class LabelProjects extends AskingElement {
     const { bundle, bundle_error: problem } = this.list ?? {};
     return html`<section class="card start" aria-labelledby="start-title">
       <h2 id="start-title">New project</h2>
-      <form class="line" @submit=${this.create}>
+      <form class="flow" @submit=${this.create}>
         <label class="grow">Name<input name="name" required maxlength="100" autocomplete="off" placeholder="Photos of shoes"></label>
         <button class="primary" ?disabled=${this.waiting}>Create</button>
       </form>
-      <p class="or">or <button ?disabled=${this.waiting} @click=${this.demonstrate}>Try the demonstration</button>
+      <p class="or">or <button ?disabled=${this.waiting} @click=${this.demonstrate}>${
+        this.waiting && this.list !== null ? "One moment…" : "Try the demonstration"
+      }</button>
         <span class="hint">600 drawn vehicles: label their kind, colour or viewing angle.</span></p>
       ${
         problem || (this.list !== null && !bundle)
@@ -173,12 +176,12 @@ class LabelProjects extends AskingElement {
           <a class="name" href=${projectAddress(id)}>${name}</a>
           ${
             error
-              ? html`<p class="state bad">${error}</p>`
+              ? html`<p class="broken-project">${error}</p>`
               : html`<p class="hint">${count(photos, "photo")}, ${whole(labelled)} labelled. Made ${since(created)}.</p>
             <progress max="1" .value=${share} aria-label=${`Labelled share of ${name}`}></progress>`
           }
         </div>
-        <div class="line">
+        <div class="flow">
           <button aria-label=${`Rename ${name}`} @click=${() => this.ask(project, "rename")}>Rename</button>
           <button aria-label=${`Copy ${name}`} @click=${() => this.ask(project, "copy")}>Copy</button>
           <button aria-label=${`${project.archived ? "Restore" : "Archive"} ${name}`}
@@ -206,7 +209,7 @@ class LabelProjects extends AskingElement {
           : html`<label>${action === "copy" ? "Name of the copy" : "New name"}
             <input name="name" required maxlength="100" autocomplete="off" .value=${suggested}></label>`
       }
-      <div class="line">
+      <div class="flow">
         <button class=${action === "delete" ? "danger" : "primary"} ?disabled=${this.waiting}>${
           { rename: "Rename", copy: "Copy", delete: "Delete for good" }[action]
         }</button>

@@ -66,7 +66,7 @@ const KINDS = ["labels", "names", "progress", "rows", "people", "model", "job"];
 /** The stream of a project. It rests while the page is hidden, so that a tab in the background costs no connection. */
 export class Stream {
   /**
-   * @param {string} address
+   * @param {() => string} address
    * @param {(kind: string, data: any) => void} onEvent
    * @param {() => void} onReturn called when events may have been missed
    */
@@ -85,7 +85,7 @@ export class Stream {
 
   start() {
     if (this.source !== null) return;
-    const source = new EventSource(this.address);
+    const source = new EventSource(this.address());
     this.source = source;
     source.addEventListener("open", () => {
       if (this.missed) this.onReturn();

@@ -1,0 +1,65 @@
+/** The head of an open project: name, numbers, who else is here, and the ways to its parts. */
+
+import { count, whole } from "../shared/format.js";
+import { html, nothing } from "../vendor/lit.js";
+import { TABS } from "./words.js";
+
+/** @import {Progress, ProjectAnswer} from "./types.js" */
+/** @import {ProjectStore} from "./store.js" */
+/** @import {LabelWorkspace} from "./workspace.js" */
+
+/** @type {[string, string][]} */
+const SHOWN = [
+  ["both", "Map and grid"],
+  ["map", "Map"],
+  ["grid", "Grid"],
+];
+
+/**
+ * @param {LabelWorkspace} page
+ * @param {ProjectStore} store
+ */
+export function renderHead(page, store) {
+  const { name, photos, archived, progress } = /** @type {ProjectAnswer} */ (store.project);
+  const labelled = store.labels.reduce((sum, label) => sum + Number(label >= 0), 0);
+  return html`<div class="project-head">
+      <p class="crumb"><a href="/console/label">All projects</a></p>
+      <h1>${name}</h1>
+      <p class="hint">${count(photos, "photo")}, ${whole(labelled)} labelled.
+        ${store.people.length > 1 ? html`<span class="people">Here now: ${store.people.join(", ")}.</span>` : nothing}</p>
+      <div class="flow head-tools">
+        <button aria-expanded=${page.adding} @click=${() => {
+          page.adding = !page.adding;
+        }}>Add photos</button>
+        <button aria-label="Help" aria-keyshortcuts="?" @click=${() => page.help.show()}>Help <kbd>?</kbd></button>
+      </div>
+    </div>
+    ${archived ? html`<p class="notice">This project is archived: it can be looked at, not changed. Restore it in the list.</p>` : nothing}
+    ${renderProgress(progress, store)}
+    <div class="ways">
+      <nav class="tabs" aria-label="Parts of the project"><ul>${TABS.map(
+        ([tab, words]) => html`<li><a href=${page.address({ tab })}
+          aria-current=${page.tab === tab ? "page" : "false"}>${words}</a></li>`,
+      )}</ul></nav>
+      ${
+        page.tab === "photos"
+          ? html`<nav class="tabs show" aria-label="Side by side"><ul>${SHOWN.map(
+              ([show, words]) => html`<li><a href=${page.address({ show })}
+          aria-current=${page.show === show ? "true" : "false"}>${words}</a></li>`,
+            )}</ul></nav>`
+          : nothing
+      }
+    </div>`;
+}
+
+/**
+ * @param {Progress} progress
+ * @param {ProjectStore} store
+ */
+function renderProgress({ running, photos, embedded, broken, error }, store) {
+  if (error) return html`<p class="notice bad">${error}</p>`;
+  if (!running && store.waiting === 0) return nothing;
+  const done = embedded + broken;
+  return html`<div class="stage"><progress max=${Math.max(1, photos)} .value=${done} aria-label="Photos looked at"></progress>
+    <p class="hint">Looking at the photos: ${whole(done)} of ${whole(photos)}. You can begin with those that are here.</p></div>`;
+}

@@ -1,0 +1,110 @@
+/** What one does with photos and labels: review, find similar, separate; the state of the model, and fading. */
+
+import { PlainElement } from "../../shared/element.js";
+import { count, whole } from "../../shared/format.js";
+import { html, nothing } from "../../vendor/lit.js";
+import "./separate.js";
+
+/** @import {FadeBy} from "../types.js" */
+/** @import {ProjectStore} from "../store.js" */
+
+/** @type {[FadeBy, string][]} */
+const FADES = [
+  ["none", "Nothing"],
+  ["labelled", "Photos with a label"],
+  ["confidence", "Photos that the model is sure of"],
+  ["margin", "Photos with a clear first guess"],
+];
+
+/** @fires review to look at the selection, and `similar` to search with it */
+class LabelTools extends PlainElement {
+  static properties = {
+    store: { attribute: false },
+    separating: { state: true },
+  };
+
+  constructor() {
+    super();
+    /** @type {ProjectStore} */
+    this.store = /** @type {any} */ (null);
+    this.separating = false;
+    this.onChange = () => this.requestUpdate();
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    for (const type of ["selection", "names", "predictions", "view", "labels"])
+      this.store.addEventListener(type, this.onChange);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    for (const type of ["selection", "names", "predictions", "view", "labels"])
+      this.store.removeEventListener(type, this.onChange);
+  }
+
+  /** @param {"review" | "similar"} what */
+  ask(what) {
+    this.dispatchEvent(new CustomEvent(what, { bubbles: true }));
+  }
+
+  /** @param {Event} event */
+  fadeBy(event) {
+    const by = /** @type {FadeBy} */ (/** @type {HTMLSelectElement} */ (event.target).value);
+    this.store.setView({ fade: { ...this.store.view.fade, by } });
+    this.sayFaded();
+  }
+
+  /** @param {Event} event */
+  fadeAt(event) {
+    const threshold = Number(/** @type {HTMLInputElement} */ (event.target).value) / 100;
+    this.store.setView({ fade: { ...this.store.view.fade, threshold } });
+  }
+
+  sayFaded() {
+    const { store } = this;
+    const faded = store.photos.reduce((sum, _, row) => sum + Number(store.faded(row)), 0);
+    if (store.view.fade.by !== "none")
+      store.say(`${count(faded, "photo")} faded, ${whole(store.photos.length - faded)} left.`);
+  }
+
+  /** Return the state of the model in words. */
+  modelWords() {
+    const { store } = this;
+    const trained = store.labels.reduce((sum, label) => sum + Number(label > 0), 0);
+    const { state, model } = store.predictions ?? { state: "no labels", model: null };
+    if (state === "trained")
+      return `The model has learned from ${count(trained, "label")} and guesses the rest. How good it is: ask the audit.`;
+    if (state === "one label" || model !== null) return "The model needs a second label to tell photos apart.";
+    return "The model learns as soon as two labels have photos.";
+  }
+
+  render() {
+    const { store } = this;
+    const chosen = store.chosen().length;
+    const enough = [...store.names.values()].filter(({ retired }) => !retired).length > 1;
+    const { by, threshold } = store.view.fade;
+    return html`<section class="card tools-card" aria-label="Tools">
+      <div class="flow">
+        <button ?disabled=${store.selection.size === 0} @click=${() => this.ask("review")}>Review selection <kbd>r</kbd></button>
+        <button ?disabled=${chosen === 0} @click=${() => this.ask("similar")}>Find similar <kbd>f</kbd></button>
+        <button ?disabled=${!enough} aria-expanded=${this.separating} @click=${() => {
+          this.separating = !this.separating;
+        }}>Separate labels</button>
+        <label class="fade">Fade <select @change=${this.fadeBy}>${FADES.map(
+          ([value, words]) => html`<option value=${value} ?selected=${value === by}>${words}</option>`,
+        )}</select></label>
+        ${
+          by === "confidence" || by === "margin"
+            ? html`<label class="cut">from ${Math.round(100 * threshold)} %
+              <input type="range" min="0" max="100" .value=${String(Math.round(100 * threshold))} @input=${this.fadeAt}
+                @change=${this.sayFaded}></label><span class="hint">Unsure photos have a dashed ring.</span>`
+            : nothing
+        }
+      </div>
+      <p class="hint model-words">${this.modelWords()}</p>
+      ${this.separating ? html`<shopcat-label-separate .store=${store}></shopcat-label-separate>` : nothing}
+    </section>`;
+  }
+}
+customElements.define("shopcat-label-tools", LabelTools);
