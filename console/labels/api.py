@@ -2,9 +2,16 @@
 
 from starlette.routing import Route
 
-from console.labels import photos, projects
+from console.labels import marks, photos, pictures, projects, stream, uploads
 
 
 def routes() -> list[Route]:
     """Return the routes of all parts."""
-    return [*projects.routes(), *photos.routes()]
+    return [
+        *projects.routes(),
+        *photos.routes(),
+        *uploads.routes(),
+        *pictures.routes(),
+        *marks.routes(),
+        *stream.routes(),
+    ]

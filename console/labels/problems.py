@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from console.labels.service import StaleError, WorkerError, labelling_of
 from console.problems import problem_response
+from labelling.photos.decoding import CRASH
 from labelling.projects.errors import ArchivedError, BrokenPhotoError, FullError, ProjectError, UnknownError
 from schemas.problem_kinds import PROBLEM_KINDS, ProblemName
-from schemas.problems import Problem, ProblemError, invalid_field
+from schemas.problems import Problem, invalid_field
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +29,12 @@ _KINDS: Mapping[type[Exception], ProblemName] = {
 
 def problem_of(request: Request, raised: Exception) -> Problem:
     """Return the problem for an error of a project or a worker."""
-    folder = labelling_of(request).store.folder
-    text = str(raised).replace(f"{folder}/", "").replace(str(folder), "the folder of the projects")
+    text = without_paths(request, str(raised))
     if isinstance(raised, BrokenPhotoError):
-        known = raised.kind in PROBLEM_KINDS
-        return Problem.of(cast("ProblemName", raised.kind) if known else "not-found", text)
-    for kind, name in _KINDS.items():
-        if isinstance(raised, kind):
+        kind = "fatal-request" if raised.kind == CRASH else raised.kind
+        return Problem.of(cast("ProblemName", kind) if kind in PROBLEM_KINDS else "not-found", text)
+    for known, name in _KINDS.items():
+        if isinstance(raised, known):
             return Problem.of(name, text)
     if (field := _FIELD.fullmatch(text)) is not None:
         return invalid_field(field[1], detail=field[2]).problem
@@ -42,9 +42,10 @@ def problem_of(request: Request, raised: Exception) -> Problem:
     return Problem.of("unusable-project", text)
 
 
-def error_of(request: Request, raised: Exception) -> ProblemError:
-    """Return the error with the problem of another error."""
-    return ProblemError(problem_of(request, raised))
+def without_paths(request: Request, text: str) -> str:
+    """Return a message without the path of the projects on the server's disk."""
+    folder = labelling_of(request).store.folder
+    return text.replace(f"{folder}/", "").replace(str(folder), "the folder of the projects")
 
 
 def _answer(request: Request, raised: Exception) -> Response:

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from console.bodies import read_body
 from console.labels.answers import JSON, client_of
 from console.labels.opened.news import label_of, last_event
+from console.labels.problems import without_paths
 from console.labels.service import Labelling, OpenProject, labelling_of
 from console.problems import error
 from labelling.learning.arrays import UNLABELLED
@@ -52,7 +53,7 @@ async def look(request: Request) -> Response:
     await labelling.read_network()
     summaries = await run_in_threadpool(labelling.store.list)
     found = ProjectList(
-        projects=[_summary(summary) for summary in summaries],
+        projects=[_summary(request, summary) for summary in summaries],
         bundle=labelling.bundle,
         bundle_error=labelling.network_error,
     )
@@ -192,7 +193,7 @@ def _etag(summary: Summary) -> str:
     return f'"{hashlib.sha256(content.encode()).hexdigest()[:16]}"'
 
 
-def _summary(summary: Summary) -> ProjectSummary:
+def _summary(request: Request, summary: Summary) -> ProjectSummary:
     return ProjectSummary(
         id=summary.id,
         name=summary.name,
@@ -200,5 +201,5 @@ def _summary(summary: Summary) -> ProjectSummary:
         archived=summary.archived,
         photos=summary.photos,
         labelled=summary.labelled,
-        error=summary.error,
+        error=None if summary.error is None else without_paths(request, summary.error),
     )

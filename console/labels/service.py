@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 PROJECTS = "projects"  # folder of the projects in that of the console's data
 _OPEN = 16  # projects that stay open without anybody who looks at them
 _LOOK_S = 1.0
+_COMPUTE_S, _DECODE_S = 300.0, 30.0  # seconds that a call of a worker may take, on a busy machine
 
 
 class Labelling:
@@ -52,7 +53,7 @@ class Labelling:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
         self.store = ProjectStore(settings().data / PROJECTS)
-        self.worker, self.decoder = Worker(20), Worker(5)
+        self.worker, self.decoder = Worker(20, _COMPUTE_S), Worker(5, _DECODE_S)
         self.bundle: str | None = None
         self.network: FeatureLayout | None = None
         self.network_error: str | None = "the network is being read; try again"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+CRASH = "crash"  # kind of such a broken photo
 DEADLY = 2  # deaths; why: at the first one, somebody else may have killed the process
 
 

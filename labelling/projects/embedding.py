@@ -24,7 +24,7 @@ from labelling.features.embedding import embed
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
 from labelling.features.table import remove_others
-from labelling.photos.decoding import DEADLY, DecodingMarks
+from labelling.photos.decoding import CRASH, DEADLY, DecodingMarks
 from labelling.photos.duplicates import near_duplicates
 from labelling.photos.files import BrokenFile
 from labelling.projects.errors import ProjectError, disk_errors
@@ -111,7 +111,7 @@ class _Work:
         """Record the photos that have ended too many processes as broken."""
         deadly = [photo for photo, deaths in self._marks.deaths.items() if deaths >= DEADLY]
         files = {photo: self._project.photos[photo].file.path for photo in deadly if photo in self._project.photos}
-        self._project.photos.record((), {photo: BrokenFile(path, "crash", _DEADLY) for photo, path in files.items()})
+        self._project.photos.record((), {photo: BrokenFile(path, CRASH, _DEADLY) for photo, path in files.items()})
         for photo in deadly:
             self._marks.forget(photo)
 

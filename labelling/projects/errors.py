@@ -40,7 +40,11 @@ class BrokenPhotoError(ProjectError):
 
     def __init__(self, name: str, kind: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
-        self.kind = kind
+        self.kind, self._parts = kind, (name, kind, reason)
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        """Let a process send the error to another one."""
+        return type(self), self._parts
 
 
 @contextmanager

@@ -281,8 +281,8 @@ class ProjectStore:
 
     def _path(self, project: str) -> Path:
         folder = self.folder / project
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", project) or not folder.is_dir():
-            raise UnknownError(f"there is no project {project!r} in {self.folder}; list the projects")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,99}", project) or not folder.is_dir():
+            raise UnknownError(f"there is no project {project[:100]!r} in {self.folder}; list the projects")
         return folder
 
     @contextmanager

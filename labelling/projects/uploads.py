@@ -41,6 +41,9 @@ class Upload:
         sha256: hash that the bytes must have, hexadecimal; None if the sender does not know it.
         size: number of bytes, if it is known.
 
+    Attributes:
+        is_new: True after `finish` if the project did not have the photo.
+
     Raises:
         ProjectError: if the name or the hash is none, or the photo is too large.
         FullError: if the disk or the project is full.
@@ -54,6 +57,7 @@ class Upload:
             raise ProjectError(f"sha256: {sha256[:80]!r} is no hash; write 64 digits of 0 to 9 and a to f")
         self._database, self._folder, self._photos, self._expected = database, folder, photos, sha256
         self._hash, self._size = hashlib.sha256(), 0
+        self.is_new = False
         self._check_size(size or 0)
         incoming = folder / PHOTOS / "incoming"
         with disk_errors(folder):
@@ -121,6 +125,7 @@ class Upload:
                 with disk_errors(self._folder):
                     self._part.replace(target)
                     fsync(target.parent)
+        self.is_new = known is None
         return self._photos[sha256]
 
     def _check_size(self, size: int) -> None:

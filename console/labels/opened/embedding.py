@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from labelling.features.arrays import network_of
 from labelling.features.layout import FeatureLayout
+from labelling.photos.decoding import DEADLY
 from labelling.projects.errors import ProjectError
 from labelling.projects.progress import Progress, read_progress, start_embedding
 from labelling.projects.store import FILE, Project, ProjectStore
@@ -114,8 +115,8 @@ class Embedding:
             broken=counts["broken"],
             finished=progress.finished and not counts["new"],
         )
-        if progress.running or failures is None:
-            return progress
+        if progress.running or failures is None or failures.count <= DEADLY:
+            return progress  # a photo that ends the process is given up, so this is no error yet
         return progress._replace(error=progress.error or failures.reason)
 
     def stop(self, project: str) -> None:
@@ -167,25 +168,23 @@ class Embedding:
         if process is None or (code := process.running.poll()) is None:
             return
         del self._processes[project]
-        if code == 0:
+        counts = self._counts(project)
+        if code == 0 and not counts["new"]:
             self._done[project] = process.state
             self._failures.pop(project, None)
             return
-        ended = f"by signal {-code}" if code < 0 else f"with status {code}"
-        with_progress = self._embedded(project) > process.embedded
-        if with_progress:
+        if counts["ok"] > process.embedded:
             self._failures.pop(project, None)
+        ended = f"by signal {-code}" if code < 0 else f"with status {code}"
         self._fail(project, f"the process that embeds the photos ended {ended}")
 
-    def _embedded(self, project: str) -> int:
+    def _counts(self, project: str) -> dict[str, int]:
         try:
             opened = self._store.open(project)
-        except ProjectError:
-            return 0
+        except ProjectError:  # deleted
+            return {"new": 0, "ok": 0}
         try:
-            return opened.photos.counts()["ok"]
-        except ProjectError:
-            return 0
+            return opened.photos.counts()
         finally:
             opened.close()
 

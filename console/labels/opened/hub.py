@@ -22,6 +22,12 @@ class StreamEvent(NamedTuple):
     data: str
     id: int | None = None
 
+    @classmethod
+    def of(cls, kind: str, data: Mapping[str, Any], last_event: int | None = None) -> "StreamEvent":
+        """Return an event with content that JSON can write; labels know the last event."""
+        number = data.get("last_event") if last_event is None else last_event
+        return cls(kind, json.dumps(data, separators=(",", ":")), number)
+
     def encode(self) -> bytes:
         """Return the event as ``text/event-stream`` has it."""
         number = "" if self.id is None else f"id: {self.id}\n"
@@ -58,18 +64,15 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._streams: list[Stream] = []
 
-    def publish(self, kind: str, data: Mapping[str, Any], *, last_event: int | None = None) -> None:
+    def publish(self, kind: str, data: Mapping[str, Any]) -> None:
         """Send an event to everyone who looks at the project.
 
         Args:
             kind: name of the event.
-            data: content that JSON can write.
-            last_event: number of the last event of the project that the content knows, for events with labels.
+            data: content that JSON can write; `last_event`, if it is there, becomes the event's id.
         """
-        event = StreamEvent(kind, json.dumps(data, separators=(",", ":")), last_event)
-        if self._loop.is_closed():
-            return
-        self._loop.call_soon_threadsafe(self._deliver, event)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._deliver, StreamEvent.of(kind, data))
 
     def people(self) -> list[str]:
         """Return the names of those who look at the project."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from console.labels.opened.hub import Hub
+from console.labels.opened.hub import Hub, StreamEvent
 from console.labels.opened.rows import SeenTable
 from labelling.projects.events import Event
 from labelling.projects.labels import Label
@@ -31,22 +31,38 @@ class News:
         self._published: dict[str, dict[str, Any]] = {"names": self._names()}
 
     def publish(self) -> None:
-        """Publish all that has changed. It blocks: call it in a thread."""
+        """Publish all that has changed, if somebody looks at the project. It blocks: call it in a thread."""
+        if not self._hub.is_watched:
+            return
         with self._lock:
+            last = last_event(self._project)
             for batch in batches(self._project, after=self._event):
-                self._event = batch["last_event"]
-                self._hub.publish("labels", batch, last_event=self._event)
-            self._publish("names", self._names())
-            self._publish("progress", dict(self._progress()._asdict()))
-            self._publish("rows", {"rows_version": self._rows().version})
+                self._hub.publish("labels", batch)
+                last = max(last, batch["last_event"])
+            self._event = last
+            for kind, data in self._now().items():
+                if self._published.get(kind) != data:
+                    self._published[kind] = data
+                    self._hub.publish(kind, data)
+
+    def state(self, last_event: int) -> list[StreamEvent]:
+        """Return the events that tell a page the names, progress and rows of now. It blocks.
+
+        Args:
+            last_event: number of the last event, which becomes the id, so that a page that has just come knows it.
+        """
+        found = {**self._now(), "people": {"people": self._hub.people()}}
+        return [StreamEvent.of(kind, data, last_event) for kind, data in found.items()]
+
+    def _now(self) -> dict[str, dict[str, Any]]:
+        return {
+            "names": self._names(),
+            "progress": dict(self._progress()._asdict()),
+            "rows": {"rows_version": self._rows().version},
+        }
 
     def _names(self) -> dict[str, Any]:
         return {"labels": [label_of(label) for label in self._project.labels.list(retired=True)]}
-
-    def _publish(self, kind: str, data: dict[str, Any]) -> None:
-        if self._published.get(kind) != data:
-            self._published[kind] = data
-            self._hub.publish(kind, data)
 
 
 def label_of(label: Label) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from runtime.errors import UserError
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-LIMIT_S = 120.0
 _IDLE_S = 60.0  # a process that nobody needs ends after this time, and returns its memory
 _CHECK_S = 5.0
 
@@ -30,10 +29,11 @@ class Worker:
 
     Args:
         nice: niceness of the process; 20 also gives it the idle class, so that it runs only while nobody else does.
+        limit_s: seconds after which a call is given up.
     """
 
-    def __init__(self, nice: int) -> None:
-        self._nice = nice
+    def __init__(self, nice: int, limit_s: float) -> None:
+        self._nice, self._limit_s = nice, limit_s
         self._pool: ProcessPoolExecutor | None = None
         self._one_call = asyncio.Lock()
         self._used = 0.0
@@ -46,7 +46,7 @@ class Worker:
         The arguments and the result are pickled. The function's own errors are raised here.
 
         Raises:
-            WorkerError: if the call has ended the process, or took more than LIMIT_S.
+            WorkerError: if the call has ended the process, or took too long.
         """
         async with self._one_call:
             if self._pool is None:
@@ -56,7 +56,7 @@ class Worker:
                 )
             try:
                 future = self._pool.submit(function, *arguments, **named)
-                return await asyncio.wait_for(asyncio.wrap_future(future), LIMIT_S)
+                return await asyncio.wait_for(asyncio.wrap_future(future), self._limit_s)
             except (BrokenProcessPool, TimeoutError) as error:
                 self._kill()
                 reason = "took too long" if isinstance(error, TimeoutError) else "has ended the process"
