@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from console.labels import marks, photos, pictures, projects, stream, uploads
+from console.labels.learning import api as learning
 
 
 def routes() -> list[Route]:
@@ -14,4 +15,5 @@ def routes() -> list[Route]:
         *pictures.routes(),
         *marks.routes(),
         *stream.routes(),
+        *learning.routes(),
     ]

@@ -16,7 +16,6 @@ from labelling.features.spaces import BY_NAME
 from labelling.projects.events import Batch
 from labelling.projects.labels import Label
 from schemas.labels.marks import (
-    MAX_NUMBER,
     MOST_EVENTS,
     GivenLabels,
     LabelBatch,
@@ -29,6 +28,7 @@ from schemas.labels.marks import (
     Merged,
     NewLabel,
 )
+from schemas.labels.parts import MAX_NUMBER
 from schemas.problems import invalid_field
 from schemas.review.times import utc
 

@@ -13,7 +13,7 @@ from console.labels.opened.hub import Stream, StreamEvent
 from console.labels.opened.news import batches, last_event
 from console.labels.service import OpenProject, labelling_of
 from labelling.projects.errors import UnknownError
-from schemas.labels.marks import MAX_NUMBER
+from schemas.labels.parts import MAX_NUMBER
 from schemas.problems import invalid_field
 
 QUIET_S = 15.0  # a comment is sent when nothing else was for this time; why: proxies end silent connections

@@ -61,6 +61,11 @@ class Models:
         with self._database.writing() as connection:
             connection.execute("UPDATE models SET judged = 1 WHERE id = ?", (model,))
 
+    def is_judged(self, model: int) -> bool:
+        """Return True if somebody has seen what the audit says of a model."""
+        with self._database.reading() as connection:
+            return connection.execute("SELECT 1 FROM models WHERE id = ? AND judged", (model,)).fetchone() is not None
+
     def list(self) -> list[Model]:
         """Return all models, oldest first."""
         with self._database.reading() as connection:

@@ -7,6 +7,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from schemas.labels.parts import (
     BODY,
+    MAX_NUMBER,
     MAX_PHOTOS,
     Colour,
     LabelAnswer,
@@ -25,7 +26,6 @@ from schemas.labels.parts import (
 
 LabelHow = Literal["click", "lasso", "similar", "suggestion", "confirm"]
 MOST_EVENTS = 10_000  # of an answer
-MAX_NUMBER = 2**53 - 1  # that every client can read
 
 
 class NewLabel(LabelRequest):

@@ -10,6 +10,7 @@ from schemas.problem_kinds import ProblemName
 TAG = "labels"
 MAX_NAME = 100  # characters
 MAX_PHOTOS = 50_000  # in a request
+MAX_NUMBER = 2**53 - 1  # that every client can read
 
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
@@ -37,7 +38,7 @@ class LabelRequest(BaseModel):
 class LabelAnswer(BaseModel):
     """An answer of labelling."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True)
 
     def to_json(self) -> bytes:
         """Return the response's body."""

@@ -4,12 +4,20 @@ from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode
 
-from schemas.labels import marks, photos, projects
+from schemas.labels import audits, checks, learning, maps, marks, photos, projects
 from schemas.labels.parts import PROBLEMS, TAG
 
 __all__ = ["COMPONENTS", "PROBLEMS", "SHARED_TYPES", "TAGS", "paths"]
 
-_PARTS = (projects, photos, marks)  # each has COMPONENTS and paths(), and may have SHARED_TYPES
+_PARTS = (
+    projects,
+    photos,
+    marks,
+    maps,
+    learning,
+    checks,
+    audits,
+)  # each has COMPONENTS and paths(), and may have SHARED_TYPES
 
 TAGS = [
     {"name": TAG, "description": "Projects in which people label photos. A service without a console lacks these."},

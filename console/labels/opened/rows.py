@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labelling.features.arrays import FILE, SpaceArrays
 from labelling.features.layout import FeatureLayout
 from labelling.features.spaces import Space
-from labelling.learning.arrays import UNLABELLED, Ints
+from labelling.learning.arrays import UNLABELLED, Bools, Ints
 from labelling.projects.progress import features, read_progress
 from labelling.projects.rows import SeenRows, seen_rows
 from labelling.projects.store import Project
@@ -66,6 +66,14 @@ class SeenTable(SeenRows):
             StaleError: if there are other rows by now.
         """
         return self._reader.array(space, self.version)
+
+    def held_back(self, space: Space, photos: Sequence[str]) -> tuple[Bools, NDArray[np.float32]]:
+        """Return other photos along the axes of a space, such as those of the audit.
+
+        Returns:
+            The mark of the photos that have components, and these, ``[marked photo, component]``.
+        """
+        return self._reader.others(space, photos)
 
     def arrays(self) -> dict[Space, NDArray[np.float32]]:
         """Return the rows along the axes of every space; see `array`."""
@@ -127,6 +135,14 @@ class RowReader:
                     del self._cache[next(iter(self._cache))]
                 self._cache[space] = array
             return self._cache[space]
+
+    def others(self, space: Space, photos: Sequence[str]) -> tuple[Bools, NDArray[np.float32]]:
+        """Return photos that are not on the map along the axes of a space; see `SeenTable.held_back`."""
+        with self._lock:
+            if self._arrays is None:
+                return np.zeros(len(photos), np.bool_), np.zeros((0, 0), np.float32)
+            known = self._arrays.projected(photos)
+            return known, self._arrays.array(space, [photos[place] for place in np.flatnonzero(known).tolist()])
 
     def _state(self) -> tuple[int, int]:
         """Return the version of the photos, and the number of the last event."""

@@ -31,6 +31,7 @@ def test_looks_count_the_models_that_somebody_has_seen_judged(project: Project, 
     for model in (recorded[0], recorded[2], recorded[2]):
         models.judge(model.id)
     assert models.looks() == 2
+    assert [models.is_judged(model.id) for model in recorded] == [True, False, True]
     project.audits.draw_fresh()
     assert models.looks() == 0
     assert len(models.list()) == 3

@@ -1,0 +1,112 @@
+"""The audit of a project: the next photo to answer blind, and the estimate of accuracy from the answers."""
+
+import numpy as np
+
+from console.labels.learning.training import Trained
+from labelling.learning.arrays import UNLABELLED, Labels
+from labelling.learning.audit import KNOWN_FROM, Estimate, Share, estimate
+from labelling.projects.errors import ProjectError
+from labelling.projects.models import Models
+from labelling.projects.rows import AuditRows, audit_rows
+from labelling.projects.store import Project
+from schemas.labels.audits import AuditedLabel, AuditFigure, AuditState
+from schemas.labels.checks import BlindPhoto, NextPhoto
+
+EVERY, DUE = 20, 5  # labels after which audit photos are due, and their number
+
+
+def next_photo(project: Project) -> NextPhoto:
+    """Return the next photo of the audit that can be shown. Nothing is said about its label or prediction."""
+    decoded = {photo.sha256 for photo in project.photos if photo.state == "ok"}
+    waiting = [photo for photo in audit_rows(project).open if photo in decoded]
+    return NextPhoto(photo=BlindPhoto(sha256=waiting[0]) if waiting else None, waiting=len(waiting))
+
+
+def answer(project: Project, who: str, photo: str, label: int) -> None:
+    """Store a blind answer.
+
+    Raises:
+        ProjectError: if the audit does not ask about the photo.
+    """
+    if photo not in project.audits.current().asked:
+        raise ProjectError(f"photo: the audit does not ask about {photo}; ask for the next photo")
+    project.events.label({photo: label}, who=who, how="audit")
+
+
+def audit_state(project: Project, trained: Trained, models: Models) -> AuditState:
+    """Return the state of the audit of a project. Who gets its figure has looked at it."""
+    audit = audit_rows(project)
+    known, components = trained.rows.held_back(trained.space, audit.photos)
+    predicted = np.full(len(audit.photos), UNLABELLED)
+    predicted[known] = trained.classifier.predict(components).labels
+    labelled = int((trained.rows.labels != UNLABELLED).sum())
+    found = state(audit, predicted, labelled=labelled, draw=project.audits.current().draw, looks=models.looks())
+    if found.figure is None or trained.model is None or models.is_judged(trained.model.id):
+        return found
+    models.judge(trained.model.id)
+    return found.model_copy(update={"looks": models.looks()})
+
+
+def state(audit: AuditRows, predicted: Labels, *, labelled: int, draw: int, looks: int) -> AuditState:
+    """Return the state of the audit.
+
+    Args:
+        audit: photos of the audit with their answers.
+        predicted: prediction for each of them; UNLABELLED for none.
+        labelled: number of other photos with an answer.
+        draw: number of the draw.
+        looks: number of models of which somebody has seen the figure.
+    """
+    found = estimate(audit.answers, predicted, looks=looks)
+    answered = len(audit.photos) - found.open
+    due = min(found.open, max(0, DUE * (labelled // EVERY) - answered))
+    return AuditState(
+        asked=len(audit.photos),
+        answered=answered,
+        open=found.open,
+        cant_tell=found.cant_tell,
+        draw=draw,
+        due=due > 0,
+        due_photos=due,
+        looks=looks,
+        figure=_figure(found),
+        text=_text(found, trained=bool(np.any(predicted != UNLABELLED))),
+    )
+
+
+def _figure(found: Estimate) -> AuditFigure | None:
+    if found.share is None or found.interval is None:
+        return None
+    return AuditFigure(
+        right=found.right,
+        answers=found.answers,
+        share=round(found.share, 4),
+        low=round(found.interval.low, 4),
+        high=round(found.interval.high, 4),
+        by_label=[_of_label(label, share) for label, share in found.by_label.items()],
+    )
+
+
+def _of_label(label: int, found: Share) -> AuditedLabel:
+    low, high = (None, None) if found.interval is None else (round(end, 4) for end in found.interval)
+    share = None if found.share is None else round(found.share, 4)
+    return AuditedLabel(label=label, right=found.right, answers=found.answers, share=share, low=low, high=high)
+
+
+def _text(found: Estimate, *, trained: bool) -> str:
+    """Return the estimate as a sentence."""
+    if found.share is not None and found.interval is not None:
+        low, high = found.interval
+        return (
+            f"{found.right} of {found.answers} right: {found.share:.0%} accuracy, and with 95 % confidence between "
+            f"{low:.0%} and {high:.0%}."
+        )
+    if not trained:
+        return "The accuracy is not yet known: give photos two labels first."
+    missing = KNOWN_FROM - found.answers
+    if found.open < missing:
+        return (
+            f"The accuracy is not yet known: it needs {KNOWN_FROM} answers, and the audit has {found.answers} with "
+            f"{found.open} open. Add photos."
+        )
+    return f"The accuracy is not yet known: answer {missing} more audit photos."

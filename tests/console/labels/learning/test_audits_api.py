@@ -1,0 +1,123 @@
+"""The audit over its addresses: blind answers, and the only figure that is called accuracy."""
+
+from typing import Any
+
+import pytest
+
+from runtime.shares import wilson
+from tests.console.labels.learning.conftest import Sample
+
+
+def audit(sample: Sample) -> dict[str, Any]:
+    answer = sample.client.get(f"{sample.base}/audit", params={"space": "final-what"})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def post(sample: Sample, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = sample.client.post(f"{sample.base}/audit{path}", json=body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def answer(sample: Sample, count: int, *, wrong: int = 0) -> None:
+    """Answer the next photos, some of them with another breed."""
+    for number in range(count):
+        photo = post(sample, "/next", {})["photo"]["sha256"]
+        breed = (sample.breed[photo] + (number < wrong)) % 4
+        post(sample, "", {"photo": photo, "label": sample.labels[breed]})
+
+
+def test_the_next_photo_is_blind_and_held_back(sample: Sample) -> None:
+    found = post(sample, "/next", {})
+    assert found == {"photo": {"sha256": sample.project.audits.current().asked[0]}, "waiting": 50}
+    assert found["photo"]["sha256"] not in sample.seen
+
+
+def test_the_figure_is_not_yet_known_below_30_answers(sample: Sample) -> None:
+    assert audit(sample)["text"] == "The accuracy is not yet known: give photos two labels first."
+    sample.label(sample.seen[:100])
+    answer(sample, 29)
+    found = audit(sample)
+    assert (found["figure"], found["looks"]) == (None, 0)
+    assert found["text"] == "The accuracy is not yet known: answer 1 more audit photos."
+    assert (found["asked"], found["answered"], found["open"], found["draw"]) == (50, 29, 21, 1)
+
+
+def test_the_figure_has_the_interval_of_wilson(sample: Sample) -> None:
+    sample.label(sample.seen[:100])
+    answer(sample, 40, wrong=8)
+    figure = audit(sample)["figure"]
+    low, high = wilson(figure["right"], 40)
+    assert figure["of"] == 40
+    assert 28 <= figure["right"] <= 34
+    assert figure["share"] == pytest.approx(figure["right"] / 40)
+    assert (figure["low"], figure["high"]) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    assert sum(label["of"] for label in figure["by_label"]) == 40
+    assert sum(label["right"] for label in figure["by_label"]) == figure["right"]
+    for label in figure["by_label"]:
+        assert (label["share"] is None) == (label["low"] is None) == (label["of"] < 10)
+
+
+def test_looks_count_the_models_whose_figure_was_seen(sample: Sample) -> None:
+    sample.label(sample.seen[:100])
+    answer(sample, 30)
+    assert audit(sample)["looks"] == 1
+    assert audit(sample)["looks"] == 1
+    for photo in sample.seen[100:104]:
+        sample.label([photo])
+        sample.client.get(f"{sample.base}/predictions")
+    assert audit(sample)["looks"] == 2
+
+
+def test_audit_photos_are_due_after_each_20_labels(sample: Sample) -> None:
+    assert (audit(sample)["due"], audit(sample)["due_photos"]) == (False, 0)
+    sample.label(sample.seen[:19])
+    assert not audit(sample)["due"]
+    sample.label(sample.seen[19:20])
+    assert (audit(sample)["due"], audit(sample)["due_photos"]) == (True, 5)
+    answer(sample, 3)
+    assert audit(sample)["due_photos"] == 2
+    answer(sample, 2)
+    assert not audit(sample)["due"]
+    sample.label(sample.seen)
+    assert audit(sample)["due_photos"] == 45
+
+
+def test_photos_nobody_can_tell_count_neither_way(sample: Sample) -> None:
+    sample.label(sample.seen[:100])
+    answer(sample, 30)
+    before = audit(sample)["figure"]
+    photo = post(sample, "/next", {})["photo"]["sha256"]
+    found = post(sample, "", {"photo": photo, "label": 0})
+    assert (found["cant_tell"], found["answered"]) == (1, 31)
+    assert audit(sample)["figure"] == before
+
+
+def test_only_photos_of_the_audit_are_answered(sample: Sample) -> None:
+    for photo in (sample.seen[0], "a" * 64):
+        found = sample.client.post(f"{sample.base}/audit", json={"photo": photo, "label": 0})
+        assert found.status_code == 422
+        assert "the audit does not ask about" in str(found.json())
+    asked = sample.project.audits.current().asked[0]
+    assert sample.client.post(f"{sample.base}/audit", json={"photo": asked, "label": 99}).status_code == 404
+
+
+def test_answers_change_neither_labels_nor_predictions(sample: Sample) -> None:
+    sample.label(sample.seen[:100])
+    before = sample.client.get(f"{sample.base}/predictions").json()
+    answer(sample, 20, wrong=20)
+    after = sample.client.get(f"{sample.base}/predictions").json()
+    assert after == before
+
+
+def test_a_fresh_draw_begins_again(sample: Sample) -> None:
+    sample.label(sample.seen[:100])
+    old = sample.project.audits.current().asked
+    answer(sample, 30)
+    assert audit(sample)["looks"] == 1
+    found = post(sample, "/draw", {})
+    assert (found["draw"], found["answered"], found["looks"], found["figure"]) == (2, 0, 0, None)
+    photos = [photo["sha256"] for photo in sample.client.get(f"{sample.base}/photos").json()["photos"]]
+    assert {*old} <= {*photos}
+    assert not {*photos} & sample.project.audits.current().held
