@@ -188,6 +188,7 @@ export class ProjectStore extends EventTarget {
    * @returns {Promise<Float32Array>}
    */
   map(space = this.view.space, projection = this.view.projection, onStep = () => {}) {
+    if (!space || !projection) return Promise.resolve(new Float32Array(0)); // nothing embeds the photos
     if (projection === "separate" && this.separation) return Promise.resolve(floatsOf(this.separation.positions));
     const path = `/maps/${space}/${projection}?rows_version=${encodeURIComponent(this.rowsVersion)}`;
     const found = this.maps.get(path) ?? this.api.map(path, onStep);

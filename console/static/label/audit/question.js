@@ -23,7 +23,8 @@ class LabelQuestion extends PlainElement {
     this.hint = "";
   }
 
-  focus() {
+  async focus() {
+    await this.updateComplete; // a new question is not on the page yet
     this.focusOn(".question");
   }
 

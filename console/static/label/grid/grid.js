@@ -127,11 +127,11 @@ class PhotoGrid extends PlainElement {
         <label>Size <select @change=${(/** @type {Event} */ event) => {
           this.size = Number(/** @type {HTMLSelectElement} */ (event.target).value);
         }}>${SIZES.map(([size, words]) => html`<option value=${size} ?selected=${size === this.size}>${words}</option>`)}</select></label>
-      </div>
       <p class="hint counts">${shown === all ? count(all, "photo") : `${whole(shown)} of ${count(all, "photo")}`},
         ${whole(store.selection.size)} selected.
         ${store.selection.size > 0 ? html`<button class="quiet small" @click=${() => store.select([])}>Clear</button>` : nothing}
         ${shown > 0 ? html`<button class="quiet small" @click=${() => store.select(this.rows)}>Select all</button>` : nothing}</p>
+      </div>
       <shopcat-label-list id="grid" name="Photos" .store=${store} .rows=${this.rows} .picked=${store.selection} .size=${this.size}
         @pick=${(/** @type {Pick} */ { detail }) => store.select(detail.rows, detail.mode)}></shopcat-label-list>
       ${shown === 0 ? html`<p class="empty">${all === 0 ? "No photo is ready yet." : "No photo fits this choice."}</p>` : nothing}

@@ -237,7 +237,8 @@ class PhotoList extends PlainElement {
     if (row !== undefined) this.store.setView({ preview: row });
   }
 
-  focus() {
+  async focus() {
+    await this.updateComplete; // a new list has no box yet
     this.box.focus();
   }
 

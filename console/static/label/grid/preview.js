@@ -32,12 +32,12 @@ class PhotoPreview extends PlainElement {
 
   connectedCallback() {
     super.connectedCallback();
-    for (const type of ["view", "labels", "predictions"]) this.store.addEventListener(type, this.onChange);
+    for (const type of ["view", "labels", "names", "predictions"]) this.store.addEventListener(type, this.onChange);
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
-    for (const type of ["view", "labels", "predictions"]) this.store.removeEventListener(type, this.onChange);
+    for (const type of ["view", "labels", "names", "predictions"]) this.store.removeEventListener(type, this.onChange);
   }
 
   get dialog() {
@@ -80,6 +80,11 @@ class PhotoPreview extends PlainElement {
   /** @param {number} factor */
   scale(factor) {
     this.zoom = Math.max(NEAREST, Math.min(FARTHEST, this.zoom * factor));
+  }
+
+  /** @param {number} label */
+  give(label) {
+    this.dispatchEvent(new CustomEvent("give", { detail: label, bubbles: true }));
   }
 
   /** @param {KeyboardEvent} event */
@@ -129,7 +134,13 @@ class PhotoPreview extends PlainElement {
               ? html`<span class="muted">The model's guess: ${sign(guess)} ${guess.name}, sure to ${percent(store.predictions?.confidence[row] ?? 0)}.</span>`
               : nothing
           }
-          <span class="muted">Keys <kbd>1</kbd> to <kbd>9</kbd> label this photo.</span></p>
+        </p>
+        <div class="chips">${[...store.names.values()]
+          .filter(({ retired }) => !retired)
+          .map(
+            (label) => html`<button class="chip" @click=${() => this.give(label.id)}>${sign(label)} ${label.name}
+            ${label.number < 10 ? html`<kbd aria-hidden="true">${label.number}</kbd>` : nothing}</button>`,
+          )}</div>
         ${
           this.history.length === 0
             ? nothing

@@ -84,7 +84,7 @@ class LabelTools extends PlainElement {
     const chosen = store.chosen().length;
     const enough = [...store.names.values()].filter(({ retired }) => !retired).length > 1;
     const { by, threshold } = store.view.fade;
-    return html`<section class="card tools-card" aria-label="Tools">
+    return html`<section class="tools-bar" aria-label="Tools">
       <div class="flow">
         <button ?disabled=${store.selection.size === 0} @click=${() => this.ask("review")}>Review selection <kbd>r</kbd></button>
         <button ?disabled=${chosen === 0} @click=${() => this.ask("similar")}>Find similar <kbd>f</kbd></button>
@@ -101,8 +101,8 @@ class LabelTools extends PlainElement {
                 @change=${this.sayFaded}></label><span class="hint">Unsure photos have a dashed ring.</span>`
             : nothing
         }
+        <p class="hint model-words">${this.modelWords()}</p>
       </div>
-      <p class="hint model-words">${this.modelWords()}</p>
       ${this.separating ? html`<shopcat-label-separate .store=${store}></shopcat-label-separate>` : nothing}
     </section>`;
   }
