@@ -24,6 +24,12 @@ export const since = (time) =>
  */
 export const projectAddress = (id) => `/console/label?project=${encodeURIComponent(id)}`;
 
+/**
+ * Return words with a capital letter and a full stop.
+ * @param {string} words
+ */
+export const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
+
 /** @typedef {"photos" | "next" | "checks" | "audit" | "out"} Tab */
 
 /** @type {[Tab, string][]} */

@@ -42,6 +42,7 @@ class LabelWorkspace extends AskingElement {
     query: { attribute: false },
     message: { state: true },
     opened: { state: true },
+    loaded: { state: true },
     failed: { state: true },
     review: { state: true },
     adding: { state: true },
@@ -57,6 +58,8 @@ class LabelWorkspace extends AskingElement {
     /** @type {Message} */
     this.message = { text: "" };
     this.opened = false;
+    /** Parts whose module is here. @type {Set<string>} */
+    this.loaded = new Set();
     /** Parts whose module did not come. @type {Set<string>} */
     this.failed = new Set();
     /** Kind of the review that is open. @type {"" | "selection" | "similar"} */
@@ -83,7 +86,10 @@ class LabelWorkspace extends AskingElement {
   willUpdate(changes) {
     if (changes.has("project") && this.store?.id !== this.project) this.openProject();
     if (changes.has("query") || changes.has("opened")) for (const part of this.parts()) this.load(part);
-    if (changes.has("query")) this.review = "";
+    if (changes.has("query")) {
+      this.review = "";
+      this.message = { text: "" };
+    }
   }
 
   openProject() {
@@ -132,6 +138,7 @@ class LabelWorkspace extends AskingElement {
   async load(part) {
     try {
       await MODULES[part]?.();
+      this.loaded = new Set([...this.loaded, part]);
     } catch {
       this.failed = new Set([...this.failed, part]);
     }
@@ -303,7 +310,8 @@ class LabelWorkspace extends AskingElement {
    * @param {unknown} element
    */
   renderPart(part, element) {
-    if (!this.failed.has(part)) return element;
+    if (this.loaded.has(part)) return element;
+    if (!this.failed.has(part)) return html`<p class="waiting">One moment…</p>`;
     return html`<p class="notice">This part can't be loaded. Check the connection, then reload the page.</p>`;
   }
 }

@@ -76,7 +76,7 @@ class LabelChecks extends PlainElement {
     /** @type {[string, string][]} */
     const notes = [];
     if (check === "noise")
-      for (const { sha256, probability } of checks?.noise ?? []) notes.push([sha256, percent(probability)]);
+      for (const { sha256, probability } of checks?.noise ?? []) notes.push([sha256, `${percent(probability)} likely`]);
     if (check === "duplicates")
       for (const [index, group] of (checks?.duplicates ?? []).entries())
         for (const sha256 of group) notes.push([sha256, `group ${index + 1}`]);

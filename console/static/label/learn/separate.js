@@ -4,6 +4,7 @@ import { PlainElement } from "../../shared/element.js";
 import { percent } from "../../shared/format.js";
 import { html, nothing } from "../../vendor/lit.js";
 import { sign } from "../shapes.js";
+import { sentence } from "../words.js";
 
 /** @import {SeparationAnswer} from "../types.js" */
 /** @import {ProjectStore} from "../store.js" */
@@ -45,7 +46,8 @@ class LabelSeparate extends PlainElement {
     this.waiting = true;
     this.result = await this.store.separate([...this.chosen], space);
     this.waiting = false;
-    if (this.result) this.store.say(`${this.result.text} ${this.result.warning ?? ""}`);
+    if (this.result)
+      this.store.say([this.result.text, this.result.warning ?? ""].filter(Boolean).map(sentence).join(" "));
   }
 
   /** @param {number} id */
@@ -75,8 +77,8 @@ class LabelSeparate extends PlainElement {
 
   /** @param {SeparationAnswer} result */
   renderResult({ text, warning, score, ranking }) {
-    return html`<p>${text}</p>
-      ${warning ? html`<p class="notice">${warning}</p>` : nothing}
+    return html`<p>${sentence(text)}</p>
+      ${warning ? html`<p class="notice">${sentence(warning)}</p>` : nothing}
       ${score === null ? nothing : html`<p class="hint">Score on photos that the map was not fitted to: ${score.toFixed(2)}; 0.50 is chance, 1.00 is perfect.</p>`}
       <details><summary>All spaces, the best first</summary><ol class="ranking">${ranking.map(
         ({

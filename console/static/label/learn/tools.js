@@ -74,7 +74,7 @@ class LabelTools extends PlainElement {
     const trained = store.labels.reduce((sum, label) => sum + Number(label > 0), 0);
     const { state, model } = store.predictions ?? { state: "no labels", model: null };
     if (state === "trained")
-      return `The model has learned from ${count(trained, "label")} and guesses the rest. How good it is: ask the audit.`;
+      return `The model has learned from ${count(trained, "label")} and guesses the rest. How good is it? says how often it is right.`;
     if (state === "one label" || model !== null) return "The model needs a second label to tell photos apart.";
     return "The model learns as soon as two labels have photos.";
   }

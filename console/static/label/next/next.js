@@ -91,7 +91,6 @@ class LabelNext extends PlainElement {
     );
     this.suggestion = fresh.shift() ?? answer.suggestions[0] ?? null;
     this.queue = answer.kind === "group" ? fresh : [];
-    if (this.suggestion) this.store.say(this.suggestion.why);
   }
 
   focus() {
