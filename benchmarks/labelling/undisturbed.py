@@ -1,0 +1,106 @@
+"""Measure how much the embedding of photos slows forecasts of the same service.
+
+    python -m benchmarks.labelling.undisturbed model_store/demo model_store/pets PHOTOS [--photos 2000]
+
+A service has both bundles, and a project whose photos are being embedded. Forecasts are measured in pairs of turns: in
+one of each, the process of the embedding is stopped (SIGSTOP), in the other it goes on (SIGCONT). It ends when all
+photos are embedded. Prints the ratios of the latencies, busy to quiet, with their quartiles, and the photos per second.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from benchmarks.labelling.first_map import Client, running, waited
+from benchmarks.load_generator.closed_loop import generator, measure
+from benchmarks.table.sales import one_day
+from labelling.projects.progress import read_progress
+from labelling.projects.store import Project, ProjectStore
+from runtime.bundle import name_of
+from serving.tuning.load import Load
+
+
+def make_photos(source: Path, folder: Path, count: int) -> Path:
+    """Copy photos into a folder, some of them several times with a byte more, so that all differ."""
+    folder.mkdir()
+    photos = sorted(source.glob("*.jpg"))
+    for number in range(count):
+        copy = shutil.copy(photos[number % len(photos)], folder / f"{number:05d}.jpg")
+        with Path(copy).open("ab") as file:
+            file.write(b"\0" * (number // len(photos)))
+    return folder
+
+
+def embedding() -> psutil.Process | None:
+    """Return the process of the embedding, which is a descendant of this one."""
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "labelling.projects.embedding" in process.cmdline():
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+def measure_pairs(
+    url: str, bodies: Sequence[bytes], project: Project, *, connections: int, seconds: float
+) -> list[tuple[Load, Load]]:
+    """Measure pairs of a quiet and a busy turn until all photos are embedded."""
+    pairs: list[tuple[Load, Load]] = []
+    while (process := embedding()) is not None:
+        turns: dict[bool, Load] = {}
+        for busy in (False, True) if len(pairs) % 2 else (True, False):
+            try:
+                process.send_signal(signal.SIGCONT if busy else signal.SIGSTOP)
+            except psutil.NoSuchProcess:
+                return pairs
+            turns[busy] = measure(url, bodies, connections=connections, seconds=seconds)
+        process.send_signal(signal.SIGCONT)
+        if not read_progress(project).finished:  # the last turn was not busy to its end
+            pairs.append((turns[False], turns[True]))
+    return pairs
+
+
+def main() -> None:
+    """Measure and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sales", type=Path)
+    parser.add_argument("pets", type=Path)
+    parser.add_argument("folder", type=Path, metavar="photos")
+    parser.add_argument("--photos", type=int, default=2000)
+    parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3)
+    options = parser.parse_args()
+    bodies = one_day(options.sales)
+    with tempfile.TemporaryDirectory() as temporary:
+        data = Path(temporary, "data")
+        project = ProjectStore(data / "projects").create("Photos")
+        project.photos.add_folder(make_photos(options.folder, Path(temporary, "photos"), options.photos))
+        command: list[str | Path] = ["serve", options.sales, options.pets, "--runner", "python", "--workers", "1"]
+        load = os.getloadavg()[0]
+        with running(*command, data=data) as url:
+            waited(Client(url).answers)
+            address = f"{url}/predictions/{name_of(options.sales)}"
+            waited(lambda: embedding() is not None)
+            measure(address, bodies, connections=options.connections, seconds=options.seconds)  # warms up
+            before, began = read_progress(project).embedded, time.monotonic()
+            pairs = measure_pairs(address, bodies, project, connections=options.connections, seconds=options.seconds)
+            rate = (read_progress(project).embedded - before) / (time.monotonic() - began)
+    print(f"{options.connections} connections by {generator()}, {len(pairs)} pairs of {options.seconds:g} s")
+    print(f"load of the machine before: {load:.1f}; {rate:.1f} photos a second while half of the time is quiet\n")
+    for name in ("p50", "p99", "rate"):
+        ratios = [getattr(busy, name) / getattr(quiet, name) for quiet, busy in pairs]
+        low, median, high = statistics.quantiles(ratios, n=4)
+        print(f"{name}, while photos are embedded / quiet: {median:.3f} (quartiles {low:.3f}, {high:.3f})")
+
+
+if __name__ == "__main__":
+    main()
