@@ -1,5 +1,6 @@
 """`shopcat label`: begin or continue to label the photos of a folder, on the pages of a service."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,9 +14,11 @@ from cli.service.serve import run, serve
 
 if TYPE_CHECKING:
     from labelling.photos.files import BrokenFile
+    from labelling.projects.photos import Added
     from labelling.projects.store import Project
 
 PROJECTS = "projects"  # folder of the projects in that of the data
+_VEHICLES = 600  # photos of the demonstration
 _SHOWN = 5  # files in a list of those that can't be used
 _PORT = click.IntRange(1, 65535)
 
@@ -133,9 +136,7 @@ def _add(project: "Project", folder: Path | None) -> None:
     from runtime.errors import UserError
 
     if folder is None:
-        if not len(project.photos):
-            click.echo("drawing vehicles ...")
-        added = project.photos.add_demonstration()
+        added = _draw(project)
     else:
         click.echo(f"looking for photos in {folder} ...")
         added = project.photos.add_folder(folder)
@@ -148,6 +149,15 @@ def _add(project: "Project", folder: Path | None) -> None:
         click.echo(f"{copies:,} further files are copies")
     _print_files("photos are missing", added.vanished)
     _print_files("files are left out", added.broken)
+
+
+def _draw(project: "Project") -> "Added":
+    """Draw the vehicles of the demonstration, unless they are there, with a bar of the progress."""
+    if len(project.photos):
+        return project.photos.add_demonstration(_VEHICLES)
+    click.echo(f"drawing {_VEHICLES} vehicles ...")
+    with click.progressbar(length=_VEHICLES, show_pos=True, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        return project.photos.add_demonstration(_VEHICLES, drawn=lambda _: bar.update(1))
 
 
 def _print_files(title: str, files: "Sequence[BrokenFile]") -> None:

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _PORT = click.IntRange(1, 65535)
 _PAGES_S = 30.0  # time that the last line waits for the pages
+_END = "Ctrl-C stops it."
 _NEW_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -260,7 +261,10 @@ def _serve_with_gateway(options: ServeOptions, page: str) -> None:
     def on_ready(service: "Service") -> None:
         pages = _pages(service, f"{url}/console/{page}")
         announce(url)
-        _show(options, config.url, service.servers, pages=pages)
+        if page:
+            _print(options, f"{pages}{_END}")
+        else:
+            _show(options, config.url, service.servers, pages=pages)
 
     _print(options, f"starting {options.what_is_started()} with {_names(options)} ...")
     with announced(options.data) if console else nullcontext(str) as announce:
@@ -322,4 +326,4 @@ def _show(options: ServeOptions, url: str, servers: "Sequence[Server]", pages: s
             address = f"{url}/predictions/{name}"
             _print(options, kind_commands(bundle).first_answer(address, bundle, partial(server.ask, name)))
         shown |= server.models.keys()
-    _print(options, f"request log: {servers[0].request_log}\n{pages}Ctrl-C stops it.")
+    _print(options, f"request log: {servers[0].request_log}\n{pages}{_END}")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,13 +97,16 @@ def draw(vehicle: Vehicle) -> Image.Image:
     return light.exposed(photo.crop((left, top, left + width, top + height)), rng)
 
 
-def write_demonstration(folder: Path, photos: int = 600, *, seed: int = 0) -> list[Vehicle]:
+def write_demonstration(
+    folder: Path, photos: int = 600, *, seed: int = 0, drawn: Callable[[Vehicle], object] = lambda _: None
+) -> list[Vehicle]:
     """Write the drawn photos and ``truth.csv`` into a new folder, atomically.
 
     Args:
         folder: the new folder.
         photos: number of photos.
         seed: seed of everything.
+        drawn: called after each photo.
 
     Returns:
         The truth, in the order of the file names.
@@ -110,13 +114,14 @@ def write_demonstration(folder: Path, photos: int = 600, *, seed: int = 0) -> li
     Raises:
         FolderError: if the folder exists and is not empty.
     """
-    drawn = vehicles(photos, seed=seed)
+    found = vehicles(photos, seed=seed)
     truth = io.StringIO()
     writer = csv.writer(truth, lineterminator="\n")
     writer.writerow(["name", "kind", "colour", "angle", "view"])
     with new_folder(folder) as part:
-        for vehicle in drawn:
+        for vehicle in found:
             draw(vehicle).save(part / vehicle.name, "JPEG", quality=_QUALITY)
             writer.writerow([*vehicle[:4], vehicle.view])
+            drawn(vehicle)
         (part / TRUTH).write_text(truth.getvalue(), encoding="utf-8")
-    return drawn
+    return found

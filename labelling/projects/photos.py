@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from labelling.demonstration import write_demonstration
-from labelling.demonstration.vehicles import TRUTH
+from labelling.demonstration.vehicles import TRUTH, Vehicle
 from labelling.features.table import PhotoFacts
 from labelling.photos.files import BrokenFile, FolderPhotos, NoPhotosError, PhotoFile, list_photos, read_content
 from labelling.projects.database import Database
@@ -164,7 +164,9 @@ class Photos:
             tuple(BrokenFile(photo.path, "unreadable", _gone(photo)) for photo in vanished),
         )
 
-    def add_demonstration(self, photos: int = 600, *, seed: int = 0) -> Added:
+    def add_demonstration(
+        self, photos: int = 600, *, seed: int = 0, drawn: Callable[[Vehicle], object] = lambda _: None
+    ) -> Added:
         """Draw vehicles whose kind, colour and angle are known, and add them; see `labelling.demonstration`.
 
         The truth lies beside them, in ``demonstration/truth.csv``.
@@ -172,6 +174,7 @@ class Photos:
         Args:
             photos: number of photos.
             seed: seed of everything.
+            drawn: called after each photo that is drawn.
 
         Raises:
             FullError: if the disk is full, or the project would have too many photos.
@@ -180,7 +183,7 @@ class Photos:
         self._check_count(photos)
         with disk_errors(folder):
             if not (folder / TRUTH).exists():
-                write_demonstration(folder, photos, seed=seed)
+                write_demonstration(folder, photos, seed=seed, drawn=drawn)
             for file in folder.iterdir():
                 file.chmod(0o600)
             folder.chmod(0o700)

@@ -97,9 +97,9 @@ def test_changes_of_the_folder_are_found_and_said(shopcat: Labels, folder: Path)
 
 
 def test_the_demonstration_is_one_project_of_drawn_vehicles(shopcat: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelling.projects.photos.Photos.add_demonstration.__defaults__", (5,))
+    monkeypatch.setattr(label, "_VEHICLES", 5)
     text = shopcat.works("--demo", "--bundle", BUNDLE)
-    assert "drawing vehicles ...\nproject Demonstration: 5 photos, 5 of them new\n" in text
+    assert "drawing 5 vehicles ...\nproject Demonstration: 5 photos, 5 of them new\n" in text
     assert "project Demonstration: 5 photos, 0 of them new\n" in shopcat.works("--demo", "--bundle", BUNDLE)
     assert [project.photos for project in shopcat.projects()] == [5]
 
