@@ -24,7 +24,7 @@ def project(ann: Person, tmp_path: Path) -> str:
     return project
 
 
-def test_who_looks_at_a_project_that_is_deleted_gets_an_end_and_then_not_found(
+def test_the_deletion_of_a_project_ends_its_streams_and_its_addresses(
     service: Running, ann: Person, bob: Person, project: str
 ) -> None:
     other = ann.create("Other")
