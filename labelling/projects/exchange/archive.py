@@ -4,6 +4,7 @@ import hashlib
 import zipfile
 from collections.abc import Iterator
 from io import RawIOBase
+from pathlib import Path
 
 from labelling.photos.files import BrokenFile
 from labelling.projects.errors import BrokenPhotoError
@@ -50,6 +51,20 @@ def zip_export(plan: Plan) -> Iterator[bytes]:
             for line in plan.table():
                 entry.write(line.encode())
         yield sink.take()
+    yield sink.take()
+
+
+def zip_folder(folder: Path) -> Iterator[bytes]:
+    """Yield the pieces of a ZIP file with the files of a folder, below its name."""
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            info = zipfile.ZipInfo(file.relative_to(folder.parent).as_posix())
+            info.file_size = file.stat().st_size
+            with file.open("rb") as content, archive.open(info, "w") as entry:
+                while chunk := content.read(_CHUNK):
+                    entry.write(chunk)
+                    yield sink.take()
     yield sink.take()
 
 

@@ -41,6 +41,7 @@ class Exported(NamedTuple):
         folder: the folder.
         train: number of photos to train on.
         valid: number of photos to judge by.
+        blind: number of these whose label is a blind answer.
         folders: name of the folder of each label, by the label's name.
         warnings: photos that were left out, and labels without a photo to judge by.
     """
@@ -48,6 +49,7 @@ class Exported(NamedTuple):
     folder: Path
     train: int
     valid: int
+    blind: int
     folders: dict[str, str]
     warnings: list[str]
 
@@ -84,6 +86,11 @@ class Plan:
     def count(self, split: str) -> int:
         """Return the number of photos of a side of the split, ``train`` or ``valid``."""
         return sum(row.split == split for row in self.chosen)
+
+    @property
+    def blind(self) -> int:
+        """Return the number of photos to judge by whose label is a blind answer."""
+        return sum(row.how == "audit" for row in self.chosen)
 
     def place(self, row: Decision) -> str:
         """Return the path of a chosen photo in the exported folder."""
@@ -135,7 +142,7 @@ def export_folder(project: Project, target: Path, *, predictions: Mapping[str, P
             _link(row.photo.file.path.resolve(), place)
         with (part / TABLE).open("w", encoding="utf-8", newline="") as table:
             table.writelines(plan.table())
-    return Exported(target, plan.count("train"), plan.count("valid"), plan.folders, plan.warnings)
+    return Exported(target, plan.count("train"), plan.count("valid"), plan.blind, plan.folders, plan.warnings)
 
 
 def folder_names(labels: Iterable[str]) -> dict[str, str]:
@@ -192,6 +199,8 @@ def _warnings(rows: list[Decision], gone: set[str]) -> list[str]:
         lines.append(f"{len(names)} photos are gone or have changed, and were left out: {_some(names)}")
     if informed:
         lines.append(f"{len(informed)} photos of the audit have no blind answer, and were left out: {_some(informed)}")
+    if imported := sum(row.split == "valid" and row.how != "audit" for row in chosen):
+        lines.append(f"{imported} photos to judge by have imported labels, which are no blind answers")
     if unjudged:
         lines.append(f"labels without a photo to judge by: {_some(unjudged)}; answer more of the audit")
     return lines

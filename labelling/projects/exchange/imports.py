@@ -66,6 +66,8 @@ def import_label_studio(project: Project, text: str, *, who: str) -> Imported:
     """
     try:
         tasks = json.loads(text)
+        if not isinstance(tasks, list):
+            raise TypeError("it is no list")
         rows = [row for task in tasks for row in _task(task)]
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise ProjectError(f"tasks: Label Studio exports others ({error!r}); export them there as JSON") from error
