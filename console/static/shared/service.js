@@ -44,6 +44,11 @@ export function forget() {
   window.dispatchEvent(new Event("shopcat:session"));
 }
 
+/** Forget the models, after another bundle is served. */
+export function forgetModels() {
+  modelsAnswer = null;
+}
+
 /** @returns {Promise<SalesModel | undefined>} */
 export const salesModel = async () => (await models()).find((model) => model.kind === "sales");
 
