@@ -9,6 +9,7 @@ A choice replaces one version of one folder. Once that folder has another bundle
 deployment is never hidden. The replaced folder itself stays as it is.
 """
 
+import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -65,7 +66,7 @@ def chosen_folder(data: Path, name: str) -> Path:
 
 
 def choose(data: Path, name: str, bundle: Path, choice: Choice) -> None:
-    """Keep a copy of a bundle as the choice for a model, atomically; it replaces an earlier choice.
+    """Keep a copy of a bundle as the choice for a model, atomically. It replaces an earlier choice; see `undo`.
 
     Args:
         data: folder of the service's data.
@@ -78,9 +79,26 @@ def choose(data: Path, name: str, bundle: Path, choice: Choice) -> None:
         FolderError: if the data can't be written.
     """
     _check(bundle, name)
+    folder, former = chosen_folder(data, name), _former(data, name)
+    settle(data, name)
+    if folder.is_dir():
+        shutil.copytree(folder, former, copy_function=os.link)  # hard links, because nobody changes the files
     with new_folder(chosen_folder(data, name), replace=True, rights="private") as part:
         shutil.copytree(bundle, part / _BUNDLE)
         (part / _CHOICE).write_text(choice.model_dump_json(indent=1), encoding="utf-8")
+
+
+def undo(data: Path, name: str) -> None:
+    """Undo the last choice for a model: the earlier one counts again, or none."""
+    former = _former(data, name)
+    withdraw(data, name)
+    with suppress(FileNotFoundError):
+        former.rename(chosen_folder(data, name))
+
+
+def settle(data: Path, name: str) -> None:
+    """Forget the choice before the last one of a model."""
+    shutil.rmtree(_former(data, name), ignore_errors=True)
 
 
 def withdraw(data: Path, name: str) -> bool:
@@ -133,6 +151,10 @@ def resolve(data: Path, bundle: Path) -> Resolved:
     except BundleError as error:
         return Resolved(bundle, None, str(error))
     return Resolved(folder / _BUNDLE, choice, "")
+
+
+def _former(data: Path, name: str) -> Path:
+    return data / _SERVED / f".{name}.former"
 
 
 def _check(bundle: Path, name: str, kind: str | None = None) -> None:

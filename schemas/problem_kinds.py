@@ -26,6 +26,8 @@ ProblemName = Literal[
     "precondition-failed",
     "unusable-project",
     "storage-full",
+    "not-ready",
+    "not-supported",
     "method-not-allowed",
     "too-large",
     "overloaded",
@@ -191,6 +193,18 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "There is no room for this",
         "The disk is full, or the project has as many photos or bytes as it may have.",
         "Free some space, or begin another project, as `detail` says.",
+    ),
+    "not-ready": ProblemKind(
+        409,
+        "Something is missing for this",
+        "There are too few labels to train on, or no bundle has been made yet.",
+        "Do first what `detail` says.",
+    ),
+    "not-supported": ProblemKind(
+        501,
+        "The service can't do this as it was installed and started",
+        "The packages for training are missing, or the service does not serve the model that is to be replaced.",
+        "Install or start the service as `detail` says.",
     ),
     "method-not-allowed": ProblemKind(
         405,

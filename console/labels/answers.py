@@ -67,3 +67,8 @@ def number_of(request: Request, name: str, *, least: int, most: int, default: in
     if not (text.isascii() and text.isdecimal() and len(text) < 17 and least <= int(text) <= most):
         raise invalid_field(name, value=text, detail=f"must be a whole number from {least} to {most}")
     return int(text)
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Return the header by which a browser saves an answer under a name."""
+    return {"content-disposition": f'attachment; filename="{name}"'}

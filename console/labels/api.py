@@ -4,6 +4,7 @@ from starlette.routing import Route
 
 from console.labels import marks, photos, pictures, projects, stream, uploads
 from console.labels.learning import api as learning
+from console.labels.out import bundles, exports, imports
 
 
 def routes() -> list[Route]:
@@ -16,4 +17,7 @@ def routes() -> list[Route]:
         *marks.routes(),
         *stream.routes(),
         *learning.routes(),
+        *exports.routes(),
+        *imports.routes(),
+        *bundles.routes(),
     ]

@@ -8,10 +8,14 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from console.labels.out.job import JobError
+from console.labels.out.serving import NotSupportedError
 from console.labels.service import StaleError, WorkerError, labelling_of
 from console.problems import problem_response
 from labelling.photos.decoding import CRASH
 from labelling.projects.errors import ArchivedError, BrokenPhotoError, FullError, ProjectError, UnknownError
+from labelling.projects.exchange.export import ExportError
+from runtime.bundle import BundleError
 from schemas.problem_kinds import PROBLEM_KINDS, ProblemName
 from schemas.problems import Problem, invalid_field
 
@@ -24,6 +28,10 @@ _KINDS: Mapping[type[Exception], ProblemName] = {
     FullError: "storage-full",
     StaleError: "conflict",
     WorkerError: "fatal-request",
+    ExportError: "not-ready",
+    BundleError: "not-ready",
+    JobError: "conflict",
+    NotSupportedError: "not-supported",
 }
 
 
@@ -53,5 +61,5 @@ def _answer(request: Request, raised: Exception) -> Response:
 
 
 HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Response]] = dict.fromkeys(
-    (ProjectError, StaleError, WorkerError), _answer
+    (ProjectError, StaleError, WorkerError, JobError, NotSupportedError, BundleError), _answer
 )

@@ -131,6 +131,7 @@ async def delete(request: Request) -> Response:
 
     def run() -> None:
         labelling.embedding.stop(project)
+        labelling.bundles.stop(project)
         labelling.store.delete(project)
 
     await run_in_threadpool(run)

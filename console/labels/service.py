@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -17,6 +18,8 @@ from console.labels.opened.project import OpenProject
 from console.labels.opened.rows import SeenTable, StaleError
 from console.labels.opened.worker import Worker, WorkerError
 from console.labels.opened.working import read_layout
+from console.labels.out.making import BundleJobs
+from console.labels.out.serving import ServedModels, feature_bundles
 from console.settings import Settings
 from labelling.features.layout import FeatureLayout
 from labelling.projects.errors import ProjectError, UnknownError
@@ -48,6 +51,8 @@ class Labelling:
         bundle: name of the bundle whose network embeds photos; None without one.
         network: layout of the features of that network; None without one.
         network_error: reason why there is none.
+        bundles: jobs that make bundles of projects.
+        served: served models that such bundles may replace.
     """
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
@@ -58,7 +63,10 @@ class Labelling:
         self.network: FeatureLayout | None = None
         self.network_error: str | None = "the network is being read; try again"
         self.embedding = Embedding(self.store, self._embedder, self._is_watched)
+        self.bundles = BundleJobs(self.store.folder, self._publish)
+        self.served = ServedModels(settings)
         self._read: dict[str, Path] | None = None  # bundles that the network was read from
+        self._settings_read: Settings | None = None
         self._reading, self._opening = asyncio.Lock(), asyncio.Lock()
         self._opened: OrderedDict[str, OpenProject] = OrderedDict()
 
@@ -68,7 +76,8 @@ class Labelling:
         tasks = [asyncio.create_task(run()) for run in (self._look, self.worker.retire, self.decoder.retire)]
         try:
             with self.embedding.stopped_at_the_end():
-                yield
+                async with self.bundles.running():
+                    yield
                 self.end_streams()
                 for task in tasks:
                     task.cancel()
@@ -113,16 +122,24 @@ class Labelling:
         for opened in self._opened.values():
             opened.hub.end()
 
+    def _publish(self, project: str, job: Mapping[str, Any]) -> None:
+        """Send the state of a project's job to those who look at the project."""
+        if (opened := self._opened.get(project)) is not None:
+            opened.hub.publish("job", job)
+
     async def read_network(self) -> None:
         """Read the layout of the features of the served bundle, if it has not been read since the last reload."""
-        bundles = self._settings().bundles
-        if bundles == self._read:
+        settings = self._settings()
+        if settings is self._settings_read:
             return
         async with self._reading:
-            if bundles == self._read:
+            if settings is self._settings_read:
                 return
-            self.bundle, self.network, self.network_error = await self._found(bundles)
-            self._read = dict(bundles)
+            bundles = await run_in_threadpool(feature_bundles, settings)
+            if bundles != self._read:
+                self.bundle, self.network, self.network_error = await self._found(bundles)
+                self._read = bundles
+            self._settings_read = settings
 
     async def _found(self, bundles: dict[str, Path]) -> tuple[str | None, FeatureLayout | None, str | None]:
         """Return the first bundle of pets that can embed photos: its name and layout, or the reason for none."""
@@ -141,7 +158,7 @@ class Labelling:
         return OpenProject(self.store.open(project), hub, lambda: self.network, self.embedding.progress)
 
     def _embedder(self) -> Network | None:
-        folder = None if self.bundle is None else self._settings().bundles.get(self.bundle)
+        folder = None if self.bundle is None else (self._read or {}).get(self.bundle)
         return None if folder is None or self.network is None else Network(folder, self.network)
 
     def _is_watched(self, project: str) -> bool:

@@ -19,7 +19,14 @@ Colour = Annotated[str, StringConstraints(pattern="^#[0-9A-Fa-f]{6}$")]
 # Problems of every address, besides those of the gateway.
 COMMON: tuple[ProblemName, ...] = ("conflict", "unusable-project", "internal-error")
 BODY: tuple[ProblemName, ...] = ("malformed-request", "invalid-request", "unsupported-media-type", "storage-full")
-PROBLEMS: tuple[ProblemName, ...] = (*COMMON, *BODY, "precondition-failed", "fatal-request")
+PROBLEMS: tuple[ProblemName, ...] = (
+    *COMMON,
+    *BODY,
+    "precondition-failed",
+    "fatal-request",
+    "not-ready",
+    "not-supported",
+)
 
 _COMMON_PARAMETERS = [ref("parameters", name) for name in PARAMETERS]
 _PATTERNS = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode
 
-from schemas.labels import audits, checks, learning, maps, marks, photos, projects
+from schemas.labels import audits, bundles, checks, exchange, learning, maps, marks, photos, projects
 from schemas.labels.parts import PROBLEMS, TAG
 
 __all__ = ["COMPONENTS", "PROBLEMS", "SHARED_TYPES", "TAGS", "paths"]
@@ -17,6 +17,8 @@ _PARTS = (
     learning,
     checks,
     audits,
+    exchange,
+    bundles,
 )  # each has COMPONENTS and paths(), and may have SHARED_TYPES
 
 TAGS = [

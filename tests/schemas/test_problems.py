@@ -39,6 +39,8 @@ STATUSES = {
     "precondition-failed": 412,
     "unusable-project": 409,
     "storage-full": 507,
+    "not-ready": 409,
+    "not-supported": 501,
     "method-not-allowed": 405,
     "too-large": 413,
     "overloaded": 503,

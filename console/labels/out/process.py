@@ -68,6 +68,7 @@ def _export(folder: Path) -> None:
     snapshot = {
         "train": exported.train,
         "valid": exported.valid,
+        "blind": exported.blind,
         "labels": sorted(exported.folders),
         "warnings": exported.warnings,
         "model": model.id,

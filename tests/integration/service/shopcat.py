@@ -162,9 +162,23 @@ def serving(
 
     The console is left out unless a test is about it, because its start takes time.
     """
-    ports = Ports.any_free()
-    copy, log = folder / "bundle", folder / "output"
+    copy = folder / "bundle"
     shutil.copytree(bundle, copy)
+    with serving_in_place(copy, folder, runner, *options, environment=environment, console=console) as running:
+        yield running
+
+
+@contextmanager
+def serving_in_place(
+    copy: Path,
+    folder: Path,
+    runner: RunnerKind,
+    *options: str,
+    environment: Mapping[str, str] = {},
+    console: bool = False,
+) -> Iterator[Running]:
+    """Run `shopcat serve` as `serving` does, on the bundle itself."""
+    ports, log = Ports.any_free(), folder / "output"
     command = [sys.executable, "-m", "cli", "serve", str(copy), "--port", str(ports.inference)]
     command += ["--metrics-port", str(ports.metrics), "--model-store", str(folder / "store")]
     command += ["--runner", runner.name, *FAST_HEALTH_CHECKS, *(() if console else ("--no-console",)), *options]
