@@ -52,7 +52,9 @@ class AuditState(LabelAnswer):
     due_photos: int = Field(description="Number of audit photos that are due: 5 for each 20 labels.")
     looks: int = Field(description="Number of models of which somebody has seen the figure, in this draw.")
     figure: AuditFigure | None = Field(description="Accuracy; null while it is not yet known.")
-    text: str = Field(description="Accuracy as a sentence.")
+    text: str = Field(
+        description="Accuracy as a sentence.", examples=["The accuracy is not yet known: answer 12 more audit photos."]
+    )
 
 
 COMPONENTS: dict[type, JsonSchemaMode] = {AuditAnswer: "validation", AuditState: "serialization"}

@@ -27,7 +27,7 @@ class SimilarRequest(LabelRequest):
     negatives: list[Sha256] = Field(
         default=[], max_length=MOST_CHOSEN, description="Photos that the others should not be like."
     )
-    space: SpaceName | None = Field(default=None, description=f"Space to search in; {_BEST}")
+    space: SpaceName | None = Field(default=None, description=f"Space to search in; {_BEST}", examples=["final-what"])
     most: int = Field(default=200, ge=1, le=MOST_FOUND, description="Number of photos to return at most.")
     leave_labelled: bool = Field(default=True, description="True to leave out photos that have a label.")
 
@@ -53,9 +53,15 @@ class SeparationRequest(LabelRequest):
     """Labels to separate."""
 
     labels: list[Annotated[int, Field(ge=1, le=MAX_NUMBER)]] | None = Field(
-        default=None, min_length=2, max_length=1000, description="Ids of two labels or more; all if left out."
+        default=None,
+        min_length=2,
+        max_length=1000,
+        description="Ids of two labels or more; all if left out.",
+        examples=[[1, 2]],
     )
-    space: SpaceName | None = Field(default=None, description="Space to stay in; the best one if left out.")
+    space: SpaceName | None = Field(
+        default=None, description="Space to stay in; the best one if left out.", examples=["last-where"]
+    )
 
 
 class SeparationScore(LabelAnswer):
@@ -69,7 +75,7 @@ class LabelSeparation(LabelAnswer):
     """Map on which labels lie apart, as far as the features allow."""
 
     space: str = Field(description="Space that separates the labels best.")
-    text: str = Field(description="Score as a sentence.")
+    text: str = Field(description="Score as a sentence.", examples=["separates 94 of 100 pairs (cross-validated)"])
     score: float = Field(description="Share of pairs of photos with two labels in the right order, cross-validated.")
     p_value: float = Field(description="Share of random labels that lie as far apart.")
     warning: str | None = Field(description="Reason not to trust the map; null if there is none.")
@@ -101,13 +107,15 @@ class SuggestionRequest(LabelRequest):
     """Request for the photos to label next."""
 
     count: int = Field(default=1, ge=1, le=100, description="Number of single photos at most.")
-    space: SpaceName | None = Field(default=None, description=f"Space of the suggestions; {_BEST}")
+    space: SpaceName | None = Field(
+        default=None, description=f"Space of the suggestions; {_BEST}", examples=["final-what"]
+    )
 
 
 class LabelSuggestion(LabelAnswer):
     """One photo to label, or a group to confirm."""
 
-    why: str = Field(description="Reason for people.")
+    why: str = Field(description="Reason for people.", examples=["The classifier hesitates between cat and dog."])
     photos: list[str] = Field(description="SHA-256 of the photos; of a group, outliers first.")
     labels: list[int] = Field(
         description="Label of a group; the two labels of a doubtful photo; none of a typical one."

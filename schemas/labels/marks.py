@@ -74,7 +74,10 @@ class Merged(LabelAnswer):
 class GivenLabels(LabelRequest):
     """A label for some photos."""
 
-    photos: list[Sha256] = Field(min_length=1, max_length=MAX_PHOTOS, description="SHA-256 of each photo, hexadecimal.")
+    photos: list[Sha256] = Field(
+        max_length=MAX_PHOTOS,
+        description="SHA-256 of each photo, hexadecimal; none if all were deselected and are in `negatives`.",
+    )
     label: int | None = Field(
         ge=0, le=MAX_NUMBER, description="Number of the label; 0 for `can't tell`; null to take the label away."
     )
@@ -91,6 +94,12 @@ class GivenLabels(LabelRequest):
         max_length=MAX_PHOTOS,
         description="Photos that the person has looked at and does not give this label to.",
     )
+
+    @model_validator(mode="after")
+    def _is_about_photos(self) -> "GivenLabels":
+        if not self.photos and not self.negatives:
+            raise ValueError("must have photos, negatives, or both")
+        return self
 
 
 class LabelBatch(LabelAnswer):

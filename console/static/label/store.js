@@ -240,7 +240,7 @@ export class ProjectStore extends EventTarget {
   label(label, how = this.how, rows = this.chosen(), negatives = []) {
     const photos = Array.from(rows, (row) => this.hash(row));
     const refused = Array.from(negatives, (row) => this.hash(row));
-    if (photos.length === 0) {
+    if (photos.length + refused.length === 0) {
       this.say("Select a photo first.");
       return Promise.resolve(null);
     }

@@ -111,6 +111,9 @@ def test_merged_photos_change_and_come_back(ann: TestClient, project: Project, s
 def test_refused_photos_are_kept(ann: TestClient, project: Project, seen: list[str]) -> None:
     give(ann, seen[:1], 1, how="confirm", negatives=seen[1:3])
     assert project.events.refused() == {(photo, 1) for photo in seen[1:3]}
+    answer = give(ann, [], 2, how="confirm", negatives=seen[:1])  # all of a group were deselected
+    assert answer["labels"] == {}
+    assert (seen[0], 2) in project.events.refused()
     body = {"photos": seen[:1], "label": None, "how": "click", "negatives": seen[1:2]}
     assert problem(ann.post("/labels/cats/events", json=body)) == (422, "invalid-request")
 
