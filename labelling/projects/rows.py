@@ -86,6 +86,16 @@ def seen_rows(project: Project) -> SeenRows:
     )
 
 
+def seen_labels(project: Project) -> dict[str, int]:
+    """Return the labels of photos that may be seen, by hash; of photos with a label alone."""
+    with project.database.reading() as connection:
+        held = project.audits.within(connection).held
+        current = current_events(connection)
+        photos = connection.execute(_WITH_EVENTS).fetchall()
+    labels = {row["sha256"]: _label(current.get(row["number"])) for row in photos if row["sha256"] not in held}
+    return {photo: label for photo, label in labels.items() if label != UNLABELLED}
+
+
 def audit_rows(project: Project) -> AuditRows:
     """Return the photos of the audit with their blind answers. Labels that they got otherwise don't count."""
     asked = project.audits.current().asked
@@ -139,6 +149,7 @@ def _label(current: Current | None) -> int:
 
 
 _DECODED = "SELECT number, sha256, IFNULL(twin, number) AS first FROM photos WHERE state = 'ok' ORDER BY number"
+_WITH_EVENTS = "SELECT number, sha256 FROM photos WHERE EXISTS (SELECT 1 FROM events WHERE photo = number)"
 _OPINIONS = """
 SELECT p.sha256, b.who, b.how, e.label FROM events e JOIN live b ON b.id = e.batch JOIN photos p ON p.number = e.photo
 WHERE b.how NOT IN ('audit', 'merge') AND p.state = 'ok' ORDER BY e.id

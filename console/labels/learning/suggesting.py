@@ -136,4 +136,4 @@ def _model(trained: Trained) -> LabelModel:
 
 def _short(values: Floats) -> list[float]:
     """Return numbers with four digits; why: a page of 50,000 rows takes a third of the bytes."""
-    return [round(value, 4) for value in values.tolist()]
+    return list(np.round(values, 4).tolist())

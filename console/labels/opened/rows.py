@@ -14,7 +14,7 @@ from labelling.features.layout import FeatureLayout
 from labelling.features.spaces import Space
 from labelling.learning.arrays import UNLABELLED, Bools, Ints
 from labelling.projects.progress import features, read_progress
-from labelling.projects.rows import SeenRows, seen_rows
+from labelling.projects.rows import SeenRows, seen_labels, seen_rows
 from labelling.projects.store import Project
 from runtime.errors import UserError
 
@@ -111,12 +111,15 @@ class RowReader:
             is_due = self._is_due(state[0])
             if self._table is not None and state == self._table_state and not is_due:
                 return self._table
-            rows = seen_rows(self._project)
-            labels = dict(zip(rows.photos, rows.labels.tolist(), strict=True))
-            if is_due or any(photo not in labels for photo in self._shown.photos):  # held back since, for the audit
-                self._show(rows, state[0])
+            if is_due or self._table is None or state[0] != self._table_state[0]:
+                rows = seen_rows(self._project)
+                if is_due or not {*self._shown.photos} <= {*rows.photos}:  # held back since, for the audit
+                    self._show(rows, state[0])
             shown = self._shown
-            now = np.array([labels.get(photo, UNLABELLED) for photo in shown.photos], np.int64)
+            now = np.full(len(shown.photos), UNLABELLED)
+            for photo, label in seen_labels(self._project).items():
+                if (row := shown.place.get(photo)) is not None:
+                    now[row] = label
             self._table = SeenTable(shown.photos, now, shown.groups, shown.version, shown.place, state[1], self)
             self._table_state = state
             return self._table

@@ -10,7 +10,7 @@ from labelling.learning.arrays import CANT_TELL, UNLABELLED
 from labelling.learning.audit import draw_audit
 from labelling.photos.files import BrokenFile
 from labelling.projects.errors import ProjectError
-from labelling.projects.rows import audit_rows, seen_rows
+from labelling.projects.rows import audit_rows, seen_labels, seen_rows
 from labelling.projects.store import Project, ProjectStore
 from tests.labelling.projects.pictures import save_photos
 
@@ -104,6 +104,9 @@ def test_seen_rows_never_have_a_held_back_photo(project: Project, photos: list[s
     assert set(rows.photos) == set(hashes) - held
     assert {asked[0], photos[0]} <= held or not {asked[0], photos[0]} & held  # near duplicates stay together
     assert set(rows.labels.tolist()) == {label}
+    assert seen_labels(project) == dict.fromkeys(rows.photos, label)
+    project.events.label({rows.photos[0]: None, rows.photos[1]: 0}, who="ann", how="click")
+    assert seen_labels(project) == dict.fromkeys(rows.photos[1:], label) | {rows.photos[1]: CANT_TELL}
     places = {photo: place for place, photo in enumerate(rows.photos)}
     if photos[2] in places:
         assert rows.groups[places[photos[3]]] == rows.groups[places[photos[2]]] == places[photos[2]]
