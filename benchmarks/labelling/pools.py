@@ -14,7 +14,7 @@ from labelling.features.spaces import BY_NAME
 from labelling.features.table import FeatureTable
 from labelling.learning.arrays import Bools, Ints
 from labelling.learning.audit import draw_audit
-from labelling.photos.files import list_photos
+from labelling.photos.files import PhotoFile, list_photos
 
 POOL = 564  # photos; why: the project "several hundred photos" of console.md
 SPACE = "final-what"
@@ -64,11 +64,7 @@ def read_album(bundle: Path, data: Path, cache: Path) -> Album:
         data: folder in the layout of the Oxford-IIIT Pet Dataset.
         cache: folder to keep features in.
     """
-    names = {split: read_split(data, split) for split in ("trainval", "test")}
-    listed = [*names["trainval"], *names["test"]]
-    files = {file.path.stem: file for file in list_photos(data / "images").photos}
-    # Of photos with the same content, one file is listed.
-    photos = [files[name] for name in dict.fromkeys(listed) if name in files]
+    photos = listed_photos(data)
     network = FeatureNetwork.load(bundle)
     table = FeatureTable(cache, network.key, network.width)
     for _ in embed(network, table, photos):
@@ -76,13 +72,20 @@ def read_album(bundle: Path, data: Path, cache: Path) -> Album:
     hashes = [file.sha256 for file in photos]
     features = table.read(table.numbers(hashes), network.columns[BY_NAME[SPACE]])
     breeds = [file.path.stem.rpartition("_")[0] for file in photos]
-    test = set(names["test"])
+    test = set(read_split(data, "test"))
     return Album(
         features.astype(np.float32),
         np.unique(breeds, return_inverse=True)[1].astype(np.int64),
         hashes,
         np.array([file.path.stem in test for file in photos]),
     )
+
+
+def listed_photos(data: Path) -> list[PhotoFile]:
+    """Return the listed photos, each content once: those of training first, in the order of the lists."""
+    listed = [*read_split(data, "trainval"), *read_split(data, "test")]
+    files = {file.path.stem: file for file in list_photos(data / "images").photos}
+    return [files[name] for name in dict.fromkeys(listed) if name in files]
 
 
 def draw_pool(album: Album, seed: int, others: str, size: int = POOL) -> Pool:
@@ -102,13 +105,25 @@ def draw_pool(album: Album, seed: int, others: str, size: int = POOL) -> Pool:
     pool = drawn[:size]
     if others == "left":
         chosen = chosen[np.isin(album.breeds[chosen], album.breeds[pool])]
-    components = Components.fit(album.features[pool])
     audit = draw_audit([album.hashes[photo] for photo in pool], f"pool {seed}")
+    return pool_of(album, pool, audit.held, chosen)._replace(asked=audit.asked)
+
+
+def pool_of(album: Album, photos: Ints, audit: Bools, others: Ints) -> Pool:
+    """Return a pool with components fitted to it, without photos to ask about.
+
+    Args:
+        album: all photos.
+        photos: photos of the pool.
+        audit: ``[photo of the pool]``, true for those that are held back.
+        others: photos to judge by.
+    """
+    components = Components.fit(album.features[photos])
     return Pool(
-        components.project(album.features[pool]),
-        album.breeds[pool],
-        audit.held,
-        audit.asked,
-        components.project(album.features[chosen]),
-        album.breeds[chosen],
+        components.project(album.features[photos]),
+        album.breeds[photos],
+        audit,
+        np.zeros(0, np.int64),
+        components.project(album.features[others]),
+        album.breeds[others],
     )

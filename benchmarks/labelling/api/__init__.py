@@ -1,0 +1,1 @@
+"""Measurements of labelling over the addresses of a console."""
