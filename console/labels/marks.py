@@ -1,5 +1,6 @@
 """Addresses of labels and of the events that give them to photos, with undo, redo and history."""
 
+import re
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
@@ -143,6 +144,8 @@ async def history(request: Request) -> Response:
     after = number_of(request, "after", least=0, most=MAX_NUMBER, default=0)
     most = number_of(request, "most", least=1, most=MOST_EVENTS, default=MOST_EVENTS)
     photo = request.query_params.get("photo")
+    if photo is not None and not re.fullmatch("[0-9a-f]{64}", photo):
+        raise invalid_field("photo", value=photo, detail="must be the SHA-256 of a photo, hexadecimal")
 
     def run(opened: OpenProject) -> LabelHistory:
         events = opened.project.events.history(photo=photo, after=after)

@@ -17,9 +17,10 @@ from console.labels.problems import without_paths
 from console.labels.service import Labelling, OpenProject, labelling_of
 from console.problems import error
 from labelling.learning.arrays import UNLABELLED
+from labelling.projects.drawing import request_demonstration
 from labelling.projects.labels import CANT_TELL
 from labelling.projects.rows import audit_rows
-from labelling.projects.store import Project, Summary
+from labelling.projects.store import DEMONSTRATION, Project, Summary
 from schemas.labels.projects import (
     AuditCounts,
     EmbeddingProgress,
@@ -61,19 +62,14 @@ async def look(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """Create a project, empty or with drawn photos."""
+    """Create a project, empty or with photos that are drawn in the process that embeds them."""
     client_of(request)
     labelling, wanted = labelling_of(request), await read_body(request, NewProject)
 
     def make() -> str:
-        project = labelling.store.create(wanted.name)
-        try:
-            if wanted.demonstration:
-                project.photos.add_demonstration(wanted.photos)
-        except BaseException:
-            project.close()
-            labelling.store.delete(project.id)
-            raise
+        project = labelling.store.create(wanted.name, origin=DEMONSTRATION if wanted.demonstration else None)
+        if wanted.demonstration:
+            request_demonstration(project, wanted.photos)
         project.close()
         return project.id
 

@@ -37,9 +37,9 @@ async def put(request: Request) -> Response:
 async def _receive(request: Request, sha256: str | None) -> Response:
     opened = await labelling_of(request).open(request)
     _check_type(request)
-    name = request.query_params.get("name") or sha256 or "photo"
-    if len(name) > MAX_PHOTO_NAME:
-        raise invalid_field("name", value=name, detail=f"must have {MAX_PHOTO_NAME:,} characters or less")
+    name = request.query_params.get("name", sha256 or "photo")
+    if not 0 < len(name) <= MAX_PHOTO_NAME:
+        raise invalid_field("name", value=name, detail=f"must have 1 to {MAX_PHOTO_NAME:,} characters")
     most = opened.project.photos.limits.photo_bytes
     size = _size(request)
     if size is not None and size > most:

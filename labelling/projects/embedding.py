@@ -27,6 +27,7 @@ from labelling.features.table import remove_others
 from labelling.photos.decoding import CRASH, DEADLY, DecodingMarks
 from labelling.photos.duplicates import near_duplicates
 from labelling.photos.files import BrokenFile
+from labelling.projects.drawing import draw_requested
 from labelling.projects.errors import ProjectError, disk_errors
 from labelling.projects.photos import StoredPhoto
 from labelling.projects.progress import LOCK, Progress, features, read_progress, save_progress
@@ -92,6 +93,7 @@ class _Work:
 
     def run(self) -> None:
         """Embed until there are no more photos; save the progress after each batch."""
+        draw_requested(self._project)
         self._give_up()
         while waiting := self._waiting():
             hashes = {photo.file.path: photo.sha256 for photo in waiting}

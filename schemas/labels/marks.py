@@ -17,7 +17,7 @@ from schemas.labels.parts import (
     answer,
     created,
     empty,
-    file,
+    events,
     item,
     operation,
     path_parameter,
@@ -231,7 +231,7 @@ def paths() -> dict[str, Any]:
             get=operation(
                 "streamNews",
                 "Send news of the project as server-sent events, until the client hangs up",
-                file("The events.", "text/event-stream", "invalid-request"),
+                events("The events.", "invalid-request"),
                 parameters=(
                     query("after", _from(0), "Number of an event; labels of later ones are sent first."),
                     {

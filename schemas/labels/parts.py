@@ -39,7 +39,7 @@ _PATTERNS = {
 class LabelRequest(BaseModel):
     """A request of labelling."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class LabelAnswer(BaseModel):
@@ -110,6 +110,11 @@ def empty(description: str, *problems: ProblemName) -> dict[str, Any]:
     answers = responses(description, {}, (*COMMON, *problems))
     found = {key: value for key, value in answers.pop("200").items() if key != "content"}
     return {"204": found, **answers}
+
+
+def events(description: str, *problems: ProblemName) -> dict[str, Any]:
+    """Return the responses of an address that sends events. Their schema is none of OpenAPI 3.1."""
+    return responses(description, {"text/event-stream": {}}, (*COMMON, *problems))
 
 
 def file(description: str, media_type: str, *problems: ProblemName) -> dict[str, Any]:

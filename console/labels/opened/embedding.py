@@ -13,6 +13,7 @@ from typing import NamedTuple
 from labelling.features.arrays import network_of
 from labelling.features.layout import FeatureLayout
 from labelling.photos.decoding import DEADLY
+from labelling.projects.drawing import requested
 from labelling.projects.errors import ProjectError
 from labelling.projects.progress import Progress, read_progress, start_embedding
 from labelling.projects.store import FILE, Project, ProjectStore
@@ -110,10 +111,10 @@ class Embedding:
         counts, failures = project.photos.counts(), self._failures.get(project.id)
         progress = read_progress(project)
         progress = progress._replace(
-            photos=sum(counts.values()),
+            photos=sum(counts.values()) or requested(project),
             embedded=counts["ok"],
             broken=counts["broken"],
-            finished=progress.finished and not counts["new"],
+            finished=progress.finished and not counts["new"] and not requested(project),
         )
         if progress.running or failures is None or failures.count <= DEADLY:
             return progress  # a photo that ends the process is given up, so this is no error yet
@@ -150,12 +151,13 @@ class Embedding:
             counts, progress = opened.photos.counts(), read_progress(opened)
             with opened.database.reading() as connection:
                 row = connection.execute("SELECT photos_version, state FROM project").fetchone()
-            state = _State(network.layout.key, row["photos_version"], counts["new"])
+            waiting = counts["new"] or requested(opened)
+            state = _State(network.layout.key, row["photos_version"], waiting)
             if progress.running:
                 return True  # by another program
-            is_open = row["state"] == "open" and sum(counts.values()) > 0
+            is_open = row["state"] == "open" and (waiting > 0 or sum(counts.values()) > 0)
             known = network_of(opened.folder / "components") == network.layout.key
-            if not is_open or state == self._done.get(project) or (progress.finished and known and not counts["new"]):
+            if not is_open or state == self._done.get(project) or (progress.finished and known and not waiting):
                 self._failures.pop(project, None)
                 return False
             self._processes[project] = _Process(start_embedding(opened, network.bundle), state, counts["ok"])

@@ -13,6 +13,7 @@ from labelling.features.arrays import FILE, SpaceArrays
 from labelling.features.layout import FeatureLayout
 from labelling.features.spaces import Space
 from labelling.learning.arrays import UNLABELLED, Bools, Ints
+from labelling.projects.errors import ProjectError
 from labelling.projects.progress import features, read_progress
 from labelling.projects.rows import SeenRows, seen_labels, seen_rows
 from labelling.projects.store import Project
@@ -63,6 +64,7 @@ class SeenTable(SeenRows):
 
         Raises:
             KeyError: if the network has no such space.
+            ProjectError: if no photo is on the map yet.
             StaleError: if there are other rows by now.
         """
         return self._reader.array(space, self.version)
@@ -131,7 +133,7 @@ class RowReader:
                 raise StaleError("rows_version: there are other photos on the map by now; ask for /photos again")
             if space not in self._cache:
                 if self._arrays is None:
-                    raise KeyError(space.name)
+                    raise ProjectError("space: no photo is on the map yet; wait until the first ones are embedded")
                 array = self._arrays.array(space, self._shown.photos)
                 array.flags.writeable = False
                 while self._cache and sum(known.nbytes for known in self._cache.values()) + array.nbytes > _CACHED:

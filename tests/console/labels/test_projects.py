@@ -6,6 +6,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from labelling.projects.drawing import draw_requested
 from labelling.projects.store import ProjectStore
 from tests.console.labels.conftest import Connect, problem, send
 
@@ -58,10 +59,14 @@ def test_an_invalid_name_is_rejected(ann: TestClient, body: object) -> None:
     assert ann.get("/labels").json()["projects"] == []
 
 
-def test_a_demonstration_has_drawn_photos(ann: TestClient) -> None:
+def test_a_demonstration_is_drawn_by_the_process_that_embeds(ann: TestClient, app: Starlette) -> None:
     made = ann.post("/labels", json={"name": "Cars", "demonstration": True, "photos": 4}).json()
-    assert made["photos"] == made["progress"]["photos"] == 4
+    assert (made["photos"], made["progress"]["photos"], made["progress"]["finished"]) == (0, 4, False)
+    draw_requested(app.state.labelling.store.open("cars"))
+    shown = ann.get("/labels/cars").json()
+    assert shown["photos"] == shown["progress"]["photos"] == 4
     assert ann.get("/labels/cars/photos").json()["waiting"] == 4
+    assert problem(ann.post("/labels", json={"name": "x", "demonstration": True, "photos": 10**6}))[0] == 422
 
 
 def test_the_etag_keeps_two_people_from_overwriting_each_other(connect: Connect) -> None:

@@ -24,7 +24,8 @@ def has_a_problem_of_the_address(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
 ) -> None:
     """A problem is one that the contract lists for the address and the status."""
-    if response.status_code >= 400 and response.headers["content-type"][0] == "application/problem+json":
+    has_body = case.operation.method.lower() != "head"
+    if has_body and response.status_code >= 400 and response.headers["content-type"][0] == "application/problem+json":
         problem = response.json()
         method = case.operation.method.lower()
         documented = CONTRACT["paths"][case.operation.path][method]["responses"][str(response.status_code)]
