@@ -60,6 +60,6 @@ function renderProgress({ running, photos, embedded, broken, error }, store) {
   if (error) return html`<p class="notice bad">${error}</p>`;
   if (!running && store.waiting === 0) return nothing;
   const done = embedded + broken;
-  return html`<div class="stage"><progress max=${Math.max(1, photos)} .value=${done} aria-label="Photos looked at"></progress>
+  return html`<div class="step-bar"><progress max=${Math.max(1, photos)} .value=${done} aria-label="Photos looked at"></progress>
     <p class="hint">Looking at the photos: ${whole(done)} of ${whole(photos)}. You can begin with those that are here.</p></div>`;
 }

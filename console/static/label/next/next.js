@@ -153,7 +153,7 @@ class LabelNext extends PlainElement {
   renderStage() {
     const { labelled, of } = this.stage;
     if (of === 0) return nothing;
-    return html`<div class="stage"><progress max=${of} .value=${labelled} aria-label="Labelled photos"></progress>
+    return html`<div class="step-bar"><progress max=${of} .value=${labelled} aria-label="Labelled photos"></progress>
       <p class="hint">${whole(labelled)} of ${count(of, "photo")} labelled</p></div>`;
   }
 
