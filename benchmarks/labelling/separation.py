@@ -25,12 +25,15 @@ from numpy.typing import NDArray
 from benchmarks.heatmaps.dataset import read_split
 from benchmarks.labelling.features import Workplace, embedded, side_of_head
 from benchmarks.markdown import table_row
+from console.labels.learning.training import FIRST_SPACE, best_space
+from labelling.learning.classifier import rank_spaces
 from labelling.photos.files import list_photos
 from labelling.separation.projection import Separation, separate
 
 Truth = NDArray[np.int64]  # 0, 1, or -1 for photos that are neither
 RANDOM = (5, 10, 25, 50)  # labels a side
 KNOWN = (5, 10, 20, 50)
+BEST_SPACE = (20, 40, 100)  # labels together
 
 
 def main() -> None:
@@ -52,6 +55,9 @@ def main() -> None:
         "cat or dog": album.truth(lambda name: int(name[0].islower())),  # the dataset writes cats with a capital letter
     }
     print_known(album, truths, max(1, arguments.draws * 2 // 5))
+    breeds = sorted({name.rpartition("_")[0] for name in album.names})
+    truths["breed"] = album.truth(lambda name: breeds.index(name.rpartition("_")[0]))
+    print_best_spaces(album, truths, max(1, arguments.draws // 5))
 
 
 class Album(NamedTuple):
@@ -89,6 +95,24 @@ class Draw(NamedTuple):
     found: Separation
     labels: Truth
     seconds: float
+
+
+def print_best_spaces(album: Album, truths: Mapping[str, Truth], count: int) -> None:
+    """Print the space that the console chooses for suggestions and predictions, by the number of random labels."""
+    print()
+    print(table_row("best space after", [f"{n_labels} labels" for n_labels in BEST_SPACE]))
+    print("|---|" + "---|" * len(BEST_SPACE))
+    for name, truth in truths.items():
+        cells = []
+        for n_labels in BEST_SPACE:
+            found: Counter[str] = Counter()
+            for seed in range(count):
+                chosen = np.random.default_rng(seed).permutation(np.flatnonzero(truth >= 0))[:n_labels]
+                spaces = {space: rows[chosen] for space, rows in album.spaces.items()}
+                scores = rank_spaces(spaces, truth[chosen], np.zeros(len(chosen), np.bool_))
+                found[best_space(FIRST_SPACE, scores).name] += 1
+            cells.append(", ".join(f"`{space}` {times}" for space, times in found.most_common(2)))
+        print(table_row(name, cells), flush=True)
 
 
 def draws(album: Album, truth: Truth, a_side: int, count: int) -> list[Draw]:

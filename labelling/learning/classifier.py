@@ -138,10 +138,12 @@ class SpaceScore(NamedTuple):
     Attributes:
         space: name of the space.
         log_loss: mean over labels of ``-log(probability of the right label)``; lower is better.
+        behind: distance from the log loss of the best space, in standard errors of their difference over the photos.
     """
 
     space: str
     log_loss: float
+    behind: float
 
 
 def rank_spaces(spaces: Mapping[str, Rows], labels: Labels, audit: Bools) -> list[SpaceScore]:
@@ -149,15 +151,27 @@ def rank_spaces(spaces: Mapping[str, Rows], labels: Labels, audit: Bools) -> lis
 
     The score compares spaces, and says nothing about accuracy: people do not label at random.
     """
-    scores = []
+    losses: dict[str, Floats] = {}
+    weights = np.zeros(0)
     for space, rows in spaces.items():
         judged = held_out(rows, labels, audit)
         if not len(judged.photos):
             return []
-        losses = -np.log(np.maximum(judged.probability, 1e-12))
-        of_labels = [losses[judged.labels == label].mean() for label in np.unique(judged.labels)]
-        scores.append(SpaceScore(space, float(np.mean(of_labels))))
-    return sorted(scores, key=lambda score: score.log_loss)
+        losses[space] = -np.log(np.maximum(judged.probability, 1e-12))
+        known, label, counts = np.unique(judged.labels, return_inverse=True, return_counts=True)
+        weights = 1 / (len(known) * counts[label])  # each label weighs the same
+    order = sorted(losses, key=lambda space: float(weights @ losses[space]))
+    return [
+        SpaceScore(space, float(weights @ losses[space]), _behind(losses[space] - losses[order[0]], weights))
+        for space in order
+    ]
+
+
+def _behind(differences: Floats, weights: Floats) -> float:
+    """Return a weighted mean of differences in standard errors of this mean."""
+    mean = float(weights @ differences)
+    deviation = float(np.sqrt(np.square(weights * (differences - mean)).sum()))
+    return mean / deviation if deviation > 0 else 0.0
 
 
 def _inputs(rows: Rows) -> Floats:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 FIRST_SPACE = BY_NAME["final-what"]  # until another one is known to be better
 RANK_FROM, RANK_AGAIN = 20, 1.25  # labels of the first ranking of spaces, and growth until the next one
 RANKED = 1000  # labels that a ranking uses at most; why: seconds of CPU for 14 spaces
-BETTER = 0.95  # of the log loss of the space of now; why: the predictions change with the space
+SURELY = 2.0  # standard errors by which another space must be better; see benchmarks/labelling/separation.py
 IN_A_THREAD = 5000  # photos whose typicality takes less than a second
 SAMPLE = 2000  # photos that are looked for neighbours in if there are more
 KEPT = 16  # results of computations
@@ -179,9 +179,9 @@ def some_labelled(labels: Ints) -> Ints:
 
 
 def best_space(now: Space, scores: list[SpaceScore]) -> Space:
-    """Return the space with the lowest log loss, or the space of now if it is not much worse."""
-    losses = {score.space: score.log_loss for score in scores}
-    if not losses or losses.get(now.name, np.inf) * BETTER <= scores[0].log_loss:
+    """Return the space with the lowest log loss, or the space of now if that is not surely worse."""
+    behind = {score.space: score.behind for score in scores}
+    if not scores or behind.get(now.name, np.inf) <= SURELY:
         return now
     return BY_NAME[scores[0].space]
 

@@ -158,4 +158,18 @@ def test_the_space_that_knows_the_labels_is_ranked_first_and_noise_last(photos: 
     ranked = rank_spaces(spaces, photos.labels(100), photos.audit)
     assert [score.space for score in ranked] == ["final", "half", "noise"]
     assert ranked[0].log_loss < ranked[2].log_loss
+    assert 0 == ranked[0].behind < 2 < ranked[2].behind
     assert rank_spaces(spaces, photos.labels(1), photos.audit) == []
+
+
+def test_equal_spaces_are_rarely_told_apart(photos: Photos) -> None:
+    """The same photos with other noise are as good: a lead of three standard errors is luck."""
+    rng = np.random.default_rng(1)
+    leads = []
+    for seed in range(20):
+        spaces = {
+            str(number): photos.rows + rng.normal(size=photos.rows.shape).astype(np.float32) for number in range(2)
+        }
+        leads.append(rank_spaces(spaces, photos.labels(40, seed), photos.audit)[1].behind)
+    assert np.mean(np.array(leads) > 3) <= 0.15
+    assert min(leads) >= 0
