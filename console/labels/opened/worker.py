@@ -82,7 +82,7 @@ class Worker:
             return
         for process in list((pool._processes or {}).values()):
             process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)  # waits, or Python reports its semaphores as leaked when SIGTERM ends it
 
 
 def _begin(nice: int) -> None:
