@@ -167,8 +167,8 @@ def _switch(service: ReloadedService, new: Collection[Instance]) -> Gateway:
         raise ServerError("the gateway does not run; it is being started again")
     if not service.update_routes():
         raise ServerError("the gateway's endpoint files can't be written")
-    sockets = _sockets(new)
-    if len(sockets) < len(new) or not gateway.wait_until_healthy(sockets, _HEALTHY_S):
+    models = {socket: [path.stem for path in instance.archives] for instance in new for socket in _sockets([instance])}
+    if len(models) < len(new) or not gateway.wait_until_healthy(models, _HEALTHY_S):
         raise ServerError(f"the gateway does not find the new instances healthy within {_HEALTHY_S:g} s")
     return gateway
 

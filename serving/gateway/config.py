@@ -87,7 +87,8 @@ class Timeouts:
         idle_if_full: same, if nine tenths of the connections are taken.
         connection: age at which a connection is closed after its next answer.
         console: time for an answer of the console, such as an export that is streamed.
-        stream: time that a stream of events stays open; then the browser begins another one, with its key.
+        stream: time that a stream of events stays open, or that a download of photos takes. The browser begins a new
+            stream then, with its key.
         idle_at_stop: time that a stop waits for idle connections, on which a request may be on its way.
     """
 

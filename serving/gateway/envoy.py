@@ -122,13 +122,24 @@ class Gateway:
             return self.hosts(_PROBE_S)
         return None
 
-    def wait_until_healthy(self, sockets: Collection[Path], timeout: float) -> bool:
-        """Wait until Envoy sends every model's requests to each of these instances.
+    def wait_until_healthy(self, models: Mapping[Path, Collection[str]], timeout: float) -> bool:
+        """Wait until Envoy sends requests to instances.
+
+        Args:
+            models: names of the models of each instance, by its socket.
+            timeout: seconds to wait.
 
         Returns:
-            True if it does within the timeout, in seconds.
+            True if it sends each model's requests within the timeout.
         """
-        return self._wait_for(sockets, lambda host: host is not None and host.is_healthy, timeout)
+
+        def are_healthy() -> bool:
+            hosts = self.hosts()
+            pairs = [(model, socket) for socket, names in models.items() for model in names]
+            found = [hosts.get(model, {}).get(socket) for model, socket in pairs]
+            return all(host is not None and host.is_healthy for host in found)
+
+        return self._until(are_healthy, timeout)
 
     def wait_until_idle(self, sockets: Collection[Path], timeout: float) -> bool:
         """Wait until the draining instances at these sockets have answered all of their requests.
@@ -136,14 +147,12 @@ class Gateway:
         Returns:
             True if they have within the timeout, in seconds.
         """
-        return self._wait_for(
-            sockets, lambda host: host is None or (host.health == "DRAINING" and not host.requests), timeout
-        )
 
-    def _wait_for(self, sockets: Collection[Path], done: Callable[[Host | None], bool], timeout: float) -> bool:
-        """Wait until a condition holds for these instances in every model's cluster."""
+        def is_idle(host: Host | None) -> bool:
+            return host is None or (host.health == "DRAINING" and not host.requests)
+
         return self._until(
-            lambda: all(done(hosts.get(socket)) for hosts in self.hosts().values() for socket in sockets), timeout
+            lambda: all(is_idle(hosts.get(socket)) for hosts in self.hosts().values() for socket in sockets), timeout
         )
 
     def _until(self, done: Callable[[], bool], timeout: float) -> bool:

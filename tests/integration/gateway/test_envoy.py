@@ -23,6 +23,8 @@ from tests.integration.waiting import until
 
 pytestmark = pytest.mark.integration
 
+NAMES = ["pets"]  # of the models of each instance here
+
 
 def test_instances_are_exchanged_while_requests_are_in_progress(tmp_path: Path) -> None:
     released = threading.Event()
@@ -35,13 +37,13 @@ def test_instances_are_exchanged_while_requests_are_in_progress(tmp_path: Path) 
     ):
         assert ask(gateway, b"{}", path=path).status == 503  # there is no instance yet
         assert folder.endpoints.write({"pets": {old.socket: "HEALTHY"}})
-        assert gateway.wait_until_healthy([old.socket], 10)
+        assert gateway.wait_until_healthy({old.socket: NAMES}, 10)
         with ThreadPoolExecutor(3) as pool:
             requests = [pool.submit(ask, gateway, b"{}", path=path) for _ in range(3)]
             try:
                 assert until(lambda: old.in_progress == 3)
                 assert folder.endpoints.write({"pets": {old.socket: "HEALTHY", new.socket: "HEALTHY"}})
-                assert gateway.wait_until_healthy([new.socket], 10)
+                assert gateway.wait_until_healthy({new.socket: NAMES}, 10)
                 assert folder.endpoints.write({"pets": {old.socket: "DRAINING", new.socket: "HEALTHY"}})
                 assert not gateway.wait_until_idle([old.socket], 0.1)
             finally:
@@ -52,8 +54,8 @@ def test_instances_are_exchanged_while_requests_are_in_progress(tmp_path: Path) 
             assert (len(old.paths), len(new.paths)) == (3, 1)
         gone = tmp_path / "gone.sock"  # no instance is there
         assert folder.endpoints.write({"pets": {new.socket: "HEALTHY", gone: "HEALTHY"}})
-        assert not gateway.wait_until_healthy([gone], 0.5)
-        assert gateway.wait_until_healthy([new.socket], 0.5)
+        assert not gateway.wait_until_healthy({gone: NAMES}, 0.5)
+        assert gateway.wait_until_healthy({new.socket: NAMES}, 0.5)
 
 
 def test_an_instance_gets_the_requests_of_the_models_that_it_has_ready_workers_of() -> None:
@@ -66,7 +68,7 @@ def test_an_instance_gets_the_requests_of_the_models_that_it_has_ready_workers_o
     ):
         both = [first.socket, second.socket]
         assert folder.endpoints.write({model.name: dict.fromkeys(both, "HEALTHY") for model in MODELS})
-        assert gateway.wait_until_healthy(both, 10)
+        assert gateway.wait_until_healthy(dict.fromkeys(both, NAMES), 10)
         assert folder.endpoints.write({"sales": {first.socket: "UNHEALTHY", second.socket: "HEALTHY"}})
         assert until(lambda: not gateway.hosts()["sales"][first.socket].is_healthy)
         assert {ask(gateway, b"{}").status for _ in range(20)} == {200}
@@ -119,7 +121,7 @@ def test_a_full_disk_stops_no_change_of_the_endpoints(monkeypatch: pytest.Monkey
                 fill(disk)
                 for instance in (new, old, new):
                     assert folder.endpoints.write({"pets": {instance.socket: "HEALTHY"}})
-                    assert gateway.wait_until_healthy([instance.socket], 10)
+                    assert gateway.wait_until_healthy({instance.socket: NAMES}, 10)
                     instance.paths.clear()
                     assert ask(gateway, b"{}", path=path).status == 200
                     assert instance.paths == [path]

@@ -181,6 +181,13 @@ def test_events_arrive_at_once_and_the_stream_outlasts_the_time_of_an_answer(
         assert problem(other) == (504, "timeout")
 
 
+def test_a_download_of_photos_outlasts_the_time_of_an_answer(gateway: Gateway, console: StandIn) -> None:
+    console.behaviour = sleeping(2 * TIMEOUTS.console)
+    for path, status in (("export/photos.zip", 200), ("bundle/bundle.zip", 200), ("export/labels.csv", 504)):
+        answer = ask(gateway, None, method="GET", path=f"/labels/cats/{path}", headers={"X-API-Key": ANN.key})
+        assert answer.status == status, path
+
+
 def test_streams_of_many_pages_take_no_place_of_other_requests(
     gateway: Gateway, console: StandIn, events: Events
 ) -> None:

@@ -186,3 +186,21 @@ def test_a_signal_while_the_first_answers_are_shown_drains_too(runner: RunnerKin
     command = [sys.executable, "-c", STOPPED, str(archived), str(ports.inference), str(ports.metrics), runner.name]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "200 1\n"), done.stderr
+
+
+def test_a_service_of_two_models_is_reloaded(runner: RunnerKind, archived: Path, pets_archive: Path) -> None:
+    """With workers in Python, each model has instances of its own."""
+    ports = Ports.any_free()
+    config = GatewayConfig(ports.inference, probes_port=ports.metrics, **runner.gateway)
+    with Service(config, lambda: [archived, pets_archive], runner.make(workers=1)).running() as running:
+        before = pids(running)
+        assert running.reload()
+        assert set(pids(running)).isdisjoint(before)
+        assert ask(running, DAY).status == 200
+        photo = (ROOT / "docs" / "cat.jpg").read_bytes()
+        assert ask(running, photo, kind="image/jpeg", path="/predictions/pets").status == 200
+
+
+@pytest.fixture(scope="module")
+def pets_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return archive(ROOT / "model_store" / "pets", tmp_path_factory.mktemp("pets"))
