@@ -33,7 +33,7 @@ class HeldOut(LabelAnswer):
     """Accuracy of a bundle on the photos of the audit, on which it was not trained."""
 
     right: int = Field(description="Number of right predictions.")
-    of: int = Field(description="Number of photos.")
+    photos: int = Field(serialization_alias="of", description="Number of photos.")
     share: float | None = Field(description="Share of right predictions; null below 30 photos.")
     low: float | None = Field(description="Lower end of its 95 % interval; null below 30 photos.")
     high: float | None = Field(description="Upper end of its 95 % interval; null below 30 photos.")

@@ -8,7 +8,7 @@ from pydantic.json_schema import JsonSchemaMode
 from schemas.labels.parts import LabelAnswer, answer, empty, file, item, operation, query
 from schemas.problem_kinds import ProblemName
 
-MAX_IMPORT = 32 << 20  # bytes of a file to import
+MAX_IMPORT = 10 << 20  # bytes of a file to import, which the gateway lets through
 
 ImportWhat = Literal["labels", "predictions"]
 
@@ -39,7 +39,7 @@ class AuditedShare(LabelAnswer):
     """Share of blind answers of the audit that a model has right."""
 
     right: int = Field(description="Number of right predictions.")
-    of: int = Field(description="Number of answers that the model has a prediction for.")
+    answers: int = Field(serialization_alias="of", description="Number of answers that the model has a prediction for.")
     share: float | None = Field(description="Share of right predictions; null below 30 answers.")
     low: float | None = Field(description="Lower end of its 95 % interval; null below 30 answers.")
     high: float | None = Field(description="Upper end of its 95 % interval; null below 30 answers.")

@@ -80,10 +80,7 @@ class Layouts:
     async def _run(self, worker: Worker) -> None:
         while self._waiting:
             key, (rows, space) = self._waiting.popitem()
-            result = self._results.get(key)
-            if result is None:  # its file is there by now
-                continue
-            self._running = key
+            self._running, result = key, self._results[key]
             try:
                 array = await run_in_threadpool(rows.array, space)
                 made = await worker.run(

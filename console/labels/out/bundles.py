@@ -170,21 +170,25 @@ def _bundle(labelling: Labelling, opened: OpenProject, job: Job) -> MadeBundle:
 
 def _held_out(opened: OpenProject, metrics: dict[str, object], snapshot: dict[str, object]) -> HeldOut:
     """Return the accuracy on the photos of the audit. Who gets it has looked at them, once for each bundle."""
-    of = int(cast("int", metrics["photos"]))
-    right = round(float(cast("float", metrics["accuracy"])) * of)
+    n_photos = int(cast("int", metrics["photos"]))
+    right = round(float(cast("float", metrics["accuracy"])) * n_photos)
     models = Models(opened.project.database, opened.project.audits)
     model, is_archived = snapshot.get("model"), opened.project.summary.archived
-    if of >= KNOWN_FROM and isinstance(model, int) and not is_archived and not models.is_judged(model):
+    if n_photos >= KNOWN_FROM and isinstance(model, int) and not is_archived and not models.is_judged(model):
         models.judge(model)
     looks = max(models.looks(), 1)
-    if of < KNOWN_FROM:
-        text = f"The accuracy is not yet known: it needs {KNOWN_FROM} photos of the audit, and the bundle had {of}."
-        return HeldOut(right=right, of=of, share=None, low=None, high=None, looks=looks, text=text)
-    low, high = wilson(right, of)
-    text = f"{right} of {of} photos of the audit right: {right / of:.0%} accuracy, and with 95 % confidence between "
-    text += f"{low:.0%} and {high:.0%}."
-    if (blind := snapshot.get("blind")) is not None and blind != of:
+    if n_photos < KNOWN_FROM:
+        text = (
+            f"The accuracy is not yet known: it needs {KNOWN_FROM} photos of the audit, and the bundle had {n_photos}."
+        )
+        return HeldOut(right=right, photos=n_photos, share=None, low=None, high=None, looks=looks, text=text)
+    low, high = wilson(right, n_photos)
+    text = (
+        f"{right} of {n_photos} photos of the audit right: {right / n_photos:.0%} accuracy, and with 95 % confidence "
+    )
+    text += f"between {low:.0%} and {high:.0%}."
+    if (blind := snapshot.get("blind")) is not None and blind != n_photos:
         text += f" Only {blind} of them have a blind answer, so that the figure may flatter."
     if looks > 1:
         text += f" These photos have judged {looks} models; the best of many looks better than it is."
-    return HeldOut(right=right, of=of, share=right / of, low=low, high=high, looks=looks, text=text)
+    return HeldOut(right=right, photos=n_photos, share=right / n_photos, low=low, high=high, looks=looks, text=text)

@@ -173,10 +173,10 @@ def _compared(
 
 def _audited(audit: AuditRows, predicted: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> AuditedShare:
     if not len(audit.photos):
-        return AuditedShare(right=0, of=0, share=None, low=None, high=None)
+        return AuditedShare(right=0, answers=0, share=None, low=None, high=None)
     found = estimate(audit.answers, predicted)
     low, high = (None, None) if found.interval is None else found.interval
-    return AuditedShare(right=found.right, of=found.answers, share=found.share, low=low, high=high)
+    return AuditedShare(right=found.right, answers=found.answers, share=found.share, low=low, high=high)
 
 
 def _is_same(one: Prediction, other: Prediction) -> bool:

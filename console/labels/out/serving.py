@@ -13,7 +13,7 @@ from console.choices import Choice, choose, read_choice, settle, undo, withdraw
 from console.labels.out.job import Job, JobError
 from console.settings import Settings
 from labelling.projects.errors import disk_errors
-from runtime.bundle import kind_of, read_json
+from runtime.bundle import BundleError, kind_of, read_json
 from runtime.errors import UserError
 from schemas.labels.bundles import Serving
 
@@ -121,7 +121,7 @@ class ServedModels:
         if choice is None:
             return
         withdraw(data, name)
-        self._reload(name, lambda served: served != choice.version)
+        self._reload(name, lambda served: served not in (None, choice.version))
 
     def _check(self, name: str) -> None:
         if (reason := self.refusal(name)) is not None:
@@ -189,4 +189,8 @@ def feature_bundles(settings: Settings) -> dict[str, Path]:
 
 
 def _version(folder: Path) -> str | None:
-    return str(read_json(folder).get("version"))
+    """Return the version of a bundle; None while a reload replaces its folder."""
+    try:
+        return str(read_json(folder).get("version"))
+    except BundleError:
+        return None

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ SERVICE = 4_000_000  # beyond the ids of Linux
 
 
 class FakeService:
-    """A service that reloads as `shopcat serve` does, when it is told to."""
+    """A service that reloads as `shopcat serve` does, when the test says so."""
 
     def __init__(self, app: Starlette, monkeypatch: pytest.MonkeyPatch) -> None:
         self.app, self.signals, self.error = app, 0, ""
@@ -55,6 +56,20 @@ def settings(data: Path, tmp_path: Path) -> Settings:
         data=data, gateway="http://127.0.0.1:8080", keys=True, socket=tmp_path / "socket", bundles=given,
         given_bundles=given, service=SERVICE,
     )  # fmt: skip
+
+
+@pytest.fixture
+def connect(app: Starlette) -> Iterator[Connect]:
+    """Return a function that makes clients on one event loop, since reloads and requests wait for each other."""
+    with TestClient(app) as first:
+
+        def client(name: str | None = "ann", roles: str = "label") -> TestClient:
+            headers = {"x-shopcat-client": str(name), "x-shopcat-roles": roles}
+            made = TestClient(app, "http://127.0.0.1:8080", headers=headers, raise_server_exceptions=False)
+            made.portal = first.portal
+            return made
+
+        yield client
 
 
 @pytest.fixture
