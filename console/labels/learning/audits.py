@@ -109,4 +109,5 @@ def _text(found: Estimate, *, trained: bool) -> str:
             f"The accuracy is not yet known: it needs {KNOWN_FROM} answers, and the audit has {found.answers} with "
             f"{found.open} open. Add photos."
         )
-    return f"The accuracy is not yet known: answer {missing} more audit photos."
+    photos = "photo" if missing == 1 else "photos"
+    return f"The accuracy is not yet known: answer {missing} more audit {photos}."

@@ -40,7 +40,7 @@ def test_the_figure_is_not_yet_known_below_30_answers(sample: Sample) -> None:
     answer(sample, 29)
     found = audit(sample)
     assert (found["figure"], found["looks"]) == (None, 0)
-    assert found["text"] == "The accuracy is not yet known: answer 1 more audit photos."
+    assert found["text"] == "The accuracy is not yet known: answer 1 more audit photo."
     assert (found["asked"], found["answered"], found["open"], found["draw"]) == (50, 29, 21, 1)
 
 
