@@ -30,7 +30,7 @@ from labelling.demonstration import draw, vehicles
 from labelling.features.spaces import SPACES
 from serving.ports import HOST, Ports
 
-VERSION = "made-up-1"
+MAP = "/console/label?project=drawn&show=map"
 PROJECTIONS = {
     "pca-1-2": "components 1 and 2",
     "pca-3-4": "components 3 and 4",
@@ -58,6 +58,11 @@ class Drawn(NamedTuple):
     truth: NDArray[np.int64]
     labels: dict[str, int]
     batches: list[dict[str, int | None]]
+
+    @property
+    def version(self) -> str:
+        """Return the version of the rows, which is their number."""
+        return str(self.photos)
 
     @classmethod
     def make(cls, photos: int, labelled: int) -> "Drawn":
@@ -91,7 +96,7 @@ def name_of(row: int) -> str:
 
 @contextmanager
 def serving(photos: int, labelled: int = 0) -> Iterator[str]:
-    """Serve the pages with a made-up project until the block ends, and give the address of its map."""
+    """Serve the pages with a made-up project until the block ends. Give their address; the map is at MAP there."""
     port = Ports.any_free().inference
     options = Options.model_validate({"data": ".", "gateway": f"http://{HOST}:{port}"})
     app = create_app(Drawn.make(photos, labelled), options)
@@ -102,7 +107,7 @@ def serving(photos: int, labelled: int = 0) -> Iterator[str]:
     try:
         while not server.started and thread.is_alive():
             thread.join(0.01)
-        yield f"http://{HOST}:{port}/console/label?project=drawn&show=map"
+        yield f"http://{HOST}:{port}"
     finally:
         server.should_exit = True
         server.force_exit = True  # the page's stream has no end
@@ -168,7 +173,7 @@ def project(drawn: Drawn) -> dict[str, Any]:
     return {
         "id": "drawn", "name": "Drawn vehicles", "created": "2026-11-29T00:00:00Z", "archived": False, "photos": count,
         "labelled": len(drawn.labels), "cant_tell": 0, "labels": names, "progress": {**progress, "error": None},
-        "last_event": len(drawn.batches) + 1, "rows_version": VERSION,
+        "last_event": len(drawn.batches) + 1, "rows_version": drawn.version,
         "audit": {"asked": 0, "answered": 0, "draw": 1}, "people": [],
     }  # fmt: skip
 
@@ -187,7 +192,7 @@ def photo_list(drawn: Drawn) -> dict[str, Any]:
         for row in range(drawn.photos)
         for width, height in [sizes[row % PICTURES]]
     ]
-    return {"rows_version": VERSION, "photos": photos, "waiting": 0, "broken": [], "copies": []}
+    return {"rows_version": drawn.version, "photos": photos, "waiting": 0, "broken": [], "copies": []}
 
 
 def spaces() -> dict[str, Any]:
@@ -203,20 +208,21 @@ def predictions(drawn: Drawn) -> dict[str, Any]:
     """Return predictions, most of which are right, once there are labels."""
     if not drawn.labels:
         nothing: dict[str, list[float]] = {"labels": [], "confidence": [], "margin": [], "second": []}
-        return {"model": None, "state": "no labels", **nothing, "rows_version": VERSION}
+        return {"model": None, "state": "no labels", **nothing, "rows_version": drawn.version}
     confidence = np.random.default_rng(1).beta(3, 1, drawn.photos).round(3)
     labels = np.where(confidence > 0.3, drawn.truth, (drawn.truth + 1) % len(NAMES)) + 1
     model = {"id": 1, "space": "high-where", "labels": [1, 2, 3, 4], "labels_hash": "", "time": 0}
     return {
         "model": model, "state": "trained", "labels": labels.tolist(), "confidence": confidence.tolist(),
-        "margin": confidence.tolist(), "second": labels.tolist(), "rows_version": VERSION,
+        "margin": confidence.tolist(), "second": labels.tolist(), "rows_version": drawn.version,
     }  # fmt: skip
 
 
 async def positions(drawn: Drawn, request: Request) -> Response:
     """Return a map."""
     found = drawn.positions(request.path_params["space"], request.path_params["projection"])
-    return Response(found.tobytes(), media_type="application/octet-stream")
+    count = int(request.query_params["rows_version"])  # a page may know fewer photos
+    return Response(found[:count].tobytes(), media_type="application/octet-stream")
 
 
 async def thumbnail(drawn: Drawn, request: Request) -> Response:
@@ -274,8 +280,8 @@ async def separate(drawn: Drawn, request: Request) -> Response:
         for number, space in enumerate(SPACES)
     ]
     return JSONResponse({
-        "space": "final-where", "text": "kinds of things, by place in the photo", "score": 0.94, "p_value": 0.01,
-        "warning": "With so few labels, random ones can look as good.", "ranking": ranking[::-1],
+        "space": "final-where", "text": "separates 94 of 100 pairs (cross-validated)", "score": 0.94, "p_value": 0.01,
+        "warning": "random labels can look as good as these, so label more photos", "ranking": ranking[::-1],
         "n_labelled": {number: given.count(number) for number in ids},
-        "positions": base64.b64encode(places.tobytes()).decode(), "rows_version": VERSION,
+        "positions": base64.b64encode(places.tobytes()).decode(), "rows_version": drawn.version,
     })  # fmt: skip

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import psutil
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from benchmarks.labelling.drawn_project import serving
+from benchmarks.labelling.drawn_project import MAP, serving
 from benchmarks.markdown import table_row
 
 SOFTWARE = ("--enable-unsafe-swiftshader",)
@@ -28,9 +28,9 @@ RENDERERS = {"WebGL 2, SwiftShader": SOFTWARE, "Canvas 2D": ("--disable-3d-apis"
 SIZES = (10_000, 50_000, 100_000)
 SECONDS = 5
 STAGE = "shopcat-label-map .stage"
-MAP = "document.querySelector('shopcat-label-map')"
+ELEMENT = "document.querySelector('shopcat-label-map')"
 START = f"""() => {{
-  const stage = {MAP}.stage;
+  const stage = {ELEMENT}.stage;
   const seen = window.seen = {{gaps: [], shares: [], last: 0, input: 0}};
   const count = (now) => {{
     if (seen.last > 0) seen.gaps.push(now - seen.last);
@@ -44,7 +44,7 @@ START = f"""() => {{
 }}"""
 STOP = f"""() => new Promise((resolve) => {{
   const {{seen}} = window;
-  const {{stage}} = {MAP};
+  const {{stage}} = {ELEMENT};
   cancelAnimationFrame(seen.asked);
   const look = () => {{
     if (!stage.drawn.complete) return requestAnimationFrame(look);
@@ -143,7 +143,7 @@ def main() -> None:
         with serving(photos, labelled=200) as address:
             for name, arguments in RENDERERS.items():
                 with browsing(arguments) as (browser, process):
-                    moves = measure(browser, process, address, photos, options.seconds)
+                    moves = measure(browser, process, address + MAP, photos, options.seconds)
                 share = f"{moves.share:.0%}"
                 row = (f"{moves.frames:.0f}", f"{moves.slow:.0f}", share, f"{moves.rest:.0f}", f"{moves.megabytes:.0f}")
                 print(table_row(name, (f"{photos:,}", *row)), flush=True)

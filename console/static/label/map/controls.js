@@ -1,46 +1,57 @@
 /** Controls of the map: tools, layers, projections, the words about a separation, and the keys. */
 
 import { count, percent } from "../../shared/format.js";
-import { html, nothing } from "../../vendor/lit.js";
+import { html, nothing, svg } from "../../vendor/lit.js";
 import { KEYS } from "./keys.js";
 
 /** @import {ProjectStore} from "../store.js" */
 /** @import {Change, Mode} from "./gestures.js" */
 
-/** @type {[Mode, string, string][]} */
+/** Value, name, explanation and drawing of each tool, in a box of 16 x 16. @type {[Mode, string, string, string][]} */
 const MODES = [
-  ["move", "Move", "Drag the map. A click chooses a photo."],
-  ["lasso", "Lasso", "Draw around photos."],
-  ["rectangle", "Rectangle", "Drag a rectangle over photos."],
-  ["polygon", "Polygon", "Click corners around photos. The first corner, a double click or Enter closes it."],
+  [
+    "move",
+    "Move",
+    "Drag the map. A click chooses a photo.",
+    "M8 1v14M1 8h14M6 3l2-2l2 2M6 13l2 2l2-2M3 6l-2 2l2 2M13 6l2 2l-2 2",
+  ],
+  [
+    "lasso",
+    "Lasso",
+    "Draw around photos.",
+    "M5 11C2.6 10.3 1.2 8.8 1.2 7C1.2 4.4 4.2 2.4 8 2.400S14.8 4.4 14.8 7S11.8 11.6 8 11.6" +
+      "C6.5 11.6 5.6 11.4 5 11A1.6 1.6 0 1 0 4 13.600C4.8 13.9 5.2 14.5 4.6 15.5",
+  ],
+  [
+    "rectangle",
+    "Rectangle",
+    "Drag a rectangle over photos.",
+    "M1.5 3.500h2.500M6.5 3.500h3M12 3.500h2.500v2M14.5 7.500v2.500M14.5 12v.5h-2.500M9.5 12.500h-3M4 12.500h-2.500v-2M1.5 8.500v-3",
+  ],
+  [
+    "polygon",
+    "Polygon",
+    "Click corners around photos. The first corner, a double click or Enter closes it.",
+    "M2 5.500L9 1.500L14.5 6.500L12 14L4 13ZM2 5.500h.01M9 1.500h.01M14.5 6.500h.01M12 14h.01M4 13h.01",
+  ],
 ];
-/** @type {[Change, string, string][]} */
+/** @type {[Change, string][]} */
 const CHANGES = [
-  ["replace", "New", "What you choose next becomes the selection."],
-  ["add", "Add", "What you choose next joins the selection, as with Shift."],
-  ["remove", "Remove", "What you choose next leaves the selection, as with Alt."],
+  ["replace", "New"],
+  ["add", "Add"],
+  ["remove", "Remove"],
 ];
+const SHUFFLE = "M1 4h3l7 8h4M1 12h3l2-2.300M9 6.300L11 4h4M13 2l2 2l-2 2M13 10l2 2l-2 2";
 /** Names of projections on their buttons. @type {Record<string, string>} */
 const SHORT = { "pca-1-2": "PCA 1–2", "pca-3-4": "PCA 3–4", pacmap: "PaCMAP", ica: "ICA", separate: "Separate" };
 /** @type {Record<string, string>} */
-const POOLINGS = { what: "What it shows", where: "Where it is" };
+const POOLINGS = { what: "What", where: "Where" };
 
 /** @param {string} projection */
 export const projectionName = (projection) => SHORT[projection] ?? projection;
 
-/**
- * Return buttons of which one is pressed.
- * @template {string} Value
- * @param {string} name
- * @param {[Value, string, string][]} options value, text and explanation
- * @param {Value} chosen
- * @param {(value: Value) => void} choose
- */
-const choice = (name, options, chosen, choose) =>
-  html`<div class="segments" role="group" aria-label=${name}>${options.map(
-    ([value, text, title]) => html`<button title=${title} aria-pressed=${value === chosen}
-      @click=${() => choose(value)}>${text}</button>`,
-  )}</div>`;
+/** @param {string} path */
+const icon = (path) => html`<svg viewBox="0 0 16 16" aria-hidden="true">${svg`<path d=${path} />`}</svg>`;
 
 /**
  * @param {{mode: Mode, change: Change, setMode: (mode: Mode) => void, setChange: (change: Change) => void,
@@ -48,14 +59,21 @@ const choice = (name, options, chosen, choose) =>
  */
 export const renderTools = (map) =>
   html`<div class="tools">
-    ${choice("How to choose photos", MODES, map.mode, (mode) => map.setMode(mode))}
-    ${choice("What becomes of the selection", CHANGES, map.change, (change) => map.setChange(change))}
+    <div class="segments" role="group" aria-label="How to choose photos">${MODES.map(
+      ([mode, name, title, path]) => html`<button aria-label=${name} title=${`${name}. ${title}`}
+        aria-pressed=${mode === map.mode} @click=${() => map.setMode(mode)}>${icon(path)}</button>`,
+    )}</div>
+    <select aria-label="What becomes of the selection" title="Shift adds, and Alt removes"
+      @change=${(/** @type {Event} */ event) =>
+        map.setChange(/** @type {Change} */ (/** @type {HTMLSelectElement} */ (event.target).value))}>${CHANGES.map(
+        ([change, name]) => html`<option value=${change} ?selected=${change === map.change}>${name}</option>`,
+      )}</select>
     <div class="segments" role="group" aria-label="Zoom">
       <button aria-label="Farther" title="Farther" @click=${() => map.zoomBy(1 / 1.5)}>−</button>
       <button aria-label="Nearer" title="Nearer" @click=${() => map.zoomBy(1.5)}>+</button>
       <button title="The whole map" @click=${() => map.showAll()}>All</button>
     </div>
-    <button title="Show other photos as pictures" @click=${() => map.shuffle()}>Shuffle</button>
+    <button aria-label="Shuffle" title="Shuffle. Shows other photos as pictures." @click=${() => map.shuffle()}>${icon(SHUFFLE)}</button>
   </div>`;
 
 /**
@@ -97,15 +115,15 @@ export function renderProjections(store, canSeparate, choose) {
 }
 
 /** @param {ProjectStore} store */
-export function renderSeparation({ separation, view, names }) {
+export function renderSeparation({ separation, spaces, view, names }) {
   if (separation === null || view.projection !== "separate") return nothing;
-  const { score, warning, text } = separation;
-  const labels = Object.entries(separation.n_labelled).map(
+  const { space, text, warning, n_labelled: counts } = separation;
+  const labels = Object.entries(counts).map(
     ([id, photos]) => `${names.get(Number(id))?.name ?? id} (${count(photos, "photo")})`,
   );
-  const words = score === null ? "" : `Separates ${Math.round(100 * score)} of 100 pairs, cross-validated. `;
-  return html`<p class=${warning ? "notice" : "notice good"}><strong>${words}</strong>${labels.join(", ")}: ${text}.
-    ${warning ?? ""}</p>`;
+  const { stage = space, text: words = "" } = spaces.spaces.find(({ name }) => name === space) ?? {};
+  return html`<p class=${warning ? "notice" : "notice good"}>The layer <strong>${stage}</strong> (${words})
+    <strong>${text}</strong>: ${labels.join(", ")}. ${warning ? html`<strong>Warning:</strong> ${warning}.` : nothing}</p>`;
 }
 
 export const renderKeys = () =>

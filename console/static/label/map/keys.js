@@ -14,14 +14,14 @@ export const KEYS = [
   [["]", "["], "grow the selection by the nearest photos, shrink it"],
   [["Enter"], "look through the selection"],
   [["+", "-", "Home"], "nearer, farther, the whole map"],
-  [["m", "l", "r", "p"], "move, lasso, rectangle, polygon"],
-  [["a"], "choose all photos in view"],
+  [["m", "l", "b", "p"], "move, lasso, box (rectangle), polygon"],
+  [["Ctrl + A"], "choose all photos in view"],
   [["s"], "other photos as pictures"],
   [["Esc"], "give an outline up"],
 ];
 
 /** @type {Record<string, Mode>} */
-const MODES = { m: "move", l: "lasso", r: "rectangle", p: "polygon" };
+const MODES = { m: "move", l: "lasso", b: "rectangle", p: "polygon" };
 /** Direction of an arrow: to the right, and up. @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -50,8 +50,12 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
  * @param {KeyActions} actions
  */
 export function press(event, actions) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return false;
   const { key } = event;
+  if ((event.ctrlKey || event.metaKey) && key.toLowerCase() === "a") {
+    actions.selectView();
+    return true;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey) return false;
   const [right, up] = ARROWS[key] ?? [0, 0];
   if (key in ARROWS && event.shiftKey) actions.walk(right, up);
   else if (right !== 0) actions.layer(right);
@@ -77,7 +81,6 @@ function pressLetter(key, actions) {
   else if (key === "-") actions.zoomBy(1 / 1.5);
   else if (key === "]" || key === "[") actions.resize(key === "]" ? 1 : -1);
   else if (key === "x") actions.toggle();
-  else if (key === "a") actions.selectView();
   else if (key === "s") actions.shuffle();
   else return false;
   return true;

@@ -254,12 +254,19 @@ class LabelMap extends PlainElement {
   }
 
   /** @param {string} space */
-  chooseSpace(space) {
-    const { view, spaces } = this.store;
-    // A separation has one space: another one is seen by the usual projection.
-    const projection = view.projection === "separate" ? spaces.default.projection : view.projection;
-    this.store.setView({ space, projection });
+  async chooseSpace(space) {
+    const { store } = this;
+    if (store.view.projection !== "separate") store.setView({ space });
+    // A separation has a space of its own, so another space needs another separation.
+    else if ((await store.separate(this.separated, space)) === null) return;
     this.tellView();
+  }
+
+  /** Return the labels of the last separation, or else all that have photos. */
+  get separated() {
+    const last = Object.keys(this.store.separation?.n_labelled ?? {}).map(Number);
+    const ids = last.length > 1 ? last : [...new Set(this.store.labels.filter((label) => label > 0))];
+    return ids.sort((one, other) => one - other);
   }
 
   /** @param {number} by */
@@ -271,11 +278,8 @@ class LabelMap extends PlainElement {
   async chooseProjection(projection) {
     const { store } = this;
     if (projection === "separate") {
-      const ids = [...new Set(store.labels.filter((label) => label > 0))];
-      if (store.separation === null && (await store.separate(ids)) === null) return;
-      store.setView({ space: store.separation?.space ?? store.view.space });
-    }
-    store.setView({ projection });
+      if ((await store.separate(this.separated)) === null) return;
+    } else store.setView({ projection });
     this.tellView();
   }
 
@@ -358,19 +362,18 @@ class LabelMap extends PlainElement {
     this.box.setAttribute("aria-label", `Map of ${store.photos.length} photos`);
     this.box.dataset.mode = this.mode;
     return html`
-      <div class="ways">
-        ${renderLayers(store, this.scores, (space) => this.chooseSpace(space))}
-        ${renderProjections(store, this.canSeparate, (projection) => this.chooseProjection(projection))}
-      </div>
-      ${renderSeparation(store)}
-      ${renderTools(this)}
       <p id="map-description" class="unseen">Photos that are alike are near each other. Arrows change layer and projection,
         Shift and an arrow goes to the next photo, and x chooses it. The grid has the same photos as a list.</p>
-      <div class="frame">${this.box}${
+      <div class="frame">${renderTools(this)}${this.box}${
         this.step === null
           ? nothing
           : html`<p class="step">Laying out the map: ${this.step.step} of ${this.step.steps} steps</p>`
       }</div>
+      ${renderSeparation(store)}
+      <div class="ways">
+        ${renderLayers(store, this.scores, (space) => this.chooseSpace(space))}
+        ${renderProjections(store, this.canSeparate, (projection) => this.chooseProjection(projection))}
+      </div>
       ${renderKeys()}`;
   }
 }

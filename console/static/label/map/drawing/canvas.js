@@ -227,6 +227,9 @@ export class CanvasRenderer {
     }
     if (kind === KIND.plain) return;
     context.translate(border + BADGE / 2 - width, border + BADGE / 2 - height);
+    context.save();
+    this.drawSign(context, BADGE, theme.card, shape, KIND.labelled, colour);
+    context.restore();
     this.drawSign(context, BADGE, colour, shape, kind, theme.ink);
   }
 }

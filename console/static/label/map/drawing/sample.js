@@ -22,7 +22,8 @@ export function shuffled(count, seed) {
 }
 
 /**
- * Photos that are pictures at each zoom. A level has the pictures of the level before, and others between them that overlap none.
+ * Photos that are pictures at each zoom. A level has those of the level before, and others that keep a
+ * distance from all.
  */
 export class Sample {
   /**

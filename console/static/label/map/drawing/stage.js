@@ -20,6 +20,7 @@ const GLIDE = 300; // milliseconds
 const [REST, LONG_REST] = [70, 160];
 const GATHER = 80; // milliseconds in which pictures that come are gathered
 const [STEPS, DEEPEST] = [2, 20]; // steps of a doubling of the zoom at which more pictures come, and the last one
+const APART = 0.6; // share of a picture's side that is between two centres at least
 const MOST_RATIO = 2; // pixels of the canvas in a CSS pixel: more can't be seen, and costs
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -119,6 +120,7 @@ export class Stage {
 
   /** Give the renderer all that it draws. */
   load() {
+    this.canvas.dataset.renderer = this.renderer.kind;
     this.renderer.setPlaces({ from: this.from, to: this.to });
     this.renderer.setMarks(this.marks);
     this.arrange();
@@ -240,7 +242,7 @@ export class Stage {
   /** CSS pixels of a dot: fewer photos and a nearer view have larger ones. */
   get size() {
     const count = this.order.length;
-    const size = count > 20_000 ? 6 : count > 4000 ? 8 : 11;
+    const size = count > 20_000 ? 6 : count > 4000 ? 8 : 12;
     return Math.min(15, size + 1.2 * Math.log2(Math.max(1, this.view.place.zoom)));
   }
 
@@ -249,7 +251,7 @@ export class Stage {
    * @param {number} doublings of the zoom
    */
   side(doublings = Math.max(0, Math.log2(this.view.place.zoom))) {
-    return Math.min(96, (this.view.width < 500 ? 40 : 50) + 8 * doublings);
+    return Math.min(96, (this.view.width < 500 ? 36 : 42) + 10 * doublings);
   }
 
   /**
@@ -285,7 +287,7 @@ export class Stage {
     const zoom = Math.max(0, Math.log2(view.place.zoom));
     const level = Math.min(DEEPEST, Math.floor(STEPS * zoom));
     const unit = view.scale / view.place.zoom; // pixels of a unit of the map when all of it is in view
-    const rows = this.sample.at(level, (step) => (1.06 * this.side(step / STEPS)) / (unit * 2 ** (step / STEPS)));
+    const rows = this.sample.at(level, (step) => (APART * this.side(step / STEPS)) / (unit * 2 ** (step / STEPS)));
     const [right, up] = [view.width / view.scale / 2, view.height / view.scale / 2];
     const edge = this.side() / view.scale;
     const near = [];
