@@ -26,6 +26,7 @@ export function renderHead(page, store) {
       <p class="crumb"><a href="/console/label">All projects</a></p>
       <h1>${name}</h1>
       <p class="hint">${count(photos, "photo")}, ${whole(labelled)} labelled.
+        ${photos > 0 ? modelWords(store) : nothing}
         ${store.people.length > 1 ? html`<span class="people">Here now: ${store.people.join(", ")}.</span>` : nothing}</p>
       <div class="flow head-tools">
         <button aria-expanded=${page.adding} @click=${() => {
@@ -36,7 +37,7 @@ export function renderHead(page, store) {
     </div>
     ${archived ? html`<p class="notice">This project is archived: it can be looked at, not changed. Restore it in the list.</p>` : nothing}
     ${renderProgress(progress, store)}
-    <div class="ways">
+    <div class="project-ways">
       <nav class="tabs" aria-label="Parts of the project"><ul>${TABS.map(
         ([tab, words]) => html`<li><a href=${page.address({ tab })}
           aria-current=${page.tab === tab ? "page" : "false"}>${words}</a></li>`,
@@ -50,6 +51,17 @@ export function renderHead(page, store) {
           : nothing
       }
     </div>`;
+}
+
+/**
+ * Return the state of the model in words.
+ * @param {ProjectStore} store
+ */
+function modelWords({ predictions, labels }) {
+  const learned = labels.reduce((sum, label) => sum + Number(label > 0), 0);
+  if (predictions?.state === "trained")
+    return `The model learned from ${count(learned, "label")} and guesses the rest.`;
+  return "The model learns as soon as two labels have photos.";
 }
 
 /**

@@ -13,7 +13,7 @@
  *
  * @typedef {{sha256: string, name: string, width: number, height: number, group: number}} Photo
  * @typedef {{sha256: string | null, name: string, kind: string, reason: string}} BrokenPhoto
- * @typedef {{rows_version: string, photos: Photo[], waiting: number, broken: BrokenPhoto[], copies: string[][]}} PhotoList
+ * @typedef {{rows_version: string, photos: Photo[], waiting: number, broken: BrokenPhoto[]}} PhotoList
  *
  * @typedef {{name: string, stage: string, pooling: string, text: string}} SpaceAnswer
  * @typedef {{name: string, text: string}} ProjectionAnswer

@@ -23,11 +23,11 @@ import { TABS } from "./words.js";
 
 /** Parts that come when they are opened. @type {Record<string, () => Promise<unknown>>} */
 const MODULES = {
-  map: () => import(/** @type {string} */ ("./map/map.js")),
+  map: () => import("./map/map.js"),
   next: () => import("./next/next.js"),
   checks: () => import("./checks/checks.js"),
   audit: () => import("./audit/audit.js"),
-  out: () => import(/** @type {string} */ ("./out/out.js")),
+  out: () => import("./out/out.js"),
 };
 /** Parts that give labels in a way that is not that of the grid. */
 const GIVING = "shopcat-label-review, shopcat-label-next, shopcat-label-audit, shopcat-label-checks";
@@ -58,6 +58,8 @@ class LabelWorkspace extends AskingElement {
     /** @type {Message} */
     this.message = { text: "" };
     this.opened = false;
+    /** Parts whose module is asked for. @type {Set<string>} */
+    this.asked = new Set();
     /** Parts whose module is here. @type {Set<string>} */
     this.loaded = new Set();
     /** Parts whose module did not come. @type {Set<string>} */
@@ -66,6 +68,8 @@ class LabelWorkspace extends AskingElement {
     this.review = "";
     /** True while the part for uploads is open. */
     this.adding = false;
+    /** True for a demonstration that was just begun: its photos come by themselves. */
+    this.drawing = false;
     /** True while single keys work. */
     this.keys = localStorage.getItem(SWITCH) !== "off";
     this.addEventListener("keydown", (event) => this.onKeyDown(event));
@@ -85,7 +89,7 @@ class LabelWorkspace extends AskingElement {
   /** @param {Map<string, unknown>} changes */
   willUpdate(changes) {
     if (changes.has("project") && this.store?.id !== this.project) this.openProject();
-    if (changes.has("query") || changes.has("opened")) for (const part of this.parts()) this.load(part);
+    for (const part of this.parts()) if (!this.asked.has(part)) this.load(part);
     if (changes.has("query")) {
       this.review = "";
       this.message = { text: "" };
@@ -101,7 +105,7 @@ class LabelWorkspace extends AskingElement {
     );
     this.store = store;
     this.opened = false;
-    for (const type of ["photos", "labels", "names", "progress", "people"])
+    for (const type of ["photos", "labels", "names", "predictions", "progress", "people"])
       store.addEventListener(type, () => this.requestUpdate());
     store.addEventListener("message", (event) => {
       this.message = /** @type {CustomEvent<Message>} */ (event).detail;
@@ -111,7 +115,8 @@ class LabelWorkspace extends AskingElement {
     this.attempt(async () => {
       await store.open();
       this.opened = true;
-      this.adding = store.project?.photos === 0;
+      this.drawing = this.query.has("demonstration");
+      this.adding = store.project?.photos === 0 && !this.drawing;
     });
   }
 
@@ -130,12 +135,13 @@ class LabelWorkspace extends AskingElement {
   /** Return the parts on the screen whose modules come when they are opened. */
   parts() {
     if (!this.opened) return [];
-    if (this.tab === "photos") return this.show === "grid" ? [] : ["map"];
+    if (this.tab === "photos") return this.show === "grid" || this.store?.project?.photos === 0 ? [] : ["map"];
     return [this.tab];
   }
 
   /** @param {string} part */
   async load(part) {
+    this.asked.add(part);
     try {
       await MODULES[part]?.();
       this.loaded = new Set([...this.loaded, part]);
@@ -267,13 +273,22 @@ class LabelWorkspace extends AskingElement {
       return html`<p><a href="/console/label">All projects</a></p>${this.renderError()}
         ${this.error ? nothing : html`<p class="waiting">Opening the project…</p>`}`;
     const { text, bad } = this.message;
+    const isEmpty = store.project?.photos === 0;
+    const labels = this.tab !== "out" && !isEmpty;
+    const tools = this.tab === "photos" && !isEmpty && this.review === "";
     return html`
       ${renderHead(this, store)}
       <shopcat-label-help .keys=${this.keys} @keys=${this.switchKeys}></shopcat-label-help>
       ${this.adding ? html`<shopcat-label-upload .store=${store}></shopcat-label-upload>` : nothing}
-      ${this.tab === "out" ? nothing : html`<shopcat-label-bar .store=${store} .keys=${this.keys}></shopcat-label-bar>`}
-      <p class=${bad ? "message bad" : "message"}>${text}</p>
-      ${this.tab === "photos" ? this.renderPhotos(store) : this.renderTab(store)}
+      <div class="top-bar">
+        ${labels ? html`<shopcat-label-bar .store=${store} .keys=${this.keys}></shopcat-label-bar>` : nothing}
+        <div class="second-line">
+          ${tools ? html`<shopcat-label-tools .store=${store}></shopcat-label-tools>` : nothing}
+          <p class=${bad ? "message bad" : "message"}>${text}</p>
+        </div>
+      </div>
+      ${isEmpty && this.drawing ? html`<p class="waiting">Drawing the vehicles…</p>` : nothing}
+      ${this.tab !== "photos" ? this.renderTab(store) : isEmpty ? nothing : this.renderPhotos(store)}
       <shopcat-label-preview .store=${store}></shopcat-label-preview>`;
   }
 
@@ -281,7 +296,6 @@ class LabelWorkspace extends AskingElement {
   renderPhotos(store) {
     const show = this.show;
     return html`
-      <shopcat-label-tools .store=${store} ?hidden=${this.review !== ""}></shopcat-label-tools>
       ${
         this.review === ""
           ? nothing

@@ -139,7 +139,7 @@ class LabelAudit extends PlainElement {
           ? html`<b>Not yet known</b><progress max=${KNOWN_FROM} .value=${Math.min(answered, KNOWN_FROM)} aria-label="Answers until the figure is known"></progress>`
           : html`<b>${percent(figure.share)}</b> <span>accuracy, between ${percent(figure.low)} and ${percent(figure.high)}</span>`
       }</div>
-      <p>${text}</p>
+      ${figure === null ? html`<p>${text}</p>` : nothing}
       <p class="hint">${whole(answered)} of ${count(asked, "random photo")} answered${draw > 1 ? `, draw ${draw}` : ""}.
         They are held back: not on the map, and the model never learns from them.
         ${looks > 1 ? `The figure was looked at for ${looks} models: draw fresh photos now and then.` : ""}</p>

@@ -115,7 +115,7 @@ class PhotoGrid extends PlainElement {
     const { store } = this;
     const [shown, all] = [this.rows.length, store.photos.length];
     return html`<section class="card photos-card" aria-label="Grid of photos">
-      <div class="tools">
+      <div class="list-tools">
         <label>Order <select @change=${(/** @type {Event} */ event) => {
           this.order = /** @type {Order} */ (/** @type {HTMLSelectElement} */ (event.target).value);
           this.sift();

@@ -87,8 +87,14 @@ class PhotoList extends PlainElement {
     return Math.max(1, Math.floor((this.width - GAP) / (this.size + GAP)));
   }
 
+  /** Height of a cell: most photos are wider than high. */
+  get high() {
+    return Math.round(this.size * 0.8);
+  }
+
+  /** Height of a line of cells with its gap. */
   get step() {
-    return this.size + GAP;
+    return this.high + GAP;
   }
 
   /** Show the photo in focus that another part has chosen. */
@@ -120,7 +126,7 @@ class PhotoList extends PlainElement {
     spacer.style.height = `${lines * this.step + GAP}px`;
     cells.style.transform = `translateY(${this.firstLine * this.step + GAP}px)`;
     cells.style.gridTemplateColumns = `repeat(${this.columns}, minmax(0, 1fr))`;
-    cells.style.gridAutoRows = `${this.size}px`;
+    cells.style.gridAutoRows = `${this.high}px`;
     if (changes.has("size") || changes.has("rows")) this.reveal();
   }
 
@@ -234,7 +240,9 @@ class PhotoList extends PlainElement {
   /** @param {number} place */
   preview(place) {
     const row = this.rows[place];
-    if (row !== undefined) this.store.setView({ preview: row });
+    if (row === undefined) return;
+    this.store.order = this.rows;
+    this.store.setView({ preview: row });
   }
 
   async focus() {

@@ -68,17 +68,6 @@ class LabelTools extends PlainElement {
       store.say(`${count(faded, "photo")} faded, ${whole(store.photos.length - faded)} left.`);
   }
 
-  /** Return the state of the model in words. */
-  modelWords() {
-    const { store } = this;
-    const trained = store.labels.reduce((sum, label) => sum + Number(label > 0), 0);
-    const { state, model } = store.predictions ?? { state: "no labels", model: null };
-    if (state === "trained")
-      return `The model has learned from ${count(trained, "label")} and guesses the rest. How good is it? says how often it is right.`;
-    if (state === "one label" || model !== null) return "The model needs a second label to tell photos apart.";
-    return "The model learns as soon as two labels have photos.";
-  }
-
   render() {
     const { store } = this;
     const chosen = store.chosen().length;
@@ -101,7 +90,6 @@ class LabelTools extends PlainElement {
                 @change=${this.sayFaded}></label><span class="hint">Unsure photos have a dashed ring.</span>`
             : nothing
         }
-        <p class="hint model-words">${this.modelWords()}</p>
       </div>
       ${this.separating ? html`<shopcat-label-separate .store=${store}></shopcat-label-separate>` : nothing}
     </section>`;

@@ -89,8 +89,9 @@ class LabelBar extends PlainElement {
         <button>Add</button>
       </form>
       <div class="flow">
-        <button @click=${() => store.undo()} aria-keyshortcuts="Control+Z">Undo</button>
-        <button @click=${() => store.redo()} aria-keyshortcuts="Control+Shift+Z">Redo</button>
+        <button @click=${() => store.undo()} aria-keyshortcuts="Control+Z" aria-label="Undo" title="Undo: Ctrl+Z">↶</button>
+        <button @click=${() => store.redo()} aria-keyshortcuts="Control+Shift+Z" aria-label="Redo"
+          title="Redo: Ctrl+Shift+Z">↷</button>
         <button aria-expanded=${this.open === "history"} @click=${() => this.toggle("history")}>History</button>
         ${labels.length > 0 ? html`<button aria-expanded=${this.open === "editor"} @click=${() => this.toggle("editor")}>Edit labels</button>` : nothing}
       </div>

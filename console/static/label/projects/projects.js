@@ -52,10 +52,9 @@ class LabelProjects extends AskingElement {
   }
 
   demonstrate() {
-    announce("Drawing the vehicles.");
     this.attempt(async () => {
       const project = await post("/labels", { name: DEMONSTRATION, demonstration: true });
-      navigate(projectAddress(project.id));
+      navigate(`${projectAddress(project.id)}&demonstration=new`);
     });
   }
 
@@ -152,9 +151,7 @@ class LabelProjects extends AskingElement {
         <label class="grow">Name<input name="name" required maxlength="100" autocomplete="off" placeholder="Photos of shoes"></label>
         <button class="primary" ?disabled=${this.waiting}>Create</button>
       </form>
-      <p class="or">or <button ?disabled=${this.waiting} @click=${this.demonstrate}>${
-        this.waiting && this.list !== null ? "One moment…" : "Try the demonstration"
-      }</button>
+      <p class="or">or <button ?disabled=${this.waiting} @click=${this.demonstrate}>Try the demonstration</button>
         <span class="hint">600 drawn vehicles: label their kind, colour or viewing angle.</span></p>
       ${
         problem || (this.list !== null && !bundle)

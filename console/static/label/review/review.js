@@ -188,7 +188,7 @@ class LabelReview extends PlainElement {
           ? "The most similar photos come first. Click those that are wrong, then choose a label above for the rest."
           : "The oddest photos come first. Click those that don't belong, then choose a label above for the rest."
       }</p>
-      <div class="tools">
+      <div class="list-tools">
         <p class="counts grow"><strong>${this.kept.size}</strong> of ${this.rows.length} kept</p>
         ${similar ? this.renderCut() : nothing}
         <button @click=${this.findSimilar} ?disabled=${this.waiting}>Find similar to what is kept <kbd>f</kbd></button>

@@ -86,23 +86,12 @@ class LabelUpload extends PlainElement {
 
   /** Return what was wrong, of this upload and of the project, as one list. @returns {Entry[]} */
   problems() {
-    const { broken, copies } = this.store;
     const uploaded = (this.queue?.entries ?? []).filter(({ outcome }) => outcome !== "new" && outcome !== "known");
-    const names = new Set(uploaded.map(({ name }) => name));
+    const known = new Set(uploaded.map(({ name }) => name));
+    const broken = this.store.broken.filter(({ name }) => !known.has(name));
     return [
       ...uploaded,
-      ...broken
-        .filter(({ name }) => !names.has(name))
-        .map(({ name, reason }) => ({ name, reason, outcome: /** @type {const} */ ("broken") })),
-      ...copies
-        .flatMap(([first, ...others]) =>
-          others.map((name) => ({
-            name,
-            reason: `The same photo as ${first}.`,
-            outcome: /** @type {const} */ ("twice"),
-          })),
-        )
-        .filter(({ name }) => !names.has(name)),
+      ...broken.map(({ name, reason }) => ({ name, reason, outcome: /** @type {const} */ ("broken") })),
     ];
   }
 
