@@ -1,0 +1,59 @@
+"""The audit and the agreement of people in Chromium: blind answers, the figure, fresh photos."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.integration.console.conftest import violations
+from tests.integration.console.label.conftest import OpenProject, Project, message
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_figure_is_unknown_until_thirty_answers_and_then_has_an_interval(
+    open_project: OpenProject, project: Project
+) -> None:
+    ids = project.label(one=[0, 2, 4, 6], two=[1, 3, 5, 7])
+    for index in range(29):
+        photo = project.post("/audit/next")["photo"]["sha256"]
+        project.post("/audit", {"photo": photo, "label": ids["one" if index % 2 else "two"]})
+    page = open_project("tab=audit")
+    expect(page.get_by_text("Not yet known", exact=True)).to_be_visible()
+    expect(page.get_by_text("29 of 50 random photos answered")).to_be_visible()
+    assert not re.search(r"\d %", page.locator("main").inner_text())
+    assert violations(page) == []
+    page.get_by_role("button", name="Ask me").click()
+    question = page.get_by_role("group", name="What is it?")
+    expect(question).to_be_focused()
+    assert violations(page) == []
+    page.keyboard.press("1")
+    message(page, "Answered: one. 20 photos left.")
+    page.keyboard.press("Escape")
+    audit = project.get("/audit")
+    assert audit["answered"] == 30
+    figure = audit["figure"]
+    expect(page.locator(".accuracy")).to_contain_text(
+        f"{100 * figure['share']:.1f} % accuracy, between {100 * figure['low']:.1f} % and {100 * figure['high']:.1f} %"
+    )
+    assert violations(page) == []
+
+
+def test_fresh_photos_begin_the_figure_again(open_project: OpenProject, project: Project) -> None:
+    ids = project.label(one=[0, 2], two=[1, 3])
+    photo = project.post("/audit/next")["photo"]["sha256"]
+    project.post("/audit", {"photo": photo, "label": ids["one"]})
+    page = open_project("tab=audit")
+    expect(page.get_by_text("1 of 50 random photos answered")).to_be_visible()
+    page.get_by_role("button", name="Draw fresh photos…").click()
+    page.get_by_role("button", name="Draw fresh photos", exact=True).click()
+    message(page, "Fresh photos are drawn. The ones from before join the others.")
+    expect(page.get_by_text("draw 2")).to_be_visible()
+    assert project.get("/audit")["answered"] == 0
+
+
+def test_without_two_people_no_agreement_is_claimed(open_project: OpenProject, project: Project) -> None:
+    project.label(one=[0, 2], two=[1, 3])
+    page = open_project("tab=audit")
+    expect(page.get_by_text("No photo has labels of two people yet.")).to_be_visible()
+    expect(page.get_by_role("button", name="Give a second opinion")).to_be_disabled()
