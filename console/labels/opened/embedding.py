@@ -40,6 +40,7 @@ class Network(NamedTuple):
 class _State(NamedTuple):
     """All that decides if a project needs a process."""
 
+    created: float  # another project may get the id of one that is deleted
     network: str
     photos_version: int
     waiting: int
@@ -150,9 +151,9 @@ class Embedding:
         try:
             counts, progress = opened.photos.counts(), read_progress(opened)
             with opened.database.reading() as connection:
-                row = connection.execute("SELECT photos_version, state FROM project").fetchone()
+                row = connection.execute("SELECT created, photos_version, state FROM project").fetchone()
             waiting = counts["new"] or requested(opened)
-            state = _State(network.layout.key, row["photos_version"], waiting)
+            state = _State(row["created"], network.layout.key, row["photos_version"], waiting)
             if progress.running:
                 return True  # by another program
             is_open = row["state"] == "open" and (waiting > 0 or sum(counts.values()) > 0)

@@ -80,6 +80,22 @@ def test_photos_that_wait_are_embedded_and_then_nothing_runs(supervisor: Embeddi
     assert not children()
 
 
+def test_a_project_with_the_id_of_a_deleted_one_is_embedded_too(
+    supervisor: Embedding, store: ProjectStore, project: Project
+) -> None:
+    """Even with the same photos, as a copy that is made again."""
+
+    def is_done() -> bool:
+        supervisor.look()
+        return supervisor.progress(copied).finished
+
+    for _ in range(2):
+        copied = store.copy(project.id, "Copy")
+        wait_for(is_done)
+        supervisor.stop(copied.id)
+        store.delete(copied.id)
+
+
 def test_a_killed_process_is_started_again_and_finishes(supervisor: Embedding, project: Project) -> None:
     supervisor.look()
     wait_for(children)
