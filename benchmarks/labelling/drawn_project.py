@@ -227,8 +227,14 @@ async def positions(drawn: Drawn, request: Request) -> Response:
 
 async def thumbnail(drawn: Drawn, request: Request) -> Response:
     """Return a photo's thumbnail."""
-    rows = {name_of(row): row for row in range(drawn.photos)}
-    return webp(small(rows[request.path_params["name"]] % PICTURES, request.path_params["size"]))
+    row = rows_by_name(drawn.photos)[request.path_params["name"]]
+    return webp(small(row % PICTURES, request.path_params["size"]))
+
+
+@functools.cache
+def rows_by_name(photos: int) -> dict[str, int]:
+    """Return the row of each hash."""
+    return {name_of(row): row for row in range(photos)}
 
 
 @functools.cache

@@ -24,7 +24,8 @@ import { parsePlace, placeText, WHOLE } from "./view.js";
 /** @import {ProjectStore} from "../store.js" */
 /** @import {Change, Mode, Point} from "./gestures.js" */
 
-const SLOW = 5000; // photos above which PaCMAP is not computed ahead
+/** Photos above which PaCMAP is not computed ahead, and the scores of all layers only with a separation. */
+const [SLOW, MANY] = [5000, 10_000];
 const EVENTS = ["photos", "labels", "names", "selection", "predictions", "view", "positions"];
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -119,8 +120,9 @@ class LabelMap extends PlainElement {
   onEvent(event) {
     const patch = /** @type {CustomEvent} */ (event).detail ?? {};
     const { type } = event;
+    const { store } = this;
     if (type === "photos" || type === "positions" || "space" in patch || "projection" in patch) this.load();
-    if (type === "labels") this.scoreLater();
+    if (type === "labels" || (type === "positions" && store.photos.length > MANY)) this.scoreLater();
     if (type !== "view" || "fade" in patch) this.paint();
     this.requestUpdate();
   }
@@ -187,7 +189,8 @@ class LabelMap extends PlainElement {
       this.scores = new Map();
       return;
     }
-    const found = await store.api.send("POST", "/separation", {}).catch(() => null); // labels may be too few
+    const ask = store.photos.length > MANY ? store.separation : store.api.send("POST", "/separation", {});
+    const found = await Promise.resolve(ask).catch(() => null); // labels may be too few
     if (found !== null)
       this.scores = new Map(found.ranking.map((/** @type {any} */ { space, score }) => [space, score]));
   }

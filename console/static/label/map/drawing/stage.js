@@ -16,8 +16,9 @@ import { WebglRenderer } from "./webgl.js";
 /** @import {Place} from "../view.js" */
 
 const GLIDE = 300; // milliseconds
-/** Milliseconds without a movement until everything is drawn; more if that takes long and would disturb a slow movement. */
-const [REST, LONG_REST] = [70, 160];
+/** Milliseconds without a movement until all is drawn, which takes long for many photos and would disturb a slow movement. */
+const REST = { small: 70, large: 160 };
+const SMALL = 20_000; // photos
 const GATHER = 80; // milliseconds in which pictures that come are gathered
 const [STEPS, DEEPEST] = [2, 20]; // steps of a doubling of the zoom at which more pictures come, and the last one
 const APART = 0.6; // share of a picture's side that is between two centres at least
@@ -223,7 +224,7 @@ export class Stage {
   }
 
   get rest() {
-    return this.pace.budget(this.order.length, 0).share < 0.5 ? LONG_REST : REST;
+    return this.order.length > SMALL ? REST.large : REST.small;
   }
 
   /** Return the share of the way that photos have gone to their places. */
@@ -242,7 +243,7 @@ export class Stage {
   /** CSS pixels of a dot: fewer photos and a nearer view have larger ones. */
   get size() {
     const count = this.order.length;
-    const size = count > 20_000 ? 6 : count > 4000 ? 8 : 12;
+    const size = count > SMALL ? 6 : count > 4000 ? 8 : 12;
     return Math.min(15, size + 1.2 * Math.log2(Math.max(1, this.view.place.zoom)));
   }
 
