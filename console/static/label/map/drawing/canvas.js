@@ -1,5 +1,5 @@
 /**
- * Dots and pictures without WebGL: dots are stamped into the pixels, because drawing calls are ten times slower.
+ * Dots and pictures without WebGL: dots are stamped into the pixels, because a drawing call for each dot takes longer.
  */
 
 import { BADGE, BORDERS, CHOSEN, PICTURE, RINGED, SIZES } from "./frame.js";
