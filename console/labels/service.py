@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 
 PROJECTS = "projects"  # folder of the projects in that of the console's data
 _OPEN = 16  # projects that stay open without anybody who looks at them
+_LARGE = 2  # of these, projects that keep their arrays in memory
 _LOOK_S = 1.0
+_NETWORK_S = 5.0
 _COMPUTE_S, _DECODE_S = 300.0, 30.0  # seconds that a call of a worker may take, on a busy machine
 
 
@@ -67,7 +69,8 @@ class Labelling:
         self.served = ServedModels(settings)
         self._read: dict[str, Path] | None = None  # bundles that the network was read from
         self._settings_read: Settings | None = None
-        self._reading, self._opening = asyncio.Lock(), asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
         self._opened: OrderedDict[str, OpenProject] = OrderedDict()
 
     @asynccontextmanager
@@ -108,7 +111,10 @@ class Labelling:
             if opened is None:
                 opened = self._opened[project] = await run_in_threadpool(self._open, project, Hub())
             self._opened.move_to_end(project)
-            for other in [name for name, known in self._opened.items() if not known.hub.is_watched][:-_OPEN]:
+            unwatched = [name for name, known in self._opened.items() if not known.hub.is_watched]
+            for other in unwatched[:-_LARGE]:
+                self._opened[other].free()
+            for other in unwatched[:-_OPEN]:
                 self.forget(other)
             return opened
 
@@ -128,18 +134,25 @@ class Labelling:
             opened.hub.publish("job", job)
 
     async def read_network(self) -> None:
-        """Read the layout of the features of the served bundle, if it has not been read since the last reload."""
-        settings = self._settings()
-        if settings is self._settings_read:
+        """Read the layout of the features of the served bundle, if it has not been read since the last reload.
+
+        A busy machine takes a while, so this waits for a few seconds at most: a page opens without a map then.
+        """
+        if self._settings() is self._settings_read:
             return
-        async with self._reading:
-            if settings is self._settings_read:
-                return
-            bundles = await run_in_threadpool(feature_bundles, settings)
-            if bundles != self._read:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_network(self._settings()))
+        await asyncio.wait([self._reading], timeout=_NETWORK_S)
+
+    async def _read_network(self, settings: Settings) -> None:
+        bundles = await run_in_threadpool(feature_bundles, settings)
+        if bundles != self._read:
+            try:
                 self.bundle, self.network, self.network_error = await self._found(bundles)
-                self._read = bundles
-            self._settings_read = settings
+            except WorkerError as error:  # the next request tries again
+                self.network_error = str(error)
+                return
+        self._read, self._settings_read = bundles, settings
 
     async def _found(self, bundles: dict[str, Path]) -> tuple[str | None, FeatureLayout | None, str | None]:
         """Return the first bundle of pets that can embed photos: its name and layout, or the reason for none."""
@@ -147,7 +160,7 @@ class Labelling:
         for name, folder in bundles.items():
             try:
                 if kind_of(folder) == "pets":
-                    return name, await self.worker.run(read_layout, folder), None
+                    return name, await self.decoder.run(read_layout, folder), None
             except WorkerError:
                 raise
             except UserError as error:

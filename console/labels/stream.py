@@ -33,6 +33,8 @@ async def stream(request: Request) -> Response:
         if not (known.isascii() and known.isdecimal() and len(known) < 16):
             raise invalid_field("last-event-id", value=known, detail="must be the id of an event")
         after = int(known)
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(_news(opened, who, after), headers=headers, media_type="text/event-stream")
 

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -26,12 +26,19 @@ def routes() -> list[Route]:
 
 async def send(request: Request) -> Response:
     """Add a photo whose hash the client does not know."""
-    return await _receive(request, None)
+    return await _received(request, None)
 
 
 async def put(request: Request) -> Response:
     """Add a photo, and verify its hash. To send it again changes nothing."""
-    return await _receive(request, str(request.path_params["sha256"]))
+    return await _received(request, str(request.path_params["sha256"]))
+
+
+async def _received(request: Request, sha256: str | None) -> Response:
+    try:
+        return await _receive(request, sha256)
+    except ClientDisconnect:  # a page that was closed; nobody gets the answer
+        return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 async def _receive(request: Request, sha256: str | None) -> Response:

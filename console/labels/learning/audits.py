@@ -1,5 +1,7 @@
 """The audit of a project: the next photo to answer blind, and the estimate of accuracy from the answers."""
 
+import math
+
 import numpy as np
 
 from console.labels.learning.training import Trained
@@ -96,11 +98,11 @@ def _of_label(label: int, found: Share) -> AuditedLabel:
 def _text(found: Estimate, *, trained: bool) -> str:
     """Return the estimate as a sentence."""
     if found.share is not None and found.interval is not None:
-        low, high = found.interval
-        return (
-            f"{found.right} of {found.answers} right: {found.share:.0%} accuracy, and with 95 % confidence between "
-            f"{low:.0%} and {high:.0%}."
-        )
+        share, low = (math.floor(100 * value + 1e-9) for value in (found.share, found.interval.low))
+        high = math.ceil(100 * found.interval.high - 1e-9)
+        # Rounded outwards: 199 of 200 are not 100 %.
+        figure = f"{share} % accuracy, and with 95 % confidence between {low} % and {high} %"
+        return f"{found.right} of {found.answers} right: {figure}."
     if not trained:
         return "The accuracy is not yet known: give photos two labels first."
     missing = KNOWN_FROM - found.answers

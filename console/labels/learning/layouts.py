@@ -80,7 +80,10 @@ class Layouts:
     async def _run(self, worker: Worker) -> None:
         while self._waiting:
             key, (rows, space) = self._waiting.popitem()
-            self._running, result = key, self._results[key]
+            result = self._results.get(key)
+            if result is None:  # its file is there by now
+                continue
+            self._running = key
             try:
                 array = await run_in_threadpool(rows.array, space)
                 made = await worker.run(

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_SPACE = BY_NAME["final-what"]  # until another one is known to be better
 RANK_FROM, RANK_AGAIN = 20, 1.25  # labels of the first ranking of spaces, and growth until the next one
+NEW_LABEL = 5  # photos of a label that the last ranking does not know, which also begin the next one
 RANKED = 1000  # labels that a ranking uses at most; why: seconds of CPU for 14 spaces
 SURELY = 2.0  # standard errors by which another space must be better; see benchmarks/labelling/separation.py
 IN_A_THREAD = 5000  # photos whose typicality takes less than a second
@@ -62,7 +63,7 @@ class Ranking(NamedTuple):
     """
 
     scores: tuple[SpaceScore, ...] = ()
-    labels: frozenset[int] = frozenset()
+    labels: tuple[int, ...] = ()
     labelled: int = 0
 
 
@@ -141,9 +142,10 @@ class Learner:
         """
         if self._ranker is not None and not self._ranker.done():
             return True
-        known = rows.labels[rows.labels > 0]
-        enough = max(RANK_FROM, RANK_AGAIN * self.ranking.labelled)
-        if len(known) < enough and not (self.ranking.labelled and set(known.tolist()) != self.ranking.labels):
+        labels, counts = np.unique(rows.labels[rows.labels > 0], return_counts=True)
+        is_new = ~np.isin(labels, self.ranking.labels) & (counts >= NEW_LABEL)
+        enough = counts.sum() >= max(RANK_FROM, RANK_AGAIN * self.ranking.labelled)
+        if not enough and not (self.ranking.labelled and is_new.any()):
             return False
         self._ranker = asyncio.create_task(self._rank(rows, spaces, worker))
         return True
@@ -158,7 +160,7 @@ class Learner:
             logger.exception("the spaces can't be ranked; the next labels are another try")
             return
         n_labelled = int((rows.labels > 0).sum())
-        self.ranking = Ranking(tuple(scores), frozenset(rows.labels[rows.labels > 0].tolist()), n_labelled)
+        self.ranking = Ranking(tuple(scores), tuple(np.unique(rows.labels[rows.labels > 0]).tolist()), n_labelled)
         best = best_space(self.best, scores)
         if best != self.best:
             self.best = best

@@ -75,6 +75,10 @@ class OpenProject:
                 self._parts[key] = make(self)
             return cast("Part", self._parts[key])
 
+    def free(self) -> None:
+        """Free the memory of arrays, which are read again when they are needed. This does not block."""
+        self._reader.free()
+
     @property
     def is_there(self) -> bool:
         """True unless the project has been deleted since."""

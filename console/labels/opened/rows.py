@@ -131,15 +131,16 @@ class RowReader:
         with self._lock:
             if version != self._shown.version:
                 raise StaleError("rows_version: there are other photos on the map by now; ask for /photos again")
-            if space not in self._cache:
+            cache = self._cache  # `free` may replace it meanwhile
+            if (array := cache.get(space)) is None:
                 if self._arrays is None:
                     raise ProjectError("space: no photo is on the map yet; wait until the first ones are embedded")
                 array = self._arrays.array(space, self._shown.photos)
                 array.flags.writeable = False
-                while self._cache and sum(known.nbytes for known in self._cache.values()) + array.nbytes > _CACHED:
-                    del self._cache[next(iter(self._cache))]
-                self._cache[space] = array
-            return self._cache[space]
+                while cache and sum(known.nbytes for known in cache.values()) + array.nbytes > _CACHED:
+                    del cache[next(iter(cache))]
+                cache[space] = array
+            return array
 
     def others(self, space: Space, photos: Sequence[str]) -> tuple[Bools, NDArray[np.float32]]:
         """Return photos that are not on the map along the axes of a space; see `SeenTable.held_back`."""
@@ -148,6 +149,10 @@ class RowReader:
                 return np.zeros(len(photos), np.bool_), np.zeros((0, 0), np.float32)
             known = self._arrays.projected(photos)
             return known, self._arrays.array(space, [photos[place] for place in np.flatnonzero(known).tolist()])
+
+    def free(self) -> None:
+        """Free the memory of arrays. It does not wait for another thread."""
+        self._cache = {}
 
     def _state(self) -> tuple[int, int]:
         """Return the version of the photos, and the number of the last event."""

@@ -52,7 +52,7 @@ def test_the_network_is_that_of_the_bundle_and_changes_with_a_reload(settings: S
         await labelling.read_network()
         assert (labelling.bundle, labelling.network) == (None, None)
         assert str(tmp_path) not in (labelling.network_error or "")
-        labelling.worker._kill()
+        labelling.decoder._kill()
 
     anyio.run(run)
 
@@ -112,3 +112,27 @@ def test_a_look_changes_nothing(ann: TestClient, app: Starlette) -> None:
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if "sqlite" not in path.name} == before
     with database.reading() as connection:
         assert connection.execute("SELECT COUNT(*) FROM batches").fetchone()[0] == 0
+
+
+def test_a_network_that_takes_long_keeps_no_page_waiting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_NETWORK_S", 0.05)
+    reading = anyio.Event()
+    app = create_app(settings.model_copy(update={"bundles": {"pets": BUNDLE}}))
+    labelling: Labelling = app.state.labelling
+    layout = FeatureNetwork.load(BUNDLE).layout
+
+    async def read(*_: object) -> object:
+        await reading.wait()
+        return layout
+
+    monkeypatch.setattr(labelling.decoder, "run", read)
+    labelling.store.create("Cats").close()
+
+    async def run() -> None:
+        opened = await labelling.project("cats")
+        assert (labelling.network, opened.rows().photos) == (None, ())
+        reading.set()
+        await labelling.read_network()
+        assert (labelling.network, labelling.bundle) == (layout, "pets")
+
+    anyio.run(run)

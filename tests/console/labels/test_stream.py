@@ -297,3 +297,25 @@ class TestEmbedded:
             wait_for(lambda: reader.of("progress")[-1]["embedded"] == 22)
             wait_for(lambda: reader.of("rows")[-1] != before)
         assert ann.get("/labels/cats/photos").json()["waiting"] == 0
+
+
+def test_a_look_at_the_headers_of_the_stream_ends(ann: httpx.Client, project: Project) -> None:
+    answer = ann.head("/labels/cats/stream")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+
+
+def test_an_upload_that_its_page_abandons_leaves_no_part_and_no_error(
+    settings: Settings, ann: httpx.Client, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = (
+        "POST /labels/cats/photos HTTP/1.1\r\nhost: 127.0.0.1:8080\r\nx-shopcat-client: ann\r\n"
+        "x-shopcat-roles: label\r\ncontent-type: image/png\r\ncontent-length: 5000\r\n\r\n"
+    )
+    incoming = project.folder / "photos" / "incoming"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(settings.socket))
+        connection.sendall(head.encode() + b"x" * 100)
+        wait_for(lambda: list(incoming.iterdir()))
+    wait_for(lambda: not list(incoming.iterdir()))
+    assert ann.get("/labels/cats").json()["photos"] == 12
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

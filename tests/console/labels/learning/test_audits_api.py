@@ -1,5 +1,6 @@
 """The audit over its addresses: blind answers, and the only figure that is called accuracy."""
 
+import math
 from typing import Any
 
 import pytest
@@ -47,8 +48,12 @@ def test_the_figure_is_not_yet_known_below_30_answers(sample: Sample) -> None:
 def test_the_figure_has_the_interval_of_wilson(sample: Sample) -> None:
     sample.label(sample.seen[:100])
     answer(sample, 40, wrong=8)
-    figure = audit(sample)["figure"]
+    found = audit(sample)
+    figure = found["figure"]
     low, high = wilson(figure["right"], 40)
+    share = f"{figure['right']} of 40 right: {math.floor(figure['right'] / 0.4 + 1e-9)} % accuracy"
+    bounds = f"between {math.floor(100 * low)} % and {math.ceil(100 * high)} %"
+    assert found["text"] == f"{share}, and with 95 % confidence {bounds}."
     assert figure["of"] == 40
     assert 28 <= figure["right"] <= 34
     assert figure["share"] == pytest.approx(figure["right"] / 40)
@@ -101,6 +106,33 @@ def test_only_photos_of_the_audit_are_answered(sample: Sample) -> None:
         assert "the audit does not ask about" in str(found.json())
     asked = sample.project.audits.current().asked[0]
     assert sample.client.post(f"{sample.base}/audit", json={"photo": asked, "label": 99}).status_code == 404
+
+
+@pytest.mark.integration
+def test_no_other_address_tells_of_a_held_back_photo(sample: Sample) -> None:
+    held = sample.project.audits.current().held
+    asked = sample.project.audits.current().asked
+    sample.label(sample.seen[:120])
+    sample.project.events.label(dict.fromkeys(asked[:5], sample.labels[0]), who="bob", how="import")
+    sample.project.events.label({asked[1]: sample.labels[1]}, who="eve", how="import")
+    answer(sample, 10)
+    gets = ["", "/photos", "/spaces", "/spaces/ranking", "/state", "/events", "/predictions", "/checks", "/agreement"]
+    texts = [sample.client.get(f"{sample.base}{path}").text for path in gets]
+    some, label = sample.seen[:3], sample.labels[:2]
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("/similar", {"positives": some, "most": 1000, "leave_labelled": False}),
+        ("/separation", {"labels": label}),
+        ("/suggestions", {"count": 100}),
+        ("/second-opinions", {}),
+        ("/events", {"photos": some, "label": label[0], "how": "click", "since": 0}),
+        ("/undo", {}),
+    ]
+    for path, body in bodies:
+        found = sample.client.post(f"{sample.base}{path}", json=body, headers={"x-shopcat-client": "bob"})
+        assert found.status_code == 200, found.text
+        texts.append(found.text)
+    assert len(texts) == 15
+    assert not [(photo, text[:100]) for text in texts for photo in held if photo in text]
 
 
 def test_answers_change_neither_labels_nor_predictions(sample: Sample) -> None:
