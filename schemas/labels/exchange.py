@@ -169,8 +169,7 @@ def _import() -> dict[str, Any]:
         answer("The outcome.", "Imported", *problems),
         parameters=(what, model),
     )
-    content = {
-        "text/csv": {"schema": {"type": "string"}},
-        "application/json": {"schema": {"type": "array", "items": {}}},
-    }
-    return found | {"requestBody": {"required": True, "content": content}}
+    # Generators of clients know no body that is either a file or a list.
+    content = {"text/csv": {"schema": {"type": "string", "format": "binary", "minLength": 1}}}
+    description = "CSV, or with the content type application/json a list of tasks of Label Studio."
+    return found | {"requestBody": {"required": True, "description": description, "content": content}}
