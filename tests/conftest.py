@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 # One OpenMP thread for each process, set before torch is loaded. Tests run in parallel on all cores, where a second
 # thread makes training slower, because it waits for a core (measured: 3.9 times as long beside two busy processes).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests that run in parallel leave no processor idle, which work in the background would wait for.
+os.environ.setdefault("SHOPCAT_BACKGROUND", "normal")
 
 import filelock
 import pytest

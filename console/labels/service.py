@@ -60,7 +60,7 @@ class Labelling:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
         self.store = ProjectStore(settings().data / PROJECTS)
-        self.worker, self.decoder = Worker(20, _COMPUTE_S), Worker(5, _DECODE_S)
+        self.worker, self.decoder = Worker(_COMPUTE_S, in_background=True), Worker(_DECODE_S)
         self.bundle: str | None = None
         self.network: FeatureLayout | None = None
         self.network_error: str | None = "the network is being read; try again"

@@ -11,7 +11,6 @@ next process, and if that process ends there too, it is broken.
 
 import argparse
 import hashlib
-import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,6 +33,7 @@ from labelling.projects.progress import LOCK, Progress, features, read_progress,
 from labelling.projects.store import Project
 from runtime.errors import UserError
 from runtime.lock import lock
+from runtime.priority import lower_priority
 
 FIRST = 64  # photos that the first components are fitted on
 GROWTH = 1.1  # more photos than at the last fit, at the end; why: the maps of a project that hardly grows stay
@@ -69,17 +69,6 @@ def embed_project(project: Project, network: FeatureNetwork) -> bool:
                     save_progress(project, read_progress(project)._replace(finished=False, error=text))
                 raise
             return True
-
-
-def lower_priority() -> None:
-    """Let this process run only while no other process wants the processor, and end first if the memory is full."""
-    with suppress(OSError):
-        os.nice(19)
-    with suppress(OSError):  # Linux
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    if hasattr(os, "SCHED_IDLE"):  # Linux
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 class _Work:

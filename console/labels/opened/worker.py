@@ -1,15 +1,14 @@
 """A process for work that takes over a second of CPU, or that may end the process that does it."""
 
 import asyncio
-import contextlib
 import multiprocessing
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
 from runtime.errors import UserError
+from runtime.priority import lower_priority
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -28,12 +27,12 @@ class Worker:
     A call that ends the process costs that call alone.
 
     Args:
-        nice: niceness of the process; 20 also gives it the idle class, so that it runs only while nobody else does.
+        in_background: True for a process that runs only while no other wants the processor.
         limit_s: seconds after which a call is given up.
     """
 
-    def __init__(self, nice: int, limit_s: float) -> None:
-        self._nice, self._limit_s = nice, limit_s
+    def __init__(self, limit_s: float, *, in_background: bool = False) -> None:
+        self._limit_s, self._in_background = limit_s, in_background
         self._pool: ProcessPoolExecutor | None = None
         self._one_call = asyncio.Lock()
         self._used = 0.0
@@ -51,9 +50,8 @@ class Worker:
         async with self._one_call:
             if self._pool is None:
                 # Not a fork: the console has threads, whose locks a fork would copy as they are.
-                self._pool = ProcessPoolExecutor(
-                    1, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(self._nice,)
-                )
+                begin = lower_priority if self._in_background else None
+                self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=begin)
             try:
                 future = self._pool.submit(function, *arguments, **named)
                 return await asyncio.wait_for(asyncio.wrap_future(future), self._limit_s)
@@ -83,12 +81,3 @@ class Worker:
         for process in list((pool._processes or {}).values()):
             process.kill()
         pool.shutdown(cancel_futures=True)  # waits, or Python reports its semaphores as leaked when SIGTERM ends it
-
-
-def _begin(nice: int) -> None:
-    """Lower the priority of the process."""
-    with contextlib.suppress(OSError):
-        os.nice(min(nice, 19))
-    if nice > 19 and hasattr(os, "SCHED_IDLE"):  # Linux
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

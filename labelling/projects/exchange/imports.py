@@ -104,20 +104,26 @@ def _task(task: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for annotation in reversed(task.get("annotations") or task.get("completions") or []):
         choices = [result["value"]["choices"] for result in annotation["result"] if result.get("type") == "choices"]
         if not annotation.get("was_cancelled") and len(choices) == 1 and len(choices[0]) == 1:
-            yield task["data"].get("sha256") or task["data"]["image"], choices[0][0]
+            photo, label = task["data"].get("sha256") or task["data"]["image"], choices[0][0]
+            for text in (photo, label):
+                if not isinstance(text, str):
+                    raise TypeError(f"{text!r} is no text")
+                text.encode()  # half of a surrogate pair can't be stored
+            yield photo, label
             return
 
 
 def _import(project: Project, rows: Iterable[tuple[str, str]], who: str) -> Imported:
-    """Label photos by hash or name; of several labels for one photo, the last counts."""
+    """Label photos by hash or name; of several labels for one photo, the last counts. Blind answers stay."""
     hashes = photo_hashes(project)
+    blind = {photo for photo, current in project.events.labels().items() if current.how == "audit"}
     found: dict[str, str] = {}
     unknown = []
     for key, label in rows:
         photo_hash = hashes.get(key)
         if photo_hash is None:
             unknown.append(key)
-        else:
+        elif photo_hash not in blind:
             found[photo_hash] = label
     names = {unicodedata.normalize("NFC", label).strip() for label in found.values()} - {_CANT_TELL}
     for name in names:

@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPResponse, IncompleteRead
@@ -204,7 +203,7 @@ def test_no_label_is_missed_or_sent_twice_while_pages_come_and_go(
         known = "0"
         for _ in range(6):
             with page(settings, "bob", **{"last-event-id": known}) as reader:
-                time.sleep(0.3)
+                wait_for(lambda: len(reader.of("labels")) > 3)
                 news = reader.of("labels")
                 got += [entry["last_event"] for entry in news]
                 known = str(got[-1])

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 ANN = ApiKey("ann", "the-key-of-ann-who-labels", roles=("label",))
 PHOTO = f"/labels/cats/photos/{'a' * 64}?name=cat.jpg"
-TIMEOUTS = Timeouts(console=1, stream=600, idle_at_stop=30)
+TIMEOUTS = Timeouts(console=4, stream=600, idle_at_stop=30)
 
 
 class Events:

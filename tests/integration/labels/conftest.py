@@ -33,5 +33,5 @@ def bob(service: Running) -> Person:
 
 def console_of(service: Running) -> psutil.Process:
     """Return the process of the console, once it runs."""
-    assert until(lambda: service.descendants("-m console"), 60)
+    assert until(lambda: service.descendants("-m console"), 300)
     return service.descendants("-m console")[0]

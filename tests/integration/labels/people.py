@@ -16,7 +16,7 @@ from serving.ports import HOST
 
 KEYS = {"ann": "the-key-of-ann-who-labels", "bob": "the-key-of-bob-who-labels", "eve": "the-key-of-eve-who-may-not"}
 ROLES = {"ann": "predict,label", "bob": "label", "eve": "predict,review"}
-SECONDS = 60
+SECONDS = 300
 
 
 def write_keys(file: Path) -> Path:

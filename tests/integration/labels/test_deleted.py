@@ -28,7 +28,7 @@ def test_the_deletion_of_a_project_ends_its_streams_and_its_addresses(
     service: Running, ann: Person, bob: Person, project: str
 ) -> None:
     other = ann.create("Other")
-    assert until(lambda: ann.get(project)["progress"]["fitted"], 90)
+    assert until(lambda: ann.get(project)["progress"]["fitted"], 300)
     photo = bob.get(f"{project}/photos")["photos"][0]["sha256"]
     stream = http.client.HTTPConnection(HOST, service.port, timeout=30)
     stream.request("GET", f"{project}/stream", headers={"X-API-Key": KEYS["bob"]})
@@ -63,7 +63,7 @@ def test_the_deletion_of_a_project_ends_its_streams_and_its_addresses(
 
 
 def test_an_archived_project_can_be_looked_at_and_not_changed(ann: Person, bob: Person, project: str) -> None:
-    assert until(lambda: ann.is_embedded(project), 120)
+    assert until(lambda: ann.is_embedded(project), 300)
     photo = bob.get(f"{project}/photos")["photos"][0]["sha256"]
     assert ann.ask("PATCH", project, {"archived": True}).status == 200
     body = {"photos": [photo], "label": None, "how": "click"}

@@ -67,7 +67,7 @@ def test_no_acknowledged_label_is_lost_and_both_see_the_same_history(
     project = ann.create("Two people")
     for photo in photos:
         assert ann.put(project, photo.read_bytes(), photo.name).status == 201
-    assert until(lambda: bob.is_embedded(project), 120)
+    assert until(lambda: bob.is_embedded(project), 300)
     shown = [photo["sha256"] for photo in bob.get(f"{project}/photos")["photos"]]
     assert len(shown) == 12  # half of them are held back
     labels = [ann.ask("POST", f"{project}/labels", {"name": name}).content["id"] for name in ("cat", "dog")]
@@ -123,7 +123,7 @@ def test_each_undoes_only_what_they_did_themselves(ann: Person, bob: Person, pho
     project = ann.create("Undo")
     for photo in photos[:8]:
         ann.put(project, photo.read_bytes(), photo.name)
-    assert until(lambda: bob.is_embedded(project), 120)
+    assert until(lambda: bob.is_embedded(project), 300)
     first, second = (photo["sha256"] for photo in bob.get(f"{project}/photos")["photos"][:2])
     cat, dog = (ann.ask("POST", f"{project}/labels", {"name": name}).content["id"] for name in ("cat", "dog"))
 

@@ -88,7 +88,7 @@ def test_names_are_text_and_no_paths(service: Running, ann: Person, project: str
     for number, name in enumerate(NAMES):
         assert ann.put(project, picture(10 + number), name).status == 201
         assert ann.put(project, b"no photo %d" % number, name).status == 201
-    assert until(lambda: ann.is_embedded(project), 120)
+    assert until(lambda: ann.is_embedded(project), 300)
     found = ann.get(f"{project}/photos")
     assert sorted(photo["name"] for photo in found["broken"]) == sorted(NAMES)
     assert {photo["name"] for photo in found["photos"]} <= set(NAMES)
@@ -110,7 +110,7 @@ def test_delivered_pictures_are_made_anew_without_places(ann: Person, project: s
     ann.put(project, file.getvalue(), "home.jpg")
     for number in range(20, 24):
         ann.put(project, picture(number), f"{number}.jpg")
-    assert until(lambda: ann.is_embedded(project), 120)
+    assert until(lambda: ann.is_embedded(project), 300)
     for size in (64, 256, 1024):
         answer = ann.ask("GET", f"{project}/thumbs/{size}/{sha256}.webp")
         assert (answer.status, answer.headers["content-type"]) == (200, "image/webp")

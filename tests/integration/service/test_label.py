@@ -44,7 +44,7 @@ def test_from_a_folder_to_the_page_of_its_project(tmp_path: Path) -> None:
             with urllib.request.urlopen(f"{url}/labels/three-breeds", timeout=10) as answer:
                 return json.load(answer)
 
-        assert until(lambda: project()["progress"]["finished"], 60), project()
+        assert until(lambda: project()["progress"]["finished"], 300), project()
         assert (project()["photos"], project()["progress"]["embedded"]) == (12, 12)
 
         # The same command again: the service goes on, and looks at the new photos.
@@ -53,7 +53,7 @@ def test_from_a_folder_to_the_page_of_its_project(tmp_path: Path) -> None:
         again = subprocess.run(label, capture_output=True, text=True, env=environment, timeout=60)
         assert again.returncode == 0, again.stderr
         assert again.stdout.endswith(f"a service with this data runs already: open {page} in a browser\n")
-        assert until(lambda: project()["progress"]["embedded"] == project()["photos"] == 15, 60), project()
+        assert until(lambda: project()["progress"]["embedded"] == project()["photos"] == 15, 300), project()
 
         children = psutil.Process(service.pid).children(recursive=True)
         service.send_signal(signal.SIGINT)

@@ -189,14 +189,21 @@ def test_matrices_take_one_thread(project: Project, folder: Path) -> None:
 
 
 @pytest.mark.integration
+def test_it_gives_way_to_all_others(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOPCAT_BACKGROUND")
+    project.photos.add_folder(folder)
+    with started(project) as process:
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == 19, process)
+        if hasattr(os, "SCHED_IDLE"):
+            wait_until(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, process)
+
+
+@pytest.mark.integration
 def test_a_killed_process_continues_where_it_stopped(project: Project, network: FeatureNetwork, folder: Path) -> None:
     project.photos.add_folder(folder)
     with started(project) as process:
         wait_until(lambda: read_progress(project).embedded > 0, process)
         assert read_progress(project).running
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
-        if hasattr(os, "SCHED_IDLE"):
-            assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
         assert not embed_project(project, network)  # one process at a time
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -91,7 +91,14 @@ export class ProjectState extends EventTarget {
     this.waiting = answer.waiting;
     this.broken = answer.broken;
     this.rowOf = new Map(this.photos.map(({ sha256 }, row) => [sha256, row]));
-    this.given = new Map(Object.entries(state.labels));
+    const given = new Map(Object.entries(state.labels));
+    for (const [sha256, last] of this.stamps) {
+      if (last <= state.last_event) continue; // otherwise labelled after this state was read
+      const label = this.given.get(sha256);
+      if (label === undefined) given.delete(sha256);
+      else given.set(sha256, label);
+    }
+    this.given = given;
     this.lastEvent = Math.max(this.lastEvent, state.last_event);
     this.labels = Int32Array.from(this.photos, ({ sha256 }) => this.given.get(sha256) ?? UNLABELLED);
     this.selection = new Set(this.rows(kept.selection));

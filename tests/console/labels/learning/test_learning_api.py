@@ -1,12 +1,12 @@
 """Search, separation, predictions and suggestions over their addresses. Held-back photos never appear."""
 
 import base64
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.console.labels.conftest import wait_for
 from tests.console.labels.learning.conftest import Sample
 
 
@@ -174,8 +174,8 @@ def test_the_best_space_is_found_without_being_told(sample: Sample) -> None:
     assert get(sample, "spaces/ranking") == {"best": "final-what", "ranking": [], "labelled": 0, "computing": False}
     sample.label_sides(sample.seen[:80])
     assert get(sample, "spaces/ranking")["computing"]
-    while (found := get(sample, "spaces/ranking"))["computing"]:
-        time.sleep(0.05)
+    wait_for(lambda: not get(sample, "spaces/ranking")["computing"])
+    found = get(sample, "spaces/ranking")
     assert found["best"] == found["ranking"][0]["space"] == "last-where"
     assert found["labelled"] == 80
     losses = [score["log_loss"] for score in found["ranking"]]

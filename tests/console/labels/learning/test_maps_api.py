@@ -18,7 +18,7 @@ QUICK = ("pca-1-2", "pca-3-4", "ica")
 def positions(sample: Sample, name: str, version: str | None = None) -> NDArray[np.float32]:
     """Return a map when it is ready."""
     parameters = {} if version is None else {"rows_version": version}
-    for _ in range(100):
+    for _ in range(300):  # seconds that an answer asks to wait
         answer = sample.client.get(f"{sample.base}/maps/{name}", params=parameters)
         if answer.status_code == 200:
             assert answer.headers["content-type"] == "application/octet-stream"
@@ -128,8 +128,8 @@ def test_a_map_grows_from_the_earlier_one(sample: Sample) -> None:
 def test_a_worker_that_dies_costs_one_request(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(layouts, "lay_out_map", end_the_process)
-        answer = sample.client.get(f"{sample.base}/maps/final-what/pacmap")
-        while answer.status_code == 202:
-            answer = sample.client.get(f"{sample.base}/maps/final-what/pacmap")
+        path = f"{sample.base}/maps/final-what/pacmap"
+        answers = (sample.client.get(path) for _ in range(300))
+        answer = next(answer for answer in answers if answer.status_code != 202)
     assert answer.json()["type"].endswith("fatal-request"), answer.text
     assert len(positions(sample, "final-what/pacmap")) == 250

@@ -107,8 +107,7 @@ def test_a_job_makes_a_bundle_that_the_audit_judges(project: Project, jobs: Jobs
 def test_a_cancelled_job_leaves_no_process_and_no_photos(project: Project, jobs: Jobs) -> None:
     jobs.start(who="ann", name="pets", options=QUICK)
     wait_for_training(jobs)
-    (running,) = trainings(project)
-    assert running.nice() == 19
+    assert len(trainings(project)) == 1
     cancelled = jobs.cancel()
     assert cancelled is not None
     assert cancelled.saved.state == now(jobs).saved.state == "cancelled"

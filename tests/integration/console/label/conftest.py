@@ -65,7 +65,7 @@ def vehicles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose photos have their features and maps."""
     with service(tmp_path_factory.mktemp("label")) as address:
         body = {"name": "Vehicles", "demonstration": True, "photos": PHOTOS}
-        assert until(lambda: httpx.get(f"{address}/labels", timeout=60).status_code == 200, 60)
+        assert until(lambda: httpx.get(f"{address}/labels", timeout=60).status_code == 200, 300)
         response = httpx.post(f"{address}/labels", json=body, timeout=120)
         assert response.status_code == 201, response.text
         project = Project(address, response.json()["id"])
@@ -77,7 +77,7 @@ def vehicles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 def project(vehicles: Project) -> Iterator[Project]:
     """A fresh copy of the project, without labels."""
     copy = Project(vehicles.service, vehicles.post("/copy", {"name": f"Copy {next(_NUMBERS)}"})["id"])
-    assert until(lambda: copy.get()["progress"]["finished"], 60), copy.get()
+    assert until(lambda: copy.get()["progress"]["finished"], 300), copy.get()
     yield copy
     httpx.delete(f"{copy.service}/labels/{copy.id}", timeout=60)
 

@@ -32,7 +32,7 @@ class Out:
 
     def __init__(self, address: str, folder: Path) -> None:
         self.address = address
-        assert until(lambda: httpx.get(f"{address}/labels", timeout=60).status_code == 200, 60)
+        assert until(lambda: httpx.get(f"{address}/labels", timeout=60).status_code == 200, 300)
         body = {"name": "Vehicles", "demonstration": True, "photos": PHOTOS}
         made = httpx.post(f"{address}/labels", json=body, timeout=120).json()
         self.project, self.folder = f"{address}/labels/{made['id']}", folder / "data" / "projects" / made["id"]

@@ -57,7 +57,7 @@ def test_a_folder_is_uploaded_with_its_folders_and_a_report(empty: Project, fold
     expect(page.get_by_text("8 of 8 photos.")).to_contain_text("1 other file left out. Done.")
     report = page.get_by_role("region", name="Files that are broken or twice")
     expect(report).to_contain_text("The same photo as")
-    assert until(lambda: empty.get()["progress"]["finished"], 60)
+    assert until(lambda: empty.get()["progress"]["finished"], 300)
     expect(report.get_by_role("row").filter(has_text="broken.png")).to_be_visible()
     assert violations(page) == []
     sent = {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.png")}

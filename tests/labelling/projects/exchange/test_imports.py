@@ -11,6 +11,7 @@ from labelling.projects.exchange.export import export_folder
 from labelling.projects.exchange.imports import import_csv, import_folder, import_label_studio
 from labelling.projects.exchange.label_studio import label_studio_tasks
 from labelling.projects.exchange.tables import decisions_csv
+from labelling.projects.rows import audit_rows
 from labelling.projects.store import Project, ProjectStore
 from tests.labelling.projects.exchange.test_export import NAMES, labelled
 from tests.labelling.projects.pictures import save_photos
@@ -57,6 +58,14 @@ def test_a_folder_comes_back(project: Project, other: Project, labelled: dict[st
 def test_tasks_of_label_studio_come_back(project: Project, other: Project, labelled: dict[str, str]) -> None:
     import_label_studio(other, json.dumps(label_studio_tasks(project)), who="carl")
     assert named(other) == folded(labelled)
+
+
+def test_blind_answers_stay_what_they_are(project: Project, labelled: dict[str, str]) -> None:
+    before = audit_rows(project)
+    rows = "".join(f"{photo},fox\n" for photo in labelled)
+    import_csv(project, f"sha256,label\n{rows}", who="carl")
+    after = audit_rows(project)
+    assert (after.photos, after.answers.tolist()) == (before.photos, before.answers.tolist())
 
 
 def test_a_table_by_names_is_enough(project: Project, photos: list[str]) -> None:
