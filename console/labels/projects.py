@@ -129,6 +129,7 @@ async def delete(request: Request) -> Response:
         labelling.embedding.stop(project)
         labelling.bundles.stop(project)
         labelling.store.delete(project)
+        labelling.embedding.stop(project)  # it may have been started again until then
 
     await run_in_threadpool(run)
     labelling.forget(project)

@@ -89,9 +89,12 @@ class Embedding:
 
     def look(self) -> None:
         """Start the processes that are needed, and note those that have ended."""
+        projects = self._projects()
+        for gone in self._processes.keys() - projects:  # deleted by another program
+            self.stop(gone)
         with self._lock:
             network = self._network()
-            for project in sorted(self._projects(), key=lambda project: not self._is_watched(project)):
+            for project in sorted(projects, key=lambda project: not self._is_watched(project)):
                 self._note_end(project)
                 if network is None or project in self._processes or len(self._processes) >= _AT_ONCE:
                     continue

@@ -166,6 +166,24 @@ def test_two_processes_run_at_once_and_those_that_somebody_looks_at_come_first(
     assert all(process.poll() is not None for process in processes)
 
 
+def test_projects_that_another_program_deletes_leave_their_places_to_others(
+    store: ProjectStore, network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_photos(tmp_path / "photos", 3)
+    for name in ("a", "b", "c"):
+        store.create(name).photos.add_folder(folder)
+    monkeypatch.setattr(embedding, "start_embedding", Started("import time; time.sleep(600)"))
+    supervisor = Embedding(store, lambda: network, lambda project: False)
+    with supervisor.stopped_at_the_end():
+        supervisor.look()
+        deleted = [supervisor._processes[name].running for name in ("a", "b")]
+        for name in ("a", "b"):
+            store.delete(name)
+        supervisor.look()
+        assert {*supervisor._processes} == {"c"}
+        assert all(process.poll() is not None for process in deleted)
+
+
 def test_nothing_runs_without_a_network(store: ProjectStore, project: Project) -> None:
     supervisor = Embedding(store, lambda: None, lambda project: False)
     supervisor.look()
