@@ -1,6 +1,7 @@
 """Addresses of pictures: thumbnails, and atlases of many in one. No photo is decoded in the console's process."""
 
 import hashlib
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
@@ -8,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from console.labels.opened.worker import DeadWorkerError
 from console.labels.opened.working import atlases_of, make_atlas, make_thumbnail
-from console.labels.service import OpenProject, StaleError, WorkerError, labelling_of
+from console.labels.service import Labelling, OpenProject, StaleError, labelling_of
 from labelling.photos.decoding import CRASH
 from labelling.photos.files import BrokenFile
 from labelling.projects.errors import BrokenPhotoError, ProjectError, UnknownError
@@ -17,7 +19,7 @@ from labelling.projects.photos import StoredPhoto
 from labelling.projects.previews.atlases import CELLS
 
 _UNCHANGING = "private, max-age=31536000, immutable"  # the address names the content
-_REASON = "decoding it ended the process or took too long; save it again in another program"
+_REASON = "decoding it ended two processes; save it again in another program"
 
 
 def routes() -> list[Route]:
@@ -40,12 +42,25 @@ async def thumbnail(request: Request) -> Response:
         return Response(status_code=304, headers=_headers(etag))
     content = await run_in_threadpool(project.thumbnails.cached, sha256, size)
     if content is None:
-        try:
-            content = await labelling.decoder.run(make_thumbnail, project.folder, sha256, size)
-        except WorkerError:
-            await run_in_threadpool(broken.remember, photo)
-            raise
+        content = await _thumbnail(labelling, opened, photo, size)
     return Response(content, headers=_headers(etag), media_type="image/webp")
+
+
+async def _thumbnail(labelling: Labelling, opened: OpenProject, photo: StoredPhoto, size: int) -> bytes:
+    """Make a thumbnail. A photo that ends two processes is broken; one that takes too long may be decoded later."""
+
+    def make() -> Awaitable[bytes]:
+        return labelling.decoder.run(make_thumbnail, opened.project.folder, photo.sha256, size)
+
+    try:
+        return await make()
+    except DeadWorkerError:  # the system may have ended it, even before this call
+        pass
+    try:
+        return await make()
+    except DeadWorkerError:
+        await run_in_threadpool(opened.part(BrokenPhotos).remember, photo)
+        raise
 
 
 async def atlas(request: Request) -> Response:
@@ -69,7 +84,7 @@ async def atlas(request: Request) -> Response:
 
 
 class BrokenPhotos:
-    """Photos of a project that can't be decoded, those too that ended the process which decoded them.
+    """Photos of a project that can't be decoded, those too that ended the processes which decoded them.
 
     Args:
         opened: the project.
@@ -94,7 +109,7 @@ class BrokenPhotos:
         return photo
 
     def remember(self, photo: StoredPhoto) -> None:
-        """Remember a photo that ended the process; one that nobody has decoded yet is broken from now on."""
+        """Remember a photo that ended two processes; one that nobody has decoded yet is broken from now on."""
         self._fatal.add(photo.sha256)
         if self._photos[photo.sha256].state == "new":
             with suppress(ProjectError):

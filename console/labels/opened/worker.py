@@ -21,6 +21,10 @@ class WorkerError(UserError):
     """A call has ended the process that computed it, or took too long."""
 
 
+class DeadWorkerError(WorkerError):
+    """The process of a call has ended, by the call or for want of memory."""
+
+
 class Worker:
     """A process that computes one call after another. It starts with the first call, and ends when it has none.
 
@@ -45,7 +49,8 @@ class Worker:
         The arguments and the result are pickled. The function's own errors are raised here.
 
         Raises:
-            WorkerError: if the call has ended the process, or took too long.
+            DeadWorkerError: if the process has ended.
+            WorkerError: if the call took too long.
         """
         async with self._one_call:
             if self._pool is None:
@@ -55,10 +60,14 @@ class Worker:
             try:
                 future = self._pool.submit(function, *arguments, **named)
                 return await asyncio.wait_for(asyncio.wrap_future(future), self._limit_s)
-            except (BrokenProcessPool, TimeoutError) as error:
+            except BrokenProcessPool as error:
                 self._kill()
-                reason = "took too long" if isinstance(error, TimeoutError) else "has ended the process"
-                raise WorkerError(f"the computation {reason}; leave this photo or request out") from error
+                raise DeadWorkerError(
+                    "the computation has ended the process; leave this photo or request out"
+                ) from error
+            except TimeoutError as error:
+                self._kill()
+                raise WorkerError("the computation took too long; leave this photo or request out") from error
             finally:
                 self._used = asyncio.get_running_loop().time()
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from console.labels.opened import working
-from console.labels.opened.worker import WorkerError
+from console.labels.opened.worker import DeadWorkerError
 from console.settings import Settings
 from tests.console.labels.conftest import BUNDLE, problem, send, wait_for
 from tests.labelling.projects.pictures import picture
@@ -99,6 +99,32 @@ def test_a_photo_that_kills_the_decoder_costs_one_request(ann: TestClient, monke
     assert (broken["sha256"], broken["kind"]) == (deadly, "crash")
 
 
+def kill_once(folder: Path, sha256: str, size: int) -> bytes:
+    """End the first process alone, as a system without memory does."""
+    mark = folder / "killed"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return working.make_thumbnail(folder, sha256, size)
+
+
+def test_a_photo_whose_process_is_killed_once_is_shown(ann: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.labels.pictures.make_thumbnail", kill_once)
+    assert ann.get(f"/labels/cats/thumbs/256/{upload(ann, picture(1))}.webp").status_code == 200
+    assert ann.get("/labels/cats/photos").json()["broken"] == []
+
+
+def test_a_photo_that_takes_too_long_is_tried_again_later(
+    ann: TestClient, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = upload(ann, picture(1))
+    with monkeypatch.context() as busy:
+        busy.setattr(app.state.labelling.decoder, "_limit_s", 0.001)
+        assert problem(ann.get(f"/labels/cats/thumbs/256/{photo}.webp")) == (422, "fatal-request")
+    assert ann.get("/labels/cats/photos").json()["broken"] == []
+    assert ann.get(f"/labels/cats/thumbs/256/{photo}.webp").status_code == 200
+
+
 class TestEmbedded:
     """A project whose photos are embedded by the real network."""
 
@@ -139,7 +165,7 @@ def test_a_worker_that_is_killed_is_replaced(app: Starlette) -> None:
         worker = app.state.labelling.worker
         first = await worker.run(os.getpid)
         assert first != os.getpid()
-        with pytest.raises(WorkerError, match="has ended the process"):
+        with pytest.raises(DeadWorkerError, match="has ended the process"):
             await worker.run(os.kill, first, signal.SIGKILL)
         assert await worker.run(os.getpid) not in (first, os.getpid())
         assert await worker.run(os.getpriority, os.PRIO_PROCESS, 0) == 19
