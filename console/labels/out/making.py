@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -31,6 +32,7 @@ class BundleJobs:
 
     def __init__(self, projects: Path, publish: Publish) -> None:
         self._projects, self._publish = projects, publish
+        self._starting = threading.Lock()
         self._jobs: dict[str, Jobs] = {}
         self._watched: dict[str, tuple[object, ...]] = {}  # running jobs, as they were published last
 
@@ -59,11 +61,12 @@ class BundleJobs:
         Raises:
             JobError: if a job is running, of this project or of another one.
         """
-        others = [other.name for other in projects_with_jobs(self._projects) if other.name != project]
-        busy = next((other for other in others if self.of(other).is_running()), None)
-        if busy is not None:
-            raise JobError(f"a bundle is being made of the project {busy}; wait for it, or cancel it there")
-        job = self.of(project).start(who=who, name=name, options=NETWORKS[network])
+        with self._starting:  # or two projects would each find that no other one has a job
+            others = [other.name for other in projects_with_jobs(self._projects) if other.name != project]
+            busy = next((other for other in others if self.of(other).is_running()), None)
+            if busy is not None:
+                raise JobError(f"a bundle is being made of the project {busy}; wait for it, or cancel it there")
+            job = self.of(project).start(who=who, name=name, options=NETWORKS[network])
         self._watched[project] = ()
         return job
 
