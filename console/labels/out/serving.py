@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from runtime.errors import UserError
 from schemas.labels.bundles import Serving
 
 _RELOAD_S, _POLL_S = 300.0, 0.2
+_BUSY = "the service is loading a bundle already; wait for it"
 
 
 class NotSupportedError(UserError):
@@ -33,6 +34,7 @@ class ServedModels:
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
+        self._choosing = threading.Lock()  # held from the check to the start of the reload
         self._changing: threading.Thread | None = None
         self._error: str | None = None
 
@@ -94,40 +96,49 @@ class ServedModels:
         assert job.manifest is not None
         assert job.folder is not None
         name, version = job.manifest.name, job.manifest.version
-        self._check(name)
-        settings = self._settings()
-        given = settings.given_bundles[name]
-        choice = Choice(
-            version=version,
-            instead_of=given,
-            instead_of_version=_version(given) or "",
-            who=who,
-            origin=origin,
-            time=time.time(),
-        )
-        with disk_errors(settings.data):
-            choose(settings.data, name, job.folder, choice)
-        self._reload(name, lambda served: served == version)
+        with self._change(name):
+            settings = self._settings()
+            given = settings.given_bundles[name]
+            choice = Choice(
+                version=version,
+                instead_of=given,
+                instead_of_version=_version(given) or "",
+                who=who,
+                origin=origin,
+                time=time.time(),
+            )
+            with disk_errors(settings.data):
+                choose(settings.data, name, job.folder, choice)
+            self._reload(name, lambda served: served == version)
 
     def take_back(self, name: str) -> None:
         """Withdraw the choice of a model, and reload the service.
 
         Raises:
             NotSupportedError: if the service can't do it.
+            JobError: if it is loading another bundle.
         """
-        self._check(name)
-        data = self._settings().data
-        choice = read_choice(data, name)
-        if choice is None:
-            return
-        withdraw(data, name)
-        self._reload(name, lambda served: served not in (None, choice.version))
+        with self._change(name):
+            data = self._settings().data
+            choice = read_choice(data, name)
+            if choice is None:
+                return
+            withdraw(data, name)
+            self._reload(name, lambda served: served not in (None, choice.version))
 
-    def _check(self, name: str) -> None:
+    @contextlib.contextmanager
+    def _change(self, name: str) -> Iterator[None]:
+        """Check that the choice of a model can be changed, and let nobody else change one while the block runs."""
         if (reason := self.refusal(name)) is not None:
             raise NotSupportedError(reason)
-        if self._is_changing():
-            raise JobError("the service is loading a bundle already; wait for it")
+        if not self._choosing.acquire(blocking=False):
+            raise JobError(_BUSY)
+        try:
+            if self._is_changing():
+                raise JobError(_BUSY)
+            yield
+        finally:
+            self._choosing.release()
 
     def _reload(self, name: str, is_served: Callable[[str | None], bool]) -> None:
         settings = self._settings()

@@ -14,6 +14,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from console import choices
 from console.choices import chosen_folder, resolve
 from console.labels.out import making, serving
 from console.labels.out.serving import feature_bundles
@@ -206,6 +207,26 @@ def test_a_bundle_is_served_and_taken_back(
     wait_for(lambda: served(admin, project)["state"] == "none")
     assert served(admin, project)["version"] == former
     assert not chosen_folder(data, "pets").exists()
+
+
+def test_nobody_else_chooses_while_a_bundle_is_copied(
+    admin: TestClient, project: str, made: str, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[tuple[int, str]] = []
+
+    def choose(*arguments: Any) -> None:
+        monkeypatch.setattr(serving, "choose", choices.choose)
+        others.extend(
+            problem(admin.request(method, f"/labels/{project}/bundle/serve")) for method in ("POST", "DELETE")
+        )
+        choices.choose(*arguments)
+
+    monkeypatch.setattr(serving, "choose", choose)
+    assert admin.post(f"/labels/{project}/bundle/serve").status_code == 202
+    assert others == [(409, "conflict")] * 2
+    assert service.signals == 1
+    service.reload()
+    wait_for(lambda: served(admin, project)["state"] == "served")
 
 
 def test_a_reload_that_fails_changes_nothing(
