@@ -49,7 +49,7 @@ async def written(
 
     def write(opened: OpenProject) -> LabelAnswer:
         answer = run(opened)
-        opened.news.publish()
+        opened.news.publish_saved()
         return answer
 
     return await answered(request, write, status=status)

@@ -92,7 +92,7 @@ async def retire(request: Request) -> Response:
 
     def run() -> None:
         opened.project.labels.retire(number)
-        opened.news.publish()
+        opened.news.publish_saved()
 
     await run_in_threadpool(run)
     return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -215,7 +215,7 @@ async def second_opinion(request: Request) -> Response:
     def run() -> LabelAnswer:
         if given.photo is not None and given.label is not None:
             checks.give_opinion(opened.project, who, given.photo, given.label)
-            opened.news.publish()
+            opened.news.publish_saved()
         return checks.next_opinion(opened.project, who)
 
     return await as_json(run)
@@ -246,7 +246,7 @@ async def draw_audit(request: Request) -> Response:
 
     def draw() -> None:
         opened.project.audits.draw_fresh()
-        opened.news.publish()
+        opened.news.publish_saved()
 
     await run_in_threadpool(draw)
     return await _audit(await begin(request), None)

@@ -1,5 +1,6 @@
 """News of a project for its streams: labels, names, progress and rows, also those that another process has changed."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,6 +11,8 @@ from labelling.projects.events import Event
 from labelling.projects.labels import Label
 from labelling.projects.progress import Progress
 from labelling.projects.store import Project
+
+logger = logging.getLogger(__name__)
 
 
 class News:
@@ -44,6 +47,13 @@ class News:
                 if self._published.get(kind) != data:
                     self._published[kind] = data
                     self._hub.publish(kind, data)
+
+    def publish_saved(self) -> None:
+        """Publish a change that is saved already. An error is logged, and the next news has the change too."""
+        try:
+            self.publish()
+        except Exception:
+            logger.exception("project %s: a change is saved, but its news can't be sent yet", self._project.id)
 
     def state(self, last_event: int) -> list[StreamEvent]:
         """Return the events that tell a page the names, progress and rows of now. It blocks.

@@ -62,7 +62,7 @@ async def add(request: Request) -> Response:
             predicted = import_predictions(project, text, model=request.query_params.get("model", ""))
             return _imported(sum(predicted.models.values()), (), predicted.models, predicted.unknown)
         labelled = (import_csv if kind == "text/csv" else import_label_studio)(project, text, who=who)
-        opened.news.publish()
+        opened.news.publish_saved()
         count = 0 if labelled.batch is None else len(labelled.batch.labels)
         return _imported(count, labelled.created, (), labelled.unknown)
 

@@ -1,5 +1,6 @@
 """Labels and events: two people label, undo and redo; the audit stays hidden, and nothing is lost."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from console.labels.opened.news import News
 from labelling.projects.store import Project
 from tests.console.labels.conftest import Connect, problem, send
 
@@ -53,6 +55,23 @@ def test_labels_are_created_changed_and_retired(ann: TestClient, project: Projec
     assert ann.delete("/labels/cats/labels/3").status_code == 204
     listed = {label["name"]: label["retired"] for label in ann.get("/labels/cats").json()["labels"]}
     assert listed == {"cat": False, "dog": False, "Bird": True}
+
+
+def test_a_write_whose_news_can_not_be_sent_is_saved_all_the_same(
+    ann: TestClient,
+    project: Project,
+    seen: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(news: News) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(News, "publish", fail)
+    give(ann, seen[:1], 1)
+    assert ann.delete("/labels/cats/labels/2").status_code == 204
+    assert ann.get("/labels/cats/state").json()["labels"] == {seen[0]: 1}
+    assert caplog.text.count("project cats: a change is saved, but its news can't be sent yet") == 2
 
 
 def test_a_label_is_saved_and_counted(ann: TestClient, project: Project, seen: list[str]) -> None:
