@@ -1,13 +1,14 @@
 """The audit of a project: the next photo to answer blind, and the estimate of accuracy from the answers."""
 
 import math
+from contextlib import suppress
 
 import numpy as np
 
 from console.labels.learning.training import Trained
 from labelling.learning.arrays import UNLABELLED, Labels
 from labelling.learning.audit import KNOWN_FROM, Estimate, Share, estimate
-from labelling.projects.errors import ProjectError
+from labelling.projects.errors import ArchivedError, ProjectError
 from labelling.projects.models import Models
 from labelling.projects.rows import AuditRows, audit_rows
 from labelling.projects.store import Project
@@ -45,7 +46,8 @@ def audit_state(project: Project, trained: Trained, models: Models) -> AuditStat
     found = state(audit, predicted, labelled=labelled, draw=project.audits.current().draw, looks=models.looks())
     if found.figure is None or trained.model is None or models.is_judged(trained.model.id):
         return found
-    models.judge(trained.model.id)
+    with suppress(ArchivedError):
+        models.judge(trained.model.id)
     return found.model_copy(update={"looks": models.looks()})
 
 

@@ -75,6 +75,17 @@ def test_looks_count_the_models_whose_figure_was_seen(sample: Sample) -> None:
     assert audit(sample)["looks"] == 2
 
 
+def test_an_archived_project_shows_its_figure_and_counts_no_look(sample: Sample) -> None:
+    sample.label(sample.seen[:100])
+    answer(sample, 30)
+    sample.label(sample.seen[100:110])
+    sample.client.get(f"{sample.base}/predictions", params={"space": "final-what"})
+    sample.project.archive()
+    found = audit(sample)
+    assert found["figure"]["of"] == 30
+    assert found["looks"] == 1
+
+
 def test_audit_photos_are_due_after_each_20_labels(sample: Sample) -> None:
     assert (audit(sample)["due"], audit(sample)["due_photos"]) == (False, 0)
     sample.label(sample.seen[:19])
