@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.integration.console.conftest import OpenPage, Watched, service
 from tests.integration.waiting import until
 
+GRID = "show=grid"  # part of the page that tests open first
 PHOTOS = 100  # of which half are held back for the audit
 _NUMBERS = count(1)
 
@@ -87,14 +88,19 @@ OpenProject = Callable[..., Page]
 
 @pytest.fixture
 def open_project(project: Project, open_page: OpenPage) -> OpenProject:
-    """Open a project's page, without the tour. The page is closed before the project is deleted."""
+    """Open a project's page, without the tour. The page is closed before the project is deleted.
 
-    def open_part(part: str = "show=grid", *, tour: bool = False, **options: Any) -> Page:
+    Without a part, it is the grid in the order of arrival, which no map changes later.
+    """
+
+    def open_part(part: str = GRID, *, tour: bool = False, **options: Any) -> Page:
         watched: Watched = open_page("/console/label", project.service, **options)
         if not tour:
             watched.page.evaluate("localStorage.setItem('shopcat.label.tour', 'seen')")
         watched.page.goto(f"{project.service}/console/label?project={project.id}&{part}")
         expect(watched.page.get_by_role("heading", name="Copy", level=1)).to_be_visible()
+        if part == GRID:
+            watched.page.get_by_label("Order").select_option("arrival")
         return watched.page
 
     return open_part
