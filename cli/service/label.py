@@ -26,6 +26,11 @@ _PORT = click.IntRange(1, 65535)
 @click.command()
 @click.argument("folder", type=FOLDER, required=False)
 @click.option("--demo", is_flag=True, help="Label drawn vehicles instead of a folder's photos.")
+@click.option(
+    "--folder-labels",
+    is_flag=True,
+    help="Take the names of the sub-folders as labels, as in an export. They replace labels that the photos have.",
+)
 @click.option("--name", help="The project's name.  [default: the folder's name]")
 @click.option(
     "--bundle",
@@ -45,7 +50,14 @@ _PORT = click.IntRange(1, 65535)
 @click.option("--metrics-port", default=8082, show_default=True, type=_PORT, help="Port of the metrics.")
 @command
 def label(
-    folder: Path | None, demo: bool, name: str | None, bundle: Path, data: Path, port: int, metrics_port: int
+    folder: Path | None,
+    demo: bool,
+    folder_labels: bool,
+    name: str | None,
+    bundle: Path,
+    data: Path,
+    port: int,
+    metrics_port: int,
 ) -> None:
     """Label the photos in FOLDER on a page, until Ctrl-C.
 
@@ -57,6 +69,8 @@ def label(
     from pets.bundle import load_with_features
     from serving.console.address import running_service
 
+    if folder is None and folder_labels:
+        raise click.UsageError("--folder-labels needs a FOLDER whose sub-folders are named after labels")
     if folder is None and not demo:
         if name is not None:
             raise click.UsageError("--name needs a FOLDER of photos, or --demo")
@@ -67,6 +81,8 @@ def label(
     if not (address := running_service(data)):
         load_with_features(bundle)
     with closing(_open(folder, name, data)) as project:
+        if folder is not None and folder_labels:
+            _label_by_folders(project, folder.resolve())
         page = f"label?project={project.id}"
         if address:
             click.echo(f"a service with this data runs already: open {address}/console/{page} in a browser")
@@ -149,6 +165,15 @@ def _add(project: "Project", folder: Path | None) -> None:
         click.echo(f"{copies:,} further files are copies")
     _print_files("photos are missing", added.vanished)
     _print_files("files are left out", added.broken)
+
+
+def _label_by_folders(project: "Project", folder: Path) -> None:
+    """Give photos the names of their sub-folders as labels."""
+    from labelling.projects.exchange.imports import import_folder
+
+    imported = import_folder(project, folder, who="local")
+    photos = len(imported.batch.labels) if imported.batch else 0
+    click.echo(f"{photos:,} photos labelled by their sub-folders, {len(imported.created):,} labels are new")
 
 
 def _draw(project: "Project") -> "Added":

@@ -74,6 +74,24 @@ def test_the_same_folder_is_the_same_project_and_the_service_opens_its_page(shop
     assert sorted(path.name for path in folder.iterdir()) == ["000.png", "001.png", "002.png"]
 
 
+def test_sub_folders_are_labels_if_they_should_be(shopcat: Labels, tmp_path: Path) -> None:
+    for first, name in ((0, "train/cat"), (10, "train/dog"), (20, "valid/dog")):
+        save_photos(tmp_path / "export" / name, 3, first=first)
+    without = shopcat.works(tmp_path / "export", "--bundle", BUNDLE)
+    assert "labelled" not in without
+    text = shopcat.works(tmp_path / "export", "--folder-labels", "--bundle", BUNDLE)
+    assert "9 photos labelled by their sub-folders, 2 labels are new\n" in text
+    (summary,) = shopcat.projects()
+    project = ProjectStore(shopcat.data / "projects").open(summary.id)
+    names = {label.id: label.name for label in project.labels.list()}
+    labels = {
+        project.photos[photo].name: names[current.label or 0] for photo, current in project.events.labels().items()
+    }
+    assert {name: label for name, label in labels.items() if label not in name} == {}
+    assert len(labels) == 9
+    project.close()
+
+
 def test_options_of_the_service_come_from_the_environment(shopcat: Labels, folder: Path) -> None:
     command = ["label", str(folder), "--bundle", str(BUNDLE), "--data", str(shopcat.data)]
     assert CliRunner(env={"SHOPCAT_SERVE_IDLE_AT_STOP": "3"}).invoke(main, command).exit_code == 0
@@ -148,6 +166,7 @@ def test_a_folder_without_photos_leaves_no_project(shopcat: Labels, tmp_path: Pa
 def test_wrong_arguments_are_named(shopcat: Labels, folder: Path) -> None:
     assert "give one of them" in shopcat.fails(folder, "--demo")
     assert "--name needs a FOLDER" in shopcat.fails("--name", "Cats")
+    assert "--folder-labels needs a FOLDER" in shopcat.fails("--folder-labels", "--demo")
     assert "name: it is empty" in shopcat.fails(folder, "--name", " ", "--bundle", BUNDLE)
     assert "no-bundle" in shopcat.fails(folder, "--bundle", "no-bundle")
     assert shopcat.projects() == []

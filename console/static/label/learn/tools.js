@@ -87,7 +87,7 @@ class LabelTools extends PlainElement {
           by === "confidence" || by === "margin"
             ? html`<label class="cut">from ${Math.round(100 * threshold)} %
               <input type="range" min="0" max="100" .value=${String(Math.round(100 * threshold))} @input=${this.fadeAt}
-                @change=${this.sayFaded}></label><span class="hint">Unsure photos have a dashed ring.</span>`
+                @change=${this.sayFaded}></label><span class="hint">Unsure photos have a ring.</span>`
             : nothing
         }
       </div>

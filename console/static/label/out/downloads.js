@@ -31,7 +31,7 @@ export function renderDownloads(address, { missing, train, valid }) {
           ? html`<b>Photos</b> <span class="muted">once there are labels to train on</span>`
           : html`<a href="${address}/export/photos.zip" download>Photos</a>
               <span class="muted">${count(train + valid, "labelled photo")} in folders, for
-              <code>shopcat train pets</code></span>`
+              <code>shopcat train pets</code>: the originals, with all that cameras wrote into them</span>`
       }</li>
     </ul>
   </section>`;
