@@ -113,7 +113,9 @@ def paths() -> dict[str, Any]:
         **item(
             "/labels/{project}/bundle/bundle.zip",
             get=operation(
-                "downloadBundle", "Return the last bundle that was made", file("The bundle.", "application/zip")
+                "downloadBundle",
+                "Return the last bundle that was made",
+                file("The bundle.", "application/zip", "not-ready"),
             ),
         ),
         **item(

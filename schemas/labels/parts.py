@@ -119,6 +119,9 @@ def events(description: str, *problems: ProblemName) -> dict[str, Any]:
 
 def file(description: str, media_type: str, *problems: ProblemName) -> dict[str, Any]:
     """Return the responses of an address whose answer is a file."""
-    text = media_type.startswith("text/") or media_type.endswith("xml")
-    schema = {"type": "string"} if text else {"type": "string", "format": "binary"}
+    schema: dict[str, Any] = {"type": "string", "format": "binary"}
+    if media_type.startswith("text/") or media_type.endswith("xml"):
+        schema = {"type": "string"}
+    elif media_type == "application/json":
+        schema = {"type": "array", "items": {"type": "object", "additionalProperties": True}}
     return responses(description, {media_type: {"schema": schema}}, (*COMMON, *problems))
