@@ -72,7 +72,7 @@ class LabelWorkspace extends AskingElement {
     this.drawing = false;
     /** True while single keys work. */
     this.keys = localStorage.getItem(SWITCH) !== "off";
-    this.addEventListener("keydown", (event) => this.onKeyDown(event));
+    this.onKeyDown = this.onKeyDown.bind(this);
     this.addEventListener("give", (event) => this.give(/** @type {CustomEvent<number | null>} */ (event).detail));
     this.addEventListener("review", () => this.openReview("selection"));
     this.addEventListener("similar", () => this.openReview("similar"));
@@ -81,8 +81,14 @@ class LabelWorkspace extends AskingElement {
     });
   }
 
+  connectedCallback() {
+    super.connectedCallback();
+    document.addEventListener("keydown", this.onKeyDown); // a click beside the photos leaves no element in focus
+  }
+
   disconnectedCallback() {
     super.disconnectedCallback();
+    document.removeEventListener("keydown", this.onKeyDown);
     this.store?.close();
   }
 
@@ -200,15 +206,17 @@ class LabelWorkspace extends AskingElement {
   /** @param {KeyboardEvent} event */
   onKeyDown(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (this.store === null || event.defaultPrevented || event.altKey || target.matches(TYPED)) return;
+    if (this.store === null || event.defaultPrevented || event.altKey) return;
     const key = event.key.toLowerCase();
+    const isTyped = target.matches(TYPED);
+    if (isTyped && (key !== "z" || /** @type {HTMLInputElement} */ (target).value !== "")) return;
     if (event.ctrlKey || event.metaKey) {
       if (key === "z" && !event.shiftKey) this.store.undo();
       else if (key === "y" || key === "z") this.store.redo();
       else return;
     } else if (event.key === "Escape") {
       if (target.closest("dialog") || !this.goBack()) return;
-    } else if (!this.keys || !this.onSingleKey(key, target)) return;
+    } else if (isTyped || !this.keys || !this.onSingleKey(key, target)) return;
     event.preventDefault();
   }
 
@@ -227,7 +235,7 @@ class LabelWorkspace extends AskingElement {
    */
   onSingleKey(key, target) {
     if (key === "?") this.help.show();
-    else if (!target.closest(KEYED)) return false;
+    else if (target !== document.body && !target.closest(KEYED)) return false;
     else if (/^\d$/.test(key)) return this.onDigit(Number(key), target);
     else {
       const part = /** @type {any} */ (this.querySelector(GIVING));

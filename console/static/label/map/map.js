@@ -21,6 +21,7 @@ import { press } from "./keys.js";
 import { Overlay } from "./overlay.js";
 import { parsePlace, placeText, WHOLE } from "./view.js";
 
+/** @import {ServiceError} from "../../shared/api.js" */
 /** @import {ProjectStore} from "../store.js" */
 /** @import {Change, Mode, Point} from "./gestures.js" */
 
@@ -127,6 +128,10 @@ class LabelMap extends PlainElement {
     this.requestUpdate();
   }
 
+  focus() {
+    this.box.focus();
+  }
+
   /** Load the map of the store's view, and let the photos glide there. */
   async load() {
     const { store } = this;
@@ -146,7 +151,8 @@ class LabelMap extends PlainElement {
       this.loadAhead();
     } catch (error) {
       const words = problemOf(error);
-      if (load !== this.loads) return;
+      const isOld = /** @type {ServiceError} */ (error).status === 409; // the photos' new list brings the new map
+      if (load !== this.loads || isOld) return;
       this.step = null;
       store.say(words, true);
     }

@@ -1,6 +1,7 @@
 """Maps over their addresses: coordinates of the seen photos, aligned, cached in files that may vanish at any time."""
 
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ QUICK = ("pca-1-2", "pca-3-4", "ica")
 def positions(sample: Sample, name: str, version: str | None = None) -> NDArray[np.float32]:
     """Return a map when it is ready."""
     parameters = {} if version is None else {"rows_version": version}
-    for _ in range(300):  # seconds that an answer asks to wait
+    for _ in range(3000):
         answer = sample.client.get(f"{sample.base}/maps/{name}", params=parameters)
         if answer.status_code == 200:
             assert answer.headers["content-type"] == "application/octet-stream"
@@ -26,6 +27,7 @@ def positions(sample: Sample, name: str, version: str | None = None) -> NDArray[
         assert answer.status_code == 202, answer.text
         assert answer.headers["retry-after"] == "1"
         assert 0 <= answer.json()["step"] <= answer.json()["steps"] == 450
+        time.sleep(0.1)
     raise AssertionError("the map is never ready")
 
 
@@ -129,7 +131,9 @@ def test_a_worker_that_dies_costs_one_request(sample: Sample, monkeypatch: pytes
     with monkeypatch.context() as patched:
         patched.setattr(layouts, "lay_out_map", end_the_process)
         path = f"{sample.base}/maps/final-what/pacmap"
-        answers = (sample.client.get(path) for _ in range(300))
-        answer = next(answer for answer in answers if answer.status_code != 202)
+        for _ in range(3000):
+            if (answer := sample.client.get(path)).status_code != 202:
+                break
+            time.sleep(0.1)
     assert answer.json()["type"].endswith("fatal-request"), answer.text
     assert len(positions(sample, "final-what/pacmap")) == 250
