@@ -1,4 +1,4 @@
-"""Processor cores that this process and its children may use, and the time that they have used."""
+"""Processor cores that this process and its children may use, the time that they have used, and their priority."""
 
 import contextlib
 import math
@@ -10,6 +10,7 @@ import psutil
 
 _ROOT = Path("/sys/fs/cgroup")
 _PROCESS = Path("/proc/self/cgroup")
+_BACKGROUND = "SHOPCAT_BACKGROUND"  # environment variable; "normal" leaves the priority as it is
 
 
 def n_cores(root: Path = _ROOT, process: Path = _PROCESS) -> int:
@@ -41,6 +42,23 @@ def cpu_seconds(root: Path = _ROOT, process: Path = _PROCESS) -> float:
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
     return sum(times[: 8 if len(times) > 8 else None]) - idle  # without the time of guests, which "user" contains
+
+
+def lower_priority() -> None:
+    """Let this process run only while no other process wants the processor, and end first if the memory is full.
+
+    Nothing changes if the environment variable ``SHOPCAT_BACKGROUND`` is ``normal``, for a machine that has nothing
+    else to do.
+    """
+    if os.environ.get(_BACKGROUND) == "normal":
+        return
+    with contextlib.suppress(OSError):
+        os.nice(19)
+    with contextlib.suppress(OSError):  # Linux
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    if hasattr(os, "SCHED_IDLE"):  # Linux
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _groups(root: Path, process: Path) -> Iterator[Path]:

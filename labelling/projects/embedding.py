@@ -31,9 +31,9 @@ from labelling.projects.errors import ProjectError, disk_errors
 from labelling.projects.photos import StoredPhoto
 from labelling.projects.progress import LOCK, Progress, features, read_progress, save_progress
 from labelling.projects.store import Project
+from runtime.cores import lower_priority
 from runtime.errors import UserError
 from runtime.lock import lock
-from runtime.priority import lower_priority
 
 FIRST = 64  # photos that the first components are fitted on
 GROWTH = 1.1  # more photos than at the last fit, at the end; why: the maps of a project that hardly grows stay

@@ -1,4 +1,4 @@
-"""runtime.priority: work in the background gives way to all else, unless the environment says otherwise."""
+"""runtime.cores: work in the background gives way to all else, unless the environment says otherwise."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-PROGRAM = "import os; from runtime.priority import lower_priority; before = os.nice(0); lower_priority()"
+PROGRAM = "import os; from runtime.cores import lower_priority; before = os.nice(0); lower_priority()"
 
 
 def printed(expression: str, setting: str) -> str:

@@ -7,8 +7,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
+from runtime.cores import lower_priority
 from runtime.errors import UserError
-from runtime.priority import lower_priority
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -35,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.pwrite(given.lock, str(os.getpid()).encode(), 0)  # the holder of the lock, for those who cancel it
     os.set_inheritable(given.lock, True)
 
+    from runtime.cores import lower_priority
     from runtime.errors import UserError
-    from runtime.priority import lower_priority
 
     lower_priority()
     try:
