@@ -201,7 +201,7 @@ PROBLEM_KINDS: Mapping[ProblemName, ProblemKind] = {
         "Do first what `detail` says.",
     ),
     "not-supported": ProblemKind(
-        501,
+        409,
         "The service can't do this as it was installed and started",
         "The packages for training are missing, or the service does not serve the model that is to be replaced.",
         "Install or start the service as `detail` says.",

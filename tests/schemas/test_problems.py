@@ -40,7 +40,7 @@ STATUSES = {
     "unusable-project": 409,
     "storage-full": 507,
     "not-ready": 409,
-    "not-supported": 501,
+    "not-supported": 409,
     "method-not-allowed": 405,
     "too-large": 413,
     "overloaded": 503,

@@ -142,7 +142,7 @@ def test_an_installation_without_torch_says_so(ann: TestClient, project: str, mo
     monkeypatch.setattr(making, "find_spec", lambda name: None)
     assert "shopcat[train]" in state(ann, project)["refused"]
     answer = ann.post(f"/labels/{project}/bundle", json={})
-    assert problem(answer) == (501, "not-supported")
+    assert problem(answer) == (409, "not-supported")
     assert "needs torch" in answer.json()["detail"]
 
 
@@ -264,14 +264,14 @@ def test_a_bundle_of_a_model_that_is_not_served_can_not_be_served(
     admin: TestClient, project: str, made: str, service: FakeService
 ) -> None:
     assert "no pets model named 'cars'" in served(admin, project)["refused"]
-    assert problem(admin.post(f"/labels/{project}/bundle/serve")) == (501, "not-supported")
+    assert problem(admin.post(f"/labels/{project}/bundle/serve")) == (409, "not-supported")
     assert service.signals == 0
 
 
 def test_a_console_without_a_service_says_why_it_can_not_serve(admin: TestClient, project: str, made: str) -> None:
     assert os.getppid() != SERVICE
     assert "not started by `shopcat serve`" in served(admin, project)["refused"]
-    assert problem(admin.post(f"/labels/{project}/bundle/serve")) == (501, "not-supported")
+    assert problem(admin.post(f"/labels/{project}/bundle/serve")) == (409, "not-supported")
 
 
 def test_a_damaged_bundle_is_not_served(
