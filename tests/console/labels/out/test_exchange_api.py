@@ -91,12 +91,15 @@ def test_label_studio_gets_tasks_and_its_interface(ann: TestClient, project: Pro
     view = ElementTree.fromstring(ann.get("/labels/cats/export/label-studio.xml").text)
     assert [choice.get("value") for choice in view.iter("Choice")] == ["=cat", "dog"]
     answer = ann.post("/labels/cats/import", json=tasks)
-    assert answer.json()["imported"] == 16
+    assert answer.json()["imported"] == 8  # blind answers of the audit stay what they are
 
 
 def test_unknown_photos_are_counted_and_new_labels_named(ann: TestClient, project: Project) -> None:
     rows = "".join(f"no-{number}.png,fox\n" for number in range(50))
-    answer = ann.post("/labels/cats/import", content=f"name,label\n000.png,Fox\n{rows}".encode(), headers=CSV).json()
+    given = project.events.labels()
+    name = next(photo.name for photo in project.photos if given[photo.sha256].how != "audit")
+    content = f"name,label\n{name},Fox\n{rows}".encode()
+    answer = ann.post("/labels/cats/import", content=content, headers=CSV).json()
     assert (answer["imported"], answer["new_labels"], answer["unknown_count"]) == (1, ["Fox"], 50)
     assert len(answer["unknown"]) == 20
 
