@@ -1,4 +1,4 @@
-"""LitServe, a peer of FastAPI that batches: HTTP servers and inference workers are processes of their own.
+"""LitServe, a peer of FastAPI that batches: HTTP servers and inference workers are separate processes.
 
     SHOPCAT_BUNDLE=model_store/sales python -m benchmarks.servers.lit_serve --kind sales --port 8000 --workers 2
 

@@ -96,7 +96,7 @@ test("positions come as base64 of little-endian floats", () => {
   assert.deepEqual([...floatsOf(Buffer.from(new Float32Array([1, -0.5]).buffer).toString("base64"))], [1, -0.5]);
 });
 
-test("the history is told by steps, the last first, and an undo names both labels", () => {
+test("the history lists steps, the last one first, and an undo has the old and the new label", () => {
   const event = (
     /** @type {number} */ id,
     /** @type {number} */ batch,

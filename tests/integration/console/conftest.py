@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 BUNDLES = (ROOT / "model_store" / "demo", ROOT / "model_store" / "pets")
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SECONDS = 45  # that a page may take on a busy machine; a test waits no longer than it must
-QUIET = (  # a browser of its own, which asks no other host for anything
+QUIET = (  # a browser that asks no other host for anything
     "--no-sandbox",
     "--disable-quic",
     "--no-first-run",
@@ -127,7 +127,7 @@ OpenPage = Callable[..., Watched]
 
 @pytest.fixture
 def open_page(browser: Browser, console_service: str) -> Iterator[OpenPage]:
-    """Open a page of the service in a context of its own; the pages are checked at the end of the test."""
+    """Open a page of the service in a new context; the pages are checked at the end of the test."""
     opened: list[Watched] = []
 
     def open_at(path: str, host: str = console_service, width: int = 1280, **options: Any) -> Watched:

@@ -189,7 +189,7 @@ def test_a_signal_while_the_first_answers_are_shown_drains_too(runner: RunnerKin
 
 
 def test_a_service_of_two_models_is_reloaded(runner: RunnerKind, archived: Path, pets_archive: Path) -> None:
-    """With workers in Python, each model has instances of its own."""
+    """With workers in Python, each model has separate instances."""
     ports = Ports.any_free()
     config = GatewayConfig(ports.inference, probes_port=ports.metrics, **runner.gateway)
     with Service(config, lambda: [archived, pets_archive], runner.make(workers=1)).running() as running:

@@ -266,7 +266,7 @@ class LabelMap extends PlainElement {
   async chooseSpace(space) {
     const { store } = this;
     if (store.view.projection !== "separate") store.setView({ space });
-    // A separation has a space of its own, so another space needs another separation.
+    // A separation belongs to one space, so another space needs another separation.
     else if ((await store.separate(this.separated, space)) === null) return;
     this.tellView();
   }

@@ -1,4 +1,4 @@
-/** Make a bundle: what is there to train on, the progress of the training, and how good the result is. */
+/** Make a bundle: labels to train on, progress of the training, and how good the result is. */
 
 import { PlainElement } from "../../shared/element.js";
 import { count, percent } from "../../shared/format.js";

@@ -92,7 +92,7 @@ export class Stream {
       this.missed = false;
     });
     source.addEventListener("error", () => {
-      // The browser connects again by itself, except after an answer that is an error.
+      // After a lost connection the browser connects again, but not after an answer that is an error.
       if (source.readyState !== EventSource.CLOSED || this.source !== source) return;
       this.rest();
       this.retry = window.setTimeout(this.turn, 5000);

@@ -115,7 +115,7 @@ OpenMap = Callable[..., Map]
 
 @pytest.fixture
 def open_map(open_page: OpenPage) -> OpenMap:
-    """Open the map in a page of its own."""
+    """Open the map in a new page."""
 
     def open_with(**options: Any) -> Map:
         watched = open_page(MAP, **options)

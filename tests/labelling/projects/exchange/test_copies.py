@@ -1,4 +1,4 @@
-"""ProjectStore.copy: a project of its own, with photos, labels, history, audit and caches."""
+"""ProjectStore.copy: a separate project, with photos, labels, history, audit and caches."""
 
 import os
 from pathlib import Path
