@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 ANN = ApiKey("ann", "the-key-of-ann-who-labels", roles=("label",))
 PHOTO = f"/labels/cats/photos/{'a' * 64}?name=cat.jpg"
-TIMEOUTS = Timeouts(console=4, stream=600, idle_at_stop=30)
+TIMEOUTS = Timeouts(console=4, stream=600, idle_at_stop=600)
 
 
 class Events:
@@ -204,9 +204,7 @@ def test_a_stop_waits_for_no_stream(gateway: Gateway, events: Events) -> None:
     with stream(gateway) as answer:
         events.send()
         assert answer.readline() == b"id: 1\n"
-        began = time.monotonic()
-        assert gateway.drain(60)
-        assert time.monotonic() - began < TIMEOUTS.idle_at_stop
+        assert gateway.drain(60)  # a tenth of the time that an idle connection has
 
 
 def test_a_stream_begins_again_after_its_time_so_that_a_key_that_was_removed_ends_it() -> None:
