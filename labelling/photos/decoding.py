@@ -25,16 +25,24 @@ class DecodingMarks:
         self._file = file
         lines = file.read_text(encoding="ascii", errors="replace").splitlines() if file.exists() else []
         self.deaths = Counter(line for line in lines if len(line) == 64)
+        self._decoding: str | None = None
 
     @contextmanager
     def decoding(self, photo: str) -> Iterator[None]:
         """Mark a photo while it is decoded. An error is no death: the photo's deaths are forgotten then too."""
+        self._decoding = photo
         self.deaths[photo] += 1
         self._write()
         try:
             yield
         finally:
             self.forget(photo)
+            self._decoding = None
+
+    def stopped(self) -> None:
+        """Forget the photo that is being decoded, because the process has been told to end."""
+        if self._decoding is not None:
+            self.forget(self._decoding)
 
     def forget(self, photo: str) -> None:
         """Forget the deaths of a photo."""

@@ -82,6 +82,13 @@ class _Work:
 
     def run(self) -> None:
         """Embed until there are no more photos; save the progress after each batch."""
+        try:
+            self._embed()
+        except SystemExit:  # of a signal's handler, which can interrupt the marking too
+            self._marks.stopped()
+            raise
+
+    def _embed(self) -> None:
         draw_requested(self._project)
         self._give_up()
         while waiting := self._waiting():
@@ -186,7 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     lower_priority()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))  # so that the photo that is being decoded keeps no mark
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         embed_project(Project(options.project), FeatureNetwork.load(options.bundle))
     except UserError as error:
