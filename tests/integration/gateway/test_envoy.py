@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from serving.gateway import envoy
 from serving.gateway.envoy import Gateway, gateway_folder, running_envoy, running_gateway
 from serving.ports import HOST
 from serving.process import ServerError
@@ -203,6 +204,16 @@ def test_an_envoy_that_cannot_start_reports_its_log_and_leaves_no_folder(gateway
     ):
         pass
     assert not list(parent.iterdir())
+
+
+def test_an_envoy_without_watches_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "envoy"
+    program.write_text("#!/bin/sh\necho 'assert failure: inotify_fd_ >= 0. Details: Consider' >&2\nexit 134\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(envoy, "find_envoy", lambda: program)
+    expected = "allow more with `sysctl fs.inotify.max_user_instances=1024`"
+    with pytest.raises(ServerError, match=expected), running_gateway(settings(), MODELS, []):
+        pass
 
 
 def test_a_gateway_leaves_no_process_folder_or_thread(stand_in: StandIn, parent: Path) -> None:

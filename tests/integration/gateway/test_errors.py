@@ -164,9 +164,9 @@ def test_a_request_whose_instance_died_is_answered_by_the_other() -> None:
     def die(request: BaseHTTPRequestHandler, _: bytes) -> tuple[int, str, bytes]:
         raise ConnectionAbortedError(request.path)  # closes the connection
 
-    # Many models, because Envoy soon sends a model's requests to the other instance alone.
-    models = [ServedModel(f"model{number}", workers=2, max_concurrent=16, timeout=5.0) for number in range(20)]
-    paths = [f"/predictions/{model.name}" for model in models for _ in range(8)]
+    # Several models, because Envoy soon sends a model's requests to the other instance alone.
+    models = [ServedModel(f"model{number}", workers=2, max_concurrent=16, timeout=5.0) for number in range(6)]
+    paths = [f"/predictions/{model.name}" for model in models for _ in range(16)]
     with standing_in(sleeping(0.05)) as living, standing_in(die) as dying:
         config = settings(probes_port=living.port, health_check_interval=None)
         with (
