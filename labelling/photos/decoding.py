@@ -40,7 +40,7 @@ class DecodingMarks:
             self._decoding = None
 
     def stopped(self) -> None:
-        """Forget the photo that is being decoded, because the process has been told to end."""
+        """Forget the photo that is being decoded, because the process ends on request."""
         if self._decoding is not None:
             self.forget(self._decoding)
 
