@@ -114,7 +114,7 @@ def running_process(
     defaults: Mapping[str, str] = {},
     overrides: Mapping[str, str] = {},
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a new session; when the block ends, stop every process of that session.
+    """Run a command in a new process group; when the block ends, stop every process of that group.
 
     Args:
         command: program and arguments.
@@ -134,7 +134,7 @@ def running_process(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,
+        process_group=0,  # why: Linux may give each session the same share, whatever its priorities (autogroup)
         preexec_fn=(lambda: prctl(1, signal.SIGTERM)) if prctl else None,  # PR_SET_PDEATHSIG
     )
     output.pid = process.pid

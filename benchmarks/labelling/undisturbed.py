@@ -4,7 +4,7 @@
 
 A service has both bundles, and a project whose photos are being embedded. Forecasts are measured in pairs of turns: in
 one of each, the process of the embedding is stopped (SIGSTOP), in the other it goes on (SIGCONT). It ends when all
-photos are embedded. Prints the ratios of the latencies, busy to quiet, with their quartiles, and the photos per second.
+photos are embedded. Prints the latencies in ms, their ratios with quartiles, and the photos per second.
 """
 
 import argparse
@@ -99,7 +99,8 @@ def main() -> None:
     for name in ("p50", "p99", "rate"):
         ratios = [getattr(busy, name) / getattr(quiet, name) for quiet, busy in pairs]
         low, median, high = statistics.quantiles(ratios, n=4)
-        print(f"{name}, while photos are embedded / quiet: {median:.3f} (quartiles {low:.3f}, {high:.3f})")
+        quiet, busy = (statistics.median(getattr(load, name) for load in loads) for loads in zip(*pairs, strict=True))
+        print(f"{name}: quiet {quiet:.2f}, busy {busy:.2f}; ratio {median:.3f} (quartiles {low:.3f}, {high:.3f})")
 
 
 if __name__ == "__main__":

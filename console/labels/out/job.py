@@ -211,7 +211,7 @@ class Jobs:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a console that is killed with its group does not take it along
+                process_group=0,  # a console that is killed with its group does not take it along
                 pass_fds=(descriptor,),
             )
 

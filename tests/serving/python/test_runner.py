@@ -129,7 +129,7 @@ def test_a_worker_behind_the_gateway(archive: Path, shared: WorkerPaths) -> None
         assert server.ask("pets", b"a", "text/plain") == b"a"
         with pytest.raises(OSError, match="404"):
             server.ask("sales", b"a", "text/plain")
-        assert os.getsid(server.process.pid) == server.process.pid  # so that Ctrl-C reaches `shopcat serve` only
+        assert os.getpgid(server.process.pid) == server.process.pid  # so that Ctrl-C reaches `shopcat serve` only
     assert server.process.returncode == 0
     assert not server.answers()
 
