@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from console.bodies import read_body
 from console.labels.answers import MAX_BODY, answered, client_of, number_of, written
-from console.labels.opened.news import label_of, last_event, shown
+from console.labels.opened.news import label_of, last_event, shown, shown_history
 from console.labels.projects import shown_labels
 from console.labels.service import OpenProject, labelling_of
 from labelling.features.spaces import BY_NAME
@@ -148,13 +148,8 @@ async def history(request: Request) -> Response:
         raise invalid_field("photo", value=photo, detail="must be the SHA-256 of a photo, hexadecimal")
 
     def run(opened: OpenProject) -> LabelHistory:
-        events = opened.project.events.history(photo=photo, after=after)
-        return LabelHistory(
-            events=[
-                LabelEvent(**{**event._asdict(), "time": utc(event.time)})
-                for event in shown(opened.project, events)[:most]
-            ]
-        )
+        events = shown_history(opened.project, photo=photo, after=after, most=most)
+        return LabelHistory(events=[LabelEvent(**{**event._asdict(), "time": utc(event.time)}) for event in events])
 
     return await answered(request, run)
 

@@ -155,7 +155,8 @@ class Events:
             most: number of events at most.
         """
         with self._database.reading() as connection:
-            rows = connection.execute(_HISTORY, {"photo": photo, "after": after, "most": -1 if most is None else most})
+            query = _HISTORY.format(of_photo="" if photo is None else "AND p.sha256 = :photo")
+            rows = connection.execute(query, {"photo": photo, "after": after, "most": -1 if most is None else most})
             return [Event(*row) for row in rows]
 
     def refused(self) -> set[tuple[str, int]]:
@@ -276,7 +277,7 @@ LEFT JOIN events o ON o.id = last.event LEFT JOIN batches s ON s.id = o.batch
 _HISTORY = """
 SELECT e.id, b.time, b.who, b.id, p.sha256, e.label, b.how, b.space, e.source
 FROM events e JOIN batches b ON b.id = e.batch JOIN photos p ON p.number = e.photo
-WHERE e.id > :after AND (:photo IS NULL OR p.sha256 = :photo) ORDER BY e.id LIMIT :most
+WHERE e.id > :after {of_photo} ORDER BY e.id LIMIT :most
 """
 _REFUSED = """
 SELECT DISTINCT p.sha256, r.label FROM refusals r JOIN live b ON b.id = r.batch JOIN photos p ON p.number = r.photo

@@ -14,6 +14,8 @@ from labelling.projects.store import Project
 
 logger = logging.getLogger(__name__)
 
+_PAGE = 1000  # events that are read at once
+
 
 class News:
     """Publishes what has changed since the last time.
@@ -101,3 +103,23 @@ def shown(project: Project, events: Iterable[Event]) -> list[Event]:
     """Return the events that people may see: no answers of the audit, and nothing of photos that are held back."""
     held = project.audits.current().held
     return [event for event in events if event.how != "audit" and event.photo not in held]
+
+
+def shown_history(project: Project, *, photo: str | None = None, after: int = 0, most: int) -> list[Event]:
+    """Return the first events that people may see, and read no more of the history than these need.
+
+    Args:
+        project: the project.
+        photo: hash of a photo, for its events alone.
+        after: return events with larger numbers only.
+        most: number of events at most.
+    """
+    found: list[Event] = []
+    page = max(most, _PAGE)
+    while len(found) < most:
+        events = project.events.history(photo=photo, after=after, most=page)
+        found += shown(project, events)
+        if len(events) < page:
+            break
+        after = events[-1].id
+    return found[:most]

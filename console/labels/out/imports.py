@@ -54,10 +54,10 @@ async def add(request: Request) -> Response:
     if kind != "text/csv" and (kind != "application/json" or what == "predictions"):
         others = "" if what == "predictions" else ", or tasks of Label Studio as application/json"
         raise error("unsupported-media-type", f"send a table with the header Content-Type: text/csv{others}")
-    text = await _text(request)
+    body = await _body(request)
 
     def run() -> bytes:
-        project = opened.project
+        project, text = opened.project, _text(body)
         if what == "predictions":
             predicted = import_predictions(project, text, model=request.query_params.get("model", ""))
             return _imported(sum(predicted.models.values()), (), predicted.models, predicted.unknown)
@@ -120,12 +120,16 @@ async def disagreements(request: Request) -> Response:
     return await answered(request, found)
 
 
-async def _text(request: Request) -> str:
+async def _body(request: Request) -> bytearray:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_IMPORT:
             raise error("too-large", f"the file has more than {MAX_IMPORT:,} bytes; import it in parts")
+    return body
+
+
+def _text(body: bytearray) -> str:
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as failed:

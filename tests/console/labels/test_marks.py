@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from console.labels.opened.news import News
+from labelling.projects.events import Event, Events
 from labelling.projects.store import Project
 from tests.console.labels.conftest import Connect, problem, send
 
@@ -190,3 +191,28 @@ def test_labels_of_thousands_of_photos_arrive_in_one_request(ann: TestClient, pr
     assert problem(answer) == (404, "not-found")  # read, and no photo of the project
     endless = ann.post("/labels/cats/events", content=b"[" * 9_000_000, headers={"content-type": "application/json"})
     assert problem(endless) == (413, "too-large")
+
+
+def test_the_history_is_read_in_pages(
+    ann: TestClient, project: Project, seen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        project.events.label({seen[number % 4]: 1 + number % 2}, who="bob", how="click")
+        project.events.label({project.audits.current().asked[0]: 1}, who="bob", how="audit")
+    found = ann.get("/labels/cats/events").json()["events"]
+    assert [event["who"] for event in found] == ["bob"] * 30
+    read: list[int] = []
+    history = Events.history
+
+    def counted(events: Events, **asked: Any) -> list[Event]:
+        read.append(len(page := history(events, **asked)))
+        return page
+
+    monkeypatch.setattr(Events, "history", counted)
+    monkeypatch.setattr("console.labels.opened.news._PAGE", 7)
+    assert ann.get("/labels/cats/events", params={"most": 3}).json()["events"] == found[:3]
+    assert read == [7]
+    assert ann.get("/labels/cats/events", params={"most": 9, "after": found[4]["id"]}).json()["events"] == found[5:14]
+    of_one = ann.get("/labels/cats/events", params={"most": 5, "photo": seen[0]}).json()["events"]
+    assert of_one == [event for event in found if event["photo"] == seen[0]][:5]
+    assert ann.get("/labels/cats/events").json()["events"] == found
