@@ -33,7 +33,7 @@ from labelling.projects.progress import LOCK, Progress, features, read_progress,
 from labelling.projects.store import Project
 from runtime.cores import lower_priority
 from runtime.errors import UserError
-from runtime.lock import lock
+from runtime.lock import PROBES_S, lock
 
 FIRST = 64  # photos that the first components are fitted on
 GROWTH = 1.1  # more photos than at the last fit, at the end; why: the maps of a project that hardly grows stay
@@ -57,7 +57,7 @@ def embed_project(project: Project, network: FeatureNetwork) -> bool:
     lock_file = project.folder / LOCK
     with disk_errors(project.folder):
         lock_file.touch(mode=0o600)
-        with lock(lock_file) as free:
+        with lock(lock_file, wait=PROBES_S) as free:
             if free is False:
                 return False
             try:

@@ -4,7 +4,9 @@ import errno
 import fcntl
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +42,26 @@ def test_shared_locks_exclude_only_exclusive_ones(path: Path) -> None:
         assert (first, second, alone) == (True, True, False)
     with lock(path), lock(path, shared=True) as held:
         assert held is False
+
+
+def test_a_look_at_a_lock_keeps_nobody_from_it_who_waits_a_moment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as look:
+        assert look.enter_context(lock(path, shared=True))
+        clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: look.close())
+        monkeypatch.setattr("runtime.lock.time", clock)
+        with lock(path, wait=60.0) as held:
+            assert held
+    with lock(path), lock(path, wait=0.0) as held:
+        assert held is False
+
+
+def test_a_wait_for_a_lock_that_stays_held_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr("runtime.lock.time", clock)
+    with lock(path), lock(path, wait=2.0) as held:
+        assert held is False
+    assert now[0] == pytest.approx(2.0, abs=0.02)
 
 
 def test_a_killed_process_holds_no_lock(path: Path) -> None:

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from subprocess import Popen
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -21,9 +22,10 @@ from labelling.photos.decoding import DecodingMarks
 from labelling.projects import embedding
 from labelling.projects.embedding import embed_project
 from labelling.projects.errors import UnknownError
-from labelling.projects.progress import features, read_progress, start_embedding
+from labelling.projects.progress import LOCK, features, read_progress, start_embedding
 from labelling.projects.rows import seen_rows
 from labelling.projects.store import Project, ProjectStore
+from runtime.lock import lock
 from tests.pets.fake_classifier import BUNDLE
 from tests.training.pets.drawn import draw_photos
 
@@ -241,3 +243,15 @@ def test_an_archived_project_names_its_error(project: Project, folder: Path) -> 
     with started(project) as process:
         assert process.wait() == 2
     assert "is archived" in str(read_progress(project).error)
+
+
+def test_a_look_at_the_progress_ends_no_process_that_is_just_starting(
+    project: Project, network: FeatureNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / LOCK).touch()
+    with ExitStack() as look:
+        look.enter_context(lock(project.folder / LOCK, shared=True))  # as `read_progress` has it for a moment
+        clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: look.close())
+        monkeypatch.setattr("runtime.lock.time", clock)
+        assert embed_project(project, network)
+    assert read_progress(project).finished
