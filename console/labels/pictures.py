@@ -1,7 +1,8 @@
 """Addresses of pictures: thumbnails, and atlases of many in one. No photo is decoded in the console's process."""
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable
+import time
 from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console.labels.opened.worker import DeadWorkerError
+from console.labels.opened.worker import DeadWorkerError, SlowWorkerError
 from console.labels.opened.working import atlases_of, make_atlas, make_thumbnail
 from console.labels.service import Labelling, OpenProject, StaleError, labelling_of
 from labelling.photos.decoding import CRASH
@@ -19,6 +20,7 @@ from labelling.projects.photos import StoredPhoto
 from labelling.projects.previews.atlases import CELLS
 
 _UNCHANGING = "private, max-age=31536000, immutable"  # the address names the content
+_SLOW_S = 600.0  # time for which a photo that took too long is not decoded again
 _REASON = "decoding it ended two processes; save it again in another program"
 
 
@@ -48,9 +50,15 @@ async def thumbnail(request: Request) -> Response:
 
 async def _thumbnail(labelling: Labelling, opened: OpenProject, photo: StoredPhoto, size: int) -> bytes:
     """Make a thumbnail. A photo that ends two processes is broken; one that takes too long may be decoded later."""
+    broken = opened.part(BrokenPhotos)
 
-    def make() -> Awaitable[bytes]:
-        return labelling.decoder.run(make_thumbnail, opened.project.folder, photo.sha256, size)
+    async def make() -> bytes:
+        async with broken.decoding:  # one after another, so that nobody waits for a photo that has just proved slow
+            broken.check_time(photo)
+            try:
+                return await labelling.decoder.run(make_thumbnail, opened.project.folder, photo.sha256, size)
+            except SlowWorkerError:
+                raise broken.slow(photo) from None
 
     try:
         return await make()
@@ -59,7 +67,7 @@ async def _thumbnail(labelling: Labelling, opened: OpenProject, photo: StoredPho
     try:
         return await make()
     except DeadWorkerError:
-        await run_in_threadpool(opened.part(BrokenPhotos).remember, photo)
+        await run_in_threadpool(broken.remember, photo)
         raise
 
 
@@ -88,11 +96,16 @@ class BrokenPhotos:
 
     Args:
         opened: the project.
+
+    Attributes:
+        decoding: held while a photo is decoded.
     """
 
     def __init__(self, opened: OpenProject) -> None:
         self._photos = opened.project.photos
         self._fatal: set[str] = set()
+        self._slow: dict[str, float] = {}  # time until which a photo is not decoded again
+        self.decoding = asyncio.Lock()
 
     def checked(self, sha256: str) -> StoredPhoto:
         """Return a photo by its hash.
@@ -108,12 +121,33 @@ class BrokenPhotos:
             raise BrokenPhotoError(photo.name, CRASH, _REASON)
         return photo
 
+    def check_time(self, photo: StoredPhoto) -> None:
+        """Check that a photo did not take too long lately.
+
+        Raises:
+            SlowWorkerError: if it did.
+        """
+        if time.monotonic() < self._slow.get(photo.sha256, 0.0):
+            raise _slow_error(photo)
+
+    def slow(self, photo: StoredPhoto) -> SlowWorkerError:
+        """Remember a photo that took too long for some minutes, and return the error."""
+        self._slow[photo.sha256] = time.monotonic() + _SLOW_S
+        return _slow_error(photo)
+
     def remember(self, photo: StoredPhoto) -> None:
         """Remember a photo that ended two processes; one that nobody has decoded yet is broken from now on."""
         self._fatal.add(photo.sha256)
         if self._photos[photo.sha256].state == "new":
             with suppress(ProjectError):
                 self._photos.record(broken={photo.sha256: BrokenFile(photo.file.path, CRASH, _REASON)})
+
+
+def _slow_error(photo: StoredPhoto) -> SlowWorkerError:
+    return SlowWorkerError(
+        f"decoding {photo.name} takes too long; save a smaller copy with another program and add that one, "
+        f"or try again in {_SLOW_S / 60:g} minutes"
+    )
 
 
 def _headers(etag: str) -> dict[str, str]:

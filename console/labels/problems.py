@@ -8,6 +8,7 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from console.labels.opened.worker import SlowWorkerError
 from console.labels.out.job import JobError
 from console.labels.out.serving import NotSupportedError
 from console.labels.service import StaleError, WorkerError, labelling_of
@@ -27,6 +28,7 @@ _KINDS: Mapping[type[Exception], ProblemName] = {
     ArchivedError: "conflict",
     FullError: "storage-full",
     StaleError: "conflict",
+    SlowWorkerError: "timeout",
     WorkerError: "fatal-request",
     ExportError: "not-ready",
     BundleError: "not-ready",

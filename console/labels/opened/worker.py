@@ -21,6 +21,10 @@ class WorkerError(UserError):
     """A call has ended the process that computed it, or took too long."""
 
 
+class SlowWorkerError(WorkerError):
+    """A call took too long."""
+
+
 class DeadWorkerError(WorkerError):
     """The process of a call has ended, by the call or for want of memory."""
 
@@ -50,7 +54,7 @@ class Worker:
 
         Raises:
             DeadWorkerError: if the process has ended.
-            WorkerError: if the call took too long.
+            SlowWorkerError: if the call took too long.
         """
         async with self._one_call:
             if self._pool is None:
@@ -67,7 +71,10 @@ class Worker:
                 ) from error
             except TimeoutError as error:
                 self._kill()
-                raise WorkerError("the computation took too long; leave this photo or request out") from error
+                raise SlowWorkerError(
+                    f"the computation took more than {self._limit_s:g} s; leave this photo or request out, or try "
+                    "again when the machine has less to do"
+                ) from error
             finally:
                 self._used = asyncio.get_running_loop().time()
 

@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -114,13 +115,43 @@ def test_a_photo_whose_process_is_killed_once_is_shown(ann: TestClient, monkeypa
     assert ann.get("/labels/cats/photos").json()["broken"] == []
 
 
+def slow(folder: Path, sha256: str, size: int) -> bytes:
+    """Decode one photo for longer than a request may take."""
+    if (folder / "photos" / sha256[:2] / sha256).read_bytes() == b"slow":
+        with (folder / "tries").open("a") as tries:
+            tries.write("x")
+        time.sleep(600)
+    return working.make_thumbnail(folder, sha256, size)
+
+
+def test_a_photo_that_takes_too_long_keeps_no_other_one_waiting(
+    ann: TestClient, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, other = upload(ann, b"slow"), upload(ann, picture(1))
+    assert ann.get(f"/labels/cats/thumbs/64/{other}.webp").status_code == 200  # the decoder has started
+    monkeypatch.setattr("console.labels.pictures.make_thumbnail", slow)
+    with monkeypatch.context() as busy:
+        busy.setattr(app.state.labelling.decoder, "_limit_s", 5.0)
+        answer = ann.get(f"/labels/cats/thumbs/256/{photo}.webp")
+    assert problem(answer) == (504, "timeout")
+    assert answer.json()["detail"].endswith(
+        "takes too long; save a smaller copy with another program and add that one, or try again in 10 minutes"
+    )
+    for size in (64, 256):
+        assert problem(ann.get(f"/labels/cats/thumbs/{size}/{photo}.webp")) == (504, "timeout")
+    assert ann.get(f"/labels/cats/thumbs/256/{other}.webp").status_code == 200
+    assert (app.state.labelling.store.folder / "cats" / "tries").read_text() == "x"
+    assert ann.get("/labels/cats/photos").json()["broken"] == []
+
+
 def test_a_photo_that_takes_too_long_is_tried_again_later(
     ann: TestClient, app: Starlette, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = upload(ann, picture(1))
+    monkeypatch.setattr("console.labels.pictures._SLOW_S", 0.0)
     with monkeypatch.context() as busy:
         busy.setattr(app.state.labelling.decoder, "_limit_s", 0.001)
-        assert problem(ann.get(f"/labels/cats/thumbs/256/{photo}.webp")) == (422, "fatal-request")
+        assert problem(ann.get(f"/labels/cats/thumbs/256/{photo}.webp")) == (504, "timeout")
     assert ann.get("/labels/cats/photos").json()["broken"] == []
     assert ann.get(f"/labels/cats/thumbs/256/{photo}.webp").status_code == 200
 
