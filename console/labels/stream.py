@@ -1,5 +1,6 @@
 """Address of the stream: news of a project as server-sent events, for everyone who looks at it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -17,7 +18,8 @@ from schemas.labels.parts import MAX_NUMBER
 from schemas.problems import invalid_field
 
 QUIET_S = 15.0  # a comment is sent when nothing else was for this time; why: proxies end silent connections
-_RETRY_MS = 2000  # after which a browser connects again
+OPEN_S = 60.0  # then a stream ends, and the browser connects again; why: the gateway checks the key anew
+_RETRY_MS, _AGAIN_MS = 2000, 50  # after which a browser connects again: after a fault, and after such an end
 
 
 def routes() -> list[Route]:
@@ -51,9 +53,10 @@ async def _news(opened: OpenProject, who: str, after: int) -> AsyncIterator[byte
 
 
 async def _following(events: Stream, last: int) -> AsyncIterator[bytes]:
-    while True:
+    until = asyncio.get_running_loop().time() + OPEN_S
+    while (left := until - asyncio.get_running_loop().time()) > 0:
         try:
-            event = await events.get(QUIET_S)
+            event = await events.get(min(QUIET_S, left))
         except TimeoutError:
             yield b": nothing new\n\n"
             continue
@@ -61,6 +64,7 @@ async def _following(events: Stream, last: int) -> AsyncIterator[bytes]:
             return
         if event.id is None or event.id > last:
             yield event.encode()
+    yield f"retry: {_AGAIN_MS}\n\n".encode()
 
 
 def _missed(opened: OpenProject, after: int) -> tuple[list[StreamEvent], int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+_RETURN_S = 3.0  # time to connect again, for which somebody counts as there; why: each stream ends after a while
 _WAITING = 1000  # events of a stream that nobody reads; then it ends, and the page opens it again
 
 
@@ -86,19 +87,27 @@ class Hub:
     @contextmanager
     def stream(self, who: str) -> Iterator[Stream]:
         """Let somebody look at the project while the block runs."""
-        stream = Stream(who)
+        stream, before = Stream(who), self.people()
         self._streams.append(stream)
-        self.publish("people", {"people": self.people()})
+        self._publish_people(before)
         try:
             yield stream
         finally:
-            self._streams.remove(stream)
-            self.publish("people", {"people": self.people()})
+            self._loop.call_later(_RETURN_S, self._leave, stream)
 
     def end(self) -> None:
         """End all streams. It may be called in any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._end)
+
+    def _leave(self, stream: Stream) -> None:
+        before = self.people()
+        self._streams.remove(stream)
+        self._publish_people(before)
+
+    def _publish_people(self, before: list[str]) -> None:
+        if (people := self.people()) != before:
+            self.publish("people", {"people": people})
 
     def _end(self) -> None:
         for stream in self._streams:

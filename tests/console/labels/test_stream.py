@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from console.__main__ import _Server
 from console.labels import stream
+from console.labels.opened import hub
 from console.settings import Settings
 from labelling.projects.store import Project, ProjectStore
 from tests.console.labels.conftest import BUNDLE, HERE, wait_for
@@ -245,6 +246,26 @@ def test_a_silent_stream_says_that_it_lives(
         wait_for(lambda: reader.comments > 2)
 
 
+def test_a_stream_ends_within_a_minute_so_that_the_gateway_checks_the_key_again(
+    settings: Settings, ann: httpx.Client, project: Project, seen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stream.OPEN_S == 60
+    monkeypatch.setattr(hub, "_RETURN_S", 60.0)
+    with page(settings, "ann") as reader:
+        monkeypatch.setattr(stream, "OPEN_S", 0.2)
+        known: dict[str, str] = {}
+        for turn in range(3):
+            before = len(reader.of("people"))
+            with page(settings, "bob", **known) as other:
+                assert other.ended.wait(30)
+                known = {"last-event-id": other.last_id}
+            give(ann, [seen[turn]], 1)
+            wait_for(lambda: {"people": ["ann", "bob"]} in reader.of("people"))
+            if turn:  # what came while the stream was closed
+                assert other.of("labels")[0]["labels"] == {seen[turn - 1]: 1}
+                assert len(reader.of("people")) == before  # nobody sees a change of streams
+
+
 def test_the_stream_of_a_deleted_project_ends(settings: Settings, ann: httpx.Client, project: Project) -> None:
     with page(settings, "bob") as reader:
         assert ann.delete("/labels/cats").status_code == 204
@@ -281,8 +302,9 @@ class TestEmbedded:
         return settings.model_copy(update={"bundles": {"pets": BUNDLE}})
 
     def test_progress_and_rows_arrive_while_photos_are_embedded(
-        self, settings: Settings, ann: httpx.Client, project: Project
+        self, settings: Settings, ann: httpx.Client, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(stream, "OPEN_S", 600.0)  # this page connects once
         with page(settings, "ann") as reader:
             wait_for(lambda: reader.of("progress")[-1]["finished"])
             wait_for(
