@@ -15,14 +15,15 @@ __all__ = ["labelled"]  # a fixture
 
 
 def test_predictions_come_in_by_name_or_hash(project: Project, photos: list[str]) -> None:
-    text = f"sha256,name,label,probability\n{photos[0]},,cat,0.75\n,001.png,dog,1\n,no.png,dog,1\n,002.png,,\n"
+    names = {photo.sha256: photo.name for photo in project.photos}
+    by_name, empty = names[photos[1]], names[photos[2]]
+    text = f"sha256,name,label,probability\n{photos[0]},,cat,0.75\n,{by_name},dog,1\n,no.png,dog,1\n,{empty},,\n"
     imported = import_predictions(project, text, model="resnet 7")
     assert imported == ({"resnet 7": 2}, ("no.png",))
-    by_name = {photo.name: photo.sha256 for photo in project.photos}
     assert imported_predictions(project) == {
         "resnet 7": {
             photos[0]: Prediction("cat", 0.75, "resnet 7"),
-            by_name["001.png"]: Prediction("dog", 1.0, "resnet 7"),
+            photos[1]: Prediction("dog", 1.0, "resnet 7"),
         }
     }
     assert project.events.history() == []
