@@ -204,7 +204,9 @@ def _list_projects(data: Path) -> None:
     for project in projects:
         state = project.error or ("archived" if project.archived else "")
         click.echo(f"{project.name}  {project.photos:,} photos, {project.labelled:,} labelled  {state}".rstrip())
-    if not projects:
+    if projects:
+        click.echo('labelled: photos with a label; "can\'t tell" and blind answers are labels too')
+    else:
         click.echo(f"no projects in {folder}")
     if address := running_service(data):
         click.echo(f"open {address}/console/label in a browser")

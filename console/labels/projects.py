@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from dataclasses import asdict
 from http import HTTPStatus
 
 from starlette.concurrency import run_in_threadpool
@@ -16,13 +17,12 @@ from console.labels.opened.news import label_of, last_event
 from console.labels.problems import without_paths
 from console.labels.service import Labelling, OpenProject, labelling_of
 from console.problems import error
-from labelling.learning.arrays import UNLABELLED
 from labelling.projects.drawing import request_demonstration
 from labelling.projects.labels import CANT_TELL
-from labelling.projects.rows import audit_rows
+from labelling.projects.rows import audit_counts
 from labelling.projects.store import DEMONSTRATION, Project, Summary
+from schemas.labels.audits import AuditCounts
 from schemas.labels.projects import (
-    AuditCounts,
     EmbeddingProgress,
     LabelProject,
     LabelUse,
@@ -155,7 +155,7 @@ async def _shown(opened: OpenProject, status: int = HTTPStatus.OK) -> Response:
 
 def _project(opened: OpenProject, people: list[str]) -> LabelProject:
     project, rows = opened.project, opened.rows()
-    summary, audit = project.summary, audit_rows(project)
+    summary = project.summary
     used = Counter(shown_labels(project).values())
     return LabelProject(
         id=project.id,
@@ -169,11 +169,7 @@ def _project(opened: OpenProject, people: list[str]) -> LabelProject:
         progress=EmbeddingProgress(**opened.progress()._asdict()),
         last_event=last_event(project),
         rows_version=rows.version,
-        audit=AuditCounts(
-            asked=len(audit.photos),
-            answered=int((audit.answers != UNLABELLED).sum()),
-            draw=project.audits.current().draw,
-        ),
+        audit=AuditCounts(**asdict(audit_counts(project))),
         people=people,
     )
 

@@ -6,6 +6,7 @@ what another person has decided since therefore stays. Everyone undoes their own
 batch ends the redos of its author.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
@@ -209,15 +210,22 @@ def append(connection: sqlite3.Connection, batch: int, events: Iterable[tuple[in
     )
 
 
-def current_events(connection: sqlite3.Connection, batch: int | None = None) -> dict[int, Current]:
+def current_events(
+    connection: sqlite3.Connection, batch: int | None = None, *, photos: Iterable[int] | None = None
+) -> dict[int, Current]:
     """Return the last event of each photo that has one, by the photo's number.
 
     Args:
         connection: a transaction.
         batch: return those of the photos of this batch alone.
+        photos: return those of these photos alone, by their numbers.
     """
-    some = "" if batch is None else "WHERE photo IN (SELECT photo FROM events WHERE batch = ?)"
-    rows = connection.execute(_CURRENT.format(some=some), () if batch is None else (batch,))
+    some, values = "", list[int | str]()
+    if batch is not None:
+        some, values = "WHERE photo IN (SELECT photo FROM events WHERE batch = ?)", [batch]
+    elif photos is not None:
+        some, values = "WHERE photo IN (SELECT value FROM json_each(?))", [json.dumps([*photos])]
+    rows = connection.execute(_CURRENT.format(some=some), values)
     return {row["photo"]: Current(row["label"], row["event"], row["how"]) for row in rows}
 
 

@@ -4,12 +4,14 @@ These are the only source of what is shown, searched and trained on.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
 
 from labelling.learning.arrays import CANT_TELL, UNLABELLED, Bools, Ints
 from labelling.projects import labels as project_labels
+from labelling.projects.audit import AuditSet
 from labelling.projects.events import Current, current_events
 from labelling.projects.store import Project
 
@@ -56,6 +58,25 @@ class AuditRows:
         )
 
 
+@dataclass(frozen=True)
+class AuditCounts:
+    """Counts of the photos that are held back for the audit.
+
+    Attributes:
+        asked: number of photos to ask about.
+        answered: number of those that were answered blind.
+        draw: number of the draw, from 1.
+        held: number of photos that are held back: those to ask about, and their near duplicates.
+        labelled: number of those with a label: a blind answer, or one that was imported.
+    """
+
+    asked: int
+    answered: int
+    draw: int
+    held: int
+    labelled: int
+
+
 SECOND_SHARE = 0.1  # of the labelled photos that a second person labels too
 
 
@@ -98,10 +119,25 @@ def seen_labels(project: Project) -> dict[str, int]:
 
 def audit_rows(project: Project) -> AuditRows:
     """Return the photos of the audit with their blind answers. Labels that they got otherwise don't count."""
-    asked = project.audits.current().asked
-    current = project.events.labels()
+    audit, current = _held_labels(project)
     blind = {photo: event for photo, event in current.items() if event.how == "audit"}
-    return AuditRows(asked, np.array([_label(blind.get(photo)) for photo in asked], np.int64))
+    return AuditRows(audit.asked, np.array([_label(blind.get(photo)) for photo in audit.asked], np.int64))
+
+
+def audit_counts(project: Project) -> AuditCounts:
+    """Return the counts of the photos that are held back."""
+    audit, current = _held_labels(project)
+    answered = sum(photo in current and current[photo].how == "audit" for photo in audit.asked)
+    return AuditCounts(len(audit.asked), answered, audit.draw, len(audit.held), len(current))
+
+
+def _held_labels(project: Project) -> tuple[AuditSet, dict[str, Current]]:
+    """Return the photos that are held back, and the label of each of them that has one."""
+    with project.database.reading() as connection:
+        audit = project.audits.within(connection)
+        hashes = dict(connection.execute(_NUMBERS, (json.dumps(sorted(audit.held)),)).fetchall())
+        current = current_events(connection, photos=hashes)
+    return audit, {hashes[photo]: event for photo, event in current.items() if event.label is not None}
 
 
 def second_opinions(project: Project, who: str) -> SecondOpinions:
@@ -149,6 +185,7 @@ def _label(current: Current | None) -> int:
 
 
 _DECODED = "SELECT number, sha256, IFNULL(twin, number) AS first FROM photos WHERE state = 'ok' ORDER BY number"
+_NUMBERS = "SELECT number, sha256 FROM photos WHERE sha256 IN (SELECT value FROM json_each(?))"
 _WITH_EVENTS = "SELECT number, sha256 FROM photos WHERE EXISTS (SELECT 1 FROM events WHERE photo = number)"
 _OPINIONS = """
 SELECT p.sha256, b.who, b.how, e.label FROM events e JOIN live b ON b.id = e.batch JOIN photos p ON p.number = e.photo

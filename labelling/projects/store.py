@@ -53,7 +53,7 @@ class Summary(NamedTuple):
         created: time, seconds since 1970.
         archived: True for a project that can't be changed until it is restored.
         photos: number of photos.
-        labelled: number of photos with a label; those of which nobody can tell count too.
+        labelled: number of photos with a label. "Can't tell" and blind answers of the audit are labels too.
         error: reason why the project can't be opened; the other fields are empty then.
     """
 

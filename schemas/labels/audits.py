@@ -40,14 +40,21 @@ class AuditFigure(LabelAnswer):
     by_label: list[AuditedLabel] = Field(description="Accuracy by label.")
 
 
-class AuditState(LabelAnswer):
-    """State of the audit."""
+class AuditCounts(LabelAnswer):
+    """Counts of the photos that are held back for the audit."""
 
     asked: int = Field(description="Number of photos that the audit asks about.")
-    answered: int = Field(description="Number of answers, with those that can't tell.")
+    answered: int = Field(description="Number of blind answers, with those that can't tell.")
+    draw: int = Field(description="Number of the draw, from 1.")
+    held: int = Field(description="Number of photos that are held back: those to ask about, and their near copies.")
+    labelled: int = Field(description="Number of these with a label: a blind answer, or one that was imported.")
+
+
+class AuditState(AuditCounts):
+    """State of the audit."""
+
     open: int = Field(description="Number of photos without an answer.")
     cant_tell: int = Field(description="Number of photos whose label nobody can tell.")
-    draw: int = Field(description="Number of the draw, from 1.")
     due: bool = Field(description="True if audit photos are due among the others.")
     due_photos: int = Field(description="Number of audit photos that are due: 5 for each 20 labels.")
     looks: int = Field(description="Number of models of which somebody has seen the figure, in this draw.")

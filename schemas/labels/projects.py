@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 from pydantic.json_schema import JsonSchemaMode
 
+from schemas.labels.audits import AuditCounts
 from schemas.labels.marks import LabelName
 from schemas.labels.parts import BODY, LabelAnswer, LabelRequest, Name, answer, created, empty, item, operation
 
@@ -48,7 +49,7 @@ class ProjectSummary(LabelAnswer):
     created: str = Field(description="Time when it was created, UTC; empty if the project can't be opened.")
     archived: bool = Field(description="True for a project that can't be changed until it is restored.")
     photos: int = Field(description="Number of photos.")
-    labelled: int = Field(description="Number of photos with a label, among them those of which nobody can tell.")
+    labelled: int = Field(description="Number of photos with a label; can't tell and blind answers are labels too.")
     error: str | None = Field(description="Reason why the project can't be opened; null if it can.")
 
 
@@ -72,14 +73,6 @@ class EmbeddingProgress(LabelAnswer):
     error: str | None = Field(description="Reason why the embedding stopped early; null if it did not.")
 
 
-class AuditCounts(LabelAnswer):
-    """Counts of a project's audit."""
-
-    asked: int = Field(description="Number of photos that are held back to be asked about.")
-    answered: int = Field(description="Number of those that were answered blind.")
-    draw: int = Field(description="Number of the draw, from 1.")
-
-
 class LabelUse(LabelName):
     """A label of a project, and its use."""
 
@@ -94,7 +87,7 @@ class LabelProject(LabelAnswer):
     created: str = Field(description="Time when it was created, UTC.")
     archived: bool = Field(description="True for a project that can't be changed until it is restored.")
     photos: int = Field(description="Number of photos.")
-    labelled: int = Field(description="Number of photos with a label, among them those of which nobody can tell.")
+    labelled: int = Field(description="Number of photos with a label; can't tell and blind answers are labels too.")
     cant_tell: int = Field(description="Number of photos that may be seen and of which somebody can't tell.")
     labels: list[LabelUse] = Field(description="The labels, oldest first, retired ones too.")
     progress: EmbeddingProgress = Field(description="Progress of the embedding.")

@@ -145,6 +145,7 @@ def test_without_a_folder_the_projects_are_listed(shopcat: Labels, folder: Path)
     assert lines[:2] == ["My cats  3 photos, 0 labelled", "Old  0 photos, 0 labelled  archived"]
     assert lines[2].startswith("damaged  0 photos, 0 labelled  ")
     assert "restore a copy, or delete the project" in lines[2]
+    assert lines[3] == 'labelled: photos with a label; "can\'t tell" and blind answers are labels too'
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,13 @@ async def answer_audit(request: Request) -> Response:
     """Store a blind answer."""
     work = await begin(request)
     given = await read_body(request, AuditAnswer)
-    await run_in_threadpool(audits.answer, work.opened.project, client_of(request), given.photo, given.label)
+    who = client_of(request)
+
+    def save() -> None:
+        audits.answer(work.opened.project, who, given.photo, given.label)
+        work.opened.news.publish_saved()
+
+    await run_in_threadpool(save)
     return await _audit(work, None)
 
 

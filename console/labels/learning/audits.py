@@ -2,6 +2,7 @@
 
 import math
 from contextlib import suppress
+from dataclasses import asdict
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from labelling.learning.arrays import UNLABELLED, Labels
 from labelling.learning.audit import KNOWN_FROM, Estimate, Share, estimate
 from labelling.projects.errors import ArchivedError, ProjectError
 from labelling.projects.models import Models
-from labelling.projects.rows import AuditRows, audit_rows
+from labelling.projects.rows import AuditCounts, AuditRows, audit_counts, audit_rows
 from labelling.projects.store import Project
 from schemas.labels.audits import AuditedLabel, AuditFigure, AuditState
 from schemas.labels.checks import BlindPhoto, NextPhoto
@@ -43,7 +44,7 @@ def audit_state(project: Project, trained: Trained, models: Models) -> AuditStat
     predicted = np.full(len(audit.photos), UNLABELLED)
     predicted[known] = trained.classifier.predict(components).labels
     labelled = int((trained.rows.labels != UNLABELLED).sum())
-    found = state(audit, predicted, labelled=labelled, draw=project.audits.current().draw, looks=models.looks())
+    found = state(audit, predicted, labelled=labelled, counts=audit_counts(project), looks=models.looks())
     if found.figure is None or trained.model is None or models.is_judged(trained.model.id):
         return found
     with suppress(ArchivedError):
@@ -51,25 +52,23 @@ def audit_state(project: Project, trained: Trained, models: Models) -> AuditStat
     return found.model_copy(update={"looks": models.looks()})
 
 
-def state(audit: AuditRows, predicted: Labels, *, labelled: int, draw: int, looks: int) -> AuditState:
+def state(audit: AuditRows, predicted: Labels, *, labelled: int, counts: AuditCounts, looks: int) -> AuditState:
     """Return the state of the audit.
 
     Args:
         audit: photos of the audit with their answers.
         predicted: prediction for each of them; UNLABELLED for none.
         labelled: number of other photos with an answer.
-        draw: number of the draw.
+        counts: counts of the photos that are held back.
         looks: number of models of which somebody has seen the figure.
     """
     found = estimate(audit.answers, predicted, looks=looks)
     answered = len(audit.photos) - found.open
     due = min(found.open, max(0, DUE * (labelled // EVERY) - answered))
     return AuditState(
-        asked=len(audit.photos),
-        answered=answered,
+        **asdict(counts) | {"asked": len(audit.photos), "answered": answered},
         open=found.open,
         cant_tell=found.cant_tell,
-        draw=draw,
         due=due > 0,
         due_photos=due,
         looks=looks,

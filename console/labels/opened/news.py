@@ -1,8 +1,12 @@
-"""News of a project for its streams: labels, names, progress and rows, also those that another process has changed."""
+"""News of a project for its streams: labels, names, progress, rows and counts of the audit.
+
+They have what another process has changed, too.
+"""
 
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from console.labels.opened.hub import Hub, StreamEvent
@@ -10,6 +14,7 @@ from console.labels.opened.rows import SeenTable
 from labelling.projects.events import Event
 from labelling.projects.labels import Label
 from labelling.projects.progress import Progress
+from labelling.projects.rows import audit_counts
 from labelling.projects.store import Project
 
 logger = logging.getLogger(__name__)
@@ -58,7 +63,7 @@ class News:
             logger.exception("project %s: a change is saved, but its news can't be sent yet", self._project.id)
 
     def state(self, last_event: int) -> list[StreamEvent]:
-        """Return the events that tell a page the names, progress and rows of now. It blocks.
+        """Return the events that tell a page the names, progress, rows and counts of now. It blocks.
 
         Args:
             last_event: number of the last event, which becomes the id, so that a page that has just come knows it.
@@ -71,6 +76,7 @@ class News:
             "names": self._names(),
             "progress": dict(self._progress()._asdict()),
             "rows": {"rows_version": self._rows().version},
+            "audit": asdict(audit_counts(self._project)),
         }
 
     def _names(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import { count, whole } from "../shared/format.js";
 import { html, nothing } from "../vendor/lit.js";
-import { TABS } from "./words.js";
+import { partAddress, TABS } from "./words.js";
 
 /** @import {Progress, ProjectAnswer} from "./types.js" */
 /** @import {ProjectStore} from "./store.js" */
@@ -21,11 +21,11 @@ const SHOWN = [
  */
 export function renderHead(page, store) {
   const { name, photos, archived, progress } = /** @type {ProjectAnswer} */ (store.project);
-  const labelled = store.labels.reduce((sum, label) => sum + Number(label >= 0), 0);
   return html`<div class="project-head">
       <p class="crumb"><a href="/console/label">All projects</a></p>
       <h1>${name}</h1>
-      <p class="hint">${count(photos, "photo")}, ${whole(labelled)} labelled.
+      <p class="hint">${count(photos, "photo")}, ${whole(store.labelled)} labelled.
+        ${page.tab === "photos" ? renderHeld(store) : nothing}
         ${photos > 0 ? modelWords(store) : nothing}
         ${store.people.length > 1 ? html`<span class="people">Here now: ${store.people.join(", ")}.</span>` : nothing}</p>
       <div class="flow head-tools">
@@ -39,18 +39,29 @@ export function renderHead(page, store) {
     ${renderProgress(progress, store)}
     <div class="project-ways">
       <nav class="tabs" aria-label="Parts of the project"><ul>${TABS.map(
-        ([tab, words]) => html`<li><a href=${page.address({ tab })}
+        ([tab, words]) => html`<li><a href=${partAddress({ tab })}
           aria-current=${page.tab === tab ? "page" : "false"}>${words}</a></li>`,
       )}</ul></nav>
       ${
         page.tab === "photos"
           ? html`<nav class="tabs show" aria-label="Side by side"><ul>${SHOWN.map(
-              ([show, words]) => html`<li><a href=${page.address({ show })}
+              ([show, words]) => html`<li><a href=${partAddress({ show })}
           aria-current=${page.show === show ? "true" : "false"}>${words}</a></li>`,
             )}</ul></nav>`
           : nothing
       }
     </div>`;
+}
+
+/**
+ * Say which photos are missing on the map and in the grid, and why.
+ * @param {ProjectStore} store
+ */
+function renderHeld({ project }) {
+  const { held = 0, labelled = 0 } = project?.audit ?? {};
+  if (held === 0) return nothing;
+  return html`<span class="held">${whole(held)} of ${count(project?.photos ?? 0, "photo")} are kept for the check
+    <a href=${partAddress({ tab: "audit" })}>How good is it?</a> and are not shown here${labelled > 0 ? `; ${whole(labelled)} of them have an answer` : ""}.</span>`;
 }
 
 /**

@@ -3,7 +3,8 @@
  *
  * Photos are named by their row, as the maps are; a row changes its meaning only with the event "photos". Events:
  * "photos", "labels", "names", "selection" (also for the focus), "predictions", "view", "progress", "positions",
- * "people", "message", and "model" and "job" with the detail that the stream has.
+ * "people", "audit" (counts), "project" (name, archived), "message", and "model" and "job" with the detail that the
+ * stream has.
  */
 
 import { count } from "../shared/format.js";

@@ -9,7 +9,8 @@
  * @typedef {{id: number, name: string, colour: string, retired: boolean, photos?: number}} LabelAnswer
  * @typedef {{id: string, name: string, created: string, archived: boolean, photos: number, labelled: number,
  *   cant_tell: number, labels: LabelAnswer[], progress: Progress, last_event: number, rows_version: string,
- *   audit: {asked: number, answered: number, draw: number}, people: string[]}} ProjectAnswer
+ *   audit: AuditCounts, people: string[]}} ProjectAnswer
+ * @typedef {{asked: number, answered: number, draw: number, held: number, labelled: number}} AuditCounts
  *
  * @typedef {{sha256: string, name: string, width: number, height: number, group: number}} Photo
  * @typedef {{sha256: string | null, name: string, kind: string, reason: string}} BrokenPhoto
@@ -45,8 +46,7 @@
  * @typedef {{label: number, right: number, of: number, share: number | null, low: number | null,
  *   high: number | null}} LabelFigure
  * @typedef {{right: number, of: number, share: number, low: number, high: number, by_label: LabelFigure[]}} Figure
- * @typedef {{asked: number, answered: number, open: number, cant_tell: number, draw: number, due: boolean,
- *   due_photos: number, looks: number,
+ * @typedef {AuditCounts & {open: number, cant_tell: number, due: boolean, due_photos: number, looks: number,
  *   figure: Figure | null, text: string}} AuditAnswer
  *
  * A label as the page shows it. `number` is the key that gives it, from 1; `shape` an index of SHAPES.

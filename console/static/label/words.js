@@ -25,6 +25,18 @@ export const since = (time) =>
 export const projectAddress = (id) => `/console/label?project=${encodeURIComponent(id)}`;
 
 /**
+ * Return the address of another part of the project on the screen, with the same view.
+ * @param {{tab?: string, show?: string}} change
+ */
+export function partAddress(change) {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(change))
+    if (value === "photos" || value === "both") query.delete(name);
+    else query.set(name, value);
+  return `/console/label?${query}`;
+}
+
+/**
  * Return words with a capital letter and a full stop.
  * @param {string} words
  */

@@ -111,7 +111,7 @@ class LabelWorkspace extends AskingElement {
     );
     this.store = store;
     this.opened = false;
-    for (const type of ["photos", "labels", "names", "predictions", "progress", "people"])
+    for (const type of ["photos", "labels", "names", "predictions", "progress", "people", "audit", "project"])
       store.addEventListener(type, () => this.requestUpdate());
     store.addEventListener("message", (event) => {
       this.message = /** @type {CustomEvent<Message>} */ (event).detail;
@@ -160,18 +160,6 @@ class LabelWorkspace extends AskingElement {
     const { space, projection, zoom } = this.store?.view ?? { space: "", projection: "", zoom: "" };
     const kept = { project: this.project, tab: this.query.get("tab") ?? "", show: this.query.get("show") ?? "" };
     setQuery({ ...kept, space, projection, zoom }, { replace: true });
-  }
-
-  /**
-   * Return the address of another part, with the same view.
-   * @param {{tab?: string, show?: string}} change
-   */
-  address(change) {
-    const query = new URLSearchParams(location.search);
-    for (const [name, value] of Object.entries(change))
-      if (value === "photos" || value === "both") query.delete(name);
-      else query.set(name, value);
-    return `/console/label?${query}`;
   }
 
   /** @param {"selection" | "similar"} kind */

@@ -9,6 +9,8 @@ import { html, nothing } from "../../vendor/lit.js";
 import "../audit/question.js";
 import "../grid/list.js";
 import { sign } from "../shapes.js";
+import { UNLABELLED } from "../store.js";
+import { partAddress } from "../words.js";
 
 /** @import {Pick} from "../grid/list.js" */
 /** @import {ProjectStore} from "../store.js" */
@@ -16,6 +18,10 @@ import { sign } from "../shapes.js";
 
 /** Blind questions for each number of labels; as `console.labels` counts them. */
 const [QUESTIONS, LABELS] = [5, 20];
+/** Answers between two blind questions, so that the page begins with what the model asks, and never only checks. */
+const BETWEEN = 4;
+/** Events of the store that change what is shown. */
+const CHANGES = ["labels", "names", "audit", "progress", "photos"];
 
 class LabelNext extends PlainElement {
   static properties = {
@@ -24,7 +30,6 @@ class LabelNext extends PlainElement {
     suggestion: { state: true },
     blind: { state: true },
     kept: { state: true },
-    stage: { state: true },
     waiting: { state: true },
   };
 
@@ -42,15 +47,27 @@ class LabelNext extends PlainElement {
     this.blind = "";
     /** @type {Set<number>} */
     this.kept = new Set();
-    this.stage = { labelled: 0, of: 0 };
+    /** Answers since the last blind question. */
+    this.between = 0;
     this.waiting = false;
     /** Photos that were skipped. @type {Set<string>} */
     this.skipped = new Set();
+    this.onChange = () => {
+      // Somebody has added photos, or taken a label away: there is something to ask again.
+      if (this.kind === "done" && !this.waiting && this.store.labels.includes(UNLABELLED)) this.next();
+      this.requestUpdate();
+    };
   }
 
   connectedCallback() {
     super.connectedCallback();
+    for (const type of CHANGES) this.store.addEventListener(type, this.onChange);
     this.next();
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    for (const type of CHANGES) this.store.removeEventListener(type, this.onChange);
   }
 
   /** Number of blind questions that are due. */
@@ -63,7 +80,7 @@ class LabelNext extends PlainElement {
   async next() {
     this.blind = "";
     const had = this.contains(document.activeElement);
-    if (this.due() > 0) {
+    if (this.between >= BETWEEN && this.due() > 0) {
       const found = await this.store.attempt(() => this.store.api.send("POST", "/audit/next"));
       this.blind = found?.photo?.sha256 ?? "";
     }
@@ -84,7 +101,6 @@ class LabelNext extends PlainElement {
     this.waiting = false;
     if (answer === null) return;
     this.kind = answer.kind;
-    this.stage = answer.stage;
     /** @type {Suggestion[]} */
     const fresh = answer.suggestions.filter(
       (/** @type {Suggestion} */ { photos }) => !photos.every((photo) => this.skipped.has(photo)),
@@ -108,6 +124,7 @@ class LabelNext extends PlainElement {
       const answer = await store.attempt(() => store.api.send("POST", "/audit", { photo: this.blind, label }));
       if (answer === null) return;
       store.countAudit(answer);
+      this.between = 0;
       store.say(`Answered: ${store.nameOf(label)}.`);
       await this.next();
       return;
@@ -119,7 +136,9 @@ class LabelNext extends PlainElement {
     const kept = isGroup ? rows.filter((row) => this.kept.has(row)) : rows;
     const dropped = label === suggestion.labels[0] && isGroup ? rows.filter((row) => !this.kept.has(row)) : [];
     const answer = await store.label(label, how, kept, dropped);
-    if (answer !== null) await this.next();
+    if (answer === null) return;
+    this.between += 1;
+    await this.next();
   }
 
   /** Accept the label that is suggested. */
@@ -151,10 +170,10 @@ class LabelNext extends PlainElement {
   }
 
   renderStage() {
-    const { labelled, of } = this.stage;
-    if (of === 0) return nothing;
-    return html`<div class="step-bar"><progress max=${of} .value=${labelled} aria-label="Labelled photos"></progress>
-      <p class="hint">${whole(labelled)} of ${count(of, "photo")} labelled</p></div>`;
+    const { project, labelled } = this.store;
+    const photos = (project?.photos ?? 0) - (project?.progress.broken ?? 0);
+    return html`<div class="step-bar"><progress max=${Math.max(1, photos)} .value=${labelled} aria-label="Labelled photos"></progress>
+      <p class="hint">${whole(labelled)} of ${count(photos, "photo")} labelled</p></div>`;
   }
 
   renderBlind() {
@@ -162,11 +181,26 @@ class LabelNext extends PlainElement {
       hint="A random check, without the model's guess. Choose a label above."></shopcat-label-question>`;
   }
 
+  /** Say that somebody else has answered since the photo was asked for. @param {Suggestion} suggestion */
+  since({ photos }) {
+    const [row = -1] = this.store.rows(photos);
+    const label = this.store.labels[row] ?? UNLABELLED;
+    return label === UNLABELLED ? null : `Somebody has labelled it ${this.store.nameOf(label)} since. You may skip it.`;
+  }
+
+  renderDone() {
+    const { asked = 0, answered = 0 } = this.store.project?.audit ?? {};
+    if (asked === answered)
+      return html`<h2>Everything has a label</h2><p>Look again at the doubtful ones, or take the labels out.</p>`;
+    return html`<h2>Everything on the map has a label</h2>
+      <p>${count(asked - answered, "photo")} of the check <a href=${partAddress({ tab: "audit" })}>How good is it?</a> wait
+        for an answer. Then look again at the doubtful ones, or take the labels out.</p>`;
+  }
+
   renderSuggestion() {
     const { suggestion, store } = this;
     if (this.waiting && suggestion === null) return html`<p class="waiting">Looking for the most useful photo…</p>`;
-    if (suggestion === null || this.kind === "done")
-      return html`<h2>Everything has a label</h2><p>Look again at the doubtful ones, or take the labels out.</p>`;
+    if (suggestion === null || this.kind === "done") return this.renderDone();
     const labels = suggestion.labels.map((id) => store.names.get(id)).filter((label) => label !== undefined);
     const [first, second] = labels;
     return html`
@@ -177,7 +211,7 @@ class LabelNext extends PlainElement {
               .rows=${store.rows(suggestion.photos)} .picked=${this.kept} size="144" @pick=${this.pick}></shopcat-label-list>
             <p class="counts"><strong>${this.kept.size}</strong> of ${suggestion.photos.length} kept</p>`
           : html`<shopcat-label-question .store=${store} .photo=${suggestion.photos[0] ?? ""} heading="What is it?"
-              hint=${suggestion.why}></shopcat-label-question>`
+              hint=${this.since(suggestion) ?? suggestion.why}></shopcat-label-question>`
       }
       <div class="flow">
         ${first ? html`<button class="primary" @click=${this.accept}>${sign(first)} ${this.kind === "group" ? "Confirm" : "It is"} ${first.name} <kbd>a</kbd></button>` : nothing}

@@ -135,6 +135,7 @@ class LabelProjects extends AskingElement {
             ? html`<p>${this.archived ? "No project is archived." : "There is no project yet. Make one above, or look around in the demonstration."}</p>`
             : nothing
         }
+        ${shown.length > 0 ? html`<p class="hint">Labelled: photos with a label. Can't tell and the blind answers of the check are labels too.</p>` : nothing}
         <ul class="projects">${repeat(
           shown,
           ({ id }) => id,

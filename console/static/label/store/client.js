@@ -61,7 +61,7 @@ export function send(method, address, body = {}) {
 }
 
 /** Kinds of the events of a stream. */
-const KINDS = ["labels", "names", "progress", "rows", "people", "model", "job"];
+const KINDS = ["labels", "names", "progress", "rows", "people", "model", "job", "audit", "project"];
 
 /** The stream of a project. It rests while the page is hidden, so that a tab in the background costs no connection. */
 export class Stream {

@@ -5,7 +5,7 @@ import { shapeOf } from "../shapes.js";
 import { ProjectClient } from "./client.js";
 import { floatsOf, later, predictionsOf, problemOf } from "./values.js";
 
-/** @import {BrokenPhoto, Label, LabelAnswer, Message, Photo, Predictions, Progress, ProjectAnswer, SeparationAnswer, Spaces,
+/** @import {AuditCounts, BrokenPhoto, Label, LabelAnswer, Message, Photo, Predictions, Progress, ProjectAnswer, SeparationAnswer, Spaces,
  *   View} from "../types.js" */
 
 export const [UNLABELLED, CANT_TELL] = [-1, 0];
@@ -117,9 +117,15 @@ export class ProjectState extends EventTarget {
     this.emit("predictions");
   }
 
-  /** Take over the numbers of an answer of the audit. @param {{asked: number, answered: number, draw: number}} audit */
-  countAudit({ asked, answered, draw }) {
-    if (this.project) this.project = { ...this.project, audit: { asked, answered, draw } };
+  /** Take over the counts of the photos that are held back. @param {AuditCounts} audit */
+  countAudit({ asked, answered, draw, held, labelled }) {
+    if (this.project) this.project = { ...this.project, audit: { asked, answered, draw, held, labelled } };
+    this.emit("audit");
+  }
+
+  /** Number of photos with a label, as everywhere: "can't tell" and blind answers are labels too. */
+  get labelled() {
+    return this.given.size + (this.project?.audit.labelled ?? 0);
   }
 
   /** @param {number} row */
@@ -317,6 +323,10 @@ export class ProjectState extends EventTarget {
     } else if (kind === "people") {
       this.people = data.people;
       this.emit("people");
+    } else if (kind === "audit") this.countAudit(data);
+    else if (kind === "project" && this.project) {
+      this.project = { ...this.project, ...data };
+      this.emit("project");
     } else if (kind === "progress" && this.project) {
       const progress = /** @type {Progress} */ (data);
       this.project = { ...this.project, progress, photos: Math.max(this.project.photos, progress.photos) };

@@ -35,6 +35,32 @@ def test_the_next_photo_is_blind_and_held_back(sample: Sample) -> None:
     assert found["photo"]["sha256"] not in sample.seen
 
 
+def test_photos_are_asked_in_the_order_of_the_draw_whatever_the_answers_are(sample: Sample) -> None:
+    order, asked = sample.project.audits.current().asked, []
+    for number in range(12):
+        asked.append(post(sample, "/next", {})["photo"]["sha256"])
+        post(sample, "", {"photo": asked[-1], "label": [*sample.labels, 0][number % 5]})
+        sample.label(sample.seen[10 * number : 10 * number + 10])
+    assert tuple(asked) == order[:12]
+
+
+def test_counts_are_the_same_at_each_address_and_blind_answers_are_labels(sample: Sample) -> None:
+    sample.label(sample.seen[:20])
+    sample.project.events.label({sample.seen[20]: 0}, who="ann", how="click")
+    answer(sample, 3)
+    asked = sample.project.audits.current().asked
+    post(sample, "", {"photo": asked[3], "label": 0})
+    sample.project.events.label({asked[10]: sample.labels[0]}, who="ann", how="import")
+    (listed,) = sample.client.get("/labels").json()["projects"]
+    project = sample.client.get(sample.base).json()
+    assert listed["labelled"] == project["labelled"] == sample.project.summary.labelled == 26
+    assert project["audit"] == {"asked": 50, "answered": 4, "draw": 1, "held": 50, "labelled": 5}
+    state = sample.client.get(f"{sample.base}/state").json()["labels"]
+    assert len(state) + project["audit"]["labelled"] == project["labelled"]
+    counts = audit(sample)
+    assert {name: counts[name] for name in project["audit"]} == project["audit"]
+
+
 def test_the_figure_is_not_yet_known_below_30_answers(sample: Sample) -> None:
     assert audit(sample)["text"] == "The accuracy is not yet known: give photos two labels first."
     sample.label(sample.seen[:100])

@@ -59,23 +59,32 @@ def test_groups_are_confirmed_with_one_key_without_what_is_taken_out(
     assert [event["how"] for event in project.get("/events")["events"]][2:] == ["confirm"] * 6
 
 
-def test_blind_questions_come_among_the_others_and_stay_hidden(open_project: OpenProject, project: Project) -> None:
-    ids = project.label(left=list(range(10)), right=list(range(10, 20)))
-    before = project.labels
+def test_one_question_in_five_is_blind_and_the_bar_counts_each_answer(
+    open_project: OpenProject, project: Project
+) -> None:
+    project.label(left=list(range(20)), right=list(range(20, 41)))
+    shown = set(project.hashes)
     page = open_project("tab=next")
-    question = page.get_by_role("group", name="What is it? A random check, without the model's guess.")
-    for left in range(5):
-        expect(question).to_be_visible()
-        assert page.get_by_role("button", name="It is").count() == 0
+    question, bar = page.get_by_role("group", name="What is it?"), page.get_by_label("Labelled photos")
+    kinds = []
+    for done in range(41, 52):
+        expect(bar).to_have_js_property("value", done)
+        expect(page.get_by_text(f"{done} of 100 photos labelled")).to_be_visible()
         source = question.locator("img").get_attribute("src") or ""
-        assert source.split("/")[-1].removesuffix(".webp") not in project.hashes
+        photo = source.split("/")[-1].removesuffix(".webp")
+        is_blind = photo not in shown
+        assert is_blind == question.get_by_text("A random check, without the model's guess.").is_visible()
+        assert page.get_by_role("button", name="It is").count() == (0 if is_blind else 2)
+        kinds.append(is_blind)
         page.get_by_role("button", name="Label left").click()
-        message(page, "Answered: left.")
+        message(page, "Answered: left." if is_blind else "1 photo, labelled left. Undo: Ctrl+Z")
         expect(page.locator(f'img[src="{source}"]')).to_have_count(0)
-        assert project.get("/audit")["answered"] == left + 1
-    expect(question).to_have_count(0)
-    assert project.labels == before
-    assert ids["left"] in before.values()
+    expect(page.get_by_role("heading", name="Everything on the map has a label")).to_be_visible()
+    expect(page.get_by_text("52 of 100 photos labelled")).to_be_visible()
+    assert kinds == [False, False, False, False, True] * 2 + [False]
+    assert project.get("/audit")["answered"] == 2
+    page.get_by_role("link", name="How good is it?").last.click()
+    expect(page.get_by_text("2 of 50 random photos answered")).to_be_visible()
 
 
 def test_separation_says_how_well_it_works_and_warns(open_project: OpenProject, project: Project) -> None:
