@@ -21,15 +21,25 @@ def checked(rows: Rows, *columns: NDArray[Any]) -> Rows:
     Raises:
         ValueError: if they are not.
     """
+    fitting(rows, *columns)
+    if not np.isfinite(rows.sum()):  # a sum is cheap, and not finite if a value is not
+        broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if broken.size:
+            raise ValueError(f"rows: photo {broken[0]} has a value that is not finite; compute its features again")
+    return rows
+
+
+def fitting(rows: Rows, *columns: NDArray[Any]) -> Rows:
+    """Return the rows, after a check that each column has one value a photo.
+
+    Raises:
+        ValueError: if one has not.
+    """
     if rows.ndim != 2:
         raise ValueError(f"rows: the shape is {rows.shape}; give one row a photo, [photo, component]")
     for column in columns:
         if column.shape != rows.shape[:1]:
             raise ValueError(f"shape {column.shape} for {len(rows)} photos; give labels and marks one value a photo")
-    if not np.isfinite(rows.sum()):  # a sum is cheap, and not finite if a value is not
-        broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-        if broken.size:
-            raise ValueError(f"rows: photo {broken[0]} has a value that is not finite; compute its features again")
     return rows
 
 
