@@ -59,7 +59,7 @@ export class ProjectStore extends ProjectState {
     const photos = Array.from(rows, (row) => this.hash(row));
     const refused = Array.from(negatives, (row) => this.hash(row));
     if (photos.length + refused.length === 0) {
-      this.say("Select a photo first.");
+      this.say("Select a photo first.", { until: ["selection"] });
       return Promise.resolve(null);
     }
     const number = photos.length + refused.length;

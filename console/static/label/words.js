@@ -42,6 +42,12 @@ export function partAddress(change) {
  */
 export const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
 
+/**
+ * Return how well labels are separated, with the warning if there is one.
+ * @param {{text: string, warning: string | null}} separation
+ */
+export const separationWords = ({ text, warning }) => [text, warning ?? ""].filter(Boolean).map(sentence).join(" ");
+
 /** @typedef {"photos" | "next" | "checks" | "audit" | "out"} Tab */
 
 /** @type {[Tab, string][]} */

@@ -115,7 +115,7 @@ class LabelWorkspace extends AskingElement {
       store.addEventListener(type, () => this.requestUpdate());
     store.addEventListener("message", (event) => {
       this.message = /** @type {CustomEvent<Message>} */ (event).detail;
-      announce(this.message.text);
+      if (this.message.text !== "") announce(this.message.text);
     });
     store.addEventListener("view", () => this.writeAddress());
     this.attempt(async () => {
@@ -166,7 +166,7 @@ class LabelWorkspace extends AskingElement {
   async openReview(kind) {
     const { store } = this;
     if (store === null || (kind === "selection" ? store.selection.size : store.chosen().length) === 0) {
-      store?.say("Select photos first.");
+      store?.say("Select photos first.", { until: ["selection"] });
       return;
     }
     this.review = kind;
@@ -279,7 +279,7 @@ class LabelWorkspace extends AskingElement {
       <div class="top-bar">
         ${labels ? html`<shopcat-label-bar .store=${store} .keys=${this.keys}></shopcat-label-bar>` : nothing}
         <div class="second-line">
-          ${tools ? html`<shopcat-label-tools .store=${store}></shopcat-label-tools>` : nothing}
+          ${tools ? html`<shopcat-label-tools .store=${store} .words=${this.show === "grid"}></shopcat-label-tools>` : nothing}
           <p class=${bad ? "message bad" : "message"}>${text}</p>
         </div>
       </div>

@@ -13,7 +13,10 @@ import {
   nextSize,
   resized,
 } from "../../../console/static/label/map/geometry.js";
+import { KEYS, press } from "../../../console/static/label/map/keys.js";
 import { parsePlace, placeText, View, WHOLE } from "../../../console/static/label/map/view.js";
+
+globalThis.localStorage ??= { getItem: () => null };
 
 /** Return places that look random and are the same each time. @param {number} count */
 function places(count) {
@@ -261,4 +264,39 @@ test("plain dots are below, selected ones on top, and the order within is the ra
   const { rows, parts } = drawOrder(marksOf(store, [0, 0, 0], [0, 0, 0]), Uint32Array.from([5, 4, 3, 2, 1, 0]));
   assert.deepEqual([...rows], [5, 3, 2, 1, 0, 4]);
   assert.deepEqual(parts, [1, 4, 1]);
+});
+
+test("the help names each key of the map, and no other", () => {
+  const names = [..."abcdefghijklmnopqrstuvwxyz+-[]", " ", "Home", "End", "Enter", "Escape", "Backspace", "Delete"];
+  const events = [
+    ...names.map((key) => ({ key })),
+    ...["Left", "Right", "Up", "Down"].map((side) => ({ key: `Arrow${side}` })),
+    { key: "ArrowUp", shiftKey: true },
+    { key: "a", ctrlKey: true },
+  ];
+  const nothing = new Proxy({}, { get: () => () => {} });
+  const words = {
+    ArrowLeft: "←",
+    ArrowRight: "→",
+    ArrowUp: "↑",
+    ArrowDown: "↓",
+    "-": "−",
+    Escape: "Esc",
+    " ": "Space",
+  };
+  const means = events
+    .filter((event) => press(event, nothing))
+    .map(({ key, shiftKey, ctrlKey }) => {
+      if (shiftKey) return "Shift and an arrow";
+      return ctrlKey ? "Ctrl+A" : (words[key] ?? key);
+    });
+  const named = KEYS.flatMap(([keys]) =>
+    keys.split(", ").flatMap((part) => (part.includes(" and ") ? [part] : part.split(" "))),
+  );
+  const common = ["Space"]; // the help names it once for all parts
+  const modifiers = ["Shift", "Alt"]; // of the pointer, not of a key
+  assert.deepEqual(
+    [...new Set(means)].sort(),
+    [...named.filter((name) => !modifiers.includes(name)), ...common].sort(),
+  );
 });

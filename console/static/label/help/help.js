@@ -2,23 +2,48 @@
 
 import { PlainElement } from "../../shared/element.js";
 import { html, nothing } from "../../vendor/lit.js";
+import { KEYS as MAP } from "../map/keys.js";
 
 const SEEN = "shopcat.label.tour";
 
-/** @type {[string, string][]} */
+/** Keys and what they do, by the part that has the focus. @type {[string, [string, string][]][]} */
 const KEYS = [
-  ["1 to 9", "give the label of that number"],
-  ["0", "say that you can't tell"],
-  ["Arrows", "go from photo to photo; with Shift, select a range; with Ctrl, only move"],
-  ["Enter", "select or deselect the photo; in a review, keep it or take it out"],
-  ["Space", "show the photo large; + and − zoom"],
-  ["Ctrl+A", "select all photos of the list"],
-  ["r", "review the selection"],
-  ["f", "find similar photos"],
-  ["a", "accept a suggestion"],
-  ["Esc", "go back"],
-  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
-  ["?", "show this help"],
+  [
+    "Everywhere",
+    [
+      ["1 to 9", "give the label of that number"],
+      ["0", "say that you can't tell"],
+      ["Space", "show the photo in focus large; there, arrows turn to the next one, and + and − zoom"],
+      ["r", "review the selection"],
+      ["f", "find photos similar to the selection"],
+      ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
+      ["Esc", "go back"],
+      ["?", "show this help"],
+    ],
+  ],
+  ["On the map", MAP],
+  [
+    "In the grid",
+    [
+      ["Arrows", "go to the next photo and select it"],
+      ["Shift and an arrow", "select a range"],
+      ["Ctrl and an arrow", "go there, and keep the selection"],
+      ["Home, End, Page Up, Page Down", "go to the first photo, the last one, a page up or down"],
+      ["Enter", "select or deselect the photo"],
+      ["Ctrl+A", "select all photos of the list"],
+    ],
+  ],
+  [
+    "In a review, and in groups to confirm",
+    [
+      ["Arrows", "go from photo to photo"],
+      ["Enter", "take the photo out, or keep it"],
+      ["Shift and an arrow", "take a range out, or keep it"],
+      ["1 to 9", "give the label to all that are kept"],
+      ["f", "in a review: find photos similar to those that are kept"],
+      ["a, s", "in What next?: accept the suggestion, skip it"],
+    ],
+  ],
 ];
 
 /** @type {[string, string][]} */
@@ -88,7 +113,13 @@ class LabelHelp extends PlainElement {
         <p>This works for what the eye sees at a glance: kinds, colours, poses, views. It is not made for photos that need a very
           close look, such as fine cracks or X-rays. Say "can't tell" if you can't.</p>
         <h3>Keys</h3>
-        <dl class="keys-list">${KEYS.map(([key, words]) => html`<dt><kbd>${key}</kbd></dt><dd>${words}</dd>`)}</dl>
+        <div class="keys-list">${KEYS.map(
+          ([part, keys]) =>
+            html`<section><h4>${part}</h4><dl>${keys.map(
+              ([key, words]) =>
+                html`<div><dt>${key.split(", ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${words}</dd></div>`,
+            )}</dl></section>`,
+        )}</div>
         <label class="switch"><input type="checkbox" .checked=${this.keys} @change=${(/** @type {Event} */ event) =>
           this.dispatchEvent(
             new CustomEvent("keys", { detail: /** @type {HTMLInputElement} */ (event.target).checked }),

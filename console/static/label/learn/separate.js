@@ -2,18 +2,21 @@
 
 import { PlainElement } from "../../shared/element.js";
 import { percent } from "../../shared/format.js";
+import { announce } from "../../shared/live.js";
 import { html, nothing } from "../../vendor/lit.js";
 import { sign } from "../shapes.js";
-import { sentence } from "../words.js";
+import { separationWords } from "../words.js";
 
 /** @import {SeparationAnswer} from "../types.js" */
 /** @import {ProjectStore} from "../store.js" */
 
+const EVENTS = ["positions", "photos", "labels", "names"];
+
 class LabelSeparate extends PlainElement {
   static properties = {
     store: { attribute: false },
+    words: { attribute: false },
     chosen: { state: true },
-    result: { state: true },
     waiting: { state: true },
   };
 
@@ -23,9 +26,10 @@ class LabelSeparate extends PlainElement {
     this.store = /** @type {any} */ (null);
     /** @type {Set<number>} */
     this.chosen = new Set();
-    /** @type {SeparationAnswer | null} */
-    this.result = null;
+    /** True if nothing else says how well the labels are separated. */
+    this.words = false;
     this.waiting = false;
+    this.onChange = () => this.requestUpdate();
   }
 
   connectedCallback() {
@@ -33,7 +37,12 @@ class LabelSeparate extends PlainElement {
     // With two labels there is nothing to choose.
     const labels = this.used();
     if (labels.length === 2) this.chosen = new Set(labels.map(({ id }) => id));
-    this.result = this.store.separation;
+    for (const type of EVENTS) this.store.addEventListener(type, this.onChange);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    for (const type of EVENTS) this.store.removeEventListener(type, this.onChange);
   }
 
   /** Return the labels that photos have. */
@@ -44,10 +53,9 @@ class LabelSeparate extends PlainElement {
   /** @param {string} [space] */
   async separate(space) {
     this.waiting = true;
-    this.result = await this.store.separate([...this.chosen], space);
+    const found = await this.store.separate([...this.chosen], space);
     this.waiting = false;
-    if (this.result)
-      this.store.say([this.result.text, this.result.warning ?? ""].filter(Boolean).map(sentence).join(" "));
+    if (found) announce(separationWords(found));
   }
 
   /** @param {number} id */
@@ -71,14 +79,13 @@ class LabelSeparate extends PlainElement {
         }</button>
       </div>
       ${labels.length < 2 ? html`<p class="hint">Give two labels to some photos first.</p>` : nothing}
-      ${this.result ? this.renderResult(this.result) : nothing}
+      ${this.store.separation ? this.renderResult(this.store.separation) : nothing}
     </fieldset>`;
   }
 
   /** @param {SeparationAnswer} result */
-  renderResult({ text, warning, score, ranking }) {
-    return html`<p>${sentence(text)}</p>
-      ${warning ? html`<p class="notice">${sentence(warning)}</p>` : nothing}
+  renderResult({ score, ranking, ...separation }) {
+    return html`${this.words ? html`<p class=${separation.warning ? "notice" : ""}>${separationWords(separation)}</p>` : nothing}
       ${score === null ? nothing : html`<p class="hint">Score on photos that the map was not fitted to: ${score.toFixed(2)}; 0.50 is chance, 1.00 is perfect.</p>`}
       <details><summary>All spaces, the best first</summary><ol class="ranking">${ranking.map(
         ({

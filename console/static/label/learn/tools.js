@@ -20,6 +20,7 @@ const FADES = [
 class LabelTools extends PlainElement {
   static properties = {
     store: { attribute: false },
+    words: { attribute: false },
     separating: { state: true },
   };
 
@@ -27,6 +28,8 @@ class LabelTools extends PlainElement {
     super();
     /** @type {ProjectStore} */
     this.store = /** @type {any} */ (null);
+    /** True if no map beside it says how well labels are separated. */
+    this.words = false;
     this.separating = false;
     this.onChange = () => this.requestUpdate();
   }
@@ -65,7 +68,9 @@ class LabelTools extends PlainElement {
     const { store } = this;
     const faded = store.photos.reduce((sum, _, row) => sum + Number(store.faded(row)), 0);
     if (store.view.fade.by !== "none")
-      store.say(`${count(faded, "photo")} faded, ${whole(store.photos.length - faded)} left.`);
+      store.say(`${count(faded, "photo")} faded, ${whole(store.photos.length - faded)} left.`, {
+        until: ["fade", "labels", "predictions"],
+      });
   }
 
   render() {
@@ -91,7 +96,7 @@ class LabelTools extends PlainElement {
             : nothing
         }
       </div>
-      ${this.separating ? html`<shopcat-label-separate .store=${store}></shopcat-label-separate>` : nothing}
+      ${this.separating ? html`<shopcat-label-separate .store=${store} .words=${this.words}></shopcat-label-separate>` : nothing}
     </section>`;
   }
 }

@@ -70,7 +70,7 @@ export class Choosing {
   /** Choose the photo in focus, or no longer. */
   toggle() {
     const { focus } = this.store;
-    if (focus === null) this.store.say("Go to a photo first: Shift and an arrow.");
+    if (focus === null) this.store.say("Go to a photo first: Shift and an arrow.", { until: ["selection"] });
     else this.select([focus], this.store.selection.has(focus) ? "remove" : "add");
   }
 
@@ -85,10 +85,11 @@ export class Choosing {
     const { focus } = this.store;
     const { x, y } = view.place;
     const row = focus === null ? nearest(to, x, y, Number.POSITIVE_INFINITY) : neighbourTowards(to, focus, right, up);
-    if (row === focus) return this.store.say("There is no photo in this direction.");
+    if (row === focus)
+      return this.store.say("There is no photo in this direction.", { until: ["selection", "projection"] });
     this.store.setFocus(row);
     this.stage.goTo(view.showing(...pointOf(to, row)));
-    this.store.say(this.describe(row));
+    this.store.say(this.describe(row), { until: ["selection", "labels", "predictions"] });
   }
 
   /**
@@ -98,7 +99,8 @@ export class Choosing {
   resize(direction) {
     const { selection, focus } = this.store;
     const { to } = this.stage;
-    if (selection.size === 0 && focus === null) return this.store.say("Choose a photo first.");
+    if (selection.size === 0 && focus === null)
+      return this.store.say("Choose a photo first.", { until: ["selection"] });
     const start = selection.size === 0 && focus !== null ? [focus] : selection;
     const centre =
       focus !== null && (selection.size === 0 || selection.has(focus)) ? pointOf(to, focus) : centreOf(to, start);
@@ -117,7 +119,9 @@ export class Choosing {
     store.how = how;
     const [first] = rows;
     const name = how === "click" && first !== undefined ? `${this.describe(first)}. ` : "";
-    store.say(`${name}${count(store.selection.size, "photo")} selected.`);
+    store.say(`${name}${count(store.selection.size, "photo")} selected.`, {
+      until: name === "" ? ["selection"] : ["selection", "labels", "predictions"],
+    });
   }
 
   /** @param {number} row */

@@ -2,7 +2,6 @@
 
 import { count, percent } from "../../shared/format.js";
 import { html, nothing, svg } from "../../vendor/lit.js";
-import { KEYS } from "./keys.js";
 
 /** @import {ProjectStore} from "../store.js" */
 /** @import {Change, Mode} from "./gestures.js" */
@@ -115,20 +114,28 @@ export function renderProjections(store, canSeparate, choose) {
 }
 
 /** @param {ProjectStore} store */
-export function renderSeparation({ separation, spaces, view, names }) {
+export function renderSeparation({ separation, spaces, view, names, labels: given }) {
   if (separation === null || view.projection !== "separate") return nothing;
   const { space, text, warning, n_labelled: counts } = separation;
   const labels = Object.entries(counts).map(
     ([id, photos]) => `${names.get(Number(id))?.name ?? id} (${count(photos, "photo")})`,
   );
+  const isOld = Object.entries(counts).some(
+    ([id, photos]) => given.reduce((sum, label) => sum + Number(label === Number(id)), 0) !== photos,
+  );
   const { stage = space, text: words = "" } = spaces.spaces.find(({ name }) => name === space) ?? {};
   return html`<p class=${warning ? "notice" : "notice good"}>The layer <strong>${stage}</strong> (${words})
-    <strong>${text}</strong>: ${labels.join(", ")}. ${warning ? html`<strong>Warning:</strong> ${warning}.` : nothing}</p>`;
+    <strong>${text}</strong>: ${labels.join(", ")}. ${warning ? html`<strong>Warning:</strong> ${warning}.` : nothing}
+    ${isOld ? html`Labels have changed since: choose <em>Separate</em> again.` : nothing}</p>`;
 }
 
-export const renderKeys = () =>
-  html`<details class="keys"><summary>Keys and gestures of the map</summary>
-    <p class="hint">Keys act while the map has the focus. Wheel, pinch and double click zoom. Shift adds, and Alt removes.</p>
-    <ul class="notes">${KEYS.map(
-      ([keys, words]) => html`<li>${keys.map((key) => html`<kbd>${key}</kbd> `)}${words}</li>`,
-    )}</ul></details>`;
+/**
+ * Return what to do next with a polygon, which no other tool needs words for.
+ * @param {number} corners
+ */
+export function polygonWords(corners) {
+  if (corners === 0) return "Polygon: click a first corner beside the photos.";
+  const undo = "Backspace removes the last corner, Esc all.";
+  if (corners < 3) return `Polygon: click the next corner. ${undo}`;
+  return `Polygon of ${corners} corners: click the first one again, double-click or press Enter to close it. ${undo}`;
+}

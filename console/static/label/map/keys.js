@@ -4,20 +4,20 @@
 
 const SWITCH = "shopcat.label.keys"; // of the page, see workspace.js
 
-/** Keys and what they do, for the help. @type {[string[], string][]} */
+/** Keys and what they do, for the help. @type {[string, string][]} */
 export const KEYS = [
-  [["←", "→"], "another layer"],
-  [["↑", "↓"], "another projection"],
-  [["Shift + arrow"], "the neighbour photo in that direction"],
-  [["x"], "choose the photo in focus, or not"],
-  [["Space"], "the photo in focus, large"],
-  [["]", "["], "grow the selection by the nearest photos, shrink it"],
-  [["Enter"], "look through the selection"],
-  [["+", "-", "Home"], "nearer, farther, the whole map"],
-  [["m", "l", "b", "p"], "move, lasso, box (rectangle), polygon"],
-  [["Ctrl + A"], "choose all photos in view"],
-  [["s"], "other photos as pictures"],
-  [["Esc"], "give an outline up"],
+  ["← →", "show another layer"],
+  ["↑ ↓", "show another projection"],
+  ["Shift and an arrow", "go to the neighbour photo in that direction"],
+  ["x", "select or deselect the photo in focus"],
+  ["] [", "grow the selection by the nearest photos, shrink it"],
+  ["Enter", "review the selection; while you draw a polygon, close it"],
+  ["Backspace, Esc", "remove the last corner of a polygon, give the outline up"],
+  ["Ctrl+A", "select all photos in view"],
+  ["m l b p", "move, lasso, box (rectangle), polygon"],
+  ["+ −, Home", "zoom in and out, show the whole map; so do the wheel, two fingers and a double click"],
+  ["Shift, Alt", "while you draw or click: add to the selection, take from it"],
+  ["s", "shuffle: show other photos as pictures"],
 ];
 
 /** @type {Record<string, Mode>} */

@@ -1,12 +1,14 @@
 /** The map of photos, which is loaded when it is opened. */
 
 import { PlainElement } from "../../shared/element.js";
+import { announce } from "../../shared/live.js";
 import { html, nothing } from "../../vendor/lit.js";
 import { later, problemOf } from "../store/values.js";
+import { separationWords } from "../words.js";
 import { Choosing } from "./choosing.js";
 import {
+  polygonWords,
   projectionName,
-  renderKeys,
   renderLayers,
   renderProjections,
   renderSeparation,
@@ -14,7 +16,7 @@ import {
 } from "./controls.js";
 import { marksOf } from "./drawing/marks.js";
 import { Stage } from "./drawing/stage.js";
-import { readTheme } from "./drawing/theme.js";
+import { readTheme, schemes } from "./drawing/theme.js";
 import { pointOf } from "./geometry.js";
 import { Gestures } from "./gestures.js";
 import { press } from "./keys.js";
@@ -28,13 +30,13 @@ import { parsePlace, placeText, WHOLE } from "./view.js";
 /** Photos above which PaCMAP is not computed ahead, and the scores of all layers only with a separation. */
 const [SLOW, MANY] = [5000, 10_000];
 const EVENTS = ["photos", "labels", "names", "selection", "predictions", "view", "positions"];
-const dark = matchMedia("(prefers-color-scheme: dark)");
 
 class LabelMap extends PlainElement {
   static properties = {
     store: { attribute: false },
     mode: { state: true },
     change: { state: true },
+    corners: { state: true },
     scores: { state: true },
     step: { state: true },
   };
@@ -47,6 +49,8 @@ class LabelMap extends PlainElement {
     this.mode = "lasso";
     /** @type {Change} */
     this.change = "replace";
+    /** Corners of the polygon that is drawn. */
+    this.corners = 0;
     /** Separation score by space. @type {Map<string, number>} */
     this.scores = new Map();
     /** Progress of a map that is computed. @type {{step: number, steps: number} | null} */
@@ -72,7 +76,7 @@ class LabelMap extends PlainElement {
       zoom: (factor, at) => this.stage?.goTo(this.stage.view.zoomed(factor, ...at)),
       pick: (at, change, reach) => this.choosing?.pick(at, change ?? this.change, reach),
       enclose: (corners, change) => this.choosing?.enclose(corners, change ?? this.change),
-      trace: (corners, isOpen) => this.overlay.trace(corners, isOpen),
+      trace: (corners, isOpen) => this.trace(corners, isOpen),
       hover: (at) => this.hover(at),
     });
     this.tellPlace = later(250, () => this.stage && this.store.setView({ zoom: placeText(this.stage.view.place) }));
@@ -83,13 +87,13 @@ class LabelMap extends PlainElement {
 
   connectedCallback() {
     super.connectedCallback();
-    dark.addEventListener("change", this.onScheme);
+    for (const scheme of schemes) scheme.addEventListener("change", this.onScheme);
     if (this.store) this.open();
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
-    dark.removeEventListener("change", this.onScheme);
+    for (const scheme of schemes) scheme.removeEventListener("change", this.onScheme);
     for (const type of EVENTS) this.store.removeEventListener(type, this.onEvent);
     this.tellPlace.cancel();
     this.scoreLater.cancel();
@@ -154,7 +158,7 @@ class LabelMap extends PlainElement {
       const isOld = /** @type {ServiceError} */ (error).status === 409; // the photos' new list brings the new map
       if (load !== this.loads || isOld) return;
       this.step = null;
-      store.say(words, true);
+      store.say(words, { bad: true });
     }
   }
 
@@ -255,6 +259,15 @@ class LabelMap extends PlainElement {
     else this.overlay.show({ address: this.store.thumb(row, 256), text: this.choosing?.describe(row) ?? "", at });
   }
 
+  /**
+   * @param {Point[]} corners
+   * @param {boolean} isOpen
+   */
+  trace(corners, isOpen) {
+    this.overlay.trace(corners, isOpen);
+    this.corners = isOpen ? this.gestures.corners.length : 0;
+  }
+
   // Actions of keys and buttons
 
   /** @param {number} by */
@@ -293,9 +306,12 @@ class LabelMap extends PlainElement {
   }
 
   tellView() {
-    const { spaces, view } = this.store;
+    const { separation, spaces, view } = this.store;
     const space = spaces.spaces.find(({ name }) => name === view.space);
-    this.store.say(`${space?.stage ?? ""}: ${space?.text ?? ""}. ${projectionName(view.projection)}.`);
+    const words = `${space?.stage ?? ""}: ${space?.text ?? ""}. ${projectionName(view.projection)}.`;
+    // How well labels are separated stands below the map already.
+    if (view.projection === "separate" && separation) announce(`${words} ${separationWords(separation)}`);
+    else this.store.say(words, { until: ["space", "projection"] });
   }
 
   /**
@@ -312,7 +328,7 @@ class LabelMap extends PlainElement {
 
   preview() {
     const [row] = this.store.focus === null ? this.store.selection : [this.store.focus];
-    if (row === undefined) this.store.say("Go to a photo first: Shift and an arrow.");
+    if (row === undefined) this.store.say("Go to a photo first: Shift and an arrow.", { until: ["selection"] });
     else this.store.setView({ preview: row });
   }
 
@@ -352,7 +368,7 @@ class LabelMap extends PlainElement {
   setMode(mode) {
     this.gestures.cancel();
     this.mode = mode;
-    this.store.say(`Tool: ${mode}.`);
+    this.store.say(`Tool: ${mode}.${mode === "polygon" ? ` ${polygonWords(0)} ${polygonWords(3)}` : ""}`);
   }
 
   /** @param {Change} change */
@@ -374,16 +390,17 @@ class LabelMap extends PlainElement {
       <p id="map-description" class="unseen">Photos that are alike are near each other. Arrows change layer and projection,
         Shift and an arrow goes to the next photo, and x chooses it. The grid has the same photos as a list.</p>
       <div class="frame">${renderTools(this)}${this.box}${
-        this.step === null
-          ? nothing
-          : html`<p class="step">Laying out the map: ${this.step.step} of ${this.step.steps} steps</p>`
+        this.step !== null
+          ? html`<p class="step">Laying out the map: ${this.step.step} of ${this.step.steps} steps</p>`
+          : this.mode === "polygon"
+            ? html`<p class="step">${polygonWords(this.corners)}</p>`
+            : nothing
       }</div>
       ${renderSeparation(store)}
       <div class="ways">
         ${renderLayers(store, this.scores, (space) => this.chooseSpace(space))}
         ${renderProjections(store, this.canSeparate, (projection) => this.chooseProjection(projection))}
-      </div>
-      ${renderKeys()}`;
+      </div>`;
   }
 }
 customElements.define("shopcat-label-map", LabelMap);

@@ -3,6 +3,7 @@
 /** @import {Point} from "./gestures.js" */
 
 const SVG = "http://www.w3.org/2000/svg";
+const FIRST = 6; // CSS pixels of the first corner's radius: a click on it closes a polygon
 const TIP = 200; // CSS pixels of the larger picture, with its text
 
 export class Overlay {
@@ -38,7 +39,9 @@ export class Overlay {
    */
   trace(corners, isOpen) {
     const line = corners.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
-    const dots = isOpen ? corners.map(([x, y]) => `M${x - 3} ${y}a3 3 0 1 0 6 0a3 3 0 1 0-6 0`).join("") : "";
+    const circle = (/** @type {Point} */ [x, y], /** @type {number} */ radius) =>
+      `M${x - radius} ${y}a${radius} ${radius} 0 1 0 ${2 * radius} 0a${radius} ${radius} 0 1 0-${2 * radius} 0`;
+    const dots = isOpen ? corners.map((corner, index) => circle(corner, index === 0 ? FIRST : 3)).join("") : "";
     this.outline.setAttribute("d", line === "" ? "" : `M${line}${isOpen ? "" : "Z"}${dots}`);
   }
 

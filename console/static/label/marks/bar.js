@@ -57,7 +57,7 @@ class LabelBar extends PlainElement {
     if (label === null) return;
     field.value = "";
     if (this.store.chosen().length > 0) this.give(label.id);
-    else this.store.say(`The label ${label.name} is ready. Select photos to give it.`);
+    else this.store.say(`The label ${label.name} is ready. Select photos to give it.`, { until: ["selection"] });
   }
 
   /** @param {"editor" | "history"} panel */

@@ -52,6 +52,8 @@ export class ProjectState extends EventTarget {
     this.order = [];
     /** @type {string[]} */
     this.people = [];
+    /** Changes after which the last message no longer holds: events, or names of the view. @type {string[]} */
+    this.until = [];
     /** @type {View} */
     this.view = { space: "", projection: "", zoom: "", fade: { by: "none", threshold: 0.8 }, preview: null, ...view };
     this.lastEvent = 0;
@@ -230,17 +232,19 @@ export class ProjectState extends EventTarget {
     try {
       return await run();
     } catch (error) {
-      this.say(problemOf(error), true);
+      this.say(problemOf(error), { bad: true });
       return null;
     }
   }
 
   /**
+   * Show a message.
    * @param {string} text
-   * @param {boolean} [bad]
+   * @param {{bad?: boolean, until?: string[]}} [options] `until`: events, or names of the view, that end the message
    */
-  say(text, bad = false) {
+  say(text, { bad = false, until = [] } = {}) {
     this.emit("message", /** @type {Message} */ ({ text, bad }));
+    this.until = until;
   }
 
   /**
@@ -249,6 +253,8 @@ export class ProjectState extends EventTarget {
    */
   emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
+    const changed = type === "view" ? Object.keys(/** @type {object} */ (detail)) : [type];
+    if (this.until.some((name) => changed.includes(name))) this.say("");
   }
 
   /** Load the spaces. Without a bundle there are none, and the photos are shown all the same. */

@@ -64,7 +64,7 @@ class LabelUpload extends PlainElement {
     const photos = files.filter(isPhoto);
     this.others += files.length - photos.length;
     if (photos.length === 0) {
-      this.store.say("There is no photo among these files.", true);
+      this.store.say("There is no photo among these files.", { bad: true });
       return;
     }
     this.queue ??= this.makeQueue();

@@ -30,6 +30,11 @@ def test_the_tour_can_be_skipped_and_shown_again(open_project: OpenProject) -> N
     help_ = page.get_by_role("dialog", name="Help")
     page.keyboard.press("?")
     expect(help_).to_contain_text("not made for photos that need a very close look")
+    parts = ["Everywhere", "On the map", "In the grid", "In a review, and in groups to confirm"]
+    expect(help_.get_by_role("heading", level=4)).to_have_text(parts)
+    on_the_map = help_.locator("section").filter(has=page.get_by_role("heading", name="On the map"))
+    expect(on_the_map).to_contain_text("show another layer")
+    expect(on_the_map).to_contain_text("grow the selection by the nearest photos")
     assert violations(page) == []
     page.keyboard.press("Escape")
     expect(help_).to_have_count(0)

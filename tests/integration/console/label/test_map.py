@@ -140,6 +140,11 @@ def within(points: NDArray[np.float64], left: float, top: float, right: float, b
     return set(np.flatnonzero((x > left) & (x < right) & (y > top) & (y < bottom)).tolist())
 
 
+def within_box(points: NDArray[np.float64], width: float, height: float, edge: float) -> NDArray[np.bool_]:
+    """Return true for points that keep a distance from the edges of a box."""
+    return ((points > edge) & (points < [width - edge, height - edge])).all(axis=1)
+
+
 def test_labelled_photos_have_their_colours_at_their_places(shown: Map, renderer: str) -> None:
     assert shown.get("map.stage.renderer.kind") == renderer
     box = shown.stage.bounding_box()
@@ -248,14 +253,20 @@ def test_a_click_selects_the_photo_under_it_and_the_buttons_replace_modifiers(sh
     assert shown.get("map.store.focus") == one
 
 
-def test_a_polygon_can_be_corrected_and_given_up(shown: Map) -> None:
+def test_a_polygon_can_be_corrected_and_given_up_and_the_map_says_how_to_close_it(shown: Map) -> None:
     x, y = middle(shown.points())
+    words = shown.page.locator("shopcat-label-map .step")
+    expect(words).to_have_count(0)
     shown.tool("Polygon")
+    expect(words).to_contain_text("click a first corner")
+    shown.says("double-click or press Enter to close it")
     outline = shown.page.locator("shopcat-label-map .outline")
     for corner in ((x, y), (x + 150, y), (x - 150, y - 150)):
         shown.page.mouse.click(*corner)
+    expect(words).to_contain_text("click the first one again, double-click or press Enter to close it")
     shown.page.keyboard.press("Backspace")
     assert shown.get("map.gestures.corners.length") == 2
+    expect(words).to_contain_text("click the next corner")
     shown.page.keyboard.press("Escape")
     expect(outline).to_have_attribute("d", "")
     assert shown.selection == set()
@@ -264,6 +275,59 @@ def test_a_polygon_can_be_corrected_and_given_up(shown: Map) -> None:
     shown.page.keyboard.press("Enter")
     expect(outline).to_have_attribute("d", "")
     assert len(shown.selection) > 5
+
+
+@pytest.mark.parametrize("colours", ["light", "dark", "forced"])
+def test_selected_photos_have_two_rings_and_no_label_has_their_colours(open_map: OpenMap, colours: str) -> None:
+    if colours == "forced":
+        shown = open_map(color_scheme="light", forced_colors="active")
+    else:
+        shown = open_map(color_scheme=colours)
+    box = shown.stage.bounding_box()
+    assert box is not None
+    inside = shown.points() - [box["x"], box["y"]]
+    pictures = shown.get("map.stage.pictures")
+    away = np.abs(inside[:, None] - inside[pictures]).max(axis=2)
+    away[~within_box(inside, box["width"], box["height"], 50)] = 0
+    dot = int(np.argmax(away.min(axis=1)))  # no picture is near this one
+    picture = int(pictures[np.argmax(np.sort(away[pictures], axis=1)[:, 1])])
+    shown.get(f"map.store.select([{dot}, {picture}])")
+    shown.settle()
+    theme = shown.get("map.stage.theme")
+    wide, high = shown.get(f"map.stage.extent({picture}, map.stage.side() / 2)")
+    radius = shown.get("map.stage.size") * (1.25 if dot < LABELLED else 1) / 2
+    pixels = np.asarray(Image.open(io.BytesIO(shown.stage.screenshot())).convert("RGB")).astype(int)
+
+    def has_rings(row: int, reach: float, right: int, down: int) -> bool:
+        """Return true if the text's colour, and then the background's, are on the way to a photo."""
+        steps = np.arange(reach + 2, reach - 8, -1)
+        x, y = (inside[row] + np.array([right, down]) * steps[:, None]).T.astype(int)
+        found = {name: np.abs(pixels[y, x] - theme[name]).max(axis=1) < 60 for name in ("ink", "card")}
+        outer = int(np.argmax(found["ink"]))
+        return bool(found["ink"][outer] and found["card"][outer + 1 : outer + 5].any())
+
+    for row, across, up in ((picture, wide, high), (dot, radius + 4.5, radius + 4.5)):
+        sides = [has_rings(row, across, side, 0) + has_rings(row, up, 0, side) for side in (-1, 1)]
+        assert sum(sides) >= 3, row  # a picture may cover one side
+    for colour in COLOURS:
+        label = np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)])
+        assert min(np.abs(label - theme[name]).max() for name in ("ink", "card")) > 60
+
+
+def test_no_message_moves_the_map_or_outlives_what_it_is_about(open_map: OpenMap) -> None:
+    for width in (1280, 390):
+        shown = open_map(width=width)
+        top = shown.get("map.getBoundingClientRect().top")
+        message = shown.page.locator(".message")
+        long = "photo_00001.jpg, perhaps a vehicle that is seen from the left (63 %). 1 photo selected. " * 2
+        shown.get(f"map.store.say({long!r})")
+        expect(message).to_contain_text("seen from the left")
+        assert shown.get("map.getBoundingClientRect().top") == top
+        shown.get("map.choosing.select([1, 2], 'replace', 'lasso')")
+        expect(message).to_have_text("2 photos selected.")
+        shown.get("map.store.select([3])")
+        expect(message).to_have_text("")
+        assert shown.get("map.getBoundingClientRect().top") == top
 
 
 def test_photos_are_found_selected_and_labelled_by_keys_alone(shown: Map) -> None:
@@ -398,6 +462,12 @@ def test_a_separation_has_its_score_its_warning_and_scores_of_all_layers(shown: 
     expect(notice).to_contain_text("Warning: random labels can look as good as these")
     shown.settle()
     assert np.allclose(shown.get("[...map.stage.to]"), DRAWN.positions("separate", "[1, 2, 3, 4]").ravel())
+    page.get_by_role("button", name="Separate labels").click()
+    expect(page.get_by_text("All spaces, the best first")).to_be_visible()
+    expect(page.locator("main").get_by_text("94 of 100 pairs")).to_have_count(1)
+    expect(notice).not_to_contain_text("Labels have changed since")
+    shown.get("map.store.label(1, 'click', [500])")
+    expect(notice).to_contain_text("Labels have changed since: choose Separate again")
     shown.stage.focus()
     page.keyboard.press("ArrowDown")
     expect(notice).to_have_count(0)

@@ -2,7 +2,7 @@
  * Dots and pictures without WebGL: dots are stamped into the pixels, because a drawing call for each dot takes longer.
  */
 
-import { BADGE, BORDERS, CHOSEN, PICTURE, RINGED, SIZES } from "./frame.js";
+import { BADGE, BORDERS, INNER, OUTER, PICTURE, RINGED, SIZES } from "./frame.js";
 import { BYTES, KIND, RING } from "./marks.js";
 import { EDGE, PATHS } from "./masks.js";
 import { SQUARE } from "./sheet.js";
@@ -153,17 +153,23 @@ export class CanvasRenderer {
     const [red = 0, green = 0, blue = 0, opacity = 0, shape = 0, kind = 0, ring = 0] = mark;
     const { brush } = this;
     const diameter = size * ratio * (SIZES[kind] ?? 1);
-    const half = Math.ceil((diameter * (ring ? RINGED : 1)) / 2) + 1;
+    const chosen = diameter / 2 + (OUTER + INNER) * ratio;
+    const reach = ring === RING.selected ? chosen : (diameter * (ring === RING.unsure ? RINGED : 1)) / 2;
+    const half = Math.ceil(reach) + 1;
     brush.canvas.width = 2 * half + 1;
     brush.canvas.height = 2 * half + 1;
     brush.translate(half + 0.5, half + 0.5);
+    if (ring === RING.selected) {
+      disc(brush, chosen, theme.ink);
+      disc(brush, chosen - OUTER * ratio, theme.card);
+    }
     brush.save();
     brush.globalAlpha = opacity / 255;
     this.drawSign(brush, diameter, [red, green, blue], shape, kind, theme.ink);
     brush.restore();
-    if (ring !== RING.none) {
-      brush.strokeStyle = css(ring === RING.selected ? theme.accent : theme.unsure);
-      brush.lineWidth = (ring === RING.selected ? 2.2 : 1) * ratio;
+    if (ring === RING.unsure) {
+      brush.strokeStyle = css(theme.unsure);
+      brush.lineWidth = ratio;
       brush.beginPath();
       brush.arc(0, 0, (diameter * RINGED * 0.8) / 2, 0, 7);
       brush.stroke();
@@ -216,8 +222,14 @@ export class CanvasRenderer {
       ...[centre - width * part, middle - height * part, 2 * width * part, 2 * height * part],
       ...[-width, -height, 2 * width, 2 * height],
     );
-    const border = ring === RING.selected ? CHOSEN : (BORDERS[kind] ?? 1);
-    const frames = [[border, 0, ring === RING.selected ? theme.accent : kind === KIND.plain ? theme.card : colour]];
+    const isChosen = ring === RING.selected;
+    const border = isChosen ? OUTER + INNER : (BORDERS[kind] ?? 1);
+    const frames = isChosen
+      ? [
+          [OUTER, 0, theme.ink],
+          [INNER, OUTER, theme.card],
+        ]
+      : [[border, 0, kind === KIND.plain ? theme.card : colour]];
     if (ring === RING.unsure) frames.push([1.5, border + 0.75, theme.unsure]);
     for (const [line, inset, stroke] of /** @type {[number, number, Colour][]} */ (frames)) {
       context.lineWidth = line;
@@ -232,6 +244,18 @@ export class CanvasRenderer {
     context.restore();
     this.drawSign(context, BADGE, colour, shape, kind, theme.ink);
   }
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} radius
+ * @param {Colour} colour
+ */
+function disc(context, radius, colour) {
+  context.fillStyle = css(colour);
+  context.beginPath();
+  context.arc(0, 0, radius, 0, 7);
+  context.fill();
 }
 
 /**

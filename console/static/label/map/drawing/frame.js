@@ -20,7 +20,7 @@
  * @property {Theme} theme
  *
  * Colours of the page, from 0 to 255.
- * @typedef {{plain: Colour, ink: Colour, card: Colour, accent: Colour, unsure: Colour}} Theme
+ * @typedef {{plain: Colour, ink: Colour, card: Colour, unsure: Colour}} Theme
  * @typedef {import("./marks.js").Colour} Colour
  */
 
@@ -31,7 +31,12 @@
 export const PICTURE = 16;
 /** CSS pixels of the sign of a picture's label. */
 export const BADGE = 17;
-/** CSS pixels of the border of a picture by the kind of its mark, and that of a selected one. */
-export const [BORDERS, CHOSEN] = [[1, 1.5, 3], 4];
-/** Factors of a dot's size by the kind of its mark, and that of a ring. */
+/** CSS pixels of the border of a picture by the kind of its mark. */
+export const BORDERS = [1, 1.5, 3];
+/**
+ * CSS pixels of the two rings around what is selected: one of the text's colour, and within it one of the background's.
+ * No label has these colours, and nothing else has two rings.
+ */
+export const [OUTER, INNER] = [2.5, 2];
+/** Factors of a dot's size by the kind of its mark, and that of the ring around an unsure one. */
 export const [SIZES, RINGED] = [[0.7, 1, 1.25], 1.7];

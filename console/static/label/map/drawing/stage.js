@@ -4,7 +4,7 @@ import { pointOf } from "../geometry.js";
 import { View, WHOLE, within } from "../view.js";
 import { CanvasRenderer } from "./canvas.js";
 import { PICTURE } from "./frame.js";
-import { BYTES, drawOrder } from "./marks.js";
+import { BYTES, drawOrder, RING } from "./marks.js";
 import { Pace } from "./pace.js";
 import { Sample, shuffled } from "./sample.js";
 import { ACROSS, Sheet, SQUARE } from "./sheet.js";
@@ -297,7 +297,9 @@ export class Stage {
       if (Math.abs(x - view.place.x) < right + edge && Math.abs(y - view.place.y) < up + edge) near.push(row);
     }
     if (complete) sheet.want(near);
-    this.pictures = near.filter((row) => sheet.slot(row) !== undefined);
+    const isChosen = (/** @type {number} */ row) => this.marks[BYTES * row + 6] === RING.selected;
+    const shown = near.filter((row) => sheet.slot(row) !== undefined);
+    this.pictures = [...shown.filter((row) => !isChosen(row)), ...shown.filter(isChosen)];
     this.renderer.setPictures(this.describe(this.pictures, this.side() / 2));
   }
 

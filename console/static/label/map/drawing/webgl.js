@@ -1,6 +1,6 @@
 /** Dots and pictures by WebGL 2. A glide changes one uniform a frame, and so does every pan. */
 
-import { BADGE, BORDERS, CHOSEN, PICTURE, RINGED, SIZES } from "./frame.js";
+import { BADGE, BORDERS, INNER, OUTER, PICTURE, RINGED, SIZES } from "./frame.js";
 import { BYTES } from "./marks.js";
 import { drawMasks, N_SHAPES, SIDE } from "./masks.js";
 import { ACROSS, SQUARE } from "./sheet.js";
@@ -16,7 +16,7 @@ const SHARED = `#version 300 es
 precision highp float;
 uniform vec2 centre, scale, pixels;
 uniform float glide, ratio, size;
-uniform vec3 ink, card, accent, unsure;
+uniform vec3 ink, card, unsure;
 uniform highp sampler2DArray shapes;
 `;
 const DOTS = `${SHARED}
@@ -26,10 +26,11 @@ flat out vec4 look;
 flat out vec4 marked;
 flat out vec2 grown;
 void main() {
-  grown.x = mark.z > 0. ? ${float(RINGED)} : 1.;
   look = colour;
   marked = mark;
-  grown.y = size * ratio * grown.x * ${byKind(SIZES)};
+  float dot = size * ratio * ${byKind(SIZES)};
+  grown.y = mark.z > 1.5 ? dot + ${float(2 * (OUTER + INNER))} * ratio : mark.z > .5 ? dot * ${float(RINGED)} : dot;
+  grown.x = grown.y / dot;
   gl_PointSize = grown.y;
   gl_Position = vec4((mix(before, after, glide) - centre) * scale, 0., 1.);
 }`;
@@ -46,11 +47,13 @@ void main() {
   float edge = marked.y > .5 ? cover.g : 0.;
   vec3 line = marked.y > 1.5 ? ink : look.rgb;
   result = mix(vec4(look.rgb, 1.) * inside, vec4(line, 1.), edge) * look.a;
-  if (marked.z > .5) {
-    float away = abs(length(gl_PointCoord - .5) * 2. - .8) * grown.y * .5;
-    float band = clamp((marked.z > 1.5 ? 1.1 : .5) * ratio + .5 - away, 0., 1.);
-    result = mix(result, vec4(marked.z > 1.5 ? accent : unsure, 1.), band);
-  }
+  float away = length(gl_PointCoord - .5) * grown.y;
+  if (marked.z > 1.5) {
+    float depth = grown.y * .5 - away;
+    result += vec4(card, 1.) * (1. - result.a) * clamp(depth, 0., 1.);
+    result = mix(result, vec4(ink, 1.) * clamp(depth, 0., 1.), clamp(${float(OUTER)} * ratio - depth + .5, 0., 1.));
+  } else if (marked.z > .5)
+    result = mix(result, vec4(unsure, 1.), clamp(.5 * ratio + .5 - abs(away - grown.y * .4), 0., 1.));
 }`;
 const PICTURES = `${SHARED}
 in vec4 places, quad, colour, mark;
@@ -66,7 +69,7 @@ void main() {
   square = (quad.zw + vec2(corner.x, -corner.y) * quad.xy / max(quad.x, quad.y) * ${SQUARE / 2}.) / ${ACROSS * SQUARE}.;
   look = colour;
   marked = mark;
-  border = mark.z > 1.5 ? ${float(CHOSEN)} : ${byKind(BORDERS)};
+  border = mark.z > 1.5 ? ${float(OUTER + INNER)} : ${byKind(BORDERS)};
   vec2 place = (mix(places.xy, places.zw, glide) - centre) * scale;
   gl_Position = vec4(place + corner * quad.xy * 2. / pixels, 0., 1.);
 }`;
@@ -83,7 +86,7 @@ void main() {
   result = vec4(mix(card, photo.rgb, photo.a), 1.);
   float depth = min(min(within.x, extent.x * 2. - within.x), min(within.y, extent.y * 2. - within.y));
   bool isChosen = marked.z > 1.5;
-  if (depth < border) result.rgb = isChosen ? accent : marked.y > .5 ? look.rgb : card;
+  if (depth < border) result.rgb = isChosen ? depth < ${float(OUTER)} ? ink : card : marked.y > .5 ? look.rgb : card;
   vec2 sign = (within - border) / ${BADGE}.;
   if (marked.y > .5 && all(lessThan(abs(sign - .5), vec2(.5)))) {
     vec2 cover = texture(shapes, vec3(sign, marked.x)).rg;
@@ -267,7 +270,7 @@ class Program {
     gl.uniform1f(at("glide"), glide);
     gl.uniform1f(at("ratio"), ratio);
     gl.uniform1f(at("size"), size);
-    for (const name of /** @type {const} */ (["ink", "card", "accent", "unsure"]))
+    for (const name of /** @type {const} */ (["ink", "card", "unsure"]))
       gl.uniform3fv(
         at(name),
         theme[name].map((value) => value / 255),
