@@ -114,6 +114,12 @@ def serving(photos: int, labelled: int = 0) -> Iterator[str]:
         thread.join()
 
 
+def no_audit(_: Request) -> dict[str, Any]:
+    """Return the state of an audit that asks nothing."""
+    numbers = dict.fromkeys(("asked", "answered", "open", "looks"), 0)
+    return {**numbers, "draw": 1, "due": False, "figure": None, "text": ""}
+
+
 def create_app(drawn: Drawn, options: Options) -> Starlette:
     """Return the application."""
     parts = {
@@ -122,16 +128,6 @@ def create_app(drawn: Drawn, options: Options) -> Starlette:
         "/state": lambda _: {"last_event": len(drawn.batches) + 1, "labels": drawn.labels},
         "/spaces": lambda _: spaces(),
         "/predictions": lambda _: predictions(drawn),
-        "/audit": lambda _: {
-            "asked": 0,
-            "answered": 0,
-            "open": 0,
-            "draw": 1,
-            "due": False,
-            "looks": 0,
-            "figure": None,
-            "text": "",
-        },
     }
     app = Starlette(
         routes=[
@@ -144,6 +140,7 @@ def create_app(drawn: Drawn, options: Options) -> Starlette:
             Route("/labels/drawn/events", functools.partial(label, drawn), methods=["POST"]),
             Route("/labels/drawn/undo", functools.partial(undo, drawn), methods=["POST"]),
             Route("/labels/drawn/separation", functools.partial(separate, drawn), methods=["POST"]),
+            Route("/labels/drawn/audit/figure", answering(no_audit), methods=["POST"]),
             Route("/labels/drawn/stream", lambda _: Response(status_code=204)),  # nobody else is there
             *pages.routes(pages.read_assets()),
         ],

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sqlite3
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -47,14 +48,12 @@ class Models:
             rows: the rows.
             figures: figures that JSON can write, such as the space.
         """
-        labels, text = labels_hash(rows), json.dumps(dict(figures))
         with self._database.writing() as connection:
-            draw = self._audits.within(connection).draw
-            known = (labels, draw, text)
+            known = self._key(connection, rows, figures)
             model = connection.execute(_KNOWN, known).fetchone()
             if model is None:
                 model = connection.execute(_RECORD, (time.time(), *known)).fetchone()
-        return Model(model["id"], model["time"], labels, draw, dict(figures))
+        return Model(model["id"], model["time"], known[0], known[1], dict(figures))
 
     def judge(self, model: int) -> None:
         """Record that somebody has seen what the audit says of a model."""
@@ -65,6 +64,12 @@ class Models:
         """Return True if somebody has seen what the audit says of a model."""
         with self._database.reading() as connection:
             return connection.execute("SELECT 1 FROM models WHERE id = ? AND judged", (model,)).fetchone() is not None
+
+    def was_judged(self, rows: SeenRows, figures: Mapping[str, Any]) -> bool:
+        """Return True if somebody has seen what the audit says of the model that was trained on these rows."""
+        with self._database.reading() as connection:
+            model = connection.execute(_KNOWN, self._key(connection, rows, figures)).fetchone()
+        return model is not None and bool(model["judged"])
 
     def list(self) -> list[Model]:
         """Return all models, oldest first."""
@@ -81,6 +86,9 @@ class Models:
             draw = self._audits.within(connection).draw
             return int(connection.execute(_LOOKS, (draw,)).fetchone()[0])
 
+    def _key(self, connection: sqlite3.Connection, rows: SeenRows, figures: Mapping[str, Any]) -> tuple[str, int, str]:
+        return labels_hash(rows), self._audits.within(connection).draw, json.dumps(dict(figures))
+
 
 def labels_hash(rows: SeenRows) -> str:
     """Return a hash of the photos and their labels, which tells if a model knows all labels of now."""
@@ -89,6 +97,6 @@ def labels_hash(rows: SeenRows) -> str:
     return content.hexdigest()
 
 
-_KNOWN = "SELECT id, time FROM models WHERE (labels_hash, draw, figures) = (?, ?, ?) ORDER BY id DESC LIMIT 1"
+_KNOWN = "SELECT id, time, judged FROM models WHERE (labels_hash, draw, figures) = (?, ?, ?) ORDER BY id DESC LIMIT 1"
 _RECORD = "INSERT INTO models (time, labels_hash, draw, figures) VALUES (?, ?, ?, ?) RETURNING id, time"
 _LOOKS = "SELECT COUNT(*) FROM models WHERE draw = ? AND judged"

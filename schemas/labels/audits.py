@@ -58,7 +58,7 @@ class AuditState(AuditCounts):
     due: bool = Field(description="True if audit photos are due among the others.")
     due_photos: int = Field(description="Number of audit photos that are due: 5 for each 20 labels.")
     looks: int = Field(description="Number of models of which somebody has seen the figure, in this draw.")
-    figure: AuditFigure | None = Field(description="Accuracy; null while it is not yet known.")
+    figure: AuditFigure | None = Field(description="Accuracy; null while it is not yet known, or nobody has seen it.")
     text: str = Field(
         description="Accuracy as a sentence.", examples=["The accuracy is not yet known: answer 12 more audit photos."]
     )
@@ -74,7 +74,7 @@ def paths() -> dict[str, Any]:
             "/labels/{project}/audit",
             get=operation(
                 "getAudit",
-                "Return the state of the audit, and the accuracy once it is known",
+                "Return the state of the audit, with the accuracy if somebody has seen it before",
                 answer("The audit.", "AuditState", "invalid-request"),
                 parameters=(SPACE,),
             ),
@@ -83,6 +83,15 @@ def paths() -> dict[str, Any]:
                 "Store a blind answer about a photo of the audit",
                 answer("The audit.", "AuditState", *BODY),
                 body="AuditAnswer",
+            ),
+        ),
+        **item(
+            "/labels/{project}/audit/figure",
+            post=operation(
+                "lookAtAudit",
+                "Return the state of the audit with the accuracy once it is known, and count the look",
+                answer("The audit.", "AuditState", *BODY),
+                parameters=(SPACE,),
             ),
         ),
         **item(

@@ -144,11 +144,9 @@ class LabelSuggestions(LabelAnswer):
 class LabelModel(LabelAnswer):
     """A classifier that was trained on the labels of now."""
 
-    id: int | None = Field(description="Number of the model; null in an archived project.")
     space: str = Field(description="Space of the classifier.")
     labels: list[int] = Field(description="Ids of the labels that it knows.")
-    labels_hash: str | None = Field(description="Hash of the photos and labels that it learnt.")
-    time: float | None = Field(description="Time of the training, seconds since 1970.")
+    labels_hash: str = Field(description="Hash of the photos and labels that it learnt.")
 
 
 class LabelPredictions(LabelAnswer):

@@ -43,6 +43,7 @@ def routes() -> list[Route]:
         Route("/labels/{project}/second-opinions", second_opinion, methods=["POST"]),
         Route("/labels/{project}/audit", look_at_audit, methods=["GET"]),
         Route("/labels/{project}/audit", answer_audit, methods=["POST"]),
+        Route("/labels/{project}/audit/figure", look_at_figure, methods=["POST"]),
         Route("/labels/{project}/audit/next", next_of_audit, methods=["POST"]),
         Route("/labels/{project}/audit/draw", draw_audit, methods=["POST"]),
     ]
@@ -222,8 +223,13 @@ async def second_opinion(request: Request) -> Response:
 
 
 async def look_at_audit(request: Request) -> Response:
-    """Return the state of the audit."""
+    """Return the state of the audit, with the figure if somebody has seen it before."""
     return await _audit(await begin(request), request.query_params.get("space"))
+
+
+async def look_at_figure(request: Request) -> Response:
+    """Return the state of the audit with its figure, and count that somebody has seen it."""
+    return await _audit(await begin(request), request.query_params.get("space"), look=True)
 
 
 async def answer_audit(request: Request) -> Response:
@@ -258,6 +264,6 @@ async def draw_audit(request: Request) -> Response:
     return await _audit(await begin(request), None)
 
 
-async def _audit(work: Work, space: str | None) -> Response:
+async def _audit(work: Work, space: str | None, *, look: bool = False) -> Response:
     trained = await work.trained(work.space(space))
-    return await as_json(lambda: audits.audit_state(work.opened.project, trained, work.learner.models))
+    return await as_json(lambda: audits.audit_state(work.opened.project, trained, work.learner.models, look=look))

@@ -16,6 +16,7 @@ from labelling.projects.store import Project
 from schemas.labels.audits import AuditedLabel, AuditFigure, AuditState
 from schemas.labels.checks import BlindPhoto, NextPhoto
 
+_UNSEEN = "The accuracy is known: POST /audit/figure returns it, and counts that somebody has seen it."
 EVERY, DUE = 20, 5  # labels after which audit photos are due, and their number
 
 
@@ -37,18 +38,29 @@ def answer(project: Project, who: str, photo: str, label: int) -> None:
     project.events.label({photo: label}, who=who, how="audit")
 
 
-def audit_state(project: Project, trained: Trained, models: Models) -> AuditState:
-    """Return the state of the audit of a project. Who gets its figure has looked at it."""
+def audit_state(project: Project, trained: Trained, models: Models, *, look: bool = False) -> AuditState:
+    """Return the state of the audit of a project.
+
+    Args:
+        project: the project.
+        trained: classifier of the labels of now.
+        models: models of the project.
+        look: return the figure, and count that somebody has seen it. Otherwise only a figure is returned that somebody
+            has seen before, or that of an archived project.
+    """
     audit = audit_rows(project)
     known, components = trained.rows.held_back(trained.space, audit.photos)
     predicted = np.full(len(audit.photos), UNLABELLED)
     predicted[known] = trained.classifier.predict(components).labels
     labelled = int((trained.rows.labels != UNLABELLED).sum())
     found = state(audit, predicted, labelled=labelled, counts=audit_counts(project), looks=models.looks())
-    if found.figure is None or trained.model is None or models.is_judged(trained.model.id):
+    if found.figure is None:
         return found
-    with suppress(ArchivedError):
-        models.judge(trained.model.id)
+    if look:
+        with suppress(ArchivedError):
+            models.judge(models.record(trained.rows, trained.figures).id)
+    elif not project.summary.archived and not models.was_judged(trained.rows, trained.figures):
+        return found.model_copy(update={"figure": None, "text": _UNSEEN})
     return found.model_copy(update={"looks": models.looks()})
 
 

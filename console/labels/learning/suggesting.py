@@ -126,11 +126,8 @@ def names_of(project: Project) -> Mapping[int, str]:
 
 
 def _model(trained: Trained) -> LabelModel:
-    model, labels = trained.model, trained.classifier.labels.tolist()
-    if model is None:
-        return LabelModel(id=None, space=trained.space.name, labels=labels, labels_hash=None, time=None)
     return LabelModel(
-        id=model.id, space=trained.space.name, labels=labels, labels_hash=model.labels_hash, time=model.time
+        space=trained.space.name, labels=trained.classifier.labels.tolist(), labels_hash=trained.labels_hash or ""
     )
 
 

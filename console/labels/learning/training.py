@@ -16,8 +16,7 @@ from labelling.features.spaces import BY_NAME, Space
 from labelling.learning.arrays import Floats, Ints
 from labelling.learning.checks import TYPICAL_NEIGHBOURS, typicality
 from labelling.learning.classifier import COMPONENTS, Classifier, Predictions, SpaceScore, rank_spaces, train
-from labelling.projects.errors import ArchivedError
-from labelling.projects.models import Model, Models
+from labelling.projects.models import Models, labels_hash
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +42,19 @@ class Trained(NamedTuple):
         space: the space.
         classifier: the classifier.
         predictions: its predictions for the rows.
-        model: record of the model; None in an archived project, or before there are two labels.
+        labels_hash: hash of the photos and labels that it knows; None before there are two labels.
     """
 
     rows: SeenTable
     space: Space
     classifier: Classifier
     predictions: Predictions
-    model: Model | None
+    labels_hash: str | None
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """Return all that tells the classifier from others of the same labels, for its record."""
+        return {"space": self.space.name}
 
 
 class Ranking(NamedTuple):
@@ -97,19 +101,12 @@ class Learner:
                 return known[1]
             array = rows.array(space) if rows.photos else np.zeros((0, 0), np.float32)
             classifier = train(array, rows.labels, rows.audit, None if known is None else known[1].classifier)
-            found = Trained(rows, space, classifier, classifier.predict(array), self._record(rows, space, classifier))
+            known_labels = labels_hash(rows) if classifier.state == "trained" else None
+            found = Trained(rows, space, classifier, classifier.predict(array), known_labels)
             self._trained[space] = key, found
-        if found.model is not None:
-            self._opened.hub.publish("model", {"id": found.model.id, "space": space.name})
+        if known_labels is not None:
+            self._opened.hub.publish("model", {"space": space.name})
         return found
-
-    def _record(self, rows: SeenTable, space: Space, classifier: Classifier) -> Model | None:
-        if classifier.state != "trained":
-            return None
-        try:
-            return self.models.record(rows, {"space": space.name})
-        except ArchivedError:
-            return None
 
     async def once(self, key: Hashable, compute: Callable[[], Awaitable[Result]]) -> Result:
         """Return what was computed for a key; the results of the last few keys are kept."""
@@ -164,7 +161,7 @@ class Learner:
         best = best_space(self.best, scores)
         if best != self.best:
             self.best = best
-            self._opened.hub.publish("model", {"id": None, "space": best.name})
+            self._opened.hub.publish("model", {"space": best.name})
 
 
 def key_of(rows: SeenTable) -> Key:

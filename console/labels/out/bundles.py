@@ -169,13 +169,10 @@ def _bundle(labelling: Labelling, opened: OpenProject, job: Job) -> MadeBundle:
 
 
 def _held_out(opened: OpenProject, metrics: dict[str, object], snapshot: dict[str, object]) -> HeldOut:
-    """Return the accuracy on the photos of the audit. Who gets it has looked at them, once for each bundle."""
+    """Return the accuracy on the photos of the audit. `BundleJobs` counts each bundle as a look at them."""
     n_photos = int(cast("int", metrics["photos"]))
     right = round(float(cast("float", metrics["accuracy"])) * n_photos)
     models = Models(opened.project.database, opened.project.audits)
-    model, is_archived = snapshot.get("model"), opened.project.summary.archived
-    if n_photos >= KNOWN_FROM and isinstance(model, int) and not is_archived and not models.is_judged(model):
-        models.judge(model)
     looks = max(models.looks(), 1)
     if n_photos < KNOWN_FROM:
         text = (

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from console.labels.out.job import Job, JobError, Jobs, projects_with_jobs
+from labelling.learning.audit import KNOWN_FROM
+from labelling.projects.models import Models
+from labelling.projects.store import Project
 from runtime.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ class BundleJobs:
     async def running(self) -> AsyncIterator[None]:
         """Go on with interrupted jobs, and send news of all, while the block runs; then interrupt them."""
         for folder in await run_in_threadpool(projects_with_jobs, self._projects):
+            await run_in_threadpool(self._count_look, folder.name)  # a job may have ended without a console
             if await run_in_threadpool(self.of(folder.name).resume):
                 self._watched[folder.name] = ()
         task = asyncio.create_task(self._look())
@@ -100,6 +104,22 @@ class BundleJobs:
             self._publish(project, {"state": state[0], "stage": state[1], "share": state[2]})
         if job.saved.state != "running":
             self._watched.pop(project, None)
+            await run_in_threadpool(self._count_look, project)
+
+    def _count_look(self, project: str) -> None:
+        """Count the last bundle as a model whose figure on the photos of the audit somebody has seen."""
+        with suppress(UserError, OSError):  # of an archived or deleted project
+            job = self.of(project).last_bundle()
+            if job is None or job.manifest is None or job.manifest.metrics["photos"] < KNOWN_FROM:
+                return
+            model = (job.snapshot or {}).get("model")
+            opened = Project(self._projects / project)
+            try:
+                models = Models(opened.database, opened.audits)
+                if isinstance(model, int) and not models.is_judged(model):
+                    models.judge(model)
+            finally:
+                opened.close()
 
     def _interrupt(self, project: str) -> None:
         try:

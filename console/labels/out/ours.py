@@ -17,7 +17,7 @@ def our_predictions(opened: OpenProject) -> dict[str, Prediction]:
     trained = learner.trained(learner.best)
     if trained.classifier.state != "trained":
         return {}
-    model = "classifier" if trained.model is None else f"classifier {trained.model.id}"
+    model = f"classifier {(trained.labels_hash or '')[:8]}"
     names = {label.id: label.name for label in opened.project.labels.list(retired=True)}
     audit = audit_rows(opened.project)
     open_photos = set(audit.open)

@@ -25,7 +25,7 @@
  * @typedef {{id: number, time: number, who: string, batch: number, photo: string, label: number | null, how: string,
  *   space: string | null, source: number | null}} HistoryEvent
  *
- * @typedef {{id: number, space: string, labels: number[], time: number | string}} Model
+ * @typedef {{space: string, labels: number[], labels_hash: string}} Model
  * @typedef {{model: Model | null, state: string, labels: number[], confidence: number[], margin: number[],
  *   second: number[], rows_version: string}} PredictionAnswer
  * @typedef {{state: string, model: Model | null, labels: Int32Array, confidence: Float32Array, margin: Float32Array,

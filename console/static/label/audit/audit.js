@@ -44,7 +44,7 @@ class LabelAudit extends PlainElement {
   async load() {
     const { store } = this;
     [this.audit, this.agreement] = await Promise.all([
-      store.attempt(() => store.api.get("/audit")),
+      store.attempt(() => store.api.send("POST", "/audit/figure")),
       store.attempt(() => store.api.get("/agreement")),
     ]);
   }

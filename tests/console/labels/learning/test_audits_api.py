@@ -1,16 +1,18 @@
 """The audit over its addresses: blind answers, and the only figure that is called accuracy."""
 
 import math
+import re
 from typing import Any
 
 import pytest
 
+from console.labels.api import routes
 from runtime.shares import wilson
 from tests.console.labels.learning.conftest import Sample
 
 
 def audit(sample: Sample) -> dict[str, Any]:
-    answer = sample.client.get(f"{sample.base}/audit", params={"space": "final-what"})
+    answer = sample.client.post(f"{sample.base}/audit/figure", params={"space": "final-what"}, json={})
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
@@ -101,15 +103,51 @@ def test_looks_count_the_models_whose_figure_was_seen(sample: Sample) -> None:
     assert audit(sample)["looks"] == 2
 
 
+def test_a_get_shows_no_figure_that_nobody_has_looked_at(sample: Sample) -> None:
+    def got() -> dict[str, Any]:
+        return dict(sample.client.get(f"{sample.base}/audit", params={"space": "final-what"}).json())
+
+    sample.label(sample.seen[:100])
+    answer(sample, 30)
+    hidden = got()
+    assert (hidden["figure"], hidden["looks"], hidden["answered"]) == (None, 0, 30)
+    assert "POST /audit/figure returns it" in hidden["text"]
+    assert got() == hidden
+    shown = audit(sample)
+    assert (shown["figure"]["of"], shown["looks"]) == (30, 1)
+    assert got() == shown
+    sample.label(sample.seen[100:101])
+    assert (got()["figure"], got()["looks"]) == (None, 1)
+
+
+def test_no_get_changes_what_the_project_has_stored(sample: Sample) -> None:
+    sample.label(sample.seen[:100])
+    answer(sample, 30)
+    values = {"project": sample.project.id, "space": "final-what", "projection": "ica", "size": "64"}
+    values |= {"sha256": sample.seen[0], "number": "0", "label": "1"}
+
+    def stored() -> list[str]:
+        with sample.project.database.reading() as connection:
+            return [*connection.iterdump()]
+
+    before, asked = stored(), 0
+    for route in routes():
+        if "GET" in (route.methods or ()) and not route.path.endswith("/stream"):
+            sample.client.get(re.sub(r"{(\w+)(:int)?}", lambda found: values[found[1]], route.path))
+            asked += 1
+            assert stored() == before, route.path
+    assert asked > 20
+
+
 def test_an_archived_project_shows_its_figure_and_counts_no_look(sample: Sample) -> None:
     sample.label(sample.seen[:100])
     answer(sample, 30)
+    assert audit(sample)["looks"] == 1
     sample.label(sample.seen[100:110])
-    sample.client.get(f"{sample.base}/predictions", params={"space": "final-what"})
     sample.project.archive()
-    found = audit(sample)
-    assert found["figure"]["of"] == 30
-    assert found["looks"] == 1
+    for found in (audit(sample), sample.client.get(f"{sample.base}/audit").json()):
+        assert found["figure"]["of"] == 30
+        assert found["looks"] == 1
 
 
 def test_audit_photos_are_due_after_each_20_labels(sample: Sample) -> None:

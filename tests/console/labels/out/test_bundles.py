@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -19,6 +20,9 @@ from console.choices import chosen_folder, resolve
 from console.labels.out import making, serving
 from console.labels.out.serving import feature_bundles
 from console.settings import Settings
+from labelling.projects.models import Models
+from labelling.projects.rows import seen_rows
+from labelling.projects.store import ProjectStore
 from pets.bundle import load
 from tests.console.labels.conftest import BUNDLE, Connect, problem, send, wait_for
 
@@ -163,6 +167,26 @@ def test_the_bundle_is_described_with_its_limits(ann: TestClient, project: str, 
         figure["text"]
         == "40 of 50 photos of the audit right: 80% accuracy, and with 95 % confidence between 67% and 89%."
     )
+
+
+def test_a_bundle_is_a_look_at_the_audit_and_a_request_is_none(
+    ann: TestClient, project: str, made: str, data: Path
+) -> None:
+    opened = ProjectStore(data / "projects").open(project)
+    models = Models(opened.database, opened.audits)
+    (data / "projects" / project / "bundles" / "lock").touch()
+    assert models.record(seen_rows(opened), {"bundle": "1"}).id == 1
+    assert state(ann, project)["bundle"]["held_out"]["looks"] == 1
+    assert models.looks() == 0
+
+    async def begin_again() -> None:
+        async with making.BundleJobs(data / "projects", lambda *_: None).running():
+            pass
+
+    for _ in range(2):  # counted once
+        anyio.run(begin_again)
+        assert models.looks() == 1
+    opened.close()
 
 
 def test_a_figure_of_few_or_of_other_labels_says_so(ann: TestClient, project: str, made: str, data: Path) -> None:

@@ -30,6 +30,7 @@ def test_the_figure_is_unknown_until_thirty_answers_and_then_has_an_interval(
     page.keyboard.press("1")
     message(page, "Answered: one. 20 photos left.")
     page.keyboard.press("Escape")
+    expect(page.locator(".accuracy")).to_contain_text("accuracy, between")
     audit = project.get("/audit")
     assert audit["answered"] == 30
     figure = audit["figure"]
