@@ -203,14 +203,6 @@ class Photos:
             broken = BrokenFile.of(photo.file.path, error)
             raise BrokenPhotoError(photo.name, broken.kind, broken.reason) from error
 
-    def missing(self) -> list[BrokenFile]:
-        """Return the photos whose files are gone or have changed since they were added, by size and time."""
-        return [
-            BrokenFile(photo.file.path, "unreadable", _gone(photo.file))
-            for photo in self
-            if not is_unchanged(photo.file)
-        ]
-
     def counts(self) -> dict[str, int]:
         """Return the number of photos by state: ``new``, ``ok`` and ``broken``."""
         with self._database.reading() as connection:

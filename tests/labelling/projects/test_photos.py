@@ -48,7 +48,6 @@ def test_files_that_are_gone_or_have_changed_are_named_and_others_go_on(project:
     (folder / "000.png").unlink()
     (folder / "001.png").write_bytes(picture(9) + b"more")
     (folder / "002.png").rename(folder / "moved.png")
-    assert {file.path.name for file in project.photos.missing()} == {"000.png", "001.png", "002.png"}
     with pytest.raises(BrokenPhotoError, match=r"000.png: the file can't be read: No such file") as caught:
         project.photos.read(by_name["000.png"])
     assert caught.value.kind == "unreadable"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from labelling.projects.errors import FullError, ProjectError
-from labelling.projects.photos import Limits, StoredPhoto
+from labelling.projects.photos import Limits, StoredPhoto, is_unchanged
 from labelling.projects.store import Project, ProjectStore
 from tests.labelling.projects.pictures import picture, save_photos
 
@@ -37,7 +37,7 @@ def test_an_upload_is_named_by_its_hash(project: Project) -> None:
     assert (photo.sha256, photo.name, photo.uploaded, photo.state) == (sha256, "../../<b>.png", True, "new")
     assert files(project) == [project.folder / "photos" / sha256[:2] / sha256]
     assert project.photos.read(sha256) == content
-    assert project.photos.missing() == []
+    assert all(is_unchanged(photo.file) for photo in project.photos)
     assert send(project, content, name="again.png") == photo
     assert len(project.photos) == 1
 
