@@ -466,7 +466,7 @@ def test_a_separation_has_its_score_its_warning_and_scores_of_all_layers(shown: 
     expect(page.get_by_text("All spaces, the best first")).to_be_visible()
     expect(page.locator("main").get_by_text("94 of 100 pairs")).to_have_count(1)
     expect(notice).not_to_contain_text("Labels have changed since")
-    shown.get("map.store.label(1, 'click', [500])")
+    shown.get("map.store.label(1, 'click', [map.store.labels.indexOf(-1)])")
     expect(notice).to_contain_text("Labels have changed since: choose Separate again")
     shown.stage.focus()
     page.keyboard.press("ArrowDown")
