@@ -172,8 +172,11 @@ def _label_by_folders(project: "Project", folder: Path) -> None:
     from labelling.projects.exchange.imports import import_folder
 
     imported = import_folder(project, folder, who="local")
-    photos = len(imported.batch.labels) if imported.batch else 0
-    click.echo(f"{photos:,} photos labelled by their sub-folders, {len(imported.created):,} labels are new")
+    click.echo(f"{imported.changed:,} photos labelled by their sub-folders, {len(imported.created):,} labels are new")
+    if imported.same:
+        click.echo(f"{imported.same:,} photos had that label already")
+    if imported.blind:
+        click.echo(f"{imported.blind:,} photos keep another blind answer")
 
 
 def _draw(project: "Project") -> "Added":

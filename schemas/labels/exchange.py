@@ -28,11 +28,15 @@ class ExportState(LabelAnswer):
 class Imported(LabelAnswer):
     """Outcome of an import."""
 
-    imported: int = Field(description="Number of photos that got a label, or a prediction.")
-    new_labels: list[str] = Field(description="Labels that the project did not have; none for predictions.")
-    models: list[str] = Field(description="Models whose predictions were imported.")
-    unknown: list[str] = Field(description="Some of the hashes or names that no photo, or several photos, have.")
-    unknown_count: int = Field(description="Number of all of these.")
+    imported: int = Field(description="Number of photos that got another label, or a prediction.")
+    same: int = Field(default=0, description="Number of photos that had the same label already; 0 for predictions.")
+    blind: int = Field(default=0, description="Number of photos with another blind answer, which stays.")
+    new_labels: list[str] = Field(default=[], description="Labels that the project did not have.")
+    models: list[str] = Field(default=[], description="Models whose predictions were imported.")
+    unknown: list[str] = Field(
+        default=[], description="Some of the hashes or names that no photo, or several photos, have."
+    )
+    unknown_count: int = Field(default=0, description="Number of all of these.")
 
 
 class AuditedShare(LabelAnswer):

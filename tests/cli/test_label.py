@@ -81,6 +81,8 @@ def test_sub_folders_are_labels_if_they_should_be(shopcat: Labels, tmp_path: Pat
     assert "labelled" not in without
     text = shopcat.works(tmp_path / "export", "--folder-labels", "--bundle", BUNDLE)
     assert "9 photos labelled by their sub-folders, 2 labels are new\n" in text
+    again = shopcat.works(tmp_path / "export", "--folder-labels", "--bundle", BUNDLE)
+    assert "0 photos labelled by their sub-folders, 0 labels are new\n9 photos had that label already\n" in again
     (summary,) = shopcat.projects()
     project = ProjectStore(shopcat.data / "projects").open(summary.id)
     names = {label.id: label.name for label in project.labels.list()}

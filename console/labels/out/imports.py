@@ -60,11 +60,14 @@ async def add(request: Request) -> Response:
         project, text = opened.project, _text(body)
         if what == "predictions":
             predicted = import_predictions(project, text, model=request.query_params.get("model", ""))
-            return _imported(sum(predicted.models.values()), (), predicted.models, predicted.unknown)
+            outcome = Imported(imported=sum(predicted.models.values()), models=sorted(predicted.models))
+            return _with_unknown(outcome, predicted.unknown)
         labelled = (import_csv if kind == "text/csv" else import_label_studio)(project, text, who=who)
         opened.news.publish_saved()
-        count = 0 if labelled.batch is None else len(labelled.batch.labels)
-        return _imported(count, labelled.created, (), labelled.unknown)
+        outcome = Imported(
+            imported=labelled.changed, same=labelled.same, blind=labelled.blind, new_labels=[*labelled.created]
+        )
+        return _with_unknown(outcome, labelled.unknown)
 
     return Response(await run_in_threadpool(run), media_type=JSON)
 
@@ -136,15 +139,9 @@ def _text(body: bytearray) -> str:
         raise error("malformed-request", f"the file is no UTF-8 ({failed.reason}); save it as UTF-8") from None
 
 
-def _imported(count: int, created: tuple[str, ...], models: object, unknown: tuple[str, ...]) -> bytes:
-    names = sorted(models) if isinstance(models, Mapping) else []
-    return Imported(
-        imported=count,
-        new_labels=[*created],
-        models=names,
-        unknown=[key[:200] for key in unknown[:_SHOWN]],
-        unknown_count=len(unknown),
-    ).to_json()
+def _with_unknown(outcome: Imported, unknown: tuple[str, ...]) -> bytes:
+    some = [key[:200] for key in unknown[:_SHOWN]]
+    return outcome.model_copy(update={"unknown": some, "unknown_count": len(unknown)}).to_json()
 
 
 def _model(request: Request) -> str:

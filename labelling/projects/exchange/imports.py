@@ -22,14 +22,23 @@ class Imported(NamedTuple):
     """Labels that were imported.
 
     Attributes:
-        batch: the batch of all labels, which can be undone; None if there were none.
+        batch: the batch of all labels that differ from those before, which can be undone; None if there were none.
         created: labels that the project did not have.
         unknown: hashes or names that no photo of the project has, or that several have.
+        same: number of photos that had the same label already.
+        blind: number of photos with another blind answer, which stays.
     """
 
     batch: Batch | None
     created: tuple[str, ...]
     unknown: tuple[str, ...]
+    same: int
+    blind: int
+
+    @property
+    def changed(self) -> int:
+        """Return the number of photos that got another label."""
+        return len(self.batch.labels) if self.batch else 0
 
 
 def import_csv(project: Project, text: str, *, who: str) -> Imported:
@@ -116,16 +125,22 @@ def _task(task: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def _import(project: Project, rows: Iterable[tuple[str, str]], who: str) -> Imported:
     """Label photos by hash or name; of several labels for one photo, the last counts. Blind answers stay."""
     hashes = photo_hashes(project)
-    blind = {photo for photo, current in project.events.labels().items() if current.how == "audit"}
     found: dict[str, str] = {}
     unknown = []
     for key, label in rows:
         photo_hash = hashes.get(key)
         if photo_hash is None:
             unknown.append(key)
-        elif photo_hash not in blind:
-            found[photo_hash] = label
-    names = {unicodedata.normalize("NFC", label).strip() for label in found.values()} - {_CANT_TELL}
+        else:
+            found[photo_hash] = unicodedata.normalize("NFC", label).strip()
+    n_found, current = len(found), project.events.labels()
+    before = {label.id: label.name.casefold() for label in project.labels.list(retired=True)} | {CANT_TELL: _CANT_TELL}
+    given = {photo: (before[event.label], event.how) for photo, event in current.items() if event.label is not None}
+    found = {photo: name for photo, name in found.items() if given.get(photo, ("",))[0] != name.casefold()}
+    same = n_found - len(found)
+    found = {photo: name for photo, name in found.items() if given.get(photo, ("", ""))[1] != "audit"}
+    blind = n_found - same - len(found)
+    names = {*found.values()} - {_CANT_TELL}
     for name in names:
         checked_name(name)
     known = {label.name.casefold() for label in project.labels.list()}
@@ -133,6 +148,6 @@ def _import(project: Project, rows: Iterable[tuple[str, str]], who: str) -> Impo
     with project.database.writing() as connection:
         create_labels(connection, [(name, None) for name in created])
     numbers = {label.name.casefold(): label.id for label in project.labels.list()} | {_CANT_TELL: CANT_TELL}
-    labels = {photo: numbers[unicodedata.normalize("NFC", name).strip().casefold()] for photo, name in found.items()}
+    labels = {photo: numbers[name.casefold()] for photo, name in found.items()}
     batch = project.events.label(labels, who=who, how="import") if labels else None
-    return Imported(batch, tuple(created), tuple(unknown))
+    return Imported(batch, tuple(created), tuple(unknown), same, blind)

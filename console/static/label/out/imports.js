@@ -126,10 +126,22 @@ class LabelImports extends AskingElement {
   }
 
   /** @param {Imported} outcome */
-  renderOutcome({ imported, new_labels: created, models, unknown, unknown_count: missing }) {
-    const made = created.length === 0 ? "" : ` New labels: ${created.join(", ")}.`;
-    const what = models.length === 0 ? "labelled" : `with a prediction of ${models.join(", ")}`;
-    return html`<p class="notice good" role="status">${count(imported, "photo")} ${what}.${made}
+  renderOutcome({ imported, same, blind, new_labels: created, models, unknown, unknown_count: missing }) {
+    const what =
+      models.length > 0
+        ? `${count(imported, "photo")} with a prediction of ${models.join(", ")}.`
+        : imported > 0
+          ? `${count(imported, "photo")} got another label. Undo: Ctrl+Z.`
+          : "Nothing has changed.";
+    const words = [
+      what,
+      created.length === 0 ? "" : `New labels: ${created.join(", ")}.`,
+      same === 0 ? "" : `${count(same, "photo")} had the same label already.`,
+      blind === 0
+        ? ""
+        : `${count(blind, "photo")} of the check ${blind === 1 ? "keeps its" : "keep their"} blind answer.`,
+    ];
+    return html`<p class="notice good" role="status">${words.filter(Boolean).join(" ")}
       ${missing === 0 ? nothing : html`${count(missing, "line")} found no photo: ${unknown.slice(0, 5).join(", ")}${missing > 5 ? ", …" : ""}.`}</p>`;
   }
 

@@ -15,7 +15,7 @@
  *   address: string | null, error: string | null, refused: string | null}} Serving
  * @typedef {{job: BundleJob, bundle: MadeBundle | null, refused: string | null, serving: Serving}} BundleState
  * @typedef {{imported: number, new_labels: string[], models: string[], unknown: string[],
- *   unknown_count: number}} Imported
+ *   unknown_count: number, same: number, blind: number}} Imported
  * @typedef {{name: string, photos: number, strange: string[], compared: number, agreed: number,
  *   audit: AuditedShare}} OtherModel
  * @typedef {{label: string, probability: number}} Guess

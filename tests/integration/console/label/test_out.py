@@ -93,7 +93,8 @@ def test_the_page_says_what_is_missing_and_takes_labels_in(page: Page, out: Out,
     page.get_by_label("File").set_input_files(table)
     page.get_by_role("button", name="Import").click()
     outcome = page.locator("shopcat-label-imports [role=status]")
-    expect(outcome).to_contain_text(f"{PHOTOS} photos labelled. New labels: back, front, left, right.")
+    words = f"{PHOTOS} photos got another label. Undo: Ctrl+Z. New labels: back, front, left, right."
+    expect(outcome).to_contain_text(words)
     expect(outcome).to_contain_text("1 line found no photo: elsewhere.jpg.")
     expect(button).to_be_enabled()
     expect(page.get_by_text("20 photos of 4 labels to train on")).to_be_visible()
@@ -102,6 +103,9 @@ def test_the_page_says_what_is_missing_and_takes_labels_in(page: Page, out: Out,
         page.get_by_role("link", name="Labels", exact=True).click()
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
     assert {row["name"]: row["label"] for row in rows} == {vehicle.name: vehicle.view for vehicle in truth(PHOTOS)}
+    page.get_by_label("File").set_input_files(download.value.path())
+    page.get_by_role("button", name="Import").click()
+    expect(outcome).to_have_text(f"Nothing has changed. {PHOTOS} photos had the same label already.")
     assert violations(page) == []
 
 

@@ -63,7 +63,9 @@ def test_tasks_of_label_studio_come_back(project: Project, other: Project, label
 def test_blind_answers_stay_what_they_are(project: Project, labelled: dict[str, str]) -> None:
     before = audit_rows(project)
     rows = "".join(f"{photo},fox\n" for photo in labelled)
-    import_csv(project, f"sha256,label\n{rows}", who="carl")
+    imported = import_csv(project, f"sha256,label\n{rows}", who="carl")
+    n_blind = sum(event.how == "audit" for photo, event in project.events.labels().items() if photo in labelled)
+    assert (imported.changed, imported.same, imported.blind) == (len(labelled) - n_blind, 0, n_blind)
     after = audit_rows(project)
     assert (after.photos, after.answers.tolist()) == (before.photos, before.answers.tolist())
 
@@ -75,6 +77,20 @@ def test_a_table_by_names_is_enough(project: Project, photos: list[str]) -> None
     assert imported.unknown == ("nowhere.png",)
     names = {photo.sha256: photo.name for photo in project.photos}
     assert {names[photo]: label for photo, label in named(project).items()} == {"000.png": "cat", "002.png": "fox"}
+
+
+def test_labels_that_photos_have_already_are_counted_and_no_step_of_the_history(
+    project: Project, photos: list[str]
+) -> None:
+    import_csv(project, "name,label\n000.png,Cat\n001.png,can't tell\n002.png,dog\n", who="carl")
+    before = project.events.history()
+    text = "name,label,state\n000.png, cat,\n001.png,,can't tell\n002.png,dog,\n"
+    again = import_csv(project, text, who="ann")
+    assert (again.batch, again.changed, again.same, again.blind, again.created) == (None, 0, 3, 0, ())
+    assert project.events.history() == before
+    text = "name,label,state\n000.png,cat,\n001.png,fox,\n002.png,,can't tell\n"
+    other = import_csv(project, text, who="ann")
+    assert (other.changed, other.same, other.created) == (2, 1, ("fox",))
 
 
 def test_a_name_of_several_photos_is_not_guessed(project: Project, tmp_path: Path) -> None:
