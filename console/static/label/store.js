@@ -69,11 +69,38 @@ export class ProjectStore extends ProjectState {
       "/events",
       { photos, label, how, space: this.view.space || null, negatives: refused },
       (answer) => (answer.batch === null ? "Nothing to change." : `${subject}, ${change}. Undo: Ctrl+Z`),
+      () => this.leaveSelection(photos, refused),
     );
   }
 
+  /**
+   * Take photos that got a label out of the selection, as those that were looked at and deselected.
+   * @param {string[]} labelled
+   * @param {string[]} refused
+   */
+  leaveSelection(labelled, refused) {
+    this.last = labelled;
+    for (const row of this.rows(refused)) this.negatives.add(row);
+    this.select(this.rows([...labelled, ...refused]), "remove");
+  }
+
+  /** Return the rows to search with: the chosen ones, or those that got a label last. */
+  examples() {
+    return this.selection.size === 0 && this.last.length > 0 ? this.rows(this.last) : this.chosen();
+  }
+
+  /** Undo the last step. Photos that it labelled are selected again, to get the right label. */
   undo() {
-    return this.write("/undo", {}, (answer) => changed("Undone", answer, "Redo: Ctrl+Shift+Z", "Nothing to undo."));
+    return this.write(
+      "/undo",
+      {},
+      (answer) => changed("Undone", answer, "Redo: Ctrl+Shift+Z", "Nothing to undo."),
+      ({ labels }) => {
+        const isLast = this.last.length > 0 && this.last.length === Object.keys(labels).length;
+        if (isLast && this.selection.size === 0 && this.last.every((photo) => photo in labels))
+          this.select(this.rows(this.last));
+      },
+    );
   }
 
   redo() {
@@ -85,14 +112,16 @@ export class ProjectStore extends ProjectState {
    * @param {string} path
    * @param {object} body
    * @param {(answer: BatchAnswer) => string} words
+   * @param {(answer: BatchAnswer) => void} [after]
    * @returns {Promise<BatchAnswer | null>}
    */
-  write(path, body, words) {
+  write(path, body, words, after = () => {}) {
     const written = this.writing.then(() =>
       this.attempt(async () => {
         /** @type {BatchAnswer} */
         const answer = await this.api.send("POST", path, body);
         if (answer.batch !== null) this.apply(answer);
+        after(answer);
         this.say(words(answer));
         return answer;
       }),
@@ -114,12 +143,12 @@ export class ProjectStore extends ProjectState {
   }
 
   /**
-   * Return photos like the selection and unlike the negatives.
+   * Return photos like the examples and unlike the negatives.
    * @param {number} [most]
    * @returns {Promise<SimilarPhoto[] | null>}
    */
   async similar(most = FOUND) {
-    const [positives, negatives] = [this.chosen(), [...this.negatives]].map((rows) =>
+    const [positives, negatives] = [this.examples(), [...this.negatives]].map((rows) =>
       rows.slice(0, EXAMPLES).map((row) => this.hash(row)),
     );
     const body = { space: this.view.space || undefined, positives, negatives, most, leave_labelled: true };

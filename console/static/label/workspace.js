@@ -70,6 +70,8 @@ class LabelWorkspace extends AskingElement {
     this.adding = false;
     /** True for a demonstration that was just begun: its photos come by themselves. */
     this.drawing = false;
+    /** Part that was open before. @type {Tab | ""} */
+    this.shownTab = "";
     /** True while single keys work. */
     this.keys = localStorage.getItem(SWITCH) !== "off";
     this.onKeyDown = this.onKeyDown.bind(this);
@@ -97,6 +99,8 @@ class LabelWorkspace extends AskingElement {
     if (changes.has("project") && this.store?.id !== this.project) this.openProject();
     for (const part of this.parts()) if (!this.asked.has(part)) this.load(part);
     if (changes.has("query")) {
+      if (this.tab !== this.shownTab) this.store?.select([]);
+      this.shownTab = this.tab;
       this.review = "";
       this.message = { text: "" };
     }
@@ -165,7 +169,7 @@ class LabelWorkspace extends AskingElement {
   /** @param {"selection" | "similar"} kind */
   async openReview(kind) {
     const { store } = this;
-    if (store === null || (kind === "selection" ? store.selection.size : store.chosen().length) === 0) {
+    if (store === null || (kind === "selection" ? store.selection.size : store.examples().length) === 0) {
       store?.say("Select photos first.", { until: ["selection"] });
       return;
     }
@@ -277,7 +281,7 @@ class LabelWorkspace extends AskingElement {
       <shopcat-label-help .keys=${this.keys} @keys=${this.switchKeys}></shopcat-label-help>
       ${this.adding ? html`<shopcat-label-upload .store=${store}></shopcat-label-upload>` : nothing}
       <div class="top-bar">
-        ${labels ? html`<shopcat-label-bar .store=${store} .keys=${this.keys}></shopcat-label-bar>` : nothing}
+        ${labels ? html`<shopcat-label-bar .store=${store} .keys=${this.keys} .asks=${!tools}></shopcat-label-bar>` : nothing}
         <div class="second-line">
           ${tools ? html`<shopcat-label-tools .store=${store} .words=${this.show === "grid"}></shopcat-label-tools>` : nothing}
           <p class=${bad ? "message bad" : "message"}>${text}</p>

@@ -4,6 +4,7 @@ import { PlainElement } from "../../shared/element.js";
 import { count, percent, whole } from "../../shared/format.js";
 import { html, nothing } from "../../vendor/lit.js";
 import { sign } from "../shapes.js";
+import { later } from "../store/values.js";
 import "./question.js";
 
 /** @import {ProjectStore} from "../store.js" */
@@ -34,19 +35,39 @@ class LabelAudit extends PlainElement {
     /** Queue that is open: blind questions of the audit, or second opinions. @type {"" | "audit" | "second"} */
     this.asking = "";
     this.drawing = false;
+    /** After answers, also those of others. */
+    this.onAnswers = later(300, () => this.photo || this.load());
+    /** After labels: the figure stays, because each look at it counts; it is asked for again with the next answer. */
+    this.onLabels = later(700, () => this.photo || this.load(this.audit?.figure ?? null));
+    this.onNames = () => this.requestUpdate();
   }
 
   connectedCallback() {
     super.connectedCallback();
+    this.store.addEventListener("audit", this.onAnswers);
+    this.store.addEventListener("labels", this.onLabels);
+    this.store.addEventListener("names", this.onNames);
     this.load();
   }
 
-  async load() {
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.store.removeEventListener("audit", this.onAnswers);
+    this.store.removeEventListener("labels", this.onLabels);
+    this.store.removeEventListener("names", this.onNames);
+    this.onAnswers.cancel();
+    this.onLabels.cancel();
+  }
+
+  /** @param {Figure | null} [kept] figure that is not asked for again */
+  async load(kept = null) {
     const { store } = this;
-    [this.audit, this.agreement] = await Promise.all([
-      store.attempt(() => store.api.send("POST", "/audit/figure")),
+    const [audit, agreement] = await Promise.all([
+      kept === null ? store.attempt(() => store.api.send("POST", "/audit/figure")) : null,
       store.attempt(() => store.api.get("/agreement")),
     ]);
+    this.audit = audit ?? this.audit;
+    this.agreement = agreement ?? this.agreement;
   }
 
   /** @param {"audit" | "second"} queue */
@@ -161,7 +182,7 @@ class LabelAudit extends PlainElement {
   /** @param {Figure} figure */
   renderLabels({ by_label: labels }) {
     const { names } = this.store;
-    return html`<h3>By label</h3><div class="scroll" tabindex="0" role="region" aria-label="Accuracy by label"><table class="plain">
+    return html`<h3>By label</h3><div class="scroll" tabindex="0" role="region" aria-label="Accuracy by label"><table class="plain compact">
       <thead><tr><th scope="col">Label</th><th scope="col" class="number">Right</th><th scope="col" class="number">Accuracy</th></tr></thead>
       <tbody>${labels.map(
         ({

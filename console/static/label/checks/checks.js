@@ -4,6 +4,7 @@ import { PlainElement } from "../../shared/element.js";
 import { percent, whole } from "../../shared/format.js";
 import { html, nothing } from "../../vendor/lit.js";
 import "../grid/list.js";
+import { later } from "../store/values.js";
 
 /** @import {Pick} from "../grid/list.js" */
 /** @import {ProjectStore} from "../store.js" */
@@ -46,21 +47,31 @@ class LabelChecks extends PlainElement {
     /** @type {Set<number>} */
     this.picked = new Set();
     this.load = () => this.read();
+    this.onLabels = later(1000, this.load);
   }
 
   connectedCallback() {
     super.connectedCallback();
     this.store.addEventListener("photos", this.load);
+    this.store.addEventListener("labels", this.onLabels);
     this.read();
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     this.store.removeEventListener("photos", this.load);
+    this.store.removeEventListener("labels", this.onLabels);
+    this.onLabels.cancel();
   }
 
+  /** Ask for the checks again: labels have changed, perhaps those of others. */
   async read() {
-    this.checks = await this.store.attempt(() => this.store.api.get("/checks"));
+    this.onLabels.cancel();
+    const checks = await this.store.attempt(() => this.store.api.get("/checks"));
+    if (checks === null) return;
+    this.checks = checks;
+    const rows = new Set(this.store.rows(this.hashes(this.check)));
+    this.picked = new Set([...this.picked].filter((row) => rows.has(row)));
   }
 
   /** @param {Check} check */
@@ -110,7 +121,9 @@ class LabelChecks extends PlainElement {
   /** @param {number | null} label */
   async give(label) {
     const answer = await this.store.label(label, "click", this.picked);
-    if (answer !== null) await this.read();
+    if (answer === null) return;
+    this.picked = new Set();
+    await this.read();
   }
 
   focus() {

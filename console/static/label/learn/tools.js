@@ -75,13 +75,13 @@ class LabelTools extends PlainElement {
 
   render() {
     const { store } = this;
-    const chosen = store.chosen().length;
+    const examples = store.examples().length;
     const enough = [...store.names.values()].filter(({ retired }) => !retired).length > 1;
     const { by, threshold } = store.view.fade;
     return html`<section class="tools-bar" aria-label="Tools">
       <div class="flow">
         <button ?disabled=${store.selection.size === 0} @click=${() => this.ask("review")}>Review selection <kbd>r</kbd></button>
-        <button ?disabled=${chosen === 0} @click=${() => this.ask("similar")}>Find similar <kbd>f</kbd></button>
+        <button ?disabled=${examples === 0} @click=${() => this.ask("similar")}>Find similar <kbd>f</kbd></button>
         <button ?disabled=${!enough} aria-expanded=${this.separating} @click=${() => {
           this.separating = !this.separating;
         }}>Separate labels</button>

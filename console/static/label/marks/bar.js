@@ -15,6 +15,7 @@ class LabelBar extends PlainElement {
   static properties = {
     store: { attribute: false },
     keys: { type: Boolean },
+    asks: { attribute: false },
     open: { state: true },
   };
 
@@ -23,6 +24,8 @@ class LabelBar extends PlainElement {
     /** @type {ProjectStore} */
     this.store = /** @type {any} */ (null);
     this.keys = true;
+    /** True while the part that is open asks for labels, so that it needs no selection. */
+    this.asks = false;
     /** @type {"" | "editor" | "history"} */
     this.open = "";
     this.onChange = () => this.requestUpdate();
@@ -56,7 +59,7 @@ class LabelBar extends PlainElement {
     const label = known ?? (await this.store.createLabel(name));
     if (label === null) return;
     field.value = "";
-    if (this.store.chosen().length > 0) this.give(label.id);
+    if (this.asks || this.store.chosen().length > 0) this.give(label.id);
     else this.store.say(`The label ${label.name} is ready. Select photos to give it.`, { until: ["selection"] });
   }
 

@@ -3,6 +3,7 @@
 import { PlainElement } from "../../shared/element.js";
 import { html, nothing } from "../../vendor/lit.js";
 import "./bundle.js";
+import { later } from "../store/values.js";
 import { renderDownloads } from "./downloads.js";
 import "./imports.js";
 import "./serving.js";
@@ -12,6 +13,8 @@ import "./serving.js";
 
 /** Milliseconds between questions while something changes. */
 const AGAIN = { running: 3000, reloading: 700 };
+/** Events of the store that change what is downloaded. */
+const CHANGES = ["labels", "names", "audit"];
 
 class LabelOut extends PlainElement {
   static properties = {
@@ -30,13 +33,13 @@ class LabelOut extends PlainElement {
     this.content = null;
     this.timer = 0;
     this.onJob = () => this.loadBundle();
-    this.onLabels = () => this.loadContent();
+    this.onLabels = later(300, () => this.loadContent());
   }
 
   connectedCallback() {
     super.connectedCallback();
     this.store.addEventListener("job", this.onJob);
-    this.store.addEventListener("labels", this.onLabels);
+    for (const type of CHANGES) this.store.addEventListener(type, this.onLabels);
     this.loadBundle();
     this.loadContent();
   }
@@ -45,7 +48,8 @@ class LabelOut extends PlainElement {
     super.disconnectedCallback();
     clearTimeout(this.timer);
     this.store.removeEventListener("job", this.onJob);
-    this.store.removeEventListener("labels", this.onLabels);
+    for (const type of CHANGES) this.store.removeEventListener(type, this.onLabels);
+    this.onLabels.cancel();
   }
 
   async loadBundle() {

@@ -141,9 +141,7 @@ class LabelReview extends PlainElement {
   async give(label) {
     const [kept, dropped] = [this.rows.filter((row) => this.kept.has(row)), this.dropped];
     const answer = await this.store.label(label, this.how, kept, dropped);
-    if (answer === null) return;
-    this.keepSelection();
-    this.close();
+    if (answer !== null) this.close();
   }
 
   /** Take what is kept over as the selection. */

@@ -44,6 +44,8 @@ export class ProjectState extends EventTarget {
     this.selection = new Set();
     /** Rows that were deselected in a review. @type {Set<number>} */
     this.negatives = new Set();
+    /** Hashes of the photos that got a label last: examples for a search, until others are chosen. @type {string[]} */
+    this.last = [];
     /** @type {number | null} */
     this.focus = null;
     /** How the selection was made, for the history: "click" or "lasso". */
@@ -282,6 +284,7 @@ export class ProjectState extends EventTarget {
     if (mode === "replace") {
       this.selection = new Set(rows);
       this.negatives = new Set();
+      this.last = [];
     } else
       for (const row of rows)
         if (mode === "remove" || (mode === "toggle" && this.selection.has(row))) this.selection.delete(row);
@@ -293,6 +296,7 @@ export class ProjectState extends EventTarget {
   setFocus(row) {
     if (row === this.focus) return;
     this.focus = row;
+    this.last = [];
     this.emit("selection");
   }
 

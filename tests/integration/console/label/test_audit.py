@@ -1,6 +1,7 @@
 """The audit and the agreement of people in Chromium: blind answers, the figure, fresh photos."""
 
 import re
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from playwright.sync_api import expect
@@ -34,10 +35,18 @@ def test_the_figure_is_unknown_until_thirty_answers_and_then_has_an_interval(
     audit = project.get("/audit")
     assert audit["answered"] == 30
     figure = audit["figure"]
-    expect(page.locator(".accuracy")).to_contain_text(
-        f"{100 * figure['share']:.1f} % accuracy, between {100 * figure['low']:.1f} % and {100 * figure['high']:.1f} %"
-    )
+    share, low, high = (percent(figure[name]) for name in ("share", "low", "high"))
+    expect(page.locator(".accuracy")).to_contain_text(f"{share} accuracy, between {low} and {high}")
+    table, card = page.get_by_role("table"), page.get_by_role("region", name="How good is the model?")
+    expect(table).to_be_visible()
+    widths = [(element.bounding_box() or {})["width"] for element in (table, card)]
+    assert widths[0] < 0.6 * widths[1]  # the columns are beside each other
     assert violations(page) == []
+
+
+def percent(share: float) -> str:
+    """Return a share as the page writes it: halves are rounded up."""
+    return f"{(100 * Decimal(str(share))).quantize(Decimal('0.1'), ROUND_HALF_UP)} %"
 
 
 def test_fresh_photos_begin_the_figure_again(open_project: OpenProject, project: Project) -> None:

@@ -31,6 +31,34 @@ def test_a_label_is_typed_given_undone_and_done_again(open_project: OpenProject,
     message(page, "Nothing to redo.")
 
 
+def test_photos_that_got_a_label_leave_the_selection_until_it_is_undone(
+    open_project: OpenProject, project: Project
+) -> None:
+    project.label(side=[10], front=[11])
+    page = open_project()
+    selected = page.locator("[role=option][aria-selected=true]")
+    cells(page).nth(0).click()
+    cells(page).nth(2).click(modifiers=["Shift"])
+    expect(selected).to_have_count(3)
+    page.get_by_role("button", name="Label side").click()
+    message(page, "3 photos, labelled side. Undo: Ctrl+Z")
+    expect(selected).to_have_count(0)
+    expect(page.get_by_role("button", name="Review selection")).to_be_disabled()
+    page.keyboard.press("Control+z")
+    expect(selected).to_have_count(3)
+    page.get_by_role("button", name="Label front").click()
+    message(page, "3 photos, labelled front. Undo: Ctrl+Z")
+    expect(selected).to_have_count(0)
+    assert [project.labels[photo] for photo in project.hashes[:3]] == [2, 2, 2]
+    page.get_by_role("button", name="Undo").click()
+    expect(selected).to_have_count(3)
+    page.get_by_role("link", name="Take it out").click()
+    page.get_by_role("link", name="Photos", exact=True).click()
+    expect(page.get_by_role("button", name="Review selection")).to_be_disabled()
+    expect(cells(page).first).to_be_visible()
+    expect(selected).to_have_count(0)
+
+
 def test_digits_label_one_photo_after_the_other(open_project: OpenProject, project: Project) -> None:
     ids = project.label(side=[0], front=[1])
     page = open_project("show=grid&space=final-what&projection=pca-1-2")

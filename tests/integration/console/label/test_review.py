@@ -62,7 +62,12 @@ def test_photos_that_are_taken_out_get_no_label_and_are_remembered(open_project:
     assert sent.value.post_data_json["negatives"] == [hashes[rows[0]], hashes[rows[1]]]
     assert project.labels == {hashes[row]: ids["side"] for row in rows[2:]}
     expect(page.get_by_role("listbox", name="Photos", exact=True)).to_be_focused()
-    expect(page.locator("[role=option][aria-selected=true]")).to_have_count(4)
+    expect(page.locator("[role=option][aria-selected=true]")).to_have_count(0)
+    with page.expect_request("**/similar") as asked:
+        page.keyboard.press("f")  # like the photos that got the label, and unlike those that were taken out
+    body = asked.value.post_data_json
+    assert sorted(body["positives"]) == sorted(hashes[row] for row in rows[2:])
+    assert sorted(body["negatives"]) == sorted(hashes[row] for row in rows[:2])
 
 
 def name_taken_out(project: Project, row: int) -> str:
