@@ -1,5 +1,6 @@
 """labelling.projects.embedding: a process of lowest priority that may be killed, and whose progress others read."""
 
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
@@ -90,6 +92,28 @@ def test_all_photos_get_features_and_broken_ones_a_reason(
     rows = seen_rows(project)
     assert len(rows.photos) == 24 - len(project.audits.current().held)
     assert np.isfinite(arrays.array(BY_NAME["final-what"], rows.photos)).all()
+
+
+def test_an_uploaded_photo_of_50_megapixels_is_embedded_and_a_larger_one_is_broken(
+    project: Project, network: FeatureNetwork
+) -> None:
+    sizes = {"camera.jpg": (8_660, 5_774), "limit.jpg": (8_000, 6_500), "beyond.jpg": (8_000, 6_501)}
+    photos = {}
+    for name, size in sizes.items():
+        content = io.BytesIO()
+        Image.linear_gradient("L").resize(size).convert("RGB").save(content, "JPEG", quality=90)
+        with project.upload(name) as upload:
+            upload.write(content.getvalue())
+            photos[name] = upload.finish().sha256
+    embed_project(project, network)
+    for name in ("camera.jpg", "limit.jpg"):
+        photo = project.photos[photos[name]]
+        assert (photo.state, (photo.width, photo.height)) == ("ok", sizes[name])
+        with Image.open(io.BytesIO(project.thumbnails.get(photo.sha256, 1024))) as shown:
+            assert max(shown.size) == 1024
+    beyond = project.photos[photos["beyond.jpg"]]
+    assert (beyond.state, beyond.kind) == ("broken", "image-too-large")
+    assert "8,000 x 6,501 pixels, 52,008,000 in all; at most 52,000,000 are allowed" in str(beyond.reason)
 
 
 def test_near_duplicates_are_grouped(project: Project, network: FeatureNetwork, folder: Path) -> None:
