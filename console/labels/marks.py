@@ -158,7 +158,7 @@ def _batch(opened: OpenProject, batch: Batch | None, since: int | None = None) -
     """Return a batch, with the labels of others that are later than an event that the page knows."""
     project = opened.project
     if batch is None:
-        return LabelBatch(batch=None, last_event=last_event(project), labels={})
+        return LabelBatch(batch=None, last_event=last_event(project), labels={}, held_back=0)
     labels = dict(batch.labels)
     if since is not None:
         events = project.events.history(after=since)
@@ -168,6 +168,7 @@ def _batch(opened: OpenProject, batch: Batch | None, since: int | None = None) -
         batch=batch.id,
         last_event=batch.last_event,
         labels={photo: number for photo, number in labels.items() if photo not in held},
+        held_back=len(held & batch.labels.keys()),
     )
 
 

@@ -110,6 +110,9 @@ class LabelBatch(LabelAnswer):
     labels: dict[str, int | None] = Field(
         description="New label of each photo by its SHA-256: a number, 0 for `can't tell`, or null for none."
     )
+    held_back: int = Field(
+        description="Number of further photos that changed: those of the audit, which `labels` does not name."
+    )
 
 
 class LabelState(LabelAnswer):

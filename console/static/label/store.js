@@ -3,8 +3,8 @@
  *
  * Photos are named by their row, as the maps are; a row changes its meaning only with the event "photos". Events:
  * "photos", "labels", "names", "selection" (also for the focus), "predictions", "view", "progress", "positions",
- * "people", "audit" (counts), "project" (name, archived), "message", and "model" and "job" with the detail that the
- * stream has.
+ * "people", "audit" (counts), "answers" when an undo or redo changes some of the audit, "project" (name, archived),
+ * "message", and "model" and "job" with the detail that the stream has.
  */
 
 import { count } from "../shared/format.js";
@@ -122,6 +122,7 @@ export class ProjectStore extends ProjectState {
         const answer = await this.api.send("POST", path, body);
         if (answer.batch !== null) this.apply(answer);
         after(answer);
+        if (answer.held_back > 0) this.emit("answers");
         this.say(words(answer));
         return answer;
       }),
@@ -145,13 +146,14 @@ export class ProjectStore extends ProjectState {
   /**
    * Return photos like the examples and unlike the negatives.
    * @param {number} [most]
+   * @param {boolean} [labelled] true to find photos with a label too
    * @returns {Promise<SimilarPhoto[] | null>}
    */
-  async similar(most = FOUND) {
+  async similar(most = FOUND, labelled = false) {
     const [positives, negatives] = [this.examples(), [...this.negatives]].map((rows) =>
       rows.slice(0, EXAMPLES).map((row) => this.hash(row)),
     );
-    const body = { space: this.view.space || undefined, positives, negatives, most, leave_labelled: true };
+    const body = { space: this.view.space || undefined, positives, negatives, most, leave_labelled: !labelled };
     return (await this.attempt(() => this.api.send("POST", "/similar", body)))?.photos ?? null;
   }
 

@@ -21,7 +21,8 @@
  * @typedef {{spaces: SpaceAnswer[], projections: ProjectionAnswer[],
  *   default: {space: string, projection: string}}} Spaces
  *
- * @typedef {{batch: number | null, last_event: number, labels: Record<string, number | null>}} BatchAnswer
+ * @typedef {{batch: number | null, last_event: number, labels: Record<string, number | null>,
+ *   held_back: number}} BatchAnswer
  * @typedef {{id: number, time: number, who: string, batch: number, photo: string, label: number | null, how: string,
  *   space: string | null, source: number | null}} HistoryEvent
  *

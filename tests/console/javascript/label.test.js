@@ -125,11 +125,21 @@ test("the history lists steps, the last one first, and an undo has the old and t
 
 test("an undo of nothing says so", () => {
   assert.equal(
-    changed("Undone", { batch: null, last_event: 0, labels: {} }, "", "Nothing to undo."),
+    changed("Undone", { batch: null, last_event: 0, labels: {}, held_back: 0 }, "", "Nothing to undo."),
     "Nothing to undo.",
   );
   assert.equal(
-    changed("Undone", { batch: 3, last_event: 9, labels: { a: 1, b: null } }, "Redo: Ctrl+Shift+Z", ""),
+    changed("Undone", { batch: 3, last_event: 9, labels: { a: 1, b: null }, held_back: 0 }, "Redo: Ctrl+Shift+Z", ""),
     "Undone: 2 photos changed. Redo: Ctrl+Shift+Z",
   );
+});
+
+test("an undo says that it takes back an answer of the audit, or that others have changed the photos since", () => {
+  const answer = { batch: 3, last_event: 9, labels: {}, held_back: 1 };
+  assert.equal(changed("Undone", answer, "Redo", ""), "Undone: 1 answer of the audit. Redo");
+  assert.equal(
+    changed("Undone", { ...answer, labels: { a: 1 } }, "Redo", ""),
+    "Undone: 1 photo changed, and 1 answer of the audit. Redo",
+  );
+  assert.match(changed("Undone", { ...answer, held_back: 0 }, "Redo", ""), /others have changed these photos since/);
 });

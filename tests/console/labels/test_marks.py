@@ -103,7 +103,12 @@ def test_everyone_undoes_their_own_batches(connect: Connect, project: Project, s
     undone = ann.post("/labels/cats/undo").json()
     assert undone["labels"] == {seen[0]: None}
     assert ann.get("/labels/cats/state").json()["labels"] == dict.fromkeys(seen[1:3], 2)
-    assert ann.post("/labels/cats/undo").json() == {"batch": None, "last_event": undone["last_event"], "labels": {}}
+    assert ann.post("/labels/cats/undo").json() == {
+        "batch": None,
+        "last_event": undone["last_event"],
+        "labels": {},
+        "held_back": 0,
+    }
     assert ann.post("/labels/cats/redo").json()["labels"] == {seen[0]: 1}
     assert ann.post("/labels/cats/redo").json()["batch"] is None
     assert bob.post("/labels/cats/undo").json()["labels"] == {seen[1]: 1, seen[2]: None}
@@ -176,7 +181,8 @@ def test_nothing_shows_the_answers_of_the_audit(ann: TestClient, project: Projec
     assert ann.get("/labels/cats/state").json()["labels"] == {seen[0]: 1}
     events = ann.get("/labels/cats/events").json()["events"]
     assert [event["photo"] for event in events] == [seen[0]]
-    assert ann.post("/labels/cats/undo").json()["labels"] == {}
+    undone = ann.post("/labels/cats/undo").json()
+    assert (undone["labels"], undone["held_back"]) == ({}, 1)
     assert [event["photo"] for event in ann.get("/labels/cats/events").json()["events"]] == [seen[0]]
     assert ann.get("/labels/cats/events", params={"photo": asked[1]}).json()["events"] == []
     assert {label["id"]: label["photos"] for label in ann.get("/labels/cats").json()["labels"]} == {1: 1, 2: 0}

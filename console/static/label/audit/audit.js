@@ -39,12 +39,15 @@ class LabelAudit extends PlainElement {
     this.onAnswers = later(300, () => this.photo || this.load());
     /** After labels: the figure stays, because each look at it counts; it is asked for again with the next answer. */
     this.onLabels = later(700, () => this.photo || this.load(this.audit?.figure ?? null));
+    /** After a step that took answers back: the same photos are asked about again. */
+    this.onUndone = () => (this.asking ? this.start(this.asking) : this.load());
     this.onNames = () => this.requestUpdate();
   }
 
   connectedCallback() {
     super.connectedCallback();
     this.store.addEventListener("audit", this.onAnswers);
+    this.store.addEventListener("answers", this.onUndone);
     this.store.addEventListener("labels", this.onLabels);
     this.store.addEventListener("names", this.onNames);
     this.load();
@@ -53,6 +56,7 @@ class LabelAudit extends PlainElement {
   disconnectedCallback() {
     super.disconnectedCallback();
     this.store.removeEventListener("audit", this.onAnswers);
+    this.store.removeEventListener("answers", this.onUndone);
     this.store.removeEventListener("labels", this.onLabels);
     this.store.removeEventListener("names", this.onNames);
     this.onAnswers.cancel();

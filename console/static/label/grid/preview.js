@@ -4,7 +4,7 @@ import { PlainElement } from "../../shared/element.js";
 import { percent } from "../../shared/format.js";
 import { html, nothing } from "../../vendor/lit.js";
 import { sign } from "../shapes.js";
-import { UNLABELLED } from "../store.js";
+import { CANT_TELL, UNLABELLED } from "../store.js";
 import { HOW, since } from "../words.js";
 
 /** @import {HistoryEvent} from "../types.js" */
@@ -140,7 +140,8 @@ class PhotoPreview extends PlainElement {
           .map(
             (label) => html`<button class="chip" @click=${() => this.give(label.id)}>${sign(label)} ${label.name}
             ${label.number < 10 ? html`<kbd aria-hidden="true">${label.number}</kbd>` : nothing}</button>`,
-          )}</div>
+          )}<button class="chip" @click=${() => this.give(CANT_TELL)}><b aria-hidden="true">?</b> Can't tell
+            <kbd aria-hidden="true">0</kbd></button></div>
         ${
           this.history.length === 0
             ? nothing

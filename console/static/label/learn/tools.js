@@ -75,13 +75,14 @@ class LabelTools extends PlainElement {
 
   render() {
     const { store } = this;
-    const examples = store.examples().length;
+    const none = "Select photos first.";
+    const [chosen, examples] = [store.selection.size, store.examples().length];
     const enough = [...store.names.values()].filter(({ retired }) => !retired).length > 1;
     const { by, threshold } = store.view.fade;
     return html`<section class="tools-bar" aria-label="Tools">
       <div class="flow">
-        <button ?disabled=${store.selection.size === 0} @click=${() => this.ask("review")}>Review selection <kbd>r</kbd></button>
-        <button ?disabled=${examples === 0} @click=${() => this.ask("similar")}>Find similar <kbd>f</kbd></button>
+        <button ?disabled=${chosen === 0} title=${chosen === 0 ? none : ""} @click=${() => this.ask("review")}>Review selection <kbd>r</kbd></button>
+        <button ?disabled=${examples === 0} title=${examples === 0 ? none : ""} @click=${() => this.ask("similar")}>Find similar <kbd>f</kbd></button>
         <button ?disabled=${!enough} aria-expanded=${this.separating} @click=${() => {
           this.separating = !this.separating;
         }}>Separate labels</button>

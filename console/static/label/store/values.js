@@ -53,7 +53,7 @@ export function problemOf(error) {
 }
 
 /**
- * Return in words how many photos an undo or redo changed.
+ * Return in words what an undo or redo changed.
  * @param {string} done
  * @param {BatchAnswer} answer
  * @param {string} next
@@ -61,5 +61,8 @@ export function problemOf(error) {
  */
 export function changed(done, answer, next, nothing) {
   if (answer.batch === null) return nothing;
-  return `${done}: ${count(Object.keys(answer.labels).length, "photo")} changed. ${next}`;
+  const photos = Object.keys(answer.labels).length;
+  const blind = answer.held_back > 0 ? `${count(answer.held_back, "answer")} of the audit` : "";
+  if (photos > 0) return `${done}: ${count(photos, "photo")} changed${blind && `, and ${blind}`}. ${next}`;
+  return `${done}: ${blind || "others have changed these photos since, so they stay as they are"}. ${next}`;
 }

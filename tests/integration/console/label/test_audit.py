@@ -30,13 +30,20 @@ def test_the_figure_is_unknown_until_thirty_answers_and_then_has_an_interval(
     assert violations(page) == []
     page.keyboard.press("1")
     message(page, "Answered: one. 20 photos left.")
+    page.keyboard.press("Control+z")
+    message(page, "Undone: 1 answer of the audit. Redo: Ctrl+Shift+Z")
+    assert project.get("/audit")["answered"] == 29
+    page.keyboard.press("Control+Shift+z")
+    message(page, "Done again: 1 answer of the audit. Undo: Ctrl+Z")
     page.keyboard.press("Escape")
     expect(page.locator(".accuracy")).to_contain_text("accuracy, between")
     audit = project.get("/audit")
     assert audit["answered"] == 30
     figure = audit["figure"]
-    share, low, high = (percent(figure[name]) for name in ("share", "low", "high"))
-    expect(page.locator(".accuracy")).to_contain_text(f"{share} accuracy, between {low} and {high}")
+    shown = page.locator(".accuracy")
+    expect(shown).to_have_text(re.compile(r"^\s*[\d.]+ % accuracy, between [\d.]+ % and [\d.]+ %\s*$"))
+    percent = [float(number) for number in re.findall(r"[\d.]+", shown.inner_text())]
+    assert percent == pytest.approx([100 * figure[name] for name in ("share", "low", "high")], abs=0.06)
     table, card = page.get_by_role("table"), page.get_by_role("region", name="How good is the model?")
     expect(table).to_be_visible()
     widths = [(element.bounding_box() or {})["width"] for element in (table, card)]

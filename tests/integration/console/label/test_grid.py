@@ -104,6 +104,14 @@ def test_the_preview_zooms_goes_on_labels_and_gives_the_focus_back(open_project:
     page.keyboard.press("1")
     message(page, "1 photo, labelled side. Undo: Ctrl+Z")
     assert set(project.labels) == {project.hashes[row] for row in (0, rows[4])}
+    dialog.get_by_role("button", name="Can't tell").click()
+    message(page, "1 photo, labelled can't tell. Undo: Ctrl+Z")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("0")
+    expect(dialog.get_by_text("can't tell.")).to_be_visible()
+    assert {photo for photo, label in project.labels.items() if label == 0} == {
+        project.hashes[row] for row in rows[4:6]
+    }
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("listbox", name="Photos", exact=True)).to_be_focused()

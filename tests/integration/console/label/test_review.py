@@ -93,18 +93,21 @@ def test_similar_photos_are_those_of_the_service_and_follow_the_cut(
     row = rows_of(page)[3]
     cells(page).nth(3).click()
     page.keyboard.press("f")
-    expect(cells(page, REVIEW)).to_have_count(24)
+    expect(cells(page, REVIEW)).to_have_count(25)
     hashes = project.hashes
     body = {"space": "final-what", "positives": [hashes[row]]}
     found = [photo["sha256"] for photo in project.post("/similar", body)["photos"]]
-    assert [hashes[place] for place in rows_of(page, REVIEW)] == found[:24]
+    assert [hashes[place] for place in rows_of(page, REVIEW)] == [hashes[row], *found[:24]]
     assert violations(page) == []
     page.get_by_label("Number of photos").fill("5")
-    expect(cells(page, REVIEW)).to_have_count(5)
-    cells(page, REVIEW).nth(1).click()
+    expect(cells(page, REVIEW)).to_have_count(6)
+    cells(page, REVIEW).nth(2).click()
+    page.get_by_label("Number of photos").fill("1")
+    expect(cells(page, REVIEW)).to_have_count(2)
+    page.get_by_label("Number of photos").fill("5")
     page.get_by_role("button", name="More").click()
-    expect(cells(page, REVIEW)).to_have_count(29)
-    expect(page.locator(".counts")).to_contain_text(["28 of 29 kept"])
+    expect(cells(page, REVIEW)).to_have_count(30)
+    expect(page.locator("shopcat-label-review .counts")).to_have_text("29 of 30 kept")
     with page.expect_request("**/similar") as sent:
         page.get_by_role("button", name="Find similar to what is kept").click()
     assert sent.value.post_data_json["negatives"] == [found[1]]
@@ -116,8 +119,67 @@ def test_found_photos_get_the_label_as_similar_ones(open_project: OpenProject, p
     page = open_project()
     cells(page).nth(3).click()
     page.keyboard.press("f")
-    expect(cells(page, REVIEW)).to_have_count(24)
+    expect(cells(page, REVIEW)).to_have_count(25)
     page.get_by_label("Number of photos").fill("3")
     page.get_by_role("button", name="Label side: 0 photos").click()
-    message(page, "3 photos, labelled side. Undo: Ctrl+Z")
+    message(page, "4 photos, labelled side. Undo: Ctrl+Z")
     assert {event["how"] for event in project.get("/events")["events"]} == {"similar"}
+
+
+def test_kept_photos_stay_in_the_review_through_searches_and_get_the_label(
+    open_project: OpenProject, project: Project
+) -> None:
+    ids = project.label(side=[])
+    page = open_project()
+    open_review(page, 5)
+    rows = rows_of(page, REVIEW)
+    cells(page, REVIEW).nth(0).click()
+    page.get_by_role("button", name="Find similar to what is kept").click()
+    expect(cells(page, REVIEW)).to_have_count(28)
+    assert rows_of(page, REVIEW)[:4] == rows[1:]
+    expect(cells(page, REVIEW).first).to_contain_text("chosen")
+    assert violations(page) == []
+    wrong, right = rows_of(page, REVIEW)[4:6]
+    cells(page, REVIEW).nth(4).click()
+    page.get_by_role("button", name="Find similar to what is kept").click()
+    expect(cells(page, REVIEW)).to_have_count(27 + project_rest(project, 29))
+    kept = rows_of(page, REVIEW)
+    assert kept[:5] == [*rows[1:], right]
+    assert not {rows[0], wrong} & {*kept}
+    with page.expect_request("**/events") as sent:
+        page.get_by_role("button", name="Label side: 0 photos").click()
+    hashes = project.hashes
+    expect(page.locator("shopcat-label-review")).to_have_count(0)
+    assert project.labels == dict.fromkeys((hashes[row] for row in kept), ids["side"])
+    assert sent.value.post_data_json["negatives"] == [hashes[rows[0]], hashes[wrong]]
+
+
+def project_rest(project: Project, used: int) -> int:
+    """Return the number of photos that a search can still find, at most a page."""
+    return min(24, len(project.hashes) - used)
+
+
+def test_labelled_photos_are_left_out_until_they_are_included(open_project: OpenProject, project: Project) -> None:
+    project.label(side=list(range(10, 22)))
+    page = open_project()
+    find = page.get_by_role("button", name="Find similar")
+    expect(find).to_be_disabled()
+    expect(find).to_have_attribute("title", "Select photos first.")
+    page.get_by_role("listbox", name="Photos", exact=True).focus()
+    page.keyboard.press("f")
+    message(page, "Select photos first.")
+    cells(page).nth(0).click()
+    find.click()
+    expect(page.get_by_text("12 labelled photos are left out.")).to_be_visible()
+    page.get_by_label("Number of photos").fill("37")
+    expect(cells(page, REVIEW)).to_have_count(38)
+    assert not set(range(10, 22)) & {*rows_of(page, REVIEW)}
+    include = page.get_by_role("button", name="Include labelled photos")
+    include.click()
+    expect(page.get_by_text("12 labelled photos are searched too.")).to_be_visible()
+    expect(include).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("Number of photos").fill("49")
+    expect(cells(page, REVIEW)).to_have_count(50)
+    assert violations(page) == []
+    include.click()
+    expect(cells(page, REVIEW)).to_have_count(38)
