@@ -145,6 +145,11 @@ class Project:
         self.database.close()
 
 
+def new_seed() -> str:
+    """Return a text that the random orders of a project's photos come from."""
+    return secrets.token_hex(16)
+
+
 class ProjectStore:
     """Projects in a folder.
 
@@ -177,7 +182,7 @@ class ProjectStore:
         with self._locked():
             folder = self._free_folder(name)
             with new_folder(folder, rights="private") as part:
-                create(part / FILE, name, created=time.time(), seed=secrets.token_hex(16))
+                create(part / FILE, name, created=time.time(), seed=new_seed())
                 if origin is not None:
                     (part / _ORIGIN).write_bytes(os.fsencode(origin))
         return Project(folder, limits=self._limits)

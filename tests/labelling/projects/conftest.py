@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from labelling.projects import store as projects
 from labelling.projects.store import Project, ProjectStore
 from tests.labelling.projects.pictures import save_photos
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same photos are held back in each run of a test."""
+    monkeypatch.setattr(projects, "new_seed", lambda: "seed")
 
 
 @pytest.fixture

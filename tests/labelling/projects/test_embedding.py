@@ -230,6 +230,7 @@ def test_a_killed_process_continues_where_it_stopped(project: Project, network: 
     with started(project) as process:
         wait_until(lambda: read_progress(project).embedded > 0, process)
         assert read_progress(project).running
+        process.send_signal(signal.SIGSTOP)
         assert not embed_project(project, network)  # one process at a time
         process.send_signal(signal.SIGKILL)
         process.wait()
