@@ -45,7 +45,7 @@ def test_each_training_forecasts_better_than_the_mean(lesson: training.Lesson, m
     monkeypatch.setattr(training, "LEARNING_RATES", {256: 3e-3})
     mean = np.full_like(lesson.holdout.log_sales, lesson.train.log_sales.mean())
     error = exp_rmspe(lesson.holdout.log_sales, mean)
-    for name, train in training._trainings(lesson, [training.FLOAT32], 2, seed=0).items():
+    for name, train in training._trainings(lesson, [training.FLOAT32], 5, seed=0).items():
         assert exp_rmspe(lesson.holdout.log_sales, train()()) < error, name
 
 
