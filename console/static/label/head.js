@@ -25,7 +25,6 @@ export function renderHead(page, store) {
       <p class="crumb"><a href="/console/label">All projects</a></p>
       <h1>${name}</h1>
       <p class="hint">${count(photos, "photo")}, ${whole(store.labelled)} labelled.
-        ${page.tab === "photos" ? renderHeld(store) : nothing}
         ${photos > 0 ? modelWords(store) : nothing}
         ${store.people.length > 1 ? html`<span class="people">Here now: ${store.people.join(", ")}.</span>` : nothing}</p>
       <div class="flow head-tools">
@@ -51,17 +50,6 @@ export function renderHead(page, store) {
           : nothing
       }
     </div>`;
-}
-
-/**
- * Say which photos are missing on the map and in the grid, and why.
- * @param {ProjectStore} store
- */
-function renderHeld({ project }) {
-  const { held = 0, labelled = 0 } = project?.audit ?? {};
-  if (held === 0) return nothing;
-  return html`<span class="held">${whole(held)} of ${count(project?.photos ?? 0, "photo")} are kept for the check
-    <a href=${partAddress({ tab: "audit" })}>How good is it?</a> and are not shown here${labelled > 0 ? `; ${whole(labelled)} of them have an answer` : ""}.</span>`;
 }
 
 /**

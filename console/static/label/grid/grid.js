@@ -4,6 +4,7 @@ import { PlainElement } from "../../shared/element.js";
 import { count, whole } from "../../shared/format.js";
 import { html, nothing } from "../../vendor/lit.js";
 import { CANT_TELL } from "../store.js";
+import { partAddress } from "../words.js";
 import "./list.js";
 import { mapOrder, ORDERS, passes, sorted, unlabelledFirst } from "./order.js";
 
@@ -130,12 +131,21 @@ class PhotoGrid extends PlainElement {
       <p class="hint counts">${shown === all ? count(all, "photo") : `${whole(shown)} of ${count(all, "photo")}`},
         ${whole(store.selection.size)} selected.
         ${store.selection.size > 0 ? html`<button class="quiet small" @click=${() => store.select([])}>Clear</button>` : nothing}
-        ${shown > 0 ? html`<button class="quiet small" @click=${() => store.select(this.rows)}>Select all</button>` : nothing}</p>
+        ${shown > 0 ? html`<button class="quiet small" @click=${() => store.select(this.rows)}>Select all</button>` : nothing}
+        ${this.renderHeld()}</p>
       </div>
       <shopcat-label-list id="grid" name="Photos" .store=${store} .rows=${this.rows} .picked=${store.selection} .size=${this.size}
         @pick=${(/** @type {Pick} */ { detail }) => store.select(detail.rows, detail.mode)}></shopcat-label-list>
       ${shown === 0 ? html`<p class="empty">${all === 0 ? "No photo is ready yet." : "No photo fits this choice."}</p>` : nothing}
     </section>`;
+  }
+
+  /** Say which photos are missing here and on the map, and why. */
+  renderHeld() {
+    const held = this.store.project?.audit.held ?? 0;
+    if (held === 0) return nothing;
+    return html`<span class="held">${count(held, "further photo")} ${held === 1 ? "is" : "are"} kept for the check
+      <a href=${partAddress({ tab: "audit" })}>How good is it?</a></span>`;
   }
 
   renderFilters() {

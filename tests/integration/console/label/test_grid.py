@@ -17,6 +17,7 @@ def test_keys_move_select_ranges_and_add_single_photos(open_project: OpenProject
     grid = page.get_by_role("listbox", name="Photos", exact=True)
     cells(page).nth(0).click()
     assert grid.get_attribute("aria-multiselectable") == "true"
+    expect(page.locator(".counts")).to_contain_text("50 further photos are kept for the check How good is it?")
     page.keyboard.press("ArrowRight")
     expect(grid).to_have_attribute("aria-activedescendant", f"grid-{rows[1]}")
     for _ in range(3):
