@@ -4,17 +4,22 @@
 
 A service has both bundles, and a project whose photos are being embedded. Forecasts are measured in pairs of turns: in
 one of each, the process of the embedding is stopped (SIGSTOP), in the other it goes on (SIGCONT). It ends when all
-photos are embedded. Prints the latencies in ms, their ratios with quartiles, and the photos per second.
+photos are embedded. Then an empty loop of the same priority takes the place of the embedding, for comparison. Prints
+the latencies in ms, their ratios with quartiles, and the photos per second.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -26,6 +31,8 @@ from labelling.projects.progress import read_progress
 from labelling.projects.store import Project, ProjectStore
 from runtime.bundle import name_of
 from serving.tuning.load import Load
+
+LOOPED = 10  # pairs with the empty loop
 
 
 def make_photos(source: Path, folder: Path, count: int) -> Path:
@@ -50,23 +57,49 @@ def embedding() -> psutil.Process | None:
     return None
 
 
-def measure_pairs(
-    url: str, bodies: Sequence[bytes], project: Project, *, connections: int, seconds: float
-) -> list[tuple[Load, Load]]:
+@contextlib.contextmanager
+def empty_loop() -> Iterator[psutil.Process]:
+    """Run a process that does nothing, at the priority of the embedding."""
+    program = "from runtime.cores import lower_priority; lower_priority()\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        yield psutil.Process(process.pid)
+        process.kill()
+
+
+def measure_pair(process: psutil.Process, turn: Callable[[], Load], *, busy_first: bool) -> tuple[Load, Load]:
+    """Measure a quiet turn, while a process is stopped, and a busy one.
+
+    Raises:
+        psutil.NoSuchProcess: if the process has ended.
+    """
+    turns: dict[bool, Load] = {}
+    for busy in (busy_first, not busy_first):
+        process.send_signal(signal.SIGCONT if busy else signal.SIGSTOP)
+        turns[busy] = turn()
+    process.send_signal(signal.SIGCONT)
+    return turns[False], turns[True]
+
+
+def measure_pairs(turn: Callable[[], Load], project: Project) -> list[tuple[Load, Load]]:
     """Measure pairs of a quiet and a busy turn until all photos are embedded."""
     pairs: list[tuple[Load, Load]] = []
     while (process := embedding()) is not None:
-        turns: dict[bool, Load] = {}
-        for busy in (False, True) if len(pairs) % 2 else (True, False):
-            try:
-                process.send_signal(signal.SIGCONT if busy else signal.SIGSTOP)
-            except psutil.NoSuchProcess:
-                return pairs
-            turns[busy] = measure(url, bodies, connections=connections, seconds=seconds)
-        process.send_signal(signal.SIGCONT)
+        try:
+            pair = measure_pair(process, turn, busy_first=len(pairs) % 2 == 0)
+        except psutil.NoSuchProcess:
+            break
         if not read_progress(project).finished:  # the last turn was not busy to its end
-            pairs.append((turns[False], turns[True]))
+            pairs.append(pair)
     return pairs
+
+
+def print_ratios(what: str, pairs: Sequence[tuple[Load, Load]]) -> None:
+    """Print the figures of pairs: medians of both turns, and their ratios with quartiles."""
+    print(f"\n{what}, {len(pairs)} pairs")
+    for name in ("p50", "p99", "rate"):
+        low, median, high = statistics.quantiles([getattr(b, name) / getattr(q, name) for q, b in pairs], n=4)
+        quiet, busy = (statistics.median(getattr(load, name) for load in loads) for loads in zip(*pairs, strict=True))
+        print(f"{name}: quiet {quiet:.2f}, busy {busy:.2f}; ratio {median:.3f} (quartiles {low:.3f}, {high:.3f})")
 
 
 def main() -> None:
@@ -90,17 +123,17 @@ def main() -> None:
             waited(Client(url).answers)
             address = f"{url}/predictions/{name_of(options.sales)}"
             waited(lambda: embedding() is not None)
-            measure(address, bodies, connections=options.connections, seconds=options.seconds)  # warms up
+            turn = partial(measure, address, bodies, connections=options.connections, seconds=options.seconds)
+            turn()  # warms up
             before, began = read_progress(project).embedded, time.monotonic()
-            pairs = measure_pairs(address, bodies, project, connections=options.connections, seconds=options.seconds)
+            pairs = measure_pairs(turn, project)
             rate = (read_progress(project).embedded - before) / (time.monotonic() - began)
-    print(f"{options.connections} connections by {generator()}, {len(pairs)} pairs of {options.seconds:g} s")
-    print(f"load of the machine before: {load:.1f}; {rate:.1f} photos a second while half of the time is quiet\n")
-    for name in ("p50", "p99", "rate"):
-        ratios = [getattr(busy, name) / getattr(quiet, name) for quiet, busy in pairs]
-        low, median, high = statistics.quantiles(ratios, n=4)
-        quiet, busy = (statistics.median(getattr(load, name) for load in loads) for loads in zip(*pairs, strict=True))
-        print(f"{name}: quiet {quiet:.2f}, busy {busy:.2f}; ratio {median:.3f} (quartiles {low:.3f}, {high:.3f})")
+            with empty_loop() as process:
+                looped = [measure_pair(process, turn, busy_first=number % 2 == 0) for number in range(LOOPED)]
+    print(f"{options.connections} connections by {generator()}, turns of {options.seconds:g} s")
+    print(f"load of the machine before: {load:.1f}; {rate:.1f} photos a second while half of the time is quiet")
+    print_ratios("embedding", pairs)
+    print_ratios("empty loop", looped)
 
 
 if __name__ == "__main__":
