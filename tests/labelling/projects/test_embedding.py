@@ -17,6 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from labelling.demonstration.vehicles import write_demonstration
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
 from labelling.features.table import FeatureTable, PhotoFacts
@@ -192,6 +193,21 @@ def test_photos_that_kill_the_process_become_broken_and_all_others_are_embedded(
     assert found["deadly-0.jpg"].kind == "crash"
     assert "save it with another program" in str(found["deadly-0.jpg"].reason)
     assert subprocess.run(command, cwd=ROOT).returncode == 0
+
+
+@pytest.mark.integration
+def test_a_smaller_copy_is_a_near_copy_and_no_other_photo_is(
+    project: Project, network: FeatureNetwork, tmp_path: Path
+) -> None:
+    folder = tmp_path / "vehicles"
+    write_demonstration(folder, 40)
+    with Image.open(folder / "vehicle_0007.jpg") as photo:
+        photo.resize((photo.width // 2, photo.height // 2)).save(folder / "copy.jpg", quality=70)
+    project.photos.add_folder(folder)
+    assert embed_project(project, network)
+    twins = {photo.name: photo.twin for photo in project.photos}
+    assert twins["copy.jpg"] == twins["vehicle_0007.jpg"]
+    assert len(set(twins.values())) == 40
 
 
 @pytest.mark.integration
