@@ -19,14 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from benchmarks.labelling.pools import listed_photos
+from benchmarks.labelling.pools import embedded_photos
 from benchmarks.markdown import table_row
 from labelling.demonstration.vehicles import draw, vehicles
 from labelling.features.components import Components
-from labelling.features.embedding import embed
 from labelling.features.network import FeatureNetwork
 from labelling.features.spaces import BY_NAME
-from labelling.features.table import FeatureTable
 from labelling.learning.arrays import unit
 from labelling.photos.looks import dhash
 from pets.images import open_photo
@@ -119,11 +117,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with images/ and annotations/")
     parser.add_argument("--cache", type=Path, default=Path("build/features"), help="folder to keep features in")
     arguments = parser.parse_args()
-    network = FeatureNetwork.load(arguments.bundle)
-    table = FeatureTable(arguments.cache, network.key, network.width)
-    files = listed_photos(arguments.data)
-    for _ in embed(network, table, files):
-        pass
+    network, table, files = embedded_photos(arguments.bundle, arguments.data, arguments.cache)
     numbers = table.numbers([file.sha256 for file in files])
     hashes = np.array([table.facts[number].dhash for number in numbers.tolist()], np.uint64)
     pets = Looks(hashes, table.read(numbers, network.columns[BY_NAME["final-what"]]).astype(np.float32))

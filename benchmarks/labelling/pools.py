@@ -64,11 +64,7 @@ def read_album(bundle: Path, data: Path, cache: Path) -> Album:
         data: folder in the layout of the Oxford-IIIT Pet Dataset.
         cache: folder to keep features in.
     """
-    photos = listed_photos(data)
-    network = FeatureNetwork.load(bundle)
-    table = FeatureTable(cache, network.key, network.width)
-    for _ in embed(network, table, photos):
-        pass
+    network, table, photos = embedded_photos(bundle, data, cache)
     hashes = [file.sha256 for file in photos]
     features = table.read(table.numbers(hashes), network.columns[BY_NAME[SPACE]])
     breeds = [file.path.stem.rpartition("_")[0] for file in photos]
@@ -79,6 +75,16 @@ def read_album(bundle: Path, data: Path, cache: Path) -> Album:
         hashes,
         np.array([file.path.stem in test for file in photos]),
     )
+
+
+def embedded_photos(bundle: Path, data: Path, cache: Path) -> tuple[FeatureNetwork, FeatureTable, list[PhotoFile]]:
+    """Return a bundle's network, a table with the features of the listed photos, and these; see `read_album`."""
+    photos = listed_photos(data)
+    network = FeatureNetwork.load(bundle)
+    table = FeatureTable(cache, network.key, network.width)
+    for _ in embed(network, table, photos):
+        pass
+    return network, table, photos
 
 
 def listed_photos(data: Path) -> list[PhotoFile]:

@@ -20,12 +20,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.labelling.api.console import RunningConsole, running_console
-from benchmarks.labelling.pools import listed_photos
+from benchmarks.labelling.pools import embedded_photos
 from benchmarks.markdown import table_row
 from labelling.features.arrays import SpaceArrays
-from labelling.features.embedding import embed
 from labelling.features.layout import FeatureLayout
-from labelling.features.network import FeatureNetwork
 from labelling.features.table import FeatureTable, PhotoFacts
 from labelling.photos.files import PhotoFile
 from labelling.projects.photos import insert_photo
@@ -45,11 +43,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("build/features"), help="folder to keep features in")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of photos")
     arguments = parser.parse_args()
-    network = FeatureNetwork.load(arguments.bundle)
-    table = FeatureTable(arguments.cache, network.key, network.width)
-    photos = listed_photos(arguments.data)
-    for _ in embed(network, table, photos):
-        pass
+    network, table, photos = embedded_photos(arguments.bundle, arguments.data, arguments.cache)
     columns = []
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory() as folder:
