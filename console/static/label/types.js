@@ -29,7 +29,7 @@
  * @typedef {{space: string, labels: number[], labels_hash: string}} Model
  * @typedef {{model: Model | null, state: string, labels: number[], confidence: number[], margin: number[],
  *   second: number[], rows_version: string}} PredictionAnswer
- * @typedef {{state: string, model: Model | null, labels: Int32Array, confidence: Float32Array, margin: Float32Array,
+ * @typedef {{state: string, model: Model | null, labels: Int32Array, confidence: Float64Array, margin: Float64Array,
  *   second: Int32Array}} Predictions
  * @typedef {{space: string, text: string, score: number | null, p_value: number | null, warning: string | null,
  *   ranking: {space: string, score: number}[], n_labelled: Record<string, number>, positions: string,

@@ -15,6 +15,7 @@ export function floatsOf(text) {
 }
 
 /**
+ * Return the columns of predictions. Float64, so that a confidence of 0.95 is not below a threshold of 0.95.
  * @param {PredictionAnswer} answer
  * @returns {Predictions}
  */
@@ -23,8 +24,8 @@ export function predictionsOf({ state, model, labels, confidence, margin, second
     state,
     model,
     labels: Int32Array.from(labels),
-    confidence: Float32Array.from(confidence),
-    margin: Float32Array.from(margin),
+    confidence: Float64Array.from(confidence),
+    margin: Float64Array.from(margin),
     second: Int32Array.from(second),
   };
 }
