@@ -13,7 +13,7 @@ JAVASCRIPT := tests/console/javascript
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
-.PHONY: serve demo test all-tests unit container-test lint format docs bench serve-env train-env clean help
+.PHONY: serve demo test all-tests unit test-cluster container-test lint format docs bench serve-env train-env clean help
 
 serve: $(VENV)/.serve  ## Serve the demonstration and the pets model until Ctrl-C (the default)
 	@exec $(BIN)/shopcat serve $(DEMO) $(PETS)
@@ -22,10 +22,13 @@ test: $(VENV)/.test  ## Run lint and, beside it, all tests; ARGS="-k pets" selec
 	@$(MAKE) --no-print-directory --jobs 2 lint all-tests
 
 all-tests: $(VENV)/.test $(VENV)/.typescript $(VENV)/.javascript
-	$(PYTEST) $(ARGS)
+	$(PYTEST) -m "not cluster" $(ARGS)
 
 unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
-	$(PYTEST) -m "not integration" $(ARGS)
+	$(PYTEST) -m "not integration and not cluster" $(ARGS)
+
+test-cluster: $(VENV)/.test  ## Run the tests of clusters, several hosts and other engines, for minutes
+	$(BIN)/python -m pytest -m cluster --durations 25 $(ARGS)
 
 container-test: $(VENV)/.test  ## Build the container image with podman and test it; SHOPCAT_CONTAINER=docker uses Docker
 	SHOPCAT_CONTAINER=$${SHOPCAT_CONTAINER:-podman} $(BIN)/python -m pytest tests/integration/test_container.py $(ARGS)
