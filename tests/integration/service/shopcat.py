@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -40,6 +40,8 @@ class Load:
         refused: number of connections that were not accepted.
         retry_after: values of the header Retry-After in answers with status 503.
         stopped: set to end the clients.
+        host: address that they send to.
+        enter: called in the thread of each client.
     """
 
     port: int
@@ -49,10 +51,13 @@ class Load:
     refused: int = 0
     retry_after: set[str | None] = field(default_factory=set)
     stopped: threading.Event = field(default_factory=threading.Event)
+    host: str = HOST
+    enter: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         """Send requests until stopped."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=60)
+        self.enter()
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         while not self.stopped.is_set():
             try:
                 if is_new := connection.sock is None:
@@ -85,9 +90,9 @@ class Load:
 
 
 @contextmanager
-def load(port: int, clients: int = 8) -> Iterator[Load]:
+def load(port: int, clients: int = 8, host: str = HOST, enter: Callable[[], None] = lambda: None) -> Iterator[Load]:
     """Keep a service busy until the block ends; it begins when answers arrive."""
-    running = Load(port)
+    running = Load(port, host=host, enter=enter)
     threads = [threading.Thread(target=running.run) for _ in range(clients)]
     for thread in threads:
         thread.start()
