@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, REVIEW_SHARE, command
+from cli import bulk
+from cli.common import DEVICE, FOLDER, REVIEW_SHARE, command
 
 if TYPE_CHECKING:  # --help should not wait for their imports
+    from bulk.job import BadRows
     from pets.classifier import Classifier
     from schemas.pets.answer import Prediction
     from schemas.problems import Problem
@@ -15,7 +17,7 @@ if TYPE_CHECKING:  # --help should not wait for their imports
 
 @click.command()
 @click.argument("bundle", type=FOLDER)
-@click.argument("images", type=FILE, nargs=-1, required=True)
+@click.argument("images", nargs=-1, required=True)
 @click.option(
     "--heatmap",
     type=click.Choice(["activation", "gradcam", "contrast"]),
@@ -30,7 +32,11 @@ if TYPE_CHECKING:  # --help should not wait for their imports
     show_default=True,
     help="Part of the photo to classify; closer is the part with the animal, if the animal is small.",
 )
-@click.option("--out", type=FOLDER, help="Folder for the photos with their heatmaps.")
+@click.option(
+    "--out",
+    help="Folder for the photos with their heatmaps. Without --heatmap, a folder that ends in /, or an address, for "
+    "Parquet files with the breeds.",
+)
 @click.option(
     "--top",
     "top_k",
@@ -40,18 +46,22 @@ if TYPE_CHECKING:  # --help should not wait for their imports
     help="Number of breeds to print for a photo.",
 )
 @REVIEW_SHARE
+@bulk.job_options
 @DEVICE
 @command
 def classify(
     bundle: Path,
-    images: tuple[Path, ...],
+    images: tuple[str, ...],
     heatmap: str | None,
     class_: str | None,
     versus: str | None,
     look: str,
-    out: Path | None,
+    out: str | None,
     top_k: int,
     review_share: float | None,
+    bad_rows: "BadRows",
+    processes: int | None,
+    runner: str,
     device: str | None,
 ) -> None:
     """Name the breeds of pets in photos.
@@ -60,6 +70,10 @@ def classify(
     if a person should look. "unknown" marks a photo that is unlike all training photos, and "closer look" a breed that
     comes from the part of the photo with the animal.
     With --heatmap, write each photo with its heatmap to --out, as NAME.METHOD.png.
+
+    If --out is a folder or an address and there is no --heatmap, this is a job: IMAGES are photos, folders and
+    addresses, and the output is a folder of Parquet files with a row for each photo. A job that was stopped goes on
+    with the same command. Its exit code is 0 at the end, 1 if another try goes on, and 2 if none can.
     """
     from base64 import b64decode
 
@@ -68,13 +82,21 @@ def classify(
     from runtime.folder import write_file
     from schemas.problems import Problem
 
+    if heatmap is None and bulk.is_job(out):
+        assert out is not None  # it is a job
+        if class_ is not None or versus is not None:
+            raise click.UsageError("--class and --versus are about a heatmap; a job has none")
+        chosen = {"look": look, "top_k": top_k} | ({} if review_share is None else {"review_share": review_share})
+        bulk.run("pets", bundle, images, out, chosen, bad_rows=bad_rows, runner=runner, processes=processes)
+        return
+    photos = [_photo(image) for image in images]
     if (heatmap is None) != (out is None):
         raise click.UsageError("--heatmap and --out go together: one says what to draw, the other where to write it")
     classifier = Classifier.load(bundle, device=pick_device(device), threads=0, review_share=review_share)
     given = {"heatmap": heatmap, "class": class_, "versus": versus, "look": look, "top_k": top_k}
     fields = {name: value for name, value in given.items() if value is not None}
-    failed, width = False, max(len(str(image)) for image in images)
-    for image in images:
+    failed, width = False, max(len(str(image)) for image in photos)
+    for image in photos:
         answer = _predict(classifier, image, fields)
         if isinstance(answer, Problem):
             failed = True
@@ -84,9 +106,22 @@ def classify(
         for warning in answer.warnings:
             click.echo(f"{'':<{width}}  {warning.detail}")
         if out is not None and answer.heatmap is not None and answer.heatmap.overlay is not None:
-            write_file(out / f"{image.stem}.{heatmap}.png", b64decode(answer.heatmap.overlay))
+            write_file(Path(out) / f"{image.stem}.{heatmap}.png", b64decode(answer.heatmap.overlay))
     if failed:
         raise SystemExit(2)
+
+
+def _photo(image: str) -> Path:
+    """Return the file of a photo.
+
+    Raises:
+        BadParameter: if it does not exist, or is a folder or an address.
+    """
+    if "://" in image or Path(image).is_dir():
+        raise click.UsageError(f"{image} is no file; for many photos, end --out with / for a folder of Parquet files")
+    if not Path(image).exists():
+        raise click.BadParameter(f"File {image!r} does not exist.", param_hint="'IMAGES...'")
+    return Path(image)
 
 
 def _predict(classifier: "Classifier", image: Path, fields: dict[str, Any]) -> "Prediction | Problem":

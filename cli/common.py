@@ -24,6 +24,7 @@ class Commands(click.Group):
 
 
 OURS = {
+    "bulk",
     "cli",
     "console",
     "handlers",

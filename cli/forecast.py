@@ -3,10 +3,15 @@
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.common import DEVICE, FILE, FOLDER, FORCE, command
+from cli import bulk
+from cli.common import DEVICE, FOLDER, FORCE, command
+
+if TYPE_CHECKING:  # --help should not wait for it
+    from bulk.job import BadRows
 
 _OUT = click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV or Parquet file to write."
@@ -74,8 +79,10 @@ def plan(
 
 @click.command()
 @click.argument("bundle", type=FOLDER)
-@click.argument("rows", type=FILE)
-@_OUT
+@click.argument("rows", nargs=-1, required=True, metavar="ROWS...")
+@click.option(
+    "--out", required=True, help="CSV or Parquet file to write; or a folder that ends in /, or an address like s3://."
+)
 @click.option("--levels", callback=_numbers, help="Levels of intervals, in percent from 1 to 98, such as 80,90.")
 @click.option("--quantiles", callback=_numbers, help="Quantiles from 0.01 to 0.99, such as 0.1,0.9; not with --levels.")
 @click.option(
@@ -83,18 +90,22 @@ def plan(
     type=click.Choice(["median", "mean", "rmspe"]),
     help="Measure that the forecasts are best for.  [default: the model's]",
 )
+@bulk.job_options
 @DEVICE
 @command
 def forecast(
     bundle: Path,
-    rows: Path,
-    out: Path,
+    rows: tuple[str, ...],
+    out: str,
     levels: list[float] | None,
     quantiles: list[float] | None,
     objective: str | None,
+    bad_rows: "BadRows",
+    processes: int | None,
+    runner: str,
     device: str | None,
 ) -> None:
-    """Forecast every row of a CSV or Parquet file.
+    """Forecast every row of a CSV or Parquet file, or of many.
 
     ROWS needs the columns store and date, and may state open, promo, state_holiday, school_holiday and the weather. An
     empty cell states nothing. `shopcat plan` writes such a file.
@@ -102,6 +113,10 @@ def forecast(
     The output has all columns of ROWS, and the forecast as `sales`, or as `forecast` if there are sales already. Then
     come the intervals or quantiles, the names of the assumed facts and the names of the warnings. For Kaggle's
     test.csv, the output has the columns Id and Sales.
+
+    If --out ends in / or is a folder or an address, this is a job: ROWS are files, folders and addresses, and the
+    output is a folder of Parquet files. All rows make one plan, however they are cut into files. A job that was
+    stopped goes on with the same command. Its exit code is 0 at the end, 1 if another try goes on, and 2 if none can.
     """
     from runtime.device import pick_device
     from runtime.errors import UserError
@@ -117,14 +132,35 @@ def forecast(
     except ProblemError as error:
         wrong = [(field.path.split("/")[1], field.value, field.detail) for field in error.problem.errors]
         raise UserError("; ".join(f"--{name}: {detail} (given: {value})" for name, value, detail in wrong)) from None
-    check_file(out)
+    if bulk.is_job(out):
+        chosen = {name: value for name, value in given.items() if value is not None}
+        bulk.run("sales", bundle, rows, out, chosen, bad_rows=bad_rows, runner=runner, processes=processes)
+        return
+    source, target = _one_file(rows, out), Path(out)
+    check_file(target)
     with ThreadPoolExecutor(1) as pool:  # pandas is imported while the bundle is read
         loading = pool.submit(Forecaster.load, bundle, device=pick_device(device))
         from training.sales.forecast_files.forecast import check_output, forecast_file
 
-        check_output(rows, out)
+        check_output(source, target)
         forecaster = loading.result()
-    count, notes = forecast_file(forecaster, rows, out, options)
+    count, notes = forecast_file(forecaster, source, target, options)
     click.echo(f"{out}: {counted(count, 'forecast')} by {forecaster.name} {forecaster.version}")
     for code, number in sorted(notes.items()):
         click.echo(f"  {counted(number, 'row')}: {code.replace('_', ' ')}")
+
+
+def _one_file(rows: tuple[str, ...], out: str) -> Path:
+    """Return the only file of an output that is a file.
+
+    Raises:
+        UsageError: if there are several, or it is a folder or an address.
+    """
+    (first, *others) = rows
+    if others or Path(first).is_dir() or "://" in first:
+        raise click.UsageError(
+            f"--out {out} is a file, and ROWS are several; end it with / for a folder of Parquet files"
+        )
+    if not Path(first).exists():
+        raise click.BadParameter(f"File {first!r} does not exist.", param_hint="'ROWS...'")
+    return Path(first)

@@ -119,23 +119,31 @@ def write_file(target: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 
 @contextmanager
-def new_file(target: Path, *, mode: int = 0o644) -> Iterator[Path]:
-    """Write a file atomically; replace an existing one.
+def new_file(target: Path, *, mode: int = 0o644, replace: bool = True) -> Iterator[Path]:
+    """Write a file atomically.
 
     Args:
         target: path of the file; missing parents are created.
         mode: rights of the file. Until it is complete, only its owner has any.
+        replace: replace an existing file.
 
     Yields:
         An empty temporary file beside the target. If the block ends without an error, it is renamed to the target,
         otherwise it is removed.
+
+    Raises:
+        FileExistsError: at the end, if there is a file that may not be replaced. Of several writers at once, the first
+            one wins.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part(target, _new_file) as part:
         yield part
         fsync(part)
         part.chmod(mode)
-        part.replace(target)
+        if replace:
+            part.replace(target)
+        else:
+            os.link(part, target)  # fails if the name exists; a rename would not
 
 
 def sha256(file: Path) -> str:

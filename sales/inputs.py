@@ -20,7 +20,7 @@ from sales.features import Features
 from sales.history import NAMES as HISTORY
 from sales.panel import Panel
 from sales.preprocess import InputQuality, Prepared, Preprocessor
-from sales.statements.facts import Facts, Stated, states_all
+from sales.statements.facts import NOT_STATED, Elsewhere, Facts, Stated, states_all
 from sales.statements.plan import Plan, plan_of
 from schemas.sales.answer import ForecastWarning
 
@@ -48,12 +48,14 @@ class Rows(NamedTuple):
         store: ``[row]``, index into the panel's stores.
         day: ``[row]``, index into the panel's days.
         facts: facts that the clients state.
+        elsewhere: statements of the same requests about other days.
     """
 
     request: Int64
     store: Int64
     day: Int64
     facts: Facts
+    elsewhere: Elsewhere | None = None
 
 
 class Inputs(NamedTuple):
@@ -120,9 +122,7 @@ class InputBuilder:
 
     def __call__(self, rows: Rows) -> Inputs:
         """Return the inputs of one row or more."""
-        plan, facts = None, rows.facts
-        if facts.days is not None:
-            plan = plan_of(self._panel.calendar, self._rules, rows.request, rows.store, rows.day, facts.days)
+        plan, facts = self._plan(rows), rows.facts
         ahead = rows.day - self._first_ahead
         if plan is None and not facts.change_values and ahead.min() >= 0 and ahead.max() < self._days_ahead:
             inputs = self._ahead.take(rows.store * self._days_ahead + ahead)
@@ -131,6 +131,19 @@ class InputBuilder:
         if facts.unknown or (facts.days is not None and self._never_varied):
             self._warn_of_unused(facts, inputs.warnings)
         return inputs
+
+    def _plan(self, rows: Rows) -> Plan | None:
+        """Return the plans of rows, if a statement differs from the calendar."""
+        days, elsewhere = rows.facts.days, rows.elsewhere
+        request, store, day = rows.request, rows.store, rows.day
+        if elsewhere is not None:
+            days = np.full((len(FIELDS), len(store)), NOT_STATED, np.int8) if days is None else days
+            request, store = np.append(request, elsewhere.request), np.append(store, elsewhere.store)
+            day, days = np.append(day, elsewhere.day), np.concatenate([days, elsewhere.days], axis=1)
+        if days is None:
+            return None
+        plan = plan_of(self._panel.calendar, self._rules, request, store, day, days)
+        return plan if plan is None or elsewhere is None else Plan(plan.calendar, plan.row[: len(rows.store)])
 
     def _make(
         self,

@@ -49,6 +49,22 @@ class Facts(NamedTuple):
         return bool(self.values or self.unknown)
 
 
+class Elsewhere(NamedTuple):
+    """Statements of requests about days that are not among the rows; they count as if they came after the rows.
+
+    Attributes:
+        request: ``[statement]``, index of the request.
+        store: ``[statement]``, index into the panel's stores.
+        day: ``[statement]``, index into the panel's days.
+        days: ``[field of FIELDS, statement]``, value for the calendar, or ``NOT_STATED``.
+    """
+
+    request: Int64
+    store: Int64
+    day: Int64
+    days: Int8
+
+
 class Columns(Protocol):
     """Columns of a model, as `sales.features.Features` has them."""
 

@@ -1,5 +1,6 @@
 """CSV and Parquet files as frames, and the reasons why they can't be read."""
 
+import io
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -67,6 +68,24 @@ def read_csv_parts(file: Path, rows: int) -> Iterator[pd.DataFrame]:
                 yield frame
 
 
+def read_csv_lines(header: bytes, lines: bytes, place: int) -> pd.DataFrame:
+    """Read some lines of a CSV file as texts.
+
+    Args:
+        header: the file's first line, and Excel's line before it if there is one.
+        lines: whole lines below the header.
+        place: number of lines between the header and these.
+
+    Raises:
+        UnreadableError: if they can't be read.
+    """
+    with _readable():
+        options, skipped = _options_of(header.decode("utf-8-sig").splitlines()[0])
+        frame: pd.DataFrame = pd.read_csv(io.BytesIO(header + lines), dtype=str, na_filter=False, **options)
+    frame.index += skipped + place
+    return frame
+
+
 @contextmanager
 def _readable() -> Iterator[None]:
     """Turn the errors of files and of pandas to `UnreadableError`."""
@@ -80,7 +99,13 @@ def _readable() -> Iterator[None]:
 
 def _csv_options(file: Path) -> tuple[dict[str, Any], int]:
     """Return pandas' options for a CSV file, and the number of lines before its header."""
-    separator, skipped = _separator(file)
+    with file.open(encoding="utf-8-sig") as lines:
+        return _options_of(lines.readline())
+
+
+def _options_of(first: str) -> tuple[dict[str, Any], int]:
+    """Return pandas' options for a CSV file with a first line, and the number of lines before its header."""
+    separator, skipped = _separator(first)
     return {
         "keep_default_na": False,
         "encoding": "utf-8-sig",
@@ -92,15 +117,13 @@ def _csv_options(file: Path) -> tuple[dict[str, Any], int]:
     }, skipped
 
 
-def _separator(file: Path) -> tuple[str, int]:
+def _separator(first: str) -> tuple[str, int]:
     """Return the separator of a CSV file's fields, and the number of lines before the header.
 
-    It is the most frequent one in the header outside quotes; a comma if there is none.
+    It is the most frequent one in the first line outside quotes; a comma if there is none.
     """
-    with file.open(encoding="utf-8-sig") as lines:
-        first = lines.readline()
-        if re.fullmatch(r"sep=.\s*", first):
-            return first[4], 1
+    if re.fullmatch(r"sep=.\s*", first):
+        return first[4], 1
     bare = re.sub(r'"[^"]*"', "", first)
     return max(SEPARATORS, key=bare.count), 0
 

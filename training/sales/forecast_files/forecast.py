@@ -1,7 +1,7 @@
 """Forecasts of the rows of a CSV or Parquet file, written to another file."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,13 +66,13 @@ def forecast_file(
     """
     check_output(source, out)
     rows = Source(source)
-    columns, cells, assumed = _read(rows, forecaster)
+    columns, cells, assumed = read_rows(rows, forecaster)
     problem = forecaster.problem(options)
     if problem is not None:
         raise RowsError(problem.detail.removeprefix("/"))
     statements = Statements(cells, forecaster, assumed)
     if statements.wrong.any():
-        raise RowsError(_wrong(rows, columns, cells, forecaster, np.flatnonzero(statements.wrong)))
+        raise RowsError(refusal(rows, columns, cells, forecaster, np.flatnonzero(statements.wrong)))
     results = Results(len(statements.store), options)
     _forecast(forecaster, statements, options, results)
     write_rows((results.frame(source, part, first) for first, part in _numbered(rows)), out)
@@ -92,7 +92,7 @@ def check_output(source: Path, out: Path) -> None:
         raise RowsError(f"{out} is the input itself{same}; name another file for the forecasts")
 
 
-def _read(rows: Source, forecaster: Forecaster) -> tuple[dict[str, str], dict[str, Cells], Cells | None]:
+def read_rows(rows: Source, forecaster: Forecaster) -> tuple[dict[str, str], dict[str, Cells], Cells | None]:
     """Return the names of the columns by field, their cells by field, and the cells of the column ``assumed``.
 
     Raises:
@@ -104,8 +104,6 @@ def _read(rows: Source, forecaster: Forecaster) -> tuple[dict[str, str], dict[st
     for part in rows.parts():
         if not texts:
             names = names_of(part)
-            if not len(part):
-                continue
             columns = find_columns(rows.file, names, model)
             assumed_name = next((name for name in names if plain_name(name) == ASSUMED), None)
             named = columns | ({ASSUMED: assumed_name} if assumed_name is not None else {})
@@ -159,8 +157,13 @@ def _numbered(rows: Source) -> Iterator[tuple[int, pd.DataFrame]]:
         first += len(part)
 
 
-def _wrong(
-    rows: Source, columns: Mapping[str, str], cells: Mapping[str, Cells], forecaster: Forecaster, wrong: Int64
+def refusal(
+    rows: Source,
+    columns: Mapping[str, str],
+    cells: Mapping[str, Cells],
+    forecaster: Forecaster,
+    wrong: Int64,
+    outcome: str = "nothing was written",
 ) -> str:
     """Return the message of an error: the number of wrong rows, and the first of them.
 
@@ -170,10 +173,23 @@ def _wrong(
         cells: cells of the columns, by field.
         forecaster: model that can't forecast the rows.
         wrong: the wrong rows.
+        outcome: what follows from it.
     """
+    shown = wrong[:_SHOWN].tolist()
+    reasons = reasons_to_refuse(columns, cells, forecaster, shown)
+    lines = [f"  {rows.place(row)}: {reason}" for row, reason in zip(shown, reasons, strict=True)]
+    if len(wrong) > _SHOWN:
+        lines.append(f"  and {len(wrong) - _SHOWN:,} more")
+    head = f"{rows.file}: {counted(len(wrong), 'row')} can't be forecast, so {outcome}"
+    return "\n".join([head, *lines])
+
+
+def reasons_to_refuse(
+    columns: Mapping[str, str], cells: Mapping[str, Cells], forecaster: Forecaster, wrong: Sequence[int]
+) -> Iterator[str]:
+    """Yield the reason why each of some rows can't be forecast; see `refusal`."""
     numbers = [field for field, column in own_fields(forecaster.model).items() if column.kind == "cont"]
-    lines = []
-    for row in wrong[:_SHOWN].tolist():
+    for row in wrong:
         item = item_of({field: column.values[column.codes[row]] for field, column in cells.items()}, numbers)
         if isinstance(item, RejectedItem):
             problem = item.problem
@@ -185,11 +201,7 @@ def _wrong(
         if problem.type == type_uri("invalid-request"):
             fields = {error.path.rpartition("/")[2]: error.detail for error in problem.errors}
             reasons = [_reason(columns.get(field, field), cells.get(field), row, why) for field, why in fields.items()]
-        lines.append(f"  {rows.place(row)}: {', '.join(reasons)}")
-    if len(wrong) > _SHOWN:
-        lines.append(f"  and {len(wrong) - _SHOWN:,} more")
-    head = f"{rows.file}: {counted(len(wrong), 'row')} can't be forecast, so nothing was written"
-    return "\n".join([head, *lines])
+        yield ", ".join(reasons)
 
 
 def _reason(name: str, column: Cells | None, row: int, detail: str) -> str:

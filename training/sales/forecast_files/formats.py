@@ -21,14 +21,24 @@ class RowsError(UserError):
 
 
 class Source:
-    """Rows of a file, a part at a time. A part is a frame: texts of a CSV file, typed values of a Parquet file."""
+    """Rows of a file, a part at a time. A part is a frame: texts of a CSV file, typed values of a Parquet file.
 
-    def __init__(self, file: Path) -> None:
-        """Initialize the source; nothing is read yet."""
+    Attributes:
+        file: the file, or its address.
+        is_parquet: true if it is a Parquet file.
+    """
+
+    def __init__(self, file: Path | str, rows: pd.DataFrame | None = None) -> None:
+        """Initialize the source; nothing is read yet.
+
+        Args:
+            file: the file, or its address if its rows are given.
+            rows: rows of the file, in place of reading it; their index is that of `read_csv` or `read_parquet`.
+        """
         self.file = file
-        self.is_parquet = is_parquet(file)
-        self._only: pd.DataFrame | None = None  # the first part, until there is a second one
-        self._index: list[pd.Index] = []  # of the parts; a range, unless there are blank lines
+        self.is_parquet = is_parquet(Path(file))
+        self._only = rows  # the first part, until there is a second one
+        self._index = [] if rows is None else [rows.index]  # of the parts; a range, unless there are blank lines
 
     def parts(self) -> Iterator[pd.DataFrame]:
         """Read the file, except its blank lines. A file of one part is read once.
@@ -39,10 +49,10 @@ class Source:
         if self._only is not None:
             yield self._only
             return
-        self._index = []
+        self._index, file = [], Path(self.file)
         try:
-            for part in [read_parquet(self.file)] if self.is_parquet else read_csv_parts(self.file, PART):
-                rows = part if self.is_parquet else _without_blank_lines(part)
+            for part in [read_parquet(file)] if self.is_parquet else read_csv_parts(file, PART):
+                rows = part if self.is_parquet else without_blank_lines(part)
                 self._only = rows if not self._index else None
                 self._index.append(rows.index)
                 yield rows
@@ -145,7 +155,7 @@ def _write_parquet(parts: Iterable[pd.DataFrame], file: Path) -> None:
         writer.close()
 
 
-def _without_blank_lines(part: pd.DataFrame) -> pd.DataFrame:
+def without_blank_lines(part: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with a cell that is not empty."""
     filled = np.zeros(len(part), dtype=np.bool_)
     for place in range(part.shape[1]):

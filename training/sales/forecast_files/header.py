@@ -10,7 +10,7 @@ from training.sales.forecast_files.facts import own_fields
 from training.sales.forecast_files.formats import RowsError
 
 
-def find_columns(file: Path, header: Sequence[str], model: Model) -> dict[str, str]:
+def find_columns(file: Path | str, header: Sequence[str], model: Model) -> dict[str, str]:
     """Return the names of a file's columns by the fields of a request.
 
     Args:

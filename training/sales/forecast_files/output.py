@@ -30,7 +30,7 @@ class Results:
         n_quantiles = len(options.probabilities) if options.uncertain else 0
         self._sales = np.empty(n_rows)
         self._quantiles = np.empty((n_rows, n_quantiles))
-        self._assumed = np.empty(n_rows, dtype=np.uint8)
+        self._assumed = np.zeros(n_rows, dtype=np.uint8)
         # ``[row]``, index into the texts of warnings
         self._warnings = np.zeros(n_rows, dtype=np.uint16)
         self._texts: dict[tuple[tuple[str, str], ...], int] = {(): 0}
@@ -70,10 +70,23 @@ class Results:
         """
         rows = slice(first, first + len(part))
         names = [plain_name(name) for name in names_of(part)]
-        sales, quantiles = self._sales[rows], self._quantiles[rows]
-        uncertainty = dict(zip(_quantile_names(self._options), quantiles.T, strict=True))
         if names.count("id") == 1 and {*names} <= _TEST:
+            sales, uncertainty = self._sales[rows], self._uncertainty(rows)
             return pd.DataFrame({"Id": part.iloc[:, names.index("id")].array, "Sales": sales, **uncertainty})
+        return _with_columns(part.reset_index(drop=True), self.columns(file, names_of(part), rows))
+
+    def columns(self, file: Path | str, header: Sequence[str], rows: slice = slice(None)) -> dict[str, NDArray[Any]]:
+        """Return the columns that the output has beside the input's, by name.
+
+        Args:
+            file: input, for messages.
+            header: names of the input's columns.
+            rows: the rows.
+
+        Raises:
+            RowsError: if the input has both names of the column for the forecasts.
+        """
+        names = [plain_name(name) for name in header]
         added = next((name for name in ("sales", "forecast") if name not in names), None)
         if added is None:
             raise RowsError(
@@ -81,15 +94,16 @@ class Results:
             )
         assumed = [SEPARATOR.join(names) for names in ASSUMED_NAMES]
         warnings = [SEPARATOR.join(dict.fromkeys(map(_warning_name, kinds))) for kinds in self._texts]
-        return _with_columns(
-            part.reset_index(drop=True),
-            {
-                added: sales,
-                **uncertainty,
-                ASSUMED: _picked(assumed, self._assumed[rows]),
-                WARNINGS: _picked(warnings, self._warnings[rows]),
-            },
-        )
+        return {
+            added: self._sales[rows],
+            **self._uncertainty(rows),
+            ASSUMED: _picked(assumed, self._assumed[rows]),
+            WARNINGS: _picked(warnings, self._warnings[rows]),
+        }
+
+    def _uncertainty(self, rows: slice) -> dict[str, NDArray[np.float64]]:
+        """Return the columns of intervals or quantiles, by name."""
+        return dict(zip(_quantile_names(self._options), self._quantiles[rows].T, strict=True))
 
 
 def _picked(texts: Sequence[str], codes: NDArray[np.unsignedinteger]) -> NDArray[np.object_]:

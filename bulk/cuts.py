@@ -1,0 +1,118 @@
+"""Cuts: the input of a job in parts, always the same for the same input."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from pyarrow import ArrowInvalid, parquet
+
+from bulk.job import Kind, Part
+from bulk.storage.places import storage_of
+from bulk.storage.storage import File
+from runtime.errors import UserError
+
+PARQUET: Final = ".parquet"
+CSV_BYTES: Final = 8 << 20  # of a part of a CSV file, at least; why: seconds of work, and 100 MB of memory
+PARQUET_ROWS: Final = 500_000  # rows of a part of a Parquet file, at least, in whole row groups
+PHOTOS: Final = 128  # photos of a part
+_BLOCK: Final = 8 << 20  # bytes that are looked through at a time
+# A quote that neither begins nor ends a field and is no half of a doubled one: then quotes do not come in pairs.
+_STRAY = re.compile(rb'[^"\n\r,;\t|]"[^"\n\r,;\t|]')
+
+_NOTE = re.compile(rb"(\xef\xbb\xbf)?sep=")
+
+
+class InputError(UserError):
+    """A file of the input that can't be read."""
+
+
+def cut(kind: Kind, files: Sequence[File]) -> list[Part]:
+    """Return the parts of some files.
+
+    Raises:
+        InputError: if a file is empty, or is not what its name says.
+    """
+    if kind == "pets":
+        places = [file.place for file in files]
+        parts = [Part(0, photos=tuple(places[first : first + PHOTOS])) for first in range(0, len(places), PHOTOS)]
+    else:
+        parts = list(itertools.chain.from_iterable(map(_cut_table, files)))
+    return [part._replace(number=number) for number, part in enumerate(parts)]
+
+
+def _cut_table(file: File) -> Iterator[Part]:
+    yield from _cut_parquet(file) if file.name.lower().endswith(PARQUET) else _cut_csv(file)
+
+
+def _cut_parquet(file: File) -> Iterator[Part]:
+    """Yield parts of whole row groups."""
+    try:
+        with storage_of(file.place).open(file.place) as opened:
+            found = parquet.read_metadata(opened)
+            rows = [found.row_group(group).num_rows for group in range(found.num_row_groups)]
+    except ArrowInvalid as error:
+        raise InputError(
+            f"{file.place}: not Parquet: {str(error).splitlines()[0]}; save it as Parquet or CSV"
+        ) from None
+    if not sum(rows):
+        raise InputError(f"{file.place}: there are no rows; add them")
+    first = before = pending = 0
+    for group, count in enumerate(rows):
+        pending += count
+        if pending >= PARQUET_ROWS or group == len(rows) - 1:
+            if pending:
+                yield Part(0, file.place, first, group + 1, line=before)
+            first, before, pending = group + 1, before + pending, 0
+
+
+class _Line(NamedTuple):
+    """The end of a line.
+
+    Attributes:
+        byte: number of bytes up to it.
+        line: number of lines up to it.
+    """
+
+    byte: int
+    line: int
+
+
+def _cut_csv(file: File) -> Iterator[Part]:
+    """Yield parts of whole lines; a line goes on in quotes. A file whose quotes are no pairs is one part."""
+    header, *cuts = _line_ends(file)
+    if header.byte == cuts[-1].byte:
+        raise InputError(f"{file.place}: there are no rows below the header; add them")
+    for begin, end in itertools.pairwise([header, *cuts]):
+        yield Part(0, file.place, begin.byte, end.byte, header=header.byte, line=begin.line - header.line)
+
+
+def _line_ends(file: File) -> list[_Line]:
+    """Return the end of the header, some line ends at least `CSV_BYTES` apart, and the end of the file."""
+    ends: list[_Line] = []
+    offset = lines = quotes = 0  # before the block
+    wanted, start, tail, has_stray = 0, b"", b"", False
+    with storage_of(file.place).open(file.place) as opened:
+        while block := opened.read(_BLOCK):
+            start = start or block[:8]
+            has_stray = has_stray or (b'"' in block and bool(_STRAY.search(tail + block)))
+            counted = 0  # bytes of the block whose lines and quotes are counted
+            while (newline := block.find(b"\n", max(wanted - offset, counted))) >= 0:
+                lines += block.count(b"\n", counted, newline + 1)
+                quotes += block.count(b'"', counted, newline + 1)
+                counted = newline + 1
+                wanted = offset + counted
+                is_note = not ends and lines == 1 and _NOTE.match(start)  # Excel's line before the header
+                if quotes % 2 == 0 and not is_note:
+                    ends.append(_Line(wanted, lines))
+                    wanted += CSV_BYTES
+            lines += block.count(b"\n", counted)
+            quotes += block.count(b'"', counted)
+            offset, tail = offset + len(block), block[-2:]
+    if not ends:
+        return [_Line(offset, lines), _Line(offset, lines)]
+    if ends[-1].byte < offset:
+        ends.append(_Line(offset, lines))
+    if len(ends) == 1:
+        ends.append(ends[0])
+    return [ends[0], ends[-1]] if has_stray else ends

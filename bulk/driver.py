@@ -1,0 +1,116 @@
+"""The driver of a job: cut the input, let a runner answer what is not there yet, write the manifest."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from bulk import output
+from bulk.cuts import cut
+from bulk.job import Done, Job, Part
+from bulk.output import Output
+from bulk.runners import Runner
+from bulk.sales.plan import PLAN, merged
+from bulk.work import needs_survey, read_footer
+
+
+class Progress(NamedTuple):
+    """How far a job is.
+
+    Attributes:
+        step: what is done now.
+        parts: number of parts that are done.
+        of: number of all parts.
+        rows: number of rows that this run has done.
+    """
+
+    step: str
+    parts: int
+    of: int
+    rows: int
+
+
+class Summary(NamedTuple):
+    """What a job has written.
+
+    Attributes:
+        rows: number of rows.
+        bad: number of rows that could not be answered.
+        parts: number of parts.
+        earlier: number of parts that were there before.
+        notes: number of rows with each kind of warning and each assumed fact.
+    """
+
+    rows: int
+    bad: int
+    parts: int
+    earlier: int
+    notes: Counter[str]
+
+
+def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summary:
+    """Run a job to its end, or go on with it: only parts that are not published are computed.
+
+    Two drivers of one job do no harm, but waste work.
+
+    Args:
+        job: the job.
+        runner: what runs the parts.
+        say: function that is called with the progress.
+
+    Raises:
+        UserError: if the job can't be run; another try can't help.
+        StorageError: if a store fails again and again; another try goes on.
+        LostWorkerError: if workers die again and again; another try goes on.
+    """
+    out = Output(job)
+    out.claim()
+    parts = cut(job.kind, job.files)
+    there = out.published()
+    missing = [part for part in parts if part.number not in there]
+    if missing:
+        _survey(job, out, parts, runner, say)
+    results = {number: Done(number, 0) for number in there}
+    rows = 0
+    for done in runner.run(job.task, "answer", missing):
+        results[done.part] = done
+        rows += done.rows
+        say(Progress("answering", len(results), len(parts), rows))
+    results |= {number: read_footer(job.out, job.id, number) for number in there}
+    return _finish(job, out, parts, results, len(there))
+
+
+def _survey(job: Job, out: Output, parts: list[Part], runner: Runner, say: Callable[[Progress], object]) -> None:
+    """Publish the plan that all rows make, unless it is there or they state none."""
+    if out.has(PLAN) or not needs_survey(job.task, parts):
+        return
+    found: dict[int, Done] = {}
+    rows = 0
+    for done in runner.run(job.task, "survey", parts):
+        found[done.part] = done
+        rows += done.rows
+        say(Progress("reading the plan", len(found), len(parts), rows))
+    out.create(PLAN, merged(found[part.number].content for part in parts))
+
+
+def _finish(job: Job, out: Output, parts: list[Part], results: dict[int, Done], earlier: int) -> Summary:
+    """Write the manifest and the mark of success."""
+    notes: Counter[str] = Counter()
+    for done in results.values():
+        notes.update(done.notes)
+    rows, bad = (sum(values) for values in zip(*((done.rows, done.bad) for done in results.values()), strict=True))
+    files = [
+        {"file": out.part(part.number), "rows": results[part.number].rows, "input": part.file or list(part.photos)}
+        for part in parts
+    ]
+    manifest = {
+        **job.describe(),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": rows,
+        "rows_with_a_problem": bad,
+        "notes": dict(sorted(notes.items())),
+        "parts": files,
+    }
+    if not out.has(output.SUCCESS):
+        out.finish(manifest)
+    return Summary(rows, bad, len(parts), earlier, notes)

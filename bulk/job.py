@@ -1,0 +1,135 @@
+"""Jobs: what is read, by which bundle, with which options, and where the results go."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from bulk.storage.storage import File
+
+FORMAT = 1  # of the output; a job of another format is another job
+
+Kind = Literal["sales", "pets"]
+BadRows = Literal["refuse", "keep"]
+
+
+class Task(NamedTuple):
+    """All that a worker needs to know of a job but its parts. It is hashable, and any engine can send it.
+
+    Attributes:
+        job: id of the job.
+        kind: kind of the bundle.
+        bundle: folder of the bundle, on the worker's machine.
+        digest: SHA-256 of the bundle's manifest, which the worker's bundle must have.
+        out: folder or address of the output.
+        options: options of the answers, as JSON.
+        bad_rows: what becomes of a row that can't be answered.
+        version: version of shopcat that began the job.
+    """
+
+    job: str
+    kind: Kind
+    bundle: str
+    digest: str
+    out: str
+    options: str
+    bad_rows: BadRows
+    version: str
+
+
+class Part(NamedTuple):
+    """A part of the input, which becomes one file of the output.
+
+    Attributes:
+        number: number of the part in the job, from 0.
+        file: file or address that it is read from.
+        first: first byte of a CSV file, or first row group of a Parquet file.
+        end: end of these.
+        header: end of a CSV file's header, byte.
+        line: number of the lines before its first line, or of the rows before its first row.
+        photos: the photos; no other field counts then but ``number``.
+    """
+
+    number: int
+    file: str = ""
+    first: int = 0
+    end: int = 0
+    header: int = 0
+    line: int = 0
+    photos: tuple[str, ...] = ()
+
+
+class Done(NamedTuple):
+    """The result of a step with a part.
+
+    Attributes:
+        part: number of the part.
+        rows: number of its rows.
+        bad: number of rows that could not be answered.
+        notes: number of rows with each kind of warning and each assumed fact.
+        content: what a survey found, as bytes; empty for an answer.
+        computed: False if another attempt had published the part already.
+    """
+
+    part: int
+    rows: int
+    bad: int = 0
+    notes: dict[str, int] = {}  # noqa: RUF012 - never changed
+    content: bytes = b""
+    computed: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job.
+
+    Attributes:
+        kind: kind of the bundle.
+        bundle: folder of the bundle.
+        digest: SHA-256 of the bundle's manifest.
+        files: files of the input, in order.
+        out: folder or address of the output.
+        options: options of the answers.
+        bad_rows: what becomes of a row that can't be answered.
+        version: version of shopcat.
+    """
+
+    kind: Kind
+    bundle: str
+    digest: str
+    files: tuple[File, ...]
+    out: str
+    options: dict[str, Any]
+    bad_rows: BadRows
+    version: str
+
+    @property
+    def id(self) -> str:
+        """Id of the job, which is equal for equal inputs, bundle and options, wherever the files lie."""
+        return hashlib.sha256(json.dumps([FORMAT, self._identity], sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """All that another job has other."""
+        return {
+            "kind": self.kind,
+            "digest": self.digest,
+            "options": self.options,
+            "bad_rows": self.bad_rows,
+            "input": [[file.name, file.size, file.stamp] for file in self.files],
+        }
+
+    @property
+    def task(self) -> Task:
+        """The job as workers need it."""
+        options = json.dumps(self.options, sort_keys=True)
+        return Task(self.id, self.kind, self.bundle, self.digest, self.out, options, self.bad_rows, self.version)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the job as JSON, for its output."""
+        return {"job": self.id, "format": FORMAT, "version": self.version, "bundle": self.bundle, **self._identity}
+
+
+def part_name(job: str, number: int) -> str:
+    """Return the name of the file that a part becomes."""
+    return f"part-{number:05d}-{job}.parquet"

@@ -1,0 +1,30 @@
+"""Runners: what calls `bulk.work.run_part` for all parts. Correctness is not theirs, since a part is published once."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from bulk.job import Done, Part, Task
+from bulk.work import Step
+
+
+class LostWorkerError(Exception):
+    """Workers die again and again; the job can go on later."""
+
+
+class Runner(Protocol):
+    """What runs the parts of a job."""
+
+    @property
+    def name(self) -> str:
+        """Return the runner and its size in words, such as "2 processes"."""
+        ...
+
+    def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Iterator[Done]:
+        """Run a step with all parts, in any order. Closing the iterator stops the workers.
+
+        Raises:
+            UserError: if a part can't be answered.
+            StorageError: if a store fails again and again.
+            LostWorkerError: if workers die again and again.
+        """
+        ...

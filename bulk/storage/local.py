@@ -1,0 +1,53 @@
+"""Folders of this machine, or of a file system that several machines share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from bulk.storage.storage import File, PlaceError, StorageError
+from runtime.folder import new_file
+
+
+class LocalStorage:
+    """Files and folders. A file is created by a hard link, which fails if its name exists already."""
+
+    def files(self, place: str) -> list[File]:
+        """Return a file, or all files below a folder but hidden ones and those that begin with an underscore."""
+        path = Path(place)
+        if path.is_file():
+            return [_file(path, path.name)]
+        found = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+        shown = [
+            file for file in found if not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+        ]
+        return sorted((_file(file, file.relative_to(path).as_posix()) for file in shown), key=lambda file: file.name)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, which may not exist yet."""
+        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+    def open(self, place: str) -> IO[bytes]:
+        """Open a file to read any part of it."""
+        try:
+            return Path(place).open("rb")
+        except FileNotFoundError:
+            raise PlaceError(f"{place} does not exist") from None
+        except OSError as error:
+            raise StorageError(f"{place}: {error.strerror}") from error
+
+    def create(self, place: str, write: Callable[[Path], object]) -> bool:
+        """Create a file if there is none, whole or not at all."""
+        try:
+            with new_file(Path(place), replace=False) as part:
+                write(part)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StorageError(f"{place} can't be written: {error.strerror}") from error
+        return True
+
+
+def _file(path: Path, name: str) -> File:
+    found = path.stat()
+    return File(str(path), name, found.st_size, str(found.st_mtime_ns))

@@ -1,0 +1,183 @@
+"""What `forecast` and `classify` share when they write a folder: a job over many files, and its progress."""
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:  # --help should not wait for their imports
+    from bulk.driver import Progress, Summary
+    from bulk.job import BadRows, Kind
+    from bulk.runners import Runner
+    from bulk.storage.storage import File
+
+F = TypeVar("F", bound=Callable[..., None])
+
+LATER = 1  # exit code of a job that goes on when it is run again
+_GOES_ON = "The same command goes on from here."
+_EVERY_S = 5.0  # between two lines of progress
+
+
+def job_options(function: F) -> F:
+    """Add the options of jobs to a command."""
+    for option in (
+        click.option(
+            "--bad-rows",
+            type=click.Choice(["refuse", "keep"]),
+            default="refuse",
+            show_default=True,
+            help="For a folder: end the job at a row or photo that can't be answered, or keep it with its problem.",
+        ),
+        click.option(
+            "--processes",
+            type=click.IntRange(1),
+            help="For a folder: number of processes, each with the bundle in memory.  [default: one for each core]",
+        ),
+        click.option(
+            "--runner",
+            type=click.Choice(["processes"]),
+            default="processes",
+            show_default=True,
+            help="For a folder: what runs the job.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def is_job(out: str | None) -> bool:
+    """Return True if an output is a folder or an address, so that a job writes it."""
+    return out is not None and (out.endswith("/") or "://" in out or Path(out).is_dir())
+
+
+def run(
+    kind: "Kind",
+    bundle: Path,
+    inputs: tuple[str, ...],
+    out: str,
+    options: dict[str, Any],
+    *,
+    bad_rows: "BadRows",
+    runner: str,
+    processes: int | None,
+) -> None:
+    """Run a job to its end, and print what it wrote.
+
+    Args:
+        kind: kind of the bundle.
+        bundle: folder of the bundle.
+        inputs: files, folders and addresses to read.
+        out: folder or address to write.
+        options: options of the answers.
+        bad_rows: what becomes of a row that can't be answered.
+        runner: name of the runner.
+        processes: number of processes; None for one for each core.
+
+    Raises:
+        SystemExit: with `LATER` if another try goes on with the job.
+    """
+    from importlib.metadata import version
+
+    from bulk.driver import run_job
+    from bulk.job import Job
+    from bulk.runners import LostWorkerError
+    from bulk.storage.storage import StorageError
+    from runtime.bundle import MANIFEST, kind_of
+    from runtime.folder import sha256
+    from runtime.words import counted
+
+    if kind_of(bundle) != kind:
+        raise click.UsageError(f"{bundle} is a bundle of the kind {kind_of(bundle)}, not {kind}")
+    digest = sha256(bundle / MANIFEST)
+    job = Job(kind, str(bundle.absolute()), digest, _files(kind, inputs), out, options, bad_rows, version("shopcat"))
+    chosen = _runner(runner, processes)
+    click.echo(f"job {job.id}: {counted(len(job.files), 'file')}, {chosen.name}", err=True)
+    try:
+        summary = run_job(job, chosen, _Lines())
+    except (StorageError, LostWorkerError) as error:
+        click.echo(f"Error: {error}. {_GOES_ON}", err=True)
+        raise SystemExit(LATER) from None
+    except KeyboardInterrupt:
+        click.echo(f"Interrupted. {_GOES_ON}", err=True)
+        raise SystemExit(130) from None
+    _echo(out, summary)
+
+
+def _files(kind: "Kind", inputs: tuple[str, ...]) -> "tuple[File, ...]":
+    """Return the files of the inputs, each once, in the order of the inputs and of their names.
+
+    Raises:
+        PlaceError: if an input does not exist, or has no file of the kind.
+    """
+    from bulk.storage.places import storage_of
+    from bulk.storage.storage import PlaceError
+    from bulk.work import again
+    from pets.image_files import SUFFIXES as PHOTO_SUFFIXES
+
+    suffixes = (".csv", ".parquet") if kind == "sales" else tuple(sorted(PHOTO_SUFFIXES))
+    found: dict[str, File] = {}
+    for place in inputs:
+        files = again(partial(storage_of(place).files, place))
+        if not files:
+            raise PlaceError(f"{place} does not exist, or is an empty folder")
+        alone = len(files) == 1 and files[0].place.rstrip("/") == place.rstrip("/")
+        chosen = files if alone else [file for file in files if file.name.lower().endswith(suffixes)]
+        if not chosen:
+            raise PlaceError(f"{place} has no file that ends in {', '.join(suffixes)}; {files[0].name} does not")
+        found |= {file.place: file for file in chosen}
+    return tuple(found.values())
+
+
+def _runner(name: str, processes: int | None) -> "Runner":
+    """Return a runner by its name."""
+    from bulk.runners.processes import Processes
+    from runtime.cores import n_cores
+
+    assert name == "processes"  # the only choice
+    return Processes(processes or n_cores())
+
+
+class _Lines:
+    """Progress in lines: the first, the last, and one every few seconds; a terminal has one line that changes."""
+
+    def __init__(self) -> None:
+        self._begin = self._last = time.monotonic()
+        self._step, self._first = "", 0
+
+    def __call__(self, progress: "Progress") -> None:
+        """Show how far a job is."""
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if progress.step != self._step:
+            self._begin, self._step, self._first = self._last, progress.step, progress.parts - 1
+        ended = progress.parts == progress.of
+        if not ended and now - self._last < (0.2 if terminal else _EVERY_S):
+            return
+        self._last = now
+        seconds = max(now - self._begin, 1e-9)
+        left = seconds / (progress.parts - self._first) * (progress.of - progress.parts)
+        text = f"{progress.step}: {progress.parts:,} of {progress.of:,} parts, {progress.rows / seconds:,.0f} rows/s"
+        text += "" if ended else f", about {_duration(left)} left"
+        click.echo(f"\r{text:<79}" if terminal else text, err=True, nl=ended or not terminal)
+
+
+def _duration(seconds: float) -> str:
+    """Return a time in words, such as "3 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _echo(out: str, summary: "Summary") -> None:
+    """Print what a job wrote."""
+    from runtime.words import counted
+
+    earlier = f", {summary.earlier:,} of them there before" if summary.earlier else ""
+    click.echo(f"{out}: {counted(summary.rows, 'row')} in {counted(summary.parts, 'file')}{earlier}")
+    if summary.bad:
+        click.echo(f"  {counted(summary.bad, 'row')} with a problem, in the column problem")
+    for code, number in sorted(summary.notes.items()):
+        click.echo(f"  {counted(number, 'row')}: {code.replace('_', ' ')}")
