@@ -27,7 +27,7 @@ all-tests: $(VENV)/.test $(VENV)/.typescript $(VENV)/.javascript
 unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
 	$(PYTEST) -m "not integration and not cluster" $(ARGS)
 
-test-cluster: $(VENV)/.test  ## Run the tests of clusters, several hosts and other engines, for minutes
+test-cluster: $(VENV)/.cluster  ## Run the tests of clusters, several hosts and other engines, for minutes
 	$(BIN)/python -m pytest -m cluster --durations 25 $(ARGS)
 
 container-test: $(VENV)/.test  ## Build the container image with podman and test it; SHOPCAT_CONTAINER=docker uses Docker
@@ -101,6 +101,11 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing what tests need into $(VENV): up to 3.8 GB to download, 7.5 GB on disk ..."
 	@$(PIP) '.[test]'
 	@touch $@ $(VENV)/.train $(VENV)/.serve
+
+$(VENV)/.cluster: $(VENV)/.test
+	@echo "installing Ray and Spark into $(VENV): 0.6 GB to download, 1 GB on disk ..."
+	@$(PIP) '.[cluster-test,test]'
+	@touch $@
 
 # Without npm's registry, the tests that need these packages are skipped. npm runs no script of a package.
 $(VENV)/.typescript: $(TYPESCRIPT)/package-lock.json

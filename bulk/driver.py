@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 
 from bulk import output
 from bulk.cuts import cut
@@ -11,7 +14,9 @@ from bulk.job import Done, Job, Part
 from bulk.output import Output
 from bulk.runners import Runner
 from bulk.sales.plan import PLAN, merged
-from bulk.work import needs_survey, read_footer
+from bulk.work import again, needs_survey, read_footer
+
+_READERS: Final = 8  # threads that read the footers of earlier parts; why: an object store needs 50 ms for each
 
 
 class Progress(NamedTuple):
@@ -65,18 +70,21 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
     """
     out = Output(job)
     out.claim()
-    parts = cut(job.kind, job.files)
+    parts = again(partial(cut, job.kind, job.files))
     there = out.published()
     missing = [part for part in parts if part.number not in there]
     if missing:
         _survey(job, out, parts, runner, say)
     results = {number: Done(number, 0) for number in there}
     rows = 0
-    for done in runner.run(job.task, "answer", missing):
-        results[done.part] = done
-        rows += done.rows
-        say(Progress("answering", len(results), len(parts), rows))
-    results |= {number: read_footer(job.out, job.id, number) for number in there}
+    with closing(runner.run(job.task, "answer", missing)) as answered:
+        for done in answered:
+            results[done.part] = done
+            rows += done.rows
+            say(Progress("answering", len(results), len(parts), rows))
+    with ThreadPoolExecutor(_READERS) as pool:
+        earlier = pool.map(lambda number: again(partial(read_footer, job.out, job.id, number)), there)
+        results |= {done.part: done for done in earlier}
     return _finish(job, out, parts, results, len(there))
 
 
@@ -86,10 +94,11 @@ def _survey(job: Job, out: Output, parts: list[Part], runner: Runner, say: Calla
         return
     found: dict[int, Done] = {}
     rows = 0
-    for done in runner.run(job.task, "survey", parts):
-        found[done.part] = done
-        rows += done.rows
-        say(Progress("reading the plan", len(found), len(parts), rows))
+    with closing(runner.run(job.task, "survey", parts)) as surveyed:
+        for done in surveyed:
+            found[done.part] = done
+            rows += done.rows
+            say(Progress("reading the plan", len(found), len(parts), rows))
     out.create(PLAN, merged(found[part.number].content for part in parts))
 
 

@@ -1,14 +1,19 @@
 """Runners: what calls `bulk.work.run_part` for all parts. Correctness is not theirs, since a part is published once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 from bulk.job import Done, Part, Task
 from bulk.work import Step
+from runtime.errors import UserError
 
 
 class LostWorkerError(Exception):
     """Workers die again and again; the job can go on later."""
+
+
+class EngineError(UserError):
+    """An engine can't be reached, or lacks something that it needs."""
 
 
 class Runner(Protocol):
@@ -19,7 +24,7 @@ class Runner(Protocol):
         """Return the runner and its size in words, such as "2 processes"."""
         ...
 
-    def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Iterator[Done]:
+    def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Generator[Done]:
         """Run a step with all parts, in any order. Closing the iterator stops the workers.
 
         Raises:

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
@@ -31,7 +31,7 @@ class Processes:
         """Return the number of processes."""
         return counted(self.count, "process").replace("processs", "processes")
 
-    def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Iterator[Done]:
+    def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Generator[Done]:
         """Run a step with all parts; see `Runner.run`."""
         waiting, losses = list(reversed(parts)), Counter[int]()
         pools = [_pool() for _ in range(min(self.count, len(parts)))]
@@ -41,7 +41,12 @@ class Processes:
             while waiting or running:
                 while waiting and idle:
                     place, part = idle.pop(), waiting.pop()
-                    running[pools[place].submit(run_part, task, step, part)] = place, part
+                    try:
+                        running[pools[place].submit(run_part, task, step, part)] = place, part
+                    except BrokenProcessPool:  # its process died while it had no part
+                        pools[place] = _pool()
+                        idle.append(place)
+                        waiting.append(part)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     place, part = running.pop(future)
                     idle.append(place)

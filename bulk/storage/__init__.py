@@ -1,1 +1,1 @@
-"""Where inputs and outputs lie: folders of this machine, or of a file system that several machines share."""
+"""Folders of this machine or of a shared file system, and object stores: where inputs and outputs lie."""

@@ -1,6 +1,7 @@
 """The storage of each place."""
 
 from bulk.storage.local import LocalStorage
+from bulk.storage.objects import PACKAGES, ObjectStorage
 from bulk.storage.storage import PlaceError, Storage
 
 
@@ -10,6 +11,10 @@ def storage_of(place: str) -> Storage:
     Raises:
         PlaceError: if this installation can't reach it.
     """
-    if "://" in place:
-        raise PlaceError(f"{place} is an address that this version can't reach; name a folder")
-    return LocalStorage()
+    scheme, separator, _ = place.partition("://")
+    if not separator:
+        return LocalStorage()
+    if scheme not in PACKAGES:
+        known = " or ".join(f"{name}://" for name in PACKAGES)
+        raise PlaceError(f"{place} is not an address that can be reached; begin it with {known}, or name a folder")
+    return ObjectStorage(scheme)
