@@ -70,7 +70,7 @@ def _add_commands() -> None:
         *(command for kind in KIND_COMMANDS.values() for command in kind.judge),
         bundles.evaluate,
         *(command for kind in KIND_COMMANDS.values() for command in kind.predict),
-        *(bundles.check, bundles.archive, tune.tune, serve.serve, label.label),
+        *(bundles.check, bundles.fetch, bundles.archive, tune.tune, serve.serve, label.label),
     ]
     for command in commands:
         main.add_command(command)

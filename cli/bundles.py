@@ -1,10 +1,11 @@
 """Commands that take a bundle of any kind."""
 
+import re
 from pathlib import Path
 
 import click
 
-from cli.common import DEVICE, FILE_OR_FOLDER, FOLDER, command
+from cli.common import DEVICE, FILE_OR_FOLDER, FOLDER, FORCE, command
 from cli.kinds import kind_commands
 
 
@@ -64,6 +65,43 @@ def check(bundle: Path, device: str | None) -> None:
     from runtime.device import pick_device
 
     click.echo(kind_commands(bundle).check(bundle, pick_device(device)))
+
+
+def _digest(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Check the form of a digest."""
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
+        raise click.BadParameter(
+            f"{value!r} is not sha256: and 64 hexadecimal digits, which `sha256sum bundle.json` prints",
+            context,
+            parameter,
+        )
+    return value
+
+
+@click.command()
+@click.argument("source", type=FOLDER)
+@click.argument("target", type=FOLDER)
+@click.option(
+    "--digest",
+    required=True,
+    callback=_digest,
+    metavar="sha256:HEX",
+    help="Digest of the bundle: the SHA-256 of its bundle.json.",
+)
+@FORCE
+@command
+def fetch(source: Path, target: Path, digest: str, force: bool) -> None:
+    """Copy a bundle of any kind, and verify its digest.
+
+    SOURCE is the folder of a bundle. TARGET becomes a complete copy, or it stays as it was: if the digest or the hash
+    of a file differs, nothing is written. A TARGET that already is this bundle is verified only.
+    """
+    from runtime.bundle import fetch
+
+    copied = fetch(source, target, digest, replace=force)
+    click.echo(
+        f"{target}: {'copied from ' + str(source) if copied else 'there already'}; {digest}, all files as listed"
+    )
 
 
 @click.command()

@@ -14,14 +14,15 @@ The functions raise `BundleError` if a folder is not a bundle, is damaged, or ha
 import datetime as dt
 import hashlib
 import json
+import shutil
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from runtime.errors import UserError
-from runtime.folder import sha256
+from runtime.folder import check_target, new_folder, sha256
 
 MANIFEST = "bundle.json"
 WEIGHTS = "weights.safetensors"
@@ -154,6 +155,74 @@ def check_files(folder: Path, manifest: _Manifest, expected: Sequence[str]) -> N
     ]
     if faults:
         raise BundleError(f"{folder} is not as its {MANIFEST} says ({'; '.join(faults)}); export it again")
+
+
+def digest_of(folder: Path) -> str:
+    """Return the digest that pins a bundle: the SHA-256 of its manifest, which has the hashes of all other files.
+
+    Raises:
+        BundleError: if the manifest does not exist or can't be read.
+    """
+    read_json(folder)
+    return f"sha256:{sha256(folder / MANIFEST)}"
+
+
+def fetch(source: Path, target: Path, digest: str, *, replace: bool = False) -> bool:
+    """Copy a bundle of any kind, if it has the digest and its files have the hashes of its manifest.
+
+    The target appears complete or not at all. If it is the bundle already, it is verified, and nothing is copied.
+
+    Args:
+        source: folder of the bundle.
+        target: folder for the copy.
+        digest: digest of the bundle, as `digest_of` returns it.
+        replace: replace another bundle.
+
+    Returns:
+        True if the bundle was copied, False if it was there.
+
+    Raises:
+        BundleError: if the source has another digest, or a file is missing, changed, or outside of the bundle.
+        FolderError: if the target exists and is something else.
+    """
+    if (target / MANIFEST).is_file() and digest_of(target) == digest and not _changed(target):
+        return False
+    check_target(target, replace=replace, remedy=", or replace it with --force")
+    found = digest_of(source)
+    if found != digest:
+        raise BundleError(f"{source} has the digest {found}, not {digest}; name the folder or the digest of the other")
+    with new_folder(target, replace=replace) as part:
+        for name in (MANIFEST, *_listed(source)):
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(source / name, part / name)
+            except OSError as error:
+                raise BundleError(f"{source / name} can't be read: {error.strerror}; export the bundle again") from None
+        if digest_of(part) != digest:
+            raise BundleError(f"{source / MANIFEST} changed while it was copied; try again")
+        if changed := _changed(part):
+            raise BundleError(
+                f"{source} is not as its {MANIFEST} says (changed since: {', '.join(changed)}); export it again"
+            )
+    return True
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """Return the hashes of a manifest of any kind by the files' names."""
+    try:
+        files = TypeAdapter(dict[str, str]).validate_python(read_json(folder).get("files"))
+    except ValidationError:
+        raise BundleError(f"{folder / MANIFEST} has no list of files; name a bundle that shopcat train wrote") from None
+    outside = [name for name in files if name.startswith("/") or ".." in PurePosixPath(name).parts]
+    if outside:
+        raise BundleError(f"{folder / MANIFEST} lists files outside of the bundle: {', '.join(outside)}")
+    return files
+
+
+def _changed(folder: Path) -> list[str]:
+    """Return the files that a manifest lists, and that are missing or have another hash."""
+    files = _listed(folder).items()
+    return [name for name, digest in files if not (folder / name).is_file() or sha256(folder / name) != digest]
 
 
 def read_json(folder: Path) -> dict[str, object]:

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from cli import main
 from cli.common import errors
+from runtime.bundle import digest_of
 from training.checkpoint_folder import checkpoints
 from training.sales.options import Options
 
@@ -51,6 +52,7 @@ def test_help_names_every_command() -> None:
         "archive",
         "serve",
         "check",
+        "fetch",
     ):
         assert f"\n  {command} " in result.output
 
@@ -76,7 +78,7 @@ def test_the_help_shows_the_defaults_of_both_modes() -> None:
 
 COMMANDS = (
     "backtest|train sales|train pets|lr-find sales|lr-find pets|show augmentations|evaluate|forecast|explain|classify|"
-    "archive|check|demo"
+    "archive|check|fetch|demo"
 )
 
 
@@ -105,6 +107,21 @@ def test_a_wrong_path_is_named_in_one_line(
     assert result.exit_code == 2
     assert named in result.output
     assert "Traceback" not in result.output
+
+
+def test_fetch_copies_a_bundle_with_the_digest_alone(tmp_path: Path) -> None:
+    target, digest = tmp_path / "sales", digest_of(ROOT / "model_store/demo")
+    for wrong, fault in (
+        (digest.removeprefix("sha256:"), "is not sha256: and 64"),
+        (digest[:-8] + "0" * 8, "not sha256:"),
+    ):
+        result = shopcat("fetch", ROOT / "model_store/demo", target, "--digest", wrong)
+        assert (result.exit_code, fault in result.output, target.exists()) == (2, True, False), result.output
+    for words in ("copied from", "there already"):
+        result = shopcat("fetch", ROOT / "model_store/demo", target, "--digest", digest)
+        assert result.exit_code == 0, result.output
+        assert words in result.output
+    assert shopcat("check", target, "--device", "cpu").exit_code == 0
 
 
 FOR_TRAINING = ("torch", "torchvision", "timm", "pandas", "lightgbm", "matplotlib", "tqdm", "onnx", "onnxscript")

@@ -1,13 +1,14 @@
-"""runtime.bundle: manifests and hashes of a bundle of any kind; tests/sales and tests/pets damage real bundles."""
+"""runtime.bundle: manifests, hashes and copies of a bundle; tests/sales and tests/pets damage real bundles."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from runtime.bundle import MANIFEST, BundleError, check_files, kind_of, read_manifest
-from runtime.folder import sha256
+from runtime.bundle import MANIFEST, BundleError, check_files, digest_of, fetch, kind_of, read_manifest
+from runtime.folder import FolderError, sha256
 
 
 class Manifest(BaseModel):
@@ -72,3 +73,76 @@ def test_a_field_of_the_wrong_type_is_named(folder: Path) -> None:
     (folder / MANIFEST).write_text('{"format_version": 3, "kind": "toys", "files": {"a.bin": 5}}')
     with pytest.raises(BundleError, match=r"is not a toys bundle's: files\.a\.bin: "):
         read(folder)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_digest_is_what_sha256sum_prints(folder: Path) -> None:
+    printed = subprocess.run(["sha256sum", MANIFEST], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert digest_of(folder) == f"sha256:{printed.split()[0]}"
+
+
+def test_a_fetched_bundle_has_the_listed_files_and_no_others(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    expected = content(folder)
+    (folder / "leftover").write_bytes(b"not listed")
+    target = tmp_path_factory.mktemp("node") / "deep" / "sales"
+    assert fetch(folder, target, digest_of(folder))
+    assert content(target) == expected
+    assert [path.name for path in target.parent.iterdir()] == ["sales"]
+
+
+def test_a_bundle_that_is_there_is_verified_and_not_copied(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target, digest = tmp_path_factory.mktemp("node") / "sales", digest_of(folder)
+    fetch(folder, target, digest)
+    before = target.stat().st_ino
+    assert not fetch(folder / "nowhere", target, digest)
+    assert target.stat().st_ino == before
+    (target / "a.bin").write_bytes(b"damaged")
+    with pytest.raises(FolderError, match="replace it with --force"):
+        fetch(folder, target, digest)
+    assert fetch(folder, target, digest, replace=True)
+    assert content(target) == content(folder)
+
+
+def test_a_refused_bundle_leaves_no_trace(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    node = tmp_path_factory.mktemp("node")
+    digest = digest_of(folder)
+    with pytest.raises(BundleError, match=rf"has the digest {digest}, not sha256:0{{64}}"):
+        fetch(folder, node / "sales", f"sha256:{'0' * 64}")
+    (folder / "a.bin").write_bytes(b"other")
+    with pytest.raises(BundleError, match=r"changed since: a\.bin"):
+        fetch(folder, node / "sales", digest)
+    (folder / "a.bin").unlink()
+    with pytest.raises(BundleError, match=r"a\.bin can't be read"):
+        fetch(folder, node / "sales", digest)
+    assert list(node.iterdir()) == []
+
+
+def test_another_bundle_is_replaced_only_by_force(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    target = tmp_path_factory.mktemp("node") / "sales"
+    fetch(folder, target, digest_of(folder))
+    (folder / MANIFEST).write_text((folder / MANIFEST).read_text() + "\n")
+    with pytest.raises(FolderError, match="replace it with --force"):
+        fetch(folder, target, digest_of(folder))
+    assert fetch(folder, target, digest_of(folder), replace=True)
+    assert digest_of(target) == digest_of(folder)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "deep/../../outside"])
+def test_a_manifest_can_not_name_files_outside_of_the_bundle(name: str, tmp_path: Path) -> None:
+    source, node = tmp_path / "source", tmp_path / "node"
+    source.mkdir()
+    (tmp_path / "outside").write_bytes(b"")
+    (source / MANIFEST).write_text(json.dumps({"files": {name: "0" * 64}}))
+    with pytest.raises(BundleError, match="lists files outside of the bundle"):
+        fetch(source, node / "sales", digest_of(source))
+    (source / MANIFEST).write_text(json.dumps({"files": [name]}))
+    with pytest.raises(BundleError, match="has no list of files"):
+        fetch(source, node / "sales", digest_of(source))
+    assert not node.exists() or list(node.iterdir()) == []
