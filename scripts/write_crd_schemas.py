@@ -15,7 +15,7 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +194,8 @@ class KServe:
         return self.define(kind) if kind.startswith("V1beta1") else {}
 
 
-def _write(kind: str, source: str, define: Callable[[], tuple[Schema, dict[str, Schema]]]) -> None:
+def _write(kind: str, source: str, reference: Schema, definitions: dict[str, Schema]) -> None:
     """Write the schema of a kind, without the status, which only controllers write."""
-    reference, definitions = define()
     root = definitions[reference["$ref"].rpartition("/")[2]]
     root["properties"].pop("status", None)
     used = dict[str, Schema]()
@@ -218,10 +217,10 @@ def main(modules: Path, kserve: Path) -> None:
         for kind in kinds:
             reader = TypeScript(modules)
             file = folder / group / version / f"{kind}.d.ts"
-            _write(kind, MODELS.format(f"{package} {release}"), lambda r=reader, f=file: (r.define(f), r.definitions))
+            _write(kind, MODELS.format(f"{package} {release}"), reader.define(file), reader.definitions)
     models = KServe(kserve)
     source = "PyPI kserve 0.21.0, Apache License 2.0; without the model servers that come with KServe"
-    _write("InferenceService", source, lambda: (models.define("V1beta1InferenceService"), models.definitions))
+    _write("InferenceService", source, models.define("V1beta1InferenceService"), models.definitions)
 
 
 if __name__ == "__main__":
