@@ -1,4 +1,4 @@
-"""PromQL expressions of the dashboard's panels and of the rules in deploy/."""
+"""PromQL expressions of the dashboard's panels, of the rules and of the autoscaler in deploy/."""
 
 import json
 import re
@@ -18,6 +18,7 @@ RULES: list[dict[str, Any]] = [
 ]
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
+SCALED_OBJECT = yaml.safe_load((DEPLOY / "kubernetes" / "overlays" / "keda" / "scaled-object.yaml").read_text("utf-8"))
 
 _LABELS = re.compile(r'\b(by|on|group_left) \([^)]*\)|,\s*"[^"]*"')  # lists of label names
 # Name of a metric or of a recorded series, with its label matchers.
@@ -36,6 +37,9 @@ def expressions() -> dict[str, str]:
             found[f"{panel['title']} {target['refId']}"] = target["expr"].replace("$__rate_interval", "1m")
     for name, rule in ALERTS.items():
         found[name] = _COMPARISON.sub(r" \1 bool ", rule["expr"])
+    for trigger in SCALED_OBJECT["spec"]["triggers"]:  # the Prometheus operator adds the label namespace
+        query = trigger["metadata"]["query"]
+        found[f"autoscaler {trigger['name']}"] = re.sub(r'\{namespace="shopcat"\}|namespace="shopcat", ', "", query)
     return found | RECORDED
 
 
