@@ -19,7 +19,7 @@ from runtime.clock import Clock
 from runtime.errors import SessionError
 from sales import bundle as bundles
 from sales.answers.columns import ForecastColumns, forecast_columns
-from sales.answers.compose import Answer, Composer, Reply, forecast_fields, item_forecasts
+from sales.answers.compose import Answer, Composer, ItemResult, Reply, forecast_fields, item_forecasts
 from sales.answers.uncertainty import Uncertainty, rounded
 from sales.arrays import Float64
 from sales.bundle import Bundle
@@ -196,17 +196,24 @@ class Forecaster:
     def _predict(self, requests: Sequence[ForecastRequest]) -> list[Answer]:
         """Answer requests whose options the model can meet; see `predict`."""
         changed = [request.what_if for request in requests if request.what_if is not None]
-        all_requests = [*requests, *changed]
-        items, rows, problems = self._rows(all_requests)
-        forecasts = iter(self._forecast(items, rows, all_requests))
-        results = [
-            [problems.get((request_index, place)) or next(forecasts) for place in range(len(request.items))]
-            for request_index, request in enumerate(all_requests)
-        ]
+        results = self.results([*requests, *changed])
         what_ifs = iter(results[len(requests) :])
         return [
             self._compose(request, items, next(what_ifs) if request.what_if is not None else None)
             for request, items in zip(requests, results, strict=False)
+        ]
+
+    def results(self, requests: Sequence[ForecastRequest]) -> list[list[ItemResult]]:
+        """Return the forecast or the problem of each item of each request, in order, with one run of the network.
+
+        Args:
+            requests: parsed requests, whose options the model can meet. The what-ifs of their items are not applied.
+        """
+        items, rows, problems = self._rows(requests)
+        forecasts = iter(self._forecast(items, rows, requests))
+        return [
+            [problems.get((request_index, place)) or next(forecasts) for place in range(len(request.items))]
+            for request_index, request in enumerate(requests)
         ]
 
     def _rows(self, requests: Sequence[ForecastRequest]) -> tuple[list[Item], Rows, dict[tuple[int, int], ItemProblem]]:

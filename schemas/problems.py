@@ -19,6 +19,7 @@ _MESSAGES = {  # by pydantic's error type: a message for a reader who does not k
     "float_type": "must be a number, without quotes",
     "string_type": "must be a string, in quotes",
     "model_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
     "list_type": "must be a list, in square brackets",
     "date_from_datetime_parsing": "must be a date of the calendar, like 2015-08-01",
     "date_parsing": "must be a date of the calendar, like 2015-08-01",

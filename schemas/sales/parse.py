@@ -36,7 +36,7 @@ class ForecastRequest(NamedTuple):
     """A parsed request: its items in order, each valid or rejected.
 
     Attributes:
-        items: items in request order, at least one of them valid.
+        items: items in request order; those that `parse_request` and `parse_items` return have at least one valid item.
         single: True if the answer is one forecast and not a list.
         is_range: True if the items are the days of a range.
         what_if: the same request with every ``what_if`` applied; None if it has none.
@@ -80,7 +80,7 @@ def parse_request(body: bytes | bytearray | Mapping[str, Any] | Any, *, explain:
         )
     options, body = split_options(body)
     if "items" in body:
-        request = _parse_each(_items(body), options)
+        request = _some_valid(parse_each(_items(body), options))
     elif "start" in body or "days" in body:
         request = ForecastRequest(expand_range(body), single=False, is_range=True, options=options)
     else:
@@ -108,7 +108,7 @@ def parse_items(
     Raises:
         ProblemError: if no item is valid, an option is invalid, or ``explain`` is True and an item has a what-if.
     """
-    request = _with_what_if(_parse_each(items, parse_options(options) if options else NO_OPTIONS))
+    request = _with_what_if(_some_valid(parse_each(items, parse_options(options) if options else NO_OPTIONS)))
     return _to_explain(request) if explain else request
 
 
@@ -151,8 +151,8 @@ def _items(body: Mapping[str, Any]) -> list[Any]:
     return items
 
 
-def _parse_each(items: Sequence[Any], options: AnswerOptions) -> ForecastRequest:
-    """Parse each item on its own, so that an invalid item does not affect the others."""
+def parse_each(items: Sequence[Any], options: AnswerOptions = NO_OPTIONS) -> ForecastRequest:
+    """Parse each item on its own, so that an invalid item does not affect the others; all may be invalid."""
     parsed: list[Item | RejectedItem] = []
     for place, item in enumerate(items):
         try:
@@ -162,10 +162,15 @@ def _parse_each(items: Sequence[Any], options: AnswerOptions) -> ForecastRequest
             store, date = _echo(fields.get("store")), _echo(fields.get("date"))
             problem = validation_problem(error, names=ITEM_NAMES, at=("items", place))
             parsed.append(RejectedItem(store, date, problem))
-    problems = [item.problem for item in parsed if isinstance(item, RejectedItem)]
-    if len(problems) == len(parsed):
-        raise ProblemError(combine_problems(problems))
     return ForecastRequest(tuple(parsed), single=False, options=options)
+
+
+def _some_valid(request: ForecastRequest) -> ForecastRequest:
+    """Return a request; raise `ProblemError` if none of its items is valid."""
+    problems = [item.problem for item in request.items if isinstance(item, RejectedItem)]
+    if len(problems) == len(request.items):
+        raise ProblemError(combine_problems(problems))
+    return request
 
 
 def combine_problems(problems: Sequence[Problem]) -> Problem:
