@@ -32,7 +32,9 @@ class FolderError(UserError):
 
 
 @contextmanager
-def new_folder(target: Path, *, replace: bool = False, rights: Rights = "shared") -> Iterator[Path]:
+def new_folder(
+    target: Path, *, replace: bool = False, rights: Rights = "shared", staging: Path | None = None
+) -> Iterator[Path]:
     """Write a folder atomically.
 
     Args:
@@ -40,9 +42,10 @@ def new_folder(target: Path, *, replace: bool = False, rights: Rights = "shared"
         replace: replace an existing folder. An empty folder is always replaced.
         rights: everyone may read a shared folder and its files, and only the owner private ones. Files whose rights are
             kept are not changed at all, since they may be hard links to others; their folder is the owner's.
+        staging: folder for the temporary folder, on the target's file system; None for the target's parent.
 
     Yields:
-        A temporary folder beside the target. If the block ends without an error, it is renamed to the target, otherwise
+        A temporary folder in ``staging``. If the block ends without an error, it is renamed to the target, otherwise
         it is removed.
 
     Raises:
@@ -51,7 +54,7 @@ def new_folder(target: Path, *, replace: bool = False, rights: Rights = "shared"
     target = Path(os.path.abspath(target))
     check_target(target, replace=replace)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _part(target, tempfile.mkdtemp) as part:
+    with _part(target, tempfile.mkdtemp, staging) as part:
         yield part
         # mkdtemp and safetensors create private files; other users read a served folder
         part.chmod(0o755 if rights == "shared" else 0o700)
@@ -153,12 +156,13 @@ def sha256(file: Path) -> str:
 
 
 @contextmanager
-def _part(target: Path, make: Callable[..., str]) -> Iterator[Path]:
-    """Yield a locked temporary file or folder beside the target. Remove it at the end if it has not been renamed."""
-    _sweep(target)
+def _part(target: Path, make: Callable[..., str], staging: Path | None = None) -> Iterator[Path]:
+    """Yield a locked temporary file or folder of the target. Remove it at the end if it has not been renamed."""
+    staging = staging or target.parent
+    _sweep(target.name, staging)
     with ExitStack() as locked:
         while True:
-            part = Path(make(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+            part = Path(make(prefix=f".{target.name}.", suffix=".part", dir=staging))
             with suppress(FileNotFoundError):  # another process removed it before it was locked
                 if locked.enter_context(lock(part, wait=True)) is not False:
                     break
@@ -175,10 +179,10 @@ def _new_file(prefix: str, suffix: str, dir: Path) -> str:
     return name
 
 
-def _sweep(target: Path) -> None:
-    """Remove temporary files and folders of a target whose processes have ended."""
-    ours = re.compile(rf"\.{re.escape(target.name)}\.\w{{8}}\.part")  # \w{8}: tempfile's
-    for part in [path for path in target.parent.iterdir() if ours.fullmatch(path.name)]:
+def _sweep(name: str, staging: Path) -> None:
+    """Remove temporary files and folders of a target's name whose processes have ended."""
+    ours = re.compile(rf"\.{re.escape(name)}\.\w{{8}}\.part")  # \w{8}: tempfile's
+    for part in [path for path in staging.iterdir() if ours.fullmatch(path.name)]:
         with suppress(OSError), lock(part) as ended:
             if ended:
                 _remove(part)

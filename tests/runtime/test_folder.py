@@ -33,6 +33,18 @@ def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert names(target.parent) == ["target"]
 
 
+def test_an_incomplete_folder_is_in_the_staging_folder(tmp_path: Path) -> None:
+    (tmp_path / "staging").mkdir()
+    killed = tmp_path / "staging" / ".target.abcd1234.part"  # nobody holds its lock
+    killed.mkdir()
+    with new_folder(tmp_path / "served" / "target", staging=tmp_path / "staging") as part:
+        (part / "file").write_text("new")
+        assert names(tmp_path / "staging") == [part.name]
+        assert names(tmp_path / "served") == []
+    assert (tmp_path / "served" / "target" / "file").read_text() == "new"
+    assert names(tmp_path / "staging") == []
+
+
 def test_a_private_folder_has_private_parents(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir(mode=0o755)
     for _ in range(2):
@@ -245,7 +257,7 @@ def test_a_temporary_folder_removed_before_its_lock_is_created_again(
         if named:  # not that of check_target
             made.append(part)
         if len(made) == 1:
-            folders._sweep(tmp_path / "target")
+            folders._sweep("target", tmp_path)
         return part
 
     monkeypatch.setattr(tempfile, "mkdtemp", swept_at_first)
