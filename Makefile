@@ -27,7 +27,7 @@ all-tests: $(VENV)/.test $(VENV)/.typescript $(VENV)/.javascript
 unit: $(VENV)/.test  ## Run the tests that start no server and train no large network
 	$(PYTEST) -m "not integration and not cluster" $(ARGS)
 
-test-cluster: $(VENV)/.cluster  ## Run the tests of clusters, several hosts and other engines, for minutes
+test-cluster: $(VENV)/.cluster $(VENV)/.triton  ## Run the tests of clusters, several hosts and other engines, for minutes
 	$(BIN)/python -m pytest -m cluster --durations 25 $(ARGS)
 
 container-test: $(VENV)/.test  ## Build the container image with podman and test it; SHOPCAT_CONTAINER=docker uses Docker
@@ -120,9 +120,14 @@ $(VENV)/.docs: $(VENV)/.serve
 	@$(PIP) '.[docs]'
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.test benchmarks/servers/triton-requirements.txt
+$(VENV)/.bench: $(VENV)/.test $(VENV)/.triton
 	@$(PIP) '.[bench]'
-	@$(BIN)/python -m venv $(VENV)/triton && $(VENV)/triton/bin/python -m pip install --quiet --disable-pip-version-check \
-		--requirement benchmarks/servers/triton-requirements.txt \
-		|| { rm -rf $(VENV)/triton; echo "Triton can't be installed here; the benchmarks leave it out"; }
 	@touch $@
+
+# Triton's packages contradict the project's: its Python backend can't read arrays of numpy 2.
+$(VENV)/.triton: pyproject.toml serving/triton/requirements.txt | $(VENV)/bin/python
+	@echo "installing Triton into $(VENV)/triton: 0.2 GB to download, 0.5 GB on disk ..."
+	@$(BIN)/python -m venv $(VENV)/triton && $(VENV)/triton/bin/python -m pip install --quiet --disable-pip-version-check \
+		nvidia-pytriton==0.7.0 --requirement serving/triton/requirements.txt \
+		&& $(VENV)/triton/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . && touch $@ \
+		|| { rm -rf $(VENV)/triton; echo "Triton can't be installed here; its tests and benchmarks leave it out"; }

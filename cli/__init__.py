@@ -10,6 +10,7 @@ import click
 
 from cli import bundles
 from cli.common import OURS, Commands
+from cli.export import export
 from cli.kinds import KIND_COMMANDS
 from cli.service import label, serve, tune
 
@@ -70,7 +71,7 @@ def _add_commands() -> None:
         *(command for kind in KIND_COMMANDS.values() for command in kind.judge),
         bundles.evaluate,
         *(command for kind in KIND_COMMANDS.values() for command in kind.predict),
-        *(bundles.check, bundles.fetch, bundles.archive, tune.tune, serve.serve, label.label),
+        *(bundles.check, bundles.fetch, bundles.archive, export, tune.tune, serve.serve, label.label),
     ]
     for command in commands:
         main.add_command(command)

@@ -7,6 +7,7 @@ register their part of a kind under the same name. tests/test_kinds.py compares:
 - serving/archives/settings/NAME.yaml: settings of its workers and of the gateway
 - cli.kinds.KIND_COMMANDS[NAME]: the commands
 - shopcat.loading.MODELS[NAME]: the class for Python programs, if it has one
+- handlers.triton.kinds.TRITON_MODELS[NAME]: the class that Triton loads, if it has one
 
 docs/guides/add-a-model.md lists all steps.
 """

@@ -20,7 +20,13 @@ from scripts.write_reference import GENERATORS, REFERENCE, updated
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-FOLDER_KINDS = {"guides": "Guide", "console": "Guide", "concepts": "Concept", "reference": "Reference"}
+FOLDER_KINDS = {
+    "guides": "Guide",
+    "console": "Guide",
+    "engines": "Guide",
+    "concepts": "Concept",
+    "reference": "Reference",
+}
 GENERATED = {REFERENCE / name for name in (*GENERATORS, "problems.md", "errors.md")}
 MAX_CELL = 15  # words
 

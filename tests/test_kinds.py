@@ -8,6 +8,7 @@ import yaml
 
 from cli import main
 from cli.kinds import KIND_COMMANDS, kind_commands
+from handlers.triton.kinds import TRITON_MODELS
 from runtime.bundle import BundleError
 from schemas.bundle import BundleManifest
 from schemas.kinds import MODEL_KINDS, ModelKind
@@ -48,6 +49,10 @@ def test_the_settings_of_a_kind_limit_a_batch_and_its_time(kind: ModelKind) -> N
 
 def test_python_programs_load_registered_kinds_only() -> None:
     assert {*MODELS} <= {*MODEL_KINDS}
+
+
+def test_triton_loads_registered_kinds_only() -> None:
+    assert {*TRITON_MODELS} <= {*MODEL_KINDS}
 
 
 def test_every_kind_has_its_commands() -> None:

@@ -1,0 +1,1 @@
+"""Export of bundles as model repositories of Triton."""

@@ -1,0 +1,262 @@
+"""A real Triton loads exported bundles and answers as the project's own predictors do.
+
+The server is that of the wheel nvidia-pytriton, in an environment of its own: ``make .venv/.triton``.
+"""
+
+import base64
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from benchmarks.servers import triton
+from benchmarks.servers.triton import infer_bodies, tritonserver
+from benchmarks.table.sales import one_day
+from pets.classifier import Classifier
+from runtime.bundle import GOLDEN, MANIFEST
+from sales.forecaster import Forecaster
+from schemas.pets.answer import Prediction
+from schemas.pets.request import PetRequest
+from schemas.sales.answer import Forecasts
+from schemas.sales.parse import parse_request
+from serving.triton.export import CONFIG, export
+from tests.integration.triton.requests import answer, infer, infer_photos
+
+ROOT = Path(__file__).parents[3]
+DEMO, PETS = ROOT / "model_store" / "demo", ROOT / "model_store" / "pets"
+CAT = (ROOT / "docs" / "cat.jpg").read_bytes()
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(triton.packages() is None, reason="Triton is not installed; see make test-cluster"),
+]
+
+
+@pytest.fixture(scope="module")
+def forecaster() -> Forecaster:
+    return Forecaster.load(DEMO)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both models. Requests for forecasts wait for others, so that a test sees batches."""
+    folder = tmp_path_factory.mktemp("repository")
+    for bundle in (DEMO, PETS):
+        config = export(bundle, folder, instances=2, environment=str(triton.ENVIRONMENT)) / CONFIG
+        delay = "dynamic_batching { max_queue_delay_microseconds: 50000 }"
+        config.write_text(config.read_text().replace("dynamic_batching { }", delay))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(repository: Path) -> Iterator[str]:
+    with tritonserver(repository) as address:
+        yield address
+
+
+def columns(items: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return items as columns; a flag that an item does not state is -1, a holiday is empty."""
+    flags = {name: [int(item.get(name, -1)) for item in items] for name in ("open", "promo", "school_holiday")}
+    return {
+        "store": [item["store"] for item in items],
+        "date": [item["date"] for item in items],
+        **flags,
+        "state_holiday": [item.get("state_holiday", "") for item in items],
+    }
+
+
+def expected(forecaster: Forecaster, items: Sequence[dict[str, Any]]) -> list[float]:
+    (forecasts,) = forecaster.predict([parse_request({"items": items})])
+    assert isinstance(forecasts, Forecasts)
+    return [item.sales for item in forecasts.items]
+
+
+def instances() -> int:
+    """Count the processes of the models' instances, in all servers that this process has started."""
+    count = 0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            count += process.name().startswith("triton_python")
+    return count
+
+
+def test_models_are_ready_and_describe_themselves(url: str, repository: Path) -> None:
+    assert httpx.get(f"{url}/v2/health/ready").status_code == 200
+    for name in ("sales", "pets"):
+        assert httpx.get(f"{url}/v2/models/{name}/ready").status_code == 200
+        about = httpx.get(f"{url}/v2/models/{name}").json()
+        assert (about["name"], about["platform"], about["versions"]) == (name, "python", ["1"])
+        config = httpx.get(f"{url}/v2/models/{name}/config").json()
+        assert [(group["kind"], group["count"]) for group in config["instance_group"]] == [("KIND_CPU", 2)]
+        version = json.loads((repository / name / "1" / "bundle" / MANIFEST).read_bytes())["version"]
+        assert config["parameters"]["bundle_version"] == {"string_value": version}
+    tensors = {tensor["name"]: (tensor["datatype"], tensor["shape"]) for tensor in about["outputs"]}
+    assert tensors["probabilities"] == ("FP32", [-1, 37])
+    assert tensors["heatmap"] == ("FP32", [-1, 9, 9])
+    assert instances() == 4
+
+
+def test_golden_rows_in_batches_have_our_forecasts(url: str, forecaster: Forecaster) -> None:
+    """All rows are sent at once, each as its own request, until Triton has computed some together."""
+    rows = json.loads((DEMO / GOLDEN).read_text(encoding="utf-8"))
+    items = [{name: value for name, value in row.items() if name != "sales"} for row in rows]
+    until = time.monotonic() + 60
+    with ThreadPoolExecutor(16) as pool:
+        while True:
+            outputs = [answer(found) for found in pool.map(lambda item: infer(url, "sales", columns([item])), items)]
+            sales = [output["sales"][0] for output in outputs]
+            assert sales == pytest.approx([row["sales"] for row in rows], rel=1e-4)
+            assert sales == pytest.approx([expected(forecaster, [item])[0] for item in items], rel=1e-5)
+            assert {output["problem"][0] for output in outputs} == {""}
+            (stats,) = httpx.get(f"{url}/v2/models/sales/stats").json()["model_stats"]
+            if any(batch["batch_size"] > 1 for batch in stats["batch_stats"]):
+                break
+            assert time.monotonic() < until, "Triton never computed two requests together"
+    assert stats["execution_count"] < stats["inference_count"]
+
+
+def test_the_items_of_a_request_are_one_plan(url: str, forecaster: Forecaster) -> None:
+    days = [{"store": 4, "date": f"2015-08-{day:02}"} for day in range(1, 15)]
+    plan = [*days[:6], {**days[6], "state_holiday": "a", "open": False, "promo": True}, *days[7:]]
+    with ThreadPoolExecutor(2) as pool:
+        changed, plain = (answer(found) for found in pool.map(lambda i: infer(url, "sales", columns(i)), (plan, days)))
+    assert changed["sales"] == pytest.approx(expected(forecaster, plan), rel=1e-5)
+    assert plain["sales"] == pytest.approx(expected(forecaster, days), rel=1e-5)
+    neighbours = np.arange(14) != 6
+    assert (np.abs(np.array(changed["sales"]) - plain["sales"])[neighbours] > 1).any()
+
+
+def test_a_bad_item_harms_no_other(url: str, forecaster: Forecaster) -> None:
+    good = {"store": 1, "date": "2015-08-03", "promo": True}
+    bad = [
+        {**good, "store": 999_999},
+        {**good, "date": "tomorrow"},
+        {**good, "promo": 2},
+        {**good, "date": "1999-01-01"},
+    ]
+    items = [item for faulty in bad for item in (faulty, good)]
+    with ThreadPoolExecutor(8) as pool:
+        requests = [items, [good], bad, [bad[0]], items, [good]]
+        outputs = [answer(found) for found in pool.map(lambda i: infer(url, "sales", columns(i)), requests)]
+    (sales,) = expected(forecaster, [good])
+    for request, output in zip(requests, outputs, strict=True):
+        assert output["sales"] == pytest.approx([sales if item is good else -1 for item in request], rel=1e-5)
+        assert [text == "" for text in output["problem"]] == [item is good for item in request]
+    kinds = [json.loads(text)["type"].rpartition(":")[2] for text in outputs[2]["problem"]]
+    assert kinds == ["unknown-store", "invalid-request", "invalid-request", "outside-calendar"]
+
+
+def test_photos_have_our_breeds(url: str) -> None:
+    photos = [CAT, *(base64.b64decode(row["png"]) for row in json.loads((PETS / GOLDEN).read_bytes()))]
+    classifier = Classifier.load(PETS)
+    requests = [PetRequest(image=photo, heatmap="gradcam", overlay="none") for photo in photos]
+    answers = classifier.predict([classifier.prepare(request) for request in requests])
+    outputs = infer_photos(url, "pets", photos)
+    predictions = [found for found in answers if isinstance(found, Prediction)]
+    assert len(predictions) == len(photos)
+    assert outputs["breed"] == [found.breed for found in predictions]
+    assert outputs["decision"] == [found.decision for found in predictions]
+    assert outputs["known"] == [found.known for found in predictions]
+    assert outputs["probability"] == pytest.approx([found.probability for found in predictions], abs=1e-3)
+    heatmaps = np.array(outputs["heatmap"]).reshape(len(photos), 9, 9)
+    ours = np.array([found.heatmap.grid for found in predictions if found.heatmap])
+    assert np.abs(heatmaps - ours).max() < 0.01 * np.abs(ours).max()
+
+
+def test_bad_photos_harm_no_other_and_classes_have_names(url: str) -> None:
+    """Triton's classification extension names the most probable classes."""
+    photos = ["hello", base64.b64encode(CAT).decode(), "", base64.b64encode(CAT[:3000]).decode()]
+    outputs = [{"name": "probabilities", "parameters": {"classification": 2}}, {"name": "breed"}, {"name": "problem"}]
+    found = answer(infer(url, "pets", {"image": photos}, outputs))
+    assert found["breed"] == ["", "Bengal", "", ""]
+    assert [label.split(":")[2] for label in found["probabilities"][2:4]] == ["Bengal", "Abyssinian"]
+    kinds = [json.loads(text)["type"].rpartition(":")[2] for text in found["problem"] if text]
+    assert kinds == ["not-an-image", "malformed-request", "damaged-image"]
+
+
+def test_triton_rejects_requests_that_do_not_fit_the_tensors(url: str) -> None:
+    too_many = infer(url, "sales", {"store": [1] * 1001, "date": ["2015-08-01"] * 1001})
+    incomplete = infer(url, "sales", {"store": [1]})
+    assert (too_many.status_code, incomplete.status_code) == (400, 400)
+    assert "must be <= 1000" in too_many.json()["error"]
+    assert "date" in incomplete.json()["error"]
+
+
+def test_the_requests_of_benchmarks_are_answered(url: str, forecaster: Forecaster) -> None:
+    bodies = one_day(DEMO)[:3]
+    for body, request in zip(bodies, infer_bodies(bodies), strict=True):
+        headers = {**triton.HEADERS, "Content-Type": triton.CONTENT_TYPE}
+        response = httpx.post(f"{url}/v2/models/sales/infer", content=request, headers=headers)
+        size = int(response.headers["Inference-Header-Content-Length"])
+        assert json.loads(response.content[:size])["outputs"][0]["name"] == "sales"
+        (sales,) = np.frombuffer(response.content[size : size + 8])
+        assert sales == pytest.approx(expected(forecaster, [json.loads(body)])[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_guides_requests_have_its_answers(url: str, place: int) -> None:
+    guide = (ROOT / "docs" / "guides" / "engines" / "triton.md").read_text(encoding="utf-8")
+    command = re.findall(r"<!-- triton -->\n```sh\n(.*?)```", guide, re.DOTALL)[place]
+    expected = re.findall(r"<!-- triton answer -->\n```json\n(.*?)```", guide, re.DOTALL)[place]
+    command = command.replace("http://127.0.0.1:8000", url)
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == json.loads(expected)
+
+
+def test_a_model_is_loaded_replaced_and_unloaded(tmp_path: Path) -> None:
+    """A damaged bundle is not ready, and neither is an environment with numpy 2; the log and the answer say why."""
+    before, repository = instances(), tmp_path / "repository"
+    model = export(DEMO, repository, environment=str(triton.ENVIRONMENT))
+    with tritonserver(repository, "--model-control-mode=explicit") as url:
+
+        def control(action: str) -> httpx.Response:
+            return httpx.post(f"{url}/v2/repository/models/sales/{action}", json={}, timeout=60)
+
+        def ready() -> bool:
+            return httpx.get(f"{url}/v2/models/sales/ready").status_code == 200
+
+        assert not ready()
+        assert control("load").status_code == 200
+        assert ready()
+        assert instances() == before + 1
+        export(DEMO, repository, instances=2, environment=str(triton.ENVIRONMENT), replace=True)
+        assert control("load").status_code == 200
+        assert wait_for_instances(before + 2)
+        assert answer(infer(url, "sales", {"store": [1], "date": ["2015-08-01"]}))["sales"] == pytest.approx([9695.153])
+        assert control("unload").status_code == 200
+        assert wait_for_instances(before)
+        assert not ready()
+
+        shutil.copyfile(model / "1" / "bundle" / MANIFEST, model / "1" / "bundle" / "model.onnx")
+        damaged = control("load")
+        assert damaged.status_code == 400
+        assert "changed since: model.onnx" in damaged.json()["error"]
+        export(DEMO, repository, environment=str(ROOT / ".venv"), replace=True)
+        unreadable = control("load")
+        assert unreadable.status_code == 400
+        assert "can't read arrays of numpy 2" in unreadable.json()["error"]
+        assert not ready()
+        export(DEMO, repository, environment=str(triton.ENVIRONMENT), replace=True)
+        assert control("load").status_code == 200
+        assert ready()
+
+
+def wait_for_instances(number: int) -> bool:
+    """Wait until this number of instances runs; Triton ends old ones after it has answered."""
+    until = time.monotonic() + 60
+    while instances() != number:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
