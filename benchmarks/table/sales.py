@@ -99,7 +99,7 @@ def servers(
             NOOP: lambda: running.enter_context(torchserve(bundle, kind, folder / "noop", workers, "noop_handler.py")),
             FASTAPI: lambda: running.enter_context(fastapi(bundle, kind, workers, environment)),
             LITSERVE: lambda: running.enter_context(litserve(bundle, kind, workers, environment)),
-            TRITON: lambda: running.enter_context(triton.triton(bundle, kind, workers, environment)),
+            TRITON: lambda: running.enter_context(triton.triton(bundle, workers)),
         }
         yield {name: start[name]() for name in names}
 
@@ -115,7 +115,7 @@ def in_turns(
     rejections: bool = False,
 ) -> Loads:
     """Measure the servers in turns, so that other load on the machine meets all of them."""
-    wrapped = triton.infer_bodies(bodies)
+    wrapped = triton.infer_bodies(bodies) if TRITON in urls else []
 
     def measured(name: str, number: int, seconds: float) -> Load:
         of_triton = name == TRITON
