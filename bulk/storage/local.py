@@ -1,5 +1,6 @@
 """Folders of this machine, or of a file system that several machines share."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import IO
 
 from bulk.storage.storage import File, PlaceError, StorageError
 from runtime.folder import new_file
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.ENOSYS)
 
 
 class LocalStorage:
@@ -38,13 +41,23 @@ class LocalStorage:
 
     def create(self, place: str, write: Callable[[Path], object]) -> bool:
         """Create a file if there is none, whole or not at all."""
+        folder = Path(place).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise PlaceError(f"{folder} is no folder that you may write; name another one") from error
         try:
             with new_file(Path(place), replace=False) as part:
                 write(part)
         except FileExistsError:
             return False
         except OSError as error:
-            raise StorageError(f"{place} can't be written: {error.strerror}") from error
+            if error.errno in _NO_LINKS:
+                raise PlaceError(
+                    f"{folder} is on a file system without hard links, so nothing can be created once there; name a "
+                    "folder on another one, or the address of the store behind it"
+                ) from error
+            raise StorageError(f"{place} can't be written: {error.strerror or error}") from error
         return True
 
 

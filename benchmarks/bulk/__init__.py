@@ -1,0 +1,1 @@
+"""What jobs over many files cost."""

@@ -1,0 +1,64 @@
+"""bulk.storage.local: files are created once and whole, and hidden ones are not read."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from bulk.storage.local import LocalStorage
+from bulk.storage.storage import PlaceError, StorageError
+
+
+def test_a_file_is_created_once(tmp_path: Path) -> None:
+    place, storage = str(tmp_path / "new" / "part"), LocalStorage()
+    assert storage.create(place, lambda file: file.write_text("first"))
+    assert not storage.create(place, lambda file: file.write_text("second"))
+    assert Path(place).read_text() == "first"
+    assert storage.names(str(tmp_path / "new")) == ["part"]
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def write(file: Path) -> None:
+        file.write_text("half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        LocalStorage().create(str(tmp_path / "part"), write)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_files_below_a_folder_are_listed_by_name_without_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b/2.csv", "a.csv", "b/1.csv", ".hidden.csv", "_SUCCESS", ".git/x.csv", "b/_temporary/y.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    found = LocalStorage().files(str(tmp_path))
+    assert [file.name for file in found] == ["a.csv", "b/1.csv", "b/2.csv"]
+    assert [file.size for file in found] == [5, 7, 7]
+    assert LocalStorage().files(str(tmp_path / "none")) == []
+    (only,) = LocalStorage().files(str(tmp_path / "a.csv"))
+    assert only.name == "a.csv"
+
+
+def test_a_missing_file_and_a_file_in_the_way_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(PlaceError, match="none does not exist"):
+        LocalStorage().open(str(tmp_path / "none"))
+    (tmp_path / "file").touch()
+    with pytest.raises(PlaceError, match="file is no folder that you may write; name another one"):
+        LocalStorage().create(str(tmp_path / "file" / "part"), lambda file: None)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [(errno.EPERM, PlaceError, "file system without hard links"), (errno.ENOSPC, StorageError, "No space left")],
+)
+def test_a_file_system_that_is_full_may_be_tried_again_and_one_without_links_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[Exception], words: str
+) -> None:
+    def link(*paths: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(kind, match=words):
+        LocalStorage().create(str(tmp_path / "part"), lambda file: file.write_text("text"))
+    assert [*tmp_path.iterdir()] == []

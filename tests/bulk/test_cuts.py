@@ -1,0 +1,104 @@
+"""bulk.cuts: parts of whole lines and row groups, with nothing lost."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from bulk import cuts
+from bulk.cuts import InputError, cut
+from bulk.job import Part
+from bulk.storage.places import storage_of
+
+NAMES = ["plain", "a,b", 'say "hi"', "two\nlines", "", "three\r\nwindows\nlines", '""', "ü", '"\n"']
+
+
+def parts_of(file: Path, kind: str = "sales") -> list[Part]:
+    return cut(kind, storage_of(str(file)).files(str(file)))  # type: ignore[arg-type]
+
+
+def lines_of(file: Path, part: Part) -> str:
+    return file.read_bytes()[part.first : part.end].decode()
+
+
+@pytest.mark.parametrize("block", [7, 64, 1 << 20])
+@pytest.mark.parametrize("size", [1, 50, 400])
+def test_the_parts_of_a_csv_file_are_whole_rows_as_csv_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, block: int
+) -> None:
+    """Python's csv reads each part alone and all parts together; commas, quotes and line ends are in the cells."""
+    monkeypatch.setattr(cuts, "CSV_BYTES", size)
+    monkeypatch.setattr(cuts, "_BLOCK", block)
+    rng = np.random.default_rng(0)
+    rows = [[str(number), NAMES[rng.integers(len(NAMES))], "x"] for number in range(200)]
+    file = tmp_path / "rows.csv"
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        csv.writer(opened, lineterminator="\n").writerows([["number", 'the "name"', "x"], *rows])
+    parts = parts_of(file)
+    assert [part.number for part in parts] == list(range(len(parts)))
+    assert len(parts) > 1
+    assert parts[0].first == parts[0].header == len(b'number,"the ""name""",x\n')
+    assert parts[-1].end == file.stat().st_size
+    found: list[list[str]] = []
+    for part in parts:
+        before = file.read_bytes()[part.header : part.first]
+        assert part.line == before.count(b"\n")
+        found += csv.reader(io.StringIO(lines_of(file, part), newline=""))
+    assert found == rows
+
+
+def test_a_file_whose_quotes_are_no_pairs_is_one_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuts, "CSV_BYTES", 10)
+    file = tmp_path / "rows.csv"
+    file.write_text("store,size\n" + '1,5"tall\n2,6"tall\n' * 20)
+    assert [(part.first, part.end) for part in parts_of(file)] == [(11, file.stat().st_size)]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("head", ["store;date\n", "sep=;\nstore;date\n"])
+def test_the_header_ends_after_a_byte_order_mark_and_the_line_of_excel(tmp_path: Path, mark: str, head: str) -> None:
+    head = mark + head
+    file = tmp_path / "rows.csv"
+    file.write_text(head + "1;2015-08-01\n2;2015-08-02", encoding="utf-8")
+    (part,) = parts_of(file)
+    assert part.header == len(head.encode())
+    assert (part.first, part.end, part.line) == (part.header, file.stat().st_size, 0)
+
+
+@pytest.mark.parametrize("content", ["", "store,date\n", "store,date"])
+def test_a_file_without_rows_is_an_error(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(content)
+    with pytest.raises(InputError, match=r"rows\.csv: there are no rows below the header; add them"):
+        parts_of(file)
+
+
+def test_the_parts_of_a_parquet_file_are_its_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuts, "PARQUET_ROWS", 250)
+    file = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"store": range(1001)}), file, row_group_size=100)
+    found = [(part.first, part.end, part.line) for part in parts_of(file)]
+    assert found == [(0, 3, 0), (3, 6, 300), (6, 9, 600), (9, 11, 900)]
+
+
+def test_a_parquet_file_that_is_none_or_has_no_rows_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    file.write_text("store,date\n")
+    with pytest.raises(InputError, match=r"rows\.parquet: not Parquet: .*; save it as Parquet or CSV"):
+        parts_of(file)
+    parquet.write_table(pa.table({"store": pa.array([], pa.int64())}), file)
+    with pytest.raises(InputError, match="there are no rows"):
+        parts_of(file)
+
+
+def test_photos_are_parts_of_a_number_in_the_order_of_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuts, "PHOTOS", 2)
+    for name in ("c", "a", "b"):
+        (tmp_path / f"{name}.jpg").touch()
+    assert [[Path(photo).stem for photo in part.photos] for part in parts_of(tmp_path, "pets")] == [["a", "b"], ["c"]]
