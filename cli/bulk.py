@@ -39,10 +39,10 @@ def job_options(function: F) -> F:
         ),
         click.option(
             "--runner",
-            type=click.Choice(["processes"]),
+            type=click.Choice(["processes", "ray", "spark"]),
             default="processes",
             show_default=True,
-            help="For a folder: what runs the job.",
+            help="For a folder: processes of this machine, or an engine for several machines.",
         ),
     ):
         function = option(function)
@@ -134,10 +134,17 @@ def _files(kind: "Kind", inputs: tuple[str, ...]) -> "tuple[File, ...]":
 
 def _runner(name: str, processes: int | None) -> "Runner":
     """Return a runner by its name."""
+    if name == "ray":
+        from bulk.runners.ray import Ray
+
+        return Ray(processes)
+    if name == "spark":
+        from bulk.runners.spark import Spark
+
+        return Spark(processes)
     from bulk.runners.processes import Processes
     from runtime.cores import n_cores
 
-    assert name == "processes"  # the only choice
     return Processes(processes or n_cores())
 
 
