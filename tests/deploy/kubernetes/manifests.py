@@ -60,8 +60,6 @@ def pods(objects: list[Object]) -> dict[str, tuple[Object, dict[str, str]]]:
             for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
                 template = group["template"]
                 found[f"{name}/{group.get('groupName', 'head')}"] = template["spec"], template["metadata"]["labels"]
-            template = spec["submitterPodTemplate"]
-            found[f"{name}/submitter"] = template["spec"], template["metadata"]["labels"]
     return found
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cli import main
+from cli.bulk import LATER
 from runtime.bundle import digest_of
 from serving.monitoring import exporter
 from serving.reload import DRAIN_S
@@ -34,6 +35,12 @@ SERVERS = [
 
 def containers(pod: Object) -> list[Any]:
     return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def image_command() -> list[str]:
+    """Return the arguments that the image has by default."""
+    (command,) = re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)
+    return list(yaml.safe_load(command))
 
 
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
@@ -104,7 +111,10 @@ def test_every_bundle_is_pinned_and_reaches_the_command(overlay: str, pod: Objec
     assert target.startswith(f"{mounts['bundles']['mountPath']}/")
     used = {mount["name"]: mount for container in pod["containers"] for mount in container["volumeMounts"]}["bundles"]
     assert used == {"name": "bundles", "mountPath": "/bundles", "readOnly": True}
-    assert any(f'"{target}"' in line for line in DOCKERFILE.splitlines() if line.startswith("CMD"))
+    commands = [
+        container.get("args") or image_command() for container in pod["containers"] if container["name"] != "ray"
+    ]
+    assert all(target in command for command in commands)
 
 
 @pytest.mark.parametrize(("overlay", "container", "pod"), SERVERS)
@@ -151,8 +161,9 @@ def test_selectors_match_pods(overlay: str) -> None:
         assert selects(selector, own)
         assert sum(selects(selector, pod) for pod in labels) == 1
     policies = of_kind(objects, "NetworkPolicy")
-    for pod, pod_labels in pods(objects).values():
-        assert any(selects(policy["spec"]["podSelector"]["matchLabels"], pod_labels) for policy in policies)
+    for name, (pod, pod_labels) in pods(objects).items():
+        covered = any(selects(policy["spec"]["podSelector"]["matchLabels"], pod_labels) for policy in policies)
+        assert covered or name.startswith("RayJob/"), "the pods of Ray connect to each other"
         for spread in pod.get("topologySpreadConstraints", []):
             assert selects(spread["labelSelector"]["matchLabels"], pod_labels)
 
@@ -189,6 +200,7 @@ def test_only_monitoring_reaches_the_metrics(overlay: str) -> None:
         for rule in spec["ingress"]:
             ports = [port["port"] for port in rule["ports"]]
             assert len(ports) == 1
+            assert overlay != "batch"
             if ports != ["http"]:
                 assert ports == ["metrics"]
                 assert rule["from"] == [
@@ -227,6 +239,61 @@ def test_a_canary_differs_by_bundle_and_weight_alone() -> None:
     assert [backend["name"] for backend in by_header["backendRefs"]] == [canary["metadata"]["name"]]
     assert sum(backend["weight"] for backend in by_weight["backendRefs"]) == 100
     assert {backend["name"] for backend in by_weight["backendRefs"]} == {"shopcat", "shopcat-canary"}
+
+
+def batch(kind: str) -> Object:
+    (found,) = of_kind(render("batch"), kind)
+    return found
+
+
+def test_the_exit_codes_of_a_job_are_those_of_the_command() -> None:
+    """1 goes on in another pod; 2 ends the job. tests/bulk tests what the command does."""
+    policy = batch("Job")["spec"]["podFailurePolicy"]["rules"]
+    by_codes = [rule for rule in policy if "onExitCodes" in rule]
+    assert {rule["onExitCodes"]["containerName"] for rule in by_codes} == {"forecast", "bundle"}
+    for rule in by_codes:
+        assert (rule["action"], rule["onExitCodes"]["operator"]) == ("FailJob", "In")
+        assert rule["onExitCodes"]["values"] == [2]
+        assert LATER not in rule["onExitCodes"]["values"]
+    assert policy[-1]["action"] == "Ignore"
+    assert batch("Job")["spec"]["backoffLimit"] > 0
+    assert batch("Job")["spec"]["template"]["spec"]["restartPolicy"] == "Never", "as a failure policy requires"
+
+
+def test_the_commands_of_jobs_are_valid() -> None:
+    """They write a folder, so that they are jobs that go on."""
+    (container,) = batch("Job")["spec"]["template"]["spec"]["containers"]
+    entrypoint = batch("RayJob")["spec"]["entrypoint"].split()
+    assert entrypoint[0] == "shopcat"
+    for arguments in (container["args"], entrypoint[1:]):
+        name, *rest = arguments
+        options = [rest[index] for index in range(len(rest)) if rest[index].startswith("--")]
+        known = {option for parameter in main.commands[name].params for option in parameter.opts}
+        assert {*options} <= known
+        assert rest[rest.index("--out") + 1].endswith("/")
+    assert entrypoint[-2:] == ["--runner", "ray"]
+
+
+def test_every_night_has_a_folder_of_its_own() -> None:
+    nightly, once = batch("CronJob")["spec"], batch("Job")["spec"]
+    assert nightly["jobTemplate"]["spec"] == once
+    assert nightly["concurrencyPolicy"] == "Forbid"
+    (container,) = once["template"]["spec"]["containers"]
+    ((name, field),) = [
+        (variable["name"], variable["valueFrom"]["fieldRef"]["fieldPath"]) for variable in container["env"]
+    ]
+    assert field == "metadata.labels['batch.kubernetes.io/job-name']"
+    assert f"$({name})" in container["args"][container["args"].index("--out") + 1]
+
+
+def test_a_ray_cluster_has_one_version_and_the_same_pods() -> None:
+    cluster = batch("RayJob")["spec"]["rayClusterSpec"]
+    assert f"ray=={cluster['rayVersion']}" in (ROOT / "constraints.txt").read_text("utf-8")
+    (group,) = cluster["workerGroupSpecs"]
+    assert group["template"] == cluster["headGroupSpec"]["template"]
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0", "the head computes no part"
+    mounts = {mount["mountPath"] for mount in group["template"]["spec"]["containers"][0]["volumeMounts"]}
+    assert {"/tmp", "/dev/shm", "/data", "/bundles"} == mounts
 
 
 def test_kserve_gets_the_pod_of_the_deployment() -> None:
