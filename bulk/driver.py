@@ -12,7 +12,7 @@ from bulk import output
 from bulk.cuts import cut
 from bulk.job import Done, Job, Part
 from bulk.output import Output
-from bulk.runners import Runner
+from bulk.runners.runner import Runner
 from bulk.sales.plan import PLAN, merged
 from bulk.work import again, needs_survey, read_footer
 
@@ -20,23 +20,23 @@ _READERS: Final = 8  # threads that read the footers of earlier parts; why: an o
 
 
 class Progress(NamedTuple):
-    """How far a job is.
+    """Progress of a job.
 
     Attributes:
         step: what is done now.
         parts: number of parts that are done.
-        of: number of all parts.
+        all_parts: number of all parts.
         rows: number of rows that this run has done.
     """
 
     step: str
     parts: int
-    of: int
+    all_parts: int
     rows: int
 
 
 class Summary(NamedTuple):
-    """What a job has written.
+    """Output of a job.
 
     Attributes:
         rows: number of rows.
@@ -65,7 +65,7 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
 
     Raises:
         UserError: if the job can't be run; another try can't help.
-        StorageError: if a store fails again and again; another try goes on.
+        UnavailableError: if a store fails again and again; another try goes on.
         LostWorkerError: if workers die again and again; another try goes on.
     """
     out = Output(job)

@@ -12,7 +12,7 @@ from runtime.errors import UserError
 CLAIM, MANIFEST, SUCCESS = "_JOB.json", "_MANIFEST.json", "_SUCCESS"
 
 
-# What another job may have other than this one, in words.
+# Differences of another job, in words.
 _WORDS = {
     "kind": "another kind of bundle",
     "digest": "another bundle",

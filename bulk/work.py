@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from bulk.job import Done, Part, Task, part_name
 from bulk.storage.places import storage_of
-from bulk.storage.storage import StorageError, below
+from bulk.storage.storage import UnavailableError, below
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Answers(Protocol):
 
 
 class Work(Protocol):
-    """What a kind of model does with parts."""
+    """Work of one kind of model with parts."""
 
     def needs_survey(self, part: Part) -> bool:
         """Return True if answers to other parts may depend on what a part states."""
@@ -71,7 +71,7 @@ def run_part(task: Task, step: Step, part: Part) -> Done:
 
     Raises:
         UserError: if another try can't help, such as for a row that can't be answered.
-        StorageError: if a store fails again and again.
+        UnavailableError: if a store fails again and again.
     """
     work = _work(task)
     if step == "survey":
@@ -83,12 +83,12 @@ def again(attempt: Callable[[], T]) -> T:
     """Return the result of a function, which is tried again while a store fails.
 
     Raises:
-        StorageError: at the last failure.
+        UnavailableError: at the last failure.
     """
     for failures in range(1, ATTEMPTS):
         try:
             return attempt()
-        except StorageError as error:
+        except UnavailableError as error:
             logger.warning("%s; tried again", error)
             time.sleep(FIRST_PAUSE_S * 2 ** (failures - 1))
     return attempt()

@@ -1,4 +1,4 @@
-"""What `forecast` and `classify` share when they write a folder: a job over many files, and its progress."""
+"""Jobs over many files, as `forecast` and `classify` run them when they write a folder."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:  # --help should not wait for their imports
     from bulk.driver import Progress, Summary
     from bulk.job import BadRows, Kind
-    from bulk.runners import Runner
+    from bulk.runners.runner import Runner
     from bulk.storage.storage import File
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -84,8 +84,8 @@ def run(
 
     from bulk.driver import run_job
     from bulk.job import Job
-    from bulk.runners import LostWorkerError
-    from bulk.storage.storage import StorageError
+    from bulk.runners.runner import LostWorkerError
+    from bulk.storage.storage import UnavailableError
     from runtime.bundle import MANIFEST, kind_of
     from runtime.folder import sha256
     from runtime.words import counted
@@ -98,7 +98,7 @@ def run(
     click.echo(f"job {job.id}: {counted(len(job.files), 'file')}, {chosen.name}", err=True)
     try:
         summary = run_job(job, chosen, _Lines())
-    except (StorageError, LostWorkerError) as error:
+    except (UnavailableError, LostWorkerError) as error:
         click.echo(f"Error: {error}. {_GOES_ON}", err=True)
         raise SystemExit(LATER) from None
     except KeyboardInterrupt:
@@ -160,13 +160,14 @@ class _Lines:
         now, terminal = time.monotonic(), sys.stderr.isatty()
         if progress.step != self._step:
             self._begin, self._step, self._first = self._last, progress.step, progress.parts - 1
-        ended = progress.parts == progress.of
+        ended = progress.parts == progress.all_parts
         if not ended and now - self._last < (0.2 if terminal else _EVERY_S):
             return
         self._last = now
         seconds = max(now - self._begin, 1e-9)
-        left = seconds / (progress.parts - self._first) * (progress.of - progress.parts)
-        text = f"{progress.step}: {progress.parts:,} of {progress.of:,} parts, {progress.rows / seconds:,.0f} rows/s"
+        left = seconds / (progress.parts - self._first) * (progress.all_parts - progress.parts)
+        parts = f"{progress.parts:,} of {progress.all_parts:,} parts"
+        text = f"{progress.step}: {parts}, {progress.rows / seconds:,.0f} rows/s"
         text += "" if ended else f", about {_duration(left)} left"
         click.echo(f"\r{text:<79}" if terminal else text, err=True, nl=ended or not terminal)
 

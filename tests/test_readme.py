@@ -35,7 +35,7 @@ def commands() -> list[tuple[str, str]]:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             joined = re.sub(r"\s*\\\n\s*", " ", block)  # continued lines
             for line in re.findall(r"^shopcat ([^\n#]*)", joined, re.MULTILINE):
-                match = re.match(r"(?:(?:train|lr-find|show) )?[a-z-]+(?= |$)", line)
+                match = re.match(r"(?:(?:train|lr-find|show|export) )?[a-z-]+(?= |$)", line)
                 if match:
                     found |= {(match[0], option) for option in ["--help", *re.findall(r" (--[a-z0-9-]+)", line)]}
     return sorted(found)

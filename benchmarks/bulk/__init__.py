@@ -1,1 +1,1 @@
-"""What jobs over many files cost."""
+"""Costs of jobs over many files."""

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 
 from bulk.job import Done, Part, Task
-from bulk.runners import LostWorkerError
+from bulk.runners.runner import LostWorkerError
 from bulk.work import Step, run_part
 from runtime.words import counted
 

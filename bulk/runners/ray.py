@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any, Final
 
 from bulk.job import Done, Part, Task
-from bulk.runners import EngineError, LostWorkerError
 from bulk.runners.processes import LOSSES
+from bulk.runners.runner import EngineError, LostWorkerError
 from bulk.work import Step, run_part
 from runtime.errors import InstallationError
 

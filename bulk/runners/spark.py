@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any, Final
 
 from bulk.job import Done, Part, Task
-from bulk.runners import EngineError, LostWorkerError
 from bulk.runners.processes import LOSSES
+from bulk.runners.runner import EngineError, LostWorkerError
 from bulk.work import Step, run_part
 from runtime.errors import InstallationError
 
@@ -121,7 +121,7 @@ def _connect(count: int | None) -> Any:
     # why: Spark's bar of progress would overwrite the job's own lines.
     builder = sql.SparkSession.builder.appName("shopcat").config("spark.ui.showConsoleProgress", "false")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit sets it, and says where the cluster is
-        # why LOSSES: Spark on one machine ends a job at the first lost process, unless it is told otherwise.
+        # why LOSSES: Spark on one machine ends a job at the first lost process, unless a setting says otherwise.
         builder = builder.master(os.environ.get("SPARK_MASTER", f"local[{count or '*'},{LOSSES}]"))
     try:
         context = builder.getOrCreate().sparkContext

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from bulk.storage.storage import File, PlaceError, StorageError
+from bulk.storage.storage import File, PlaceError, UnavailableError
 from runtime.folder import new_file
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.ENOSYS)
@@ -37,7 +37,7 @@ class LocalStorage:
         except FileNotFoundError:
             raise PlaceError(f"{place} does not exist") from None
         except OSError as error:
-            raise StorageError(f"{place}: {error.strerror}") from error
+            raise UnavailableError(f"{place}: {error.strerror}") from error
 
     def create(self, place: str, write: Callable[[Path], object]) -> bool:
         """Create a file if there is none, whole or not at all."""
@@ -57,7 +57,7 @@ class LocalStorage:
                     f"{folder} is on a file system without hard links, so nothing can be created once there; name a "
                     "folder on another one, or the address of the store behind it"
                 ) from error
-            raise StorageError(f"{place} can't be written: {error.strerror or error}") from error
+            raise UnavailableError(f"{place} can't be written: {error.strerror or error}") from error
         return True
 
 

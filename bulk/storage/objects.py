@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final
 
-from bulk.storage.storage import File, PlaceError, StorageError
+from bulk.storage.storage import File, PlaceError, UnavailableError
 from runtime.errors import InstallationError, UserError
 
 PACKAGES: Final = {"s3": "s3fs", "gs": "gcsfs"}
@@ -85,7 +85,7 @@ class ObjectStorage:
             try:
                 write(content)
             except OSError as error:
-                raise StorageError(f"{folder} can't be written: {error.strerror}") from error
+                raise UnavailableError(f"{folder} can't be written: {error.strerror}") from error
             with _translated(place, self._scheme):
                 try:
                     self._system.put_file(str(content), place, mode="create")
@@ -135,14 +135,14 @@ def _translated(place: str, scheme: str) -> Iterator[None]:
     """Raise our own errors in the place of those of the store's package, which are as different as the packages."""
     try:
         yield
-    except (UserError, StorageError):
+    except (UserError, UnavailableError):
         raise
     except Exception as error:
         status, code = _answer(error)
         if type(error).__name__ == "FileExpired":
             raise PlaceError(f"{place} was changed while it was read; run the command again") from error
         if code in _TEMPORARY:
-            raise StorageError(f"{place}: {error}") from error
+            raise UnavailableError(f"{place}: {error}") from error
         if status == 404 or isinstance(error, FileNotFoundError):
             raise PlaceError(f"{place} does not exist; check the names of the bucket and of the object") from error
         if (
@@ -155,7 +155,7 @@ def _translated(place: str, scheme: str) -> Iterator[None]:
             raise PlaceError(f"{place} refuses access: {_line(error)}; {_REMEDIES[scheme]}") from error
         if status == 301:
             raise PlaceError(f"{place}: the bucket is in another region; set AWS_DEFAULT_REGION to it") from error
-        raise StorageError(f"{place} fails for now: {_line(error)}") from error
+        raise UnavailableError(f"{place} fails for now: {_line(error)}") from error
 
 
 def _exists(error: BaseException | None) -> bool:

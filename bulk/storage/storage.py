@@ -10,7 +10,7 @@ from typing import IO, NamedTuple, Protocol
 from runtime.errors import UserError
 
 
-class StorageError(Exception):
+class UnavailableError(Exception):
     """A place can't be read or written for now; another try may help."""
 
 
@@ -35,7 +35,7 @@ class File(NamedTuple):
 
 
 class Storage(Protocol):
-    """Files of a folder or of an object store. Every method raises `StorageError` if another try may help."""
+    """Files of a folder or of an object store. Every method raises `UnavailableError` if another try may help."""
 
     def files(self, place: str) -> list[File]:
         """Return a file, or all files below a folder in the order of their names; nothing if there is none."""

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from bulk.storage.storage import StorageError
+from bulk.storage.storage import UnavailableError
 from cli import bulk, main
 from tests.bulk.conftest import ThisProcess
 
@@ -95,7 +95,7 @@ def test_a_bundle_of_another_kind_is_an_error(folder: Path, demo_bundle: Path) -
     assert "is a bundle of the kind sales, not pets" in photos.stderr
 
 
-@pytest.mark.parametrize(("error", "code"), [(StorageError("no answer"), 1), (KeyboardInterrupt(), 130)])
+@pytest.mark.parametrize(("error", "code"), [(UnavailableError("no answer"), 1), (KeyboardInterrupt(), 130)])
 def test_a_job_that_another_try_continues_says_so_and_has_its_own_exit_code(
     demo_bundle: Path, folder: Path, here: ThisProcess, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
 ) -> None:

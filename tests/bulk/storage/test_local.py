@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulk.storage.local import LocalStorage
-from bulk.storage.storage import PlaceError, StorageError
+from bulk.storage.storage import PlaceError, UnavailableError
 
 
 def test_a_file_is_created_once(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_missing_file_and_a_file_in_the_way_are_errors(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
-    [(errno.EPERM, PlaceError, "file system without hard links"), (errno.ENOSPC, StorageError, "No space left")],
+    [(errno.EPERM, PlaceError, "file system without hard links"), (errno.ENOSPC, UnavailableError, "No space left")],
 )
 def test_a_file_system_that_is_full_may_be_tried_again_and_one_without_links_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[Exception], words: str

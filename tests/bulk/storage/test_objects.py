@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bulk.storage.places import storage_of
-from bulk.storage.storage import PlaceError, StorageError
+from bulk.storage.storage import PlaceError, UnavailableError
 from bulk.work import again
 from runtime.errors import InstallationError
 from tests.bulk.faulty import Fault, proxy
@@ -179,7 +179,7 @@ def test_a_store_that_is_gone_is_a_failure_that_may_pass(
     with proxy(store.url) as gone:
         pass
     reach(store, gone.url, monkeypatch)
-    with pytest.raises(StorageError, match=f"{bucket}/a"):
+    with pytest.raises(UnavailableError, match=f"{bucket}/a"):
         put(f"{bucket}/a", b"x")
 
 
@@ -203,5 +203,5 @@ def test_a_full_disk_of_this_machine_is_a_failure_that_may_pass(tmp_path: Path) 
     def write(file: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(StorageError, match="No space left"):
+    with pytest.raises(UnavailableError, match="No space left"):
         storage_of("s3://bucket/a").create("s3://bucket/a", write)
