@@ -30,6 +30,7 @@ from schemas.pets.answer import Prediction
 from schemas.pets.request import PetRequest
 from schemas.sales.answer import Forecasts
 from schemas.sales.parse import parse_request
+from serving.ports import Ports
 from serving.triton.export import CONFIG, export
 from tests.integration.triton.requests import answer, infer, infer_photos
 
@@ -60,8 +61,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(repository: Path) -> Iterator[str]:
-    with tritonserver(repository) as address:
+def grpc_port() -> int:
+    return Ports.any_free().inference
+
+
+@pytest.fixture(scope="module")
+def url(repository: Path, grpc_port: int) -> Iterator[str]:
+    with tritonserver(
+        repository, "--allow-grpc=true", "--grpc-address=127.0.0.1", f"--grpc-port={grpc_port}"
+    ) as address:
         yield address
 
 
@@ -82,13 +90,14 @@ def expected(forecaster: Forecaster, items: Sequence[dict[str, Any]]) -> list[fl
     return [item.sales for item in forecasts.items]
 
 
-def instances() -> int:
-    """Count the processes of the models' instances, in all servers that this process has started."""
-    count = 0
+def processes() -> list[psutil.Process]:
+    """Return the processes of models' instances, in all servers that this process has started."""
+    found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
-            count += process.name().startswith("triton_python")
-    return count
+            if process.name().startswith("triton_python"):
+                found.append(process)
+    return found
 
 
 def test_models_are_ready_and_describe_themselves(url: str, repository: Path) -> None:
@@ -104,7 +113,7 @@ def test_models_are_ready_and_describe_themselves(url: str, repository: Path) ->
     tensors = {tensor["name"]: (tensor["datatype"], tensor["shape"]) for tensor in about["outputs"]}
     assert tensors["probabilities"] == ("FP32", [-1, 37])
     assert tensors["heatmap"] == ("FP32", [-1, 9, 9])
-    assert instances() == 4
+    assert len(processes()) == 4
 
 
 def test_golden_rows_in_batches_have_our_forecasts(url: str, forecaster: Forecaster) -> None:
@@ -185,6 +194,18 @@ def test_bad_photos_harm_no_other_and_classes_have_names(url: str) -> None:
     assert kinds == ["not-an-image", "malformed-request", "damaged-image"]
 
 
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_tritons_own_client_is_answered(url: str, grpc_port: int, protocol: str, forecaster: Forecaster) -> None:
+    address = {"http": url.removeprefix("http://"), "grpc": f"127.0.0.1:{grpc_port}"}[protocol]
+    script, photo = Path(__file__).with_name("client.py"), ROOT / "docs" / "cat.jpg"
+    command = [triton.ENVIRONMENT / "bin" / "python", script, protocol, address, photo]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    items = [{"store": 1, "date": "2015-08-07", "promo": True}, {"store": 2, "date": "2015-08-07"}]
+    found = json.loads(done.stdout)
+    assert found["sales"] == pytest.approx(expected(forecaster, items), rel=1e-5)
+    assert found["breed"] == "Bengal"
+
+
 def test_triton_rejects_requests_that_do_not_fit_the_tensors(url: str) -> None:
     too_many = infer(url, "sales", {"store": [1] * 1001, "date": ["2015-08-01"] * 1001})
     incomplete = infer(url, "sales", {"store": [1]})
@@ -216,7 +237,7 @@ def test_the_guides_requests_have_its_answers(url: str, place: int) -> None:
 
 def test_a_model_is_loaded_replaced_and_unloaded(tmp_path: Path) -> None:
     """A damaged bundle is not ready, and neither is an environment with numpy 2; the log and the answer say why."""
-    before, repository = instances(), tmp_path / "repository"
+    before, repository = len(processes()), tmp_path / "repository"
     model = export(DEMO, repository, environment=str(triton.ENVIRONMENT))
     with tritonserver(repository, "--model-control-mode=explicit") as url:
 
@@ -229,7 +250,7 @@ def test_a_model_is_loaded_replaced_and_unloaded(tmp_path: Path) -> None:
         assert not ready()
         assert control("load").status_code == 200
         assert ready()
-        assert instances() == before + 1
+        assert len(processes()) == before + 1
         export(DEMO, repository, instances=2, environment=str(triton.ENVIRONMENT), replace=True)
         assert control("load").status_code == 200
         assert wait_for_instances(before + 2)
@@ -247,15 +268,36 @@ def test_a_model_is_loaded_replaced_and_unloaded(tmp_path: Path) -> None:
         assert unreadable.status_code == 400
         assert "can't read arrays of numpy 2" in unreadable.json()["error"]
         assert not ready()
-        export(DEMO, repository, environment=str(triton.ENVIRONMENT), replace=True)
+        export(DEMO, repository, instances=2, environment=str(triton.ENVIRONMENT), replace=True)
         assert control("load").status_code == 200
         assert ready()
+
+
+def test_a_dead_instance_is_back_after_a_load(tmp_path: Path) -> None:
+    """Triton does not start it again by itself, as the guide says."""
+    export(DEMO, tmp_path, instances=2, environment=str(triton.ENVIRONMENT))
+    others = {*processes()}
+    with tritonserver(tmp_path, "--model-control-mode=explicit", "--load-model=sales") as url:
+
+        def statuses() -> list[int]:
+            asked = [infer(url, "sales", {"store": [1], "date": ["2015-08-01"]}) for _ in range(6)]
+            return [response.status_code for response in asked]
+
+        assert statuses() == [200] * 6
+        first, _ = {*processes()} - others
+        first.kill()
+        until = time.monotonic() + 60
+        while {*statuses()} != {200, 500}:
+            assert time.monotonic() < until, "Triton does not notice that an instance is dead"
+        assert httpx.get(f"{url}/v2/models/sales/ready").status_code == 200
+        assert httpx.post(f"{url}/v2/repository/models/sales/load", json={}, timeout=60).status_code == 200
+        assert statuses() == [200] * 6
 
 
 def wait_for_instances(number: int) -> bool:
     """Wait until this number of instances runs; Triton ends old ones after it has answered."""
     until = time.monotonic() + 60
-    while instances() != number:
+    while len(processes()) != number:
         if time.monotonic() > until:
             return False
         time.sleep(0.05)
