@@ -3,7 +3,6 @@
 import multiprocessing
 import random
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -15,31 +14,11 @@ from bulk.storage.storage import PlaceError, UnavailableError
 from bulk.work import again
 from runtime.errors import InstallationError
 from tests.bulk.faulty import Fault, proxy
-from tests.bulk.stores import Store, running_gs, running_s3
+from tests.bulk.storage.conftest import reach
+from tests.bulk.stores import Store
 
 pytestmark = pytest.mark.integration
 MB = 1 << 20
-
-
-@pytest.fixture(scope="module", params=["s3", "gs"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    with running_s3() if request.param == "s3" else running_gs() as store:
-        yield store
-
-
-@pytest.fixture
-def bucket(store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
-    reach(store, store.url, monkeypatch)
-    return store.bucket()
-
-
-def reach(store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let our clients reach a store by an address."""
-    import fsspec
-
-    for name, value in store.at(url).items():
-        monkeypatch.setenv(name, value)
-    fsspec.get_filesystem_class(store.scheme).clear_instance_cache()
 
 
 def put(place: str, content: bytes) -> bool:
