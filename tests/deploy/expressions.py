@@ -18,7 +18,9 @@ RULES: list[dict[str, Any]] = [
 ]
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in RULES if "record" in rule}
-SCALED_OBJECT = yaml.safe_load((DEPLOY / "kubernetes" / "overlays" / "keda" / "scaled-object.yaml").read_text("utf-8"))
+SCALED_OBJECT = yaml.safe_load(
+    (DEPLOY / "kubernetes" / "components" / "scaling" / "scaled-object.yaml").read_text("utf-8")
+)
 
 _LABELS = re.compile(r'\b(by|on|group_left) \([^)]*\)|,\s*"[^"]*"')  # lists of label names
 # Name of a metric or of a recorded series, with its label matchers.

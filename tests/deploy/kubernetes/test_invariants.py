@@ -180,7 +180,7 @@ def test_every_name_that_is_referred_to_exists(overlay: str) -> None:
         ports = {port["name"] for container in pod["containers"] for port in container.get("ports", [])}
         wanted = [found["spec"]["ports"] for found in of_kind(objects, "Service")]
         assert {port["targetPort"] for service in wanted for port in service} <= ports
-    for scaled in of_kind(objects, "ScaledObject"):
+    for scaled in of_kind(objects, "ScaledObject") if not of_kind(objects, "InferenceService") else []:
         assert ("Deployment", scaled["spec"]["scaleTargetRef"]["name"]) in names
         (target,) = of_kind(objects, "Deployment")
         assert "replicas" not in target["spec"], "the autoscaler's"
@@ -319,21 +319,24 @@ def test_kserves_canary_has_a_share_and_a_name() -> None:
     (canary,) = service["spec"]["canary"]
     stable = service["spec"]["predictor"]
     assert 0 < canary["trafficPercent"] < 100
+    autoscaling = {"autoScaling", "maxReplicas", "scaleTarget", "scaleMetric", "scaleMetricType"}
+    assert not autoscaling & canary["predictor"].keys(), "KServe refuses them"
     assert canary["predictor"]["name"] == "canary"
     assert canary["predictor"]["containers"] == stable["containers"]
     assert canary["predictor"]["initContainers"][0]["args"] != stable["initContainers"][0]["args"]
     assert canary["predictor"]["labels"]["app.kubernetes.io/instance"] == "canary"
 
 
-def test_kserve_scales_by_the_query_of_keda() -> None:
-    (scaled,) = of_kind(render("keda"), "ScaledObject")
+def test_kserve_leaves_the_replicas_to_the_scaled_object() -> None:
+    """KServe's own metrics have neither a fallback nor an error for an empty answer."""
+    (scaled,) = of_kind(render("kserve"), "ScaledObject")
+    (alone,) = of_kind(render("keda"), "ScaledObject")
     (service,) = of_kind(render("kserve"), "InferenceService")
-    (metric,) = service["spec"]["predictor"]["autoScaling"]["metrics"]
-    trigger = scaled["spec"]["triggers"][0]["metadata"]
-    external = metric["external"]
-    assert external["metric"]["query"] == trigger["query"]
-    assert external["metric"]["serverAddress"] == trigger["serverAddress"]
-    assert external["target"] == {"type": "AverageValue", "averageValue": trigger["threshold"]}
+    assert service["metadata"]["annotations"]["serving.kserve.io/autoscalerClass"] == "external"
+    assert scaled["spec"].pop("scaleTargetRef") == {"name": f"{service['metadata']['name']}-predictor"}
+    assert scaled["spec"].items() <= alone["spec"].items()
+    assert service["spec"]["predictor"]["minReplicas"] == scaled["spec"]["minReplicaCount"]
+    assert not {"autoScaling", "maxReplicas", "scaleTarget", "scaleMetric"} & service["spec"]["predictor"].keys()
 
 
 def test_nothing_is_left_of_the_base_alone() -> None:
