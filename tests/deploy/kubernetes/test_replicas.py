@@ -44,11 +44,19 @@ def constant(value: float) -> str:
 
 
 def pod(
-    number: int, *, busy: float = 0, requests: float = 0, refused: float = 0, ready: int = 1, namespace: str = "shopcat"
+    number: int,
+    *,
+    busy: float = 0,
+    others: float = 0,
+    requests: float = 0,
+    refused: float = 0,
+    ready: int = 1,
+    namespace: str = "shopcat",
 ) -> Series:
-    """Return the series of one pod: the workers in use, and requests and refusals per second."""
+    """Return the series of one pod: processors of workers and other processes, requests and refusals per second."""
     labels = f'namespace="{namespace}", pod="{namespace}-{number}"'
     found = {f"shopcat_ready{{{labels}}}": constant(ready)}
+    found[f"shopcat_host_cpu_seconds_total{{{labels}}}"] = counter(busy + others)
     for model, share in (("sales", 0.75), ("pets", 0.25)):
         found[f'shopcat_workers{{model="{model}", {labels}}}'] = constant(2)
         found[f'envoy_cluster_upstream_rq_total{{envoy_cluster_name="{model}", {labels}}}'] = counter(requests * share)
@@ -70,6 +78,7 @@ def together(*pods: Series) -> Series:
 
 CASES: dict[str, tuple[Series, dict[str, float] | None, int, int | None]] = {
     # series; values of the queries, None for none; replicas now; replicas that are asked for, None for the fallback
+    # Without another value, the processors in use are those of the busy workers.
     "without requests": (together(pod(1), pod(2), pod(3)), {"busy-workers": 0, "refusals": 0}, 3, 2),
     "at the target": (
         together(*(pod(number, busy=1.2, requests=100) for number in range(3))),
@@ -86,6 +95,12 @@ CASES: dict[str, tuple[Series, dict[str, float] | None, int, int | None]] = {
     "all processors busy": (
         together(*(pod(number, busy=2, requests=500) for number in range(3))),
         {"busy-workers": 6, "refusals": 0},
+        3,
+        5,
+    ),
+    "short forecasts, at which the gateway works more than the workers": (
+        together(*(pod(number, busy=0.5, others=1.5, requests=4000) for number in range(3))),
+        {"busy-workers": 1.5, "processors": 6, "refusals": 0},
         3,
         5,
     ),
@@ -156,7 +171,8 @@ def run(
 
 @pytest.mark.parametrize("case", CASES)
 def test_replicas_follow_the_load(case: str, promtool: str, tmp_path: Path) -> None:
-    series, values, now, expected = CASES[case]
+    series, given, now, expected = CASES[case]
+    values = given and {"processors": given["busy-workers"], **given}
     done = run(promtool, tmp_path, series, values)
     assert done.returncode == 0, done.stdout + done.stderr
     if values is None:
@@ -171,7 +187,7 @@ def test_replicas_follow_the_load(case: str, promtool: str, tmp_path: Path) -> N
 def test_a_wrong_value_is_found(promtool: str, tmp_path: Path) -> None:
     series, values, _, _ = CASES["all processors busy"]
     assert values is not None
-    done = run(promtool, tmp_path, series, {**values, "busy-workers": 5.5})
+    done = run(promtool, tmp_path, series, {**values, "processors": 6, "busy-workers": 5.5})
     assert done.returncode != 0
     assert "6" in done.stdout + done.stderr
 
@@ -179,9 +195,8 @@ def test_a_wrong_value_is_found(promtool: str, tmp_path: Path) -> None:
 def test_the_target_is_a_share_of_the_processors() -> None:
     (deployment,) = of_kind(render("keda"), "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert float(TRIGGERS["busy-workers"]["threshold"]) == pytest.approx(
-        0.6 * int(container["resources"]["limits"]["cpu"])
-    )
+    for name in ("busy-workers", "processors"):
+        assert float(TRIGGERS[name]["threshold"]) == pytest.approx(0.6 * int(container["resources"]["limits"]["cpu"]))
 
 
 def test_a_promotion_ends_in_enough_pods_and_without_refusals() -> None:

@@ -1,0 +1,1 @@
+"""Measurements and simulations of services larger than one machine."""
