@@ -110,8 +110,8 @@ def _all_installed() -> Iterator[None]:
         if missing in OURS:
             raise
         raise InstallationError(
-            f"this command needs {missing}, which is not installed; run `pip install 'shopcat[train]'`, or "
-            "`make train-env` in a clone"
+            f"this command needs {missing}, which is not installed; run `pip install 'shopcat[train]'` (or "
+            "'shopcat[bulk]', which is smaller and enough for forecasts of files), or `make train-env` in a clone"
         ) from error
 
 

@@ -1,5 +1,7 @@
 """cli.bulk: jobs from the command line, their exit codes, and what they print."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,8 @@ from bulk.storage.storage import UnavailableError
 from cli import bulk, main
 from tests.bulk.conftest import ThisProcess
 
-PETS = Path(__file__).parents[2] / "model_store" / "pets"
+ROOT = Path(__file__).parents[2]
+PETS = ROOT / "model_store" / "pets"
 
 
 @pytest.fixture
@@ -117,6 +120,30 @@ def test_photos_are_classified_into_a_folder(tmp_path: Path, here: ThisProcess) 
     (row,) = pd.read_parquet(out).to_dict("records")
     assert row["photo"] == str(photo)
     assert [best["breed"] for best in row["top"]] == [row["breed"]]
+
+
+BLOCKED = """
+import sys
+for name in ("torch", "torchvision", "timm", "lightgbm", "matplotlib", "onnx", "holidays", "tqdm", "ray", "pyspark",
+             "fsspec", "s3fs", "gcsfs"):
+    sys.modules[name] = None
+from cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.integration
+def test_jobs_need_the_packages_of_the_extra_bulk_alone(demo_bundle: Path, folder: Path, tmp_path: Path) -> None:
+    """Neither what trains nor an engine nor a store is imported. The process is a new one."""
+    command = [sys.executable, "-c", BLOCKED, "forecast", str(demo_bundle), str(folder)]
+    job = [*command, "--out", f"{tmp_path}/out/", "--processes", "1"]
+    assert subprocess.run(job, cwd=ROOT, capture_output=True, text=True, check=False).stderr.count("Error") == 0
+    assert len(pd.read_parquet(tmp_path / "out")) == 6
+    missing = [argument.replace('"torch",', '"torch", "pyarrow",') for argument in job]
+    done = subprocess.run(missing, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "this command needs pyarrow, which is not installed" in done.stderr
+    assert "'shopcat[bulk]'" in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--class", "--versus"])
