@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -235,42 +236,64 @@ def test_the_guides_requests_have_its_answers(url: str, place: int) -> None:
     assert json.loads(done.stdout) == json.loads(expected)
 
 
+def control(url: str, action: str) -> httpx.Response:
+    """Load or unload the sales model of a server in explicit mode."""
+    return httpx.post(f"{url}/v2/repository/models/sales/{action}", json={}, timeout=60)
+
+
+def ready(url: str) -> bool:
+    return httpx.get(f"{url}/v2/models/sales/ready").status_code == 200
+
+
+def one_forecast(url: str) -> httpx.Response:
+    return infer(url, "sales", {"store": [1], "date": ["2015-08-01"]})
+
+
 def test_a_model_is_loaded_replaced_and_unloaded(tmp_path: Path) -> None:
-    """A damaged bundle is not ready, and neither is an environment with numpy 2; the log and the answer say why."""
-    before, repository = len(processes()), tmp_path / "repository"
-    model = export(DEMO, repository, environment=str(triton.ENVIRONMENT))
-    with tritonserver(repository, "--model-control-mode=explicit") as url:
-
-        def control(action: str) -> httpx.Response:
-            return httpx.post(f"{url}/v2/repository/models/sales/{action}", json={}, timeout=60)
-
-        def ready() -> bool:
-            return httpx.get(f"{url}/v2/models/sales/ready").status_code == 200
-
-        assert not ready()
-        assert control("load").status_code == 200
-        assert ready()
+    """No request fails while another export takes a model's place."""
+    before, stopped = len(processes()), threading.Event()
+    export(DEMO, tmp_path, environment=str(triton.ENVIRONMENT))
+    with tritonserver(tmp_path, "--model-control-mode=explicit") as url, ThreadPoolExecutor(1) as pool:
+        assert not ready(url)
+        assert control(url, "load").status_code == 200
+        assert ready(url)
         assert len(processes()) == before + 1
-        export(DEMO, repository, instances=2, environment=str(triton.ENVIRONMENT), replace=True)
-        assert control("load").status_code == 200
-        assert wait_for_instances(before + 2)
-        assert answer(infer(url, "sales", {"store": [1], "date": ["2015-08-01"]}))["sales"] == pytest.approx([9695.153])
-        assert control("unload").status_code == 200
-        assert wait_for_instances(before)
-        assert not ready()
 
+        def ask() -> list[float]:
+            sales = []
+            while not stopped.is_set():
+                sales += answer(one_forecast(url))["sales"]
+            return sales
+
+        asked = pool.submit(ask)
+        try:
+            export(DEMO, tmp_path, instances=2, environment=str(triton.ENVIRONMENT), replace=True)
+            assert control(url, "load").status_code == 200
+            assert wait_for_instances(before + 2)
+        finally:
+            stopped.set()
+        sales = asked.result()
+        assert len(sales) > 0
+        assert sales == pytest.approx([9695.153] * len(sales))
+        assert control(url, "unload").status_code == 200
+        assert wait_for_instances(before)
+        assert not ready(url)
+
+
+def test_a_model_that_cannot_answer_is_not_loaded(tmp_path: Path) -> None:
+    """The answer says why, and the old model goes on."""
+    model = export(DEMO, tmp_path, environment=str(triton.ENVIRONMENT))
+    with tritonserver(tmp_path, "--model-control-mode=explicit", "--load-model=sales") as url:
         shutil.copyfile(model / "1" / "bundle" / MANIFEST, model / "1" / "bundle" / "model.onnx")
-        damaged = control("load")
+        damaged = control(url, "load")
         assert damaged.status_code == 400
         assert "changed since: model.onnx" in damaged.json()["error"]
-        export(DEMO, repository, environment=str(ROOT / ".venv"), replace=True)
-        unreadable = control("load")
+        export(DEMO, tmp_path, environment=str(ROOT / ".venv"), replace=True)
+        unreadable = control(url, "load")
         assert unreadable.status_code == 400
         assert "can't read arrays of numpy 2" in unreadable.json()["error"]
-        assert not ready()
-        export(DEMO, repository, instances=2, environment=str(triton.ENVIRONMENT), replace=True)
-        assert control("load").status_code == 200
-        assert ready()
+        assert ready(url)
+        assert answer(one_forecast(url))["sales"] == pytest.approx([9695.153])
 
 
 def test_a_dead_instance_is_back_after_a_load(tmp_path: Path) -> None:
@@ -280,8 +303,7 @@ def test_a_dead_instance_is_back_after_a_load(tmp_path: Path) -> None:
     with tritonserver(tmp_path, "--model-control-mode=explicit", "--load-model=sales") as url:
 
         def statuses() -> list[int]:
-            asked = [infer(url, "sales", {"store": [1], "date": ["2015-08-01"]}) for _ in range(6)]
-            return [response.status_code for response in asked]
+            return [one_forecast(url).status_code for _ in range(6)]
 
         assert statuses() == [200] * 6
         first, _ = {*processes()} - others
@@ -289,8 +311,8 @@ def test_a_dead_instance_is_back_after_a_load(tmp_path: Path) -> None:
         until = time.monotonic() + 60
         while {*statuses()} != {200, 500}:
             assert time.monotonic() < until, "Triton does not notice that an instance is dead"
-        assert httpx.get(f"{url}/v2/models/sales/ready").status_code == 200
-        assert httpx.post(f"{url}/v2/repository/models/sales/load", json={}, timeout=60).status_code == 200
+        assert ready(url)
+        assert control(url, "load").status_code == 200
         assert statuses() == [200] * 6
 
 
