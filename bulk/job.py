@@ -25,6 +25,7 @@ class Task(NamedTuple):
         options: options of the answers, as JSON.
         bad_rows: what becomes of a row that can't be answered.
         version: version of shopcat that began the job.
+        device: device of each worker; None for a GPU if it has one.
     """
 
     job: str
@@ -35,6 +36,7 @@ class Task(NamedTuple):
     options: str
     bad_rows: BadRows
     version: str
+    device: str | None
 
 
 class Part(NamedTuple):
@@ -92,6 +94,7 @@ class Job:
         options: options of the answers.
         bad_rows: what becomes of a row that can't be answered.
         version: version of shopcat.
+        device: device of each worker; None for a GPU if it has one.
     """
 
     kind: Kind
@@ -102,6 +105,7 @@ class Job:
     options: dict[str, Any]
     bad_rows: BadRows
     version: str
+    device: str | None = None
 
     @property
     def id(self) -> str:
@@ -123,7 +127,17 @@ class Job:
     def task(self) -> Task:
         """The job as workers need it."""
         options = json.dumps(self.options, sort_keys=True)
-        return Task(self.id, self.kind, self.bundle, self.digest, self.out, options, self.bad_rows, self.version)
+        return Task(
+            self.id,
+            self.kind,
+            self.bundle,
+            self.digest,
+            self.out,
+            options,
+            self.bad_rows,
+            self.version,
+            self.device,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return the job as JSON, for its output."""

@@ -64,6 +64,7 @@ def run(
     bad_rows: "BadRows",
     runner: str,
     processes: int | None,
+    device: str | None,
 ) -> None:
     """Run a job to its end, and print what it wrote.
 
@@ -76,6 +77,7 @@ def run(
         bad_rows: what becomes of a row that can't be answered.
         runner: name of the runner.
         processes: number of processes; None for one for each core.
+        device: device of each worker; None for a GPU if it has one.
 
     Raises:
         SystemExit: with `LATER` if another try goes on with the job.
@@ -93,7 +95,9 @@ def run(
     if kind_of(bundle) != kind:
         raise click.UsageError(f"{bundle} is a bundle of the kind {kind_of(bundle)}, not {kind}")
     digest = sha256(bundle / MANIFEST)
-    job = Job(kind, str(bundle.absolute()), digest, _files(kind, inputs), out, options, bad_rows, version("shopcat"))
+    job = Job(
+        kind, str(bundle.absolute()), digest, _files(kind, inputs), out, options, bad_rows, version("shopcat"), device
+    )
     chosen = _runner(runner, processes)
     click.echo(f"job {job.id}: {counted(len(job.files), 'file')}, {chosen.name}", err=True)
     try:

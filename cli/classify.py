@@ -87,7 +87,9 @@ def classify(
         if class_ is not None or versus is not None:
             raise click.UsageError("--class and --versus are about a heatmap; a job has none")
         chosen = {"look": look, "top_k": top_k} | ({} if review_share is None else {"review_share": review_share})
-        bulk.run("pets", bundle, images, out, chosen, bad_rows=bad_rows, runner=runner, processes=processes)
+        bulk.run(
+            "pets", bundle, images, out, chosen, bad_rows=bad_rows, runner=runner, processes=processes, device=device
+        )
         return
     photos = [_photo(image) for image in images]
     if (heatmap is None) != (out is None):

@@ -134,7 +134,9 @@ def forecast(
         raise UserError("; ".join(f"--{name}: {detail} (given: {value})" for name, value, detail in wrong)) from None
     if bulk.is_job(out):
         chosen = {name: value for name, value in given.items() if value is not None}
-        bulk.run("sales", bundle, rows, out, chosen, bad_rows=bad_rows, runner=runner, processes=processes)
+        bulk.run(
+            "sales", bundle, rows, out, chosen, bad_rows=bad_rows, runner=runner, processes=processes, device=device
+        )
         return
     source, target = _one_file(rows, out), Path(out)
     check_file(target)

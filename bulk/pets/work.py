@@ -13,6 +13,7 @@ from bulk.job import Done, Part, Task
 from bulk.storage.places import storage_of
 from pets.classifier import Classifier
 from runtime.bundle import MANIFEST, BundleError
+from runtime.device import pick_device
 from runtime.errors import UserError
 from runtime.folder import sha256
 from schemas.pets.answer import Prediction
@@ -52,7 +53,7 @@ class PetsWork:
         folder = Path(task.bundle)
         self._task, self._fields = task, json.loads(task.options)
         share = self._fields.pop("review_share", None)
-        self._classifier = Classifier.load(folder, review_share=share)
+        self._classifier = Classifier.load(folder, device=pick_device(task.device), review_share=share)
         if sha256(folder / MANIFEST) != task.digest:
             raise BundleError(f"{folder} is not the bundle that the job began with; use that one, or begin a new job")
 

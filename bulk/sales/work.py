@@ -18,6 +18,7 @@ from bulk.sales.plan import PLAN, JobPlan, merged, statements
 from bulk.storage.places import storage_of
 from bulk.storage.storage import PlaceError, below
 from runtime.bundle import MANIFEST, BundleError
+from runtime.device import pick_device
 from runtime.folder import sha256
 from sales.arrays import Int64
 from sales.calendar import FIELDS
@@ -63,7 +64,7 @@ class SalesWork:
             RowsError: if it can't meet the options.
         """
         folder = Path(task.bundle)
-        self.forecaster = Forecaster.load(folder)
+        self.forecaster = Forecaster.load(folder, device=pick_device(task.device))
         if sha256(folder / MANIFEST) != task.digest:
             raise BundleError(f"{folder} is not the bundle that the job began with; use that one, or begin a new job")
         self._task, self._options = task, parse_options(json.loads(task.options))
