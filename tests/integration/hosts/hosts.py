@@ -24,6 +24,7 @@ from tests.integration.waiting import until
 
 FILES = Path(__file__).parents[3] / "deploy/hosts"
 ADDRESSES = ("10.0.0.11", "10.0.0.12", "10.0.0.13")  # of deploy/hosts/hosts.yaml
+OPTIONS = "--host 0.0.0.0 --metrics-host 0.0.0.0 --ready all --no-console"  # as the guide has them
 START_S = 200.0  # time for three TorchServe instances to start on a busy machine
 
 
@@ -47,10 +48,10 @@ class Host:
 
     def stop(self) -> None:
         self._stopped.set()
-        if self.pid_file.exists():
-            with suppress(ProcessLookupError):
+        while self._thread.is_alive():  # a process that has just been started has no PID file yet
+            with suppress(OSError):
                 os.kill(self.pid, signal.SIGTERM)
-        self._thread.join()
+            self._thread.join(15)
 
     @property
     def pid(self) -> int:
@@ -97,18 +98,8 @@ class Host:
             thread.join()
 
     def _supervise(self, namespace: str) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "cli",
-            "serve",
-            str(self.bundle),
-            "--host",
-            "0.0.0.0",
-            "--metrics-host",
-            "0.0.0.0",
-        ]
-        command += ["--ready", "all", "--no-console", "--runner", self.runner.name, "--workers", "1"]
+        command = [sys.executable, "-m", "cli", "serve", str(self.bundle), *OPTIONS.split()]
+        command += ["--runner", self.runner.name, "--workers", "1"]
         command += ["--model-store", str(self.folder / "store")]
         with self.log.open("w") as output:
             while not self._stopped.is_set():
@@ -181,7 +172,7 @@ def cluster(bundle: Path, runner: RunnerKind, folder: Path) -> Iterator[Cluster]
             host.start()
             stack.callback(host.stop)
         shutil.copytree(FILES, folder / "envoy")
-        command = [str(find_envoy()), "-c", "envoy.yaml", "--drain-time-s", "1", "--drain-strategy", "immediate"]
+        command = [str(find_envoy()), "-c", "envoy.yaml"]
         command += ["--concurrency", "1", "--log-level", "warning", "--disable-hot-restart"]
         with (folder / "envoy.log").open("w") as log:
             envoy = subprocess.Popen(

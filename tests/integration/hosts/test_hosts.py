@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.hosts.hosts import ADDRESSES, START_S, Cluster, cluster
+from tests.integration.hosts.hosts import ADDRESSES, FILES, OPTIONS, START_S, Cluster, cluster
 from tests.integration.runners.kinds import TORCHSERVE
 from tests.integration.service.shopcat import Load
 from tests.integration.waiting import until
@@ -46,6 +47,12 @@ def all_healthy(hosts: Cluster) -> bool:
 # The tests run in this order. Each leaves the hosts complete.
 
 
+def test_the_hosts_run_as_the_guide_says() -> None:
+    guide = (FILES.parents[1] / "docs/guides/deploy.md").read_text(encoding="utf-8")
+    assert re.search(rf"^shopcat serve .* {OPTIONS}$", guide, re.MULTILINE)
+    assert re.search(r"^envoy -c envoy.yaml$", guide, re.MULTILINE)
+
+
 def test_all_hosts_answer(hosts: Cluster) -> None:
     with hosts.load() as requests:
         for host in hosts.hosts:
@@ -72,7 +79,7 @@ def test_a_host_whose_workers_hang_costs_no_answer(hosts: Cluster) -> None:
     hanging, _, sound = hosts.hosts
     with hosts.load() as requests:
         with hanging.hanging():  # its other processes answer the health checks
-            assert until(lambda: hanging.address not in hosts.healthy()), hosts.answered()
+            assert until(lambda: hanging.address not in hosts.healthy(), 60), hosts.answered()
             hosts.wait_until_answered_by(sound, 200)
         assert all_healthy(hosts)
     assert_all_answered(requests)
