@@ -4,8 +4,9 @@
 
 The rows are all days ahead of all stores, again and again, with a promotion stated for each; every thousandth row
 contradicts the plan, so that the network runs all the time. Rates are rows for a second of CPU time of all workers and
-the driver, because other programs on the machine change these little. The output is compared with that of one file and
-one process: equal as a set of rows, by a hash of the sorted rows.
+the driver, because other programs on the machine change these little. Beside them stands the machine's limit, measured
+in the same run: pandas reads the same file in one process, and in two at once. The output of all jobs is compared as a
+set of rows, by a hash of the sorted rows.
 """
 
 import argparse
@@ -88,10 +89,26 @@ def compare(bundle: Path, folder: Path, suffix: str, n_rows: int, rounds: int) -
     out = folder / "out"
     peaks[SMALL, 1] = job(bundle, folder / f"{SMALL}.{suffix}", out, 1)[2]
     one, two = median(rates[1]), median(rates[2])
-    print(f"{suffix}: two processes have {two / one:.2f} of the rate a core of one")
+    print(f"{suffix}: two processes have {two / one:.2f} of the rate a core of one; the machine's limit is "
+          f"{limit(folder / f'{SMALL}.{suffix}', rounds):.2f}")  # fmt: skip
     print(f"{suffix}: {len(hashes)} different outputs by the hash of sorted rows")
     print(f"{suffix}: largest worker {peaks[SMALL, 1] / 2**20:,.0f} MiB at {SMALL:,} rows, "
           f"{peaks[n_rows, 1] / 2**20:,.0f} MiB at {n_rows:,}", flush=True)  # fmt: skip
+
+
+def limit(file: Path, rounds: int) -> float:
+    """Return the rate a core of two processes that only read a file, by that of one."""
+    read = f"import pandas; [pandas.read_{file.suffix[1:]}({str(file)!r}) for _ in range(5)]"
+
+    def seconds(count: int) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        running = [subprocess.Popen([sys.executable, "-c", read]) for _ in range(count)]
+        for process in running:
+            process.wait()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / count
+
+    return median(seconds(1) / seconds(2) for _ in range(rounds))
 
 
 def job(bundle: Path, source: Path, out: Path, processes: int) -> tuple[float, float, int]:

@@ -40,12 +40,15 @@ class Results:
         self._sales[rows], self._assumed[rows] = forecasts.sales, forecasts.assumed
         if forecasts.quantiles is not None:
             self._quantiles[rows] = forecasts.quantiles
-        for row, warnings in forecasts.warnings.items():
-            kinds = tuple((warning.code, warning.field) for warning in warnings)
-            place = self._texts.setdefault(kinds, len(self._texts))
-            if place > np.iinfo(self._warnings.dtype).max:
-                self._warnings = self._warnings.astype(np.uint32)
-            self._warnings[rows[row]] = place
+        places: dict[int, int] = {}  # by list of warnings, since many rows share one
+        for warnings in forecasts.warnings.values():
+            if id(warnings) not in places:
+                kinds = tuple((warning.code, warning.field) for warning in warnings)
+                places[id(warnings)] = self._texts.setdefault(kinds, len(self._texts))
+        if len(self._texts) - 1 > np.iinfo(self._warnings.dtype).max:
+            self._warnings = self._warnings.astype(np.uint32)
+        warned = rows[np.fromiter(forecasts.warnings, np.int64, len(forecasts.warnings))]
+        self._warnings[warned] = [places[id(warnings)] for warnings in forecasts.warnings.values()]
 
     def count(self) -> Counter[str]:
         """Return the number of rows with each kind of warning and each assumed fact."""
