@@ -2,7 +2,7 @@
 
 import sys
 
-from bulk.runners.runner import processes, ray, spark
+from bulk.runners import processes, ray, spark
 from cli import main
 from tests.cluster.watched import run_part
 

@@ -11,7 +11,7 @@ import pytest
 from bulk.driver import Progress, run_job
 from bulk.job import Job
 from bulk.runners.processes import Processes
-from bulk.runners.runner import processes
+from bulk.runners import processes
 from tests.bulk.conftest import rows_of
 from training.sales.forecast_files.formats import RowsError
 
