@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import socket
 from collections.abc import Generator, Sequence
 from importlib import import_module
 from typing import Any, Final
@@ -82,9 +83,22 @@ def _connect() -> Any:
             "--runner ray needs Ray, which is not installed; run `pip install 'shopcat[ray]'`"
         ) from None
     if not ray.is_initialized():
+        address = os.environ.get("RAY_ADDRESS", "")
         try:
+            _reach(address)
             ray.init(log_to_driver=False, logging_level="warning", configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            address = os.environ.get("RAY_ADDRESS", "this machine")
-            raise EngineError(f"Ray at {address} does not answer: {error}; correct RAY_ADDRESS, or unset it") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            place = address or "this machine"
+            raise EngineError(f"Ray at {place} does not answer: {error}; correct RAY_ADDRESS, or unset it") from None
     return ray
+
+
+def _reach(address: str) -> None:
+    """Connect to an address of a host and a port, because Ray itself needs minutes to give up.
+
+    Raises:
+        OSError: if nothing answers there.
+    """
+    host, separator, port = address.rpartition("://")[2].rpartition(":")
+    if separator:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=30).close()

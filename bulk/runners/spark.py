@@ -120,13 +120,14 @@ def _connect(count: int | None) -> Any:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # Spark's default is the python3 of PATH
     # why: Spark's bar of progress would overwrite the job's own lines.
     builder = sql.SparkSession.builder.appName("shopcat").config("spark.ui.showConsoleProgress", "false")
+    builder = builder.config("spark.task.maxFailures", LOSSES)
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit sets it, and says where the cluster is
         # why LOSSES: Spark on one machine ends a job at the first lost process, unless a setting says otherwise.
         builder = builder.master(os.environ.get("SPARK_MASTER", f"local[{count or '*'},{LOSSES}]"))
     try:
         context = builder.getOrCreate().sparkContext
     except Exception as error:  # of py4j, for all that can be wrong
-        text = str(error).strip().splitlines()[0]
+        text = str(error).strip().splitlines()[0].rstrip(".")
         remedy = "is JAVA_HOME a Java 17 or 21, and SPARK_MASTER the address of a cluster?"
         raise EngineError(f"Spark does not start: {text}; {remedy}") from error
     context.setLogLevel("ERROR")
