@@ -10,8 +10,8 @@ import pytest
 
 from bulk.driver import Progress, run_job
 from bulk.job import Job
-from bulk.runners.processes import Processes
 from bulk.runners import processes
+from bulk.runners.processes import Processes
 from tests.bulk.conftest import rows_of
 from training.sales.forecast_files.formats import RowsError
 
