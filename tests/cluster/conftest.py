@@ -89,7 +89,7 @@ class Jobs:
     def held(self, point: str) -> int:
         """Wait until an attempt is held at a point, and return its process."""
         file = self.watched / f"held-{point}"
-        assert until(file.exists, 120), self.log.read_text(errors="replace")[-3000:]
+        assert until(file.exists, 240), self.log.read_text(errors="replace")[-3000:]
         return int(file.read_text(encoding="utf-8"))
 
     def attempts(self) -> list[int]:

@@ -31,7 +31,7 @@ def test_every_row_is_written_once_whatever_is_killed(jobs: Jobs, engine: Engine
         assert lost != other
         engine.lose(lost)
         (jobs.watched / "go").touch()
-        assert driver.wait(180) == 0, jobs.log.read_text(errors="replace")[-3000:]
+        assert driver.wait(300) == 0, jobs.log.read_text(errors="replace")[-3000:]
     second = jobs.attempts()[len(first) :]
     assert not earlier & {*second}  # published parts are not computed again
     assert len(first) + len(second) <= PARTS + 5  # a part for each worker that was lost: 2, 2 with the driver, 1
