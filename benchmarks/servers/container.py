@@ -30,12 +30,17 @@ def run(*command: str, stdin: bytes = b"", check: bool = True) -> str:
     return done.stdout.decode() + ("" if check else error)
 
 
-def build() -> str:
-    """Build the image for the target that compose.yaml names, and return its name."""
+def build(image: str = IMAGE, *more: str) -> str:
+    """Build the image for the target that compose.yaml names, and return its name.
+
+    Args:
+        image: name of the image.
+        more: further options.
+    """
     options = shlex.split(os.environ.get("SHOPCAT_CONTAINER_BUILD", ""))
     docker = [] if PROGRAM.endswith("docker") else ["--format=docker"]  # OCI's format has no HEALTHCHECK
-    run("build", *docker, f"--target={SERVICE['build']['target']}", f"--tag={IMAGE}", *options, str(ROOT))
-    return IMAGE
+    run("build", *docker, f"--target={SERVICE['build']['target']}", f"--tag={image}", *options, *more, str(ROOT))
+    return image
 
 
 def restrictions(network: str = "none") -> list[str]:

@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from cli import main
-from cli.bulk import LATER
 from runtime.bundle import digest_of
 from serving.monitoring import exporter
 from serving.reload import DRAIN_S
@@ -239,61 +238,6 @@ def test_a_canary_differs_by_bundle_and_weight_alone() -> None:
     assert [backend["name"] for backend in by_header["backendRefs"]] == [canary["metadata"]["name"]]
     assert sum(backend["weight"] for backend in by_weight["backendRefs"]) == 100
     assert {backend["name"] for backend in by_weight["backendRefs"]} == {"shopcat", "shopcat-canary"}
-
-
-def batch(kind: str) -> Object:
-    (found,) = of_kind(render("batch"), kind)
-    return found
-
-
-def test_the_exit_codes_of_a_job_are_those_of_the_command() -> None:
-    """1 goes on in another pod; 2 ends the job. tests/bulk tests what the command does."""
-    policy = batch("Job")["spec"]["podFailurePolicy"]["rules"]
-    by_codes = [rule for rule in policy if "onExitCodes" in rule]
-    assert {rule["onExitCodes"]["containerName"] for rule in by_codes} == {"forecast", "bundle"}
-    for rule in by_codes:
-        assert (rule["action"], rule["onExitCodes"]["operator"]) == ("FailJob", "In")
-        assert rule["onExitCodes"]["values"] == [2]
-        assert LATER not in rule["onExitCodes"]["values"]
-    assert policy[-1]["action"] == "Ignore"
-    assert batch("Job")["spec"]["backoffLimit"] > 0
-    assert batch("Job")["spec"]["template"]["spec"]["restartPolicy"] == "Never", "as a failure policy requires"
-
-
-def test_the_commands_of_jobs_are_valid() -> None:
-    """They write a folder, so that they are jobs that go on."""
-    (container,) = batch("Job")["spec"]["template"]["spec"]["containers"]
-    entrypoint = batch("RayJob")["spec"]["entrypoint"].split()
-    assert entrypoint[0] == "shopcat"
-    for arguments in (container["args"], entrypoint[1:]):
-        name, *rest = arguments
-        options = [rest[index] for index in range(len(rest)) if rest[index].startswith("--")]
-        known = {option for parameter in main.commands[name].params for option in parameter.opts}
-        assert {*options} <= known
-        assert rest[rest.index("--out") + 1].endswith("/")
-    assert entrypoint[-2:] == ["--runner", "ray"]
-
-
-def test_every_night_has_a_folder_of_its_own() -> None:
-    nightly, once = batch("CronJob")["spec"], batch("Job")["spec"]
-    assert nightly["jobTemplate"]["spec"] == once
-    assert nightly["concurrencyPolicy"] == "Forbid"
-    (container,) = once["template"]["spec"]["containers"]
-    ((name, field),) = [
-        (variable["name"], variable["valueFrom"]["fieldRef"]["fieldPath"]) for variable in container["env"]
-    ]
-    assert field == "metadata.labels['batch.kubernetes.io/job-name']"
-    assert f"$({name})" in container["args"][container["args"].index("--out") + 1]
-
-
-def test_a_ray_cluster_has_one_version_and_the_same_pods() -> None:
-    cluster = batch("RayJob")["spec"]["rayClusterSpec"]
-    assert f"ray=={cluster['rayVersion']}" in (ROOT / "constraints.txt").read_text("utf-8")
-    (group,) = cluster["workerGroupSpecs"]
-    assert group["template"] == cluster["headGroupSpec"]["template"]
-    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0", "the head computes no part"
-    mounts = {mount["mountPath"] for mount in group["template"]["spec"]["containers"][0]["volumeMounts"]}
-    assert {"/tmp", "/dev/shm", "/data", "/bundles"} == mounts
 
 
 def test_kserve_gets_the_pod_of_the_deployment() -> None:
