@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 from bulk import output
 from bulk.cuts import cut
 from bulk.job import Done, Job, Part
-from bulk.output import Output
+from bulk.output import Output, OutputError
 from bulk.runners.runner import Runner
 from bulk.sales.plan import PLAN, merged
 from bulk.work import again, needs_survey, read_footer
+from runtime.words import counted
 
 _READERS: Final = 8  # threads that read the footers of earlier parts; why: an object store needs 50 ms for each
 
@@ -89,21 +90,32 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
 
 
 def _survey(job: Job, out: Output, parts: list[Part], runner: Runner, say: Callable[[Progress], object]) -> None:
-    """Publish the plan that all rows make, unless it is there or they state none."""
-    if out.has(PLAN) or not needs_survey(job.task, parts):
+    """Publish the plan that all rows make, unless it is there; it is empty if they state none."""
+    if out.has(PLAN):
         return
+    surveyed = parts if needs_survey(job.task, parts) else []
     found: dict[int, Done] = {}
     rows = 0
-    with closing(runner.run(job.task, "survey", parts)) as surveyed:
-        for done in surveyed:
+    with closing(runner.run(job.task, "survey", surveyed)) as results:
+        for done in results:
             found[done.part] = done
             rows += done.rows
-            say(Progress("reading the plan", len(found), len(parts), rows))
-    out.create(PLAN, merged(found[part.number].content for part in parts))
+            say(Progress("reading the plan", len(found), len(surveyed), rows))
+    out.create(PLAN, merged(found[part.number].content for part in surveyed))
 
 
 def _finish(job: Job, out: Output, parts: list[Part], results: dict[int, Done], earlier: int) -> Summary:
-    """Write the manifest and the mark of success."""
+    """Write the manifest and the mark of success.
+
+    Raises:
+        OutputError: if a part is missing, since the workers wrote to another place of the same name.
+    """
+    missing = {part.number for part in parts} - out.published()
+    if missing:
+        raise OutputError(
+            f"{job.out} lacks {counted(len(missing), 'part')} that workers have written: it is another folder on their "
+            "machines; name a folder that all machines share, or an address"
+        )
     notes: Counter[str] = Counter()
     for done in results.values():
         notes.update(done.notes)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from bulk.storage.storage import File
@@ -107,14 +108,14 @@ class Job:
     version: str
     device: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
-        """Id of the job, which is equal for equal inputs, bundle and options, wherever the files lie."""
+        """Id of the job: a hash of the names, sizes and stamps of its files, of the bundle and of the options."""
         return hashlib.sha256(json.dumps([FORMAT, self._identity], sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def _identity(self) -> dict[str, Any]:
-        """All that another job has other."""
+        """Return the properties that distinguish one job from another."""
         return {
             "kind": self.kind,
             "digest": self.digest,

@@ -1,5 +1,6 @@
 """Jobs over many files, as `forecast` and `classify` run them when they write a folder."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -94,13 +95,12 @@ def run(
 
     if kind_of(bundle) != kind:
         raise click.UsageError(f"{bundle} is a bundle of the kind {kind_of(bundle)}, not {kind}")
-    digest = sha256(bundle / MANIFEST)
-    job = Job(
-        kind, str(bundle.absolute()), digest, _files(kind, inputs), out, options, bad_rows, version("shopcat"), device
-    )
-    chosen = _runner(runner, processes)
-    click.echo(f"job {job.id}: {counted(len(job.files), 'file')}, {chosen.name}", err=True)
+    digest, output = sha256(bundle / MANIFEST), _absolute(out)
     try:
+        files = _files(kind, inputs)
+        job = Job(kind, _absolute(str(bundle)), digest, files, output, options, bad_rows, version("shopcat"), device)
+        chosen = _runner(runner, processes)
+        click.echo(f"job {job.id}: {counted(len(job.files), 'file')}, {chosen.name}", err=True)
         summary = run_job(job, chosen, _Lines())
     except (UnavailableError, LostWorkerError) as error:
         click.echo(f"Error: {error}. {_GOES_ON}", err=True)
@@ -109,6 +109,11 @@ def run(
         click.echo(f"Interrupted. {_GOES_ON}", err=True)
         raise SystemExit(130) from None
     _echo(out, summary)
+
+
+def _absolute(place: str) -> str:
+    """Return a place that is the same in every working directory."""
+    return place if "://" in place else os.path.abspath(place)
 
 
 def _files(kind: "Kind", inputs: tuple[str, ...]) -> "tuple[File, ...]":
@@ -124,7 +129,7 @@ def _files(kind: "Kind", inputs: tuple[str, ...]) -> "tuple[File, ...]":
 
     suffixes = (".csv", ".parquet") if kind == "sales" else tuple(sorted(PHOTO_SUFFIXES))
     found: dict[str, File] = {}
-    for place in inputs:
+    for place in map(_absolute, inputs):
         files = again(partial(storage_of(place).files, place))
         if not files:
             raise PlaceError(f"{place} does not exist, or is an empty folder")

@@ -79,9 +79,8 @@ class PetsWork:
         if isinstance(answer, Prediction):
             return _row(place, answer), answer
         if self._task.bad_rows == "refuse":
-            raise PhotoError(
-                f"{place}: {answer.detail}; the job ends here: mend it, or keep it with its problem by --bad-rows keep"
-            )
+            remedy = "remove it, or use --bad-rows keep; both are another job, in another folder"
+            raise PhotoError(f"{place}: {answer.detail}; the job ends here; {remedy}")
         return {"photo": place, "problem": answer.detail}, answer
 
     def _predict(self, place: str) -> Prediction | Problem:

@@ -16,7 +16,7 @@ from bulk.job import Done, Part, Task
 from bulk.sales.forecasts import PlannedForecaster
 from bulk.sales.plan import PLAN, JobPlan, merged, statements
 from bulk.storage.places import storage_of
-from bulk.storage.storage import PlaceError, below
+from bulk.storage.storage import below
 from runtime.bundle import MANIFEST, BundleError
 from runtime.device import pick_device
 from runtime.folder import sha256
@@ -32,6 +32,7 @@ from training.sales.forecast_files.output import Results
 from training.sales.forecast_files.statements import Statements
 
 BATCH: Final = 250_000  # rows of a Parquet file in memory
+_TYPES: Final = {"f": pa.float64(), "O": pa.string()}  # of the answers' columns, also where all of them are missing
 PROBLEM: Final = "problem"  # column with the reasons why rows can't be forecast
 
 
@@ -99,14 +100,9 @@ class SalesWork:
 
     @cached_property
     def _planned(self) -> PlannedForecaster:
-        """The forecaster under the plan of the job, which a survey has published if the rows state one."""
-        content = None
-        try:
-            with storage_of(self._task.out).open(below(self._task.out, PLAN)) as file:
-                content = file.read()
-        except PlaceError:
-            pass
-        plan = JobPlan(self.forecaster.model.panel.calendar, content)
+        """The forecaster under the plan of the job, which the driver has published."""
+        with storage_of(self._task.out).open(below(self._task.out, PLAN)) as file:
+            plan = JobPlan(self.forecaster.model.panel.calendar, file.read())
         return PlannedForecaster(self.forecaster, plan, self._options)
 
     def _chosen(self, batch: _Batch) -> Int64:
@@ -117,7 +113,7 @@ class SalesWork:
         """
         wrong = np.flatnonzero(batch.statements.wrong)
         if wrong.size and self._task.bad_rows == "refuse":
-            outcome = "the job ends here; mend them, or keep them with their problems by --bad-rows keep"
+            outcome = "the job ends here; correct them, or use --bad-rows keep; both are another job, in another folder"
             raise RowsError(refusal(batch.source, batch.columns, batch.cells, self.forecaster, wrong, outcome))
         return np.flatnonzero(~batch.statements.wrong)
 
@@ -159,7 +155,10 @@ class SalesAnswers:
         self._notes += results.count()
         self._notes[OPENED] += batch.statements.count_opened()
         added = results.columns(batch.source.file, batch.table.column_names)
-        columns = {name: pa.array(values, mask=~answered, from_pandas=True) for name, values in added.items()}
+        columns = {
+            name: pa.array(values, _TYPES[values.dtype.kind], mask=~answered, from_pandas=True)
+            for name, values in added.items()
+        }
         if work._task.bad_rows == "keep":
             columns[PROBLEM] = self._problems(batch, np.flatnonzero(~answered))
         return _with_columns(batch.table, columns)

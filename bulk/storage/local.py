@@ -9,7 +9,7 @@ from typing import IO
 from bulk.storage.storage import File, PlaceError, UnavailableError
 from runtime.folder import new_file
 
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EACCES, errno.ENOSYS)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
 class LocalStorage:
@@ -52,6 +52,8 @@ class LocalStorage:
         except FileExistsError:
             return False
         except OSError as error:
+            if error.errno in (errno.EACCES, errno.EROFS):
+                raise PlaceError(f"{folder} is no folder that you may write; name another one") from error
             if error.errno in _NO_LINKS:
                 raise PlaceError(
                     f"{folder} is on a file system without hard links, so nothing can be created once there; name a "

@@ -20,6 +20,7 @@ _create = LocalStorage.create
 
 def run_part(task: Task, step: work.Step, part: Part) -> Done:
     """Count an attempt, and run it."""
+    LocalStorage.create = _held_create  # type: ignore[method-assign]  # here, because tests are imported to be found
     if step == "answer":
         with (folder() / "attempts").open("a", encoding="utf-8") as file:
             file.write(f"{part.number} {os.getpid()}\n")
@@ -57,6 +58,3 @@ def _hold(point: str) -> None:
     mine.rename(held)
     while not (folder() / "go").exists():
         time.sleep(0.02)
-
-
-LocalStorage.create = _held_create  # type: ignore[method-assign]

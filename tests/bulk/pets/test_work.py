@@ -52,5 +52,5 @@ def test_each_photo_has_the_answer_of_the_classifier_or_its_problem(
 
 
 def test_a_file_that_is_no_photo_ends_a_job_that_refuses_it(job: Callable[..., Job], run: RunJob, photos: Path) -> None:
-    with pytest.raises(PhotoError, match=r"letter\.jpg: .*; the job ends here: mend it, or keep it"):
+    with pytest.raises(PhotoError, match=r"letter\.jpg: .*; the job ends here; remove it, or use --bad-rows keep"):
         run(job(photos, bundle=PETS))
