@@ -1,5 +1,7 @@
 """Cuts: the input of a job in parts, always the same for the same input."""
 
+import csv
+import io
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -7,12 +9,12 @@ from typing import Final, NamedTuple
 
 from pyarrow import ArrowInvalid, parquet
 
-from bulk.job import Kind, Part
+from bulk.inputs import InputError
+from bulk.job import PARQUET, Kind, Part
 from bulk.storage.places import storage_of
 from bulk.storage.storage import File
-from runtime.errors import UserError
+from training.sales.data.readers import SEPARATORS
 
-PARQUET: Final = ".parquet"
 CSV_BYTES: Final = 8 << 20  # of a part of a CSV file, at least; why: seconds of work, and 100 MB of memory
 PARQUET_ROWS: Final = 500_000  # rows of a part of a Parquet file, at least, in whole row groups
 PHOTOS: Final = 128  # photos of a part
@@ -23,21 +25,19 @@ _STRAY = re.compile(rb'[^"\n\r,;\t|]"[^"\n\r,;\t|]')
 _NOTE = re.compile(rb"(\xef\xbb\xbf)?sep=")
 
 
-class InputError(UserError):
-    """A file of the input that can't be read."""
-
-
 def cut(kind: Kind, files: Sequence[File]) -> list[Part]:
     """Return the parts of some files.
 
     Raises:
-        InputError: if a file is empty, or is not what its name says.
+        InputError: if no file has rows, or one is not what its name says.
     """
     if kind == "pets":
         places = [file.place for file in files]
         parts = [Part(0, photos=tuple(places[first : first + PHOTOS])) for first in range(0, len(places), PHOTOS)]
     else:
         parts = list(itertools.chain.from_iterable(map(_cut_table, files)))
+        if not parts:
+            raise InputError(f"{files[0].place}: there are no rows; add them")
     return [part._replace(number=number) for number, part in enumerate(parts)]
 
 
@@ -55,8 +55,6 @@ def _cut_parquet(file: File) -> Iterator[Part]:
         raise InputError(
             f"{file.place}: not Parquet: {str(error).splitlines()[0]}; save it as Parquet or CSV"
         ) from None
-    if not sum(rows):
-        raise InputError(f"{file.place}: there are no rows; add them")
     first = before = pending = 0
     for group, count in enumerate(rows):
         pending += count
@@ -79,12 +77,33 @@ class _Line(NamedTuple):
 
 
 def _cut_csv(file: File) -> Iterator[Part]:
-    """Yield parts of whole lines; a line goes on in quotes. A file whose quotes are no pairs is one part."""
+    """Yield parts of whole lines; a line goes on in quotes. A file whose quotes are no pairs is one part.
+
+    There is no part if there is nothing below the header.
+    """
     header, *cuts = _line_ends(file)
+    if len(cuts) > 1 and not _is_one_row(file, header.byte):
+        header, cuts = _first_line(file), cuts[-1:]
     if header.byte == cuts[-1].byte:
-        raise InputError(f"{file.place}: there are no rows below the header; add them")
+        return
     for begin, end in itertools.pairwise([header, *cuts]):
         yield Part(0, file.place, begin.byte, end.byte, header=header.byte, line=begin.line - header.line)
+
+
+def _is_one_row(file: File, end: int) -> bool:
+    """Return True if csv reads a header as one row; a quote that is part of a name would make it longer."""
+    with storage_of(file.place).open(file.place) as opened:
+        text = opened.read(min(end, _BLOCK)).decode("utf-8-sig", "replace")
+    text = re.sub(r"^sep=.*\n", "", text)
+    return all(len([*csv.reader(io.StringIO(text, newline=""), delimiter=mark)]) == 1 for mark in SEPARATORS)
+
+
+def _first_line(file: File) -> _Line:
+    """Return the end of the first line that is not Excel's note."""
+    with storage_of(file.place).open(file.place) as opened:
+        first = opened.readline()
+        lines = [first, opened.readline()] if _NOTE.match(first) else [first]
+    return _Line(sum(map(len, lines)), len(lines))
 
 
 def _line_ends(file: File) -> list[_Line]:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from bulk import output
 from bulk.cuts import cut
+from bulk.inputs import check_unchanged
 from bulk.job import Done, Job, Part
 from bulk.output import Output, OutputError
 from bulk.runners.runner import Runner
@@ -108,8 +109,10 @@ def _finish(job: Job, out: Output, parts: list[Part], results: dict[int, Done], 
     """Write the manifest and the mark of success.
 
     Raises:
+        InputError: if the input was changed while it was read.
         OutputError: if a part is missing, since the workers wrote to another place of the same name.
     """
+    check_unchanged(job)
     missing = {part.number for part in parts} - out.published()
     if missing:
         raise OutputError(

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from bulk.storage.storage import File
 
 FORMAT = 1  # of the output; a job of another format is another job
+PARQUET = ".parquet"  # names of Parquet files end so; all other tables are CSV
 
 Kind = Literal["sales", "pets"]
 BadRows = Literal["refuse", "keep"]
@@ -96,6 +97,7 @@ class Job:
         bad_rows: what becomes of a row that can't be answered.
         version: version of shopcat.
         device: device of each worker; None for a GPU if it has one.
+        inputs: places that the files were found in.
     """
 
     kind: Kind
@@ -107,6 +109,7 @@ class Job:
     bad_rows: BadRows
     version: str
     device: str | None = None
+    inputs: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> str:

@@ -1,10 +1,8 @@
 """Jobs over many files, as `forecast` and `classify` run them when they write a folder."""
 
-import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +12,6 @@ if TYPE_CHECKING:  # --help should not wait for their imports
     from bulk.driver import Progress, Summary
     from bulk.job import BadRows, Kind
     from bulk.runners.runner import Runner
-    from bulk.storage.storage import File
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -86,6 +83,7 @@ def run(
     from importlib.metadata import version
 
     from bulk.driver import run_job
+    from bulk.inputs import absolute, find_files
     from bulk.job import Job
     from bulk.runners.runner import LostWorkerError
     from bulk.storage.storage import UnavailableError
@@ -95,10 +93,20 @@ def run(
 
     if kind_of(bundle) != kind:
         raise click.UsageError(f"{bundle} is a bundle of the kind {kind_of(bundle)}, not {kind}")
-    digest, output = sha256(bundle / MANIFEST), _absolute(out)
+    digest, output, places = sha256(bundle / MANIFEST), absolute(out), tuple(map(absolute, inputs))
     try:
-        files = _files(kind, inputs)
-        job = Job(kind, _absolute(str(bundle)), digest, files, output, options, bad_rows, version("shopcat"), device)
+        job = Job(
+            kind,
+            absolute(str(bundle)),
+            digest,
+            find_files(kind, places, output),
+            output,
+            options,
+            bad_rows,
+            version("shopcat"),
+            device,
+            places,
+        )
         chosen = _runner(runner, processes)
         click.echo(f"job {job.id}: {counted(len(job.files), 'file')}, {chosen.name}", err=True)
         summary = run_job(job, chosen, _Lines())
@@ -109,36 +117,6 @@ def run(
         click.echo(f"Interrupted. {_GOES_ON}", err=True)
         raise SystemExit(130) from None
     _echo(out, summary)
-
-
-def _absolute(place: str) -> str:
-    """Return a place that is the same in every working directory."""
-    return place if "://" in place else os.path.abspath(place)
-
-
-def _files(kind: "Kind", inputs: tuple[str, ...]) -> "tuple[File, ...]":
-    """Return the files of the inputs, each once, in the order of the inputs and of their names.
-
-    Raises:
-        PlaceError: if an input does not exist, or has no file of the kind.
-    """
-    from bulk.storage.places import storage_of
-    from bulk.storage.storage import PlaceError
-    from bulk.work import again
-    from pets.image_files import SUFFIXES as PHOTO_SUFFIXES
-
-    suffixes = (".csv", ".parquet") if kind == "sales" else tuple(sorted(PHOTO_SUFFIXES))
-    found: dict[str, File] = {}
-    for place in map(_absolute, inputs):
-        files = again(partial(storage_of(place).files, place))
-        if not files:
-            raise PlaceError(f"{place} does not exist, or is an empty folder")
-        alone = len(files) == 1 and files[0].place.rstrip("/") == place.rstrip("/")
-        chosen = files if alone else [file for file in files if file.name.lower().endswith(suffixes)]
-        if not chosen:
-            raise PlaceError(f"{place} has no file that ends in {', '.join(suffixes)}; {files[0].name} does not")
-        found |= {file.place: file for file in chosen}
-    return tuple(found.values())
 
 
 def _runner(name: str, processes: int | None) -> "Runner":

@@ -1,6 +1,7 @@
 """The work of a pets job: classify the photos of a part, one row for each."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,11 +78,11 @@ class PetsWork:
         """
         answer = self._predict(place)
         if isinstance(answer, Prediction):
-            return _row(place, answer), answer
+            return _row(_text(place), answer), answer
         if self._task.bad_rows == "refuse":
             remedy = "remove it, or use --bad-rows keep; both are another job, in another folder"
             raise PhotoError(f"{place}: {answer.detail}; the job ends here; {remedy}")
-        return {"photo": place, "problem": answer.detail}, answer
+        return {"photo": _text(place), "problem": answer.detail}, answer
 
     def _predict(self, place: str) -> Prediction | Problem:
         with storage_of(place).open(place) as file:
@@ -122,6 +123,11 @@ class PetsAnswers:
             if answer.review_reason is not None:
                 self._notes[f"review: {answer.review_reason}"] += 1
         yield pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _text(place: str) -> str:
+    """Return a place as text, also if its name is no UTF-8."""
+    return os.fsencode(place).decode("utf-8", "replace")
 
 
 def _row(place: str, answer: Prediction) -> dict[str, Any]:

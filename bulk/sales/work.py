@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from bulk.cuts import PARQUET
-from bulk.job import Done, Part, Task
+from bulk.job import PARQUET, Done, Part, Task
 from bulk.sales.forecasts import PlannedForecaster
 from bulk.sales.plan import PLAN, JobPlan, merged, statements
 from bulk.storage.places import storage_of

@@ -2,11 +2,11 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from bulk.storage.storage import File, PlaceError, UnavailableError
+from bulk.storage.storage import File, PlaceError, UnavailableError, is_shown
 from runtime.folder import new_file
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
@@ -16,15 +16,14 @@ class LocalStorage:
     """Files and folders. A file is created by a hard link, which fails if its name exists already."""
 
     def files(self, place: str) -> list[File]:
-        """Return a file, or all files below a folder but hidden ones and those that begin with an underscore."""
+        """Return a file, or all files below a folder that `is_shown`; links to folders are followed."""
         path = Path(place)
         if path.is_file():
             return [_file(path, path.name)]
-        found = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-        shown = [
-            file for file in found if not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-        ]
-        return sorted((_file(file, file.relative_to(path).as_posix()) for file in shown), key=lambda file: file.name)
+        if not path.exists():
+            return []
+        found = [(file, file.relative_to(path).as_posix()) for file in _walk(path)]
+        return sorted((_file(file, name) for file, name in found if is_shown(name)), key=lambda file: file.name)
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, which may not exist yet."""
@@ -36,6 +35,8 @@ class LocalStorage:
             return Path(place).open("rb")
         except FileNotFoundError:
             raise PlaceError(f"{place} does not exist") from None
+        except (PermissionError, IsADirectoryError) as error:
+            raise PlaceError(f"{place} can't be read: {error.strerror}") from error
         except OSError as error:
             raise UnavailableError(f"{place}: {error.strerror}") from error
 
@@ -61,6 +62,23 @@ class LocalStorage:
                 ) from error
             raise UnavailableError(f"{place} can't be written: {error.strerror or error}") from error
         return True
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    """Yield all files below a folder, each folder once, though links lead to it again.
+
+    Raises:
+        PlaceError: if a folder can't be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise PlaceError(f"{error.filename} can't be read: {error.strerror}") from error
+
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(path, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(folder))
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(folder, name)) not in seen]
+        yield from (Path(folder) / name for name in names)
 
 
 def _file(path: Path, name: str) -> File:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final
 
-from bulk.storage.storage import File, PlaceError, UnavailableError
+from bulk.storage.storage import File, PlaceError, UnavailableError, is_shown
 from runtime.errors import InstallationError, UserError
 
 PACKAGES: Final = {"s3": "s3fs", "gs": "gcsfs"}
@@ -49,13 +49,12 @@ class ObjectStorage:
         return fsspec.filesystem(self._scheme, use_listings_cache=False)
 
     def files(self, place: str) -> list[File]:
-        """Return a file, or all files below a folder but hidden ones and those that begin with an underscore."""
+        """Return a file, or all files below a folder that `is_shown`."""
         with _translated(place, self._scheme):
             found = self._system.find(place, detail=True)
         base = place.split("://", 1)[1].rstrip("/")
         files = [self._file(base, path, details) for path, details in found.items() if not path.endswith("/")]
-        shown = [file for file in files if not any(part.startswith((".", "_")) for part in file.name.split("/"))]
-        return sorted(shown, key=lambda file: file.name)
+        return sorted(filter(lambda file: is_shown(file.name), files), key=lambda file: file.name)
 
     def _file(self, base: str, path: str, details: dict[str, Any]) -> File:
         name = path.rpartition("/")[2] if path == base else path.removeprefix(f"{base}/")

@@ -66,6 +66,16 @@ class Storage(Protocol):
         ...
 
 
+def is_shown(name: str) -> bool:
+    """Return True if a file is read with its folder: no part of its name is hidden, and no folder is a program's own.
+
+    >>> [is_shown(name) for name in ("a.csv", "b/_DSC1.jpg", ".hidden.csv", "b/_temporary/c.csv")]
+    [True, True, False, False]
+    """
+    *folders, _ = names = name.split("/")
+    return not any(part.startswith(".") for part in names) and not any(folder.startswith("_") for folder in folders)
+
+
 def below(folder: str, name: str) -> str:
     """Return the place of a name in a folder."""
     return f"{folder.rstrip('/')}/{name}"

@@ -48,8 +48,17 @@ def job(demo_bundle: Path, tmp_path: Path) -> Callable[..., Job]:
 
     def make(*places: Path, bundle: Path = demo_bundle, bad_rows: str = "refuse", **options: Any) -> Job:
         files = [file for place in places for file in storage_of(str(place)).files(str(place))]
-        digest, out = sha256(bundle / MANIFEST), str(tmp_path / "out")
-        return Job(kind_of(bundle), str(bundle), digest, tuple(files), out, options, bad_rows, "1")  # type: ignore[arg-type]
+        return Job(
+            kind_of(bundle),  # type: ignore[arg-type]
+            str(bundle),
+            sha256(bundle / MANIFEST),
+            tuple(files),
+            str(tmp_path / "out"),
+            options,
+            bad_rows,  # type: ignore[arg-type]
+            "1",
+            inputs=tuple(map(str, places)),
+        )
 
     return make
 

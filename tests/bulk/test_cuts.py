@@ -10,7 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from bulk import cuts
-from bulk.cuts import InputError, cut
+from bulk.cuts import cut
+from bulk.inputs import InputError
 from bulk.job import Part
 from bulk.storage.places import storage_of
 
@@ -70,11 +71,26 @@ def test_the_header_ends_after_a_byte_order_mark_and_the_line_of_excel(tmp_path:
 
 
 @pytest.mark.parametrize("content", ["", "store,date\n", "store,date"])
-def test_a_file_without_rows_is_an_error(tmp_path: Path, content: str) -> None:
+def test_files_without_rows_are_left_out_unless_all_are(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(InputError, match=r"a\.csv: there are no rows; add them"):
+        parts_of(tmp_path)
+    (tmp_path / "b.csv").write_text("store,date\n1,2015-08-01\n")
+    (part,) = parts_of(tmp_path)
+    assert Path(part.file).name == "b.csv"
+
+
+@pytest.mark.parametrize("head", ['store,date,size"\n', 'sep=,\nstore,date,size"\n'])
+def test_a_quote_in_a_name_of_the_header_doubles_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    """Such a file is one part, because the quotes of its lines are no pairs."""
+    monkeypatch.setattr(cuts, "CSV_BYTES", 30)
+    lines = "".join(f"{number},2015-08-01,{number}{chr(34) * (number == 4)}\n" for number in range(1, 12))
     file = tmp_path / "rows.csv"
-    file.write_text(content)
-    with pytest.raises(InputError, match=r"rows\.csv: there are no rows below the header; add them"):
-        parts_of(file)
+    file.write_text(head + lines)
+    (part,) = parts_of(file)
+    assert (part.header, lines_of(file, part)) == (len(head), lines)
 
 
 def test_the_parts_of_a_parquet_file_are_its_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +107,7 @@ def test_a_parquet_file_that_is_none_or_has_no_rows_is_an_error(tmp_path: Path) 
     with pytest.raises(InputError, match=r"rows\.parquet: not Parquet: .*; save it as Parquet or CSV"):
         parts_of(file)
     parquet.write_table(pa.table({"store": pa.array([], pa.int64())}), file)
-    with pytest.raises(InputError, match="there are no rows"):
+    with pytest.raises(InputError, match="there are no rows; add them"):
         parts_of(file)
 
 

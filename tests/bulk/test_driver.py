@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bulk.driver import run_job
+from bulk.driver import Progress, run_job
+from bulk.inputs import InputError
 from bulk.job import Done, Job, Part, Task
 from bulk.output import OutputError
 from bulk.work import Step, run_part
@@ -139,3 +141,28 @@ def test_two_drivers_at_once_publish_each_part_once(job: MakeJob, folder: Path) 
     assert sorted(published) == list(range(10))
     assert len(rows_of(todo)) == 30
     assert not [file for file in Path(todo.out).iterdir() if file.name.endswith(".part")]
+
+
+def test_input_that_changes_while_it_is_read_ends_the_job(job: MakeJob, folder: Path) -> None:
+    todo = job(folder)
+
+    def add(progress: Progress) -> None:
+        (folder / "late.csv").write_text("store,date\n1,2015-08-01\n")
+
+    with pytest.raises(InputError, match=r"late\.csv was changed, added or removed while the job ran"):
+        run_job(todo, ThisProcess(), add)
+    assert not (Path(todo.out) / "_SUCCESS").exists()
+
+
+def test_workers_that_write_elsewhere_are_an_error(job: MakeJob, folder: Path, tmp_path: Path) -> None:
+    """Another machine has another folder of the same name."""
+    todo = job(folder)
+
+    class Elsewhere(ThisProcess):
+        def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Iterator[Done]:
+            shutil.copytree(task.out, tmp_path / "elsewhere", dirs_exist_ok=True)
+            return super().run(task._replace(out=str(tmp_path / "elsewhere")), step, parts)
+
+    with pytest.raises(OutputError, match=r"lacks 10 parts that workers have written: it is another folder"):
+        run_job(todo, Elsewhere(), lambda progress: None)
+    assert not (Path(todo.out) / "_SUCCESS").exists()

@@ -74,10 +74,11 @@ def test_kept_rows_are_counted(demo_bundle: Path, folder: Path, tmp_path: Path, 
         (["{folder}", "--out", "{folder}/one.csv"], "end it with / for a folder"),
         (["{folder}/none.csv", "--out", "{folder}/out/"], "none.csv does not exist, or is an empty folder"),
         (["{folder}/none.csv", "--out", "{folder}/out.csv"], "File '{folder}/none.csv' does not exist"),
-        (["{folder}/README.md", "{folder}", "--out", "{folder}/out/"], "README.md: there are no rows"),
+        (["{folder}/README.md", "--out", "{folder}/../out/"], "README.md: there are no rows"),
         (["ftp://host/rows.csv", "--out", "{folder}/out/"], "ftp://host/rows.csv"),
-        (["{folder}", "--out", "{folder}/1.csv/"], "1.csv is no folder that you may write"),
-        (["{folder}", "--out", "{folder}/out/", "--levels", "99.5"], "--levels"),
+        (["{folder}/2.csv", "--out", "{folder}/1.csv/"], "1.csv is no folder that you may write"),
+        (["{folder}", "--out", "{folder}/out/"], "lies in {folder}, whose files are read; name a folder outside it"),
+        (["{folder}", "--out", "{folder}/../out/", "--levels", "99.5"], "--levels"),
     ],
 )
 def test_a_wrong_job_is_an_error_that_says_what_to_do(
@@ -106,7 +107,7 @@ def test_a_job_that_another_try_continues_says_so_and_has_its_own_exit_code(
         raise error
 
     monkeypatch.setattr(here, "run", fail)
-    result = forecast(demo_bundle, folder, "--out", f"{folder}/out/")
+    result = forecast(demo_bundle, folder, "--out", f"{folder.parent}/out/")
     assert result.exit_code == code
     assert "The same command goes on from here." in result.stderr
 

@@ -1,6 +1,7 @@
 """Parts of tables: the answer of any number of parts is that of one file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_a_row_that_cannot_be_forecast_ends_the_job_or_is_kept_with_its_problem(
         run(job(file))
     assert not [*Path(job(file).out).glob("part-*")]  # the survey reads all rows before anything is answered
     kept = job(file, bad_rows="keep")
-    kept = Job(**{**vars(kept), "out": str(tmp_path / "kept")})
+    kept = replace(kept, out=str(tmp_path / "kept"))
     summary = run(kept)
     assert (summary.rows, summary.bad) == (60, 3)
     rows = rows_of(kept)

@@ -33,7 +33,8 @@ def todo(job: MakeJob, bucket: str, tmp_path: Path) -> Job:
     """Job of eight files in a bucket, to a folder of it. The rows state promotions, so there is a plan."""
     put_rows(bucket)
     local = job()
-    return replace(local, files=tuple(storage_of(bucket).files(f"{bucket}/in")), out=f"{bucket}/out")
+    place = f"{bucket}/in"
+    return replace(local, files=tuple(storage_of(bucket).files(place)), out=f"{bucket}/out", inputs=(place,))
 
 
 def put_rows(bucket: str) -> None:

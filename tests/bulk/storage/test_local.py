@@ -29,12 +29,12 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_files_below_a_folder_are_listed_by_name_without_hidden_ones(tmp_path: Path) -> None:
-    for name in ("b/2.csv", "a.csv", "b/1.csv", ".hidden.csv", "_SUCCESS", ".git/x.csv", "b/_temporary/y.csv"):
+    for name in ("b/2.csv", "a.csv", "b/1.csv", ".hidden.csv", "_DSC1.csv", ".git/x.csv", "b/_temporary/y.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     found = LocalStorage().files(str(tmp_path))
-    assert [file.name for file in found] == ["a.csv", "b/1.csv", "b/2.csv"]
-    assert [file.size for file in found] == [5, 7, 7]
+    assert [file.name for file in found] == ["_DSC1.csv", "a.csv", "b/1.csv", "b/2.csv"]
+    assert [file.size for file in found] == [9, 5, 7, 7]
     assert LocalStorage().files(str(tmp_path / "none")) == []
     (only,) = LocalStorage().files(str(tmp_path / "a.csv"))
     assert only.name == "a.csv"
@@ -62,3 +62,12 @@ def test_a_file_system_that_is_full_may_be_tried_again_and_one_without_links_not
     with pytest.raises(kind, match=words):
         LocalStorage().create(str(tmp_path / "part"), lambda file: file.write_text("text"))
     assert [*tmp_path.iterdir()] == []
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.csv").touch()
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "sub" / "up").symlink_to(tmp_path / "in")
+    assert [file.name for file in LocalStorage().files(str(tmp_path / "in"))] == ["linked/a.csv"]
