@@ -26,7 +26,6 @@ class Task(NamedTuple):
         out: folder or address of the output.
         options: options of the answers, as JSON.
         bad_rows: what becomes of a row that can't be answered.
-        version: version of shopcat that began the job.
         device: device of each worker; None for a GPU if it has one.
     """
 
@@ -37,7 +36,6 @@ class Task(NamedTuple):
     out: str
     options: str
     bad_rows: BadRows
-    version: str
     device: str | None
 
 
@@ -139,7 +137,6 @@ class Job:
             self.out,
             options,
             self.bad_rows,
-            self.version,
             self.device,
         )
 

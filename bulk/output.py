@@ -1,4 +1,4 @@
-"""The output folder of a job: who it belongs to, what is there, and what says that it is complete."""
+"""The output folder of a job: its owner, its parts, and the mark that it is complete."""
 
 import json
 from typing import Any

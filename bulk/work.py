@@ -14,6 +14,8 @@ from pyarrow import parquet
 from bulk.job import Done, Part, Task, part_name
 from bulk.storage.places import storage_of
 from bulk.storage.storage import UnavailableError, below
+from runtime.bundle import MANIFEST, BundleError
+from runtime.folder import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -128,11 +130,20 @@ def _publish(task: Task, part: Part, answers: Answers) -> Done:
 
 @lru_cache(1)
 def _work(task: Task) -> Work:
-    """Return the work of a task; a process has one at a time."""
+    """Return the work of a task; a process has one at a time.
+
+    Raises:
+        BundleError: if the bundle is damaged, or another one than the job's.
+    """
+    work: Work
     if task.kind == "sales":
         from bulk.sales.work import SalesWork
 
-        return SalesWork(task)
-    from bulk.pets.work import PetsWork
+        work = SalesWork(task)
+    else:
+        from bulk.pets.work import PetsWork
 
-    return PetsWork(task)
+        work = PetsWork(task)
+    if sha256(Path(task.bundle) / MANIFEST) != task.digest:
+        raise BundleError(f"{task.bundle} is not the bundle that the job began with; use that one, or begin a new job")
+    return work

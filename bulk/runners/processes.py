@@ -20,7 +20,7 @@ LOSSES = 3  # workers that may die with the same part
 class Processes:
     """A number of processes. A part whose process dies goes to another one.
 
-    Each process is a pool of its own, because a pool ends all its processes if one of them dies.
+    Each process is a separate pool, because a pool ends all its processes if one of them dies.
     """
 
     def __init__(self, count: int) -> None:

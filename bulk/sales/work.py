@@ -16,9 +16,7 @@ from bulk.sales.forecasts import PlannedForecaster
 from bulk.sales.plan import PLAN, JobPlan, merged, statements
 from bulk.storage.places import storage_of
 from bulk.storage.storage import below
-from runtime.bundle import MANIFEST, BundleError
 from runtime.device import pick_device
-from runtime.folder import sha256
 from sales.arrays import Int64
 from sales.calendar import FIELDS
 from sales.forecaster import Forecaster
@@ -60,13 +58,11 @@ class SalesWork:
         """Load the bundle.
 
         Raises:
-            BundleError: if it is damaged, or another one than the job's.
+            BundleError: if it is damaged.
             RowsError: if it can't meet the options.
         """
         folder = Path(task.bundle)
         self.forecaster = Forecaster.load(folder, device=pick_device(task.device))
-        if sha256(folder / MANIFEST) != task.digest:
-            raise BundleError(f"{folder} is not the bundle that the job began with; use that one, or begin a new job")
         self._task, self._options = task, parse_options(json.loads(task.options))
         problem = self.forecaster.problem(self._options)
         if problem is not None:

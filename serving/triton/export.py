@@ -46,7 +46,7 @@ def export(
         repository: folder of the repository; it is made if it does not exist.
         instances: number of processes that Triton runs for the model.
         environment: virtual environment of Triton's Python backend, as a path on Triton's machine; None for the Python
-            that Triton finds by itself.
+            that Triton finds without it.
         replace: replace the model of this name, if an export has written it.
 
     Returns:
@@ -104,7 +104,7 @@ def config(model: TritonModel, name: str, version: str, *, instances: int = 1, e
         name: name of the model.
         version: version of the bundle.
         instances: number of processes.
-        environment: virtual environment of Triton's Python backend; None for the Python that Triton finds by itself.
+        environment: virtual environment of Triton's Python backend; None for the Python that Triton finds without it.
     """
     parameters = {"bundle_version": version, **({"EXECUTION_ENV_PATH": environment} if environment else {})}
     lines = [

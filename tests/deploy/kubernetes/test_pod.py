@@ -88,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def fetched(folder: Path) -> Iterator[Path]:
-    """Folder of bundles after the init container, which ran as a pod of its own."""
+    """Folder of bundles after the init container, which ran as a separate pod."""
     build()
     spec = alone(deployment(folder / "bundles")["spec"]["template"]["spec"], "initContainers")
     with ended(folder, f"shopcat-{os.getpid()}-init", spec) as (code, output):

@@ -1,6 +1,6 @@
 """checkov's policies hold for every overlay and the Dockerfile, except those of deploy/kubernetes/checkov.yaml.
 
-checkov pins packages that differ from ours, so that it has an environment of its own, which the first run makes.
+checkov pins packages that differ from ours, so that it has a separate environment, which the first run makes.
 """
 
 import json
