@@ -12,6 +12,7 @@ from bulk import output
 from bulk.cuts import cut
 from bulk.inputs import check_unchanged
 from bulk.job import Done, Job, Part
+from bulk.merging import OrderedMerge
 from bulk.output import Output, OutputError
 from bulk.runners.runner import Runner
 from bulk.sales.plan import PLAN, merged
@@ -91,18 +92,17 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
 
 
 def _survey(job: Job, out: Output, parts: list[Part], runner: Runner, say: Callable[[Progress], object]) -> None:
-    """Publish the plan that all rows make, unless it is there; it is empty if they state none."""
-    if out.has(PLAN):
+    """Publish the plan that all rows make, unless it is there; it is empty if they state none. Photos make none."""
+    if job.kind != "sales" or out.has(PLAN):
         return
     surveyed = parts if needs_survey(job.task, parts) else []
-    found: dict[int, Done] = {}
-    rows = 0
+    plan, rows = OrderedMerge(len(surveyed), merged), 0
     with closing(runner.run(job.task, "survey", surveyed)) as results:
-        for done in results:
-            found[done.part] = done
+        for ended, done in enumerate(results, 1):
+            plan.add(done.part, done.content)
             rows += done.rows
-            say(Progress("reading the plan", len(found), len(surveyed), rows))
-    out.create(PLAN, merged(found[part.number].content for part in surveyed))
+            say(Progress("reading the plan", ended, len(surveyed), rows))
+    out.create(PLAN, plan.result())
 
 
 def _finish(job: Job, out: Output, parts: list[Part], results: dict[int, Done], earlier: int) -> Summary:

@@ -1,0 +1,37 @@
+"""Drivers of jobs with many files and parts, by counts of what they do. Their engine is a fake."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bulk.driver import run_job
+from bulk.inputs import find_files
+from bulk.job import Done, Job, Part, Task, part_name
+from bulk.work import Step
+
+
+class Fake:
+    """A runner that publishes empty parts at once."""
+
+    name = "fake"
+
+    def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Iterator[Done]:
+        """Run a step with all parts."""
+        for part in parts:
+            if step == "answer":
+                (Path(task.out) / part_name(task.job, part.number)).touch()
+            yield Done(part.number, len(part.photos))
+
+
+def photo_job(folder: Path, count: int) -> Job:
+    """Return a job of empty files. Its bundle does not exist."""
+    photos = folder / "photos"
+    photos.mkdir()
+    for number in range(count):
+        (photos / f"{number:07}.jpg").touch()
+    places, out = (str(photos),), str(folder / "out")
+    files = find_files("pets", places, out)
+    return Job("pets", str(folder / "no bundle"), "0", files, out, {}, "refuse", "1", inputs=places)
+
+
+def test_the_driver_of_photos_loads_no_bundle(tmp_path: Path) -> None:
+    assert run_job(photo_job(tmp_path, 1000), Fake(), lambda progress: None).rows == 1000
