@@ -10,6 +10,12 @@ import { forget, models, session } from "./service.js";
 /** @import {Session} from "./answers.js" */
 /** @import {Page} from "./pages.js" */
 
+/** Number of times that somebody signed in or out: an answer from before is then no longer true. */
+let signings = 0;
+window.addEventListener("shopcat:session", () => {
+  signings += 1;
+});
+
 class Header extends LitElement {
   static properties = {
     pages: { state: true },
@@ -37,10 +43,13 @@ class Header extends LitElement {
 
   /** Ask who is signed in and which pages there are. Without an answer, all pages stay in the navigation. */
   async load() {
+    const before = signings;
     try {
       const pages = usablePages();
       await pages.catch(() => null); // then the session is known, too
-      this.who = await session();
+      const who = await session();
+      if (signings !== before) return;
+      this.who = who;
       this.pages = await pages;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
@@ -169,9 +178,10 @@ function showMissing(main, url) {
 
 onNavigation(show);
 window.addEventListener("shopcat:unauthorized", async () => {
-  // The answer to a request from before the sign-in may come after it.
+  // The answer to a request from before a sign-in may come after it: also the answer to this one.
+  const before = signings;
   const who = await request("/console/session").catch(() => null);
-  if (who?.client) return;
+  if (who?.client || signings !== before) return;
   if (!OPEN.includes(location.pathname)) navigate(signInAddress(), { replace: true });
 });
 show(new URL(location.href));

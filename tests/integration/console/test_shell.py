@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from serving.ports import HOST
 from tests.integration.console.conftest import ROOT, OpenPage, service, violations
@@ -122,6 +122,26 @@ def test_a_key_signs_in_leads_back_and_signs_out(open_page: OpenPage, guarded: s
     page.get_by_role("button", name="Sign out").click()
     expect(page.locator("h1")).to_have_text("Sign in")
     assert page.context.cookies() == []
+
+
+def test_an_answer_from_before_the_sign_in_does_not_ask_for_the_key_again(open_page: OpenPage, guarded: str) -> None:
+    watched = open_page("/console/about", host=guarded)
+    watched.expected = ["401"]
+    page, late = watched.page, list[Route]()
+    expect(page.get_by_label("Your key")).to_be_visible()
+    page.route("**/console/session", lambda route: late.append(route), times=1)
+    with page.expect_request("**/console/session"):
+        page.evaluate("window.dispatchEvent(new Event('shopcat:unauthorized'))")  # a request met a 401
+    unknown = page.context.request.get(f"{guarded}/console/session")
+    page.get_by_label("Your key").fill(KEY)
+    page.get_by_label("Your key").press("Enter")
+    expect(page.locator(".who")).to_contain_text("anna")
+    with page.expect_response("**/console/session"):
+        late[0].fulfill(response=unknown)
+    expect(page.locator(".model .text p, .model .text li").first).to_be_visible()
+    page.get_by_role("link", name="Forecast").click()
+    expect(page.locator(".figure.main b")).to_have_text(re.compile(r"\d"))
+    assert page.url.startswith(f"{guarded}/console/forecast")
 
 
 def test_over_tls_the_cookie_belongs_to_this_host_alone(
