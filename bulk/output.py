@@ -56,6 +56,7 @@ class Output:
             raise OutputError(
                 f"{self.job.out} has the output of another job, with {changed}; name another folder, or remove this one"
             )
+        self._sweep()
 
     def published(self) -> set[int]:
         """Return the numbers of the parts that are there."""
@@ -90,9 +91,13 @@ class Output:
         self.create(name, text.encode() + b"\n")
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest, and after it the mark that the output is complete."""
+        """Write the manifest, and after it the mark that the output is complete. Killed workers leave nothing."""
+        self._sweep()
         self._create(MANIFEST, json.dumps(manifest, indent=1))
         self.create(SUCCESS, b"")
+
+    def _sweep(self) -> None:
+        again(lambda: self.storage.sweep(self.job.out))
 
     def _names(self) -> list[str]:
         return again(lambda: self.storage.names(self.job.out))

@@ -122,13 +122,15 @@ def write_file(target: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 
 @contextmanager
-def new_file(target: Path, *, mode: int = 0o644, replace: bool = True) -> Iterator[Path]:
+def new_file(target: Path, *, mode: int = 0o644, replace: bool = True, tidy: bool = True) -> Iterator[Path]:
     """Write a file atomically.
 
     Args:
         target: path of the file; missing parents are created.
         mode: rights of the file. Until it is complete, only its owner has any.
         replace: replace an existing file.
+        tidy: remove temporary files of killed writers of the target. Writers of very many files in one folder call
+            `sweep` once instead, because a list of the folder for each file takes time in the square of their number.
 
     Yields:
         An empty temporary file beside the target. If the block ends without an error, it is renamed to the target,
@@ -139,7 +141,7 @@ def new_file(target: Path, *, mode: int = 0o644, replace: bool = True) -> Iterat
             one wins.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _part(target, _new_file) as part:
+    with _part(target, _new_file, tidy=tidy) as part:
         yield part
         fsync(part)
         part.chmod(mode)
@@ -156,10 +158,11 @@ def sha256(file: Path) -> str:
 
 
 @contextmanager
-def _part(target: Path, make: Callable[..., str], staging: Path | None = None) -> Iterator[Path]:
+def _part(target: Path, make: Callable[..., str], staging: Path | None = None, *, tidy: bool = True) -> Iterator[Path]:
     """Yield a locked temporary file or folder of the target. Remove it at the end if it has not been renamed."""
     staging = staging or target.parent
-    _sweep(target.name, staging)
+    if tidy:
+        sweep(staging, target.name)
     with ExitStack() as locked:
         while True:
             part = Path(make(prefix=f".{target.name}.", suffix=".part", dir=staging))
@@ -179,9 +182,14 @@ def _new_file(prefix: str, suffix: str, dir: Path) -> str:
     return name
 
 
-def _sweep(name: str, staging: Path) -> None:
-    """Remove temporary files and folders of a target's name whose processes have ended."""
-    ours = re.compile(rf"\.{re.escape(name)}\.\w{{8}}\.part")  # \w{8}: tempfile's
+def sweep(staging: Path, name: str | None = None) -> None:
+    """Remove temporary files and folders whose processes have ended.
+
+    Args:
+        staging: folder that they are in.
+        name: name of their target; None for any.
+    """
+    ours = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.\w{{8}}\.part")  # \w{8}: tempfile's
     for part in [path for path in staging.iterdir() if ours.fullmatch(path.name)]:
         with suppress(OSError), lock(part) as ended:
             if ended:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from bulk.storage.storage import File, PlaceError, UnavailableError, is_shown
-from runtime.folder import new_file
+from runtime.folder import new_file, sweep
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
@@ -48,7 +48,7 @@ class LocalStorage:
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise PlaceError(f"{folder} is no folder that you may write; name another one") from error
         try:
-            with new_file(Path(place), replace=False) as part:
+            with new_file(Path(place), replace=False, tidy=False) as part:
                 write(part)
         except FileExistsError:
             return False
@@ -62,6 +62,10 @@ class LocalStorage:
                 ) from error
             raise UnavailableError(f"{place} can't be written: {error.strerror or error}") from error
         return True
+
+    def sweep(self, folder: str) -> None:
+        """Remove temporary files of killed writers in a folder."""
+        sweep(Path(folder))
 
 
 def _walk(path: Path) -> Iterator[Path]:

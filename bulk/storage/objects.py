@@ -94,6 +94,9 @@ class ObjectStorage:
                     raise
         return True
 
+    def sweep(self, folder: str) -> None:
+        """Do nothing: a store shows no object before it is complete."""
+
 
 class _Reader(io.RawIOBase):
     """An object that is read by requests for ranges; a store's errors are ours."""

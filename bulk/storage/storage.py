@@ -65,6 +65,10 @@ class Storage(Protocol):
         """
         ...
 
+    def sweep(self, folder: str) -> None:
+        """Remove temporary files of killed writers in a folder, which exists."""
+        ...
+
 
 def is_shown(name: str) -> bool:
     """Return True if a file is read with its folder: no part of its name is hidden, and no folder is a program's own.

@@ -12,9 +12,10 @@ import pytest
 
 from bulk.driver import Progress, run_job
 from bulk.inputs import InputError
-from bulk.job import Done, Job, Part, Task
+from bulk.job import Done, Job, Part, Task, part_name
 from bulk.output import OutputError
 from bulk.work import Step, run_part
+from runtime.lock import lock
 from tests.bulk.conftest import RunJob, ThisProcess, rows_of
 
 MakeJob = Callable[..., Job]
@@ -166,3 +167,24 @@ def test_workers_that_write_elsewhere_are_an_error(job: MakeJob, folder: Path, t
     with pytest.raises(OutputError, match=r"lacks 10 parts that workers have written: it is another folder"):
         run_job(todo, Elsewhere(), lambda progress: None)
     assert not (Path(todo.out) / "_SUCCESS").exists()
+
+
+def test_temporary_files_of_killed_workers_are_removed_and_those_of_other_drivers_stay(
+    job: MakeJob, folder: Path
+) -> None:
+    todo = job(folder)
+    out, lost = Path(todo.out), [f".{part_name(todo.id, number)}.abcdef{number:02}.part" for number in (1, 2, 3)]
+    with pytest.raises(KeyboardInterrupt):
+        run_job(todo, Stopping(), lambda progress: None)
+    for name in lost[:2]:
+        (out / name).touch()
+    with lock(out / lost[0]):  # of a writer that is alive
+
+        def kill(progress: Progress) -> None:
+            assert not (out / lost[1]).exists()
+            (out / lost[2]).touch()
+
+        run_job(todo, ThisProcess(), kill)
+        assert [file.name for file in out.iterdir() if file.name.endswith(".part")] == lost[:1]
+    run_job(todo, ThisProcess(), kill)
+    assert not [file for file in out.iterdir() if file.name.endswith(".part")]

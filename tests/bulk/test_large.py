@@ -1,11 +1,17 @@
 """Drivers of jobs with many files and parts, by counts of what they do. Their engine is a fake."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
+from bulk import cuts
 from bulk.driver import run_job
 from bulk.inputs import find_files
 from bulk.job import Done, Job, Part, Task, part_name
+from bulk.storage.places import storage_of
+from bulk.storage.storage import below
 from bulk.work import Step
 
 
@@ -18,7 +24,8 @@ class Fake:
         """Run a step with all parts."""
         for part in parts:
             if step == "answer":
-                (Path(task.out) / part_name(task.job, part.number)).touch()
+                place = below(task.out, part_name(task.job, part.number))
+                storage_of(place).create(place, lambda file: None)
             yield Done(part.number, len(part.photos))
 
 
@@ -35,3 +42,23 @@ def photo_job(folder: Path, count: int) -> Job:
 
 def test_the_driver_of_photos_loads_no_bundle(tmp_path: Path) -> None:
     assert run_job(photo_job(tmp_path, 1000), Fake(), lambda progress: None).rows == 1000
+
+
+def test_the_output_is_listed_as_often_for_few_parts_as_for_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workers create their files in the same process."""
+    monkeypatch.setattr(cuts, "PHOTOS", 1)
+    listed = []
+    for name in ("listdir", "scandir"):
+        lister = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path=".", lister=lister: (listed.append(str(path)), lister(path))[1])
+    counts = []
+    for count in (2, 200):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        job = photo_job(folder, count)
+        listed.clear()
+        assert run_job(job, Fake(), lambda progress: None).parts == count
+        counts.append(listed.count(job.out))
+    assert 0 < counts[0] == counts[1] < 10

@@ -257,7 +257,7 @@ def test_a_temporary_folder_removed_before_its_lock_is_created_again(
         if named:  # not that of check_target
             made.append(part)
         if len(made) == 1:
-            folders._sweep("target", tmp_path)
+            folders.sweep(tmp_path, "target")
         return part
 
     monkeypatch.setattr(tempfile, "mkdtemp", swept_at_first)
