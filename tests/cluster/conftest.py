@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -129,11 +129,19 @@ def jobs(engine: Engine, rows: Path, tmp_path: Path) -> Iterator[Jobs]:
 
 def kill(process: int) -> None:
     """Kill a process, if it is still there, and wait for its end."""
-    if psutil.pid_exists(process):
+    with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
     gone(process)
 
 
 def gone(process: int) -> None:
-    """Wait until a process is gone."""
-    assert until(lambda: not psutil.pid_exists(process) or psutil.Process(process).status() == "zombie", 60)
+    """Wait until a process is gone, or a zombie."""
+    assert until(lambda: has_ended(process), 60)
+
+
+def has_ended(process: int) -> bool:
+    """Return True if a process is gone, or a zombie."""
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # also if it goes between the two calls
+        return True

@@ -7,7 +7,7 @@ import pytest
 from tests.bulk.stores import Store, running_gs, running_s3
 
 
-@pytest.fixture(scope="module", params=["s3", "gs"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("gs", marks=pytest.mark.cluster)])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     with running_s3() if request.param == "s3" else running_gs() as store:
         yield store
