@@ -25,6 +25,11 @@ _STRAY = re.compile(rb'[^"\n\r,;\t|]"[^"\n\r,;\t|]')
 _NOTE = re.compile(rb"(\xef\xbb\xbf)?sep=")
 
 
+def sizes(kind: Kind) -> dict[str, int]:
+    """Return the sizes that decide the parts of a job; with other ones, it is another job."""
+    return {"photos": PHOTOS} if kind == "pets" else {"csv_bytes": CSV_BYTES, "parquet_rows": PARQUET_ROWS}
+
+
 def cut(kind: Kind, files: Sequence[File]) -> list[Part]:
     """Return the parts of some files.
 

@@ -123,10 +123,7 @@ def _finish(job: Job, out: Output, parts: list[Part], results: dict[int, Done], 
     for done in results.values():
         notes.update(done.notes)
     rows, bad = (sum(values) for values in zip(*((done.rows, done.bad) for done in results.values()), strict=True))
-    files = [
-        {"file": out.part(part.number), "rows": results[part.number].rows, "input": part.file or list(part.photos)}
-        for part in parts
-    ]
+    files = [{"file": out.part(part.number), "rows": results[part.number].rows, **_input(part)} for part in parts]
     manifest = {
         **job.describe(),
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -138,3 +135,8 @@ def _finish(job: Job, out: Output, parts: list[Part], results: dict[int, Done], 
     if not out.has(output.SUCCESS):
         out.finish(manifest)
     return Summary(rows, bad, len(parts), earlier, notes)
+
+
+def _input(part: Part) -> dict[str, str]:
+    """Return the file that a part is read from, or its first and last photo."""
+    return {"first": part.photos[0], "last": part.photos[-1]} if part.photos else {"input": part.file}

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from bulk.storage.storage import File
 
-FORMAT = 1  # of the output; a job of another format is another job
+FORMAT = 1  # of the output, and of the rules that cut the input; a job of another format is another job
 PARQUET = ".parquet"  # names of Parquet files end so; all other tables are CSV
 
 Kind = Literal["sales", "pets"]
@@ -94,6 +94,7 @@ class Job:
         options: options of the answers.
         bad_rows: what becomes of a row that can't be answered.
         version: version of shopcat.
+        sizes: sizes that the parts of the input have, as `bulk.cuts.sizes` returns them.
         device: device of each worker; None for a GPU if it has one.
         inputs: places that the files were found in.
     """
@@ -106,12 +107,13 @@ class Job:
     options: dict[str, Any]
     bad_rows: BadRows
     version: str
+    sizes: dict[str, int]
     device: str | None = None
     inputs: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> str:
-        """Id of the job: a hash of the names, sizes and stamps of its files, of the bundle and of the options."""
+        """Id of the job: a hash of its files, of the bundle, of the options and of the sizes of parts."""
         return hashlib.sha256(json.dumps([FORMAT, self._identity], sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -122,7 +124,22 @@ class Job:
             "digest": self.digest,
             "options": self.options,
             "bad_rows": self.bad_rows,
-            "input": [[file.name, file.size, file.stamp] for file in self.files],
+            "sizes": self.sizes,
+            "input": self._input,
+        }
+
+    @cached_property
+    def _input(self) -> dict[str, Any]:
+        """The files in few words; the hash is of all names, sizes and stamps, in order."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(json.dumps([file.name, file.size, file.stamp]).encode() + b"\n")
+        return {
+            "files": len(self.files),
+            "bytes": sum(file.size for file in self.files),
+            "first": self.files[0].name,
+            "last": self.files[-1].name,
+            "sha256": digest.hexdigest(),
         }
 
     @property
@@ -146,5 +163,5 @@ class Job:
 
 
 def part_name(job: str, number: int) -> str:
-    """Return the name of the file that a part becomes."""
-    return f"part-{number:05d}-{job}.parquet"
+    """Return the name of the file that a part becomes. The names are in the order of the parts."""
+    return f"part-{number:07d}-{job}.parquet"

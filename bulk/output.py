@@ -19,6 +19,7 @@ _WORDS = {
     "options": "other options",
     "bad_rows": "another --bad-rows",
     "input": "other input",
+    "sizes": "other sizes of parts, by another version of Shopcat",
 }
 
 
@@ -108,4 +109,4 @@ class Output:
         for name, words in _WORDS.items():
             if claimed.get(name) != ours[name]:
                 return words
-        return "another format"
+        return "another format, by another version of Shopcat"

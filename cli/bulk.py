@@ -82,6 +82,7 @@ def run(
     """
     from importlib.metadata import version
 
+    from bulk.cuts import sizes
     from bulk.driver import run_job
     from bulk.inputs import absolute, find_files
     from bulk.job import Job
@@ -104,6 +105,7 @@ def run(
             options,
             bad_rows,
             version("shopcat"),
+            sizes(kind),
             device,
             places,
         )

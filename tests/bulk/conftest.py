@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bulk.cuts import sizes
 from bulk.driver import Summary, run_job
 from bulk.job import Done, Job, Part, Task
 from bulk.storage.places import storage_of
@@ -57,6 +58,7 @@ def job(demo_bundle: Path, tmp_path: Path) -> Callable[..., Job]:
             options,
             bad_rows,  # type: ignore[arg-type]
             "1",
+            sizes(kind_of(bundle)),  # type: ignore[arg-type]
             inputs=tuple(map(str, places)),
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bulk import cuts
 from bulk.driver import Progress, run_job
 from bulk.inputs import InputError
 from bulk.job import Done, Job, Part, Task, part_name
@@ -99,6 +100,16 @@ def test_the_output_of_another_job_is_refused_and_stays(
     with pytest.raises(OutputError, match=f"has the output of another job, with {words}; name another folder"):
         run(job(folder, **options))
     assert {file.name: file.read_bytes() for file in Path(first.out).iterdir()} == before
+
+
+def test_a_version_with_other_sizes_of_parts_does_not_mix_its_parts_with_earlier_ones(
+    job: MakeJob, run: RunJob, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job(folder), Stopping(), lambda progress: None)
+    monkeypatch.setattr(cuts, "CSV_BYTES", 20)
+    with pytest.raises(OutputError, match="with other sizes of parts, by another version of Shopcat; name"):
+        run(job(folder))
 
 
 def test_a_folder_with_other_files_is_refused(job: MakeJob, run: RunJob, folder: Path) -> None:

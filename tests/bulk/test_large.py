@@ -1,5 +1,6 @@
 """Drivers of jobs with many files and parts, by counts of what they do. Their engine is a fake."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bulk import cuts
+from bulk.cuts import sizes
 from bulk.driver import run_job
 from bulk.inputs import find_files
 from bulk.job import Done, Job, Part, Task, part_name
@@ -37,7 +39,7 @@ def photo_job(folder: Path, count: int) -> Job:
         (photos / f"{number:07}.jpg").touch()
     places, out = (str(photos),), str(folder / "out")
     files = find_files("pets", places, out)
-    return Job("pets", str(folder / "no bundle"), "0", files, out, {}, "refuse", "1", inputs=places)
+    return Job("pets", str(folder / "no bundle"), "0", files, out, {}, "refuse", "1", sizes("pets"), inputs=places)
 
 
 def test_the_driver_of_photos_loads_no_bundle(tmp_path: Path) -> None:
@@ -62,3 +64,24 @@ def test_the_output_is_listed_as_often_for_few_parts_as_for_many(
         assert run_job(job, Fake(), lambda progress: None).parts == count
         counts.append(listed.count(job.out))
     assert 0 < counts[0] == counts[1] < 10
+
+
+def test_the_description_of_a_job_does_not_grow_with_its_files_and_the_manifest_names_two_photos_of_each_part(
+    tmp_path: Path,
+) -> None:
+    job = photo_job(tmp_path, 1000)
+    run_job(job, Fake(), lambda progress: None)
+    assert (Path(job.out) / "_JOB.json").stat().st_size < 1000
+    manifest = json.loads((Path(job.out) / "_MANIFEST.json").read_text())
+    assert manifest["input"].pop("sha256")
+    assert manifest["input"] == {"files": 1000, "bytes": 0, "first": "0000000.jpg", "last": "0000999.jpg"}
+    numbers = [
+        (int(Path(part["first"]).stem), int(Path(part["last"]).stem), part["rows"]) for part in manifest["parts"]
+    ]
+    assert numbers == [(first, min(first + 127, 999), min(128, 1000 - first)) for first in range(0, 1000, 128)]
+
+
+def test_names_of_parts_are_in_the_order_of_their_numbers() -> None:
+    numbers = [0, 9, 10, 99_999, 100_000, 7_800_000]
+    names = [part_name("0f", number) for number in numbers]
+    assert names == sorted(names)
