@@ -89,7 +89,7 @@ def cases(rate: NDArray[np.float64], pod: Pod, shipped: Rule, target: float) -> 
     service_s = pod.used(pod.answered[0])[0] / pod.answered[0]
     rules = {
         "shipped rule": shipped.triggers,
-        "busy workers and rejections": [by_metric["busy"], by_metric["refusals"]],
+        "busy workers and rejections": [by_metric["busy"], by_metric["rejections"]],
         "busy workers": [by_metric["busy"]],
         "time in the queue": [Trigger("wait", service_s)],
     }

@@ -33,15 +33,23 @@ class Sample:
     ready: int
 
 
+def desired(total: float, target: float, pods: int) -> int:
+    """Return the number of pods that share a metric's total as the target says, or the pods if they differ little.
+
+    https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details
+    """
+    return pods if abs(total / (target * pods) - 1) <= TOLERANCE else math.ceil(total / target)
+
+
 @dataclass(frozen=True)
 class Trigger:
     """A metric with its target.
 
     Attributes:
-        metric: ``busy``, ``cores``, ``refusals`` or ``wait``.
+        metric: ``busy``, ``cores``, ``rejections`` or ``wait``.
         target: its value for each pod; for ``wait``, its value for all.
-        share: share of rejected requests above which ``refusals`` acts.
-        growth: pods that ``refusals`` asks for, in units of those that are ready.
+        share: share of rejected requests above which ``rejections`` acts.
+        growth: pods that ``rejections`` asks for, in units of those that are ready.
     """
 
     metric: str
@@ -52,15 +60,12 @@ class Trigger:
     def desired(self, sample: Sample, pods: int) -> int:
         """Return the number of pods that a sample asks for."""
         if self.metric == "wait":  # metricType Value: relative to the pods that there are
-            ratio = sample.wait / self.target
-            return pods if abs(ratio - 1) <= TOLERANCE else math.ceil(pods * ratio)
-        if self.metric == "refusals":
+            return desired(sample.wait * pods, self.target, pods)
+        if self.metric == "rejections":
             total = float(math.ceil(self.growth * sample.ready)) if sample.refused > self.share else 0.0
         else:
             total = sample.busy if self.metric == "busy" else sample.cores
-        # metricType AverageValue.
-        ratio = total / (self.target * pods)
-        return pods if abs(ratio - 1) <= TOLERANCE else math.ceil(total / self.target)
+        return desired(total, self.target, pods)  # metricType AverageValue
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class Rule:
 
 def _trigger(metadata: Mapping[str, Any]) -> Trigger:
     query = metadata["query"]
-    metrics = {"_overflow": "refusals", "shopcat_stage_seconds_sum": "busy", "shopcat_host_cpu_seconds": "cores"}
+    metrics = {"_overflow": "rejections", "shopcat_stage_seconds_sum": "busy", "shopcat_host_cpu_seconds": "cores"}
     for name, metric in metrics.items():
         if name in query:
             return Trigger(metric, float(metadata["threshold"]))

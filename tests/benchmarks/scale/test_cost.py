@@ -56,7 +56,7 @@ def test_the_page_has_the_costs_of_the_measured_figures() -> None:
 
 def test_the_shipped_rule_can_be_simulated() -> None:
     rule = Rule.of_scaled_object(SCALED_OBJECT)
-    assert {trigger.metric for trigger in rule.triggers} == {"busy", "cores", "refusals"}
+    assert {trigger.metric for trigger in rule.triggers} == {"busy", "cores", "rejections"}
 
 
 @pytest.mark.parametrize("service", ["pets, torchserve", "sales, torchserve", "sales, python"])

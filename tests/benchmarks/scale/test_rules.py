@@ -41,10 +41,10 @@ def test_the_demand_is_the_load_over_the_target_unless_the_change_is_small(
     assert BUSY.desired(sample(busy), pods) == desired
 
 
-def test_refusals_ask_for_a_fifth_more_than_are_ready() -> None:
-    refusals = Trigger("refusals", 1.0)
-    assert refusals.desired(sample(refused=0.02, ready=10), 10) == 12
-    assert refusals.desired(sample(refused=0.005, ready=10), 10) == 0
+def test_rejections_ask_for_a_fifth_more_than_are_ready() -> None:
+    rejections = Trigger("rejections", 1.0)
+    assert rejections.desired(sample(refused=0.02, ready=10), 10) == 12
+    assert rejections.desired(sample(refused=0.005, ready=10), 10) == 0
 
 
 def test_time_in_the_queue_scales_the_pods_that_there_are() -> None:
@@ -84,7 +84,7 @@ def test_the_rule_comes_from_a_scaled_object(tmp_path: Path) -> None:
     file = tmp_path / "scaled-object.yaml"
     file.write_text(SCALED_OBJECT)
     rule = Rule.of_scaled_object(file)
-    assert rule.triggers == [Trigger("busy", 1.2), Trigger("refusals", 1.0)]
+    assert rule.triggers == [Trigger("busy", 1.2), Trigger("rejections", 1.0)]
     assert (rule.least, rule.most, rule.stabilization_s) == (2, 20, 300)
     assert (rule.up, rule.down) == ([Policy("Pods", 4, 60)], [Policy("Percent", 20, 60)])
 

@@ -1,37 +1,34 @@
 """The autoscaler gets the replicas that it should, by Prometheus's own engine and made-up series.
 
-Prometheus computes the queries of the ScaledObject. The autoscaler's formula is that of Kubernetes's documentation,
-https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details.
+Prometheus computes the queries of the ScaledObject.
 """
 
-import math
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from benchmarks.scale.autoscaling import SCALED_OBJECT
+from benchmarks.scale.rules import Rule, desired
+from benchmarks.scale.simulation import Delays, Pod, simulate
 from tests.deploy.kubernetes.manifests import of_kind, render
 
 (SCALED,) = of_kind(render("keda"), "ScaledObject")
 SPEC = SCALED["spec"]
 TRIGGERS = {trigger["name"]: trigger["metadata"] for trigger in SPEC["triggers"]}
-TOLERANCE = 0.1  # Kubernetes ignores smaller changes of the ratio
 MINUTES = 5
 STEP_S = 15
 
 Series = dict[str, str]
 
 
-def desired(values: dict[str, float], replicas: int) -> int:
+def replicas(values: dict[str, float], now: int) -> int:
     """Return the replicas that the autoscaler asks for: the most of what each metric asks for, within the bounds."""
-    proposals = []
-    for name, value in values.items():
-        target = float(TRIGGERS[name]["threshold"])
-        ratio = value / (target * replicas)
-        proposals.append(replicas if abs(ratio - 1) <= TOLERANCE else math.ceil(value / target))
-    return min(max(*proposals, SPEC["minReplicaCount"]), SPEC["maxReplicaCount"])
+    wanted = [desired(value, float(TRIGGERS[name]["threshold"]), now) for name, value in values.items()]
+    return min(max(*wanted, SPEC["minReplicaCount"]), SPEC["maxReplicaCount"])
 
 
 def counter(per_second: float) -> str:
@@ -49,11 +46,11 @@ def pod(
     busy: float = 0,
     others: float = 0,
     requests: float = 0,
-    refused: float = 0,
+    rejected: float = 0,
     ready: int = 1,
     namespace: str = "shopcat",
 ) -> Series:
-    """Return the series of one pod: processors of workers and other processes, requests and refusals per second."""
+    """Return the series of one pod: cores of workers and other processes, requests and rejections per second."""
     labels = f'namespace="{namespace}", pod="{namespace}-{number}"'
     found = {f"shopcat_ready{{{labels}}}": constant(ready)}
     found[f"shopcat_host_cpu_seconds_total{{{labels}}}"] = counter(busy + others)
@@ -61,9 +58,9 @@ def pod(
         found[f'shopcat_workers{{model="{model}", {labels}}}'] = constant(2)
         found[f'envoy_cluster_upstream_rq_total{{envoy_cluster_name="{model}", {labels}}}'] = counter(requests * share)
         for name in ("active", "pending"):
-            rejected = refused * share if name == "active" else 0
+            overflow = rejected * share if name == "active" else 0
             found[f'envoy_cluster_upstream_rq_{name}_overflow{{envoy_cluster_name="{model}", {labels}}}'] = counter(
-                rejected
+                overflow
             )
         if busy:  # a histogram has no series before its first event
             for stage, part in (("features", 0.25), ("inference", 0.75), ("queue", 50), ("total", 70)):
@@ -78,71 +75,71 @@ def together(*pods: Series) -> Series:
 
 CASES: dict[str, tuple[Series, dict[str, float] | None, int, int | None]] = {
     # series; values of the queries, None for none; replicas now; replicas that are asked for, None for the fallback
-    # Without another value, the processors in use are those of the busy workers.
-    "without requests": (together(pod(1), pod(2), pod(3)), {"busy-workers": 0, "refusals": 0}, 3, 2),
+    # Without another value, the cores in use are those of the busy workers.
+    "without requests": (together(pod(1), pod(2), pod(3)), {"busy-workers": 0, "rejections": 0}, 3, 2),
     "at the target": (
         together(*(pod(number, busy=1.2, requests=100) for number in range(3))),
-        {"busy-workers": 3.6, "refusals": 0},
+        {"busy-workers": 3.6, "rejections": 0},
         3,
         3,
     ),
     "within the tolerance": (
         together(*(pod(number, busy=1.3, requests=100) for number in range(3))),
-        {"busy-workers": 3.9, "refusals": 0},
+        {"busy-workers": 3.9, "rejections": 0},
         3,
         3,
     ),
-    "all processors busy": (
+    "all cores busy": (
         together(*(pod(number, busy=2, requests=500) for number in range(3))),
-        {"busy-workers": 6, "refusals": 0},
+        {"busy-workers": 6, "rejections": 0},
         3,
         5,
     ),
     "short forecasts, at which the gateway works more than the workers": (
         together(*(pod(number, busy=0.5, others=1.5, requests=4000) for number in range(3))),
-        {"busy-workers": 1.5, "processors": 6, "refusals": 0},
+        {"busy-workers": 1.5, "cores": 6, "rejections": 0},
         3,
         5,
     ),
     "half as busy as wanted": (
         together(*(pod(number, busy=0.6, requests=50) for number in range(8))),
-        {"busy-workers": 4.8, "refusals": 0},
+        {"busy-workers": 4.8, "rejections": 0},
         8,
         4,
     ),
-    "refusals in a burst that leaves the workers idle": (
-        together(*(pod(number, busy=0.4, requests=100, refused=5) for number in range(2))),
-        {"busy-workers": 0.8, "refusals": 3},
+    "rejections in a burst that leaves the workers idle": (
+        together(*(pod(number, busy=0.4, requests=100, rejected=5) for number in range(2))),
+        {"busy-workers": 0.8, "rejections": 3},
         2,
         3,
     ),
-    "few refusals": (
-        together(*(pod(number, busy=1.2, requests=1000, refused=5) for number in range(3))),
-        {"busy-workers": 3.6, "refusals": 0},
+    "few rejections": (
+        together(*(pod(number, busy=1.2, requests=1000, rejected=5) for number in range(3))),
+        {"busy-workers": 3.6, "rejections": 0},
         3,
         3,
     ),
-    "refusals of many pods": (
-        together(*(pod(number, busy=1.2, requests=100, refused=5) for number in range(11))),
-        {"busy-workers": 13.2, "refusals": 14},
+    "rejections of many pods": (
+        together(*(pod(number, busy=1.2, requests=100, rejected=5) for number in range(11))),
+        {"busy-workers": 13.2, "rejections": 14},
         11,
         14,
     ),
     "pods that start do not make the step larger": (
-        together(*(pod(number, busy=1, requests=100, refused=5, ready=number < 2) for number in range(3))),
-        {"busy-workers": 3, "refusals": 3},
+        together(*(pod(number, busy=1, requests=100, rejected=5, ready=number < 2) for number in range(3))),
+        {"busy-workers": 3, "rejections": 3},
         3,
         3,
     ),
     "at the bound": (
-        together(*(pod(number, busy=2, requests=500, refused=50) for number in range(18))),
-        {"busy-workers": 36, "refusals": 22},
+        together(*(pod(number, busy=2, requests=500, rejected=50) for number in range(18))),
+        {"busy-workers": 36, "rejections": 22},
         18,
         20,
     ),
     "busy pods of another namespace": (
-        together(pod(1), pod(2), pod(3, busy=2, requests=500, refused=50, namespace="staging")),
-        {"busy-workers": 0, "refusals": 0},
+        together(pod(1), pod(2), pod(3, busy=2, requests=500, rejected=50, namespace="staging")),
+        {"busy-workers": 0, "rejections": 0},
         2,
         2,
     ),
@@ -172,7 +169,7 @@ def run(
 @pytest.mark.parametrize("case", CASES)
 def test_replicas_follow_the_load(case: str, promtool: str, tmp_path: Path) -> None:
     series, given, now, expected = CASES[case]
-    values = given and {"processors": given["busy-workers"], **given}
+    values = given and {"cores": given["busy-workers"], **given}
     done = run(promtool, tmp_path, series, values)
     assert done.returncode == 0, done.stdout + done.stderr
     if values is None:
@@ -181,37 +178,27 @@ def test_replicas_follow_the_load(case: str, promtool: str, tmp_path: Path) -> N
         assert SPEC["fallback"]["behavior"] == "currentReplicasIfHigher"
         assert SPEC["fallback"]["replicas"] >= SPEC["minReplicaCount"]
     else:
-        assert desired(values, now) == expected
+        assert replicas(values, now) == expected
 
 
 def test_a_wrong_value_is_found(promtool: str, tmp_path: Path) -> None:
-    series, values, _, _ = CASES["all processors busy"]
+    series, values, _, _ = CASES["all cores busy"]
     assert values is not None
-    done = run(promtool, tmp_path, series, {**values, "processors": 6, "busy-workers": 5.5})
+    done = run(promtool, tmp_path, series, {**values, "cores": 6, "busy-workers": 5.5})
     assert done.returncode != 0
     assert "6" in done.stdout + done.stderr
 
 
-def test_the_target_is_a_share_of_the_processors() -> None:
+def test_the_target_is_a_share_of_the_cores() -> None:
     (deployment,) = of_kind(render("keda"), "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    for name in ("busy-workers", "processors"):
+    for name in ("busy-workers", "cores"):
         assert float(TRIGGERS[name]["threshold"]) == pytest.approx(0.6 * int(container["resources"]["limits"]["cpu"]))
 
 
-def test_a_promotion_ends_in_enough_pods_and_without_refusals() -> None:
-    """From two pods, a load of 12 busy processors: every step asks for more until 0.6 of the processors are busy.
-
-    The pods reject the rest meanwhile, so their workers show at most all of their processors as busy.
-    """
-    replicas, steps, processors = 2, [2], 2
-    while True:
-        busy = min(12.0, replicas * processors)
-        refusals = math.ceil(1.2 * replicas) if busy == replicas * processors else 0
-        wanted = desired({"busy-workers": busy, "refusals": refusals}, replicas)
-        if wanted == replicas:
-            break
-        replicas = wanted
-        steps.append(replicas)
-    assert steps == [2, 4, 7, 10]
-    assert 12 / (replicas * processors) == pytest.approx(0.6)
+def test_a_promotion_ends_in_enough_pods() -> None:
+    """From two pods, a load of 12 busy cores: the rule asks for more until 0.6 of the cores are busy."""
+    pod = Pod(limit=8, answered=[50.0], busy=[2.0], cores=[2.0])
+    result = simulate(np.full(1800, 300.0), pod, Rule.of_scaled_object(SCALED_OBJECT), Delays(), pods=2)
+    assert result.pods[-1] == 10
+    assert sum(result.refused_each_second[-900:]) == 0
