@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from pyarrow import ArrowInvalid, parquet
+from pyarrow import parquet
 
-from bulk.inputs import InputError
+from bulk.inputs import InputError, readable
 from bulk.job import PARQUET, Kind, Part
 from bulk.storage.places import storage_of
 from bulk.storage.storage import File
@@ -52,14 +52,9 @@ def _cut_table(file: File) -> Iterator[Part]:
 
 def _cut_parquet(file: File) -> Iterator[Part]:
     """Yield parts of whole row groups."""
-    try:
-        with storage_of(file.place).open(file.place) as opened:
-            found = parquet.read_metadata(opened)
-            rows = [found.row_group(group).num_rows for group in range(found.num_row_groups)]
-    except ArrowInvalid as error:
-        raise InputError(
-            f"{file.place}: not Parquet: {str(error).splitlines()[0]}; save it as Parquet or CSV"
-        ) from None
+    with storage_of(file.place).open(file.place) as opened, readable(file.place):
+        found = parquet.read_metadata(opened)
+        rows = [found.row_group(group).num_rows for group in range(found.num_row_groups)]
     first = before = pending = 0
     for group, count in enumerate(rows):
         pending += count

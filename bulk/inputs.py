@@ -1,8 +1,11 @@
 """The input of a job: files of folders and addresses, each once, and the same from the start of the job to its end."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+
+import pyarrow as pa
 
 from bulk.job import Job, Kind
 from bulk.storage.places import storage_of
@@ -66,6 +69,20 @@ def check_unchanged(job: Job) -> None:
             f"{changed[0]} was changed, added or removed while the job ran, so its output is not complete; run the job "
             "again with another folder"
         )
+
+
+@contextmanager
+def readable(place: str) -> Iterator[None]:
+    """Raise errors about the content of a Parquet file as ours. Those of its storage are ours already.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # an OSError of pyarrow, as of a damaged page
+        cause = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"{place}: not Parquet, or damaged: {cause}; write it again as Parquet or CSV") from error
 
 
 def _real(place: str) -> str:

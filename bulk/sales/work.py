@@ -1,16 +1,18 @@
 """The work of a sales job: read a part of a table, forecast its rows, and add the forecasts as columns."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from bulk.inputs import InputError, readable
 from bulk.job import PARQUET, Done, Part, Task
 from bulk.sales.forecasts import PlannedForecaster
 from bulk.sales.plan import PLAN, JobPlan, merged, statements
@@ -194,15 +196,32 @@ def _read_lines(part: Part, file: IO[bytes]) -> tuple[pa.Table, Source]:
 
 
 def _read_groups(part: Part, file: IO[bytes], rows: int) -> Iterator[tuple[pa.Table, Source]]:
-    """Yield the rows of a part of a Parquet file, a number at a time, with their types."""
-    before = part.line
-    opened = parquet.ParquetFile(file, pre_buffer=False)
-    for batch in opened.iter_batches(rows, row_groups=[*range(part.first, part.end)]):
+    """Yield the rows of a part of a Parquet file, a number at a time, with their types.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    before, groups = part.line, [*range(part.first, part.end)]
+    with readable(part.file):
+        opened = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
+    try:
+        with readable(part.file):
+            for table, frame in _read_tables(opened, groups, rows):
+                frame.index += before - 1  # as `read_parquet` has it
+                before += len(table)
+                yield table, Source(part.file, frame)
+    except InputError:
+        for group in groups:  # the rows of a batch may be of several
+            with readable(f"{part.file}: row group {group}, counted from 0"):
+                deque(_read_tables(opened, [group], rows), 0)
+        raise
+
+
+def _read_tables(opened: parquet.ParquetFile, groups: list[int], rows: int) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
+    """Yield the rows of some row groups, a number at a time."""
+    for batch in opened.iter_batches(rows, row_groups=groups):
         table = pa.Table.from_batches([batch]).replace_schema_metadata()
-        frame = table.to_pandas()
-        frame.index += before - 1  # as `read_parquet` has it
-        before += len(table)
-        yield table, Source(part.file, frame)
+        yield table, table.to_pandas()
 
 
 def _with_columns(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:

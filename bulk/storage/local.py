@@ -1,10 +1,12 @@
 """Folders of this machine, or of a file system that several machines share."""
 
 import errno
+import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from bulk.storage.storage import File, PlaceError, UnavailableError, is_shown
 from runtime.folder import new_file, sweep
@@ -32,7 +34,7 @@ class LocalStorage:
     def open(self, place: str) -> IO[bytes]:
         """Open a file to read any part of it."""
         try:
-            return Path(place).open("rb")
+            return io.BufferedReader(_Reader(place))
         except FileNotFoundError:
             raise PlaceError(f"{place} does not exist") from None
         except (PermissionError, IsADirectoryError) as error:
@@ -66,6 +68,25 @@ class LocalStorage:
     def sweep(self, folder: str) -> None:
         """Remove temporary files of killed writers in a folder."""
         sweep(Path(folder))
+
+
+class _Reader(io.FileIO):
+    """A file whose errors are ours, also in the middle: a shared file system fails like a store."""
+
+    def readinto(self, buffer: Any) -> int | None:
+        with self._translated():
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with self._translated():
+            return super().readall()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UnavailableError(f"{self.name} can't be read: {error.strerror}") from error
 
 
 def _walk(path: Path) -> Iterator[Path]:

@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from bulk import work
 from bulk.driver import run_job
 from bulk.job import Done, Job, Part, Task
 from bulk.output import OutputError
@@ -43,7 +48,11 @@ def put_rows(bucket: str) -> None:
         rows = [f"{number % 2 + 1},2015-08-{day:02},1" for day in range(first, first + ROWS)]
         content = "\n".join(["store,date,promo", *rows]).encode()
         place = f"{bucket}/in/{number}.csv"
-        storage_of(place).create(place, lambda file, content=content: file.write_bytes(content))
+        put(place, content)
+
+
+def put(place: str, content: bytes) -> None:
+    storage_of(place).create(place, lambda file: file.write_bytes(content))
 
 
 def rows_of(job: Job, store: Store) -> pd.DataFrame:
@@ -118,3 +127,21 @@ def test_a_job_at_a_store_that_fails_now_and_then_loses_nothing(
     assert summary.rows == FILES * ROWS
     assert not rows_of(todo, store).duplicated(["store", "date"]).any()
     assert len(rows_of(todo, store)) == FILES * ROWS
+
+
+def test_a_store_that_fails_in_the_middle_of_a_parquet_file_is_asked_again(
+    job: MakeJob, run: RunJob, store: Store, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It fails until the part is tried again, longer than the store's package tries. The file is damaged nowhere."""
+    file, place, failures = tmp_path / "rows.parquet", f"{bucket}/in/rows.parquet", []
+    rows = 1_500_000  # more bytes than a request asks for
+    random = np.random.default_rng(0).random(rows)
+    parquet.write_table(pa.table({"store": [1] * rows, "date": ["2015-08-01"] * rows, "random": random}), file)
+    put(place, file.read_bytes())
+    todo = replace(job(), files=tuple(storage_of(place).files(place)), out=str(tmp_path / "out"), inputs=(place,))
+    monkeypatch.setattr(work, "time", SimpleNamespace(sleep=failures.append))
+    with proxy(store.url, lambda number: "busy" if number > 8 and not failures else "") as failing:
+        reach(store, failing.url, monkeypatch)
+        assert run(todo).rows == rows
+    assert failing.faults > 1
+    assert failures == [work.FIRST_PAUSE_S]

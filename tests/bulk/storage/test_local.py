@@ -48,6 +48,15 @@ def test_a_missing_file_and_a_file_in_the_way_are_errors(tmp_path: Path) -> None
         LocalStorage().create(str(tmp_path / "file" / "part"), lambda file: None)
 
 
+def test_an_error_in_the_middle_of_a_file_may_be_tried_again() -> None:
+    """Linux opens a process's memory, and refuses to read its first page."""
+    with (
+        LocalStorage().open("/proc/self/mem") as file,
+        pytest.raises(UnavailableError, match="mem can't be read: Input/output error"),
+    ):
+        file.read(10)
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [(errno.EPERM, PlaceError, "file system without hard links"), (errno.ENOSPC, UnavailableError, "No space left")],
