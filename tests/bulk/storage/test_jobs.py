@@ -20,6 +20,7 @@ from bulk.job import Done, Job, Part, Task
 from bulk.output import OutputError
 from bulk.runners.processes import Processes
 from bulk.sales.plan import PLAN
+from bulk.storage import objects
 from bulk.storage.places import storage_of
 from bulk.work import Step
 from tests.bulk.conftest import RunJob, ThisProcess
@@ -129,12 +130,14 @@ def test_a_job_at_a_store_that_fails_now_and_then_loses_nothing(
     assert len(rows_of(todo, store)) == FILES * ROWS
 
 
+@pytest.mark.cluster
 def test_a_store_that_fails_in_the_middle_of_a_parquet_file_is_asked_again(
     job: MakeJob, run: RunJob, store: Store, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It fails until the part is tried again, longer than the store's package tries. The file is damaged nowhere."""
     file, place, failures = tmp_path / "rows.parquet", f"{bucket}/in/rows.parquet", []
-    rows = 1_500_000  # more bytes than a request asks for
+    rows = 30_000
+    monkeypatch.setattr(objects, "READ_BYTES", 1 << 16)  # so that the file is read by several requests
     random = np.random.default_rng(0).random(rows)
     parquet.write_table(pa.table({"store": [1] * rows, "date": ["2015-08-01"] * rows, "random": random}), file)
     put(place, file.read_bytes())
