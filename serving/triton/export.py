@@ -87,8 +87,12 @@ def check_repository(repository: Path, target: Path, *, replace: bool) -> None:
     """Check before long work that a model can be written into a repository.
 
     Raises:
-        FolderError: if the repository is a bundle, or if the model's folder exists and must not be replaced.
+        FolderError: if the repository is a bundle or a model, or if the model's folder exists and must not be replaced.
     """
+    if (repository / CONFIG).exists():
+        raise FolderError(
+            f"{repository} is a model of Triton; name the folder of all models, such as {repository.parent}"
+        )
     if (repository / MANIFEST).exists():
         raise FolderError(f"{repository} is a bundle; name a folder for models of Triton, which may be new")
     check_target(target, replace=replace, remedy=", or replace it with --force")

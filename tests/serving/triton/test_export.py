@@ -155,6 +155,12 @@ def test_a_bundle_is_no_repository(tmp_path: Path) -> None:
     assert hashes(copy) == hashes(DEMO)
 
 
+def test_a_model_is_no_repository(tmp_path: Path) -> None:
+    model = export(DEMO, tmp_path)
+    with pytest.raises(FolderError, match=f"is a model of Triton; name the folder of all models, such as {tmp_path}"):
+        export(DEMO, model)
+
+
 def test_a_file_is_no_repository(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     with pytest.raises(FolderError, match="can't be written"):
