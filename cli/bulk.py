@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # --help should not wait for their imports
 
 F = TypeVar("F", bound=Callable[..., None])
 
-LATER = 1  # exit code of a job that goes on when it is run again
-_GOES_ON = "The same command goes on from here."
+LATER = 1  # exit code of a job that continues when it is run again
+_CONTINUES = "The same command continues from here."
 _EVERY_S = 5.0  # between two lines of progress
 
 
@@ -28,19 +28,20 @@ def job_options(function: F) -> F:
             type=click.Choice(["refuse", "keep"]),
             default="refuse",
             show_default=True,
-            help="For a folder: end the job at a row or photo that can't be answered, or keep it with its problem.",
+            help="For a job: end it at a row or photo that can't be answered, or keep it with its problem.",
         ),
         click.option(
             "--processes",
             type=click.IntRange(1),
-            help="For a folder: number of processes, each with the bundle in memory.  [default: one for each core]",
+            help="For a job: number of processes, each with the bundle in memory. Ray computes at most as many parts "
+            "at once, and a cluster of Spark ignores the option.  [default: one for each core]",
         ),
         click.option(
             "--runner",
             type=click.Choice(["processes", "ray", "spark"]),
             default="processes",
             show_default=True,
-            help="For a folder: processes of this machine, or an engine for several machines.",
+            help="For a job: processes of this machine, or an engine for several machines.",
         ),
     ):
         function = option(function)
@@ -78,7 +79,7 @@ def run(
         device: device of each worker; None for a GPU if it has one.
 
     Raises:
-        SystemExit: with `LATER` if another try goes on with the job.
+        SystemExit: with `LATER` if another try continues the job.
     """
     from importlib.metadata import version
 
@@ -113,10 +114,10 @@ def run(
         click.echo(f"job {job.id}: {counted(len(job.files), 'file')}, {chosen.name}", err=True)
         summary = run_job(job, chosen, _Lines())
     except (UnavailableError, LostWorkerError) as error:
-        click.echo(f"Error: {error}. {_GOES_ON}", err=True)
+        click.echo(f"Error: {error}. {_CONTINUES}", err=True)
         raise SystemExit(LATER) from None
     except KeyboardInterrupt:
-        click.echo(f"Interrupted. {_GOES_ON}", err=True)
+        click.echo(f"Interrupted. {_CONTINUES}", err=True)
         raise SystemExit(130) from None
     _echo(out, summary)
 

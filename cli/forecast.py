@@ -115,8 +115,8 @@ def forecast(
     test.csv, the output has the columns Id and Sales.
 
     If --out ends in / or is a folder or an address, this is a job: ROWS are files, folders and addresses, and the
-    output is a folder of Parquet files. All rows make one plan, however they are cut into files. A job that was
-    stopped goes on with the same command. Its exit code is 0 at the end, 1 if another try goes on, and 2 if none can.
+    output is a folder of Parquet files. All rows make one plan, however they are cut into files. The same command
+    continues a job that was stopped. Its exit code is 0 at the end, 1 if another try continues, and 2 if none can.
     """
     from runtime.device import pick_device
     from runtime.errors import UserError

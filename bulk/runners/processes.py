@@ -14,7 +14,7 @@ from bulk.runners.runner import LostWorkerError
 from bulk.work import Step, run_part
 from runtime.words import counted
 
-LOSSES = 3  # workers that may die with the same part
+LOSSES = 3  # a part whose worker dies for the third time ends the job
 
 
 class Processes:

@@ -109,7 +109,7 @@ def test_a_job_that_another_try_continues_says_so_and_has_its_own_exit_code(
     monkeypatch.setattr(here, "run", fail)
     result = forecast(demo_bundle, folder, "--out", f"{folder.parent}/out/")
     assert result.exit_code == code
-    assert "The same command goes on from here." in result.stderr
+    assert "The same command continues from here." in result.stderr
 
 
 def test_photos_are_classified_into_a_folder(tmp_path: Path, here: ThisProcess) -> None:

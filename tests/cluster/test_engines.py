@@ -33,7 +33,7 @@ def test_a_part_that_kills_its_workers_ends_the_job_which_goes_on_later(jobs: Jo
             kill(jobs.held("before-5"))
             (jobs.watched / "held-before-5").unlink()
         assert driver.wait(300) == 1, jobs.log.read_text(errors="replace")[-3000:]
-    assert "The same command goes on from here" in jobs.log.read_text(errors="replace")
+    assert "The same command continues from here" in jobs.log.read_text(errors="replace")
     with jobs.driver() as driver:
         assert driver.wait(300) == 0
     assert jobs.published() == {*range(40)}
@@ -47,7 +47,7 @@ def test_ctrl_c_ends_the_job_and_its_workers(jobs: Jobs) -> None:
         assert driver.wait(120) == 130, jobs.log.read_text(errors="replace")[-3000:]
         for worker in workers:
             gone(worker)
-    assert "Interrupted. The same command goes on from here" in jobs.log.read_text(errors="replace")
+    assert "Interrupted. The same command continues from here" in jobs.log.read_text(errors="replace")
     assert not {3, 4} & jobs.published()
 
 
