@@ -1,10 +1,12 @@
 #!/bin/sh
-# Restart the hosts behind Envoy one after the other, without losing a request. Run it in Envoy's folder:
+# Restart the hosts behind the shared Envoy one after the other, without losing a request. Run it in Envoy's folder:
 #   roll.sh COMMAND HOST...
 # COMMAND gets a HOST, and restarts its service. It returns when the old process has ended.
 # A host that is not healthy within WAIT_S seconds (300) ends the script, so that the others keep what they serve.
 set -eu
 
+test $# -ge 2 || { echo "usage: roll.sh COMMAND HOST..." >&2; exit 2; }
+test -S admin.sock || { echo "$PWD has no admin.sock; run roll.sh in the folder in which Envoy runs" >&2; exit 2; }
 restart=$1
 shift
 

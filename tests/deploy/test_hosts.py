@@ -1,4 +1,4 @@
-"""The gateway of several hosts: Envoy accepts its configuration, which agrees with that of a host."""
+"""The shared Envoy of several hosts: it accepts its configuration, which agrees with that of a host."""
 
 import json
 import os
@@ -126,6 +126,18 @@ def test_a_roll_restarts_each_host_in_turn(envoy: Administration, tmp_path: Path
     done = roll(tmp_path, 'echo "$1" >> restarted')
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "restarted").read_text().split() == ["a", "b", "c"]
+
+
+def test_a_roll_in_another_folder_restarts_nothing(tmp_path: Path) -> None:
+    done = roll(tmp_path, 'echo "$1" >> restarted')
+    assert done.returncode == 2
+    assert "has no admin.sock" in done.stderr
+    assert not (tmp_path / "restarted").exists()
+
+
+def test_a_roll_needs_a_command_and_hosts() -> None:
+    done = subprocess.run([HOSTS / "roll.sh", "10.0.0.11"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "usage: roll.sh COMMAND HOST...\n")
 
 
 def test_a_roll_begins_with_healthy_hosts_only(envoy: Administration, tmp_path: Path) -> None:

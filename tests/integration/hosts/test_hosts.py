@@ -107,6 +107,18 @@ def test_a_host_that_rejects_requests_costs_no_answer(hosts: Cluster) -> None:
     assert_all_answered(requests)
 
 
+def test_a_host_that_is_taken_away_gets_no_more_requests(hosts: Cluster) -> None:
+    away, *others = hosts.hosts
+    with hosts.load() as requests:
+        hosts.distribute_over([host.address for host in others])
+        assert until(lambda: hosts.answered().keys() == {host.address for host in others}), hosts.answered()
+        requests.wait_for_answers(50)
+        hosts.distribute_over(ADDRESSES)
+        assert all_healthy(hosts)
+        hosts.wait_until_answered_by(away)
+    assert_all_answered(requests)
+
+
 def test_a_rolling_update_costs_no_answer(hosts: Cluster, demo_bundle: Path, tmp_path: Path) -> None:
     new = bundle_of_version(demo_bundle, tmp_path, NEW)
     for host in hosts.hosts:
