@@ -74,7 +74,7 @@ def demand(day: str, peak: float) -> NDArray[np.float64]:
 
 
 def cases(rate: NDArray[np.float64], pod: Pod, shipped: Rule, target: float) -> list[Case]:
-    """Return the shipped rule, and others to compare it with.
+    """Return the shipped rule, and others to compare it with, which may have any number of pods.
 
     Args:
         rate: expected requests of each second.
@@ -84,17 +84,18 @@ def cases(rate: NDArray[np.float64], pod: Pod, shipped: Rule, target: float) -> 
     """
     peaks = [rate[DAY_S * day : DAY_S * (day + 1)].max() for day in range(len(FACTORS))]
     fixed = [math.ceil(peak / (target * pod.capacity)) for peak in peaks]
-    shipped = dataclasses.replace(shipped, most=max(shipped.most, 4 * max(fixed)))
+    unlimited = dataclasses.replace(shipped, most=max(shipped.most, 4 * max(fixed)))
     by_metric = {trigger.metric: trigger for trigger in shipped.triggers}
     service_s = pod.used(pod.answered[0])[0] / pod.answered[0]
     rules = {
-        "shipped rule": shipped.triggers,
+        f"shipped rule, without its limit of {shipped.most} pods": shipped.triggers,
         "busy workers and rejections": [by_metric["busy"], by_metric["rejections"]],
         "busy workers": [by_metric["busy"]],
         "time in the queue": [Trigger("wait", service_s)],
     }
     return [
-        *(Case(name, dataclasses.replace(shipped, triggers=triggers), fixed[0]) for name, triggers in rules.items()),
+        Case("shipped rule", shipped, fixed[0]),
+        *(Case(name, dataclasses.replace(unlimited, triggers=triggers), fixed[0]) for name, triggers in rules.items()),
         Case(f"{fixed[2]} pods, for the busiest day", None, fixed[2]),
         Case(f"{fixed[0]} pods, for the ordinary day", None, fixed[0]),
     ]

@@ -35,15 +35,15 @@ def test_the_costs_come_from_the_rates(tmp_path: Path) -> None:
         "benchmarks": {"Forecasts of files": {"results": [{"what": "file to file", "figures": "100,000 rows/CPU s"}]}},
         "growth": {"stores": stores},
         "scale": {
-            "bulk": {"rows_per_cpu_second": 200_000},
+            "bulk": {"rows_per_cpu_second": {"CSV": [300_000, 200_000]}},
             **{name: {"points": [point]} for name in ("pets, torchserve", "sales, python", "sales, torchserve")},
         },
     }
     for name, content in files.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     by_load = {cost.load: cost.cost for cost in costs(tmp_path, tmp_path / "scale.json")}
-    assert by_load["1e9 rows, file to file"].startswith("2.8 core-hours")
-    assert by_load["1e9 rows by a job, the smaller bundle of the demonstration"].startswith("1.4 core-hours")
+    assert by_load["1e9 rows, each of another store and day"].startswith("2.8 core-hours")
+    assert by_load["1e9 rows by a job, CSV, many of the same store and day"].startswith("1.4 core-hours")
     assert by_load["1e6 photos a day"].startswith("11.1 core-hours")
     assert by_load["10,000 forecasts of a day a second, python"] == "400.0 cores in use, of 666.7"
     assert by_load["100,000 stores"].startswith("100000 CPU s")
