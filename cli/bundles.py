@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from cli.bulk import LATER
 from cli.common import DEVICE, FILE_OR_FOLDER, FOLDER, FORCE, command
 from cli.kinds import kind_commands
 
@@ -79,7 +80,7 @@ def _digest(context: click.Context, parameter: click.Parameter, value: str) -> s
 
 
 @click.command()
-@click.argument("source", type=FOLDER)
+@click.argument("source")
 @click.argument("target", type=FOLDER)
 @click.option(
     "--digest",
@@ -90,18 +91,23 @@ def _digest(context: click.Context, parameter: click.Parameter, value: str) -> s
 )
 @FORCE
 @command
-def fetch(source: Path, target: Path, digest: str, force: bool) -> None:
+def fetch(source: str, target: Path, digest: str, force: bool) -> None:
     """Copy a bundle of any kind, and verify its digest.
 
-    SOURCE is the folder of a bundle. TARGET becomes a complete copy, or it stays as it was: if the digest or the hash
-    of a file differs, nothing is written. A TARGET that already is this bundle is verified only.
+    SOURCE is the folder of a bundle, or its address, such as s3://shop/bundles/sales. TARGET becomes a complete copy,
+    or it stays as it was: if the digest or the hash of a file differs, nothing is written. A TARGET that already is
+    this bundle is verified only.
     """
+    from bulk.storage.places import download
+    from bulk.storage.storage import UnavailableError
     from runtime.bundle import fetch
 
-    copied = fetch(source, target, digest, replace=force)
-    click.echo(
-        f"{target}: {'copied from ' + str(source) if copied else 'there already'}; {digest}, all files as listed"
-    )
+    try:
+        copied = fetch(source, target, digest, replace=force, copy=download if "://" in source else None)
+    except UnavailableError as error:
+        click.echo(f"Error: {error}. Run the command again.", err=True)
+        raise SystemExit(LATER) from None
+    click.echo(f"{target}: {f'copied from {source}' if copied else 'there already'}; {digest}, all files as listed")
 
 
 @click.command()

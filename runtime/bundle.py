@@ -15,7 +15,7 @@ import datetime as dt
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
@@ -167,16 +167,24 @@ def digest_of(folder: Path) -> str:
     return f"sha256:{sha256(folder / MANIFEST)}"
 
 
-def fetch(source: Path, target: Path, digest: str, *, replace: bool = False) -> bool:
+def fetch(
+    source: str | Path,
+    target: Path,
+    digest: str,
+    *,
+    replace: bool = False,
+    copy: Callable[[str, Path], object] | None = None,
+) -> bool:
     """Copy a bundle of any kind, if it has the digest and its files have the hashes of its manifest.
 
     The target appears complete or not at all. If it is the bundle already, it is verified, and nothing is copied.
 
     Args:
-        source: folder of the bundle.
+        source: folder or address of the bundle.
         target: folder for the copy.
         digest: digest of the bundle, as `digest_of` returns it.
         replace: replace another bundle.
+        copy: function that copies a file of an address to a path; None for files of this machine.
 
     Returns:
         True if the bundle was copied, False if it was there.
@@ -185,44 +193,52 @@ def fetch(source: Path, target: Path, digest: str, *, replace: bool = False) -> 
         BundleError: if the source has another digest, or a file is missing, changed, or outside of the bundle.
         FolderError: if the target exists and is something else.
     """
-    if (target / MANIFEST).is_file() and digest_of(target) == digest and not _changed(target):
+    if (target / MANIFEST).is_file() and digest_of(target) == digest and not _changed(target, target):
         return False
     check_target(target, replace=replace, remedy=", or replace it with --force")
-    found = digest_of(source)
-    if found != digest:
-        raise BundleError(f"{source} has the digest {found}, not {digest}; name the folder or the digest of the other")
+    copy, place = copy or _copy_file, str(source).rstrip("/")
     with new_folder(target, replace=replace) as part:
-        for name in (MANIFEST, *_listed(source)):
+        copy(f"{place}/{MANIFEST}", part / MANIFEST)
+        found = f"sha256:{sha256(part / MANIFEST)}"
+        if found != digest:
+            raise BundleError(
+                f"{source} has the digest {found}, not {digest}; name the bundle or the digest of the other"
+            )
+        for name in _listed(part, source):
             (part / name).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                shutil.copyfile(source / name, part / name)
-            except OSError as error:
-                raise BundleError(f"{source / name} can't be read: {error.strerror}; export the bundle again") from None
-        if digest_of(part) != digest:
-            raise BundleError(f"{source / MANIFEST} changed while it was copied; try again")
-        if changed := _changed(part):
+            copy(f"{place}/{name}", part / name)
+        if changed := _changed(part, source):
             raise BundleError(
                 f"{source} is not as its {MANIFEST} says (changed since: {', '.join(changed)}); export it again"
             )
     return True
 
 
-def _listed(folder: Path) -> dict[str, str]:
-    """Return the hashes of a manifest of any kind by the files' names."""
+def _copy_file(place: str, file: Path) -> None:
+    try:
+        shutil.copyfile(place, file)
+    except OSError as error:
+        raise BundleError(
+            f"{place} can't be read: {error.strerror}; name a bundle that shopcat train has written"
+        ) from None
+
+
+def _listed(folder: Path, name: str | Path) -> dict[str, str]:
+    """Return the hashes of a manifest of any kind by the files' names; errors call the bundle by a name."""
     try:
         files = TypeAdapter(dict[str, str]).validate_python(read_json(folder).get("files"))
     except ValidationError:
-        raise BundleError(f"{folder / MANIFEST} has no list of files; name a bundle that shopcat train wrote") from None
-    outside = [name for name in files if name.startswith("/") or ".." in PurePosixPath(name).parts]
+        raise BundleError(f"{name}/{MANIFEST} has no list of files; name a bundle that shopcat train wrote") from None
+    outside = [file for file in files if file.startswith("/") or ".." in PurePosixPath(file).parts]
     if outside:
-        raise BundleError(f"{folder / MANIFEST} lists files outside of the bundle: {', '.join(outside)}")
+        raise BundleError(f"{name}/{MANIFEST} lists files outside of the bundle: {', '.join(outside)}")
     return files
 
 
-def _changed(folder: Path) -> list[str]:
+def _changed(folder: Path, name: str | Path) -> list[str]:
     """Return the files that a manifest lists, and that are missing or have another hash."""
-    files = _listed(folder).items()
-    return [name for name, digest in files if not (folder / name).is_file() or sha256(folder / name) != digest]
+    files = _listed(folder, name).items()
+    return [file for file, digest in files if not (folder / file).is_file() or sha256(folder / file) != digest]
 
 
 def read_json(folder: Path) -> dict[str, object]:

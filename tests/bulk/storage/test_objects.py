@@ -8,10 +8,13 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bulk.storage.places import storage_of
 from bulk.storage.storage import PlaceError, UnavailableError
 from bulk.work import again
+from cli import main
+from runtime.bundle import digest_of
 from runtime.errors import InstallationError
 from tests.bulk.faulty import Fault, proxy
 from tests.bulk.storage.conftest import reach
@@ -19,6 +22,7 @@ from tests.bulk.stores import Store
 
 pytestmark = pytest.mark.integration
 MB = 1 << 20
+DEMO = Path(__file__).parents[3] / "model_store" / "demo"
 
 
 def put(place: str, content: bytes) -> bool:
@@ -112,6 +116,31 @@ def test_a_whole_object_is_a_handful_of_requests(bucket: str, store: Store, monk
         reach(store, watched.url, monkeypatch)
         assert content_of(f"{bucket}/large") == bytes(20 * MB)
     assert watched.requests < 8
+
+
+def test_a_bundle_is_fetched_from_a_store_and_verified(bucket: str, tmp_path: Path) -> None:
+    content = {file.name: file.read_bytes() for file in DEMO.iterdir()}
+    damaged = bytearray(content["model.onnx"])
+    damaged[1000] ^= 1
+    for folder, files in (("demo", content), ("damaged", content | {"model.onnx": bytes(damaged)})):
+        for name, file in files.items():
+            put(f"{bucket}/{folder}/{name}", file)
+
+    def fetch(name: str) -> tuple[int, str]:
+        command = ["fetch", f"{bucket}/{name}", str(tmp_path / name), "--digest", digest_of(DEMO)]
+        result = CliRunner().invoke(main, command)
+        return result.exit_code, result.output
+
+    for name, code, words in (
+        ("demo", 0, "copied from"),
+        ("demo", 0, "there already"),
+        ("damaged", 2, "changed since: model.onnx"),
+        ("absent", 2, f"{bucket}/absent/bundle.json does not exist"),
+    ):
+        found = fetch(name)
+        assert (found[0], words in found[1]) == (code, True), found
+    assert {file.name: file.read_bytes() for file in (tmp_path / "demo").iterdir()} == content
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
 def test_a_missing_bucket_or_object_is_named(bucket: str) -> None:
