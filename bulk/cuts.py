@@ -3,26 +3,23 @@
 import csv
 import io
 import itertools
-import re
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from contextlib import suppress
+from typing import IO, Final, NamedTuple
 
+import numpy as np
 from pyarrow import parquet
 
 from bulk.inputs import InputError, readable
 from bulk.job import PARQUET, Kind, Part
 from bulk.storage.places import storage_of
 from bulk.storage.storage import File
-from training.sales.data.readers import SEPARATORS
+from training.sales.data.readers import SEPARATORS, separator_of
 
 CSV_BYTES: Final = 8 << 20  # of a part of a CSV file, at least; why: seconds of work, and 100 MB of memory
 PARQUET_ROWS: Final = 500_000  # rows of a part of a Parquet file, at least, in whole row groups
 PHOTOS: Final = 128  # photos of a part
 _BLOCK: Final = 8 << 20  # bytes that are looked through at a time
-# A quote that neither begins nor ends a field and is no half of a doubled one: then quotes do not come in pairs.
-_STRAY = re.compile(rb'[^"\n\r,;\t|]"[^"\n\r,;\t|]')
-
-_NOTE = re.compile(rb"(\xef\xbb\xbf)?sep=")
 
 
 def sizes(kind: Kind) -> dict[str, int]:
@@ -65,7 +62,7 @@ def _cut_parquet(file: File) -> Iterator[Part]:
 
 
 class _Line(NamedTuple):
-    """The end of a line.
+    """The end of a row.
 
     Attributes:
         byte: number of bytes up to it.
@@ -77,61 +74,84 @@ class _Line(NamedTuple):
 
 
 def _cut_csv(file: File) -> Iterator[Part]:
-    """Yield parts of whole lines; a line goes on in quotes. A file whose quotes are no pairs is one part.
-
-    There is no part if there is nothing below the header.
-    """
-    header, *cuts = _line_ends(file)
-    if len(cuts) > 1 and not _is_one_row(file, header.byte):
-        header, cuts = _first_line(file), cuts[-1:]
-    if header.byte == cuts[-1].byte:
+    """Yield parts of whole rows; a row may have several lines, in quotes. There is no part without rows."""
+    with storage_of(file.place).open(file.place) as opened:
+        head = _head(opened)
+    if head.end.byte == file.size:
+        if head.lines > 1:
+            raise InputError(f"{file.place}: there are no rows, or a quote in the header is not closed; correct it")
         return
-    for begin, end in itertools.pairwise([header, *cuts]):
-        yield Part(0, file.place, begin.byte, end.byte, header=header.byte, line=begin.line - header.line)
+    for begin, end in itertools.pairwise([head.end, *_row_ends(file, head)]):
+        yield Part(0, file.place, begin.byte, end.byte, header=head.end.byte, line=begin.line - head.end.line)
 
 
-def _is_one_row(file: File, end: int) -> bool:
-    """Return True if csv reads a header as one row; a quote that is part of a name would make it longer."""
-    with storage_of(file.place).open(file.place) as opened:
-        text = opened.read(min(end, _BLOCK)).decode("utf-8-sig", "replace")
-    text = re.sub(r"^sep=.*\n", "", text)
-    return all(len([*csv.reader(io.StringIO(text, newline=""), delimiter=mark)]) == 1 for mark in SEPARATORS)
+class _Head(NamedTuple):
+    """The header of a CSV file, and Excel's line before it if there is one.
+
+    Attributes:
+        separator: separator of the fields.
+        lines: number of the header's lines.
+        end: its end.
+    """
+
+    separator: str
+    lines: int
+    end: _Line
 
 
-def _first_line(file: File) -> _Line:
-    """Return the end of the first line that is not Excel's note."""
-    with storage_of(file.place).open(file.place) as opened:
-        first = opened.readline()
-        lines = [first, opened.readline()] if _NOTE.match(first) else [first]
-    return _Line(sum(map(len, lines)), len(lines))
+def _head(opened: IO[bytes]) -> _Head:
+    """Return the header, which is one row for Python's csv. Lines end as on Windows, Linux or old Macs."""
+    text = io.TextIOWrapper(opened, "latin-1", newline="")  # a character is a byte
+    first = text.readline()
+    separator, n_notes = separator_of(first.encode("latin-1"))
+    read = [first] if n_notes else []
+
+    def following() -> Iterator[str]:
+        for line in text if n_notes else itertools.chain([first], text):
+            read.append(line)
+            yield line.removeprefix("\xef\xbb\xbf")  # a mark of UTF-8, before a quote
+
+    if separator in SEPARATORS:
+        with suppress(csv.Error):  # of a header beyond all bounds, which pandas describes
+            next(csv.reader(following(), delimiter=separator), None)
+    else:
+        next(following(), None)
+    return _Head(separator, len(read) - n_notes, _Line(sum(map(len, read)), sum(line.count("\n") for line in read)))
 
 
-def _line_ends(file: File) -> list[_Line]:
-    """Return the end of the header, some line ends at least `CSV_BYTES` apart, and the end of the file."""
+def _row_ends(file: File, head: _Head) -> list[_Line]:
+    """Return some ends of rows at least `CSV_BYTES` apart, and the end of the file.
+
+    A row ends with a line that has an even number of quotes before it. That is so only if every other quote begins a
+    field, or doubles the quote before it. In a file with another quote, such as ``5"``, nothing is sure but the end.
+    """
+    if head.separator not in SEPARATORS:
+        return [_Line(file.size, 0)]
+    before_field = np.frombuffer(f'{head.separator}\n\r"'.encode(), np.uint8)
     ends: list[_Line] = []
-    offset = lines = quotes = 0  # before the block
-    wanted, start, tail, has_stray = 0, b"", b"", False
+    (offset, lines), quotes, last = head.end, 0, b"\n"  # before the block
+    wanted = offset + CSV_BYTES
     with storage_of(file.place).open(file.place) as opened:
+        opened.seek(offset)
         while block := opened.read(_BLOCK):
-            start = start or block[:8]
-            has_stray = has_stray or (b'"' in block and bool(_STRAY.search(tail + block)))
+            if b'"' in block:
+                characters = np.frombuffer(last + block, np.uint8)
+                places = np.flatnonzero(characters == ord('"'))
+                opening = places[places > 0][quotes % 2 :: 2]
+                if not np.isin(characters[opening - 1], before_field).all():
+                    return [_Line(file.size, lines)]
             counted = 0  # bytes of the block whose lines and quotes are counted
             while (newline := block.find(b"\n", max(wanted - offset, counted))) >= 0:
                 lines += block.count(b"\n", counted, newline + 1)
                 quotes += block.count(b'"', counted, newline + 1)
                 counted = newline + 1
                 wanted = offset + counted
-                is_note = not ends and lines == 1 and _NOTE.match(start)  # Excel's line before the header
-                if quotes % 2 == 0 and not is_note:
+                if quotes % 2 == 0:
                     ends.append(_Line(wanted, lines))
                     wanted += CSV_BYTES
             lines += block.count(b"\n", counted)
             quotes += block.count(b'"', counted)
-            offset, tail = offset + len(block), block[-2:]
-    if not ends:
-        return [_Line(offset, lines), _Line(offset, lines)]
-    if ends[-1].byte < offset:
+            offset, last = offset + len(block), block[-1:]
+    if not ends or ends[-1].byte < offset:
         ends.append(_Line(offset, lines))
-    if len(ends) == 1:
-        ends.append(ends[0])
-    return [ends[0], ends[-1]] if has_stray else ends
+    return ends

@@ -59,6 +59,48 @@ def test_a_file_whose_quotes_are_no_pairs_is_one_part(tmp_path: Path, monkeypatc
     assert [(part.first, part.end) for part in parts_of(file)] == [(11, file.stat().st_size)]
 
 
+CELLS = [
+    "1",
+    '"two\nlines"',
+    '"three\r\n\r\nlines"',
+    '"x,y"',
+    '"say ""hi"""',
+    '""',
+    '7"',
+    '"',
+    '"a"b',
+    'a;"b',
+    ",",
+    '\n"',
+]
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_no_cut_is_in_a_row_of_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, separator: str) -> None:
+    """Python's csv reads the parts of files with quotes in all places, alone and together."""
+    monkeypatch.setattr(cuts, "CSV_BYTES", 10)
+    rng, n_parts = np.random.default_rng(0), []
+    for number in range(600):
+        chosen = rng.choice(CELLS, rng.integers(1, len(CELLS)), replace=False)
+        rows = [separator.join(rng.choice(chosen, rng.integers(2, 4))) for _ in range(rng.integers(2, 12))]
+        content = f"store{separator}date" + "".join(rng.choice(["\n", "\n", "\r\n"]) + row for row in rows)
+        file = tmp_path / f"{number}.csv"
+        file.write_bytes(content.encode())
+        monkeypatch.setattr(cuts, "_BLOCK", int(rng.choice([1, 5, 1000])))
+        parts = parts_of(file)
+        n_parts.append(len(parts))
+        header, *expected = csv.reader(io.StringIO(content, newline=""), delimiter=separator)
+        assert len(header) == 2
+        assert parts[0].header == parts[0].first == len(content.splitlines(keepends=True)[0])
+        assert [part.first for part in parts[1:]] == [part.end for part in parts[:-1]]
+        assert parts[-1].end == len(content)
+        texts = [lines_of(file, part) for part in parts]
+        found = [row for text in texts for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)]
+        assert found == expected, content
+    assert sum(count > 2 for count in n_parts) > 100
+    assert sum(count == 1 for count in n_parts) > 100
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("head", ["store;date\n", "sep=;\nstore;date\n"])
 def test_the_header_ends_after_a_byte_order_mark_and_the_line_of_excel(tmp_path: Path, mark: str, head: str) -> None:
@@ -91,6 +133,22 @@ def test_a_quote_in_a_name_of_the_header_doubles_no_row(
     file.write_text(head + lines)
     (part,) = parts_of(file)
     assert (part.header, lines_of(file, part)) == (len(head), lines)
+
+
+def test_a_file_with_the_line_ends_of_old_macs_is_one_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuts, "CSV_BYTES", 10)
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b"store,date\r1,2015-08-01\r2,2015-08-01\r")
+    (part,) = parts_of(file)
+    assert lines_of(file, part) == "1,2015-08-01\r2,2015-08-01\r"
+
+
+def test_a_quote_in_the_header_that_is_not_closed_is_an_error(tmp_path: Path) -> None:
+    """The other files have rows, so the job would run without this one."""
+    (tmp_path / "a.csv").write_text("store,date\n1,2015-08-01\n")
+    (tmp_path / "b.csv").write_text('store,"date\n1,2015-08-01\n')
+    with pytest.raises(InputError, match=r"b\.csv: there are no rows, or a quote in the header is not closed"):
+        parts_of(tmp_path)
 
 
 def test_the_parts_of_a_parquet_file_are_its_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

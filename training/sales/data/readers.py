@@ -79,11 +79,48 @@ def read_csv_lines(header: bytes, lines: bytes, place: int) -> pd.DataFrame:
     Raises:
         UnreadableError: if they can't be read.
     """
-    with _readable():
-        options, skipped = _options_of(header.decode("utf-8-sig").splitlines()[0])
-        frame: pd.DataFrame = pd.read_csv(io.BytesIO(header + lines), dtype=str, na_filter=False, **options)
+    content = header + lines
+    try:
+        with _readable():
+            options, skipped = _options_of(header.decode("utf-8-sig").splitlines()[0])
+            frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), dtype=str, na_filter=False, **options)
+    except UnreadableError as error:
+        raise UnreadableError(_cause_in_file(error, content, place), error.remedy) from error.__cause__
     frame.index += skipped + place
     return frame
+
+
+def _cause_in_file(error: UnreadableError, content: bytes, place: int) -> str:
+    """Return the cause of an error with the line of the file that it is about, as `read_csv_lines` has these."""
+    cause, found = error.cause, re.search(r"\b(line|row) (\d+)", error.cause)
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        return f"not UTF-8 text (line {_line_of_byte(content) + place})"
+    if found is None:
+        return cause
+    row = int(found[2]) + (found[1] != "line")  # pandas counts some rows from 0
+    if isinstance(error.__cause__, pd.errors.ParserWarning):
+        row += content.startswith((b"sep=", b"\xef\xbb\xbfsep="))
+    return f"{cause[: found.start()]}line {_line_of_row(content, row) + place}{cause[found.end() :]}"
+
+
+def _line_of_byte(content: bytes) -> int:
+    """Return the line with the first byte that is not UTF-8, from 1."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    raise AssertionError("all bytes are UTF-8")
+
+
+def _line_of_row(content: bytes, row: int) -> int:
+    """Return the line that a row begins with, both from 1. pandas counts a row of several lines, in quotes, as one."""
+    rows, quotes, lines = 1, 0, content.split(b"\n")
+    for line, text in enumerate(lines, 1):
+        if rows == row:
+            return line
+        quotes += text.count(b'"')
+        rows += quotes % 2 == 0
+    return len(lines)
 
 
 @contextmanager
@@ -115,6 +152,11 @@ def _options_of(first: str) -> tuple[dict[str, Any], int]:
         "sep": separator,
         "skiprows": skipped,
     }, skipped
+
+
+def separator_of(first: bytes) -> tuple[str, int]:
+    """Return the separator of a CSV file with a first line, and the number of lines before its header."""
+    return _separator(first.decode("utf-8-sig", "replace"))
 
 
 def _separator(first: str) -> tuple[str, int]:
