@@ -50,6 +50,7 @@ def test_every_night_has_a_folder_of_its_own() -> None:
     nightly, once = batch("CronJob")["spec"], batch("Job")["spec"]
     assert nightly["jobTemplate"]["spec"] == once
     assert nightly["concurrencyPolicy"] == "Forbid"
+    assert once["activeDeadlineSeconds"] < 24 * 3600, "a night that hangs would keep the others from starting"
     (container,) = once["template"]["spec"]["containers"]
     ((name, field),) = [
         (variable["name"], variable["valueFrom"]["fieldRef"]["fieldPath"]) for variable in container["env"]

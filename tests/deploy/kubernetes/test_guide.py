@@ -63,6 +63,15 @@ def test_its_digest_is_that_of_one_version(version: str, mine: Path) -> None:
     assert digests.keys() == {"stable", "canary"}
 
 
+def test_labels_for_prometheus_are_those_of_its_objects(mine: Path) -> None:
+    (line,) = re.findall(r"^`(labels: .*)`\.$", GUIDE, re.MULTILINE)
+    objects = built(mine, example("mine") + line)
+    for kind in ("PodMonitor", "PrometheusRule"):
+        assert of_kind(objects, kind)[0]["metadata"]["labels"]["release"] == "NAME"
+    (deployment,) = of_kind(objects, "Deployment")
+    assert "release" not in deployment["spec"]["selector"]["matchLabels"], "which can't be changed"
+
+
 def test_a_job_every_night_is_alone(mine: Path) -> None:
     found = pods(built(mine, example("nightly")))
     assert found.keys() == {"CronJob/forecast-nightly"}
