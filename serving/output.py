@@ -13,6 +13,7 @@ from runtime.log_lines import Source, read_line, set_fields, set_level
 logger = logging.getLogger(__name__)
 
 _KEPT = 40  # lines of a process
+_LAST_WORDS_S = 5.0  # for the output of a process that has ended to be read
 _MAX_BYTES = 64_000  # of a line; the rest of a longer one is dropped
 # Limits of a process for each window of time. Lines above them are counted.
 _WINDOW_S = 10.0
@@ -50,6 +51,11 @@ class ProcessOutput:
         if not lines:
             return "It has written nothing."
         return "\n".join(["The last lines of its output:", *(f"  {line}" for line in lines)])
+
+    def last_words(self) -> str:
+        """Return the last lines of a process that has ended, once they are read."""
+        self.ended.wait(_LAST_WORDS_S)  # a descendant may hold the pipe open
+        return self.tail()
 
     def read(self, stream: IO[bytes]) -> None:
         """Read a pipe to its end."""

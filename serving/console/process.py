@@ -125,8 +125,7 @@ def _wait_until_ready(console: ConsoleProcess, cancelled: threading.Event) -> No
     until = time.monotonic() + _START_S
     while True:
         if console.process.poll() is not None:
-            console.output.ended.wait(_METRICS_S)
-            raise ServerError(f"it ended while it was starting\n{console.output.tail()}")
+            raise ServerError(f"it ended while it was starting\n{console.output.last_words()}")
         with contextlib.suppress(OSError):
             ask(console.socket, "/healthz", host="localhost", timeout=1.0)
             return

@@ -315,7 +315,7 @@ def _wait_until_ready(gateway: Gateway, cancelled: threading.Event | None) -> No
     until = time.monotonic() + _START_S
     while True:
         if gateway.process.poll() is not None:
-            tail = gateway.output.tail()
+            tail = gateway.output.last_words()
             if "inotify_fd_" in tail:
                 raise ServerError(f"{_NO_WATCH}\n{tail}")
             raise ServerError(f"Envoy ended while it was starting\n{tail}")

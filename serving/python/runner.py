@@ -30,7 +30,6 @@ from serving.runner import WORKER_DEFAULTS
 _POLL_S = 0.02
 _START_S = 120.0
 _ANSWER_S = 60.0  # a model's time for the answer that `shopcat serve` prints at the start
-_LAST_WORDS_S = 2.0  # for the output of a worker that has ended to be read
 _UNEVEN = 2  # the kernel spreads connections to a shared port at random, so that some workers get more than their share
 _HANG_S = 2.0  # a worker that hangs longer than a batch may take is killed, before the gateway gives up its requests
 
@@ -200,8 +199,7 @@ def _wait_until_ready(server: PythonServer, shared: WorkerPaths, cancelled: thre
         if cancelled is not None and cancelled.is_set():
             raise ServerError(f"the worker of {model} was stopped while it was starting")
         if server.process.poll() is not None:
-            server.output.ended.wait(_LAST_WORDS_S)
-            tail = server.output.tail()
+            tail = server.output.last_words()
             raise ServerError(f"a model can't be loaded: {tail.splitlines()[-1].strip()}\n{tail}")
         if time.monotonic() > until:
             raise ServerError(f"{model} is not ready after {_START_S:g} s\n{server.output.tail()}")

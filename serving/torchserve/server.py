@@ -260,7 +260,7 @@ def _wait_until_ready(server: Server, ready: Path, timeout: float, cancelled: th
         if cancelled is not None and cancelled.is_set():
             raise ServerError("TorchServe was stopped while it was starting")
         if server.process.poll() is not None:
-            tail = server.output.tail()
+            tail = server.output.last_words()
             unpacked = _NO_UNIX_SOCKETS not in tail or not _forbids_execution(server.folder)
             why = "" if unpacked else _NO_EXECUTION.format(server.folder.parent)
             raise ServerError(f"TorchServe ended while it was starting{why}\n{tail}")

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,17 @@ def fields(record: logging.LogRecord) -> dict[str, object]:
     line: dict[str, object] = json.loads(JsonFormatter().format(record))
     del line["time"]
     return line
+
+
+def test_the_last_words_of_a_process_are_those_that_are_still_read() -> None:
+    output = ProcessOutput("gateway")
+    reading, writing = map(os.fdopen, os.pipe(), ("rb", "wb"))
+    with reading, writing, ThreadPoolExecutor(1) as pool:
+        words = pool.submit(output.last_words)
+        writing.write(b"no watch is left\n")
+        writing.close()
+        output.read(reading)
+        assert "no watch is left" in words.result(30)
 
 
 def test_lines_of_a_process_have_its_source_instance_and_pid(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
