@@ -150,6 +150,15 @@ class Cluster:
         (self.folder / "hosts.new").write_text("\n".join(kept) + "\n")
         (self.folder / "hosts.new").replace(self.folder / "hosts.yaml")
 
+    def is_ready(self) -> bool:
+        """Return True if the shared Envoy tells a load balancer so."""
+        script = f"from urllib.request import urlopen; urlopen('http://{GATEWAY}:8080/readyz', timeout=10)"
+        done = subprocess.run(
+            inside(self.network.gateway, sys.executable, "-c", script), capture_output=True, text=True
+        )
+        assert done.returncode == 0 or "HTTP Error 503" in done.stderr, done.stderr
+        return done.returncode == 0
+
     def wait_until_answered_by(self, host: Host, requests: int = 20) -> None:
         """Wait until a host has answered some more requests."""
         enough = self.answered()[host.address] + requests

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from serving import local_http
 from tests.integration.hosts.hosts import ADDRESSES, FILES, OPTIONS, START_S, Cluster, cluster
 from tests.integration.runners.kinds import TORCHSERVE
 from tests.integration.service.shopcat import Load
@@ -130,6 +131,17 @@ def test_a_rolling_update_costs_no_answer(hosts: Cluster, demo_bundle: Path, tmp
         requests.versions.clear()
         requests.wait_for_answers(50)
     assert set(requests.versions) == {NEW}
+    assert_all_answered(requests)
+
+
+def test_an_envoy_that_is_to_stop_is_not_ready_and_answers(hosts: Cluster) -> None:
+    assert hosts.is_ready()
+    with hosts.load() as requests:
+        local_http.ask(hosts.folder / "admin.sock", "/healthcheck/fail", method="POST")
+        assert not hosts.is_ready()
+        requests.wait_for_answers(50)
+        local_http.ask(hosts.folder / "admin.sock", "/healthcheck/ok", method="POST")
+    assert hosts.is_ready()
     assert_all_answered(requests)
 
 
