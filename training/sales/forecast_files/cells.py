@@ -16,7 +16,7 @@ from schemas.sales.parse import RejectedItem
 from schemas.sales.request import ITEM_NAMES, Item
 from training.sales.data.columns import COLUMNS as TABLES
 from training.sales.data.columns import Column
-from training.sales.data.values import NOTHING, parse_texts
+from training.sales.data.values import NOTHING, Reading, parse_texts, readings, style_of
 from training.sales.forecast_files.facts import COLUMNS, WEATHER
 
 _COLUMNS = {**TABLES["weather"], **TABLES["test"]}
@@ -33,9 +33,14 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
 
 
 class Texts:
-    """Distinct texts of a column, and the text of each row, collected part by part."""
+    """Distinct texts of a column, and the text of each row, collected part by part.
 
-    def __init__(self) -> None:
+    Attributes:
+        typed: true if the texts stand for values of another type, which are never in doubt.
+    """
+
+    def __init__(self, *, typed: bool = False) -> None:
+        self.typed = typed
         self._place: dict[str, int] = {}
         self._parts: list[NDArray[np.unsignedinteger]] = []
 
@@ -70,6 +75,7 @@ class Cells(NamedTuple):
         values: value of each text; None where nothing is stated. A text that can't be read is its own value.
         faults: cause and remedy of each text that can't be read.
         valid: ``[text]``, true if an item may have the value.
+        readings: readings of the texts.
     """
 
     codes: NDArray[np.unsignedinteger]
@@ -77,9 +83,22 @@ class Cells(NamedTuple):
     values: list[Any]
     faults: Mapping[str, str]
     valid: NDArray[np.bool_]
+    readings: frozenset[Reading] = frozenset()
 
 
-def read_cells(field: str, texts: Texts, own_kind: str = "", *, as_text: bool = False) -> Cells:
+def column_of(field: str, own_kind: str = "") -> Column:
+    """Return the values that a column may have.
+
+    Args:
+        field: field of a request that the column states.
+        own_kind: kind of a column of the user's.
+    """
+    return _OWN[own_kind] if own_kind else _COLUMNS[REQUEST_COLUMNS[field]]
+
+
+def read_cells(
+    field: str, texts: Texts, own_kind: str = "", *, as_text: bool = False, style: int | None = None
+) -> Cells:
     """Return the cells of a column. The tables' spellings are accepted, such as 1.0 for a store.
 
     Args:
@@ -87,11 +106,13 @@ def read_cells(field: str, texts: Texts, own_kind: str = "", *, as_text: bool = 
         texts: texts of the column.
         own_kind: kind of a column of the user's.
         as_text: take every text as it is, as an id of a store.
+        style: style of the texts; None for that of a file which has these texts alone.
     """
-    words, column = texts.words, _OWN[own_kind] if own_kind else _COLUMNS[REQUEST_COLUMNS[field]]
+    words, column = texts.words, column_of(field, own_kind)
     array = np.empty(len(words), dtype=object)
     array[:] = words
-    numbers, wrong = parse_texts(array, column)
+    found: frozenset[Reading] = frozenset() if texts.typed or as_text else readings(array, column)
+    numbers, wrong = parse_texts(array, column, style_of(found) if style is None or texts.typed else style)
     faults: dict[str, str] = {}
     for mask, cause, remedy in wrong:
         for word in array[mask]:
@@ -105,7 +126,7 @@ def read_cells(field: str, texts: Texts, own_kind: str = "", *, as_text: bool = 
             for word, number in zip(words, numbers, strict=True)
         ]
     valid = [_is_valid(field, value, is_number=own_kind == "cont") for value in values]
-    return Cells(texts.codes(), words, values, faults, np.array(valid, dtype=np.bool_))
+    return Cells(texts.codes(), words, values, faults, np.array(valid, dtype=np.bool_), found)
 
 
 def item_of(values: Mapping[str, Any], numbers: Sequence[str]) -> Item | RejectedItem:

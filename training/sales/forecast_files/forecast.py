@@ -92,8 +92,15 @@ def check_output(source: Path, out: Path) -> None:
         raise RowsError(f"{out} is the input itself{same}; name another file for the forecasts")
 
 
-def read_rows(rows: Source, forecaster: Forecaster) -> tuple[dict[str, str], dict[str, Cells], Cells | None]:
+def read_rows(
+    rows: Source, forecaster: Forecaster, styles: Mapping[str, int] | None = None
+) -> tuple[dict[str, str], dict[str, Cells], Cells | None]:
     """Return the names of the columns by field, their cells by field, and the cells of the column ``assumed``.
+
+    Args:
+        rows: rows of the file.
+        forecaster: model that forecasts them.
+        styles: styles of the columns by field, the first one where none is named; None for those that the rows show.
 
     Raises:
         RowsError: if the file can't be read, or lacks a column.
@@ -107,7 +114,7 @@ def read_rows(rows: Source, forecaster: Forecaster) -> tuple[dict[str, str], dic
             columns = find_columns(rows.file, names, model)
             assumed_name = next((name for name in names if plain_name(name) == ASSUMED), None)
             named = columns | ({ASSUMED: assumed_name} if assumed_name is not None else {})
-            texts = {field: Texts() for field in named}
+            texts = {field: Texts(typed=rows.is_typed(part, name)) for field, name in named.items()}
         for field, name in named.items():
             texts[field].add(*rows.distinct(part, name))
     text_ids = isinstance(model.panel.store_ids[0], str)
@@ -118,6 +125,7 @@ def read_rows(rows: Source, forecaster: Forecaster) -> tuple[dict[str, str], dic
             texts[field],
             user_fields[field].kind if field in user_fields else "",
             as_text=text_ids and field == "store",
+            style=None if styles is None else styles.get(field, 0),
         )
         for field in columns
     }

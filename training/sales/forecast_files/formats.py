@@ -76,6 +76,12 @@ class Source:
         codes, values = pd.factorize(cells, use_na_sentinel=False)
         return codes, [_text(value) for value in values.tolist()]
 
+    def is_typed(self, part: pd.DataFrame, column: str) -> bool:
+        """Return True if the cells of a column have a type of their own; a text may be written in several styles."""
+        cells = part.iloc[:, names_of(part).index(column)]
+        values = cells.cat.categories if isinstance(cells.dtype, pd.CategoricalDtype) else cells
+        return self.is_parquet and pd.api.types.infer_dtype(values, skipna=True) != "string"
+
     def place(self, row: int) -> str:
         """Return the place of a row for an error message.
 
