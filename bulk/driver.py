@@ -15,8 +15,8 @@ from bulk.job import Done, Job, Part
 from bulk.merging import OrderedMerge
 from bulk.output import Output, OutputError
 from bulk.runners.runner import Runner
-from bulk.sales.plan import PLAN, merged
-from bulk.work import again, needs_survey, read_footer
+from bulk.sales.plan import PLAN, STYLES, merged, read_survey
+from bulk.work import Step, again, read_footer
 from runtime.words import counted
 
 _READERS: Final = 8  # threads that read the footers of earlier parts; why: an object store needs 50 ms for each
@@ -92,17 +92,28 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
 
 
 def _survey(job: Job, out: Output, parts: list[Part], runner: Runner, say: Callable[[Progress], object]) -> None:
-    """Publish the plan that all rows make, unless it is there; it is empty if they state none. Photos make none."""
+    """Publish the plan that all rows make, unless it is there; it is empty if they state none. Photos make none.
+
+    A second survey follows if the first one had to find out how dates and numbers are written.
+    """
     if job.kind != "sales" or out.has(PLAN):
         return
-    surveyed = parts if needs_survey(job.task, parts) else []
-    plan, rows = OrderedMerge(len(surveyed), merged), 0
-    with closing(runner.run(job.task, "survey", surveyed)) as results:
-        for ended, done in enumerate(results, 1):
-            plan.add(done.part, done.content)
-            rows += done.rows
-            say(Progress("reading the plan", ended, len(surveyed), rows))
-    out.create(PLAN, plan.result())
+
+    def surveyed(step: Step) -> bytes:
+        words = "reading the plan" if step == "survey" else "reading the plan again"
+        plan, rows = OrderedMerge(len(parts), merged), 0
+        with closing(runner.run(job.task, step, parts)) as results:
+            for ended, done in enumerate(results, 1):
+                plan.add(done.part, done.content)
+                rows += done.rows
+                say(Progress(words, ended, len(parts), rows))
+        return plan.result()
+
+    plan = surveyed("survey")
+    if not read_survey(plan).is_complete:
+        out.create(STYLES, plan)
+        plan = surveyed("survey again")
+    out.create(PLAN, plan)
 
 
 def _finish(job: Job, out: Output, parts: list[Part], results: dict[int, Done], earlier: int) -> Summary:

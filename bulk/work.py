@@ -3,8 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -19,7 +19,7 @@ from runtime.folder import sha256
 
 logger = logging.getLogger(__name__)
 
-Step = Literal["survey", "answer"]
+Step = Literal["survey", "survey again", "answer"]
 T = TypeVar("T")
 
 ATTEMPTS: Final = 5  # at a store that fails
@@ -46,24 +46,18 @@ class Answers(Protocol):
 class Work(Protocol):
     """Work of one kind of model with parts."""
 
-    def needs_survey(self, part: Part) -> bool:
-        """Return True if answers to other parts may depend on what a part states."""
-        ...
+    def survey(self, part: Part, *, again: bool) -> Done:
+        """Return what all parts together have to know of a part before any is answered.
 
-    def survey(self, part: Part) -> Done:
-        """Return what all parts together have to know of a part before any is answered."""
+        Args:
+            part: the part.
+            again: true after a first survey of all parts.
+        """
         ...
 
     def answer(self, part: Part) -> Answers:
         """Return the answers to a part."""
         ...
-
-
-def needs_survey(task: Task, parts: Iterable[Part]) -> bool:
-    """Return True if the parts need a survey before they are answered. It loads the bundle."""
-    work = _work(task)
-    firsts = {part.file: part for part in parts if not part.line}
-    return any(again(partial(work.needs_survey, part)) for part in firsts.values())
 
 
 def run_part(task: Task, step: Step, part: Part) -> Done:
@@ -76,9 +70,9 @@ def run_part(task: Task, step: Step, part: Part) -> Done:
         UnavailableError: if a store fails again and again.
     """
     work = _work(task)
-    if step == "survey":
-        return again(lambda: work.survey(part))
-    return again(lambda: _publish(task, part, work.answer(part)))
+    if step == "answer":
+        return again(lambda: _publish(task, part, work.answer(part)))
+    return again(lambda: work.survey(part, again=step == "survey again"))
 
 
 def again(attempt: Callable[[], T]) -> T:

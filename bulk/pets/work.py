@@ -54,11 +54,7 @@ class PetsWork:
         share = self._fields.pop("review_share", None)
         self._classifier = Classifier.load(folder, device=pick_device(task.device), review_share=share)
 
-    def needs_survey(self, part: Part) -> bool:
-        """Return False: no photo depends on another one."""
-        return False
-
-    def survey(self, part: Part) -> Done:
+    def survey(self, part: Part, *, again: bool) -> Done:
         """Return the number of photos; nothing else is needed before they are answered."""
         return Done(part.number, len(part.photos))
 

@@ -1,36 +1,56 @@
-"""The plan of a job: what all its rows state about the days of stores, however its files are cut."""
+"""The plan of a job: what all its rows state about the days of stores, and how they are written, in any cut."""
 
 import io
+import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from sales.arrays import Int8, Int64
 from sales.calendar import FIELDS, Calendar
 from sales.statements.facts import NOT_STATED, Elsewhere
+from training.sales.data.values import Reading, style_of
 
 PLAN = "_PLAN.npz"
+STYLES = "_STYLES.npz"  # a survey without all statements, where the rows show together how some of them are written
+
+Readings = Mapping[str, frozenset[Reading]]  # by field
+
+
+class Survey(NamedTuple):
+    """Statements of some rows about days, and readings of the texts in their columns.
+
+    Attributes:
+        places: places of the statements in ``[field of FIELDS, store, day]``, ascending.
+        values: their values for the calendar; of several statements about a day, the last in the order of the rows.
+        readings: readings of the columns' texts.
+        is_complete: false if statements are left out, because other rows may say how they are written.
+    """
+
+    places: Int64 = np.empty(0, np.int64)
+    values: Int8 = np.empty(0, np.int8)
+    readings: Readings = {}  # noqa: RUF012 - never changed
+    is_complete: bool = True
 
 
 class JobPlan:
-    """Statements about store-days: of several about one, the last in the order of the rows.
+    """Statements about store-days, and the styles of columns.
 
     Attributes:
         days: ``[field of FIELDS, store, day]``, value for the calendar, or ``NOT_STATED``.
     """
 
-    def __init__(self, calendar: Calendar, content: bytes | None = None) -> None:
+    def __init__(self, calendar: Calendar, survey: Survey) -> None:
         """Initialize the plan.
 
         Args:
             calendar: the model's calendar.
-            content: statements, as `merged` returns them; None if there are none.
+            survey: survey of all rows.
         """
         self.days: Int8 = np.full((len(FIELDS), *calendar.open.shape), NOT_STATED, np.int8)
-        if content is not None:
-            places, values = _read(content)
-            self.days.reshape(-1)[places] = values
+        self.days.reshape(-1)[survey.places] = survey.values
         self._stated = (self.days != NOT_STATED).any(axis=0)
 
     def about(self, stores: Int64) -> Elsewhere | None:
@@ -42,8 +62,8 @@ class JobPlan:
         return Elsewhere(np.zeros_like(store), store, day, self.days[:, store, day])
 
 
-def statements(calendar: Calendar, store: Int64, day: Int64, days: Int8 | None) -> bytes:
-    """Return the statements of a part's rows.
+def statements(calendar: Calendar, store: Int64, day: Int64, days: Int8 | None) -> tuple[Int64, Int8]:
+    """Return the places and values of some rows' statements; see `Survey`.
 
     Args:
         calendar: the model's calendar.
@@ -52,19 +72,30 @@ def statements(calendar: Calendar, store: Int64, day: Int64, days: Int8 | None) 
         days: ``[field of FIELDS, row]``, value for the calendar, or ``NOT_STATED``; None if no row states any.
     """
     if days is None:
-        return _written(np.empty(0, np.int64), np.empty(0, np.int8))
+        return np.empty(0, np.int64), np.empty(0, np.int8)
     field, row = np.nonzero(days != NOT_STATED)
     places = np.ravel_multi_index((field, store[row], day[row]), (len(FIELDS), *calendar.open.shape))
-    return _written(*_last(places, days[field, row]))
+    return _last(places, days[field, row])
+
+
+def styles(survey: Survey) -> dict[str, int]:
+    """Return the styles of the columns by field."""
+    return {field: style_of(found) for field, found in survey.readings.items()}
+
+
+def together(surveys: Iterable[Survey]) -> Survey:
+    """Return one survey of the rows of several, in their order."""
+    listed = [Survey(), *surveys]
+    places, values = (np.concatenate(arrays) for arrays in zip(*(survey[:2] for survey in listed), strict=True))
+    readings: dict[str, frozenset[Reading]] = {}
+    for survey in listed:
+        readings |= {field: readings.get(field, frozenset()) | found for field, found in survey.readings.items()}
+    return Survey(*_last(places, values), readings, all(survey.is_complete for survey in listed))
 
 
 def merged(parts: Iterable[bytes]) -> bytes:
-    """Return the statements of parts together, in their order."""
-    places, values = np.empty(0, np.int64), np.empty(0, np.int8)
-    for part in parts:
-        more, news = _read(part)
-        places, values = _last(np.append(places, more), np.append(values, news))
-    return _written(places, values)
+    """Return the surveys of parts together, in their order."""
+    return written(together(map(read_survey, parts)))
 
 
 def _last(places: Int64, values: Int8) -> tuple[Int64, Int8]:
@@ -73,17 +104,27 @@ def _last(places: Int64, values: Int8) -> tuple[Int64, Int8]:
     return found, values[len(places) - 1 - backwards]
 
 
-def _written(places: Int64, values: Int8) -> bytes:
-    """Return statements as an npz file. It has the gaps between places, which are small numbers that repeat."""
+def written(survey: Survey) -> bytes:
+    """Return a survey as an npz file. It has the gaps between places, which are small numbers that repeat."""
+    readings = json.dumps({field: sorted(found) for field, found in sorted(survey.readings.items())})
+    arrays = {
+        "gaps": np.diff(survey.places, prepend=0),
+        "values": survey.values,
+        "readings": np.frombuffer(readings.encode(), np.uint8),
+        "is_complete": np.array(survey.is_complete),
+    }
     file = io.BytesIO()
     # why level 1: 42,000 places take 2.4 ms, and by np.savez_compressed and without gaps 27 ms, in more bytes.
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in {"gaps": np.diff(places, prepend=0), "values": values}.items():
+        for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as opened:
                 np.lib.format.write_array(opened, array, allow_pickle=False)
     return file.getvalue()
 
 
-def _read(content: bytes) -> tuple[Int64, Int8]:
+def read_survey(content: bytes) -> Survey:
+    """Return a survey that `written` has written."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return np.cumsum(arrays["gaps"]), arrays["values"]
+        listed = json.loads(arrays["readings"].tobytes())
+        readings = {field: frozenset(map(tuple, found)) for field, found in listed.items()}
+        return Survey(np.cumsum(arrays["gaps"]), arrays["values"], readings, bool(arrays["is_complete"]))

@@ -1,36 +1,45 @@
 """The work of a sales job: read a part of a table, forecast its rows, and add the forecasts as columns."""
 
 import json
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-from pyarrow import parquet
 
-from bulk.inputs import InputError, readable
-from bulk.job import PARQUET, Done, Part, Task
+from bulk.job import Done, Part, Task
 from bulk.sales.forecasts import PlannedForecaster
-from bulk.sales.plan import PLAN, JobPlan, merged, statements
+from bulk.sales.parts import PartFile, opened
+from bulk.sales.plan import (
+    PLAN,
+    STYLES,
+    JobPlan,
+    Readings,
+    Survey,
+    read_survey,
+    statements,
+    styles,
+    together,
+    written,
+)
 from bulk.storage.places import storage_of
 from bulk.storage.storage import below
 from runtime.device import pick_device
 from sales.arrays import Int64
 from sales.calendar import FIELDS
-from sales.forecaster import Forecaster
+from sales.forecaster import Forecaster, Model
 from schemas.sales.options import parse_options
-from training.sales.data.readers import UnreadableError, read_csv_lines
+from training.sales.data.values import is_clear, readings
 from training.sales.forecast_files.cells import Cells
-from training.sales.forecast_files.forecast import OPENED, read_rows, reasons_to_refuse, refusal
-from training.sales.forecast_files.formats import RowsError, Source, without_blank_lines
+from training.sales.forecast_files.forecast import OPENED, read_rows, reasons_to_refuse, refusal, styled_columns
+from training.sales.forecast_files.formats import RowsError, Source
+from training.sales.forecast_files.header import find_columns
 from training.sales.forecast_files.output import Results
 from training.sales.forecast_files.statements import Statements
 
-BATCH: Final = 250_000  # rows of a Parquet file in memory
 _TYPES: Final = {"f": pa.float64(), "O": pa.string()}  # of the answers' columns, also where all of them are missing
 PROBLEM: Final = "problem"  # column with the reasons why rows can't be forecast
 
@@ -70,37 +79,57 @@ class SalesWork:
         if problem is not None:
             raise RowsError(problem.detail.removeprefix("/"))
 
-    def needs_survey(self, part: Part) -> bool:
-        """Return True if the columns of a part state anything about days on which other rows may depend."""
-        batch = next(self._batches(part, rows=1))
-        lists_open_days = self.forecaster.model.panel.lists_open_days_only
-        return bool({*FIELDS} & {*batch.columns}) or lists_open_days
+    def survey(self, part: Part, *, again: bool) -> Done:
+        """Return what the rows of a part state about days, and how they are written.
 
-    def survey(self, part: Part) -> Done:
-        """Return what the rows of a part state about days.
+        Statements are left out if other parts may say how they are written, unless the survey is made again.
 
         Raises:
             RowsError: if a row can't be forecast and the job refuses such rows.
         """
-        rows, bad, found = 0, 0, []
-        calendar = self.forecaster.model.panel.calendar
-        for batch in self._batches(part):
-            chosen = self._chosen(batch)
-            stated = batch.statements.rows(chosen)
-            found.append(statements(calendar, stated.store, stated.day, stated.facts.days))
-            rows, bad = rows + len(batch.table), bad + len(batch.table) - len(chosen)
-        return Done(part.number, rows, bad, content=merged(found))
+        model = self.forecaster.model
+        with opened(part) as file:
+            columns = find_columns(part.file, file.names, model)
+            if not {*FIELDS} & {*columns} and not model.panel.lists_open_days_only:  # nothing is stated about days
+                found = Survey(readings=_readings(file, columns, model))
+                return Done(part.number, 0, content=written(found))
+        surveys, rows, bad = [], 0, 0
+        for batch in self._batches(part, self._styles if again else None):
+            found = Survey(readings={field: cells.readings for field, cells in batch.cells.items()})
+            rows += len(batch.table)
+            if again or all(map(is_clear, found.readings.values())):
+                chosen = self._chosen(batch)
+                bad += len(batch.table) - len(chosen)
+                stated = batch.statements.rows(chosen)
+                places, values = statements(model.panel.calendar, stated.store, stated.day, stated.facts.days)
+                surveys.append(found._replace(places=places, values=values))
+            else:
+                surveys.append(found._replace(is_complete=False))
+        return Done(part.number, rows, bad, content=written(together(surveys)))
 
     def answer(self, part: Part) -> "SalesAnswers":
         """Return the rows of a part with their forecasts."""
         return SalesAnswers(self, part)
 
     @cached_property
+    def _styles(self) -> dict[str, int]:
+        """The styles of columns, which the driver has published before the second survey."""
+        return styles(self._published(STYLES))
+
+    @cached_property
+    def _plan(self) -> Survey:
+        """The plan of the job, which the driver has published."""
+        return self._published(PLAN)
+
+    @cached_property
     def _planned(self) -> PlannedForecaster:
-        """The forecaster under the plan of the job, which the driver has published."""
-        with storage_of(self._task.out).open(below(self._task.out, PLAN)) as file:
-            plan = JobPlan(self.forecaster.model.panel.calendar, file.read())
+        """The forecaster under the plan of the job."""
+        plan = JobPlan(self.forecaster.model.panel.calendar, self._plan)
         return PlannedForecaster(self.forecaster, plan, self._options)
+
+    def _published(self, name: str) -> Survey:
+        with storage_of(self._task.out).open(below(self._task.out, name)) as file:
+            return read_survey(file.read())
 
     def _chosen(self, batch: _Batch) -> Int64:
         """Return the rows that can be forecast.
@@ -114,11 +143,12 @@ class SalesWork:
             raise RowsError(refusal(batch.source, batch.columns, batch.cells, self.forecaster, wrong, outcome))
         return np.flatnonzero(~batch.statements.wrong)
 
-    def _batches(self, part: Part, rows: int = BATCH) -> Iterator[_Batch]:
-        """Yield the rows of a part."""
-        for table, source in _read(part, rows):
-            columns, cells, assumed = read_rows(source, self.forecaster)
-            yield _Batch(table, source, columns, cells, Statements(cells, self.forecaster, assumed))
+    def _batches(self, part: Part, styles: Mapping[str, int] | None) -> Iterator[_Batch]:
+        """Yield the rows of a part, in the styles of the columns, or in those that a batch shows."""
+        with opened(part) as file:
+            for table, source in file.batches():
+                columns, cells, assumed = read_rows(source, self.forecaster, styles)
+                yield _Batch(table, source, columns, cells, Statements(cells, self.forecaster, assumed))
 
 
 class SalesAnswers:
@@ -136,7 +166,7 @@ class SalesAnswers:
 
     def __iter__(self) -> Iterator[pa.Table]:
         self._notes, self.bad = Counter(), 0
-        for batch in self._work._batches(self._part):
+        for batch in self._work._batches(self._part, styles(self._work._plan)):
             yield self._answered(batch)
 
     def _answered(self, batch: _Batch) -> pa.Table:
@@ -169,59 +199,15 @@ class SalesAnswers:
         return pa.array(reasons, pa.string())
 
 
-def _read(part: Part, rows: int) -> Iterator[tuple[pa.Table, Source]]:
-    """Yield the rows of a part, of a Parquet file a number at a time.
-
-    Raises:
-        RowsError: if they can't be read.
-    """
-    with storage_of(part.file).open(part.file) as file:
-        if part.file.lower().endswith(PARQUET):
-            yield from _read_groups(part, file, rows)
-        else:
-            yield _read_lines(part, file)
-
-
-def _read_lines(part: Part, file: IO[bytes]) -> tuple[pa.Table, Source]:
-    """Return the lines of a part of a CSV file; all columns are texts."""
-    header = file.read(part.header)
-    file.seek(part.first)
-    try:
-        frame = without_blank_lines(read_csv_lines(header, file.read(part.end - part.first), part.line))
-    except UnreadableError as error:
-        raise RowsError(f"{part.file}: {error}") from None
-    texts = pa.schema([(str(name), pa.string()) for name in frame.columns])
-    table = pa.Table.from_pandas(frame, texts, preserve_index=False)
-    return table.replace_schema_metadata(), Source(part.file, frame)
-
-
-def _read_groups(part: Part, file: IO[bytes], rows: int) -> Iterator[tuple[pa.Table, Source]]:
-    """Yield the rows of a part of a Parquet file, a number at a time, with their types.
-
-    Raises:
-        InputError: if the file is damaged.
-    """
-    before, groups = part.line, [*range(part.first, part.end)]
-    with readable(part.file):
-        opened = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
-    try:
-        with readable(part.file):
-            for table, frame in _read_tables(opened, groups, rows):
-                frame.index += before - 1  # as `read_parquet` has it
-                before += len(table)
-                yield table, Source(part.file, frame)
-    except InputError:
-        for group in groups:  # the rows of a batch may be of several
-            with readable(f"{part.file}: row group {group}, counted from 0"):
-                deque(_read_tables(opened, [group], rows), 0)
-        raise
-
-
-def _read_tables(opened: parquet.ParquetFile, groups: list[int], rows: int) -> Iterator[tuple[pa.Table, pd.DataFrame]]:
-    """Yield the rows of some row groups, a number at a time."""
-    for batch in opened.iter_batches(rows, row_groups=groups):
-        table = pa.Table.from_batches([batch]).replace_schema_metadata()
-        yield table, table.to_pandas()
+def _readings(file: PartFile, columns: Mapping[str, str], model: Model) -> Readings:
+    """Return the readings of a part's columns, of which no other is read."""
+    styled = styled_columns(columns, model)
+    dates = [columns[field] for field, column in styled.items() if column.kind == "date"]
+    numbers = [columns[field] for field, column in styled.items() if column.kind != "date"]
+    texts = file.texts(dates, numbers)
+    return {
+        field: readings(texts[columns[field]], column) for field, column in styled.items() if columns[field] in texts
+    }
 
 
 def _with_columns(table: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:

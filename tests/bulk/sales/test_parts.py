@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from bulk import cuts
 from bulk.job import Job
-from bulk.sales import forecasts, work
+from bulk.sales import forecasts, parts
 from sales.forecaster import Forecaster
 from schemas.sales.options import AnswerOptions
 from tests.bulk.conftest import RunJob, rows_of
@@ -79,7 +79,7 @@ def test_typed_columns_of_parquet_are_kept_and_their_nulls_state_nothing(
     forecaster: Forecaster, job: MakeJob, run: RunJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cuts, "PARQUET_ROWS", 300)
-    monkeypatch.setattr(work, "BATCH", 70)
+    monkeypatch.setattr(parts, "BATCH", 70)
     frame = many_rows()
     expected = in_one_file(forecaster, frame, tmp_path)
     flags = {

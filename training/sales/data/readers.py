@@ -68,13 +68,14 @@ def read_csv_parts(file: Path, rows: int) -> Iterator[pd.DataFrame]:
                 yield frame
 
 
-def read_csv_lines(header: bytes, lines: bytes, place: int) -> pd.DataFrame:
+def read_csv_lines(header: bytes, lines: bytes, place: int, columns: list[int] | None = None) -> pd.DataFrame:
     """Read some lines of a CSV file as texts.
 
     Args:
         header: the file's first line, and Excel's line before it if there is one.
         lines: whole lines below the header.
         place: number of lines between the header and these.
+        columns: places of the columns to read; None for all.
 
     Raises:
         UnreadableError: if they can't be read.
@@ -82,12 +83,23 @@ def read_csv_lines(header: bytes, lines: bytes, place: int) -> pd.DataFrame:
     content = header + lines
     try:
         with _readable():
-            options, skipped = _options_of(header.decode("utf-8-sig").splitlines()[0])
-            frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), dtype=str, na_filter=False, **options)
+            options, skipped = _options_of(_first_line(header))
+            options |= {"dtype": str, "na_filter": False, "usecols": columns}
+            frame: pd.DataFrame = pd.read_csv(io.BytesIO(content), **options)
     except UnreadableError as error:
         raise UnreadableError(_cause_in_file(error, content, place), error.remedy) from error.__cause__
     frame.index += skipped + place
     return frame
+
+
+def may_quote_commas(header: bytes, lines: bytes) -> bool:
+    """Return True if a cell of some lines may have a comma; see `read_csv_lines`."""
+    separator, _ = _separator(_first_line(header))
+    return (b'"' if separator == "," else b",") in lines
+
+
+def _first_line(header: bytes) -> str:
+    return header.decode("utf-8-sig").splitlines()[0]
 
 
 def _cause_in_file(error: UnreadableError, content: bytes, place: int) -> str:

@@ -1,7 +1,7 @@
 """Forecasts of the rows of a CSV or Parquet file, written to another file."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,13 +11,15 @@ import pandas as pd
 from runtime.cores import n_cores
 from runtime.words import counted
 from sales.arrays import Int64
-from sales.forecaster import Forecaster
+from sales.forecaster import Forecaster, Model
 from schemas.problem_kinds import type_uri
 from schemas.problems import Problem
 from schemas.sales.column_names import plain_name
 from schemas.sales.options import NO_OPTIONS, AnswerOptions
 from schemas.sales.parse import ForecastRequest, RejectedItem
-from training.sales.forecast_files.cells import Cells, Texts, item_of, read_cells
+from training.sales.data.columns import Column
+from training.sales.data.values import has_styles
+from training.sales.forecast_files.cells import Cells, Texts, column_of, item_of, read_cells
 from training.sales.forecast_files.facts import own_fields
 from training.sales.forecast_files.formats import RowsError, Source, names_of, write_rows
 from training.sales.forecast_files.header import find_columns
@@ -117,8 +119,7 @@ def read_rows(
             texts = {field: Texts(typed=rows.is_typed(part, name)) for field, name in named.items()}
         for field, name in named.items():
             texts[field].add(*rows.distinct(part, name))
-    text_ids = isinstance(model.panel.store_ids[0], str)
-    user_fields = own_fields(model)
+    text_ids, user_fields = _has_text_ids(model), own_fields(model)
     cells = {
         field: read_cells(
             field,
@@ -132,6 +133,18 @@ def read_rows(
     assumed = texts.get(ASSUMED)
     words = None if assumed is None else Cells(assumed.codes(), assumed.words, [], {}, np.empty(0, np.bool_))
     return columns, cells, words
+
+
+def styled_columns(fields: Iterable[str], model: Model) -> dict[str, Column]:
+    """Return the values of those fields whose texts may be written in several styles."""
+    user_fields = own_fields(model)
+    columns = {field: column_of(field, user_fields[field].kind if field in user_fields else "") for field in fields}
+    taken_as_text = {"store"} if _has_text_ids(model) else set()
+    return {field: column for field, column in columns.items() if has_styles(column) and field not in taken_as_text}
+
+
+def _has_text_ids(model: Model) -> bool:
+    return isinstance(model.panel.store_ids[0], str)
 
 
 def _forecast(forecaster: Forecaster, statements: Statements, options: AnswerOptions, results: Results) -> None:

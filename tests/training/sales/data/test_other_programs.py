@@ -63,6 +63,7 @@ def test_dates_of_one_clear_style_are_read(frame: pd.DataFrame, expected: Tables
         (["13/02/2023", "02/13/2023"], "not clear which number is the month"),
         (["2023-02-01", "02.02.2023"], "not a date"),
         (["44927", "44928"], "not a date"),
+        (["13/02/2023", "soon", "14/02/2023"], "not a date (line 3: 'soon')"),
     ],
 )
 def test_dates_of_unclear_or_mixed_styles_are_a_problem(tmp_path: Path, dates: list[str], cause: str) -> None:
