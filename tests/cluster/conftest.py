@@ -1,5 +1,6 @@
 """Jobs of 40 parts that an engine runs in a process of their own, and the attempts at their parts."""
 
+import json
 import os
 import signal
 import subprocess
@@ -125,6 +126,25 @@ def jobs(engine: Engine, rows: Path, tmp_path: Path) -> Iterator[Jobs]:
     jobs = Jobs(engine, rows, tmp_path)
     yield jobs
     jobs.end()
+
+
+def check(out: Path, forecasts: pd.DataFrame) -> None:
+    """Compare an output with the forecasts of one file, row by row, and with its manifest."""
+    manifest = json.loads((out / "_MANIFEST.json").read_text(encoding="utf-8"))
+    assert (out / "_SUCCESS").exists()
+    files = [part["file"] for part in manifest["parts"]]
+    assert sorted(files) == sorted(file.name for file in out.glob("*.parquet"))
+    assert len(files) == PARTS
+    tables = [pd.read_parquet(out / file) for file in files]
+    assert [len(table) for table in tables] == [part["rows"] for part in manifest["parts"]]
+    written = pd.concat(tables)
+    assert len(written) == manifest["rows"] == len(forecasts)
+    keys = ["store", "date"]
+    assert not written.duplicated(keys).any()
+    texts = dict.fromkeys(keys, str)
+    merged = written.astype(texts).merge(forecasts.astype(texts), on=keys, suffixes=("", "_of_one"), validate="1:1")
+    assert len(merged) == len(forecasts)
+    pd.testing.assert_series_equal(merged["sales"], merged["sales_of_one"], check_names=False, rtol=1e-5)
 
 
 def kill(process: int) -> None:

@@ -1,13 +1,11 @@
 """Jobs whose workers, machines and driver are killed: every row is in the output once, on every engine."""
 
-import json
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.cluster.conftest import PARTS, Jobs, gone, kill
+from tests.cluster.conftest import PARTS, Jobs, check, gone, kill
 from tests.cluster.engines import Engine
 
 pytestmark = [pytest.mark.cluster, pytest.mark.integration]
@@ -37,22 +35,3 @@ def test_every_row_is_written_once_whatever_is_killed(jobs: Jobs, engine: Engine
     assert len(first) + len(second) <= PARTS + 5  # a part for each worker that was lost: 2, 2 with the driver, 1
     assert max(Counter(first + second).values()) <= 3
     check(jobs.out, forecasts)
-
-
-def check(out: Path, forecasts: pd.DataFrame) -> None:
-    """Compare an output with the forecasts of one file, row by row, and with its manifest."""
-    manifest = json.loads((out / "_MANIFEST.json").read_text(encoding="utf-8"))
-    assert (out / "_SUCCESS").exists()
-    files = [part["file"] for part in manifest["parts"]]
-    assert sorted(files) == sorted(file.name for file in out.glob("*.parquet"))
-    assert len(files) == PARTS
-    tables = [pd.read_parquet(out / file) for file in files]
-    assert [len(table) for table in tables] == [part["rows"] for part in manifest["parts"]]
-    written = pd.concat(tables)
-    assert len(written) == manifest["rows"] == len(forecasts)
-    keys = ["store", "date"]
-    assert not written.duplicated(keys).any()
-    texts = dict.fromkeys(keys, str)
-    merged = written.astype(texts).merge(forecasts.astype(texts), on=keys, suffixes=("", "_of_one"), validate="1:1")
-    assert len(merged) == len(forecasts)
-    pd.testing.assert_series_equal(merged["sales"], merged["sales_of_one"], check_names=False, rtol=1e-5)

@@ -5,9 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from socket import create_server
 from typing import NamedTuple
 
 import httpx
@@ -15,7 +13,8 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.cluster.conftest import DEMO
+from tests.bulk.stores import free_ports
+from tests.cluster.conftest import DEMO, check
 from tests.integration.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.integration]
@@ -29,12 +28,6 @@ class Head(NamedTuple):
 
     jobs: str
     agent: str
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        servers = [stack.enter_context(create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in servers]
 
 
 def status(url: str) -> int:
@@ -77,15 +70,11 @@ def submit(head: Head, *command: str | Path, **variables: str) -> subprocess.Com
     return subprocess.run(submitted, env=os.environ | variables, capture_output=True, text=True, timeout=240)
 
 
-def test_a_submitted_job_writes_its_forecasts(head: Head, tmp_path: Path) -> None:
-    rows, out = tmp_path / "rows", tmp_path / "out"
-    rows.mkdir()
-    (rows / "rows.csv").write_text("store,date\n1,2015-08-01\n2,2015-08-01\n")
+def test_a_submitted_job_writes_its_forecasts(head: Head, rows: Path, forecasts: pd.DataFrame, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     done = submit(head, BIN / "shopcat", "forecast", DEMO, rows, "--out", f"{out}/", "--runner", "ray", **TOKEN)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (out / "_SUCCESS").exists()
-    (table,) = [pd.read_parquet(file) for file in out.glob("*.parquet")]
-    assert table["sales"].iloc[0] == pytest.approx(9695.153, rel=1e-5)
+    check(out, forecasts)
 
 
 def test_nobody_submits_a_job_without_the_token(head: Head, tmp_path: Path) -> None:
