@@ -4,7 +4,9 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import IO, Final, NamedTuple
 
 import numpy as np
@@ -14,12 +16,14 @@ from bulk.inputs import InputError, readable
 from bulk.job import PARQUET, Kind, Part
 from bulk.storage.places import storage_of
 from bulk.storage.storage import File
+from bulk.work import again
 from training.sales.data.readers import SEPARATORS, separator_of
 
 CSV_BYTES: Final = 8 << 20  # of a part of a CSV file, at least; why: seconds of work, and 100 MB of memory
 PARQUET_ROWS: Final = 500_000  # rows of a part of a Parquet file, at least, in whole row groups
 PHOTOS: Final = 128  # photos of a part
 _BLOCK: Final = 8 << 20  # bytes that are looked through at a time
+_READERS: Final = 8  # files that are read at a time; why: an object store needs 50 ms for each
 
 
 def sizes(kind: Kind) -> dict[str, int]:
@@ -32,19 +36,21 @@ def cut(kind: Kind, files: Sequence[File]) -> list[Part]:
 
     Raises:
         InputError: if no file has rows, or one is not what its name says.
+        UnavailableError: if a file can't be read again and again.
     """
     if kind == "pets":
         places = [file.place for file in files]
         parts = [Part(0, photos=tuple(places[first : first + PHOTOS])) for first in range(0, len(places), PHOTOS)]
     else:
-        parts = list(itertools.chain.from_iterable(map(_cut_table, files)))
+        with ThreadPoolExecutor(_READERS) as pool:
+            parts = [part for found in pool.map(lambda file: again(partial(_cut_table, file)), files) for part in found]
         if not parts:
             raise InputError(f"{files[0].place}: there are no rows; add them")
     return [part._replace(number=number) for number, part in enumerate(parts)]
 
 
-def _cut_table(file: File) -> Iterator[Part]:
-    yield from _cut_parquet(file) if file.name.lower().endswith(PARQUET) else _cut_csv(file)
+def _cut_table(file: File) -> list[Part]:
+    return list(_cut_parquet(file) if file.name.lower().endswith(PARQUET) else _cut_csv(file))
 
 
 def _cut_parquet(file: File) -> Iterator[Part]:

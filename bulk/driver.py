@@ -73,7 +73,7 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
     """
     out = Output(job)
     out.claim()
-    parts = again(partial(cut, job.kind, job.files))
+    parts = cut(job.kind, job.files)
     there = out.published()
     missing = [part for part in parts if part.number not in there]
     if missing:

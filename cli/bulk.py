@@ -1,5 +1,6 @@
 """Jobs over many files, as `forecast` and `classify` run them when they write a folder."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # --help should not wait for their imports
 
 F = TypeVar("F", bound=Callable[..., None])
 
-LATER = 1  # exit code of a job that continues when it is run again
+LATER = os.EX_TEMPFAIL  # exit code of a job that continues when it is run again; Python's own for a fault is 1
 _CONTINUES = "The same command continues from here."
 _EVERY_S = 5.0  # between two lines of progress
 

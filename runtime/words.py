@@ -4,7 +4,8 @@
 def counted(number: int, noun: str) -> str:
     """Return a number and its noun, which is in the plural unless the number is 1.
 
-    >>> counted(1, "row"), counted(1200, "row")
-    ('1 row', '1,200 rows')
+    >>> counted(1, "row"), counted(1200, "row"), counted(2, "process")
+    ('1 row', '1,200 rows', '2 processes')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"

@@ -29,7 +29,7 @@ class Processes:
     @property
     def name(self) -> str:
         """Return the number of processes."""
-        return counted(self.count, "process").replace("processs", "processes")
+        return counted(self.count, "process")
 
     def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Generator[Done]:
         """Run a step with all parts; see `Runner.run`."""

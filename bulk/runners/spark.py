@@ -52,7 +52,8 @@ class Spark:
         try:
             while seen < len(parts):
                 is_over = not thread.is_alive()
-                for result in results.value[seen:]:
+                while seen < len(results.value):
+                    result, results.value[seen] = results.value[seen], None  # a survey is not kept in memory
                     seen += 1
                     if isinstance(result, Exception):
                         raise result
@@ -77,7 +78,7 @@ class Spark:
 
 
 class _Results:
-    """Rule of an accumulator that keeps the results of all tasks."""
+    """Rule of an accumulator that lists the results of all tasks, always in the same list."""
 
     def zero(self, value: list[Result]) -> list[Result]:
         """Return what a task begins with."""
@@ -85,7 +86,8 @@ class _Results:
 
     def addInPlace(self, value1: list[Result], value2: list[Result]) -> list[Result]:  # noqa: N802 - Spark's name
         """Return the results of both."""
-        return value1 + value2
+        value1 += value2
+        return value1
 
 
 def _run(

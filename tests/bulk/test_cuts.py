@@ -2,18 +2,22 @@
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bulk import cuts
+from bulk import cuts, work
 from bulk.cuts import cut
 from bulk.inputs import InputError
 from bulk.job import Part
+from bulk.storage.local import LocalStorage
 from bulk.storage.places import storage_of
+from bulk.storage.storage import UnavailableError
 
 NAMES = ["plain", "a,b", 'say "hi"', "two\nlines", "", "three\r\nwindows\nlines", '""', "ü", '"\n"']
 
@@ -167,6 +171,26 @@ def test_a_parquet_file_that_is_none_or_has_no_rows_is_an_error(tmp_path: Path) 
     parquet.write_table(pa.table({"store": pa.array([], pa.int64())}), file)
     with pytest.raises(InputError, match="there are no rows; add them"):
         parts_of(file)
+
+
+def test_a_file_that_can_not_be_read_for_now_is_read_again_and_no_other_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, reads = LocalStorage.open, Counter[str]()
+
+    def failing(storage: LocalStorage, place: str) -> IO[bytes]:
+        reads[Path(place).name] += 1
+        if Path(place).name == "03.csv" and reads["03.csv"] <= 2:
+            raise UnavailableError(f"{place} can't be read: Stale file handle")
+        return opened(storage, place)
+
+    monkeypatch.setattr(LocalStorage, "open", failing)
+    monkeypatch.setattr(work.time, "sleep", lambda seconds: None)
+    for number in range(20):
+        (tmp_path / f"{number:02}.csv").write_text("store,date\n1,2015-08-01\n")
+    assert [Path(part.file).name for part in parts_of(tmp_path)] == [f"{number:02}.csv" for number in range(20)]
+    others = {count for name, count in reads.items() if name != "03.csv"}
+    assert {reads["03.csv"]} == {count + 2 for count in others}
 
 
 def test_photos_are_parts_of_a_number_in_the_order_of_their_names(

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from bulk.runners.runner import LostWorkerError
 from bulk.storage.storage import UnavailableError
 from cli import bulk, main
 from tests.bulk.conftest import ThisProcess
@@ -99,7 +100,10 @@ def test_a_bundle_of_another_kind_is_an_error(folder: Path, demo_bundle: Path) -
     assert "is a bundle of the kind sales, not pets" in photos.stderr
 
 
-@pytest.mark.parametrize(("error", "code"), [(UnavailableError("no answer"), 1), (KeyboardInterrupt(), 130)])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UnavailableError("no answer"), 75), (LostWorkerError("3 processes died"), 75), (KeyboardInterrupt(), 130)],
+)
 def test_a_job_that_another_try_continues_says_so_and_has_its_own_exit_code(
     demo_bundle: Path, folder: Path, here: ThisProcess, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
 ) -> None:
@@ -110,6 +114,16 @@ def test_a_job_that_another_try_continues_says_so_and_has_its_own_exit_code(
     result = forecast(demo_bundle, folder, "--out", f"{folder.parent}/out/")
     assert result.exit_code == code
     assert "The same command continues from here." in result.stderr
+
+
+def test_a_fault_of_ours_keeps_its_traceback_and_is_not_tried_again(
+    demo_bundle: Path, folder: Path, here: ThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's exit code for an error that nobody catches is 1, which is no reason to run a job again."""
+    monkeypatch.setattr(here, "run", lambda *arguments: 1 / 0)
+    result = forecast(demo_bundle, folder, "--out", f"{folder.parent}/out/")
+    assert isinstance(result.exception, ZeroDivisionError)
+    assert result.exit_code == 1 != bulk.LATER
 
 
 def test_photos_are_classified_into_a_folder(tmp_path: Path, here: ThisProcess) -> None:

@@ -16,13 +16,13 @@ def batch(kind: str) -> Object:
 
 
 def test_the_exit_codes_of_a_job_are_those_of_the_command() -> None:
-    """1 goes on in another pod; 2 ends the job."""
+    """75 continues in another pod; a fault and a wrong input end the job."""
     policy = batch("Job")["spec"]["podFailurePolicy"]["rules"]
     by_codes = [rule for rule in policy if "onExitCodes" in rule]
     assert {rule["onExitCodes"]["containerName"] for rule in by_codes} == {"forecast", "bundle"}
     for rule in by_codes:
         assert (rule["action"], rule["onExitCodes"]["operator"]) == ("FailJob", "In")
-        assert rule["onExitCodes"]["values"] == [2]
+        assert rule["onExitCodes"]["values"] == [1, 2]
         assert LATER not in rule["onExitCodes"]["values"]
     assert policy[-1]["action"] == "Ignore"
     assert batch("Job")["spec"]["backoffLimit"] > 0
