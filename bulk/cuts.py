@@ -12,7 +12,7 @@ from typing import IO, Final, NamedTuple
 import numpy as np
 from pyarrow import parquet
 
-from bulk.inputs import InputError, readable
+from bulk.damage import InputError, readable
 from bulk.job import PARQUET, Kind, Part
 from bulk.storage.places import storage_of
 from bulk.storage.storage import File

@@ -1,24 +1,17 @@
 """The input of a job: files of folders and addresses, each once, and the same from the start of the job to its end."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 
-import pyarrow as pa
-
+from bulk.damage import InputError
 from bulk.job import Job, Kind
 from bulk.storage.places import storage_of
 from bulk.storage.storage import File, PlaceError
 from bulk.work import again
 from pets.image_files import SUFFIXES as PHOTO_SUFFIXES
-from runtime.errors import UserError
 
 SUFFIXES = {"sales": (".csv", ".parquet"), "pets": tuple(sorted(PHOTO_SUFFIXES))}
-
-
-class InputError(UserError):
-    """The input of a job can't be read as a whole; the message names the file and the remedy."""
 
 
 def absolute(place: str) -> str:
@@ -69,20 +62,6 @@ def check_unchanged(job: Job) -> None:
             f"{changed[0]} was changed, added or removed while the job ran, so its output is not complete; run the job "
             "again with another folder"
         )
-
-
-@contextmanager
-def readable(place: str) -> Iterator[None]:
-    """Raise errors about the content of a Parquet file as ours. Those of its storage are ours already.
-
-    Raises:
-        InputError: if it is damaged.
-    """
-    try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # an OSError of pyarrow, as of a damaged page
-        cause = str(error).splitlines()[0].rstrip(".")
-        raise InputError(f"{place}: not Parquet, or damaged: {cause}; write it again as Parquet or CSV") from error
 
 
 def _real(place: str) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from bulk.inputs import InputError, readable
+from bulk.damage import InputError, readable
 from bulk.job import PARQUET, Part
 from bulk.storage.places import storage_of
 from training.sales.data.readers import UnreadableError, may_quote_commas, read_csv_lines

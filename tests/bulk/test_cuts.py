@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from bulk import cuts, work
 from bulk.cuts import cut
-from bulk.inputs import InputError
+from bulk.damage import InputError
 from bulk.job import Part
 from bulk.storage.local import LocalStorage
 from bulk.storage.places import storage_of

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from bulk import cuts
+from bulk.damage import InputError
 from bulk.driver import Progress, run_job
-from bulk.inputs import InputError
 from bulk.job import Done, Job, Part, Task, part_name
 from bulk.output import OutputError
 from bulk.work import Step, run_part

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from bulk import work
-from bulk.inputs import InputError
+from bulk.damage import InputError
 from bulk.job import Job
 from bulk.storage import local
 from bulk.storage.storage import UnavailableError
