@@ -27,12 +27,14 @@ class Survey(NamedTuple):
         values: their values for the calendar; of several statements about a day, the last in the order of the rows.
         readings: readings of the columns' texts.
         is_complete: false if statements are left out, because other rows may say how they are written.
+        taken: names of columns that forecasts would have, so that all parts add a column of one name.
     """
 
     places: Int64 = np.empty(0, np.int64)
     values: Int8 = np.empty(0, np.int8)
     readings: Readings = {}  # noqa: RUF012 - never changed
     is_complete: bool = True
+    taken: frozenset[str] = frozenset()
 
 
 class JobPlan:
@@ -90,7 +92,10 @@ def together(surveys: Iterable[Survey]) -> Survey:
     readings: dict[str, frozenset[Reading]] = {}
     for survey in listed:
         readings |= {field: readings.get(field, frozenset()) | found for field, found in survey.readings.items()}
-    return Survey(*_last(places, values), readings, all(survey.is_complete for survey in listed))
+    is_complete = all(survey.is_complete for survey in listed)
+    return Survey(
+        *_last(places, values), readings, is_complete, frozenset().union(*(survey.taken for survey in listed))
+    )
 
 
 def merged(parts: Iterable[bytes]) -> bytes:
@@ -106,11 +111,11 @@ def _last(places: Int64, values: Int8) -> tuple[Int64, Int8]:
 
 def written(survey: Survey) -> bytes:
     """Return a survey as an npz file. It has the gaps between places, which are small numbers that repeat."""
-    readings = json.dumps({field: sorted(found) for field, found in sorted(survey.readings.items())})
+    readings = {field: sorted(found) for field, found in sorted(survey.readings.items())}
     arrays = {
         "gaps": np.diff(survey.places, prepend=0),
         "values": survey.values,
-        "readings": np.frombuffer(readings.encode(), np.uint8),
+        "texts": np.frombuffer(json.dumps([readings, sorted(survey.taken)]).encode(), np.uint8),
         "is_complete": np.array(survey.is_complete),
     }
     file = io.BytesIO()
@@ -125,6 +130,7 @@ def written(survey: Survey) -> bytes:
 def read_survey(content: bytes) -> Survey:
     """Return a survey that `written` has written."""
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        listed = json.loads(arrays["readings"].tobytes())
+        listed, taken = json.loads(arrays["texts"].tobytes())
         readings = {field: frozenset(map(tuple, found)) for field, found in listed.items()}
-        return Survey(np.cumsum(arrays["gaps"]), arrays["values"], readings, bool(arrays["is_complete"]))
+        is_complete = bool(arrays["is_complete"])
+        return Survey(np.cumsum(arrays["gaps"]), arrays["values"], readings, is_complete, frozenset(taken))

@@ -31,13 +31,14 @@ from runtime.device import pick_device
 from sales.arrays import Int64
 from sales.calendar import FIELDS
 from sales.forecaster import Forecaster, Model
+from schemas.sales.column_names import plain_name
 from schemas.sales.options import parse_options
 from training.sales.data.values import is_clear, readings
 from training.sales.forecast_files.cells import Cells
 from training.sales.forecast_files.forecast import OPENED, read_rows, reasons_to_refuse, refusal, styled_columns
 from training.sales.forecast_files.formats import RowsError, Source
 from training.sales.forecast_files.header import find_columns
-from training.sales.forecast_files.output import Results
+from training.sales.forecast_files.output import SALES, Results
 from training.sales.forecast_files.statements import Statements
 
 _TYPES: Final = {"f": pa.float64(), "O": pa.string()}  # of the answers' columns, also where all of them are missing
@@ -90,8 +91,9 @@ class SalesWork:
         model = self.forecaster.model
         with opened(part) as file:
             columns = find_columns(part.file, file.names, model)
+            taken = frozenset(SALES) & {*map(plain_name, file.names)}
             if not {*FIELDS} & {*columns} and not model.panel.lists_open_days_only:  # nothing is stated about days
-                found = Survey(readings=_readings(file, columns, model))
+                found = Survey(readings=_readings(file, columns, model), taken=taken)
                 return Done(part.number, 0, content=written(found))
         surveys, rows, bad = [], 0, 0
         for batch in self._batches(part, self._styles if again else None):
@@ -105,7 +107,7 @@ class SalesWork:
                 surveys.append(found._replace(places=places, values=values))
             else:
                 surveys.append(found._replace(is_complete=False))
-        return Done(part.number, rows, bad, content=written(together(surveys)))
+        return Done(part.number, rows, bad, content=written(together(surveys)._replace(taken=taken)))
 
     def answer(self, part: Part) -> "SalesAnswers":
         """Return the rows of a part with their forecasts."""
@@ -181,7 +183,7 @@ class SalesAnswers:
         self.bad += n_rows - len(chosen)
         self._notes += results.count()
         self._notes[OPENED] += batch.statements.count_opened()
-        added = results.columns(batch.source.file, batch.table.column_names)
+        added = results.columns("the input", [*batch.table.column_names, *work._plan.taken])
         columns = {
             name: pa.array(values, _TYPES[values.dtype.kind], mask=~answered, from_pandas=True)
             for name, values in added.items()

@@ -18,6 +18,7 @@ from training.sales.data.columns import COLUMNS as TABLES
 from training.sales.forecast_files.formats import RowsError, names_of
 from training.sales.forecast_files.plan import ASSUMED, SEPARATOR
 
+SALES = ("sales", "forecast")  # column with the forecasts: the first name that the input does not have
 WARNINGS = "warnings"  # column with the names of the warnings
 _TEST = {plain_name(name) for name in (*TABLES["test"], "DayOfWeek")}  # all columns of Kaggle's test.csv
 
@@ -90,7 +91,7 @@ class Results:
             RowsError: if the input has both names of the column for the forecasts.
         """
         names = [plain_name(name) for name in header]
-        added = next((name for name in ("sales", "forecast") if name not in names), None)
+        added = next((name for name in SALES if name not in names), None)
         if added is None:
             raise RowsError(
                 f"{file} has the columns sales and forecast already; rename one, so that forecasts have a name"
