@@ -20,11 +20,13 @@ LOSSES = 3  # a part whose worker dies for the third time ends the job
 class Processes:
     """A number of processes. A part whose process dies goes to another one.
 
-    Each process is a separate pool, because a pool ends all its processes if one of them dies.
+    Each process is a separate pool, because a pool ends all its processes if one of them dies. The processes of a
+    survey stay for the next step, because each needs seconds to load the bundle.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self._kept: list[ProcessPoolExecutor] = []
 
     @property
     def name(self) -> str:
@@ -34,7 +36,7 @@ class Processes:
     def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Generator[Done]:
         """Run a step with all parts; see `Runner.run`."""
         waiting, losses = list(reversed(parts)), Counter[int]()
-        pools = [_pool() for _ in range(min(self.count, len(parts)))]
+        pools, self._kept = self._kept or [_pool() for _ in range(min(self.count, len(parts)))], []
         running: dict[Future[Done], tuple[int, Part]] = {}
         try:
             idle = list(range(len(pools)))
@@ -61,6 +63,8 @@ class Processes:
                                 "enough memory? Run the command again with fewer --processes; it goes on from here"
                             ) from None
                         waiting.append(part)
+            if step != "answer":
+                self._kept, pools = pools, []
         finally:
             for pool in pools:
                 _end(pool)

@@ -51,6 +51,18 @@ def test_a_killed_worker_loses_nothing(job: Callable[..., Job], folder: Path) ->
     assert workers() == []
 
 
+def test_the_processes_of_a_survey_answer_too(job: Callable[..., Job], folder: Path) -> None:
+    seen: dict[str, set[int]] = {}
+
+    def watch(progress: Progress) -> None:
+        seen.setdefault(progress.step, set()).update(worker.pid for worker in workers())
+
+    run_job(job(folder), Processes(2), watch)
+    assert seen["answering"] == seen["reading the plan"]
+    assert len(seen["answering"]) == 2
+    assert workers() == []
+
+
 def test_the_error_of_a_part_is_that_of_the_job_and_ends_its_workers(job: Callable[..., Job], folder: Path) -> None:
     (folder / "05.csv").write_text("store,date\n99,2015-08-01\n")
     with pytest.raises(RowsError, match=r"05\.csv: 1 row can't be forecast(.|\n)*line 2: store 99 is not known"):
