@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,8 +31,12 @@ def folder(tmp_path: Path) -> Path:
 
 def workers() -> list[psutil.Process]:
     """Return the processes of the pools that run now."""
-    found = psutil.Process().children()
-    return [child for child in found if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # also of a zombie, which was killed just now
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_killed_worker_loses_nothing(job: Callable[..., Job], folder: Path) -> None:
