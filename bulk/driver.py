@@ -57,7 +57,7 @@ class Summary(NamedTuple):
 
 
 def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summary:
-    """Run a job to its end, or go on with it: only parts that are not published are computed.
+    """Run a job to its end, or continue it: only parts that are not published are computed.
 
     Two drivers of one job do no harm, but waste work.
 
@@ -68,8 +68,8 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
 
     Raises:
         UserError: if the job can't be run; another try can't help.
-        UnavailableError: if a store fails again and again; another try goes on.
-        LostWorkerError: if workers die again and again; another try goes on.
+        UnavailableError: if a store fails again and again; another try continues the job.
+        LostWorkerError: if workers die again and again; another try continues the job.
     """
     out = Output(job)
     out.claim()

@@ -73,7 +73,8 @@ def classify(
 
     If --out is a folder or an address and there is no --heatmap, this is a job: IMAGES are photos, folders and
     addresses, and the output is a folder of Parquet files with a row for each photo. The same command
-    continues a job that was stopped. Its exit code is 0 at the end, 75 if another try continues, and 2 if none can.
+    continues a job that was stopped. The exit code is 0 at the
+    end, 75 if another try continues, 2 if none can, and 1 for a fault of Shopcat.
     """
     from base64 import b64decode
 

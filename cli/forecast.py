@@ -116,7 +116,8 @@ def forecast(
 
     If --out ends in / or is a folder or an address, this is a job: ROWS are files, folders and addresses, and the
     output is a folder of Parquet files. All rows make one plan, however they are cut into files. The same command
-    continues a job that was stopped. Its exit code is 0 at the end, 75 if another try continues, and 2 if none can.
+    continues a job that was stopped. The exit code is 0 at the
+    end, 75 if another try continues, 2 if none can, and 1 for a fault of Shopcat.
     """
     from runtime.device import pick_device
     from runtime.errors import UserError

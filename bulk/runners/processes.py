@@ -60,7 +60,7 @@ class Processes:
                         if losses[part.number] == LOSSES:
                             raise LostWorkerError(
                                 f"{LOSSES} processes died with part {part.number}, the last of them just now: is there "
-                                "enough memory? Run the command again with fewer --processes; it goes on from here"
+                                "enough memory? Use fewer --processes"
                             ) from None
                         waiting.append(part)
             if step != "answer":

@@ -9,7 +9,7 @@ from runtime.errors import UserError
 
 
 class LostWorkerError(Exception):
-    """Workers die again and again; the job can go on later."""
+    """Workers die again and again; another run can continue the job."""
 
 
 class EngineError(UserError):

@@ -95,5 +95,5 @@ def test_a_part_that_kills_each_of_its_workers_ends_the_job(job: Callable[..., J
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processes, "_pool", dying)
-        with pytest.raises(processes.LostWorkerError, match=r"3 processes died with part 0.*goes on from here"):
+        with pytest.raises(processes.LostWorkerError, match=r"3 processes died with part 0.*Use fewer --processes"):
             run_job(job(folder), Deadly(1), kill_all)
