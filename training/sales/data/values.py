@@ -164,16 +164,17 @@ def _number_readings(texts: NDArray[np.object_]) -> frozenset[Reading]:
 
 
 def _plain_numbers(texts: NDArray[np.object_], style: int) -> NDArray[np.object_]:
-    """Return numbers in a style as Python writes them."""
+    """Return numbers in a style as Python writes them, and other texts as they are."""
     if style == _PLAIN:
         return texts
     series = pd.Series(texts, dtype=object)
     if style == _DECIMAL:
-        grouped = series.str.fullmatch(rf"{_GROUPED}(,\d+)?")
-        series = series.where(~grouped, series.str.replace(".", "", regex=False)).str.replace(",", ".", regex=False)
+        known = series.str.fullmatch(f"{_DECIMAL_COMMA}|{_GROUPED}")
+        plain = series.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     else:
-        series = series.str.replace(",", "", regex=False)
-    return series.to_numpy(dtype=object)
+        known = series.str.fullmatch(_THOUSANDS_COMMA)
+        plain = series.str.replace(",", "", regex=False)
+    return series.where(~known, plain).to_numpy(dtype=object)
 
 
 def _date_readings(texts: NDArray[np.object_]) -> frozenset[Reading]:

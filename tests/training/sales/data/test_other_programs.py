@@ -50,6 +50,14 @@ def test_a_comma_that_may_be_either_is_a_problem(tmp_path: Path) -> None:
     assert problem.cause.startswith("not a number (line 2: '1,234'")
 
 
+@pytest.mark.parametrize("text", ["1,23,456", ",5", "12,34.5", "1,234,5", "1.23,4"])
+@pytest.mark.parametrize("clear", ["1,234.5", "1.234,5"])
+def test_a_number_that_is_no_number_stays_so_beside_others_with_commas(tmp_path: Path, clear: str, text: str) -> None:
+    table = f'store,date,sales\n1,2023-01-02,"{clear}"\n1,2023-01-03,"{text}"\n'
+    (problem,) = problems(write(tmp_path, sales=table))
+    assert f"not a number (line 3: '{text}'" in problem.cause
+
+
 @pytest.mark.parametrize("style", ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y.%m.%d", "%d %b %Y"])
 def test_dates_of_one_clear_style_are_read(frame: pd.DataFrame, expected: Tables, tmp_path: Path, style: str) -> None:
     dated = frame.assign(date=frame["date"].dt.strftime(style))
