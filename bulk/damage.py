@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from bulk.storage.storage import UnavailableError
 from runtime.errors import UserError
 
 
@@ -18,9 +19,12 @@ def readable(place: str) -> Iterator[None]:
 
     Raises:
         InputError: if it is damaged.
+        UnavailableError: if there is not enough memory for it.
     """
     try:
         yield
+    except pa.ArrowMemoryError as error:
+        raise UnavailableError(f"{place}: there is not enough memory ({error}); use fewer --processes") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # an OSError of pyarrow, as of a damaged page
         cause = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"{place}: not Parquet, or damaged: {cause}; write it again as Parquet or CSV") from error

@@ -29,7 +29,8 @@ class LocalStorage:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, which may not exist yet."""
-        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        with _translated(folder):
+            return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
     def open(self, place: str) -> IO[bytes]:
         """Open a file to read any part of it."""
@@ -67,26 +68,28 @@ class LocalStorage:
 
     def sweep(self, folder: str) -> None:
         """Remove temporary files of killed writers in a folder."""
-        sweep(Path(folder))
+        with _translated(folder):
+            sweep(Path(folder))
 
 
 class _Reader(io.FileIO):
     """A file whose errors are ours, also in the middle: a shared file system fails like a store."""
 
     def readinto(self, buffer: Any) -> int | None:
-        with self._translated():
+        with _translated(str(self.name)):
             return super().readinto(buffer)
 
     def readall(self) -> bytes:
-        with self._translated():
+        with _translated(str(self.name)):
             return super().readall()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise UnavailableError(f"{self.name} can't be read: {error.strerror}") from error
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(f"{place} can't be read: {error.strerror}") from error
 
 
 def _walk(path: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def test_an_error_in_the_middle_of_a_file_may_be_tried_again() -> None:
         pytest.raises(UnavailableError, match="mem can't be read: Input/output error"),
     ):
         file.read(10)
+
+
+@pytest.mark.parametrize("use", [LocalStorage.names, LocalStorage.sweep])
+def test_a_folder_that_can_not_be_listed_now_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[LocalStorage, str], object]
+) -> None:
+    def fail(folder: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(os, "listdir", fail)
+    with pytest.raises(UnavailableError, match="can't be read: Stale file handle"):
+        use(LocalStorage(), str(tmp_path))
 
 
 @pytest.mark.parametrize(
