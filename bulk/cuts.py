@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -42,15 +43,21 @@ def cut(kind: Kind, files: Sequence[File]) -> list[Part]:
         places = [file.place for file in files]
         parts = [Part(0, photos=tuple(places[first : first + PHOTOS])) for first in range(0, len(places), PHOTOS)]
     else:
+        stop = threading.Event()
         with ThreadPoolExecutor(_READERS) as pool:
-            parts = [part for found in pool.map(lambda file: again(partial(_cut_table, file)), files) for part in found]
+            try:
+                cuts = pool.map(lambda file: again(partial(_cut_table, file, stop)), files)
+                parts = list(itertools.chain.from_iterable(cuts))
+            except BaseException:  # also Ctrl-C
+                stop.set()
+                raise
         if not parts:
             raise InputError(f"{files[0].place}: there are no rows; add them")
     return [part._replace(number=number) for number, part in enumerate(parts)]
 
 
-def _cut_table(file: File) -> list[Part]:
-    return list(_cut_parquet(file) if file.name.lower().endswith(PARQUET) else _cut_csv(file))
+def _cut_table(file: File, stop: threading.Event) -> list[Part]:
+    return list(_cut_parquet(file) if file.name.lower().endswith(PARQUET) else _cut_csv(file, stop))
 
 
 def _cut_parquet(file: File) -> Iterator[Part]:
@@ -79,7 +86,7 @@ class _Line(NamedTuple):
     line: int
 
 
-def _cut_csv(file: File) -> Iterator[Part]:
+def _cut_csv(file: File, stop: threading.Event) -> Iterator[Part]:
     """Yield parts of whole rows; a row may have several lines, in quotes. There is no part without rows."""
     with storage_of(file.place).open(file.place) as opened:
         head = _head(opened)
@@ -87,7 +94,7 @@ def _cut_csv(file: File) -> Iterator[Part]:
         if head.lines > 1:
             raise InputError(f"{file.place}: there are no rows, or a quote in the header is not closed; correct it")
         return
-    for begin, end in itertools.pairwise([head.end, *_row_ends(file, head)]):
+    for begin, end in itertools.pairwise([head.end, *_row_ends(file, head, stop)]):
         yield Part(0, file.place, begin.byte, end.byte, header=head.end.byte, line=begin.line - head.end.line)
 
 
@@ -125,7 +132,7 @@ def _head(opened: IO[bytes]) -> _Head:
     return _Head(separator, len(read) - n_notes, _Line(sum(map(len, read)), sum(line.count("\n") for line in read)))
 
 
-def _row_ends(file: File, head: _Head) -> list[_Line]:
+def _row_ends(file: File, head: _Head, stop: threading.Event) -> list[_Line]:
     """Return some ends of rows at least `CSV_BYTES` apart, and the end of the file.
 
     A row ends with a line that has an even number of quotes before it. That is so only if every other quote begins a
@@ -139,7 +146,7 @@ def _row_ends(file: File, head: _Head) -> list[_Line]:
     wanted = offset + CSV_BYTES
     with storage_of(file.place).open(file.place) as opened:
         opened.seek(offset)
-        while block := opened.read(_BLOCK):
+        while not stop.is_set() and (block := opened.read(_BLOCK)):
             if b'"' in block:
                 characters = np.frombuffer(last + block, np.uint8)
                 places = np.flatnonzero(characters == ord('"'))
