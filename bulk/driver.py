@@ -94,7 +94,7 @@ def run_job(job: Job, runner: Runner, say: Callable[[Progress], object]) -> Summ
 def _survey(job: Job, out: Output, parts: list[Part], runner: Runner, say: Callable[[Progress], object]) -> None:
     """Publish the plan that all rows make, unless it is there; it is empty if they state none. Photos make none.
 
-    A second survey follows if the first one had to find out how dates and numbers are written.
+    A second survey follows if rows state facts of days, but only all rows together show how these are written.
     """
     if job.kind != "sales" or out.has(PLAN):
         return

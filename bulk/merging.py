@@ -24,6 +24,7 @@ class OrderedMerge:
     """
 
     def __init__(self, count: int, merge: Merge) -> None:
+        self._missing = count
         self._merge, self._counts = merge, [count]  # of the nodes of each level, from the leaves to the root
         while self._counts[-1] > 1:
             self._counts.append(-(-self._counts[-1] // NEIGHBOURS))
@@ -33,6 +34,7 @@ class OrderedMerge:
 
     def add(self, number: int, content: bytes) -> None:
         """Add the content of a part."""
+        self._missing -= 1
         self.pending += 1
         for level, count in enumerate(self._counts[:-1]):
             place = level, number // NEIGHBOURS
@@ -46,5 +48,11 @@ class OrderedMerge:
         self._root = content
 
     def result(self) -> bytes:
-        """Return the content of all parts, once each of them was added."""
+        """Return the content of all parts.
+
+        Raises:
+            ValueError: if one was not added.
+        """
+        if self._missing:
+            raise ValueError(f"{self._missing} of {self._counts[0]} contents were not added")
         return self._root

@@ -29,6 +29,15 @@ def test_contents_are_merged_in_the_order_of_their_parts(count: int) -> None:
         assert merge.pending <= 1
 
 
+@pytest.mark.parametrize("count", [1, NEIGHBOURS + 1])
+def test_a_missing_content_is_an_error(count: int) -> None:
+    merge = OrderedMerge(count, joined)
+    for number in range(1, count):
+        merge.add(number, content(number))
+    with pytest.raises(ValueError, match=f"1 of {count} contents were not added"):
+        merge.result()
+
+
 def test_few_contents_wait_and_each_is_read_a_few_times() -> None:
     """A thousand workers end in any order."""
     count, workers, read = 100_000, 1000, []
