@@ -36,7 +36,11 @@ class Processes:
     def run(self, task: Task, step: Step, parts: Sequence[Part]) -> Generator[Done]:
         """Run a step with all parts; see `Runner.run`."""
         waiting, losses = list(reversed(parts)), Counter[int]()
-        pools, self._kept = self._kept or [_pool() for _ in range(min(self.count, len(parts)))], []
+        needed = min(self.count, len(parts))
+        for pool in self._kept[needed:]:
+            _end(pool)
+        pools, self._kept = self._kept[:needed], []
+        pools += [_pool() for _ in range(needed - len(pools))]
         running: dict[Future[Done], tuple[int, Part]] = {}
         try:
             idle = list(range(len(pools)))
