@@ -16,6 +16,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
@@ -215,12 +216,14 @@ def fetch(
 
 
 def _copy_file(place: str, file: Path) -> None:
-    try:
-        shutil.copyfile(place, file)
-    except OSError as error:
-        raise BundleError(
-            f"{place} can't be read: {error.strerror}; name a bundle that shopcat train has written"
-        ) from None
+    with ExitStack() as stack:
+        try:
+            content = stack.enter_context(open(place, "rb"))
+        except OSError as error:
+            raise BundleError(
+                f"{place} can't be read: {error.strerror}; name a bundle that shopcat train has written"
+            ) from None
+        shutil.copyfileobj(content, stack.enter_context(file.open("wb")))
 
 
 def _listed(folder: Path, name: str | Path) -> dict[str, str]:
