@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,11 +59,11 @@ def head() -> Iterator[Head]:
             yield found
         finally:
             children = process.children(recursive=True)
-            process.terminate()
-            for child in [process, *children]:
-                if child.is_running():
-                    child.kill()
-            psutil.wait_procs([process, *children], 30)
+            process.terminate()  # it ends the others
+            _, left = psutil.wait_procs([process, *children], 30)
+            for late in left:
+                with suppress(psutil.NoSuchProcess):
+                    late.kill()
 
 
 def submit(head: Head, *command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:

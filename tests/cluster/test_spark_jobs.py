@@ -63,6 +63,8 @@ def running(command: list[str], variables: dict[str, str], log: Path, ready: str
         yield
     finally:
         process.terminate()
-        process.wait(60)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        try:
+            process.wait(60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
