@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests that run in parallel leave no processor idle, which work in the background would wait for.
 os.environ.setdefault("SHOPCAT_BACKGROUND", "normal")
+# A shell starts programs in the background with SIGINT ignored, which they would pass on to what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import filelock
 import pytest
