@@ -171,14 +171,17 @@ def test_labelled_photos_are_left_out_until_they_are_included(open_project: Open
     cells(page).nth(0).click()
     find.click()
     expect(page.get_by_text("12 labelled photos are left out.")).to_be_visible()
-    page.get_by_label("Number of photos").fill("37")
+    number = page.get_by_label("Number of photos")
+    expect(number).to_have_attribute("max", "37")  # the search has ended
+    number.fill("37")
     expect(cells(page, REVIEW)).to_have_count(38)
     assert not set(range(10, 22)) & {*rows_of(page, REVIEW)}
     include = page.get_by_role("button", name="Include labelled photos")
     include.click()
     expect(page.get_by_text("12 labelled photos are searched too.")).to_be_visible()
     expect(include).to_have_attribute("aria-pressed", "true")
-    page.get_by_label("Number of photos").fill("49")
+    expect(number).to_have_attribute("max", "49")
+    number.fill("49")
     expect(cells(page, REVIEW)).to_have_count(50)
     assert violations(page) == []
     include.click()
